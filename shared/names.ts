@@ -1,0 +1,20 @@
+/** What a topic, queue, client or producer may be called. One rule, checked at both ends. */
+
+const NAME = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/
+
+/** The longest name, in characters. */
+export const MAX_NAME_LENGTH = 128
+
+/** `true` for 1 to 128 of `A–Z a–z 0–9 . _ : -`, the first a letter or a digit. */
+export function isName(value: unknown): value is string {
+  return typeof value === 'string' && NAME.test(value)
+}
+
+/** The sentence that tells a caller what a name has to look like. */
+export function nameRule(what: string, value: unknown): string {
+  const shown = typeof value === 'string' ? JSON.stringify(value.slice(0, 40)) : typeof value
+  return `${what} ${shown} is not a name: 1 to ${MAX_NAME_LENGTH} of A-Z a-z 0-9 . _ : - and the first a letter or digit`
+}
+
+/** Where the topics live: `/topics/<topic>`. */
+export const TOPIC_PREFIX = '/topics/'
