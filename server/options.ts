@@ -1,0 +1,346 @@
+/**
+ * What a program passes to `createHub` and what `reprise serve` runs with: the types, the schemas that check them, the
+ * defaults. Where `serve` gets the values from (flags, environment, file) is in configuration.ts.
+ */
+
+import type { IncomingMessage } from 'node:http'
+import { resolve } from 'node:path'
+import { z } from 'zod'
+import { RepriseError } from '../shared/errors.ts'
+import { DEFAULT_LIMITS, type Limits, MAX_BATCH_BYTES } from '../shared/protocol.ts'
+import type { TopicOverrides, TopicPatterns } from './core/settings.ts'
+import { suggestion } from './nearest.ts'
+import { readBytes, readCount, readDurationMs, readSwitch } from './units.ts'
+
+/** A number of bytes, or text such as `1GiB` or `500MB`. */
+export type Size = number | string
+/** A number of milliseconds, or text such as `7d`, `30s` or `250ms`. */
+export type Duration = number | string
+
+export const LOG_LEVELS = ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const
+export type LogLevel = (typeof LOG_LEVELS)[number]
+
+/** Which pages may connect: any (`*`), these origins, or what a function says of one. */
+export type AllowOrigins =
+  | '*'
+  | readonly string[]
+  | ((origin: string, request: IncomingMessage) => boolean | Promise<boolean>)
+
+export interface TopicOptions {
+  /** What is kept: all three hold at once. `'unlimited'` where one does not matter. */
+  readonly retain?: {
+    readonly events?: number | 'unlimited'
+    readonly bytes?: Size
+    readonly age?: Duration
+    /** The same as `age`. */
+    readonly ageMs?: Duration
+  }
+}
+
+export interface QueueOptions {
+  /** Topics whose events are copied into the queue. */
+  readonly from?: readonly string[]
+  readonly leaseMs?: Duration
+  readonly maxAttempts?: number
+  /** Jobs a second, on all nodes together. */
+  readonly rate?: number
+}
+
+export interface HubOptions {
+  /** Folder of the embedded store, or the URL of a Redis server. Default `./data`. */
+  readonly store?: string
+  /** Settings by name pattern; `*` stands for any run of characters. */
+  readonly topics?: Readonly<Record<string, TopicOptions>>
+  readonly queues?: Readonly<Record<string, QueueOptions>>
+  readonly limits?: { readonly payload?: Size; readonly batch?: number; readonly packet?: Size }
+  /** Default: the origin that the Host header names, and loopback origins. Clients without an Origin always may. */
+  readonly allowOrigins?: AllowOrigins
+  /** Path of Socket.IO. Default `/socket.io`. */
+  readonly path?: string
+  /** Default `info`. */
+  readonly logLevel?: LogLevel
+  /** Free space on the store's disk below which publishes are refused. Default: the engine's. */
+  readonly reserveBytes?: Size
+}
+
+export interface ServeOptions extends HubOptions {
+  /** 0 takes a free one. Default 3000. */
+  readonly port?: number
+  /** Default 127.0.0.1. */
+  readonly host?: string
+  /** Accepts a host that other machines can reach although nothing asks who is calling. */
+  readonly open?: boolean
+  /** The file that the options were read from; told, not read again. */
+  readonly config?: string
+  /** How long a stop waits for what was accepted. Default 10 s. */
+  readonly drainMs?: Duration
+}
+
+export interface ResolvedHubOptions {
+  /** An absolute path, or a URL. */
+  readonly store: string
+  readonly topics: TopicPatterns
+  readonly queues: Readonly<Record<string, QueueOptions>>
+  readonly limits: Limits
+  readonly allowOrigins: AllowOrigins | undefined
+  readonly path: string
+  readonly logLevel: LogLevel
+  readonly reserveBytes: number | undefined
+}
+
+export interface ResolvedServeOptions extends ResolvedHubOptions {
+  readonly port: number
+  readonly host: string
+  readonly open: boolean
+  readonly config: string | undefined
+  readonly drainMs: number
+}
+
+export const DEFAULTS = {
+  store: './data',
+  path: '/socket.io',
+  logLevel: 'info',
+  port: 3000,
+  host: '127.0.0.1',
+  open: false,
+  drainMs: 10_000,
+} as const
+
+/** A value that `read` makes of anything; `rule` completes the sentence "… is not". */
+function value<T>(rule: string, read: (input: unknown) => T | undefined): z.ZodType<T> {
+  return z.unknown().transform((input, context): T => {
+    const result = read(input)
+    if (result !== undefined) return result
+    context.addIssue({ code: 'custom', message: `${shown(input)} is not ${rule}` })
+    return z.NEVER
+  })
+}
+
+/** An object that names what it knows when it meets what it does not. */
+function known<Shape extends z.ZodRawShape>(shape: Shape) {
+  return z.strictObject(shape, {
+    error: (issue) => {
+      if (issue.code !== 'unrecognized_keys') return `${shown(issue.input)} is not a group of options`
+      const word = issue.keys[0] ?? ''
+      return `unknown option ${word}${suggestion(word, Object.keys(shape))}`
+    },
+  })
+}
+
+const optional = z.exactOptional
+
+const bytes = value('a size: a number of bytes, or one with KB, MB, GB, KiB, MiB or GiB', readBytes)
+const duration = value('a duration: a number of milliseconds, or one with ms, s, m, h, d or w', readDurationMs)
+const positive = value('a whole number of 1 or more', (input) => readCount(input) || undefined)
+
+/** For what is kept: `unlimited` sets no bound, and nothing at all cannot be kept. */
+function bound(rule: string, read: (input: unknown) => number | undefined): z.ZodType<number> {
+  return value(`${rule}, or unlimited`, (input) =>
+    input === 'unlimited' || input === Number.POSITIVE_INFINITY ? Number.POSITIVE_INFINITY : read(input) || undefined,
+  )
+}
+
+const age = bound('a duration such as 7d or 30s', readDurationMs)
+
+const topicOptions = known({
+  retain: optional(
+    known({
+      events: optional(bound('a number of events, 1 or more', readCount)),
+      bytes: optional(bound('a size such as 1GiB', readBytes)),
+      age: optional(age),
+      ageMs: optional(age),
+    }).transform(({ age, ageMs, ...rest }, context) => {
+      if (age !== undefined && ageMs !== undefined && age !== ageMs) {
+        context.addIssue({ code: 'custom', message: 'age and ageMs say different things; give one of them' })
+      }
+      const either = ageMs ?? age
+      return either === undefined ? rest : { ...rest, ageMs: either }
+    }),
+  ),
+}) satisfies z.ZodType<TopicOverrides>
+
+const PATTERN = /^[A-Za-z0-9*][A-Za-z0-9._:*-]{0,127}$/
+const QUEUE_NAME_PATTERN = /^[A-Za-z0-9*][A-Za-z0-9._:*-]{0,127}(\/dead)?$/
+
+function byPattern<T extends z.ZodType>(pattern: RegExp, values: T) {
+  return z.record(
+    z.string().regex(pattern, 'not a name pattern: 1 to 128 of A-Z a-z 0-9 . _ : - and * for any run of characters'),
+    values,
+    {
+      error: (issue) =>
+        issue.code === 'invalid_type' ? 'is not a list of name patterns with their options' : undefined,
+    },
+  )
+}
+
+/** Schema of one topic's settings, for the API as well: `{ retain: { events, bytes, age } }`. */
+export const topicOverrides = topicOptions
+
+export const hubFields = {
+  store: value('a folder or the URL of a store, such as ./data or redis://127.0.0.1:6379', readStore),
+  allowOrigins: value('a list of origins such as https://app.example.com, or *', readOrigins),
+  path: value('a path such as /socket.io', (input) =>
+    typeof input === 'string' && /^\/[^\s?#]+$/.test(input) ? input.replace(/\/+$/, '') || undefined : undefined,
+  ),
+  logLevel: value(`one of ${LOG_LEVELS.join(', ')}`, (input) => LOG_LEVELS.find((level) => level === input)),
+  reserveBytes: bytes,
+} as const
+
+export const serveFields = {
+  port: value('a port: 0 (any free one) to 65535', (input) => {
+    const port = readCount(input)
+    return port === undefined || port > 65_535 ? undefined : port
+  }),
+  host: value('a host name or address', (input) =>
+    typeof input === 'string' && /^[A-Za-z0-9.:_%[\]-]+$/.test(input) ? input.replace(/^\[(.*)\]$/, '$1') : undefined,
+  ),
+  open: value('true or false', readSwitch),
+  drainMs: duration,
+} as const
+
+/** Options that only a program or the file can give, as they have parts. */
+export const groupedFields = {
+  topics: byPattern(PATTERN, topicOptions),
+  queues: byPattern(
+    QUEUE_NAME_PATTERN,
+    known({
+      from: optional(z.array(z.string(), 'is not a list of topics')),
+      leaseMs: optional(duration),
+      maxAttempts: optional(positive),
+      rate: optional(positive),
+    }),
+  ),
+  limits: known({ payload: optional(bytes), batch: optional(positive), packet: optional(bytes) }),
+} as const
+
+/** Fields as they are written down: each may be left out, or be `undefined` in a program's object. */
+export function fields<Shape extends z.ZodRawShape>(shape: Shape) {
+  const optionals = Object.fromEntries(Object.entries(shape).map(([name, field]) => [name, z.optional(field)]))
+  return known(optionals as { [Name in keyof Shape]: z.ZodOptional<Shape[Name]> })
+}
+
+const hubSchema = fields({ ...hubFields, ...groupedFields })
+const serveSchema = fields({ ...hubFields, ...groupedFields, ...serveFields, config: z.string() })
+
+/** Checks a program's options and fills in defaults. What it returns can be passed in again. */
+export function resolveHubOptions(options: HubOptions = {}, cwd = process.cwd()): ResolvedHubOptions {
+  return withHubDefaults(parse(hubSchema, options, 'createHub'), cwd)
+}
+
+/** The same for a server of its own; refuses a host that others can reach, unless `open`. */
+export function resolveServeOptions(options: ServeOptions = {}, cwd = process.cwd()): ResolvedServeOptions {
+  const given = parse(serveSchema, options, 'serve')
+  const host = given.host ?? DEFAULTS.host
+  const open = given.open ?? DEFAULTS.open
+  if (!open && !isLoopback(host)) {
+    throw new RepriseError(
+      'bad_request',
+      `host ${host} can be reached from other machines and nothing asks who is calling: keep 127.0.0.1, or let everyone in with --open`,
+    )
+  }
+  return {
+    ...withHubDefaults(given, cwd),
+    port: given.port ?? DEFAULTS.port,
+    host,
+    open,
+    config: given.config,
+    drainMs: given.drainMs ?? DEFAULTS.drainMs,
+  }
+}
+
+function withHubDefaults(given: z.infer<typeof hubSchema>, cwd: string): ResolvedHubOptions {
+  const limits: Limits = { ...DEFAULT_LIMITS, ...given.limits }
+  if (limits.payload > MAX_BATCH_BYTES) {
+    throw new RepriseError(
+      'bad_request',
+      `limits.payload: ${limits.payload} is over ${MAX_BATCH_BYTES}, what one call carries`,
+    )
+  }
+  if (limits.packet < limits.payload + 1_024) {
+    throw new RepriseError(
+      'bad_request',
+      `limits.packet: ${limits.packet} is too little for one payload of ${limits.payload}; give ${limits.payload + 1_024} or more`,
+    )
+  }
+  const store = given.store ?? DEFAULTS.store
+  return {
+    store: isUrl(store) ? store : resolve(cwd, store),
+    topics: given.topics ?? {},
+    queues: given.queues ?? {},
+    limits,
+    allowOrigins: given.allowOrigins,
+    path: given.path ?? DEFAULTS.path,
+    logLevel: given.logLevel ?? DEFAULTS.logLevel,
+    reserveBytes: given.reserveBytes,
+  }
+}
+
+/** What is wrong with an option: where it stands, and the sentence. */
+export interface Fault {
+  readonly path: readonly PropertyKey[]
+  readonly message: string
+}
+
+/** The first fault of a failed check; for an unknown key the path leads to that key. */
+export function faultOf(error: z.ZodError): Fault {
+  const issue = error.issues[0]
+  if (issue === undefined) return { path: [], message: 'is not valid' }
+  if (issue.code === 'unrecognized_keys') return { path: [...issue.path, issue.keys[0] ?? ''], message: issue.message }
+  const [inner] = issue.code === 'invalid_key' ? issue.issues : []
+  return { path: issue.path, message: inner?.message ?? issue.message }
+}
+
+/** `topics."orders.*".retain` from its parts. */
+export function pathText(path: readonly PropertyKey[]): string {
+  return path
+    .map((part) => (/^[A-Za-z0-9_]+$/.test(String(part)) ? String(part) : JSON.stringify(String(part))))
+    .join('.')
+}
+
+function parse<T extends z.ZodType>(schema: T, input: unknown, what: string): z.output<T> {
+  const result = schema.safeParse(input)
+  if (result.success) return result.data
+  const { path, message } = faultOf(result.error)
+  const where = message.startsWith('unknown option') ? path.slice(0, -1) : path
+  throw new RepriseError('bad_request', `${[what, pathText(where)].filter(Boolean).join(': ')}: ${message}`)
+}
+
+export function isUrl(store: string): boolean {
+  return /^[a-z][a-z0-9+.-]+:\/\//i.test(store)
+}
+
+function readStore(input: unknown): string | undefined {
+  if (typeof input !== 'string' || input.trim() === '') return undefined
+  if (!isUrl(input)) return input
+  return /^rediss?:\/\//i.test(input) && URL.canParse(input) ? input : undefined
+}
+
+function readOrigins(input: unknown): AllowOrigins | undefined {
+  if (input === '*') return input
+  if (typeof input === 'function') return input as Extract<AllowOrigins, (...args: never[]) => unknown>
+  const list = typeof input === 'string' ? input.split(',').map((origin) => origin.trim()) : input
+  if (!Array.isArray(list)) return undefined
+  if (list.length === 1 && list[0] === '*') return '*'
+  const origins = list.map(readOrigin)
+  return origins.every((origin) => origin !== undefined) ? origins : undefined
+}
+
+/** `null` is what pages from files and sandboxed frames send. */
+function readOrigin(input: unknown): string | undefined {
+  if (input === 'null') return input
+  if (typeof input !== 'string' || !/^[a-z][a-z0-9+.-]*:\/\/[^/]+\/?$/i.test(input) || !URL.canParse(input))
+    return undefined
+  const { origin } = new URL(input)
+  return origin === 'null' ? input.replace(/\/$/, '') : origin
+}
+
+/** Whether only this machine can reach a listener on this host. */
+export function isLoopback(host: string): boolean {
+  return /^(localhost|127(\.\d{1,3}){3}|::1|(0{1,4}:){7}0{0,3}1|::ffff:127(\.\d{1,3}){3})$/i.test(host)
+}
+
+function shown(input: unknown): string {
+  if (typeof input === 'string') return JSON.stringify(input.slice(0, 80).replace(/:\/\/[^/@]*@/, '://…@'))
+  if (input === undefined) return 'nothing'
+  return typeof input === 'object' && input !== null ? (Array.isArray(input) ? 'a list' : 'a group') : String(input)
+}
