@@ -1,0 +1,30 @@
+/** Listeners of one kind of report. A listener that throws does not harm the others or the caller. */
+
+/** Takes a listener away again. */
+export type Undo = () => void
+
+export class Emitter<T> {
+  readonly #listeners = new Set<(value: T) => void>()
+
+  on(listener: (value: T) => void): Undo {
+    // Wrapped, so that the same function given twice is called twice and each undo takes one away.
+    const entry = (value: T) => listener(value)
+    this.#listeners.add(entry)
+    return () => {
+      this.#listeners.delete(entry)
+    }
+  }
+
+  emit(value: T): void {
+    for (const listener of this.#listeners) {
+      try {
+        listener(value)
+      } catch (error) {
+        // Reported as an uncaught error, as the platform does for its own listeners.
+        queueMicrotask(() => {
+          throw error
+        })
+      }
+    }
+  }
+}
