@@ -86,6 +86,8 @@ describe('the relay', () => {
     const swallowed = fetchText()
     swallowed.catch(() => {})
     await until(() => relay.connections > 0)
+    // fetch asks once more by itself
+    relay.refuse(true)
     relay.cut()
     await expect(swallowed).rejects.toThrow()
     expect(relay.connections).toBe(0)
