@@ -131,7 +131,12 @@ if (argv[1] !== undefined && fileURLToPath(import.meta.url) === argv[1]) {
     stderr.write('dist is up to date\n')
   } else {
     const started = performance.now()
-    await build()
-    stderr.write(`built dist in ${((performance.now() - started) / 1000).toFixed(1)} s\n`)
+    try {
+      await build()
+      stderr.write(`built dist in ${((performance.now() - started) / 1000).toFixed(1)} s\n`)
+    } catch (error) {
+      stderr.write(`dist was not built: ${error instanceof Error ? error.message : String(error)}\n`)
+      process.exitCode = 1
+    }
   }
 }

@@ -77,7 +77,8 @@ export async function startRelay(target: string): Promise<Relay> {
       return bytesToClients
     },
     cut() {
-      for (const pair of [...open]) for (const socket of pair) socket.resetAndDestroy()
+      for (const pair of open) for (const socket of pair) socket.resetAndDestroy()
+      open.clear()
     },
     blackHole(on) {
       weather.blackHole = on
