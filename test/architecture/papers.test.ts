@@ -1,0 +1,106 @@
+import { describe, expect, it } from 'vitest'
+import { ERRORS } from '../../shared/errors.ts'
+import { isName, MAX_NAME_LENGTH, nameRule } from '../../shared/names.ts'
+import { exists, packageOf, readSources, readText } from './sources.ts'
+
+interface Manifest {
+  readonly scripts: Readonly<Record<string, string>>
+  readonly dependencies: Readonly<Record<string, string>>
+  readonly optionalDependencies: Readonly<Record<string, string>>
+  readonly devDependencies: Readonly<Record<string, string>>
+  readonly overrides: Readonly<Record<string, string>>
+}
+
+const manifest = JSON.parse(readText('package.json')) as Manifest
+
+/** The rows of a paper's table of errors: the one whose first column is headed `error code` or `code`. */
+function errorTable(path: string): Record<string, unknown> | undefined {
+  const lines = readText(path).split('\n')
+  const head = lines.findIndex((line) => /^\| *(error )?code *\|/i.test(line))
+  if (head < 0) return undefined
+  const rows = lines.slice(head + 2)
+  const end = rows.findIndex((line) => !line.startsWith('|'))
+  return Object.fromEntries(
+    rows.slice(0, end < 0 ? undefined : end).map((row) => {
+      const [code = '', http, retryable, when] = row
+        .slice(1, row.lastIndexOf('|'))
+        .split('|')
+        .map((cell) => cell.trim())
+      return [code.replaceAll('`', ''), { http: Number(http), retryable: retryable === 'yes', when }]
+    }),
+  )
+}
+
+describe('errors', () => {
+  it('stand in docs/protocol.md as they are in shared/errors.ts', () => {
+    expect(errorTable('docs/protocol.md')).toEqual(ERRORS)
+  })
+
+  it('stand in README.md, if they do, as they are in shared/errors.ts', () => {
+    expect(errorTable('README.md') ?? ERRORS).toEqual(ERRORS)
+  })
+})
+
+describe('names', () => {
+  it('are what docs/protocol.md says', () => {
+    expect(readText('docs/protocol.md')).toContain(
+      `1 to ${MAX_NAME_LENGTH} of \`A–Z a–z 0–9 . _ : -\`, the first a letter or digit`,
+    )
+    for (const name of ['a', '7', 'orders.eu', 'a_b:c-d', 'x'.repeat(128)]) expect(isName(name), name).toBe(true)
+    for (const name of ['', '.a', '-a', ':a', '_a', 'a/b', 'a b', 'ä', 'a\n', '\na', 'x'.repeat(129), 1, null]) {
+      expect(isName(name), String(name)).toBe(false)
+    }
+    expect(nameRule('topic', '.a')).toContain('topic ".a" is not a name')
+  })
+})
+
+describe('dependencies', () => {
+  const { dependencies, optionalDependencies, devDependencies, overrides } = manifest
+  const all = { ...dependencies, ...optionalDependencies, ...devDependencies, ...overrides }
+
+  it('are named in CONTRIBUTING.md with their reason', () => {
+    const contributing = readText('CONTRIBUTING.md')
+    expect(Object.keys(all).filter((name) => !contributing.includes(`\`${name}\``))).toEqual([])
+  })
+
+  it('are declared: what ships imports no package that only another package brings', () => {
+    const shipped = readSources().filter(({ path }) => /^(shared|server|client|cli)\//.test(path))
+    const declared = new Set(Object.keys({ ...dependencies, ...optionalDependencies }))
+    const undeclared = shipped
+      .filter(({ path }) => path !== 'client/bundle.ts')
+      .flatMap(({ path, imports }) =>
+        imports
+          .filter((one) => one.path === undefined && !one.specifier.startsWith('node:'))
+          .filter((one) => !declared.has(packageOf(one.specifier)))
+          .map((one) => `${path}: ${one.specifier}`),
+      )
+    expect(undeclared).toEqual([])
+  })
+
+  it('are pinned', () => {
+    expect(Object.entries(all).filter(([, version]) => !/^\d+\.\d+\.\d+$/.test(version))).toEqual([])
+  })
+
+  it('of the lock file are those of package.json', () => {
+    const lock = JSON.parse(readText('package-lock.json')) as { packages: Record<string, Partial<Manifest>> }
+    const root = lock.packages['']
+    expect({ ...root?.dependencies, ...root?.optionalDependencies, ...root?.devDependencies, ...overrides }).toEqual(
+      all,
+    )
+  })
+})
+
+describe('papers', () => {
+  it('are there', () => {
+    const papers = [
+      'README.md',
+      'CHANGELOG.md',
+      'CONTRIBUTING.md',
+      'LICENSE',
+      'Dockerfile',
+      'docs/protocol.md',
+      '.ci/run',
+    ]
+    expect(papers.filter((path) => !exists(path))).toEqual([])
+  })
+})
