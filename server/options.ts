@@ -54,13 +54,13 @@ export interface HubOptions {
   readonly queues?: Readonly<Record<string, QueueOptions>>
   readonly limits?: { readonly payload?: Size; readonly batch?: number; readonly packet?: Size }
   /** Default: the origin that the Host header names, and loopback origins. Clients without an Origin always may. */
-  readonly allowOrigins?: AllowOrigins
+  readonly allowOrigins?: AllowOrigins | undefined
   /** Path of Socket.IO. Default `/socket.io`. */
   readonly path?: string
   /** Default `info`. */
   readonly logLevel?: LogLevel
   /** Free space on the store's disk below which publishes are refused. Default: the engine's. */
-  readonly reserveBytes?: Size
+  readonly reserveBytes?: Size | undefined
 }
 
 export interface ServeOptions extends HubOptions {
@@ -71,7 +71,7 @@ export interface ServeOptions extends HubOptions {
   /** Accepts a host that other machines can reach although nothing asks who is calling. */
   readonly open?: boolean
   /** The file that the options were read from; told, not read again. */
-  readonly config?: string
+  readonly config?: string | undefined
   /** How long a stop waits for what was accepted. Default 10 s. */
   readonly drainMs?: Duration
 }

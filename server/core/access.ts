@@ -1,0 +1,52 @@
+/** Who is calling and what they may do. A `Caller` goes through every call of the core; it is made by the edge. */
+
+import { RepriseError } from '../../shared/errors.ts'
+
+export type Action = 'publish' | 'subscribe' | 'send' | 'consume' | 'request' | 'read' | 'admin'
+
+/** Actions on all names that a pattern fits; `*` stands for any run of characters. */
+export interface Grant {
+  readonly actions: readonly Action[]
+  readonly names: readonly string[]
+}
+
+export interface Caller {
+  /** Whom the credentials name. Cursors, producers and ids belong to a subject. */
+  readonly subject: string
+  /** The client's own name within the subject; without it nothing is kept for it. */
+  readonly client?: string
+  readonly grants: readonly Grant[]
+}
+
+const EVERYTHING: readonly Grant[] = [
+  { actions: ['publish', 'subscribe', 'send', 'consume', 'request', 'read', 'admin'], names: ['*'] },
+]
+
+/** The caller where no authentication is configured: everybody is the same subject and may do everything. */
+export function anonymous(client?: string): Caller {
+  const caller = { subject: 'anonymous', grants: EVERYTHING }
+  return client === undefined ? caller : { ...caller, client }
+}
+
+/** Throws `forbidden` when no grant of the caller covers it. */
+export function authorize(caller: Caller, action: Action, name: string): void {
+  for (const grant of caller.grants) {
+    if (grant.actions.includes(action) && grant.names.some((pattern) => fits(pattern, name))) return
+  }
+  throw new RepriseError('forbidden', `${caller.subject} may not ${action} ${name}`)
+}
+
+function fits(pattern: string, name: string): boolean {
+  if (pattern === '*' || pattern === name) return true
+  const parts = pattern.split('*')
+  if (parts.length === 1) return false
+  const [start = '', end = ''] = [parts[0], parts.at(-1)]
+  if (!name.startsWith(start) || !name.endsWith(end) || name.length < start.length + end.length) return false
+  let from = start.length
+  for (const part of parts.slice(1, -1)) {
+    const at = name.indexOf(part, from)
+    if (at < 0) return false
+    from = at + part.length
+  }
+  return from <= name.length - end.length
+}

@@ -1,0 +1,24 @@
+/** What the edges (Socket.IO, HTTP) are handed: the hub's rules, put together by hub.ts. */
+
+import type { Caller } from './access.ts'
+import type { Happenings } from './happenings.ts'
+import type { Probe } from './probe.ts'
+import type { HubSettings } from './settings.ts'
+import type { CursorBook } from './topics/cursors.ts'
+import type { Log } from './topics/log.ts'
+import type { Outlet } from './topics/outlet.ts'
+import type { Subscription } from './topics/subscription.ts'
+
+export interface Core {
+  readonly log: Log
+  readonly cursors: CursorBook
+  readonly settings: HubSettings
+  readonly probe: Probe
+  readonly happenings: Happenings
+  /** A subscription that reaches its client through `outlet`; it does nothing before its `start`. */
+  subscription(caller: Caller, topic: string, outlet: Outlet): Subscription
+  /** Subscriptions of a topic on this node. */
+  subscribers(topic: string): number
+  /** Throws `unavailable` while the hub is draining. */
+  admit(): void
+}

@@ -1,0 +1,59 @@
+/** Cursors as callers use them: acknowledge, look who is where, place, forget. */
+
+import { RepriseError } from '../../../shared/errors.ts'
+import { isName, nameRule } from '../../../shared/names.ts'
+import type { Position } from '../../../shared/positions.ts'
+import type { CursorInfo, Owner, Store } from '../../store/contract.ts'
+import { authorize, type Caller } from '../access.ts'
+import { checkTopic } from './log.ts'
+
+export class CursorBook {
+  readonly #store: Store
+
+  constructor(store: Store) {
+    this.#store = store
+  }
+
+  /** Moves the caller's cursor; durable when it resolves. Answers where it is now. */
+  async ack(caller: Caller, topic: string, session: number, position: Position): Promise<Position> {
+    checkTopic(topic)
+    authorize(caller, 'subscribe', topic)
+    const { subject, client } = caller
+    if (client === undefined) {
+      throw new RepriseError('bad_request', 'ack needs a client in the handshake: its name names the cursor')
+    }
+    if (session === 0) throw new RepriseError('bad_request', 'ack needs a subscription: subscribe first')
+    return await this.#store.cursors.commit(topic, { subject, client }, session, position)
+  }
+
+  async list(
+    caller: Caller,
+    topic: string,
+    query: { readonly after?: Owner; readonly limit: number; readonly behind?: number },
+  ): Promise<CursorInfo[]> {
+    checkTopic(topic)
+    authorize(caller, 'admin', topic)
+    return await this.#store.cursors.list(topic, query)
+  }
+
+  /** Puts a cursor somewhere else, back or forth: a new session, so the client's open one ends with `taken_over`. */
+  async place(caller: Caller, topic: string, owner: Owner, position: Position): Promise<Position> {
+    checkTopic(topic)
+    checkClient(owner.client)
+    authorize(caller, 'admin', topic)
+    return (await this.#store.cursors.place(topic, owner, position)).position
+  }
+
+  async forget(caller: Caller, topic: string, owner: Owner): Promise<void> {
+    checkTopic(topic)
+    checkClient(owner.client)
+    authorize(caller, 'admin', topic)
+    if (!(await this.#store.cursors.forget(topic, owner))) {
+      throw new RepriseError('not_found', `${owner.client} has no cursor on ${topic}`)
+    }
+  }
+}
+
+function checkClient(client: string): void {
+  if (!isName(client)) throw new RepriseError('bad_request', nameRule('client', client))
+}

@@ -1,0 +1,101 @@
+/** From what a producer hands in to what a log stores: finds the binary parts, writes the JSON text, checks the size. */
+
+import { RepriseError } from '../../../shared/errors.ts'
+import { type Draft, type Limits, MAX_BATCH_BYTES } from '../../../shared/protocol.ts'
+import type { Binary, Body, StoredDraft } from '../../store/contract.ts'
+
+/** Deeper data is refused: clients walk it recursively. */
+const MAX_DEPTH = 1_000
+
+/** Stored forms of the drafts of one call. Throws `bad_request` or `too_large`, naming the draft. */
+export function storedDrafts(drafts: readonly Draft[], limits: Limits): StoredDraft[] {
+  if (drafts.length > limits.batch) {
+    throw new RepriseError('too_large', `${drafts.length} drafts in one call; at most ${limits.batch}`)
+  }
+  let total = 0
+  const out = drafts.map((draft, index) => {
+    const body = bodyOf(draft, index)
+    const bytes = exactBytes(body)
+    if (bytes > limits.payload) {
+      throw new RepriseError('too_large', `draft ${index} has ${bytes} bytes; at most ${limits.payload}`)
+    }
+    total += bytes
+    return draft.id === undefined ? { body } : { body, id: draft.id }
+  })
+  if (total > Math.max(MAX_BATCH_BYTES, limits.payload)) {
+    throw new RepriseError('too_large', `the drafts of one call have ${total} bytes; at most ${MAX_BATCH_BYTES}`)
+  }
+  return out
+}
+
+function bodyOf(draft: Draft, index: number): Body {
+  const binaries = binariesIn(draft.data, index)
+  const data = binaries.length === 0 ? draft.data : withoutBinary(draft.data)
+  const { id, key, headers } = draft
+  let json: string
+  try {
+    // `data` first and always: readers put offset and time before it.
+    json = JSON.stringify({ data, id, key, headers })
+  } catch (cause) {
+    throw new RepriseError('bad_request', `draft ${index}: data is not JSON`, { cause })
+  }
+  if (!json.startsWith('{"data":')) throw new RepriseError('bad_request', `draft ${index}: data is missing`)
+  return binaries.length === 0 ? { json } : { json, binaries }
+}
+
+function exactBytes(body: Body): number {
+  let bytes = Buffer.byteLength(body.json)
+  for (const binary of body.binaries ?? []) bytes += binary.bytes.length
+  return bytes
+}
+
+/** Walks without recursion, so that no depth of data can exhaust the stack. */
+function binariesIn(data: unknown, index: number): Binary[] {
+  if (typeof data !== 'object' || data === null) return []
+  const found: Binary[] = []
+  const stack: { value: object; path: readonly (string | number)[] }[] = [{ value: data, path: [] }]
+  for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
+    const bytes = asBytes(node.value)
+    if (bytes !== undefined) {
+      found.push({ path: node.path, bytes })
+      continue
+    }
+    if (node.path.length >= MAX_DEPTH) {
+      throw new RepriseError('bad_request', `draft ${index}: data is nested deeper than ${MAX_DEPTH} levels`)
+    }
+    if (Array.isArray(node.value)) {
+      for (let i = 0; i < node.value.length; i++) pushChild(stack, node.path, i, node.value[i])
+    } else {
+      for (const [name, child] of Object.entries(node.value)) pushChild(stack, node.path, name, child)
+    }
+  }
+  return found
+}
+
+function pushChild(
+  stack: { value: object; path: readonly (string | number)[] }[],
+  path: readonly (string | number)[],
+  step: string | number,
+  child: unknown,
+): void {
+  if (typeof child === 'object' && child !== null) stack.push({ value: child, path: [...path, step] })
+}
+
+function withoutBinary(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value
+  if (asBytes(value) !== undefined) return null
+  if (Array.isArray(value)) return value.map(withoutBinary)
+  const copy: Record<string, unknown> = {}
+  for (const [name, child] of Object.entries(value)) {
+    // A plain assignment to `__proto__` would vanish.
+    Object.defineProperty(copy, name, { value: withoutBinary(child), enumerable: true })
+  }
+  return copy
+}
+
+function asBytes(value: object): Uint8Array | undefined {
+  if (value instanceof Uint8Array) return value
+  if (value instanceof ArrayBuffer) return new Uint8Array(value)
+  if (ArrayBuffer.isView(value)) return new Uint8Array(value.buffer, value.byteOffset, value.byteLength)
+  return undefined
+}

@@ -1,0 +1,175 @@
+/** A topic's log as callers use it: publish, read, look, drop. Knows who may; keeps nothing itself. */
+
+import { RepriseError } from '../../../shared/errors.ts'
+import { isName, nameRule } from '../../../shared/names.ts'
+import type { Position } from '../../../shared/positions.ts'
+import type { Draft, Gap, Limits, ProducerSeq, Published } from '../../../shared/protocol.ts'
+import type { Bounds, ListQuery, ReadBound, Store, StoredEvent, TopicInfo } from '../../store/contract.ts'
+import { authorize, type Caller } from '../access.ts'
+import type { HubSettings } from '../settings.ts'
+import { storedDrafts } from './draft.ts'
+import { PACKET_BYTES, PACKET_EVENTS, type Packet, packetsOf } from './packet.ts'
+import { resolve } from './resolve.ts'
+
+export interface LogQuery {
+  readonly after?: number | Position
+  readonly before?: number
+  readonly limit?: number
+}
+
+export interface LogPage {
+  readonly epoch: string
+  readonly first: number
+  readonly last: number
+  readonly events: readonly StoredEvent[]
+}
+
+/** One page of a subscription that reads. */
+export interface Step {
+  /** What to tell, in order; every item ends at a position. */
+  readonly items: readonly (Packet | Gap)[]
+  /** Where the reader stands before the items. */
+  readonly position: Position
+  /** The head in the moment of reading. */
+  readonly head: Position
+}
+
+/** Topics of the hub's own begin with a sign that names cannot begin with; they are shown to nobody. */
+export const INTERNAL_PREFIX = '_'
+
+const DEFAULT_READ_LIMIT = 100
+const MAX_READ_LIMIT = 1_000
+const MAX_READ_BYTES = 1_048_576
+const NOTHING: ReadBound = { events: 0, bytes: 0 }
+const PAGE: ReadBound = { events: PACKET_EVENTS, bytes: PACKET_BYTES }
+const BEYOND = Number.MAX_SAFE_INTEGER
+
+export class Log {
+  readonly #store: Store
+  readonly #settings: HubSettings
+  readonly limits: Limits
+  #publishing = 0
+  #idle: (() => void)[] = []
+
+  constructor(store: Store, settings: HubSettings, limits: Limits) {
+    this.#store = store
+    this.#settings = settings
+    this.limits = limits
+  }
+
+  /** Resolves when the events are durable. All of them or none. */
+  async publish(caller: Caller, topic: string, drafts: readonly Draft[], row?: ProducerSeq): Promise<Published> {
+    checkTopic(topic)
+    authorize(caller, 'publish', topic)
+    const { retain } = this.#settings.forTopic(topic)
+    const append = { subject: caller.subject, drafts: storedDrafts(drafts, this.limits), retain }
+    this.#publishing += 1
+    try {
+      if (row === undefined) return await this.#store.topics.append(topic, append)
+      return await this.#store.topics.append(topic, { ...append, producer: { name: row.producer, seq: row.seq } })
+    } finally {
+      this.#publishing -= 1
+      if (this.#publishing === 0) for (const resolve of this.#idle.splice(0)) resolve()
+    }
+  }
+
+  /** Resolves when no publish is under way: what was accepted has its answer. */
+  async idle(): Promise<void> {
+    if (this.#publishing > 0) await new Promise<void>((resolve) => this.#idle.push(resolve))
+  }
+
+  /** Events behind `after` or before `before`; without either from the earliest kept. */
+  async read(caller: Caller, topic: string, query: LogQuery): Promise<LogPage> {
+    checkTopic(topic)
+    authorize(caller, 'read', topic)
+    if (query.after !== undefined && query.before !== undefined) {
+      throw new RepriseError('bad_request', 'read takes after or before, not both')
+    }
+    const bound = { events: Math.min(query.limit ?? DEFAULT_READ_LIMIT, MAX_READ_LIMIT), bytes: MAX_READ_BYTES }
+    if (query.before !== undefined) return await this.#readBefore(topic, query.before, bound)
+    const { after = 0 } = query
+    if (typeof after === 'number') return pageOf(await this.#read(topic, after, bound))
+    const page = await this.#read(topic, after.offset, bound)
+    if (!page.lineage.some(({ epoch }) => epoch === after.epoch)) {
+      throw new RepriseError('stale_epoch', `epoch ${after.epoch} is not one of ${topic}'s; it is now ${page.epoch}`)
+    }
+    const at = resolve(after, page).position.offset
+    return pageOf(at < after.offset ? await this.#read(topic, at, bound) : page)
+  }
+
+  /** What a reader at `position` gets next: its gaps and a page of events. */
+  async step(topic: string, position: Position): Promise<Step> {
+    const gaps: Gap[] = []
+    let at = position
+    for (;;) {
+      const page = await this.#store.topics.read(topic, at.offset, PAGE)
+      const resolved = resolve(at, page)
+      gaps.push(...resolved.gaps)
+      const moved = resolved.position.offset
+      // A page read behind the place that the position stands for would skip what lies between.
+      if (moved < at.offset) {
+        at = resolved.position
+        continue
+      }
+      const items = [...gaps, ...packetsOf(page.epoch, page.events)]
+      return { items, position: resolved.position, head: { epoch: page.epoch, offset: page.head } }
+    }
+  }
+
+  async bounds(topic: string): Promise<Bounds> {
+    return await this.#store.topics.read(topic, BEYOND, NOTHING)
+  }
+
+  /** The position behind which a reader gets everything from `time` on. */
+  async seek(topic: string, time: number): Promise<Position> {
+    const offset = await this.#store.topics.seek(topic, time)
+    const { epoch } = await this.bounds(topic)
+    return { epoch, offset }
+  }
+
+  async info(caller: Caller, topic: string): Promise<TopicInfo> {
+    checkTopic(topic)
+    authorize(caller, 'read', topic)
+    const info = await this.#store.topics.info(topic)
+    if (info === undefined)
+      throw new RepriseError('not_found', `there is no topic ${topic}: nothing was published to it`)
+    return info
+  }
+
+  async list(caller: Caller, query: ListQuery): Promise<TopicInfo[]> {
+    authorize(caller, 'admin', '*')
+    const topics = await this.#store.topics.list(query)
+    return topics.filter(({ topic }) => !topic.startsWith(INTERNAL_PREFIX))
+  }
+
+  async drop(caller: Caller, topic: string): Promise<void> {
+    checkTopic(topic)
+    authorize(caller, 'admin', topic)
+    if (!(await this.#store.topics.drop(topic))) {
+      throw new RepriseError('not_found', `there is no topic ${topic}: nothing was published to it`)
+    }
+  }
+
+  async #read(topic: string, after: number, bound: ReadBound) {
+    return await this.#store.topics.read(topic, after, bound)
+  }
+
+  /** The last events below `before`; a page that was trimmed meanwhile just has fewer. */
+  async #readBefore(topic: string, before: number, bound: ReadBound): Promise<LogPage> {
+    const { first, head } = await this.bounds(topic)
+    const end = Math.min(before - 1, head)
+    const start = Math.max(first - 1, end - bound.events)
+    if (start >= end) return pageOf(await this.#read(topic, BEYOND, NOTHING))
+    const page = await this.#read(topic, start, { events: end - start, bytes: bound.bytes * 4 })
+    return pageOf({ ...page, events: page.events.filter(({ offset }) => offset < before) })
+  }
+}
+
+/** Throws `bad_request` for what no topic can be called. */
+export function checkTopic(topic: unknown): asserts topic is string {
+  if (!isName(topic)) throw new RepriseError('bad_request', nameRule('topic', topic))
+}
+
+function pageOf(page: Bounds & { readonly events: readonly StoredEvent[] }): LogPage {
+  return { epoch: page.epoch, first: page.first, last: page.head, events: page.events }
+}

@@ -1,0 +1,108 @@
+/**
+ * Consecutive events of one epoch on their way to clients. Their JSON text is put together once, from the texts that
+ * are stored, and serves every recipient; nothing is parsed on the way.
+ */
+
+import type { Event, EventsPacket, Gap } from '../../../shared/protocol.ts'
+import type { Body, StoredEvent } from '../../store/contract.ts'
+
+export type Kept = Extract<StoredEvent, { readonly body: Body }>
+
+/** The most that one packet carries. */
+export const PACKET_EVENTS = 1_000
+export const PACKET_BYTES = 262_144
+
+export class Packet {
+  readonly epoch: string
+  readonly events: readonly Kept[]
+  readonly bytes: number
+  /** Packets with binary data have no text; they are sent as objects. */
+  readonly binary: boolean
+  #text: string | undefined
+
+  constructor(epoch: string, events: readonly Kept[], bytes: number, binary: boolean) {
+    this.epoch = epoch
+    this.events = events
+    this.bytes = bytes
+    this.binary = binary
+  }
+
+  /** Offset of the last event. */
+  get last(): number {
+    return this.events.at(-1)?.offset ?? 0
+  }
+
+  /** The JSON text of `{ epoch, events }`. Only where `binary` is `false`. */
+  get text(): string {
+    if (this.#text === undefined) {
+      let text = ''
+      for (const event of this.events) text += text === '' ? eventText(event) : `,${eventText(event)}`
+      this.#text = `{"epoch":${JSON.stringify(this.epoch)},"events":[${text}]}`
+    }
+    return this.#text
+  }
+
+  /** The same as an object, for encoders that do not know texts and for binary data. */
+  toJSON(): EventsPacket {
+    return { epoch: this.epoch, events: this.events.map(eventObject) }
+  }
+}
+
+/** An event's JSON text. Binary data reads as `null`. */
+export function eventText(event: Kept): string {
+  return `{"offset":${event.offset},"at":${event.at},${event.body.json.slice(1)}`
+}
+
+export function eventObject(event: Kept): Event {
+  const content = JSON.parse(event.body.json) as { data: unknown }
+  for (const { path, bytes } of event.body.binaries ?? []) plant(content, ['data', ...path], bytes)
+  return { offset: event.offset, at: event.at, ...content }
+}
+
+function plant(root: object, path: readonly (string | number)[], bytes: Uint8Array): void {
+  let at = root as Record<string | number, unknown>
+  for (const step of path.slice(0, -1)) at = at[step] as Record<string | number, unknown>
+  at[path.at(-1) ?? 'data'] = bytes
+}
+
+/** Cuts stored events into packets, and damaged ones into gaps, in order. */
+export function packetsOf(epoch: string, events: readonly StoredEvent[]): (Packet | Gap)[] {
+  const out: (Packet | Gap)[] = []
+  let run: Kept[] = []
+  let bytes = 0
+  let binary = false
+  const flush = () => {
+    if (run.length > 0) out.push(new Packet(epoch, run, bytes, binary))
+    run = []
+    bytes = 0
+  }
+  for (const event of events) {
+    if ('damaged' in event) {
+      flush()
+      addDamaged(out, epoch, event.offset)
+      continue
+    }
+    const hasBinary = event.body.binaries !== undefined
+    const size = bodyBytes(event.body)
+    if (run.length > 0 && (run.length >= PACKET_EVENTS || bytes + size > PACKET_BYTES || hasBinary !== binary)) flush()
+    binary = hasBinary
+    bytes += size
+    run.push(event)
+  }
+  flush()
+  return out
+}
+
+function addDamaged(out: (Packet | Gap)[], epoch: string, offset: number): void {
+  const last = out.at(-1)
+  const from = last !== undefined && !(last instanceof Packet) && last.from !== null ? last.from : offset
+  if (from !== offset) out.pop()
+  out.push({ epoch, from, to: offset, count: offset - from + 1, reason: 'damaged', position: { epoch, offset } })
+}
+
+/** Bytes of a body as they count for limits of packets and buffers; text is counted by its length. */
+export function bodyBytes(body: Body): number {
+  let bytes = body.json.length
+  for (const binary of body.binaries ?? []) bytes += binary.bytes.length
+  return bytes
+}

@@ -1,0 +1,53 @@
+/** Housekeeping in the background: trims topics by age even when nothing is published, sweeps what is over its time. */
+
+import type { Store } from '../../store/contract.ts'
+import type { Happenings } from '../happenings.ts'
+import type { HubSettings } from '../settings.ts'
+
+/** Between two rounds; a round looks at one page of topics and goes on from there in the next. */
+const ROUND_MS = 5_000
+const TOPICS_A_ROUND = 1_000
+const SWEEP_MS = 30_000
+
+/** Starts both; the result stops them and resolves when neither is at work. */
+export function startRetention(store: Store, settings: HubSettings, happenings: Happenings): () => Promise<void> {
+  let after: string | undefined
+  const trim = async () => {
+    const page = await store.topics.list(
+      after === undefined ? { limit: TOPICS_A_ROUND } : { after, limit: TOPICS_A_ROUND },
+    )
+    after = page.length < TOPICS_A_ROUND ? undefined : page.at(-1)?.topic
+    for (const { topic, events } of page) {
+      if (events > 0) await store.topics.trim(topic, settings.forTopic(topic).retain)
+    }
+  }
+  const sweep = async () => {
+    while ((await store.sweep()).more);
+  }
+  const stops = [
+    every(ROUND_MS, trim, (error) => happenings.failed('trimming topics', error)),
+    every(SWEEP_MS, sweep, (error) => happenings.failed('sweeping the store', error)),
+  ]
+  return async () => {
+    await Promise.all(stops.map((stop) => stop()))
+  }
+}
+
+function every(ms: number, work: () => Promise<void>, failed: (error: unknown) => void): () => Promise<void> {
+  let running: Promise<void> = Promise.resolve()
+  let timer: NodeJS.Timeout | undefined
+  let stopped = false
+  const next = () => {
+    if (stopped) return
+    timer = setTimeout(() => {
+      running = work().catch(failed).then(next)
+    }, ms)
+    timer.unref()
+  }
+  next()
+  return async () => {
+    stopped = true
+    clearTimeout(timer)
+    await running
+  }
+}

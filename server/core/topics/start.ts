@@ -1,0 +1,92 @@
+/** Where a subscription starts: what its `from` means with and without a cursor. */
+
+import { RepriseError } from '../../../shared/errors.ts'
+import { type Position, trustedOffset } from '../../../shared/positions.ts'
+import type { From, Gap, Subscribed } from '../../../shared/protocol.ts'
+import type { Bounds, CursorStart, Owner, Store } from '../../store/contract.ts'
+import type { Log } from './log.ts'
+
+export interface Start {
+  readonly position: Position
+  /** Told before anything else: the cursor expired, or the client's claim is of another log. Then on from the cursor. */
+  readonly gap?: Gap
+  /** Of the client's cursor. */
+  readonly session?: number
+  readonly info: Omit<Subscribed, 'limits' | 'topic'>
+}
+
+/**
+ * Without an owner `from` says it (default: the end). With one the cursor does: the words place nothing but a new
+ * cursor, a position counts when it is at the cursor or beyond. `again` (the client's own `subscribe({ from })`): `from`
+ * says where this session reads, back or forth; the cursor stays where it is.
+ */
+export async function startOf(
+  store: Store,
+  log: Log,
+  topic: string,
+  owner: Owner | undefined,
+  from: From | undefined,
+  again: boolean,
+): Promise<Start> {
+  if (owner === undefined) {
+    if (from === 'cursor')
+      throw new RepriseError('bad_request', "from: 'cursor' needs a client: its name names the cursor")
+    const bounds = await log.bounds(topic)
+    return startAt(await placeOf(log, topic, from ?? 'end', bounds), bounds)
+  }
+  const opened = await store.cursors.open(topic, owner, await cursorStart(log, topic, from))
+  const { session } = opened
+  if (opened.expired) {
+    return { ...startAt(opened.position, opened), session, gap: unknownReset(opened.position) }
+  }
+  let { position } = opened
+  if (from !== undefined && from !== 'cursor') {
+    if (again) position = await placeOf(log, topic, from, opened)
+    else if (isPosition(from)) {
+      if (isForeign(from, opened) && !isForeign(position, opened)) {
+        return { ...startAt(position, opened), session, gap: unknownReset(position) }
+      }
+      position = further(from, position, opened)
+    }
+  }
+  return { ...startAt(position, opened), session }
+}
+
+async function cursorStart(log: Log, topic: string, from: From | undefined): Promise<CursorStart> {
+  if (from === undefined || from === 'cursor' || from === 'end') return 'end'
+  if (from === 'start') return 'start'
+  return await placeOf(log, topic, from, await log.bounds(topic))
+}
+
+async function placeOf(log: Log, topic: string, from: From, bounds: Bounds): Promise<Position> {
+  const { epoch, first, head } = bounds
+  if (from === 'start') return { epoch, offset: first - 1 }
+  if (from === 'end' || from === 'cursor' || from === 'none') return { epoch, offset: head }
+  if (isPosition(from)) return from
+  if ('at' in from) return await log.seek(topic, from.at)
+  return { epoch, offset: Math.max(first - 1, head - from.last) }
+}
+
+/** The client's claim or its cursor, whichever is further; one beyond its epoch's end has a lost tail to be told. */
+function further(claim: Position, cursor: Position, { lineage, head }: Bounds): Position {
+  return trustedOffset(lineage, head, claim) >= trustedOffset(lineage, head, cursor) ? claim : cursor
+}
+
+/** Of an epoch that this log never had. */
+function isForeign(position: Position, { lineage, head }: Bounds): boolean {
+  return trustedOffset(lineage, head, position) < 0
+}
+
+function unknownReset(position: Position): Gap {
+  return { epoch: position.epoch, from: null, to: null, count: null, reason: 'reset', position }
+}
+
+function isPosition(from: From): from is Position {
+  return typeof from === 'object' && 'epoch' in from
+}
+
+function startAt(position: Position, bounds: Bounds): Omit<Start, 'session'> {
+  const { epoch, first, head, lineage } = bounds
+  const seen = Math.max(first - 1, trustedOffset(lineage, head, position))
+  return { position, info: { epoch, first, last: head, position, behind: head - seen } }
+}

@@ -1,0 +1,212 @@
+/**
+ * One subscription: reads from its position page by page, at its client's pace, until it can join the topic's feed; goes
+ * back to reading when the client is too slow. Holds a position, never events.
+ */
+
+import { RepriseError } from '../../../shared/errors.ts'
+import { type Position, samePosition } from '../../../shared/positions.ts'
+import type { From, Gap, OnGap, Subscribed, SubscribeQuery } from '../../../shared/protocol.ts'
+import type { Owner, Store } from '../../store/contract.ts'
+import { authorize, type Caller } from '../access.ts'
+import type { Happenings } from '../happenings.ts'
+import type { Fanout } from './fanout.ts'
+import type { Feed, Follower } from './feed.ts'
+import { checkTopic, type Log } from './log.ts'
+import type { Outlet } from './outlet.ts'
+import { takenOver } from './sessions.ts'
+import { type Start, startOf } from './start.ts'
+
+export interface SubscriptionContext {
+  readonly store: Store
+  readonly log: Log
+  readonly fanout: Fanout
+  readonly happenings: Happenings
+}
+
+/** After the log could not be read, the next try comes after this long. */
+const RETRY_MS = 500
+
+export class Subscription implements Follower {
+  readonly outlet: Outlet
+  readonly #context: SubscriptionContext
+  readonly #caller: Caller
+  readonly #topic: string
+  /** Stands from the first start to the close, so that a newer session is heard of. */
+  #feed: Feed | undefined
+  #onGap: OnGap = 'continue'
+  #session = 0
+  /** Raised by every start and stop: what an earlier run still awaits is then void. */
+  #run = 0
+  #steered = false
+  #closed = false
+
+  constructor(context: SubscriptionContext, caller: Caller, topic: string, outlet: Outlet) {
+    this.#context = context
+    this.#caller = caller
+    this.#topic = topic
+    this.outlet = outlet
+  }
+
+  /** The session of the client's cursor, 0 before the first start and without a client. */
+  get session(): number {
+    return this.#session
+  }
+
+  get owner(): Owner {
+    return { subject: this.#caller.subject, client: this.#caller.client ?? '' }
+  }
+
+  /**
+   * Starts, or starts again. `again`: asked for by the client itself, so `from` may also lead back; in a handshake the
+   * cursor has the last word.
+   */
+  async start(query: SubscribeQuery, again: boolean): Promise<Omit<Subscribed, 'limits'>> {
+    checkTopic(this.#topic)
+    authorize(this.#caller, 'subscribe', this.#topic)
+    this.#halt()
+    if (again) this.#steered = true
+    const run = this.#run
+    const feed = await this.#watch()
+    const start = await this.#open(feed, query.from, again)
+    if (run !== this.#run || this.#closed) throw new RepriseError('unavailable', 'the subscription was ended meanwhile')
+    this.#onGap = query.onGap ?? 'continue'
+    const info = { topic: this.#topic, ...start.info }
+    this.outlet.subscribed(info)
+    this.#read(run, start).catch((cause) => this.#context.happenings.failed(`a subscription of ${this.#topic}`, cause))
+    return info
+  }
+
+  /** Nothing more is sent; the place as the client's newest session is kept. */
+  stop(): void {
+    this.#steered = true
+    this.#halt()
+  }
+
+  /** Whether the client has started or stopped it by a call of its own. */
+  get steered(): boolean {
+    return this.#steered
+  }
+
+  /** The client is gone. */
+  close(): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.#halt()
+    if (this.#feed === undefined) return
+    this.#feed.sessions.release(this)
+    this.#context.fanout.release(this.#feed)
+  }
+
+  /** Ended by the hub: the client is told why. */
+  end(error: RepriseError): void {
+    if (this.#closed) return
+    this.close()
+    this.outlet.end(error.toWire())
+  }
+
+  fellBehind(position: Position): void {
+    this.outlet.behind(position.offset)
+    const run = ++this.#run
+    this.#read(run, { position }).catch((cause) =>
+      this.#context.happenings.failed(`a subscription of ${this.#topic}`, cause),
+    )
+  }
+
+  lost(gap: Gap): void {
+    this.outlet.gap(gap)
+    if (this.#onGap === 'fail') this.end(gapMet(gap))
+  }
+
+  #halt(): void {
+    this.#run += 1
+    this.#feed?.unfollow(this)
+  }
+
+  async #watch(): Promise<Feed> {
+    if (this.#feed !== undefined) return this.#feed
+    const feed = await this.#context.fanout.watch(this.#topic)
+    if (this.#closed || this.#feed !== undefined) {
+      this.#context.fanout.release(feed)
+      if (this.#feed !== undefined) return this.#feed
+      throw new RepriseError('unavailable', 'the connection is gone')
+    }
+    this.#feed = feed
+    return feed
+  }
+
+  /** Begins the session and takes its place on this node, with nothing missed in between. */
+  async #open(feed: Feed, from: From | undefined, again: boolean): Promise<Start> {
+    const { store, log } = this.#context
+    if (this.#caller.client === undefined) return await startOf(store, log, this.#topic, undefined, from, again)
+    const { owner } = this
+    feed.sessions.opening(owner)
+    let start: Start | undefined
+    try {
+      start = await startOf(store, log, this.#topic, owner, from, again)
+    } finally {
+      const newest = feed.sessions.opened(owner)
+      if (start?.session !== undefined && !this.#closed) {
+        this.#session = start.session
+        if (newest > start.session) this.end(takenOver())
+        else feed.sessions.hold(this)
+      }
+    }
+    return start
+  }
+
+  async #read(run: number, start: { readonly position: Position; readonly gap?: Gap }): Promise<void> {
+    let { position } = start
+    if (start.gap !== undefined) position = await this.#tell(start.gap)
+    while (run === this.#run) {
+      const step = await this.#step(position)
+      if (step === undefined) continue
+      for (const item of step.items) {
+        if (run !== this.#run) return
+        if ('events' in item) {
+          await this.outlet.page(item)
+          position = { epoch: item.epoch, offset: item.last }
+        } else {
+          const next = await this.#tell(item)
+          const skipped = !samePosition(next, item.position)
+          position = next
+          if (skipped) break
+        }
+      }
+      if (run !== this.#run) return
+      if (step.items.length === 0) position = step.position
+      if (!samePosition(position, step.head)) continue
+      // No await between a page that shows the head and the join: nothing can slip in between.
+      const joined = this.#feed?.follow(position, this)
+      if (joined === 'joined') return
+      if (joined === 'wait') await this.#feed?.reached()
+    }
+  }
+
+  async #step(position: Position) {
+    try {
+      return await this.#context.log.step(this.#topic, position)
+    } catch (cause) {
+      // The store is away: the client stays, and reading goes on when it is back.
+      if (!(cause instanceof RepriseError && cause.retryable)) this.#context.happenings.failed('reading a log', cause)
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
+      return undefined
+    }
+  }
+
+  /** Tells a gap while reading and answers where to go on. */
+  async #tell(gap: Gap): Promise<Position> {
+    if (this.#onGap === 'end') {
+      const { epoch, head } = await this.#context.log.bounds(this.#topic)
+      const position = { epoch, offset: head }
+      this.outlet.gap({ ...gap, position })
+      return position
+    }
+    this.lost(gap)
+    return gap.position
+  }
+}
+
+function gapMet(gap: Gap): RepriseError {
+  const range = gap.from === null ? 'events of unknown number' : `events ${gap.from} to ${gap.to}`
+  return new RepriseError('gap', `${range} are gone (${gap.reason}), and onGap is 'fail'`)
+}

@@ -1,0 +1,181 @@
+/** The composition root: opens the store, puts the rules together, hands them to the edges. Only this file knows all. */
+
+import { randomBytes } from 'node:crypto'
+import type { Server as HttpServer, RequestListener } from 'node:http'
+import { Server } from 'socket.io'
+import { RepriseError } from '../shared/errors.ts'
+import type { Draft, Limits, Published } from '../shared/protocol.ts'
+import { anonymous } from './core/access.ts'
+import type { Core } from './core/core.ts'
+import { Probe } from './core/probe.ts'
+import { openSettings } from './core/settings.ts'
+import { CursorBook } from './core/topics/cursors.ts'
+import { Fanout } from './core/topics/fanout.ts'
+import { Log } from './core/topics/log.ts'
+import { startRetention } from './core/topics/retention.ts'
+import { Subscription } from './core/topics/subscription.ts'
+import { createApp } from './http/app.ts'
+import { createLog, type HubLog } from './observe/log.ts'
+import { type HubOptions, type ResolvedHubOptions, resolveHubOptions } from './options.ts'
+import { closeConnections } from './socket/drain.ts'
+import { parser } from './socket/encoder.ts'
+import { openGateway } from './socket/gateway.ts'
+import { mayConnect } from './socket/origins.ts'
+import { openStore } from './store/open.ts'
+
+/** Publishing from the program that embeds the hub. */
+export interface HubTopic {
+  /** Resolves when the event is durable. Rejects with a `RepriseError`. */
+  publish(data: unknown, options?: Omit<Draft, 'data'>): Promise<{ readonly epoch: string; readonly offset: number }>
+  /** The same for several drafts, all of them or none. */
+  publishAll(drafts: readonly Draft[]): Promise<Published>
+}
+
+export interface Hub extends AsyncDisposable {
+  /** Resolves when the store is open and an event went through; rejects when the hub cannot start. */
+  readonly ready: Promise<void>
+  /**
+   * Serves Socket.IO's namespaces of the hub on an HTTP server, or in a Socket.IO server that exists already. A program
+   * that has its own Socket.IO server passes that one: two on one HTTP server do not work.
+   */
+  attach(target: HttpServer | Server, options?: { readonly path?: string }): void
+  /** The HTTP interface (`/v1`, health, console) as a handler to mount in Express or to give to `createServer`. */
+  readonly handler: RequestListener
+  topic(name: string): HubTopic
+  /** Tells clients by closing their transports, finishes what was accepted, closes the store. Safe to call twice. */
+  close(): Promise<void>
+}
+
+/**
+ * A hub to embed. It can be attached and called at once; calls wait until the store is open. Throws `bad_request` for
+ * wrong options; what goes wrong with the store rejects `ready` and every call.
+ */
+export function createHub(options: HubOptions = {}): Hub {
+  const resolved = resolveHubOptions(options)
+  const log = createLog(resolved.logLevel)
+  const opened = open(resolved, log)
+  const core = opened.then(({ core }) => core)
+  const ready = opened.then(() => {})
+  // Whoever does not look at `ready` meets the failure in the first call.
+  ready.catch(() => {})
+  core.catch(() => {})
+
+  const servers: { readonly io: Server; readonly own: boolean }[] = []
+  let draining = false
+  let closing: Promise<void> | undefined
+
+  async function open(options: ResolvedHubOptions, log: HubLog) {
+    const { store: location, reserveBytes } = options
+    const store = await openStore(location, {
+      warn: (message, cause) => log.happenings.noticed(message, cause === undefined ? {} : { cause }),
+      ...(reserveBytes === undefined ? {} : { reserveBytes }),
+    })
+    try {
+      return await compose(store, options, log)
+    } catch (error) {
+      await store.close()
+      throw error
+    }
+  }
+
+  async function compose(store: Awaited<ReturnType<typeof openStore>>, options: ResolvedHubOptions, log: HubLog) {
+    const { happenings } = log
+    const settings = await openSettings({
+      file: options.topics,
+      store: store.settings,
+      warn: (message, cause) => happenings.noticed(message, { cause }),
+    })
+    const topicLog = new Log(store, settings, options.limits)
+    const fanout = new Fanout(store, topicLog, happenings)
+    const context = { store, log: topicLog, fanout, happenings }
+    const probe = new Probe(store, store.engine === 'lmdb' ? 'embedded' : randomBytes(6).toString('hex'))
+    const stopRetention = startRetention(store, settings, happenings)
+    await probe.start()
+    const core: Core = {
+      log: topicLog,
+      cursors: new CursorBook(store),
+      settings,
+      probe,
+      happenings,
+      subscription: (caller, topic, outlet) => new Subscription(context, caller, topic, outlet),
+      subscribers: (topic) => fanout.subscribers(topic),
+      admit: () => {
+        if (draining) throw new RepriseError('unavailable', 'the hub is draining', { retryAfterMs: 1_000 })
+      },
+    }
+    const close = async () => {
+      probe.stop()
+      await stopRetention()
+      fanout.close()
+      settings.close()
+      await store.close()
+    }
+    return { core, close }
+  }
+
+  const context = { core, happenings: log.happenings }
+
+  async function closeAll(): Promise<void> {
+    draining = true
+    const hub = await opened.catch(() => undefined)
+    await hub?.core.log.idle()
+    // The last answers are handed to their connections in this turn.
+    await new Promise((resolve) => setImmediate(resolve))
+    await Promise.all(servers.map(({ io, own }) => closeConnections(io, own)))
+    await hub?.close()
+  }
+
+  return {
+    ready,
+    attach(target, { path = resolved.path } = {}) {
+      if (draining) throw new RepriseError('unavailable', 'the hub is closed')
+      if (target instanceof Server) {
+        servers.push({ io: target, own: false })
+        openGateway(target, context, false)
+        return
+      }
+      const io = new Server(target, { path, parser, ...serverOptions(resolved.limits, resolved) })
+      servers.push({ io, own: true })
+      openGateway(io, context, true)
+    },
+    handler: createApp(context),
+    topic: (name) => ({
+      async publish(data, options = {}) {
+        const { epoch, offsets } = await publish(name, [{ ...options, data }])
+        return { epoch, offset: offsets[0] ?? 0 }
+      },
+      publishAll: (drafts) => publish(name, drafts),
+    }),
+    close: () => {
+      closing ??= closeAll()
+      return closing
+    },
+    [Symbol.asyncDispose]() {
+      return this.close()
+    },
+  }
+
+  async function publish(topic: string, drafts: readonly Draft[]): Promise<Published> {
+    const { log, admit } = await core
+    admit()
+    return await log.publish(anonymous(), topic, drafts)
+  }
+}
+
+function serverOptions(limits: Limits, { allowOrigins }: ResolvedHubOptions) {
+  return {
+    serveClient: false,
+    maxHttpBufferSize: limits.packet,
+    // Chosen per origin below; a page that may connect may also read what long polling answers.
+    cors: { origin: true, credentials: true },
+    allowRequest: (
+      request: Parameters<typeof mayConnect>[0],
+      decide: (error: string | null | undefined, success: boolean) => void,
+    ) => {
+      mayConnect(request, allowOrigins).then(
+        (allowed) => decide(allowed ? null : 'origin not allowed', allowed),
+        () => decide('origin not allowed', false),
+      )
+    },
+  }
+}

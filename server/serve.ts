@@ -1,0 +1,71 @@
+/** A hub with an HTTP server of its own: what `reprise serve` runs. */
+
+import { createServer, type Server as HttpServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { RepriseError } from '../shared/errors.ts'
+import { createHub, type Hub } from './hub.ts'
+import { resolveServeOptions, type ServeOptions } from './options.ts'
+
+export interface RunningServer {
+  /** `http://HOST:PORT` as it can be reached. */
+  readonly url: string
+  readonly hub: Hub
+  /** Drains: nothing new is accepted, clients are told, what was accepted is finished. */
+  close(): Promise<void>
+}
+
+/**
+ * Resolves when it serves. Rejects with a `RepriseError` whose message says in one line what was wrong: a taken port, a
+ * data folder that is locked or cannot be written; nothing was changed then.
+ */
+export async function startServer(options: ServeOptions = {}): Promise<RunningServer> {
+  const resolved = resolveServeOptions(options)
+  const { port, host, drainMs, config: _file, open: _open, ...hubOptions } = resolved
+  const server = createServer()
+  // The port comes first: a hub that cannot serve does not touch the store.
+  await listen(server, port, host)
+  const hub = createHub(hubOptions)
+  try {
+    await hub.ready
+  } catch (error) {
+    server.close()
+    throw error
+  }
+  server.on('request', hub.handler)
+  hub.attach(server)
+  const address = server.address() as AddressInfo
+  const shown = address.family === 'IPv6' ? `[${address.address}]` : address.address
+  let closing: Promise<void> | undefined
+  return {
+    url: `http://${shown}:${address.port}`,
+    hub,
+    close: () => {
+      closing ??= drain(server, hub, drainMs)
+      return closing
+    },
+  }
+}
+
+async function listen(server: HttpServer, port: number, host: string): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (cause: NodeJS.ErrnoException) => {
+      const why = cause.code === 'EADDRINUSE' ? 'is taken by another program' : `cannot be used: ${cause.message}`
+      const code = cause.code === 'EADDRINUSE' ? 'conflict' : 'bad_request'
+      reject(new RepriseError(code, `port ${port} of ${host} ${why}`, { cause }))
+    })
+    server.listen(port, host, () => {
+      server.removeAllListeners('error')
+      resolve()
+    })
+  })
+}
+
+async function drain(server: HttpServer, hub: Hub, drainMs: number): Promise<void> {
+  const stopped = new Promise<void>((resolve) => server.close(() => resolve()))
+  const late = setTimeout(() => server.closeAllConnections(), drainMs)
+  late.unref()
+  await hub.close()
+  server.closeIdleConnections()
+  await stopped
+  clearTimeout(late)
+}

@@ -1,0 +1,160 @@
+/** The way in over Socket.IO: declares the namespaces, admits or refuses handshakes, removes what nobody uses. */
+
+import type { Namespace, Server, Socket } from 'socket.io'
+import { RepriseError } from '../../shared/errors.ts'
+import { TOPIC_PREFIX } from '../../shared/names.ts'
+import { type From, type OnGap, PROTOCOL_VERSION } from '../../shared/protocol.ts'
+import { anonymous, authorize, type Caller } from '../core/access.ts'
+import type { Core } from '../core/core.ts'
+import type { Happenings } from '../core/happenings.ts'
+import { refusalOf } from '../core/refusal.ts'
+import { checkTopic } from '../core/topics/log.ts'
+import type { Channel } from '../core/topics/outlet.ts'
+import type { Subscription } from '../core/topics/subscription.ts'
+import { parse, positionSchema, topicAuthSchema } from '../wire.ts'
+import { RoomChannel, SocketOutlet } from './outlet.ts'
+import { serveTopic, type TopicState } from './topic.ts'
+
+export interface GatewayContext {
+  /** Resolves when the hub can serve; rejects when it never will. */
+  readonly core: Promise<Core>
+  readonly happenings: Happenings
+}
+
+/** What a handshake asked for, checked. */
+interface Admission {
+  readonly core: Core
+  readonly caller: Caller
+  readonly topic: string
+  readonly from: From | undefined
+  readonly onGap: OnGap | undefined
+  readonly paced: boolean
+}
+
+/** A subscription whose start failed for a passing reason is tried again after this long. */
+const RETRY_MS = 500
+
+/**
+ * Serves a hub's namespaces. `everything`: names outside of them are refused with a reason too; not for a server that
+ * has namespaces of its own.
+ */
+export function openGateway(io: Server, context: GatewayContext, everything: boolean): void {
+  // Matched loosely, so that a wrong name is refused below with its reason instead of Socket.IO's bare text.
+  const parent = io.of(everything ? /^\/.+$/s : /^\/topics\/.*$/s)
+  const channels = new WeakMap<Namespace, Channel>()
+  const admissions = new WeakMap<Socket, Admission>()
+
+  parent.use((socket, next) => {
+    admit(socket, context).then(
+      (admission) => {
+        admissions.set(socket, admission)
+        next()
+        tidyLater(io, socket.nsp)
+      },
+      (error) => {
+        const refusal = refusalOf(error, 'a handshake', context.happenings)
+        next(Object.assign(new Error(refusal.message), { data: refusal.toWire() }))
+        tidyLater(io, socket.nsp)
+      },
+    )
+  })
+
+  parent.on('connection', (socket: Socket) => {
+    const admission = admissions.get(socket)
+    if (admission === undefined) return
+    admissions.delete(socket)
+    let channel = channels.get(socket.nsp)
+    if (channel === undefined) {
+      channel = new RoomChannel(socket.nsp)
+      channels.set(socket.nsp, channel)
+    }
+    const { core, caller, topic, paced, from } = admission
+    const outlet = new SocketOutlet(socket, channel, paced, core.log.limits)
+    const subscription = core.subscription(caller, topic, outlet)
+    socket.data = { core, caller, topic, outlet, subscription } satisfies TopicState
+    serveTopic(socket)
+    socket.on('disconnect', onDisconnect)
+    if (from !== 'none') void begin(socket, subscription, admission)
+  })
+
+  function onDisconnect(this: Socket): void {
+    const { subscription, outlet } = this.data as TopicState
+    subscription.close()
+    outlet.close()
+    tidyLater(io, this.nsp)
+  }
+}
+
+async function admit(socket: Socket, context: GatewayContext): Promise<Admission> {
+  const { name } = socket.nsp
+  if (!name.startsWith(TOPIC_PREFIX)) {
+    throw new RepriseError('not_found', `there is no namespace ${name.slice(0, 80)}; topics are ${TOPIC_PREFIX}<topic>`)
+  }
+  const topic = name.slice(TOPIC_PREFIX.length)
+  checkTopic(topic)
+  const auth = parse(topicAuthSchema, socket.handshake.auth ?? {}, 'auth')
+  const version = auth.protocol ?? PROTOCOL_VERSION
+  if (version !== PROTOCOL_VERSION) {
+    throw new RepriseError(
+      'unsupported',
+      `this hub speaks protocol ${PROTOCOL_VERSION}, not ${JSON.stringify(version)}`,
+    )
+  }
+  const caller = anonymous(auth.client ?? undefined)
+  const listed = auth.positions?.[topic]
+  const from = listed === undefined ? auth.from : parse(positionSchema, listed, `auth: positions.${topic}`)
+  if (from === 'cursor' && caller.client === undefined) {
+    throw new RepriseError('bad_request', "auth: from 'cursor' needs a client: its name names the cursor")
+  }
+  if (from !== 'none') authorize(caller, 'subscribe', topic)
+  const core = await context.core
+  core.admit()
+  return {
+    core,
+    caller,
+    topic,
+    from: from ?? undefined,
+    onGap: auth.onGap ?? undefined,
+    paced: auth.paced ?? false,
+  }
+}
+
+async function begin(socket: Socket, subscription: Subscription, { core, from, onGap }: Admission): Promise<void> {
+  const query = { ...(from === undefined ? {} : { from }), ...(onGap === undefined ? {} : { onGap }) }
+  while (socket.connected) {
+    try {
+      await subscription.start(query, false)
+      return
+    } catch (cause) {
+      if (!socket.connected || subscription.steered) return
+      const error = refusalOf(cause, 'a subscription', core.happenings)
+      if (!error.retryable) return subscription.end(error)
+      await new Promise((resolve) => setTimeout(resolve, error.retryAfterMs ?? RETRY_MS))
+      if (subscription.steered) return
+    }
+  }
+}
+
+/**
+ * Removes a namespace that nobody is in or about to enter. Later, as a client that enters is not to be seen anywhere for
+ * a moment of this turn.
+ */
+function tidyLater(io: Server, namespace: Namespace): void {
+  setImmediate(() => {
+    const { _preConnectSockets: entering } = namespace as unknown as { _preConnectSockets: ReadonlyMap<string, Socket> }
+    if (namespace.sockets.size > 0 || entering.size > 0 || io._nsps.get(namespace.name) !== namespace) return
+    namespace.adapter.close()
+    io._nsps.delete(namespace.name)
+    for (const parent of parentsOf(io)) parent.children.delete(namespace)
+  })
+}
+
+interface Parent {
+  readonly children: Set<Namespace>
+}
+
+function parentsOf(io: Server): Iterable<Parent> {
+  return (
+    io as unknown as { parentNamespacesFromRegExp: ReadonlyMap<RegExp, Parent> }
+  ).parentNamespacesFromRegExp.values()
+}

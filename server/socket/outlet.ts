@@ -1,0 +1,102 @@
+/** A subscription's way out over Socket.IO: one client in a topic's namespace, and the room of those that are live. */
+
+import type { Namespace, Socket } from 'socket.io'
+import type { WireError } from '../../shared/errors.ts'
+import type { Gap, Limits, Subscribed } from '../../shared/protocol.ts'
+import type { Channel, Outlet } from '../core/topics/outlet.ts'
+import type { Packet } from '../core/topics/packet.ts'
+import { isOverfull, whenDrained } from './flow.ts'
+
+const LIVE = 'live'
+
+/** The room `live` of a namespace. */
+export class RoomChannel implements Channel {
+  readonly #namespace: Namespace
+
+  constructor(namespace: Namespace) {
+    this.#namespace = namespace
+  }
+
+  broadcast(packet: Packet): void {
+    this.#namespace.to(LIVE).emit('events', payload(packet))
+  }
+}
+
+export class SocketOutlet implements Outlet {
+  readonly channel: Channel
+  readonly #socket: Socket
+  readonly #paced: boolean
+  readonly #limits: Limits
+  #resume: (() => void) | undefined
+
+  constructor(socket: Socket, channel: Channel, paced: boolean, limits: Limits) {
+    this.#socket = socket
+    this.channel = channel
+    this.#paced = paced
+    this.#limits = limits
+  }
+
+  subscribed(info: Omit<Subscribed, 'limits'>): void {
+    this.#socket.emit('subscribed', { ...info, limits: this.#limits })
+  }
+
+  gap(gap: Gap): void {
+    this.#socket.emit('gap', gap)
+  }
+
+  page(packet: Packet): Promise<void> {
+    const socket = this.#socket
+    if (!socket.connected) return Promise.resolve()
+    return new Promise((resolve) => {
+      if (this.#paced) {
+        this.#resume = resolve
+        socket.emit('events', payload(packet), () => resolve())
+        return
+      }
+      socket.emit('events', payload(packet))
+      const callOff = whenDrained(socket.conn, resolve)
+      this.#resume = () => {
+        callOff()
+        resolve()
+      }
+    })
+  }
+
+  push(packet: Packet): void {
+    this.#socket.emit('events', payload(packet))
+  }
+
+  live(offset: number): void {
+    this.#resume = undefined
+    this.#socket.emit('live', { offset })
+    void this.#socket.join(LIVE)
+  }
+
+  leave(): void {
+    void this.#socket.leave(LIVE)
+  }
+
+  behind(offset: number): void {
+    this.#socket.emit('behind', { offset })
+  }
+
+  end(error: WireError): void {
+    this.#socket.emit('error', error)
+    this.#socket.disconnect()
+  }
+
+  /** The client is gone: nobody waits for it any more. */
+  close(): void {
+    this.#resume?.()
+    this.#resume = undefined
+  }
+
+  get overfull(): boolean {
+    return isOverfull(this.#socket.conn)
+  }
+}
+
+/** Text where there is one; binary data is taken apart by Socket.IO itself. */
+function payload(packet: Packet) {
+  return packet.binary ? packet.toJSON() : packet
+}

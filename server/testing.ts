@@ -1,0 +1,31 @@
+/** A hub for the tests of programs that use one: a free port, a temporary store, gone with `close`. */
+
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Hub } from './hub.ts'
+import type { ServeOptions } from './options.ts'
+import { startServer } from './serve.ts'
+
+export interface TestHub extends AsyncDisposable {
+  readonly url: string
+  readonly hub: Hub
+  close(): Promise<void>
+}
+
+/** Resolves when it serves on a free port of 127.0.0.1. `store`: one to use instead of a temporary one, which stays. */
+export async function createTestHub(options: ServeOptions = {}): Promise<TestHub> {
+  const folder = options.store === undefined ? await mkdtemp(join(tmpdir(), 'reprise-')) : undefined
+  const server = await startServer({
+    port: 0,
+    logLevel: 'silent',
+    drainMs: 1_000,
+    ...options,
+    ...(folder === undefined ? {} : { store: join(folder, 'data') }),
+  })
+  const close = async () => {
+    await server.close()
+    if (folder !== undefined) await rm(folder, { recursive: true, force: true })
+  }
+  return { url: server.url, hub: server.hub, close, [Symbol.asyncDispose]: close }
+}

@@ -1,0 +1,98 @@
+/** The schemas of what clients send: checked once, here at the edge. They satisfy the types in shared/protocol.ts. */
+
+import { z } from 'zod'
+import { RepriseError } from '../shared/errors.ts'
+import { isName, nameRule } from '../shared/names.ts'
+import type { Position } from '../shared/positions.ts'
+import type { Draft, From, OnGap, ProducerSeq, ReadQuery, SubscribeQuery } from '../shared/protocol.ts'
+
+/** The longest `id` and `key` of a draft, in characters. */
+export const MAX_LABEL_LENGTH = 256
+const MAX_HEADERS = 64
+const MAX_EPOCH_LENGTH = 64
+
+const offset = z.int().min(0)
+const label = z.string().min(1).max(MAX_LABEL_LENGTH)
+
+export const nameSchema = z.custom<string>(isName, { error: (issue) => nameRule('the name', issue.input) })
+
+export const positionSchema = z.strictObject({
+  epoch: z.string().min(1).max(MAX_EPOCH_LENGTH),
+  offset,
+}) satisfies z.ZodType<Position>
+
+const headersSchema = z
+  .record(z.string().max(MAX_LABEL_LENGTH), z.string())
+  .refine((headers) => Object.keys(headers).length <= MAX_HEADERS, { error: `at most ${MAX_HEADERS} headers` })
+
+export const draftSchema = z.strictObject({
+  data: z.unknown().refine((data) => data !== undefined, { error: 'data is missing; null is a value, nothing is not' }),
+  id: label.exactOptional(),
+  key: label.exactOptional(),
+  headers: headersSchema.exactOptional(),
+}) satisfies z.ZodType<Draft>
+
+export const draftsSchema = z.array(draftSchema).min(1, { error: 'at least one draft' })
+
+export const producerSchema = z.strictObject({
+  producer: nameSchema,
+  seq: z.int().min(0),
+}) satisfies z.ZodType<ProducerSeq>
+
+const timeSchema = z.strictObject({ at: z.number().min(0) })
+const lastSchema = z.strictObject({ last: z.int().min(0) })
+
+export const fromSchema = z.union(
+  [z.enum(['cursor', 'start', 'end', 'none']), positionSchema, timeSchema, lastSchema],
+  { error: "from is 'cursor', 'start', 'end', 'none', { epoch, offset }, { at: time } or { last: n }" },
+) satisfies z.ZodType<From>
+
+export const onGapSchema = z.enum(['continue', 'end', 'fail'], {
+  error: "onGap is 'continue', 'end' or 'fail'",
+}) satisfies z.ZodType<OnGap>
+
+export const readSchema = z.strictObject({
+  after: z.union([offset, positionSchema], { error: 'after is an offset or { epoch, offset }' }).exactOptional(),
+  before: z.int().min(1).exactOptional(),
+  limit: z.int().min(1).exactOptional(),
+}) satisfies z.ZodType<ReadQuery>
+
+export const subscribeSchema = z.strictObject({
+  from: fromSchema.exactOptional(),
+  onGap: onGapSchema.exactOptional(),
+}) satisfies z.ZodType<SubscribeQuery>
+
+/** What a handshake may say besides; other keys belong to other namespaces or libraries. */
+export const topicAuthSchema = z.looseObject({
+  token: z.string().nullish(),
+  client: nameSchema.nullish(),
+  protocol: z.unknown(),
+  from: fromSchema.nullish(),
+  positions: z.record(z.string(), z.unknown()).nullish(),
+  paced: z.boolean().nullish(),
+  onGap: onGapSchema.nullish(),
+})
+
+export const credentialsSchema = z.strictObject({ token: z.string() })
+
+/** The value as the schema has it. Throws `bad_request`, or `unsupported` for a key that this hub does not know. */
+export function parse<T>(schema: z.ZodType<T>, value: unknown, what: string): T {
+  const result = schema.safeParse(value)
+  if (result.success) return result.data
+  const issue = result.error.issues[0]
+  const where = issue === undefined || issue.path.length === 0 ? what : `${what}: ${pathText(issue.path)}`
+  if (issue?.code === 'unrecognized_keys') {
+    const keys = issue.keys.map((key) => JSON.stringify(key)).join(', ')
+    throw new RepriseError('unsupported', `${where}: this hub does not know ${keys}`)
+  }
+  throw new RepriseError('bad_request', `${where}: ${issue?.message ?? 'not valid'}`)
+}
+
+function pathText(path: readonly PropertyKey[]): string {
+  let text = ''
+  for (const step of path) {
+    if (typeof step === 'number') text += `[${step}]`
+    else text += text === '' ? String(step) : `.${String(step)}`
+  }
+  return text
+}
