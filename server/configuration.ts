@@ -82,7 +82,8 @@ export function parseServeOptions(sources: Sources = {}): Configuration {
 
 /** Checks a YAML file by itself. Throws `bad_request` with one line: `reprise.yaml:3: topics…`. */
 export function readConfigFile(file: string, cwd: string): Layer {
-  const shownFile = relative(cwd, resolve(cwd, file)) || file
+  const short = relative(cwd, resolve(cwd, file))
+  const shownFile = short === '' || short.startsWith('..') ? file : short
   const lines = new LineCounter()
   const document = parseDocument(readText(resolve(cwd, file), shownFile), { lineCounter: lines, prettyErrors: false })
   const [broken] = document.errors

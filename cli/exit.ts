@@ -1,0 +1,58 @@
+/** How a command ends: the exit codes, and which of them an error means. The table in docs/cli.md is held against this. */
+
+import { RepriseError } from '../shared/errors.ts'
+
+export const EXIT = {
+  /** Done. */
+  ok: 0,
+  /** It did not work: no hub there, an answer that did not come, a port that is taken. */
+  failed: 1,
+  /** Wrong use: a command, an option, a value or a line of input that cannot be. */
+  usage: 2,
+  /** The hub refused: not allowed, not found, too large, taken over … */
+  refused: 3,
+  /** Events are gone and `--on-gap fail` was given. */
+  gap: 4,
+  /** Interrupted by Ctrl-C. */
+  interrupted: 130,
+  /** Ended by SIGTERM. */
+  terminated: 143,
+} as const
+
+export type ExitCode = (typeof EXIT)[keyof typeof EXIT]
+
+/** Wrong use, as the user gave it. The message says what would be right. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError'
+}
+
+/** An ending that is no error and still has a code. */
+export class Ended extends Error {
+  override readonly name = 'Ended'
+  readonly exitCode: ExitCode
+
+  constructor(exitCode: ExitCode) {
+    super('ended')
+    this.exitCode = exitCode
+  }
+}
+
+export function exitCodeOf(error: unknown): ExitCode {
+  if (error instanceof Ended) return error.exitCode
+  if (error instanceof UsageError) return EXIT.usage
+  if (!(error instanceof RepriseError)) return EXIT.failed
+  if (error.code === 'gap') return EXIT.gap
+  return ['unavailable', 'timeout', 'internal'].includes(error.code) ? EXIT.failed : EXIT.refused
+}
+
+/** What standard error says: one line, as text or as JSON. */
+export function errorLine(error: unknown, json: boolean): string {
+  const message = error instanceof Error ? error.message : String(error)
+  if (!json) return `reprise: ${message}`
+  const known = error instanceof Error && error.cause instanceof RepriseError ? error.cause : error
+  const wire =
+    known instanceof RepriseError
+      ? { ...known.toWire(), message }
+      : { code: error instanceof UsageError ? 'bad_request' : 'failed', message }
+  return JSON.stringify({ error: wire })
+}

@@ -1,0 +1,99 @@
+/** Prints a subscription's events and gaps until it is over, at the pace of whatever reads them. Used by `sub` and `tail`. */
+
+import type { Hub, Received, Status, SubscribeOptions, Subscription } from '../client/index.ts'
+import { RepriseError } from '../shared/errors.ts'
+import { eventJson, eventText, gapJson, gapText } from './events.ts'
+import { Ended, EXIT } from './exit.ts'
+import { note, printLine } from './output.ts'
+import { type ProgressBar, startProgress } from './progress.ts'
+import type { RemoteOptions } from './remote.ts'
+import { listenForStop } from './signals.ts'
+
+export interface FollowOptions extends SubscribeOptions {
+  /** Ends after so many events. */
+  readonly count?: number
+}
+
+export async function follow(hub: Hub, name: string, remote: RemoteOptions, options: FollowOptions): Promise<void> {
+  const { count = Number.POSITIVE_INFINITY, ...subscribeOptions } = options
+  const json = remote.json === true
+  const stop = listenForStop()
+  let printed = 0
+
+  // The SDK acknowledges what a handler has finished, so only what was written to standard output.
+  async function print(event: Received): Promise<void> {
+    printed++
+    await printLine(json ? eventJson(name, event.epoch, event) : eventText(event))
+    if (printed === count) void subscription.close()
+  }
+
+  const subscription = hub.topic(name).subscribe(print, { onFailure: 'stop', maxAttempts: 1, ...subscribeOptions })
+  subscription.onGap((gap) => void printLine(json ? gapJson(name, gap) : gapText(gap)))
+  const unwatch = json ? () => {} : tellStatus(subscription)
+  const started = startTimer(subscription, remote)
+  try {
+    const outcome = await Promise.race([stop.signalled, started.late, subscription.ended])
+    if (outcome instanceof Error) throw outcome
+    if (typeof outcome === 'number') {
+      await subscription.close()
+      throw new Ended(outcome)
+    }
+    if (outcome.code === 'closed') return
+    if (outcome.code === 'handler_failed') throw outcome.error
+    throw 'error' in outcome ? outcome.error : new Ended(EXIT.failed)
+  } finally {
+    started.clear()
+    unwatch()
+  }
+}
+
+/** The SDK tries for ever; a command that never got through says so. */
+function startTimer(subscription: Subscription, remote: RemoteOptions): { late: Promise<Error>; clear(): void } {
+  let timer: NodeJS.Timeout | undefined
+  let last: RepriseError | undefined
+  const undo = subscription.onStatus((status) => {
+    if (status.state === 'offline') last = status.reason
+    else if (status.state !== 'connecting') clear()
+  })
+  function clear(): void {
+    clearTimeout(timer)
+    undo()
+  }
+  const late = new Promise<Error>((resolve) => {
+    timer = setTimeout(() => {
+      resolve(last ?? new RepriseError('timeout', `no subscription at ${remote.url} within ${remote.timeout} ms`))
+    }, remote.timeout)
+  })
+  return { late, clear }
+}
+
+/** Says on standard error what happens to the connection, where a person sees it. */
+function tellStatus(subscription: Subscription): () => void {
+  let away = false
+  let bar: ProgressBar | undefined
+  // A bar between the lines of a terminal would tear them.
+  const barWanted = !process.stdout.isTTY
+  const undos = [
+    subscription.onStatus((status: Status) => {
+      if (status.state === 'offline') {
+        if (!away) note(`reprise: connection lost (${status.reason.message}); trying again`)
+        away = true
+      } else if (away && (status.state === 'live' || status.state === 'catching-up')) {
+        note('reprise: connected again')
+        away = false
+      }
+    }),
+    subscription.onProgress(({ done, total }) => {
+      if (total === 0) return
+      bar ??= startProgress('catching up', total, barWanted)
+      bar.update(done, total)
+      if (done < total) return
+      bar.stop()
+      bar = undefined
+    }),
+  ]
+  return () => {
+    bar?.stop()
+    for (const undo of undos) undo()
+  }
+}

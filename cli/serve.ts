@@ -1,0 +1,69 @@
+/** `reprise serve`: starts a hub, says where it is, drains it on a signal. The only command that loads the server. */
+
+import type { Command } from 'commander'
+import type { ResolvedServeOptions } from '../server/options.ts'
+import { RepriseError } from '../shared/errors.ts'
+import { EXIT, UsageError } from './exit.ts'
+import { note, printJson, printLine } from './output.ts'
+import { addServeFlags } from './serve-flags.ts'
+import { listenForStop } from './signals.ts'
+
+/** Beyond its own drain time a close gets this long to finish before it is given up. */
+const CLOSE_GRACE_MS = 10_000
+
+export function addServe(root: Command): void {
+  const command = root.command('serve').description('start a hub')
+  addServeFlags(command)
+    .option('--json', 'tell the address as JSON')
+    .action(async ({ json, ...flags }: Record<string, unknown>) => serve(flags, json === true))
+}
+
+async function serve(flags: Record<string, unknown>, json: boolean): Promise<void> {
+  const options = await readOptions(flags)
+  const { signalled } = listenForStop()
+  const { startServer } = await import('../server/serve.ts')
+  const server = await startServer(options).catch((error: unknown) => {
+    throw startError(error)
+  })
+  const { url } = server
+  if (json) await printJson({ message: `listening on ${url}`, url, store: shownStore(options) })
+  else {
+    await printLine(`listening on ${url}`)
+    await printLine(`replay demo: ${url}/demo · events are kept in ${shownStore(options)}`)
+    await printLine(whoMayConnect(options))
+  }
+  await signalled
+  const late = setTimeout(() => {
+    note('reprise: the hub did not stop in time; what was acknowledged is kept')
+    process.exit(EXIT.failed)
+  }, options.drainMs + CLOSE_GRACE_MS)
+  await server.close()
+  clearTimeout(late)
+}
+
+async function readOptions(flags: Record<string, unknown>): Promise<ResolvedServeOptions> {
+  const { parseServeOptions } = await import('../server/configuration.ts')
+  try {
+    return parseServeOptions({ flags, env: process.env }).options
+  } catch (error) {
+    throw error instanceof RepriseError ? new UsageError(error.message, { cause: error }) : error
+  }
+}
+
+/** A hub that cannot start has failed, whichever code the reason has; what can be done about a taken port is said. */
+function startError(error: unknown): Error {
+  const message = error instanceof Error ? error.message : String(error)
+  const cause = error instanceof RepriseError ? error.cause : error
+  const taken = cause instanceof Error && 'code' in cause && cause.code === 'EADDRINUSE'
+  return new Error(taken ? `${message}; choose another with --port (0 takes a free one)` : message, { cause: error })
+}
+
+function whoMayConnect({ host, open }: ResolvedServeOptions): string {
+  return open
+    ? `open: whoever can reach ${host} may publish and read, nothing asks who is calling`
+    : 'no authentication: everyone on this machine may publish and read, other machines cannot connect'
+}
+
+function shownStore({ store }: ResolvedServeOptions): string {
+  return store.replace(/:\/\/[^/@]*@/, '://')
+}

@@ -1,0 +1,26 @@
+/** Ctrl-C and SIGTERM for commands that run until they are stopped. */
+
+import { EXIT, type ExitCode } from './exit.ts'
+
+export interface Stop {
+  /** Resolves at the first signal with the exit code it means. A second one ends the process at once. */
+  readonly signalled: Promise<ExitCode>
+}
+
+export function listenForStop(): Stop {
+  const signals = [
+    ['SIGINT', EXIT.interrupted],
+    ['SIGTERM', EXIT.terminated],
+  ] as const
+  const signalled = new Promise<ExitCode>((resolve) => {
+    let stopping = false
+    for (const [signal, code] of signals) {
+      process.on(signal, () => {
+        if (stopping) process.exit(code)
+        stopping = true
+        resolve(code)
+      })
+    }
+  })
+  return { signalled }
+}

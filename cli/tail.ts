@@ -1,0 +1,58 @@
+/** `reprise tail`: prints a topic's last events, and with `-f` those that come. Keeps no cursor. */
+
+import type { Command } from 'commander'
+import type { Position, ReadPage, Topic } from '../client/index.ts'
+import { eventJson, eventText } from './events.ts'
+import { follow } from './follow.ts'
+import { printLine } from './output.ts'
+import { addRemoteOptions, checkedName, connectTo, type RemoteOptions, wholeNumber } from './remote.ts'
+
+interface TailOptions extends RemoteOptions {
+  readonly lines: number
+  readonly follow?: true
+}
+
+const MAX_PAGE = 1_000
+
+export function addTail(root: Command): void {
+  const command = root
+    .command('tail')
+    .description('print the last events of a topic')
+    .argument('<topic>', '', checkedName('the topic'))
+  addRemoteOptions(command)
+    .option('-n, --lines <n>', 'how many', wholeNumber(0), 10)
+    .option('-f, --follow', 'go on with those that come')
+    .action(tail)
+}
+
+async function tail(name: string, options: TailOptions): Promise<void> {
+  const hub = await connectTo(options)
+  try {
+    const topic = hub.topic(name)
+    const head = await topic.head()
+    for (const page of await lastPages(topic, head, options.lines)) {
+      for (const event of page.events) {
+        await printLine(options.json ? eventJson(name, page.epoch, event) : eventText(event))
+      }
+    }
+    if (options.follow) await follow(hub, name, options, { from: head })
+  } finally {
+    await hub.close()
+  }
+}
+
+/** Reads backward from the head, and answers the pages forward. */
+async function lastPages(topic: Topic, head: Position, wanted: number): Promise<ReadPage[]> {
+  const pages: ReadPage[] = []
+  let before = head.offset + 1
+  let left = wanted
+  while (left > 0 && before > 1) {
+    const page = await topic.read({ before, limit: Math.min(left, MAX_PAGE) })
+    const [earliest] = page.events
+    if (earliest === undefined) break
+    pages.unshift(page)
+    left -= page.events.length
+    before = earliest.offset
+  }
+  return pages
+}
