@@ -1,12 +1,86 @@
 /** Builds a hub's handle: its connection, its topics, and the order of closing. */
 
 import { RepriseError } from '../shared/errors.ts'
-import type { ConnectOptions, Hub, HubTypes } from './face.ts'
+import { isName, nameRule } from '../shared/names.ts'
+import { Connection } from './connection.ts'
+import type { ConnectOptions, Hub, HubTypes, Topic, TopicsOf } from './face.ts'
+import { TopicHandle } from './topic.ts'
 
 /**
  * A handle of the hub at `url` (in a browser by default the page's origin). Nothing is sent until a topic is used, and
  * it comes back by itself after every loss. Throws `bad_request` for a `client` that is no name.
  */
-export function connect<S extends HubTypes = HubTypes>(_url?: string, _options: ConnectOptions = {}): Hub<S> {
-  throw new RepriseError('internal', 'not there yet')
+export function connect<S extends HubTypes = HubTypes>(url?: string, options: ConnectOptions = {}): Hub<S> {
+  if (options.client !== undefined && !isName(options.client)) {
+    throw new RepriseError('bad_request', nameRule('client', options.client))
+  }
+  return new HubHandle<S>(url, options)
+}
+
+class HubHandle<S extends HubTypes> implements Hub<S> {
+  readonly #url: string | undefined
+  readonly #options: ConnectOptions
+  readonly #connections = new Set<Connection>()
+  readonly #shared: Connection
+  readonly #topics = new Map<string, TopicHandle<unknown>>()
+  #suspended = false
+  #closing: Promise<void> | undefined
+
+  constructor(url: string | undefined, options: ConnectOptions) {
+    this.#url = url
+    this.#options = options
+    this.#shared = this.#connect()
+  }
+
+  topic<N extends keyof TopicsOf<S> & string>(name: N): Topic<TopicsOf<S>[N]> {
+    if (!isName(name)) throw new RepriseError('bad_request', nameRule('topic', name))
+    if (this.#closing !== undefined) throw new RepriseError('unavailable', 'this handle was closed')
+    let topic = this.#topics.get(name)
+    if (topic === undefined) {
+      topic = new TopicHandle(name, {
+        connection: this.#shared,
+        options: this.#options,
+        connect: () => this.#connect(),
+        closed: () => this.#topics.delete(name),
+      })
+      this.#topics.set(name, topic)
+    }
+    // The one place where a name becomes the type that the program has given it.
+    return topic as unknown as Topic<TopicsOf<S>[N]>
+  }
+
+  async renew(): Promise<void> {
+    await Promise.all([...this.#connections].map((connection) => connection.renew()))
+  }
+
+  suspend(): void {
+    this.#suspended = true
+    for (const connection of this.#connections) connection.suspend()
+  }
+
+  resume(): void {
+    this.#suspended = false
+    for (const connection of this.#connections) connection.resume()
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  async #close(): Promise<void> {
+    await Promise.all([...this.#topics.values()].map((topic) => topic.close()))
+    for (const connection of this.#connections) connection.close()
+  }
+
+  #connect(): Connection {
+    const connection = new Connection(this.#url, this.#options, () => this.#connections.delete(connection))
+    if (this.#suspended) connection.suspend()
+    this.#connections.add(connection)
+    return connection
+  }
 }

@@ -1,0 +1,139 @@
+/**
+ * One transport to the hub, shared by namespaces: opens it, and opens it again with full jitter after every loss.
+ * What a namespace does with it is the link's affair.
+ */
+
+import { Manager, type Socket } from 'socket.io-client'
+import { RepriseError } from '../shared/errors.ts'
+import type { Reply } from '../shared/protocol.ts'
+import { fullJitter } from './backoff.ts'
+import type { ConnectOptions, Jitter } from './face.ts'
+import { Tokens } from './tokens.ts'
+
+export class Connection {
+  readonly tokens: Tokens
+  readonly jitter: Required<Jitter>
+  readonly #manager: Manager
+  readonly #sockets = new Set<Socket>()
+  /** Namespaces that wish to join, but wait until the transport is tried again. */
+  readonly #waiting = new Set<Socket>()
+  #timer: ReturnType<typeof setTimeout> | undefined
+  #attempts = 0
+  #openedAt = 0
+  #suspended = false
+  #closed = false
+  readonly #onClose: () => void
+
+  constructor(url: string | undefined, options: ConnectOptions, onClose: () => void) {
+    this.#onClose = onClose
+    this.tokens = new Tokens(options.token)
+    this.jitter = { baseMs: 250, maxMs: 5_000, ...options.reconnect }
+    this.#manager = new Manager(url, {
+      transports: [...(options.transports ?? ['websocket', 'polling'])],
+      tryAllTransports: true,
+      ...(options.path === undefined ? {} : { path: options.path }),
+      ...options.socketOptions,
+      autoConnect: false,
+      // Socket.IO's own reconnection has no full jitter, and would race with this one.
+      reconnection: false,
+    })
+    this.#manager.on('open', () => {
+      this.#openedAt = Date.now()
+    })
+    this.#manager.on('error', () => {
+      if (this.#manager._readyState === 'closed') this.#retry()
+    })
+    this.#manager.on('close', () => {
+      // Only a connection that held for a while starts its waits from the beginning: a hub that closes every new
+      // connection at once (overload) must not be tried at full speed.
+      if (Date.now() - this.#openedAt >= this.jitter.maxMs) this.#attempts = 0
+      this.tokens.forget()
+      this.#retry()
+    })
+  }
+
+  /** A namespace of this connection, not joined yet. */
+  socket(namespace: string): Socket {
+    const socket = this.#manager.socket(namespace)
+    this.#sockets.add(socket)
+    return socket
+  }
+
+  /** Joins a namespace now, or with the next try of the transport. */
+  join(socket: Socket): void {
+    if (this.#closed) return
+    if (this.#suspended || this.#timer !== undefined) this.#waiting.add(socket)
+    else socket.connect()
+  }
+
+  /** Leaves a namespace; the transport closes with the last one. */
+  leave(socket: Socket): void {
+    this.#waiting.delete(socket)
+    socket.disconnect()
+  }
+
+  /** Leaves a namespace and forgets it. */
+  release(socket: Socket, namespace: string): void {
+    this.leave(socket)
+    socket.off()
+    this.#sockets.delete(socket)
+    // Socket.IO keeps every namespace ever used, and walks them all whenever one leaves.
+    delete (this.#manager as unknown as { nsps: Record<string, Socket> }).nsps[namespace]
+  }
+
+  suspend(): void {
+    this.#suspended = true
+    this.#stopTimer()
+    this.#manager._close()
+  }
+
+  resume(): void {
+    if (!this.#suspended) return
+    this.#suspended = false
+    this.#attempts = 0
+    this.#reopen()
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#stopTimer()
+    this.#manager._close()
+    this.#onClose()
+  }
+
+  /** Renews the token in place; the hub keeps one per connection. */
+  async renew(): Promise<void> {
+    this.tokens.forget()
+    const token = await this.tokens.get()
+    for (const socket of this.#sockets) {
+      if (!socket.connected || token === undefined) continue
+      const reply: Reply<null> = await socket.emitWithAck('auth', { token })
+      if (!reply.ok) throw RepriseError.fromWire(reply.error)
+      return
+    }
+  }
+
+  #retry(): void {
+    if (this.#closed || this.#suspended || this.#timer !== undefined || !this.#wanted()) return
+    this.#timer = setTimeout(() => this.#reopen(), fullJitter(this.#attempts++, this.jitter))
+  }
+
+  #reopen(): void {
+    this.#stopTimer()
+    for (const socket of this.#waiting) socket.connect()
+    this.#waiting.clear()
+    if (this.#wanted()) this.#manager.open()
+  }
+
+  #stopTimer(): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+  }
+
+  /** Whether a namespace wants this transport; when the last one leaves, Socket.IO closes it on purpose. */
+  #wanted(): boolean {
+    if (this.#waiting.size > 0) return true
+    for (const socket of this.#sockets) if (socket.active) return true
+    return false
+  }
+}

@@ -1,0 +1,235 @@
+/**
+ * One namespace of the hub: joins with a fresh handshake each time, comes back after refusals that may pass, and makes
+ * calls. What is said in the namespace is the affair of its owner.
+ */
+
+import type { Socket } from 'socket.io-client'
+import { RepriseError } from '../shared/errors.ts'
+import { PROTOCOL_VERSION, type Reply, type TopicAuth } from '../shared/protocol.ts'
+import { fullJitter } from './backoff.ts'
+import type { Connection } from './connection.ts'
+import type { Token } from './tokens.ts'
+
+export interface LinkOwner {
+  /** What the handshake says besides the token; asked at the last moment, at every join. */
+  introduce(): TopicAuth
+  joined(): void
+  /** Away; comes back by itself. */
+  lost(reason: RepriseError): void
+  /** Away for good, unless `open` is called again. */
+  refused(error: RepriseError): void
+}
+
+/** How long the hub may take to disconnect a namespace after its `error`, before the link leaves by itself. */
+const GOODBYE_MS = 2_000
+
+export class Link {
+  readonly #connection: Connection
+  readonly #namespace: string
+  readonly #owner: LinkOwner
+  readonly #socket: Socket
+  #wanted = false
+  /** A handshake was sent and is not answered yet. Leaving now would orphan the hub's side of it. */
+  #joining = false
+  #stale = false
+  #handshake = 0
+  #token: Token | undefined
+  #renewed = false
+  #attempts = 0
+  #timer: ReturnType<typeof setTimeout> | undefined
+  /** The hub's `error`: the disconnection that follows is meant. */
+  #fault: RepriseError | undefined
+  #waiters: { resolve(): void; reject(error: RepriseError): void }[] = []
+
+  constructor(connection: Connection, namespace: string, owner: LinkOwner) {
+    this.#connection = connection
+    this.#namespace = namespace
+    this.#owner = owner
+    this.#socket = connection.socket(namespace)
+    this.#socket.auth = (send: (auth: TopicAuth) => void) => this.#introduce(send)
+    this.#socket.on('connect', () => this.#joined())
+    this.#socket.on('disconnect', (reason) => this.#disconnected(reason))
+    this.#socket.on('connect_error', (error) => this.#connectError(error))
+    this.#socket.on('error', (error: unknown) => this.#faulted(RepriseError.fromWire(error)))
+  }
+
+  get connected(): boolean {
+    return this.#socket.connected
+  }
+
+  /** Whether it is joined or on its way. */
+  get wanted(): boolean {
+    return this.#wanted
+  }
+
+  on<A extends unknown[]>(packet: string, listener: (...args: A) => void): void {
+    this.#socket.on(packet, listener as (...args: unknown[]) => void)
+  }
+
+  open(): void {
+    if (this.#wanted) return
+    this.#wanted = true
+    if (!this.#joining) this.#connection.join(this.#socket)
+  }
+
+  /** Joins with a new handshake: at once where there was one already, else with the one to come. */
+  rejoin(): void {
+    if (this.#joining) this.#stale = true
+    else if (this.#socket.connected) {
+      this.#wanted = true
+      this.#connection.leave(this.#socket)
+      this.#connection.join(this.#socket)
+    }
+    this.open()
+  }
+
+  leave(): void {
+    this.#wanted = false
+    this.#handshake++
+    clearTimeout(this.#timer)
+    this.#reject(new RepriseError('unavailable', 'this handle was closed'))
+    if (this.#joining) this.#stale = true
+    else this.#connection.leave(this.#socket)
+  }
+
+  /** Leaves for good. */
+  close(): void {
+    this.leave()
+    this.#connection.release(this.#socket, this.#namespace)
+  }
+
+  /** Resolves when joined; rejects when that was refused. */
+  whenJoined(): Promise<void> {
+    if (this.#socket.connected) return Promise.resolve()
+    return new Promise((resolve, reject) => {
+      this.#waiters.push({ resolve, reject })
+      this.open()
+    })
+  }
+
+  /** Rejects with the hub's error, or with `unavailable` when the connection was lost before the reply. */
+  async call<T>(name: string, ...args: unknown[]): Promise<T> {
+    if (!this.#socket.connected) throw new RepriseError('unavailable', 'not connected to the hub')
+    let reply: Reply<T>
+    try {
+      reply = await this.#socket.emitWithAck(name, ...args)
+    } catch (cause) {
+      throw new RepriseError('unavailable', 'the connection was lost before the reply', { cause })
+    }
+    if (reply.ok) return reply.value
+    throw RepriseError.fromWire(reply.error)
+  }
+
+  async #introduce(send: (auth: TopicAuth) => void): Promise<void> {
+    const handshake = ++this.#handshake
+    this.#token = this.#connection.tokens.get()
+    let token: string | undefined
+    try {
+      token = await this.#token
+    } catch (cause) {
+      if (handshake !== this.#handshake) return
+      this.#connection.tokens.forget(this.#token)
+      this.#connection.leave(this.#socket)
+      this.#again(new RepriseError('unavailable', 'the token function failed', { cause }))
+      return
+    }
+    // The transport may have gone, or the namespace been left, while the token was fetched.
+    if (handshake !== this.#handshake) return
+    this.#joining = true
+    this.#stale = false
+    send({ ...(token === undefined ? {} : { token }), protocol: PROTOCOL_VERSION, ...this.#owner.introduce() })
+  }
+
+  #joined(): void {
+    this.#joining = false
+    this.#fault = undefined
+    if (!this.#wanted) {
+      this.#connection.leave(this.#socket)
+      return
+    }
+    if (this.#stale) {
+      this.rejoin()
+      return
+    }
+    this.#attempts = 0
+    this.#renewed = false
+    const waiters = this.#waiters
+    this.#waiters = []
+    for (const waiter of waiters) waiter.resolve()
+    this.#owner.joined()
+  }
+
+  #disconnected(reason: string): void {
+    this.#forget()
+    if (reason === 'io client disconnect') return
+    clearTimeout(this.#timer)
+    const fault = this.#fault
+    this.#fault = undefined
+    const error = new RepriseError('unavailable', `the connection was lost: ${reason}`)
+    if (!this.#wanted) this.#connection.leave(this.#socket)
+    else if (fault !== undefined) {
+      this.#connection.leave(this.#socket)
+      this.#refused(fault)
+    } else if (reason === 'io server disconnect') this.#again(error)
+    else this.#owner.lost(error)
+  }
+
+  #connectError(error: Error & { readonly data?: unknown }): void {
+    this.#forget()
+    if (!this.#wanted) this.#connection.leave(this.#socket)
+    else if (this.#socket.active) {
+      this.#owner.lost(new RepriseError('unavailable', `the hub cannot be reached: ${error.message}`, { cause: error }))
+    } else if (error.data === undefined) {
+      this.#refused(new RepriseError('unsupported', `no Reprise hub answers here: ${error.message}`))
+    } else this.#refused(RepriseError.fromWire(error.data))
+  }
+
+  #faulted(error: RepriseError): void {
+    this.#fault = error
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => {
+      this.#fault = undefined
+      this.#connection.leave(this.#socket)
+      this.#refused(error)
+    }, GOODBYE_MS)
+  }
+
+  /** What Socket.IO has kept for the next connection (a ping was late) belongs to the last one. */
+  #forget(): void {
+    this.#handshake++
+    this.#joining = false
+    this.#socket.sendBuffer = []
+    this.#socket.receiveBuffer = []
+  }
+
+  #refused(error: RepriseError): void {
+    const { tokens } = this.#connection
+    if (error.code === 'unauthorized' && tokens.renewable && !this.#renewed) {
+      this.#renewed = true
+      tokens.forget(this.#token)
+      this.#owner.lost(error)
+      this.#connection.join(this.#socket)
+    } else if (error.retryable) {
+      this.#again(error)
+    } else {
+      this.#wanted = false
+      this.#reject(error)
+      this.#owner.refused(error)
+    }
+  }
+
+  #again(reason: RepriseError): void {
+    clearTimeout(this.#timer)
+    const delayMs = fullJitter(this.#attempts++, this.#connection.jitter, reason.retryAfterMs)
+    this.#timer = setTimeout(() => {
+      if (this.#wanted) this.#connection.join(this.#socket)
+    }, delayMs)
+    this.#owner.lost(reason)
+  }
+
+  #reject(error: RepriseError): void {
+    const waiters = this.#waiters
+    this.#waiters = []
+    for (const waiter of waiters) waiter.reject(error)
+  }
+}

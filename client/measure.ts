@@ -1,0 +1,104 @@
+/** Whether a draft can travel as it is, and how many bytes it takes as JSON text. */
+
+import { RepriseError } from '../shared/errors.ts'
+import type { Draft, Headers } from '../shared/protocol.ts'
+import type { PublishOptions } from './face.ts'
+
+/** Deeper values are left to JSON.stringify, which also finds the cycles. */
+const MAX_DEPTH = 200
+
+/** The draft to send. Throws `bad_request` for what would not arrive as it was given. */
+export function draftOf(data: unknown, options: PublishOptions | undefined): Draft {
+  if (options === undefined) return { data }
+  const { id, key, headers } = options
+  checkWord('id', id)
+  checkWord('key', key)
+  if (headers !== undefined) checkHeaders(headers)
+  return {
+    data,
+    ...(id === undefined ? {} : { id }),
+    ...(key === undefined ? {} : { key }),
+    ...(headers === undefined ? {} : { headers }),
+  }
+}
+
+/** Bytes of the draft's values as JSON text; binary counts its bytes. Throws `bad_request`. */
+export function measureDraft(draft: Draft): number {
+  let bytes = measure(draft.data, 0)
+  if (draft.id !== undefined) bytes += measureText(draft.id)
+  if (draft.key !== undefined) bytes += measureText(draft.key)
+  if (draft.headers !== undefined) bytes += measure(draft.headers, 0)
+  return bytes
+}
+
+export function measure(value: unknown, depth: number): number {
+  switch (typeof value) {
+    case 'string':
+      return measureText(value)
+    case 'number':
+      if (!Number.isFinite(value)) throw unfit(String(value))
+      return `${value}`.length
+    case 'boolean':
+      return value ? 4 : 5
+    case 'object':
+      return value === null ? 4 : measureObject(value, depth)
+    default:
+      throw unfit(typeof value)
+  }
+}
+
+function measureObject(value: object, depth: number): number {
+  if (depth > MAX_DEPTH) return measureDeep(value)
+  if (Array.isArray(value)) {
+    let bytes = 2
+    for (const item of value) bytes += 1 + (item === undefined ? 4 : measure(item, depth + 1))
+    return bytes
+  }
+  if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer) return value.byteLength
+  const json = (value as { toJSON?: unknown }).toJSON
+  if (typeof json === 'function') return measure(json.call(value, ''), depth + 1)
+  if (value instanceof Map || value instanceof Set) throw unfit('a Map or Set')
+  let bytes = 2
+  for (const name of Object.keys(value)) {
+    const item = (value as Record<string, unknown>)[name]
+    // As JSON does: a property that is undefined is a property that is not there.
+    if (item !== undefined) bytes += measureText(name) + 2 + measure(item, depth + 1)
+  }
+  return bytes
+}
+
+function measureDeep(value: object): number {
+  try {
+    return measureText(JSON.stringify(value)) - 2
+  } catch {
+    throw unfit('a cycle')
+  }
+}
+
+/** Bytes of a string as JSON text in UTF-8, quotes included. */
+function measureText(text: string): number {
+  let bytes = text.length + 2
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i)
+    if (unit < 0x20) bytes += unit === 8 || unit === 9 || unit === 10 || unit === 12 || unit === 13 ? 1 : 5
+    else if (unit === 0x22 || unit === 0x5c) bytes += 1
+    // Half of a surrogate pair is 2 of its 4 bytes.
+    else if (unit >= 0x80) bytes += unit < 0x800 || (unit >= 0xd800 && unit < 0xe000) ? 1 : 2
+  }
+  return bytes
+}
+
+function checkWord(name: string, value: string | undefined): void {
+  if (value === undefined || (typeof value === 'string' && value.length >= 1 && value.length <= 256)) return
+  throw new RepriseError('bad_request', `${name} has to be a string of 1 to 256 characters`)
+}
+
+function checkHeaders(headers: Headers): void {
+  const fits = typeof headers === 'object' && headers !== null && !Array.isArray(headers)
+  if (fits && Object.values(headers).every((value) => typeof value === 'string')) return
+  throw new RepriseError('bad_request', 'headers have to be an object of strings')
+}
+
+function unfit(what: string): RepriseError {
+  return new RepriseError('bad_request', `data holds ${what}, which neither JSON nor binary can carry`)
+}

@@ -1,0 +1,314 @@
+/**
+ * Drafts of one topic on their way to the hub: bounded, in order, numbered, so that what is sent again after a lost
+ * reply is kept once. It packs what waits into packets, keeps a few of them in flight, and mends the row after errors.
+ *
+ * The hub takes a producer's numbers strictly in a row, so whatever was in flight behind a packet that failed has
+ * failed as well. Therefore: wait until all in flight have come back, then go on from the first that failed.
+ */
+
+import { RepriseError } from '../shared/errors.ts'
+import { DEFAULT_LIMITS, type Draft, type Limits, type ProducerSeq, type Published } from '../shared/protocol.ts'
+import { fullJitter } from './backoff.ts'
+import type { Receipt } from './face.ts'
+
+/** Packets in flight: enough to keep the hub busy while replies travel. */
+const WINDOW = 4
+/** Together at most the 1,024 drafts of a producer whose offsets the hub keeps: each of them can be asked for again. */
+const MAX_PACKET_DRAFTS = 250
+/** Bytes of a packet, well below what a hub takes, so that small drafts never meet its limits together. */
+const MAX_PACKET_BYTES = 524_288
+/** Lost so often, a packet may be what closes the connection: from then on it goes in halves. */
+const MAX_WHOLE_TRIES = 3
+const RETRY = { baseMs: 100, maxMs: 5_000 }
+
+export interface OutboxOptions {
+  readonly maxDrafts: number
+  readonly maxBytes: number
+}
+
+/** The outbox's way to the hub. */
+export interface Post {
+  readonly connected: boolean
+  /** Asks for a connection; `joined` is called when it is there. */
+  open(): void
+  publish(drafts: readonly Draft[], options: ProducerSeq): Promise<Published>
+}
+
+interface Entry {
+  readonly draft: Draft
+  readonly bytes: number
+  readonly resolve: (receipt: Receipt) => void
+  readonly reject: (error: RepriseError) => void
+  timer: ReturnType<typeof setTimeout> | undefined
+  sent: boolean
+  over: boolean
+}
+
+interface Packet {
+  seq: number
+  readonly entries: Entry[]
+  tries: number
+  /** An earlier try may have been kept. */
+  uncertain: boolean
+  error: RepriseError | undefined
+}
+
+export class Outbox {
+  limits: Limits = DEFAULT_LIMITS
+  readonly #post: Post
+  readonly #options: OutboxOptions
+  #producer = producerName()
+  #nextSeq = 1
+  /** Not packed yet, from `#head` on. */
+  #queue: Entry[] = []
+  #head = 0
+  /** Packed and not settled, in order; the first `#sent` of them have been sent since the last mending. */
+  #pipeline: Packet[] = []
+  #sent = 0
+  #inFlight = 0
+  #failed = false
+  #failures = 0
+  #timer: ReturnType<typeof setTimeout> | undefined
+  #scheduled = false
+  #drafts = 0
+  #bytes = 0
+  #emptied: (() => void)[] = []
+
+  constructor(post: Post, options: OutboxOptions) {
+    this.#post = post
+    this.#options = options
+  }
+
+  /** Drafts that are neither kept nor refused yet. */
+  get size(): number {
+    return this.#drafts
+  }
+
+  add(draft: Draft, bytes: number, timeoutMs: number | undefined): Promise<Receipt> {
+    if (bytes > this.limits.payload) {
+      const text = `the draft has ${bytes} bytes of JSON, the hub takes up to ${this.limits.payload}`
+      return Promise.reject(new RepriseError('too_large', text))
+    }
+    if (this.#drafts >= this.#options.maxDrafts || this.#bytes + bytes > this.#options.maxBytes) {
+      const text = `the outbox is full: ${this.#drafts} drafts, ${this.#bytes} bytes wait for the hub`
+      return Promise.reject(new RepriseError('too_many', text))
+    }
+    this.#drafts++
+    this.#bytes += bytes
+    return new Promise((resolve, reject) => {
+      const entry: Entry = { draft, bytes, resolve, reject, timer: undefined, sent: false, over: false }
+      if (timeoutMs !== undefined) entry.timer = setTimeout(() => this.#expire(entry, timeoutMs), timeoutMs)
+      this.#queue.push(entry)
+      this.#schedule()
+    })
+  }
+
+  joined(): void {
+    this.#flush()
+  }
+
+  /** Rejects everything: the hub refused for good, or the handle was closed. */
+  fail(error: RepriseError): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    const packets = this.#pipeline
+    const waiting = this.#queue.slice(this.#head)
+    this.#pipeline = []
+    this.#queue = []
+    this.#head = this.#sent = 0
+    this.#renew()
+    for (const packet of packets) this.#reject(packet, error, packet.uncertain || packet.error === undefined)
+    for (const entry of waiting) this.#settle(entry, error)
+  }
+
+  /** Resolves when nothing waits any more. */
+  drained(): Promise<void> {
+    return this.#drafts === 0 ? Promise.resolve() : new Promise((resolve) => this.#emptied.push(resolve))
+  }
+
+  /** Two turns of microtasks later, so that all that is published in answer to one packet travels together. */
+  #schedule(): void {
+    if (this.#scheduled) return
+    this.#scheduled = true
+    queueMicrotask(() => queueMicrotask(() => this.#flush()))
+  }
+
+  #flush(): void {
+    this.#scheduled = false
+    if (this.#drafts === 0 || this.#failed || this.#timer !== undefined) return
+    if (!this.#post.connected) {
+      this.#post.open()
+      return
+    }
+    while (this.#inFlight < WINDOW && !this.#failed) {
+      if (this.#sent === this.#pipeline.length && !this.#pack()) return
+      const packet = this.#pipeline[this.#sent++]
+      if (packet !== undefined) void this.#send(packet)
+    }
+  }
+
+  /** Makes a packet of the next drafts; `false` when none wait. */
+  #pack(): boolean {
+    const entries: Entry[] = []
+    const maxDrafts = Math.min(this.limits.batch, MAX_PACKET_DRAFTS)
+    let bytes = 0
+    while (this.#head < this.#queue.length && entries.length < maxDrafts) {
+      const entry = this.#queue[this.#head]
+      if (entry === undefined) break
+      if (!entry.over) {
+        bytes += entry.bytes + 64
+        if (entries.length > 0 && bytes > MAX_PACKET_BYTES) break
+        entry.sent = true
+        entries.push(entry)
+      }
+      this.#head++
+    }
+    if (this.#head === this.#queue.length) {
+      this.#queue = []
+      this.#head = 0
+    } else if (this.#head > 4_096) {
+      this.#queue = this.#queue.slice(this.#head)
+      this.#head = 0
+    }
+    if (entries.length === 0) return false
+    this.#pipeline.push({ seq: this.#nextSeq, entries, tries: 0, uncertain: false, error: undefined })
+    this.#nextSeq += entries.length
+    return true
+  }
+
+  async #send(packet: Packet): Promise<void> {
+    this.#inFlight++
+    packet.tries++
+    try {
+      const drafts = packet.entries.map((entry) => entry.draft)
+      const published = await this.#post.publish(drafts, { producer: this.#producer, seq: packet.seq })
+      this.#inFlight--
+      this.#published(packet, published)
+    } catch (error) {
+      this.#inFlight--
+      packet.error = error instanceof RepriseError ? error : RepriseError.fromWire(error)
+      this.#failed = true
+    }
+    if (this.#failed && this.#inFlight === 0) this.#mend()
+    else if (!this.#failed) this.#schedule()
+  }
+
+  #published(packet: Packet, { epoch, offsets, durability }: Published): void {
+    const place = this.#pipeline.indexOf(packet)
+    // Not there when everything was failed meanwhile.
+    if (place < 0) return
+    this.#pipeline.splice(place, 1)
+    this.#sent--
+    this.#failures = 0
+    for (const [i, entry] of packet.entries.entries()) {
+      this.#settle(entry, { epoch, offset: offsets[i] ?? 0, durability })
+    }
+  }
+
+  /** Nothing is in flight: decides about the first packet that failed, and sends what is behind it again. */
+  #mend(): void {
+    this.#failed = false
+    this.#sent = 0
+    const first = this.#pipeline.find((packet) => packet.error !== undefined)
+    const error = first?.error
+    for (const packet of this.#pipeline) {
+      // `too_many` and `storage_full` are refusals; after the other retryable ones nobody knows.
+      if (packet.error?.retryable && packet.error.code !== 'too_many' && packet.error.code !== 'storage_full') {
+        packet.uncertain = true
+      }
+      packet.error = undefined
+    }
+    if (first === undefined || error === undefined) {
+      // What failed was given up meanwhile.
+    } else if (error.retryable) {
+      if (first.uncertain && first.tries >= MAX_WHOLE_TRIES) this.#split(first, Math.ceil(first.entries.length / 2))
+      this.#retryLater(error)
+    } else if (first.uncertain) {
+      this.#abandon(error)
+    } else if (error.code === 'conflict' && first.seq > 1) {
+      // The hub has forgotten this producer (a long sleep, another data folder). It took nothing: begin anew.
+      this.#renew()
+    } else if ((error.code === 'too_large' || error.code === 'bad_request') && first.entries.length > 1) {
+      // One of them is at fault; the others should not pay for it.
+      this.#split(first, 1)
+    } else {
+      this.#pipeline.shift()
+      this.#reject(first, error, false)
+      this.#renumber(first.seq)
+    }
+    this.#flush()
+  }
+
+  /** The outcome of the first packet cannot be learned any more, nor of those whose replies were lost with its reply. */
+  #abandon(error: RepriseError): void {
+    const lost = this.#pipeline.filter((packet) => packet.uncertain)
+    this.#pipeline = this.#pipeline.filter((packet) => !packet.uncertain)
+    this.#renew()
+    for (const packet of lost) this.#reject(packet, error, true)
+  }
+
+  #retryLater(error: RepriseError): void {
+    // Without a connection the next one is what to wait for.
+    if (!this.#post.connected) return
+    const delayMs = fullJitter(this.#failures++, RETRY, error.retryAfterMs)
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined
+      this.#flush()
+    }, delayMs)
+  }
+
+  #split(packet: Packet, size: number): void {
+    const { entries, tries, uncertain } = packet
+    const parts: Packet[] = []
+    for (let i = 0; i < entries.length; i += size) {
+      parts.push({ seq: packet.seq + i, entries: entries.slice(i, i + size), tries, uncertain, error: undefined })
+    }
+    this.#pipeline.splice(this.#pipeline.indexOf(packet), 1, ...parts)
+  }
+
+  /** A new producer: the row begins at 1 with the first packet that is left. */
+  #renew(): void {
+    this.#producer = producerName()
+    this.#renumber(1)
+  }
+
+  /** None of these numbers has been taken, so they are free for the packets that are left. */
+  #renumber(seq: number): void {
+    this.#nextSeq = seq
+    for (const packet of this.#pipeline) {
+      packet.seq = this.#nextSeq
+      packet.uncertain = false
+      this.#nextSeq += packet.entries.length
+    }
+  }
+
+  #reject(packet: Packet, error: RepriseError, unknown: boolean): void {
+    const { code, message } = error
+    const told = unknown
+      ? new RepriseError(code, `${message}; the hub may have kept it: the outcome is unknown`, { cause: error })
+      : error
+    for (const entry of packet.entries) this.#settle(entry, told)
+  }
+
+  #expire(entry: Entry, timeoutMs: number): void {
+    const outcome = entry.sent ? 'was sent and the outcome is unknown' : 'was not sent and will not be'
+    this.#settle(entry, new RepriseError('timeout', `no reply within ${timeoutMs} ms: the draft ${outcome}`))
+  }
+
+  #settle(entry: Entry, result: Receipt | RepriseError): void {
+    if (entry.over) return
+    entry.over = true
+    if (entry.timer !== undefined) clearTimeout(entry.timer)
+    this.#drafts--
+    this.#bytes -= entry.bytes
+    if (result instanceof RepriseError) entry.reject(result)
+    else entry.resolve(result)
+    if (this.#drafts > 0) return
+    for (const resolve of this.#emptied.splice(0)) resolve()
+  }
+}
+
+function producerName(): string {
+  const random = () => Math.random().toString(36).slice(2, 12)
+  return `p${random()}${random()}`
+}

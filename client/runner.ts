@@ -1,0 +1,132 @@
+/**
+ * Calls the handler: so many events at a time, failing ones again with growing waits. Tells how far everything is
+ * handled without a hole. Which event comes next is not its affair.
+ */
+
+import { fullJitter } from './backoff.ts'
+import type { Failure, Handler, Jitter, Received } from './face.ts'
+
+export interface RunnerOptions {
+  readonly concurrency: number
+  readonly maxAttempts: number
+  readonly onFailure: 'stop' | 'skip'
+  readonly retry: Required<Jitter>
+}
+
+export interface RunnerOwner<T> {
+  /** All events up to this one are handled. */
+  handled(last: Received<T>): void
+  failed(failure: Failure<T>): void
+  /** A place is free again. */
+  free(): void
+}
+
+interface Run<T> {
+  readonly event: Received<T>
+  done: boolean
+  attempts: number
+}
+
+export class Runner<T> {
+  readonly #handler: Handler<T>
+  readonly #options: RunnerOptions
+  readonly #owner: RunnerOwner<T>
+  /** Begun and not all handled, in order. */
+  readonly #runs: Run<T>[] = []
+  readonly #timers = new Set<ReturnType<typeof setTimeout>>()
+  #calls = 0
+  #stopped = false
+  #idle: (() => void)[] = []
+
+  constructor(handler: Handler<T>, options: RunnerOptions, owner: RunnerOwner<T>) {
+    this.#handler = handler
+    this.#options = options
+    this.#owner = owner
+  }
+
+  get busy(): boolean {
+    return this.#runs.length > 0
+  }
+
+  get full(): boolean {
+    return this.#runs.length >= this.#options.concurrency
+  }
+
+  run(event: Received<T>): void {
+    const run: Run<T> = { event, done: false, attempts: 0 }
+    this.#runs.push(run)
+    this.#call(run)
+  }
+
+  /** No more calls, no more attempts. Resolves when the running calls have returned. */
+  stop(): Promise<void> {
+    this.#stopped = true
+    for (const timer of this.#timers) clearTimeout(timer)
+    this.#timers.clear()
+    return this.#calls === 0 ? Promise.resolve() : new Promise((resolve) => this.#idle.push(resolve))
+  }
+
+  #call(run: Run<T>): void {
+    let result: unknown
+    this.#calls++
+    try {
+      result = this.#handler(run.event)
+    } catch (error) {
+      this.#failed(run, error)
+      return
+    }
+    // Awaiting what is no promise would cost a turn for every event.
+    if (isPromiseLike(result)) {
+      result.then(
+        () => {
+          this.#done(run)
+          this.#owner.free()
+        },
+        (error: unknown) => this.#failed(run, error),
+      )
+    } else this.#done(run)
+  }
+
+  #done(run: Run<T>): void {
+    run.done = true
+    let last: Run<T> | undefined
+    while (this.#runs[0]?.done) last = this.#runs.shift()
+    if (last !== undefined) this.#owner.handled(last.event)
+    this.#returned()
+  }
+
+  #failed(run: Run<T>, error: unknown): void {
+    run.attempts++
+    const { maxAttempts, onFailure, retry } = this.#options
+    const { event, attempts } = run
+    const then = attempts < maxAttempts ? 'retry' : onFailure
+    if (!this.#stopped) {
+      if (then === 'retry') {
+        const timer = setTimeout(
+          () => {
+            this.#timers.delete(timer)
+            this.#call(run)
+            this.#owner.free()
+          },
+          fullJitter(attempts - 1, retry),
+        )
+        this.#timers.add(timer)
+      }
+      this.#owner.failed({ error, event, attempts, then })
+    }
+    if (then === 'skip') {
+      this.#done(run)
+      this.#owner.free()
+    } else this.#returned()
+  }
+
+  #returned(): void {
+    this.#calls--
+    if (this.#calls > 0 || !this.#stopped) return
+    for (const resolve of this.#idle.splice(0)) resolve()
+  }
+}
+
+function isPromiseLike(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'
+}
