@@ -56,8 +56,9 @@ const MAY_IMPORT: Readonly<Record<Part, readonly Part[]>> = {
   'server/': ['server/core/', 'shared/'],
   'server/hub.ts': [...PARTS.filter((part) => part.startsWith('server/') && !ABOVE_HUB.includes(part)), 'shared/'],
   'server/serve.ts': ['server/hub.ts', 'server/', 'server/core/', 'shared/'],
-  'server/index.ts': ['server/hub.ts', 'server/', 'server/core/', 'shared/'],
-  'server/testing.ts': ['server/index.ts', 'server/hub.ts', 'server/', 'shared/'],
+  // Public names only: what a program that embeds a hub may need of the parts.
+  'server/index.ts': ['server/hub.ts', 'server/serve.ts', 'server/', 'server/core/', 'server/socket/', 'shared/'],
+  'server/testing.ts': ['server/hub.ts', 'server/serve.ts', 'server/', 'shared/'],
   'cli/': ['client/', 'shared/'],
   'console/': ['client/', 'shared/'],
   'client/bundle.ts': [],

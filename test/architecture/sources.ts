@@ -1,7 +1,7 @@
 /** The repository as the architecture tests see it: its files, and what each module imports and touches. */
 
-import { execFileSync } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join, posix } from 'node:path'
 import ts from 'typescript'
 import { ROOT } from '../../build.ts'
@@ -25,13 +25,18 @@ export interface Source {
   readonly touches: readonly { readonly what: 'process.exit' | 'process.env'; readonly line: number }[]
 }
 
-/** What is tracked, and what would be: paths from the root. */
+/** What is tracked, and what would be: paths from the root. Outside a checkout: all that is not made by a machine. */
 export function repositoryFiles(): string[] {
-  const listed = execFileSync('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], {
-    cwd: ROOT,
-    encoding: 'utf8',
-  })
-  return listed.split('\0').filter((path) => path !== '' && existsSync(join(ROOT, path)))
+  const listed = spawnSync(
+    'git',
+    ['-c', 'safe.directory=*', 'ls-files', '-z', '--cached', '--others', '--exclude-standard'],
+    { cwd: ROOT, encoding: 'utf8' },
+  )
+  if (listed.status === 0) return listed.stdout.split('\0').filter((path) => path !== '' && exists(path))
+  return readdirSync(ROOT, { recursive: true, encoding: 'utf8' })
+    .map((path) => path.replaceAll('\\', '/'))
+    .filter((path) => !/^(node_modules|dist|data|coverage|\.git|\.build-[^/]*)(\/|$)/.test(path))
+    .filter((path) => statSync(join(ROOT, path)).isFile())
 }
 
 export function readText(path: string): string {

@@ -40,9 +40,11 @@ interface ChildOptions {
   readonly cwd?: string
   /** Written to its standard input, which is then closed. Without it the input is empty. */
   readonly input?: string
+  /** In a process group of its own: `kill` reaches its children too. */
+  readonly group?: boolean
 }
 
-interface HubOptions extends Omit<ChildOptions, 'input'> {
+interface HubOptions extends Omit<ChildOptions, 'input' | 'group'> {
   /** Behind `serve --port … --data …`. */
   readonly args?: readonly string[]
   /** Default: a temporary folder. */
@@ -72,6 +74,7 @@ export function startChild(command: readonly [string, ...string[]], options: Chi
   const child = spawn(program, args, {
     cwd: options.cwd ?? ROOT,
     env: { ...env, ...options.env },
+    detached: options.group === true,
     stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
   })
   let stdout = ''
@@ -91,13 +94,22 @@ export function startChild(command: readonly [string, ...string[]], options: Chi
       if (child.pid === undefined) resolve({ code: 127, signal: null })
     })
   })
+  const send = (signal: NodeJS.Signals): void => {
+    if (options.group !== true || child.pid === undefined) {
+      child.kill(signal)
+      return
+    }
+    try {
+      process.kill(-child.pid, signal)
+    } catch {
+      // Nobody of the group is left.
+    }
+  }
   const kill = async (signal: NodeJS.Signals = 'SIGKILL'): Promise<Exit> => {
-    if (child.exitCode === null && child.signalCode === null) child.kill(signal)
+    if (options.group === true || (child.exitCode === null && child.signalCode === null)) send(signal)
     return exited
   }
-  const killNow = (): void => {
-    child.kill('SIGKILL')
-  }
+  const killNow = (): void => send('SIGKILL')
   process.once('exit', killNow)
   void exited.then(() => process.off('exit', killNow))
   atEnd(async () => {
