@@ -43,7 +43,9 @@ export class Channel {
       },
       lost: (reason) => this.#subscriber?.lost(reason),
       refused: (error) => {
-        this.#subscriber?.refused(error)
+        const subscriber = this.#subscriber
+        this.#subscriber = undefined
+        subscriber?.refused(error)
         owner?.refused(error)
       },
     })
@@ -90,7 +92,9 @@ export class Channel {
   }
 
   /** Ends the subscription; the namespace stays joined with `keep`. */
-  detach(keep: boolean): void {
+  detach(subscriber: Subscriber, keep: boolean): void {
+    // A refused one has been taken off already, and another may have its place.
+    if (this.#subscriber !== subscriber) return
     this.#subscriber = undefined
     if (!keep) this.#link.leave()
     else if (this.#link.connected) this.#link.call('unsubscribe').catch(() => {})

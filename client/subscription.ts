@@ -47,6 +47,8 @@ export class TopicSubscription<T> implements Subscription<T>, Subscriber {
   #received: Position | undefined
   /** Packets of the present subscription are coming; between two subscriptions they belong to the old one. */
   #accepting = false
+  /** The hub takes acknowledgements: from `subscribed` on, and until the next `subscribe` begins another session. */
+  #sessionOpen = false
   /** The SDK has unsubscribed until the handler has caught up. */
   #paused = false
   #seeking = false
@@ -80,9 +82,10 @@ export class TopicSubscription<T> implements Subscription<T>, Subscriber {
       free: () => this.#pump(),
     })
     if (context.client !== undefined) {
+      const open = () => this.#sessionOpen
       this.#acks = new Acks({
         get connected() {
-          return context.channel.connected
+          return open()
         },
         send: (position) => context.channel.call<Position>('ack', position),
         refused: (error) => this.#end({ code: error.code, error }),
@@ -126,8 +129,7 @@ export class TopicSubscription<T> implements Subscription<T>, Subscriber {
   async seek(from: Exclude<From, 'none'>): Promise<void> {
     await this.#context.channel.joined()
     if (this.#over || this.#closing !== undefined) throw new RepriseError('unavailable', 'the subscription is over')
-    this.#accepting = false
-    this.#paused = false
+    this.#accepting = this.#sessionOpen = this.#paused = false
     this.#seeking = true
     this.#inbox.clear()
     await this.#context.channel.call<Subscribed>('subscribe', this.#query(from))
@@ -150,11 +152,10 @@ export class TopicSubscription<T> implements Subscription<T>, Subscriber {
 
   joined(): void {
     this.#paused = false
-    this.#acks?.joined()
   }
 
   lost(reason: RepriseError): void {
-    this.#accepting = false
+    this.#accepting = this.#sessionOpen = false
     this.#inbox.forgetPages()
     clearTimeout(this.#timer)
     this.#report({ state: 'offline', reason })
@@ -169,7 +170,7 @@ export class TopicSubscription<T> implements Subscription<T>, Subscriber {
   }
 
   subscribed({ position, behind }: Subscribed): void {
-    this.#accepting = true
+    this.#accepting = this.#sessionOpen = true
     this.#resumes = 0
     const received = this.#received
     // What has arrived before stays ahead of a hub that starts a little earlier: the difference comes twice.
@@ -181,6 +182,7 @@ export class TopicSubscription<T> implements Subscription<T>, Subscriber {
     this.#total = behind + this.#inbox.size
     this.#nextReport = 0
     this.#report({ state: 'catching-up', done: 0, total: this.#total })
+    this.#acks?.joined()
   }
 
   gap(gap: Gap): void {
@@ -197,8 +199,10 @@ export class TopicSubscription<T> implements Subscription<T>, Subscriber {
     let first = 0
     while ((events[first]?.offset ?? Infinity) <= after) first++
     const fresh = first === 0 ? events : events.slice(first)
+    const [next] = fresh
     const last = fresh.at(-1)
-    if (last !== undefined) {
+    if (next !== undefined && last !== undefined) {
+      if (next.offset > after + 1) this.#hole(epoch, after + 1, next.offset - 1)
       this.#received = { epoch, offset: last.offset }
       this.#inbox.add(epoch, fresh)
     }
@@ -215,6 +219,11 @@ export class TopicSubscription<T> implements Subscription<T>, Subscriber {
 
   behind(): void {
     if (this.#accepting) this.#report({ state: 'behind', slow: 'connection' })
+  }
+
+  /** The hub never leaves one; should it, the program hears of it like of any other loss. */
+  #hole(epoch: string, from: number, to: number): void {
+    this.gap({ epoch, from, to, count: to - from + 1, reason: 'reset', position: { epoch, offset: to } })
   }
 
   get #over(): boolean {
@@ -306,7 +315,7 @@ export class TopicSubscription<T> implements Subscription<T>, Subscriber {
 
   /** Reads on from what has arrived. */
   #resume(): void {
-    this.#paused = false
+    this.#paused = this.#sessionOpen = false
     this.#context.channel.call<Subscribed>('subscribe', this.#query(this.#received)).catch((error: RepriseError) => {
       // After a reconnection the handshake has done it.
       if (this.#accepting || this.#over || !this.#context.channel.connected) return

@@ -81,7 +81,7 @@ export class TopicHandle<T> implements Topic<T> {
       channel,
       detach: () => {
         this.#subscriptions.delete(subscription)
-        if (own === undefined) channel.detach(this.#outbox.size + this.#reads > 0)
+        if (own === undefined) channel.detach(subscription, this.#outbox.size + this.#reads > 0)
         else {
           channel.close()
           own.close()
