@@ -1,0 +1,62 @@
+/** The step that adds drafts to a topic: all checks first, then everything that is written. */
+
+import { sizeBody } from '../codec.ts'
+import type { Append, Appended } from '../contract.ts'
+import { Ids } from './ids.ts'
+import type { Plan } from './plan.ts'
+import { Producer } from './producers.ts'
+
+/** Events that one notification carries in memory; where there are more, readers fetch them. */
+const MAX_NOTIFIED = 4_096
+
+export function planAppend(plan: Plan, topic: string, append: Append, maxIds: number): Appended {
+  plan.needRoom('more events')
+  const work = plan.topic(topic)
+  const { subject, drafts, producer } = append
+  const before = work.record
+  const known = before && producer ? new Producer(plan, before.number, subject, producer.name) : undefined
+  const repeated =
+    producer === undefined
+      ? []
+      : (known ?? new Producer(plan, UNBORN, subject, producer.name)).duplicates(producer.seq, drafts.length)
+  const remembered = before ? new Ids(plan, before.number, subject, maxIds) : undefined
+
+  const offsets = [...repeated]
+  const fresh: { readonly id: string; readonly offset: number }[] = []
+  const inThisCall = new Map<string, number>()
+  let duplicates = repeated.length
+  const head = before?.head ?? 0
+  for (const { body, id } of drafts.slice(repeated.length)) {
+    const earlier = id === undefined ? undefined : (inThisCall.get(id) ?? remembered?.offsetOf(id))
+    if (earlier !== undefined) {
+      duplicates++
+      offsets.push(earlier)
+      continue
+    }
+    // The first event that is new begins the epoch; a call of duplicates alone changes nothing.
+    if (duplicates === offsets.length) work.begin()
+    const offset = work.add(sizeBody(body))
+    offsets.push(offset)
+    if (id !== undefined) {
+      inThisCall.set(id, offset)
+      fresh.push({ id, offset })
+    }
+  }
+
+  const { record } = work
+  if (record !== undefined) {
+    new Ids(plan, record.number, subject, maxIds).remember(fresh)
+    if (producer !== undefined) {
+      new Producer(plan, record.number, subject, producer.name).take(producer.seq, offsets)
+    }
+    if (record.head > head) {
+      const events = record.head - head > MAX_NOTIFIED ? [] : work.added(head)
+      plan.notify(topic, { kind: 'appended', epoch: record.epoch, head: record.head, events })
+    }
+    work.trim(append.retain, record.head > head)
+  }
+  return { epoch: work.bounds().epoch, offsets, duplicates, durability: 'fsync' }
+}
+
+/** No topic has this number. */
+const UNBORN = 0

@@ -1,0 +1,163 @@
+/** The contract's cursors over LMDB: sessions, fenced commits, expiry. */
+
+import { RepriseError } from '../../../shared/errors.ts'
+import { endOfEpoch, type Position, trustedOffset } from '../../../shared/positions.ts'
+import type { Bounds, CursorInfo, CursorStart, Cursors, OpenedCursor, Owner } from '../contract.ts'
+import { CURSOR_MS, DUE, fallDue, NOTE_MS } from './due.ts'
+import { afterPrefix, cursorKey } from './keys.ts'
+import type { Plan } from './plan.ts'
+import { type CursorRecord, type NoteRecord, STORE_KEY, TABLES } from './tables.ts'
+import { storedBounds } from './topics.ts'
+import { storeRecord } from './topicWork.ts'
+import type { Writer } from './writer.ts'
+
+export function createCursors(writer: Writer): Cursors {
+  return {
+    open: async (topic, owner, start) => {
+      const key = cursorKey(topic, owner)
+      return writer.write((plan) => beginSession(plan, topic, owner, key, start))
+    },
+
+    commit: async (topic, owner, session, position) => {
+      const key = cursorKey(topic, owner)
+      return writer.write((plan) => moveCursor(plan, topic, key, session, position))
+    },
+
+    place: async (topic, owner, position) => {
+      const key = cursorKey(topic, owner)
+      return writer.write((plan) => {
+        checkPosition(plan.topic(topic).bounds(), position)
+        return beginSession(plan, topic, owner, key, position, position)
+      })
+    },
+
+    list: async (topic, { after, limit, behind }) => {
+      const prefix = cursorKey(topic)
+      const start = after === undefined ? prefix : Buffer.concat([cursorKey(topic, after), Buffer.of(0)])
+      return writer.readWithTime((environment, now) => {
+        const bounds = storedBounds(environment, topic)
+        const cursors: CursorInfo[] = []
+        for (const { key, value } of environment.range(TABLES.cursors, { start, end: afterPrefix(prefix) })) {
+          if (cursors.length >= limit) break
+          const record = TABLES.cursors.decode(value)
+          if (isOver(record, now)) continue
+          const lag = lagOf(bounds, record)
+          if (behind !== undefined && lag < behind) continue
+          const { epoch, offset, session, usedAt } = record
+          cursors.push({ ...ownerOf(key, prefix), position: { epoch, offset }, session, usedAt, lag })
+        }
+        return cursors
+      })
+    },
+
+    forget: async (topic, owner) => {
+      const key = cursorKey(topic, owner)
+      return writer.write((plan) => {
+        const known = knownCursor(plan, key)
+        if (known === undefined) return false
+        plan.remove(TABLES.cursors, key)
+        return true
+      })
+    },
+  }
+}
+
+function ownerOf(key: Buffer, prefix: Buffer): Owner {
+  const text = key.subarray(prefix.length).toString()
+  const end = text.lastIndexOf('\0\0')
+  return { subject: text.slice(0, end).replaceAll('\0\u0001', '\0'), client: text.slice(end + 2) }
+}
+
+function isOver({ usedAt }: CursorRecord, now: number): boolean {
+  return now - usedAt >= CURSOR_MS
+}
+
+function knownCursor(plan: Plan, key: Buffer): CursorRecord | undefined {
+  const record = plan.get(TABLES.cursors, key)
+  return record === undefined || isOver(record, plan.now) ? undefined : record
+}
+
+function lagOf({ lineage, head }: Bounds, position: Position): number {
+  const trusted = trustedOffset(lineage, head, position)
+  return trusted < 0 ? 0 : head - trusted
+}
+
+function startPosition({ epoch, first, head }: Bounds, start: CursorStart): Position {
+  if (start === 'end') return { epoch, offset: head }
+  if (start === 'start') return { epoch, offset: first - 1 }
+  return { epoch: start.epoch, offset: start.offset }
+}
+
+/** `placed` moves a cursor that exists; without it `start` is for a new one alone. */
+function beginSession(
+  plan: Plan,
+  topic: string,
+  owner: Owner,
+  key: Buffer,
+  start: CursorStart,
+  placed?: Position,
+): OpenedCursor {
+  const stored = plan.get(TABLES.cursors, key)
+  const known = knownCursor(plan, key)
+  if (known === undefined) plan.needRoom('a new cursor')
+  const bounds = plan.topic(topic).bounds()
+  const position = placed ?? (known === undefined ? startPosition(bounds, start) : known)
+  const { epoch, offset } = position
+
+  const store = storeRecord(plan)
+  const session = store.lastSession + 1
+  plan.put(TABLES.store, STORE_KEY, { ...store, lastSession: session })
+  const note = plan.get(TABLES.notes, key)
+  if (note !== undefined) plan.remove(TABLES.notes, key)
+  // One that is over its time and not swept yet has expired all the same.
+  const expired = known === undefined && (stored !== undefined || (note !== undefined && plan.now < note.dueAt))
+  const dueAt = stored?.dueAt ?? plan.now + CURSOR_MS
+  if (stored === undefined) fallDue(plan, dueAt, DUE.cursor, key)
+  plan.put(TABLES.cursors, key, { epoch, offset, session, usedAt: plan.now, dueAt })
+  plan.notify(topic, { kind: 'session', owner, session })
+  return { ...bounds, position: { epoch, offset }, session, created: known === undefined, expired }
+}
+
+function checkPosition({ lineage, head }: Bounds, position: Position): void {
+  const end = endOfEpoch(lineage, head, position.epoch)
+  if (end === undefined) {
+    throw new RepriseError('stale_epoch', `the epoch ${JSON.stringify(position.epoch)} is not one of this topic's log`)
+  }
+  if (position.offset > end) {
+    throw new RepriseError('bad_request', `the offset ${position.offset} lies beyond the end of its epoch, ${end}`)
+  }
+}
+
+function moveCursor(plan: Plan, topic: string, key: Buffer, session: number, position: Position): Position {
+  const known = knownCursor(plan, key)
+  if (known === undefined) throw new RepriseError('not_found', 'this client has no cursor on the topic')
+  if (session !== known.session) throw new RepriseError('taken_over', 'a newer session of this client took over')
+  const bounds = plan.topic(topic).bounds()
+  checkPosition(bounds, position)
+  const { epoch, offset } = isFurther(bounds, position, known) ? position : known
+  plan.put(TABLES.cursors, key, { ...known, epoch, offset, usedAt: plan.now })
+  return { epoch, offset }
+}
+
+/** At the same place a later epoch is further: what was lost in between has been told. */
+function isFurther({ lineage, head }: Bounds, position: Position, than: Position): boolean {
+  const further = trustedOffset(lineage, head, position) - trustedOffset(lineage, head, than)
+  if (further !== 0) return further > 0
+  const rank = ({ epoch }: Position): number => lineage.findLastIndex((entry) => entry.epoch === epoch)
+  return rank(position) > rank(than)
+}
+
+/** Turns a cursor that is over its time into a note; answers whether it was. */
+export function sweepCursor(plan: Plan, key: Buffer, record: CursorRecord): boolean {
+  const dueAt = record.usedAt + CURSOR_MS
+  if (dueAt <= plan.now) {
+    plan.remove(TABLES.cursors, key)
+    const note: NoteRecord = { dueAt: dueAt + NOTE_MS }
+    plan.put(TABLES.notes, key, note)
+    fallDue(plan, note.dueAt, DUE.note, key)
+    return true
+  }
+  plan.put(TABLES.cursors, key, { ...record, dueAt })
+  fallDue(plan, dueAt, DUE.cursor, key)
+  return false
+}

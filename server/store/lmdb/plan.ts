@@ -1,0 +1,106 @@
+/**
+ * What one commit is going to write. Owns the view of the store that the calls of one commit share: each sees what those
+ * before it have planned. Nothing reaches the store before `writes()` is committed, so a plan can be thrown away.
+ */
+
+import { RepriseError } from '../../../shared/errors.ts'
+import type { Notification } from '../contract.ts'
+import type { Environment, Write } from './environment.ts'
+import { TABLES, type Table } from './tables.ts'
+import { TopicWork } from './topicWork.ts'
+
+interface Change {
+  readonly table: Table<unknown>
+  readonly key: Buffer
+  readonly value: unknown
+}
+
+export class Plan {
+  readonly environment: Environment
+  /** The store's clock, read once for all calls of the commit. */
+  readonly now: number
+  /** This opening of the store: continuity with what an earlier one wrote is not certain. */
+  readonly opening: string
+  readonly #hasRoom: boolean
+  #usedRoom = false
+  readonly #changes = new Map<string, Map<string, Change>>()
+  readonly #topics = new Map<string, TopicWork>()
+  readonly #notifications: { readonly topic: string; readonly notification: Notification }[] = []
+
+  constructor(environment: Environment, now: number, opening: string, hasRoom: boolean) {
+    this.environment = environment
+    this.now = now
+    this.opening = opening
+    this.#hasRoom = hasRoom
+  }
+
+  /** Whether the commit leaves work for the garbage collector. */
+  get leftGarbage(): boolean {
+    return this.#changes.has(TABLES.garbage.name)
+  }
+
+  /** Called before anything is planned that makes the store grow. */
+  needRoom(what: string): void {
+    if (!this.#hasRoom) throw new RepriseError('storage_full', `the store's disk is full: there is no room for ${what}`)
+    this.#usedRoom = true
+  }
+
+  /** Whether anything planned since it was asked last needs room. */
+  takeUsedRoom(): boolean {
+    const used = this.#usedRoom
+    this.#usedRoom = false
+    return used
+  }
+
+  get<T>(table: Table<T>, key: Buffer): T | undefined {
+    const change = this.#changes.get(table.name)?.get(key.toString('latin1'))
+    return change === undefined ? this.environment.get(table, key) : (change.value as T | undefined)
+  }
+
+  put<T>(table: Table<T>, key: Buffer, value: T): void {
+    this.#change(table as Table<unknown>, key, value)
+  }
+
+  remove<T>(table: Table<T>, key: Buffer): void {
+    this.#change(table as Table<unknown>, key, undefined)
+  }
+
+  #change(table: Table<unknown>, key: Buffer, value: unknown): void {
+    let changes = this.#changes.get(table.name)
+    if (changes === undefined) {
+      changes = new Map()
+      this.#changes.set(table.name, changes)
+    }
+    changes.set(key.toString('latin1'), { table, key, value })
+  }
+
+  topic(name: string): TopicWork {
+    let work = this.#topics.get(name)
+    if (work === undefined) {
+      work = new TopicWork(this, name)
+      this.#topics.set(name, work)
+    }
+    return work
+  }
+
+  /** Told to the topic's watches when the commit is durable. */
+  notify(topic: string, notification: Notification): void {
+    this.#notifications.push({ topic, notification })
+  }
+
+  get notifications(): readonly { readonly topic: string; readonly notification: Notification }[] {
+    return this.#notifications
+  }
+
+  /** Completes the plan. */
+  writes(): Write[] {
+    for (const work of this.#topics.values()) work.complete()
+    const writes: Write[] = []
+    for (const changes of this.#changes.values()) {
+      for (const { table, key, value } of changes.values()) {
+        writes.push({ table, key, bytes: value === undefined ? undefined : table.encode(value) })
+      }
+    }
+    return writes
+  }
+}

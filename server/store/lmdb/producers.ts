@@ -1,0 +1,105 @@
+/** What each producer of a topic has numbered already, and the offsets its last drafts got. */
+
+import { RepriseError } from '../../../shared/errors.ts'
+import { DUE, fallDue, PRODUCER_MS } from './due.ts'
+import { digest, digestKey } from './keys.ts'
+import type { Plan } from './plan.ts'
+import { chunkOf, readEntry, removeChunks, type Series, writeEntries } from './series.ts'
+import { type ProducerRecord, TABLES } from './tables.ts'
+
+/** Drafts of a producer whose offsets are kept. */
+const KEPT_DRAFTS = 1_024
+
+const LOG: Series = { table: TABLES.producerLog, entryBytes: 6, perChunk: 128 }
+
+function floorOf({ start, next }: Pick<ProducerRecord, 'start' | 'next'>): number {
+  return Math.max(start, next - KEPT_DRAFTS)
+}
+
+export class Producer {
+  readonly #plan: Plan
+  readonly #name: string
+  readonly #key: Buffer
+  readonly #stored: ProducerRecord | undefined
+
+  constructor(plan: Plan, topicNumber: number, subject: string, name: string) {
+    this.#plan = plan
+    this.#name = name
+    this.#key = digestKey(topicNumber, digest(subject, name))
+    this.#stored = plan.get(TABLES.producers, this.#key)
+  }
+
+  /** `undefined` also when it is over its time. */
+  get #known(): ProducerRecord | undefined {
+    const stored = this.#stored
+    return stored !== undefined && this.#plan.now - stored.usedAt < PRODUCER_MS ? stored : undefined
+  }
+
+  /** The offsets that the first of these drafts got already; `conflict` where the numbers do not fit. */
+  duplicates(seq: number, count: number): number[] {
+    const known = this.#known
+    const next = known?.next ?? seq
+    if (known === undefined ? seq > 1 : seq > next) throw this.#conflict(seq, known)
+    const offsets: number[] = []
+    for (let number = seq; number < Math.min(next, seq + count); number++) {
+      const kept = known !== undefined && number >= floorOf(known)
+      const entry = kept ? readEntry(this.#plan, LOG, this.#key, number) : undefined
+      if (entry === undefined) throw this.#conflict(number, known)
+      offsets.push(entry.readUIntBE(0, LOG.entryBytes))
+    }
+    return offsets
+  }
+
+  #conflict(seq: number, known: ProducerRecord | undefined): RepriseError {
+    const name = JSON.stringify(this.#name)
+    if (known === undefined) {
+      return new RepriseError(
+        'conflict',
+        `producer ${name} is not known: its numbers begin with 0 or 1, not with ${seq}`,
+      )
+    }
+    const text =
+      seq > known.next
+        ? `producer ${name} skipped numbers: ${known.next} is next, not ${seq}`
+        : `draft ${seq} of producer ${name} was taken, but its offset is no longer kept`
+    return new RepriseError('conflict', text)
+  }
+
+  /** Takes the numbers from `seq` on for these offsets; those before are duplicates. */
+  take(seq: number, offsets: readonly number[]): void {
+    const plan = this.#plan
+    const known = this.#known
+    const start = known?.start ?? seq
+    const from = Math.max(seq, known?.next ?? seq)
+    const next = Math.max(seq + offsets.length, known?.next ?? 0)
+    if (known === undefined && this.#stored !== undefined) forgetDrafts(plan, this.#key, this.#stored)
+    const entries = Buffer.alloc(Math.max(0, next - from) * LOG.entryBytes)
+    for (let number = from; number < next; number++) {
+      entries.writeUIntBE(offsets[number - seq] ?? 0, (number - from) * LOG.entryBytes, LOG.entryBytes)
+    }
+    writeEntries(plan, LOG, this.#key, from, entries)
+    if (known !== undefined) {
+      removeChunks(plan, LOG, this.#key, chunkOf(LOG, floorOf(known)), chunkOf(LOG, floorOf({ start, next })))
+    }
+    const dueAt = this.#stored?.dueAt ?? plan.now + PRODUCER_MS
+    if (this.#stored === undefined) fallDue(plan, dueAt, DUE.producer, this.#key)
+    plan.put(TABLES.producers, this.#key, { start, next, usedAt: plan.now, dueAt })
+  }
+}
+
+function forgetDrafts(plan: Plan, key: Buffer, record: ProducerRecord): void {
+  removeChunks(plan, LOG, key, chunkOf(LOG, floorOf(record)), chunkOf(LOG, record.next) + 1)
+}
+
+/** Forgets a producer that is over its time; answers whether it was. */
+export function sweepProducer(plan: Plan, key: Buffer, record: ProducerRecord): boolean {
+  const dueAt = record.usedAt + PRODUCER_MS
+  if (dueAt <= plan.now) {
+    forgetDrafts(plan, key, record)
+    plan.remove(TABLES.producers, key)
+    return true
+  }
+  plan.put(TABLES.producers, key, { ...record, dueAt })
+  fallDue(plan, dueAt, DUE.producer, key)
+  return false
+}

@@ -1,0 +1,37 @@
+/** The contract's settings over LMDB. */
+
+import type { Settings } from '../contract.ts'
+import { nameKey } from './keys.ts'
+import { TABLES } from './tables.ts'
+import type { Writer } from './writer.ts'
+
+export function createSettings(writer: Writer): Settings {
+  const listeners = new Set<() => void>()
+  return {
+    all: () =>
+      writer.read((environment) => {
+        const all = new Map<string, unknown>()
+        for (const { key, value } of environment.range(TABLES.settings, {
+          start: Buffer.of(0),
+          end: Buffer.of(0xff),
+        })) {
+          all.set(key.toString(), TABLES.settings.decode(value))
+        }
+        return all
+      }),
+
+    put: async (key, value) => {
+      await writer.write((plan) => {
+        if (value === undefined) plan.remove(TABLES.settings, nameKey(key))
+        else plan.put(TABLES.settings, nameKey(key), value)
+      })
+      for (const listener of [...listeners]) listener()
+    },
+
+    watch: (listener) => {
+      const own = (): void => listener()
+      listeners.add(own)
+      return () => listeners.delete(own)
+    },
+  }
+}

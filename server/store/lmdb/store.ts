@@ -1,0 +1,113 @@
+/** The embedded engine, put together: folder, lock, schema, and the parts of the contract. */
+
+import { constants } from 'node:fs'
+import { access, mkdir } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { RepriseError } from '../../../shared/errors.ts'
+import type { Store, StoreContext } from '../contract.ts'
+import { createCursors } from './cursors.ts'
+import { Environment, SCHEMA_KEY, SCHEMA_VERSION, type Write } from './environment.ts'
+import { MAX_IDS } from './ids.ts'
+import { lockFolder } from './lock.ts'
+import { createSettings } from './settings.ts'
+import { freeBytesOf, Space } from './space.ts'
+import { planSweep } from './sweep.ts'
+import { STORE_KEY, TABLES, type Table } from './tables.ts'
+import { createTopics } from './topics.ts'
+import { newEpoch } from './topicWork.ts'
+import { Watches } from './watches.ts'
+import { Writer } from './writer.ts'
+
+export interface LmdbContext extends StoreContext {
+  /** Free bytes of the disk below which nothing is stored that makes the store grow. Default 16 MiB. */
+  readonly reserveBytes?: number
+  /** Free bytes of the disk; a test's own. */
+  readonly freeBytes?: () => Promise<number>
+  /** Ids remembered for one subject of one topic. Default 1,000,000. */
+  readonly maxIds?: number
+}
+
+const RESERVE_BYTES = 16 * 1024 * 1024
+
+export async function openLmdb(path: string, context: LmdbContext = {}): Promise<Store> {
+  const folder = resolve(path)
+  const warn = context.warn ?? (() => {})
+  await makeFolder(folder)
+  const lock = await lockFolder(folder)
+  const space = new Space(context.freeBytes ?? (() => freeBytesOf(folder)), context.reserveBytes ?? RESERVE_BYTES)
+  const watches = new Watches(warn)
+  const open = (): Promise<Environment> => openEnvironment(folder)
+  let writer: Writer
+  try {
+    const now = context.now ?? Date.now
+    writer = new Writer(await open(), { open, now, space, watches, warn })
+  } catch (error) {
+    await lock.release()
+    throw error
+  }
+  let closing: Promise<void> | undefined
+  const close = async (): Promise<void> => {
+    await writer.close()
+    watches.clear()
+    await lock.release()
+  }
+  return {
+    engine: 'lmdb',
+    durability: 'fsync',
+    topics: createTopics(writer, watches, context.maxIds ?? MAX_IDS),
+    cursors: createCursors(writer),
+    settings: createSettings(writer),
+    now: () => writer.readWithTime((_, now) => now),
+    sweep: () => writer.write(planSweep),
+    close: () => {
+      closing ??= close()
+      return closing
+    },
+  }
+}
+
+async function makeFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true })
+    await access(folder, constants.R_OK | constants.W_OK | constants.X_OK)
+  } catch (error) {
+    throw cannotUse(folder, error)
+  }
+}
+
+function cannotUse(folder: string, cause: unknown): RepriseError {
+  const reason = cause instanceof Error ? cause.message : String(cause)
+  return new RepriseError('unavailable', `the data folder ${folder} cannot be used: ${reason}`, { cause })
+}
+
+async function openEnvironment(folder: string): Promise<Environment> {
+  let environment: Environment
+  try {
+    environment = await Environment.open(folder)
+  } catch (error) {
+    throw cannotUse(folder, error)
+  }
+  try {
+    const version = environment.schemaVersion()
+    if (version !== undefined && version > SCHEMA_VERSION) {
+      const text = `the data folder ${folder} has schema version ${version}, this hub knows ${SCHEMA_VERSION}: use a newer hub`
+      throw new RepriseError('unsupported', text)
+    }
+    environment.openTables()
+    if (version === undefined) await environment.commit(firstWrites())
+    return environment
+  } catch (error) {
+    await environment.close()
+    throw error instanceof RepriseError ? error : cannotUse(folder, error)
+  }
+}
+
+/** What makes an empty environment a store. Its first epoch belongs to no opening: the first birth begins another. */
+function firstWrites(): Write[] {
+  const { schema, store } = TABLES
+  const record = { epochs: [newEpoch()], opening: '', lastTopicNumber: 0, lastSession: 0 }
+  return [
+    { table: store as Table<unknown>, key: STORE_KEY, bytes: store.encode(record) },
+    { table: schema as Table<unknown>, key: SCHEMA_KEY, bytes: schema.encode(SCHEMA_VERSION) },
+  ]
+}

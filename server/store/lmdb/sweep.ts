@@ -1,0 +1,50 @@
+/** The step that forgets what is over its time: a bounded part of what has fallen due. */
+
+import type { Swept } from '../contract.ts'
+import { sweepCursor } from './cursors.ts'
+import { DUE } from './due.ts'
+import { sweepIds } from './ids.ts'
+import { dueKey, partsOfDue } from './keys.ts'
+import type { Plan } from './plan.ts'
+import { sweepProducer } from './producers.ts'
+import { TABLES } from './tables.ts'
+
+/** Records looked at in one part, and chunks of ids forgotten for one of them. */
+const PART = 200
+const ID_CHUNKS = 16
+
+export function planSweep(plan: Plan): Swept {
+  let [ids, producers, cursors] = [0, 0, 0]
+  const end = dueKey(plan.now + 1, 0, Buffer.alloc(0))
+  const due = plan.environment.keys(TABLES.due, { start: Buffer.of(0), end, limit: PART })
+  let unfinished = false
+  let work = 0
+  let looked = 0
+  for (const entry of due) {
+    // An owner of many ids takes the room of many records.
+    if (work >= PART) break
+    looked++
+    const { at, kind, key } = partsOfDue(entry)
+    plan.remove(TABLES.due, entry)
+    work++
+    if (kind === DUE.ids) {
+      const record = plan.get(TABLES.idOwners, key)
+      if (record?.dueAt === at) {
+        const swept = sweepIds(plan, key, record, ID_CHUNKS)
+        ids += swept.ids
+        unfinished ||= swept.more
+        work += ID_CHUNKS * 4
+      }
+    } else if (kind === DUE.producer) {
+      const record = plan.get(TABLES.producers, key)
+      if (record?.dueAt === at && sweepProducer(plan, key, record)) producers++
+    } else if (kind === DUE.cursor) {
+      const record = plan.get(TABLES.cursors, key)
+      if (record?.dueAt === at && sweepCursor(plan, key, record)) cursors++
+    } else if (plan.get(TABLES.notes, key)?.dueAt === at) {
+      plan.remove(TABLES.notes, key)
+    }
+  }
+  const more = unfinished || looked < due.length || due.length === PART
+  return { ids, producers, cursors, more }
+}

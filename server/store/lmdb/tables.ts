@@ -1,0 +1,151 @@
+/** The tables of the embedded store: what each record holds and how it is written. Says nothing about when. */
+
+import type { LineageEntry } from '../../../shared/positions.ts'
+
+export interface Table<T> {
+  readonly name: string
+  encode(value: T): Buffer
+  decode(bytes: Buffer): T
+}
+
+function json<T>(name: string): Table<T> {
+  return {
+    name,
+    encode: (value) => Buffer.from(JSON.stringify(value)),
+    decode: (bytes) => JSON.parse(bytes.toString()) as T,
+  }
+}
+
+function raw(name: string): Table<Buffer> {
+  return { name, encode: (value) => value, decode: (bytes) => bytes }
+}
+
+/** The store's own state. */
+export interface StoreRecord {
+  /** Oldest first; all start after 0. */
+  readonly epochs: readonly string[]
+  /** The opening of the store in which the last of them began. */
+  readonly opening: string
+  readonly lastTopicNumber: number
+  readonly lastSession: number
+}
+
+export const STORE_KEY = Buffer.from('store')
+
+/** One birth of a topic. */
+export interface TopicRecord {
+  readonly number: number
+  readonly epoch: string
+  /** The opening of the store in which it was appended to last. */
+  readonly opening: string
+  readonly first: number
+  readonly head: number
+  /** Time of the event `first`. */
+  readonly firstAt: number
+  readonly lastAt: number
+  /** Bytes of all bodies ever appended, and of those before `first`. */
+  readonly total: number
+  readonly base: number
+  /** No block of this birth begins before this offset, except those that are left to the garbage collector. */
+  readonly tail: number
+}
+
+/** Ids that a subject gave to a topic, numbered in the order of their coming. */
+export interface IdsRecord {
+  readonly next: number
+  /** Ids below are forgotten. */
+  readonly floor: number
+  readonly dueAt: number
+}
+
+export interface ProducerRecord {
+  /** Its first number. */
+  readonly start: number
+  readonly next: number
+  readonly usedAt: number
+  readonly dueAt: number
+}
+
+export interface CursorRecord {
+  readonly epoch: string
+  readonly offset: number
+  readonly session: number
+  readonly usedAt: number
+  readonly dueAt: number
+}
+
+/** What an expired cursor leaves. */
+export interface NoteRecord {
+  readonly dueAt: number
+}
+
+/** Blocks below `below` of a topic number are dead; when it is dropped, everything of that number is. */
+export interface GarbageRecord {
+  readonly below: number
+  readonly dropped: boolean
+}
+
+export interface IdRecord {
+  readonly offset: number
+  readonly at: number
+  /** Its number among the ids of its subject. */
+  readonly number: number
+}
+
+const ids: Table<IdRecord> = {
+  name: 'ids',
+  encode({ offset, at, number }) {
+    const bytes = Buffer.allocUnsafe(18)
+    bytes.writeUIntBE(offset, 0, 6)
+    bytes.writeUIntBE(at, 6, 6)
+    bytes.writeUIntBE(number, 12, 6)
+    return bytes
+  },
+  decode: (bytes) => ({
+    offset: bytes.readUIntBE(0, 6),
+    at: bytes.readUIntBE(6, 6),
+    number: bytes.readUIntBE(12, 6),
+  }),
+}
+
+/** Epochs with the same start are written as one group: a topic born late inherits many that start after 0. */
+const lineages: Table<readonly LineageEntry[]> = {
+  name: 'lineages',
+  encode(lineage) {
+    let text = ''
+    let last = -1
+    for (const { epoch, startsAfter } of lineage) {
+      text += startsAfter === last ? ` ${epoch}` : `${last < 0 ? '' : '\n'}${startsAfter} ${epoch}`
+      last = startsAfter
+    }
+    return Buffer.from(text)
+  },
+  decode: (bytes) =>
+    bytes
+      .toString()
+      .split('\n')
+      .flatMap((group) => {
+        const [startsAfter, ...epochs] = group.split(' ')
+        return epochs.map((epoch) => ({ epoch, startsAfter: Number(startsAfter) }))
+      }),
+}
+
+export const TABLES = {
+  store: json<StoreRecord>('store'),
+  schema: json<number>('schema'),
+  topics: json<TopicRecord>('topics'),
+  lineages,
+  blocks: raw('blocks'),
+  idOwners: json<IdsRecord>('id-owners'),
+  ids,
+  idLog: raw('id-log'),
+  producers: json<ProducerRecord>('producers'),
+  producerLog: raw('producer-log'),
+  cursors: json<CursorRecord>('cursors'),
+  notes: json<NoteRecord>('notes'),
+  settings: json<unknown>('settings'),
+  due: raw('due'),
+  garbage: json<GarbageRecord>('garbage'),
+} as const
+
+export type TableName = keyof typeof TABLES

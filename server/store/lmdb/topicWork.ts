@@ -1,0 +1,204 @@
+/**
+ * A topic inside a commit: its record, its lineage and the events being added. Owns birth, epochs, trimming and the
+ * packing of events into blocks; the calls decide, this carries out.
+ */
+
+import { randomInt } from 'node:crypto'
+import type { Lineage } from '../../../shared/positions.ts'
+import type { SizedBody } from '../codec.ts'
+import type { Bounds, Retention, StoredEvent } from '../contract.ts'
+import { BLOCK_OVERHEAD, MAX_BLOCK_BYTES, packBlock, RECORD_OVERHEAD } from './blocks.ts'
+import { leaveGarbage } from './garbage.ts'
+import { blockKey, countOf, nameKey, numberKey } from './keys.ts'
+import { Log, type PendingEvent } from './log.ts'
+import type { Plan } from './plan.ts'
+import { STORE_KEY, type StoreRecord, TABLES, type TopicRecord } from './tables.ts'
+
+/** A lineage keeps this many epochs. */
+export const MAX_EPOCHS = 1_000
+
+/** Dead blocks that are removed in the commit that killed them; more are left to the garbage collector. */
+const DEAD_AT_ONCE = 64
+
+export function newEpoch(): string {
+  return randomInt(2 ** 47)
+    .toString(36)
+    .padStart(8, '0')
+    .slice(-8)
+}
+
+export function storeRecord(plan: Plan): StoreRecord {
+  const record = plan.get(TABLES.store, STORE_KEY)
+  if (record === undefined) throw new Error('the store has lost its own record')
+  return record
+}
+
+/** The store begins an epoch of its own, unless `onlyOnce` and this opening has begun one already. */
+export function beginStoreEpoch(plan: Plan, onlyOnce: boolean): StoreRecord {
+  const record = storeRecord(plan)
+  if (onlyOnce && record.opening === plan.opening) return record
+  const next = { ...record, epochs: [...record.epochs, newEpoch()].slice(-MAX_EPOCHS), opening: plan.opening }
+  plan.put(TABLES.store, STORE_KEY, next)
+  return next
+}
+
+export function unbornBounds(store: StoreRecord): Bounds {
+  const lineage = store.epochs.map((epoch) => ({ epoch, startsAfter: 0 }))
+  return { epoch: store.epochs.at(-1) ?? '', lineage, first: 1, head: 0 }
+}
+
+export class TopicWork {
+  readonly #plan: Plan
+  readonly #name: string
+  #record: TopicRecord | undefined
+  #pending: PendingEvent[] = []
+  #changed = false
+
+  constructor(plan: Plan, name: string) {
+    this.#plan = plan
+    this.#name = name
+    this.#record = plan.get(TABLES.topics, nameKey(name))
+  }
+
+  /** `undefined` when the topic is unborn. */
+  get record(): TopicRecord | undefined {
+    return this.#record
+  }
+
+  #lineage(record: TopicRecord): Lineage {
+    return this.#plan.get(TABLES.lineages, numberKey(record.number)) ?? []
+  }
+
+  bounds(): Bounds {
+    const record = this.#record
+    if (record === undefined) return unbornBounds(storeRecord(this.#plan))
+    const { epoch, first, head } = record
+    return { epoch, lineage: this.#lineage(record), first, head }
+  }
+
+  /** The record of a topic that can be appended to: born, and in an epoch of this opening. */
+  begin(): TopicRecord {
+    const { opening } = this.#plan
+    let record = this.#record
+    if (record === undefined) {
+      const store = beginStoreEpoch(this.#plan, true)
+      const number = store.lastTopicNumber + 1
+      this.#plan.put(TABLES.store, STORE_KEY, { ...store, lastTopicNumber: number })
+      const { epoch, lineage } = unbornBounds(store)
+      this.#plan.put(TABLES.lineages, numberKey(number), lineage)
+      const none = { first: 1, head: 0, firstAt: 0, lastAt: 0, total: 0, base: 0, tail: 1 }
+      record = { number, epoch, opening, ...none }
+    } else if (record.opening !== opening) {
+      const epoch = newEpoch()
+      const lineage = [...this.#lineage(record), { epoch, startsAfter: record.head }].slice(-MAX_EPOCHS)
+      this.#plan.put(TABLES.lineages, numberKey(record.number), lineage)
+      record = { ...record, epoch, opening }
+    }
+    this.#set(record)
+    return record
+  }
+
+  #set(record: TopicRecord): void {
+    this.#record = record
+    this.#changed = true
+  }
+
+  /** Adds an event at the head of a begun topic and answers its offset. */
+  add(sized: SizedBody): number {
+    const record = this.#record
+    if (record === undefined) throw new Error('an event was added to an unborn topic')
+    const at = Math.max(this.#plan.now, record.lastAt)
+    const offset = record.head + 1
+    this.#pending.push({ offset, at, before: record.total, sized })
+    const empty = record.first === offset
+    const total = record.total + sized.bytes
+    this.#set({ ...record, head: offset, lastAt: at, total, ...(empty && { firstAt: at }) })
+    return offset
+  }
+
+  /** Events of this commit behind `after`, for those who watch. */
+  added(after: number): StoredEvent[] {
+    return this.#pending
+      .filter(({ offset }) => offset > after)
+      .map(({ offset, at, sized }) => ({ offset, at, body: sized.body }))
+  }
+
+  /** Removes what exceeds the retention. `keepLast`: the last event does not fall to `bytes`. */
+  trim(retain: Retention, keepLast: boolean): void {
+    const record = this.#record
+    if (record === undefined || record.first > record.head) return
+    const { head, total } = record
+    const log = new Log(this.#plan.environment, record, this.#pending)
+    let first = Math.max(record.first, head + 1 - retain.events)
+    if (total - record.base > retain.bytes) {
+      const fits = log.firstThat(({ before }) => total - before <= retain.bytes)
+      first = Math.max(first, keepLast ? Math.min(fits, head) : fits)
+    }
+    const oldest = this.#plan.now - retain.ageMs
+    if (record.firstAt < oldest) {
+      const young = log.firstThat(({ at }) => at >= oldest)
+      first = Math.max(first, young)
+    }
+    if (first === record.first) return
+    const { before, at, block } = log.place(first)
+    this.#set({ ...record, first, base: before, firstAt: at, tail: this.#removeDead(record, block) })
+  }
+
+  /** Removes blocks before `block`, or leaves them to the garbage collector; answers the new tail. */
+  #removeDead(record: TopicRecord, block: number): number {
+    if (record.tail >= block) return record.tail
+    const { number, tail } = record
+    const range = { start: blockKey(number, tail), end: blockKey(number, block), limit: DEAD_AT_ONCE + 1 }
+    const dead = this.#plan.environment.keys(TABLES.blocks, range)
+    if (dead.length > DEAD_AT_ONCE) leaveGarbage(this.#plan, number, { below: block, dropped: false })
+    else for (const key of dead) this.#plan.remove(TABLES.blocks, key)
+    return block
+  }
+
+  /** Makes the topic unborn. */
+  drop(): void {
+    const record = this.#record
+    if (record === undefined) return
+    const lineage = this.#lineage(record)
+    const present = storeRecord(this.#plan).epochs.at(-1)
+    if (lineage.some(({ epoch }) => epoch === present)) beginStoreEpoch(this.#plan, false)
+    leaveGarbage(this.#plan, record.number, { below: countOf(blockKey(record.number, 2 ** 48 - 1)), dropped: true })
+    this.#plan.remove(TABLES.lineages, numberKey(record.number))
+    this.#record = undefined
+    this.#pending = []
+    this.#changed = true
+  }
+
+  /** Hands the blocks and the record to the plan. */
+  complete(): void {
+    if (!this.#changed) return
+    const record = this.#record
+    if (record === undefined) {
+      this.#plan.remove(TABLES.topics, nameKey(this.#name))
+      return
+    }
+    this.#plan.put(TABLES.topics, nameKey(this.#name), record)
+    let block: PendingEvent[] = []
+    let size = BLOCK_OVERHEAD
+    for (const event of this.#pending) {
+      if (event.offset < record.first) continue
+      const needs = event.sized.bytes + RECORD_OVERHEAD
+      if (block.length > 0 && size + needs > MAX_BLOCK_BYTES) {
+        this.#putBlock(record, block)
+        block = []
+        size = BLOCK_OVERHEAD
+      }
+      block.push(event)
+      size += needs
+    }
+    this.#putBlock(record, block)
+  }
+
+  #putBlock({ number }: TopicRecord, events: readonly PendingEvent[]): void {
+    const [head] = events
+    if (head === undefined) return
+    const { offset: first, at, before } = head
+    const sized = events.map((event) => event.sized)
+    this.#plan.put(TABLES.blocks, blockKey(number, first), packBlock(number, { first, at, before }, sized))
+  }
+}

@@ -1,0 +1,102 @@
+/** The contract's topics over LMDB: which call plans what, and which only reads. */
+
+import type { Lineage } from '../../../shared/positions.ts'
+import type { Bounds, Page, ReadBound, TopicInfo, Topics } from '../contract.ts'
+import { planAppend } from './append.ts'
+import type { Environment } from './environment.ts'
+import { nameKey, numberKey } from './keys.ts'
+import { Log } from './log.ts'
+import { STORE_KEY, TABLES, type TopicRecord } from './tables.ts'
+import { unbornBounds } from './topicWork.ts'
+import type { Watches } from './watches.ts'
+import type { Writer } from './writer.ts'
+
+export function createTopics(writer: Writer, watches: Watches, maxIds: number): Topics {
+  return {
+    append: (topic, append) => writer.write((plan) => planAppend(plan, topic, append, maxIds)),
+
+    read: (topic, after, bound) =>
+      writer.read((environment): Page => {
+        const record = environment.get(TABLES.topics, nameKey(topic))
+        if (record === undefined) return { ...unborn(environment), events: [] }
+        const events = new Log(environment, record).read(after, within(bound))
+        return { ...boundsOf(environment, record), events }
+      }),
+
+    seek: (topic, time) =>
+      writer.read((environment) => {
+        const record = environment.get(TABLES.topics, nameKey(topic))
+        return record === undefined ? 0 : new Log(environment, record).firstThat(({ at }) => at >= time) - 1
+      }),
+
+    trim: (topic, retain) =>
+      writer.write((plan): Bounds => {
+        const work = plan.topic(topic)
+        work.trim(retain, false)
+        return work.bounds()
+      }),
+
+    info: (topic) =>
+      writer.read((environment) => {
+        const record = environment.get(TABLES.topics, nameKey(topic))
+        return record === undefined ? undefined : infoOf(environment, topic, record)
+      }),
+
+    list: ({ after, limit }) =>
+      writer.read((environment) => {
+        const start = Buffer.concat([nameKey(after ?? ''), Buffer.of(0)])
+        const topics: TopicInfo[] = []
+        for (const { key, value } of environment.range(TABLES.topics, { start, end: Buffer.of(0xff), limit })) {
+          topics.push(infoOf(environment, key.toString(), TABLES.topics.decode(value)))
+        }
+        return topics
+      }),
+
+    drop: (topic) =>
+      writer.write((plan) => {
+        const work = plan.topic(topic)
+        if (work.record === undefined) return false
+        work.drop()
+        plan.notify(topic, { kind: 'changed' })
+        return true
+      }),
+
+    watch: async (topic, listener) => {
+      writer.refuseClosed()
+      return watches.add(topic, listener)
+    },
+  }
+}
+
+function unborn(environment: Environment): Bounds {
+  const store = environment.get(TABLES.store, STORE_KEY)
+  if (store === undefined) throw new Error('the store has lost its own record')
+  return unbornBounds(store)
+}
+
+/** The bounds of a topic as it is stored, or of an unborn one. */
+export function storedBounds(environment: Environment, topic: string): Bounds {
+  const record = environment.get(TABLES.topics, nameKey(topic))
+  return record === undefined ? unborn(environment) : boundsOf(environment, record)
+}
+
+function boundsOf(environment: Environment, { number, epoch, first, head }: TopicRecord): Bounds {
+  const lineage: Lineage = environment.get(TABLES.lineages, numberKey(number)) ?? []
+  return { epoch, lineage, first, head }
+}
+
+function infoOf(environment: Environment, topic: string, record: TopicRecord): TopicInfo {
+  const { first, head, total, base } = record
+  return { topic, ...boundsOf(environment, record), events: head + 1 - first, bytes: total - base }
+}
+
+/** Accepts events as long as they fit in; the first one always does. */
+function within(bound: ReadBound): (bytes: number) => boolean {
+  let events = 0
+  let total = 0
+  return (bytes) => {
+    events++
+    total += bytes
+    return events === 1 || (events <= bound.events && total <= bound.bytes)
+  }
+}

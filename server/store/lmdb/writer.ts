@@ -1,0 +1,218 @@
+/**
+ * The one that writes. Collects the calls of a turn and those that come while a commit is under way, plans them together
+ * and commits them as one transaction. Owns the environment's life: after a failed commit it opens the environment anew,
+ * as the driver cannot be trusted to write again.
+ */
+
+import { setImmediate as turn } from 'node:timers/promises'
+import { RepriseError } from '../../../shared/errors.ts'
+import { CommitFailure, type Environment } from './environment.ts'
+import { collectGarbage } from './garbage.ts'
+import { Plan } from './plan.ts'
+import type { Space } from './space.ts'
+import { newEpoch } from './topicWork.ts'
+import type { Watches } from './watches.ts'
+
+/** Planning stops after this, so that a large pile of calls does not hold the event loop. */
+const PLANNING_MS = 8
+
+interface Call {
+  readonly step: (plan: Plan) => unknown
+  readonly resolve: (value: never) => void
+  readonly reject: (error: RepriseError) => void
+  /** A commit with it has failed before. */
+  tried: boolean
+}
+
+interface Outcome {
+  readonly call: Call
+  readonly usedRoom: boolean
+  settle(): void
+}
+
+export interface WriterContext {
+  readonly open: () => Promise<Environment>
+  readonly now: () => number
+  readonly space: Space
+  readonly watches: Watches
+  readonly warn: (message: string, cause?: unknown) => void
+}
+
+export class Writer {
+  readonly #context: WriterContext
+  #environment: Environment | undefined
+  #opening = newEpoch()
+  #queue: Call[] = []
+  #running: Promise<void> | undefined
+  #reopening: Promise<void> | undefined
+  #garbage = true
+  #closed = false
+
+  constructor(environment: Environment, context: WriterContext) {
+    this.#environment = environment
+    this.#context = context
+    // What the last opening left is collected without waiting for a call.
+    this.#start()
+  }
+
+  refuseClosed(): void {
+    if (this.#closed) throw new RepriseError('unavailable', 'the store is closed')
+  }
+
+  get now(): number {
+    return Math.floor(this.#context.now())
+  }
+
+  /** Resolves with what `step` answers when all that it planned is on disk. `step` checks everything, then plans. */
+  write<T>(step: (plan: Plan) => T): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      this.refuseClosed()
+      this.#queue.push({ step, resolve, reject, tried: false })
+      this.#start()
+    })
+  }
+
+  /** Reads of one moment; `reading` may not wait. */
+  async read<T>(reading: (environment: Environment) => T): Promise<T> {
+    this.refuseClosed()
+    if (this.#reopening !== undefined) await this.#reopening
+    if (this.#environment === undefined) throw new RepriseError('unavailable', 'the data folder cannot be opened')
+    try {
+      return reading(this.#environment)
+    } catch (error) {
+      throw asRepriseError(error)
+    }
+  }
+
+  readWithTime<T>(reading: (environment: Environment, now: number) => T): Promise<T> {
+    return this.read((environment) => reading(environment, this.now))
+  }
+
+  #start(): void {
+    this.#running ??= this.#run().finally(() => {
+      this.#running = undefined
+      if (this.#queue.length > 0) this.#start()
+    })
+  }
+
+  async #run(): Promise<void> {
+    for (;;) {
+      // Calls of this turn belong together, those of clients that have just got their answer among them.
+      await turn()
+      if (this.#queue.length === 0) {
+        if (!this.#garbage || this.#closed) return
+        this.#queue.push(this.#collecting())
+      }
+      await this.#context.space.check()
+      await this.#commit()
+    }
+  }
+
+  #collecting(): Call {
+    const resolve = (more: boolean): void => {
+      this.#garbage = more
+    }
+    const reject = (error: RepriseError): void => {
+      this.#garbage = false
+      this.#context.warn('what was trimmed could not be removed from the data folder', error)
+    }
+    return { step: collectGarbage, resolve, reject, tried: false }
+  }
+
+  async #commit(): Promise<void> {
+    const calls = this.#queue
+    this.#queue = []
+    const environment = this.#environment ?? (await this.#reopen())
+    if (environment === undefined) {
+      for (const { reject } of calls) reject(new RepriseError('unavailable', 'the data folder cannot be opened'))
+      return
+    }
+    const plan = new Plan(environment, this.now, this.#opening, this.#context.space.hasRoom)
+    const outcomes = this.#plan(plan, calls)
+    if (outcomes === undefined) return
+    try {
+      await environment.commit(plan.writes())
+    } catch (error) {
+      await this.#recover(error, outcomes)
+      return
+    }
+    this.#garbage ||= plan.leftGarbage
+    for (const { topic, notification } of plan.notifications) this.#context.watches.tell(topic, notification)
+    for (const { settle } of outcomes) settle()
+  }
+
+  /** Plans calls in their order; those it has no time for go back to the queue. */
+  #plan(plan: Plan, calls: readonly Call[]): Outcome[] | undefined {
+    const outcomes: Outcome[] = []
+    const began = performance.now()
+    for (const [i, call] of calls.entries()) {
+      if (i > 0 && performance.now() - began > PLANNING_MS) {
+        this.#queue = [...calls.slice(i), ...this.#queue]
+        break
+      }
+      try {
+        const value = call.step(plan)
+        outcomes.push({ call, usedRoom: plan.takeUsedRoom(), settle: () => call.resolve(value as never) })
+      } catch (error) {
+        plan.takeUsedRoom()
+        if (!(error instanceof RepriseError)) {
+          // It may have planned a part of itself: everything is planned again without it.
+          call.reject(asRepriseError(error))
+          this.#queue = [...calls.filter((other) => other !== call), ...this.#queue]
+          return undefined
+        }
+        // Answered after the commit, too: what it was refused for may be planned and not stored yet.
+        outcomes.push({ call, usedRoom: false, settle: () => call.reject(error) })
+      }
+    }
+    return outcomes
+  }
+
+  /** Nothing of the commit is stored. What needed room is refused, the rest is tried once more without it. */
+  async #recover(error: unknown, outcomes: readonly Outcome[]): Promise<void> {
+    const { space, warn } = this.#context
+    const full = error instanceof CommitFailure && error.full
+    warn(full ? 'the disk has no room for a commit' : 'a commit failed', error)
+    space.doubt()
+    const again: Call[] = []
+    for (const { call, usedRoom } of outcomes) {
+      if (!usedRoom && !call.tried) {
+        call.tried = true
+        again.push(call)
+      } else if (full) {
+        call.reject(new RepriseError('storage_full', "the store's disk is full", { cause: error }))
+      } else {
+        call.reject(new RepriseError('unavailable', 'the store could not write', { cause: error }))
+      }
+    }
+    this.#queue = [...again, ...this.#queue]
+    await this.#reopen()
+  }
+
+  async #reopen(): Promise<Environment | undefined> {
+    const old = this.#environment
+    this.#environment = undefined
+    const reopening = (async () => {
+      await old?.close()
+      this.#environment = await this.#context.open()
+      this.#opening = newEpoch()
+    })().catch((error: unknown) => this.#context.warn('the data folder cannot be opened', error))
+    this.#reopening = reopening
+    await reopening
+    this.#reopening = undefined
+    return this.#environment
+  }
+
+  /** Finishes what was accepted. */
+  async close(): Promise<void> {
+    this.#closed = true
+    while (this.#running !== undefined) await this.#running
+    await this.#environment?.close()
+    this.#environment = undefined
+  }
+}
+
+function asRepriseError(error: unknown): RepriseError {
+  if (error instanceof RepriseError) return error
+  return new RepriseError('internal', 'the store met an error that it does not know', { cause: error })
+}

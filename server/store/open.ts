@@ -1,0 +1,32 @@
+/** Opens the store at a location. An engine's driver is loaded only when that engine is asked for. */
+
+import { fileURLToPath } from 'node:url'
+import { RepriseError } from '../../shared/errors.ts'
+import type { Store } from './contract.ts'
+import type { LmdbContext } from './lmdb/store.ts'
+
+/** What engines need from outside; each takes what concerns it. */
+export type OpenContext = LmdbContext
+
+const REDIS = /^redis(s|-cluster|-sentinel)?:\/\//
+
+/** `location`: a path or a `file:` URL of a folder (embedded, LMDB), or the URL of a Redis. */
+export async function openStore(location: string, context: OpenContext = {}): Promise<Store> {
+  if (REDIS.test(location)) {
+    throw new RepriseError('unsupported', `the store ${new URL(location).protocol}//… is not available: use a folder`)
+  }
+  if (/^[a-z][a-z0-9+.-]+:\/\//i.test(location) && !location.startsWith('file:')) {
+    throw new RepriseError('bad_request', `the store ${JSON.stringify(location)} is neither a folder nor a Redis URL`)
+  }
+  const { openLmdb } = await import('./lmdb/store.ts')
+  return openLmdb(location.startsWith('file:') ? pathOf(location) : location, context)
+}
+
+function pathOf(url: string): string {
+  try {
+    return fileURLToPath(url)
+  } catch {
+    // `file:data` names a folder as a path does.
+    return url.slice('file:'.length)
+  }
+}
