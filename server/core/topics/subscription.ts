@@ -139,6 +139,8 @@ export class Subscription implements Follower {
     const { store, log } = this.#context
     if (this.#caller.client === undefined) return await startOf(store, log, this.#topic, undefined, from, again)
     const { owner } = this
+    // Its own newer session is not to end it.
+    feed.sessions.release(this)
     feed.sessions.opening(owner)
     let start: Start | undefined
     try {
