@@ -37,8 +37,15 @@ export interface Configuration {
 
 const ENV_PREFIX = 'REPRISE_'
 
-/** Read by other commands and by the tests, so they may stand in the same environment. */
-const FOREIGN_ENV = ['REPRISE_URL', 'REPRISE_TOKEN', 'REPRISE_SEED']
+/** Read by other commands and by this repository's tests, so they may stand in the same environment. */
+const FOREIGN_ENV = [
+  'REPRISE_URL',
+  'REPRISE_TOKEN',
+  'REPRISE_SEED',
+  'REPRISE_BUILT',
+  'REPRISE_SOAK',
+  'REPRISE_TEST_EMBEDDED_ONLY',
+]
 
 /** Kubernetes describes a service named `reprise` to every pod beside it in variables of this form. */
 const SERVICE_LINK = /^REPRISE_(SERVICE_(HOST|PORT)(_.*)?|PORT_\d+_(TCP|UDP|SCTP)(_.*)?)$/
@@ -57,7 +64,7 @@ interface Layer {
 
 /** Reads all sources and checks them. Throws `bad_request` with one line that says what is wrong, and where. */
 export function parseServeOptions(sources: Sources = {}): Configuration {
-  const { flags = {}, env = process.env, cwd = process.cwd() } = sources
+  const { flags = {}, env = {}, cwd = process.cwd() } = sources
   const flagLayer = readFlags(flags, cwd)
   const envLayer = readEnvironment(env, cwd)
   const configFile = flagLayer.values.config ?? envLayer.values.config

@@ -1,0 +1,291 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { parseServeOptions, readConfigFile, type Sources } from '../../server/configuration.ts'
+import { type HubOptions, resolveHubOptions, resolveServeOptions } from '../../server/options.ts'
+import { readBytes, readDurationMs } from '../../server/units.ts'
+import { tempFolder } from '../support/temp.ts'
+
+const CWD = '/srv/hub'
+
+function refusal(run: () => unknown): string {
+  try {
+    run()
+  } catch (error) {
+    const { code, message } = error as { code: string; message: string }
+    expect(code).toBe('bad_request')
+    expect(message).not.toContain('\n')
+    return message
+  }
+  throw new Error('nothing was refused')
+}
+
+function refusalOf(sources: Sources): string {
+  return refusal(() => parseServeOptions({ cwd: CWD, ...sources }))
+}
+
+async function configFile(content: string): Promise<{ file: string; cwd: string }> {
+  const cwd = await tempFolder()
+  const file = join(cwd, 'reprise.yaml')
+  await writeFile(file, content)
+  return { file: 'reprise.yaml', cwd }
+}
+
+async function refusedLine(content: string): Promise<string> {
+  const { file, cwd } = await configFile(content)
+  return refusal(() => readConfigFile(file, cwd))
+}
+
+describe('options of serve', () => {
+  it('have defaults', () => {
+    expect(parseServeOptions({ cwd: CWD }).options).toEqual({
+      store: '/srv/hub/data',
+      topics: {},
+      queues: {},
+      limits: { payload: 262_144, batch: 1_000, packet: 2_097_152 },
+      allowOrigins: undefined,
+      path: '/socket.io',
+      logLevel: 'info',
+      reserveBytes: undefined,
+      port: 3000,
+      host: '127.0.0.1',
+      open: false,
+      config: undefined,
+      drainMs: 10_000,
+    })
+  })
+
+  it('take flags over environment over file over defaults, and know where each is from', async () => {
+    const { file, cwd } = await configFile('port: 1\nlogLevel: warn\npath: /rt\ndrainMs: 1s\n')
+    const { options, sources } = parseServeOptions({
+      cwd,
+      flags: { port: '3', config: file },
+      env: { REPRISE_PORT: '2', REPRISE_LOG_LEVEL: 'debug' },
+    })
+    expect(options).toMatchObject({ port: 3, logLevel: 'debug', path: '/rt', drainMs: 1_000, host: '127.0.0.1' })
+    expect(sources).toMatchObject({
+      port: '--port',
+      logLevel: 'REPRISE_LOG_LEVEL',
+      path: 'reprise.yaml:3',
+      drainMs: 'reprise.yaml:4',
+      host: 'default',
+      config: '--config',
+    })
+  })
+
+  it('find the file that the environment names', async () => {
+    const { file, cwd } = await configFile('port: 7\n')
+    expect(parseServeOptions({ cwd, env: { REPRISE_CONFIG: file } }).options).toMatchObject({ port: 7, config: file })
+  })
+
+  it('know the data folder as --data and --store, and refuse two that contradict', () => {
+    const store = (sources: Sources) => parseServeOptions({ cwd: CWD, ...sources }).options.store
+    expect(store({ flags: { data: 'events' } })).toBe('/srv/hub/events')
+    expect(store({ flags: { store: './events' } })).toBe('/srv/hub/events')
+    expect(store({ flags: { store: 'redis://127.0.0.1:6379' } })).toBe('redis://127.0.0.1:6379')
+    expect(store({ flags: { data: 'events', store: '/srv/hub/events' } })).toBe('/srv/hub/events')
+    expect(store({ flags: { data: 'mine' }, env: { REPRISE_STORE: 'redis://127.0.0.1' } })).toBe('/srv/hub/mine')
+    expect(refusalOf({ flags: { data: 'a', store: 'b' } })).toBe(
+      '--data: contradicts --store: events are kept in one place; give one of the two',
+    )
+    expect(refusalOf({ env: { REPRISE_DATA: 'a', REPRISE_STORE: 'redis://h' } })).toMatch(/^REPRISE_DATA: contradicts/)
+    expect(refusalOf({ flags: { data: 'redis://h' } })).toBe('--data: is for a folder; a URL goes to --store')
+  })
+
+  it('take a folder in the file as beside the file', async () => {
+    const { file, cwd } = await configFile('data: ./events\n')
+    expect(parseServeOptions({ cwd: '/', flags: { config: join(cwd, file) } }).options.store).toBe(join(cwd, 'events'))
+  })
+
+  it('refuse a host that other machines can reach, unless it is opened', () => {
+    for (const host of ['0.0.0.0', '::', '192.168.1.5', 'example.com', '127.example.com']) {
+      expect(refusalOf({ flags: { host } }), host).toMatch(/^--host: host .* can be reached .*--open/)
+      expect(parseServeOptions({ flags: { host, open: true } }).options.host).toBe(host)
+    }
+    for (const host of ['localhost', '127.0.0.1', '127.9.9.9', '::1', '[::1]']) {
+      expect(parseServeOptions({ flags: { host } }).options.open).toBe(false)
+    }
+    expect(refusalOf({ env: { REPRISE_HOST: '0.0.0.0', REPRISE_OPEN: 'no' } })).toMatch(/^REPRISE_HOST: /)
+    expect(parseServeOptions({ env: { REPRISE_HOST: '0.0.0.0', REPRISE_OPEN: 'yes' } }).options.open).toBe(true)
+  })
+
+  it.each<[Sources, string]>([
+    [{ flags: { prot: '3' } }, '--prot: unknown option; did you mean --port?'],
+    [{ flags: { port: '70000' } }, '--port: "70000" is not a port: 0 (any free one) to 65535'],
+    [{ flags: { port: '-1' } }, '--port: "-1" is not a port: 0 (any free one) to 65535'],
+    [
+      { flags: { drainMs: '10 sec' } },
+      '--drain-ms: "10 sec" is not a duration: a number of milliseconds, or one with ms, s, m, h, d or w',
+    ],
+    [
+      { flags: { reserveBytes: 'much' } },
+      '--reserve-bytes: "much" is not a size: a number of bytes, or one with KB, MB, GB, KiB, MiB or GiB',
+    ],
+    [
+      { flags: { allowOrigins: 'a.example' } },
+      '--allow-origins: "a.example" is not a list of origins such as https://app.example.com, or *',
+    ],
+    [{ flags: { config: 'nope.yaml' } }, 'nope.yaml: there is no such file'],
+    [{ flags: { config: '.' }, cwd: '/' }, '.: is a folder, not a file'],
+    [{ env: { REPRISE_PROT: '3' } }, 'REPRISE_PROT: unknown variable; did you mean REPRISE_PORT?'],
+    [
+      { env: { REPRISE_LOG_LEVEL: 'loud' } },
+      'REPRISE_LOG_LEVEL: "loud" is not one of silent, fatal, error, warn, info, debug, trace',
+    ],
+    [{ env: { REPRISE_OPEN: 'maybe' } }, 'REPRISE_OPEN: "maybe" is not true or false'],
+  ])('refuse %j', (sources, message) => {
+    expect(refusalOf(sources)).toBe(message)
+  })
+
+  it('never repeat the password of a store', () => {
+    expect(refusalOf({ flags: { store: 'postgres://me:secret@host/db' } })).not.toContain('secret')
+  })
+
+  it('let variables of other commands, empty ones and those of a service named reprise pass', () => {
+    const env = {
+      REPRISE_URL: 'http://h',
+      REPRISE_TOKEN: 't',
+      REPRISE_HOST: '',
+      REPRISE_PORT: 'tcp://10.0.0.1:3000',
+      REPRISE_PORT_3000_TCP_ADDR: '10.0.0.1',
+      REPRISE_SERVICE_HOST: '10.0.0.1',
+      REPRISE_SERVICE_PORT_HTTP: '3000',
+    }
+    expect(parseServeOptions({ env }).options).toMatchObject({ port: 3000, host: '127.0.0.1' })
+  })
+})
+
+describe('the configuration file', () => {
+  it('is read as the manual shows it', async () => {
+    const { file, cwd } = await configFile(`
+topics:
+  "*":        { retain: { events: 1000000, bytes: 1GiB, age: 7d } }
+  "orders.*": { retain: { events: 5000 } }
+  "keep":     { retain: { events: unlimited, ageMs: 90000 } }
+queues:
+  "emails":   { from: [orders.eu], leaseMs: 30000, maxAttempts: 10, rate: 100 }
+limits: { payload: 512KiB, packet: 4MiB }
+allowOrigins: [https://app.example.com/]
+`)
+    expect(parseServeOptions({ cwd, flags: { config: file } }).options).toMatchObject({
+      topics: {
+        '*': { retain: { events: 1_000_000, bytes: 2 ** 30, ageMs: 604_800_000 } },
+        'orders.*': { retain: { events: 5_000 } },
+        keep: { retain: { events: Number.POSITIVE_INFINITY, ageMs: 90_000 } },
+      },
+      queues: { emails: { from: ['orders.eu'], leaseMs: 30_000, maxAttempts: 10, rate: 100 } },
+      limits: { payload: 524_288, batch: 1_000, packet: 4_194_304 },
+      allowOrigins: ['https://app.example.com'],
+    })
+  })
+
+  it('may be empty', async () => {
+    const { file, cwd } = await configFile('# nothing yet\n')
+    expect(parseServeOptions({ cwd, flags: { config: file } }).options.port).toBe(3000)
+  })
+
+  it.each([
+    ['port: 1\nprot: 3\n', 'reprise.yaml:2: unknown option prot; did you mean port?'],
+    ['config: x\n', /^reprise.yaml:1: unknown option config;/],
+    [
+      'topics:\n  "orders.*":\n    retain: { event: 5 }\n',
+      'reprise.yaml:3: topics."orders.*".retain: unknown option event; did you mean events?',
+    ],
+    [
+      'topics:\n  a:\n    retian: { events: 5 }\n',
+      'reprise.yaml:3: topics.a: unknown option retian; did you mean retain?',
+    ],
+    [
+      'topics:\n  a:\n    retain:\n      events: 0\n',
+      'reprise.yaml:4: topics.a.retain.events: 0 is not a number of events, 1 or more, or unlimited',
+    ],
+    ['topics:\n  "a b": {}\n', /^reprise.yaml:2: topics."a b": not a name pattern: /],
+    ['topics: 4\n', 'reprise.yaml:1: topics: is not a list of name patterns with their options'],
+    [
+      'topics:\n  a: { retain: { age: 1d, ageMs: 5 } }\n',
+      /^reprise.yaml:2: topics.a.retain: age and ageMs say different/,
+    ],
+    ['queues:\n  q: { from: orders }\n', 'reprise.yaml:2: queues.q.from: is not a list of topics'],
+    ['port: 1\nport: 2\n', /^reprise.yaml:2: is not YAML: Map keys must be unique/],
+    ['topics: [1\n', /^reprise.yaml:\d: is not YAML: /],
+    ['hello\n', 'reprise.yaml:1: "hello" is not a group of options'],
+    ['data: ./a\nstore: ./b\n', /^reprise.yaml:1: contradicts store/],
+  ])('%j is refused with its line', async (content, message) => {
+    const line = await refusedLine(content)
+    if (typeof message === 'string') expect(line).toBe(message)
+    else expect(line).toMatch(message)
+  })
+
+  it('is named where only its combination with defaults is wrong', async () => {
+    const { file, cwd } = await configFile('port: 1\nlimits:\n  payload: 9MB\n')
+    expect(refusalOf({ cwd, flags: { config: file } })).toBe(
+      'reprise.yaml:2: limits.payload: 9000000 is over 1048576, what one call carries',
+    )
+  })
+})
+
+describe('options of a program', () => {
+  it('are what they resolve to, when they are resolved again', () => {
+    const allow = () => true
+    const once = resolveServeOptions({
+      store: 'x',
+      topics: { 'a*': { retain: { bytes: '1MB', age: '1h' } } },
+      allowOrigins: allow,
+      reserveBytes: '5MiB',
+    })
+    expect(once).toMatchObject({
+      topics: { 'a*': { retain: { bytes: 1e6, ageMs: 3_600_000 } } },
+      reserveBytes: 5_242_880,
+    })
+    expect(once.allowOrigins).toBe(allow)
+    expect(resolveServeOptions(once)).toEqual(once)
+  })
+
+  it('are refused with their place and a suggestion', () => {
+    const wrong = (options: unknown) => refusal(() => resolveHubOptions(options as HubOptions))
+    expect(wrong({ sotre: 'x' })).toBe('createHub: unknown option sotre; did you mean store?')
+    expect(wrong({ topics: { a: { retain: { age: 'soon' } } } })).toBe(
+      'createHub: topics.a.retain.age: "soon" is not a duration such as 7d or 30s, or unlimited',
+    )
+    expect(wrong({ limits: { packet: 1_000 } })).toMatch(/^limits.packet: 1000 is too little/)
+    expect(wrong({ port: 3000 })).toMatch(/^createHub: unknown option port; /)
+    expect(wrong('x')).toBe('createHub: "x" is not a group of options')
+  })
+})
+
+describe('units', () => {
+  it.each([
+    ['1GiB', 2 ** 30],
+    ['1.5 kb', 1_500],
+    ['500MB', 500_000_000],
+    ['42', 42],
+    [42, 42],
+    ['1_000', 1_000],
+    ['', undefined],
+    ['-1', undefined],
+    ['1.5', undefined],
+    [1.5, undefined],
+    ['1 gigabyte', undefined],
+    ['1constructor', undefined],
+    [null, undefined],
+    ['9e99', undefined],
+    ['99999999TB', undefined],
+  ])('size %j is %j', (text, bytes) => {
+    expect(readBytes(text)).toBe(bytes)
+  })
+
+  it.each([
+    ['7d', 604_800_000],
+    ['30s', 30_000],
+    ['250ms', 250],
+    ['2h', 7_200_000],
+    ['5m', 300_000],
+    ['1w', 604_800_000],
+    [1_000, 1_000],
+    ['0.5s', 500],
+    ['7 days', undefined],
+    [Number.NaN, undefined],
+  ])('duration %j is %j', (text, ms) => {
+    expect(readDurationMs(text)).toBe(ms)
+  })
+})

@@ -1,0 +1,128 @@
+import { readFileSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { EXIT } from '../../cli/exit.ts'
+import { runCli } from '../support/process.ts'
+import { tempFolder } from '../support/temp.ts'
+
+/** A port of this machine that nothing listens on and fetch may ask. */
+const NOWHERE = 'http://127.0.0.1:9'
+
+describe('wrong use', () => {
+  it.each<[string[], RegExp]>([
+    [['sreve'], /^reprise: unknown command 'sreve'; did you mean serve\?\n$/],
+    [['serve', '--prot', '3'], /^reprise: unknown option '--prot'; did you mean --port\?\n$/],
+    [['serve', 'here'], /^reprise: too many arguments for 'serve'.*\n$/],
+    [['serve', '--port', 'x'], /^reprise: --port: "x" is not a port: 0 \(any free one\) to 65535\n$/],
+    [['serve', '--host', '0.0.0.0'], /^reprise: --host: host 0.0.0.0 can be reached.*--open\n$/],
+    [['pub'], /^reprise: missing required argument 'topic'\n$/],
+    [['pub', 'a b', '1'], /^reprise: the topic "a b" is not a name: .*\n$/],
+    [['pub', 't', '{"a'], /^reprise: data is not JSON: .*--text.*\n$/],
+    [['pub', 't', '1', '--header', 'x'], /^reprise: --header x is not name=value\n$/],
+    [['pub', 't', '--id', 'x'], /^reprise: --id is for one event; .*\n$/],
+    [['sub', 't', '--from', '42'], /^reprise: .*an offset is written epoch:offset\n$/],
+    [['sub', 't', '--on-gap', 'x'], /^reprise: .*continue, end, fail.*\n$/],
+    [['sub', 't', '--from', 'cursor'], /^reprise: --from cursor needs --client: whose cursor\?\n$/],
+    [['sub', 't', '--count', '0'], /^reprise: .*whole number of 1 or more\n$/],
+    [['topics', '--url', 'here'], /^reprise: .*address of a hub, such as .*\n$/],
+  ])('%j ends with 2 and one line', async (args, line) => {
+    const { code, stdout, stderr } = await runCli(args)
+    expect(stderr).toMatch(line)
+    expect({ code, stdout }).toEqual({ code: EXIT.usage, stdout: '' })
+  })
+
+  it('is told as JSON with --json', async () => {
+    const { code, stderr } = await runCli(['tail', 't', '--lines', 'x', '--json'])
+    expect(code).toBe(EXIT.usage)
+    expect(JSON.parse(stderr)).toMatchObject({ error: { code: 'bad_request' } })
+  })
+
+  it('of the environment is told', async () => {
+    const { code, stderr } = await runCli(['config', 'show'], { env: { REPRISE_PROT: '1' } })
+    expect(stderr).toBe('reprise: REPRISE_PROT: unknown variable; did you mean REPRISE_PORT?\n')
+    expect(code).toBe(EXIT.usage)
+  })
+
+  it('without a command shows the help and ends with 2; asking for it ends with 0', async () => {
+    const [nothing, help] = await Promise.all([runCli([]), runCli(['--help'])])
+    expect(nothing.stderr).toContain('Usage: reprise')
+    expect(nothing.code).toBe(EXIT.usage)
+    expect(help.stdout).toContain('Usage: reprise')
+    expect(help.code).toBe(EXIT.ok)
+  })
+})
+
+describe('a hub that is not there', () => {
+  it.each([['topics'], ['cursors', 't'], ['tail', 't'], ['sub', 't'], ['pub', 't', '1']])(
+    '%s %s ends with 1 and says what to do',
+    async (...args) => {
+      const { code, stdout, stderr } = await runCli([...args.filter(Boolean), '--url', NOWHERE])
+      expect(stderr).toMatch(
+        /^reprise: no hub at http:\/\/127.0.0.1:9 \(.*\): start one with "reprise serve", or .*\n$/,
+      )
+      expect({ code, stdout }).toEqual({ code: EXIT.failed, stdout: '' })
+    },
+  )
+
+  it('is told as JSON with --json', async () => {
+    const { stderr } = await runCli(['topics', '--json'], { env: { REPRISE_URL: NOWHERE } })
+    expect(JSON.parse(stderr)).toMatchObject({ error: { code: 'unavailable', retryable: true } })
+  })
+})
+
+describe('config', () => {
+  it('check says that a file is fine, or the line of what is wrong', async () => {
+    const cwd = await tempFolder()
+    await writeFile(join(cwd, 'good.yaml'), 'topics: { "*": { retain: { age: 1d } } }\n')
+    await writeFile(join(cwd, 'bad.yaml'), 'port: 3000\ntopics: { "*": { retain: { aeg: 1d } } }\n')
+    const [good, bad] = await Promise.all(
+      ['good.yaml', 'bad.yaml'].map((file) => runCli(['config', 'check', file], { cwd })),
+    )
+    expect(good).toMatchObject({ code: EXIT.ok, stdout: 'good.yaml is fine\n', stderr: '' })
+    expect(bad).toMatchObject({
+      code: EXIT.usage,
+      stderr: 'reprise: bad.yaml:2: topics."*".retain: unknown option aeg; did you mean age?\n',
+    })
+  })
+
+  it('show names each option with its source', async () => {
+    const cwd = await tempFolder()
+    await writeFile(join(cwd, 'reprise.yaml'), 'topics: { "a": { retain: { events: unlimited } } }\n')
+    const args = ['config', 'show', '--config', 'reprise.yaml', '--port', '0']
+    const env = { REPRISE_STORE: 'redis://me:secret@host' }
+    const [text, json] = await Promise.all([runCli(args, { cwd, env }), runCli([...args, '--json'], { cwd, env })])
+    expect(text.stdout).toContain('port = 0  # --port\n')
+    expect(text.stdout).toContain('topics = {"a":{"retain":{"events":"unlimited"}}}  # reprise.yaml:1\n')
+    expect(text.stdout).toContain('host = "127.0.0.1"  # default\n')
+    expect(text.stdout + json.stdout).not.toContain('secret')
+    const options = json.stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { option: string; value: unknown; source: string })
+    expect(options).toContainEqual({ option: 'port', value: 0, source: '--port' })
+    expect(options).toContainEqual({ option: 'store', value: 'redis://…@host', source: 'REPRISE_STORE' })
+  })
+})
+
+describe('the manual', () => {
+  const manual = readFileSync(new URL('../../docs/cli.md', import.meta.url), 'utf8')
+
+  it('lists the exit codes as they are', () => {
+    const codes = [...manual.matchAll(/^\| `(\d+)` \|/gm)].map(([, code]) => Number(code))
+    expect(codes).toEqual(Object.values(EXIT))
+  })
+
+  it('names every option of every command, and no other', async () => {
+    const common = ['--json', '--path', '--timeout', '--token', '--url']
+    const commands = ['serve', 'pub', 'sub', 'topics', 'tail', 'cursors', 'config check', 'config show']
+    const helps = await Promise.all(commands.map((command) => runCli([...command.split(' '), '--help'])))
+    for (const [i, command] of commands.entries()) {
+      const real = [...(helps[i]?.stdout ?? '').matchAll(/^ {2}(?:-\w, )?(--[a-z-]+)/gm)].map(([, name]) => name).sort()
+      const section = manual.split(/^## /m).find((part) => part.startsWith(`\`reprise ${command}`)) ?? ''
+      const told = [...section.matchAll(/^\| `(?:-\w, )?(--[a-z-]+)/gm)].map(([, name]) => name)
+      const remote = /^(pub|sub|topics|tail|cursors)/.test(command) ? common : []
+      expect([...new Set([...told, ...remote, '--help'])].sort(), command).toEqual(real)
+    }
+  })
+})
