@@ -1,0 +1,162 @@
+/** The fan-out with a store whose notifications are late, lost, doubled: the log is the truth, they are only hints. */
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { anonymous } from '../../server/core/access.ts'
+import { SILENT } from '../../server/core/happenings.ts'
+import { openSettings } from '../../server/core/settings.ts'
+import { Fanout } from '../../server/core/topics/fanout.ts'
+import { Log } from '../../server/core/topics/log.ts'
+import { Subscription } from '../../server/core/topics/subscription.ts'
+import type { Notification, Store } from '../../server/store/contract.ts'
+import { openStore } from '../../server/store/open.ts'
+import { DEFAULT_LIMITS } from '../../shared/protocol.ts'
+import { type Random, runSeed, seededRandom } from '../support/seed.ts'
+import { tempFolder } from '../support/temp.ts'
+import { until } from '../support/until.ts'
+import { TestChannel, TestOutlet } from './outlet.ts'
+
+const SOAK = process.env.REPRISE_SOAK === '1'
+const CALLER = anonymous()
+
+let store: Store
+
+beforeAll(async () => {
+  store = await openStore(`${await tempFolder()}/data`, {})
+})
+
+afterAll(() => store.close())
+
+/** The store with notifications as bad as the random says; now and then it tells that some may be lost. */
+function withBadNotifications(random: Random, lossy: boolean): Store {
+  const topics = Object.create(store.topics) as Store['topics']
+  topics.watch = (topic, listener) =>
+    store.topics.watch(topic, (notification) => {
+      if (lossy && random.chance(0.1)) {
+        if (random.chance(0.5)) setTimeout(() => listener({ kind: 'lost' }), random.integer(0, 20))
+        return
+      }
+      if (random.chance(0.1)) listener(notification)
+      if (random.chance(0.5)) setTimeout(() => listener(notification), random.integer(0, 8))
+      else listener(notification)
+      if (notification.kind === 'appended' && random.chance(0.1)) listener({ ...notification, events: [] })
+    })
+  return { ...store, topics, cursors: store.cursors, settings: store.settings } as Store
+}
+
+async function hubOn(base: Store) {
+  const settings = await openSettings({ store: base.settings })
+  const log = new Log(base, settings, DEFAULT_LIMITS)
+  const fanout = new Fanout(base, log, SILENT)
+  const context = { store: base, log, fanout, happenings: SILENT }
+  const subscribe = (topic: string, outlet: TestOutlet) => new Subscription(context, CALLER, topic, outlet)
+  const publish = (topic: string, data: unknown[]) =>
+    log.publish(
+      CALLER,
+      topic,
+      data.map((one) => ({ data: one })),
+    )
+  return { log, fanout, subscribe, publish }
+}
+
+const expected = (first: number, last: number) => Array.from({ length: last - first + 1 }, (_, i) => first + i)
+
+describe('the fan-out', () => {
+  it.each([
+    ['late and doubled', false],
+    ['late, doubled and lost', true],
+  ])('gives every subscriber every event in order, once, when notifications are %s', async (name, lossy) => {
+    const seed = runSeed(`fan-out, ${name}`)
+    for (let round = 0; round < (SOAK ? 200 : 4); round++) {
+      const random = seededRandom(seed + round)
+      const hub = await hubOn(withBadNotifications(random, lossy))
+      const topic = `t-${name.length}-${round}`
+      const channel = new TestChannel()
+      const readers: { outlet: TestOutlet; first: number }[] = []
+      let published = 0
+      let going = true
+      const publisher = (async () => {
+        while (published < 1_500) {
+          const count = random.integer(1, 20)
+          await hub.publish(topic, expected(published + 1, published + count))
+          published += count
+          if (random.chance(0.3)) await sleep(random.integer(0, 4))
+        }
+        going = false
+      })()
+      while (going) {
+        const pace = random.chance(0.5) ? () => sleep(random.integer(0, 10)) : async () => {}
+        const outlet = new TestOutlet(random.chance(0.5) ? channel : new TestChannel(), pace)
+        const info = await hub.subscribe(topic, outlet).start({ from: random.pick(['start', 'end'] as const) }, false)
+        readers.push({ outlet, first: info.position.offset + 1 })
+        const victim = random.pick(readers).outlet
+        if (victim.isLive && random.chance(0.5)) victim.overfull = true
+        await sleep(random.integer(1, 15))
+      }
+      await publisher
+      for (const { outlet, first } of readers) {
+        await until(() => outlet.offsets.length >= published - first + 1 && outlet.isLive, {
+          what: `a reader from ${first} to have all ${published} (seed ${seed + round})`,
+          seen: () => ({ last: outlet.offsets.at(-1), live: outlet.isLive, end: outlet.told.slice(-3) }),
+          deadlineMs: 15_000,
+        })
+        expect(outlet.offsets).toEqual(expected(first, published))
+        expect(outlet.told.filter(({ kind }) => kind === 'gap')).toEqual([])
+      }
+      hub.fanout.close()
+    }
+  })
+
+  it('joins a reader that is nearly there from its tail, however busy the topic', async () => {
+    const hub = await hubOn(store)
+    await hub.publish('busy', [0])
+    let going = true
+    const publisher = (async () => {
+      let n = 1
+      for (; going; n++) await hub.publish('busy', [n])
+      return n
+    })()
+    const outlet = new TestOutlet(new TestChannel(), () => sleep(20))
+    await hub.subscribe('busy', outlet).start({ from: 'start' }, false)
+    await until(() => outlet.isLive, { what: 'the paced reader to be live' })
+    going = false
+    const total = await publisher
+    await until(() => outlet.offsets.length === total)
+    expect(outlet.offsets).toEqual(expected(1, total))
+    hub.fanout.close()
+  })
+
+  it('tells live subscribers of a topic that is dropped under them, then of what follows', async () => {
+    const hub = await hubOn(store)
+    await hub.publish('dropped', [1, 2, 3])
+    const outlet = new TestOutlet(new TestChannel())
+    await hub.subscribe('dropped', outlet).start({ from: 'start' }, false)
+    await until(() => outlet.isLive)
+    await hub.log.drop(CALLER, 'dropped')
+    await hub.publish('dropped', ['a', 'b'])
+    await until(() => outlet.told.filter(({ kind }) => kind === 'event').length === 5)
+    const kinds = outlet.told.map((told) => (told.kind === 'event' ? told.data : told.kind))
+    expect(kinds).toEqual(['subscribed', 1, 2, 3, 'live', 'gap', 'a', 'b'])
+    hub.fanout.close()
+  })
+
+  it('watches a topic only while somebody subscribes to it', async () => {
+    let watching = 0
+    const topics = Object.create(store.topics) as Store['topics']
+    topics.watch = async (topic, listener: (notification: Notification) => void) => {
+      const stop = await store.topics.watch(topic, listener)
+      watching += 1
+      return () => {
+        watching -= 1
+        stop()
+      }
+    }
+    const hub = await hubOn({ ...store, topics, cursors: store.cursors, settings: store.settings } as Store)
+    const subscriptions = ['a', 'a', 'b'].map((topic) => hub.subscribe(topic, new TestOutlet(new TestChannel())))
+    for (const subscription of subscriptions) await subscription.start({}, false)
+    expect([watching, hub.fanout.subscribers('a')]).toEqual([2, 2])
+    for (const subscription of subscriptions) subscription.close()
+    expect([watching, hub.fanout.subscribers('a')]).toEqual([0, 0])
+    hub.fanout.close()
+  })
+})
