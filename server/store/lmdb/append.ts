@@ -6,9 +6,6 @@ import { Ids } from './ids.ts'
 import type { Plan } from './plan.ts'
 import { Producer } from './producers.ts'
 
-/** Events that one notification carries in memory; where there are more, readers fetch them. */
-const MAX_NOTIFIED = 4_096
-
 export function planAppend(plan: Plan, topic: string, append: Append, maxIds: number): Appended {
   plan.needRoom('more events')
   const work = plan.topic(topic)
@@ -19,7 +16,8 @@ export function planAppend(plan: Plan, topic: string, append: Append, maxIds: nu
     producer === undefined
       ? []
       : (known ?? new Producer(plan, UNBORN, subject, producer.name)).duplicates(producer.seq, drafts.length)
-  const remembered = before ? new Ids(plan, before.number, subject, maxIds) : undefined
+  const remembered =
+    before && drafts.some(({ id }) => id !== undefined) ? new Ids(plan, before.number, subject, maxIds) : undefined
 
   const offsets = [...repeated]
   const fresh: { readonly id: string; readonly offset: number }[] = []
@@ -45,17 +43,14 @@ export function planAppend(plan: Plan, topic: string, append: Append, maxIds: nu
 
   const { record } = work
   if (record !== undefined) {
-    new Ids(plan, record.number, subject, maxIds).remember(fresh)
+    if (fresh.length > 0) new Ids(plan, record.number, subject, maxIds).remember(fresh)
     if (producer !== undefined) {
-      new Producer(plan, record.number, subject, producer.name).take(producer.seq, offsets)
-    }
-    if (record.head > head) {
-      const events = record.head - head > MAX_NOTIFIED ? [] : work.added(head)
-      plan.notify(topic, { kind: 'appended', epoch: record.epoch, head: record.head, events })
+      const own = known ?? new Producer(plan, record.number, subject, producer.name)
+      own.take(producer.seq, offsets)
     }
     work.trim(append.retain, record.head > head)
   }
-  return { epoch: work.bounds().epoch, offsets, duplicates, durability: 'fsync' }
+  return { epoch: work.epoch, offsets, duplicates, durability: 'fsync' }
 }
 
 /** No topic has this number. */

@@ -15,23 +15,32 @@ interface Change {
   readonly value: unknown
 }
 
-export class Plan {
-  readonly environment: Environment
+export interface PlanContext {
   /** The store's clock, read once for all calls of the commit. */
   readonly now: number
   /** This opening of the store: continuity with what an earlier one wrote is not certain. */
   readonly opening: string
+  readonly hasRoom: boolean
+  readonly isWatched: (topic: string) => boolean
+}
+
+export class Plan {
+  readonly environment: Environment
+  readonly now: number
+  readonly opening: string
+  readonly isWatched: (topic: string) => boolean
   readonly #hasRoom: boolean
   #usedRoom = false
   readonly #changes = new Map<string, Map<string, Change>>()
   readonly #topics = new Map<string, TopicWork>()
   readonly #notifications: { readonly topic: string; readonly notification: Notification }[] = []
 
-  constructor(environment: Environment, now: number, opening: string, hasRoom: boolean) {
+  constructor(environment: Environment, given: PlanContext) {
     this.environment = environment
-    this.now = now
-    this.opening = opening
-    this.#hasRoom = hasRoom
+    this.now = given.now
+    this.opening = given.opening
+    this.isWatched = given.isWatched
+    this.#hasRoom = given.hasRoom
   }
 
   /** Whether the commit leaves work for the garbage collector. */

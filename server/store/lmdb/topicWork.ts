@@ -6,7 +6,7 @@
 import { randomInt } from 'node:crypto'
 import type { Lineage } from '../../../shared/positions.ts'
 import type { SizedBody } from '../codec.ts'
-import type { Bounds, Retention, StoredEvent } from '../contract.ts'
+import type { Bounds, Retention } from '../contract.ts'
 import { BLOCK_OVERHEAD, MAX_BLOCK_BYTES, packBlock, RECORD_OVERHEAD } from './blocks.ts'
 import { leaveGarbage } from './garbage.ts'
 import { blockKey, countOf, nameKey, numberKey } from './keys.ts'
@@ -19,6 +19,9 @@ export const MAX_EPOCHS = 1_000
 
 /** Dead blocks that are removed in the commit that killed them; more are left to the garbage collector. */
 const DEAD_AT_ONCE = 64
+
+/** Events of one notification. */
+const NOTIFIED_AT_ONCE = 1_024
 
 export function newEpoch(): string {
   return randomInt(2 ** 47)
@@ -69,6 +72,10 @@ export class TopicWork {
     return this.#plan.get(TABLES.lineages, numberKey(record.number)) ?? []
   }
 
+  get epoch(): string {
+    return this.#record?.epoch ?? storeRecord(this.#plan).epochs.at(-1) ?? ''
+  }
+
   bounds(): Bounds {
     const record = this.#record
     if (record === undefined) return unbornBounds(storeRecord(this.#plan))
@@ -116,11 +123,17 @@ export class TopicWork {
     return offset
   }
 
-  /** Events of this commit behind `after`, for those who watch. */
-  added(after: number): StoredEvent[] {
-    return this.#pending
-      .filter(({ offset }) => offset > after)
-      .map(({ offset, at, sized }) => ({ offset, at, body: sized.body }))
+  /** Tells the watches of the events added in this commit. */
+  #tell(): void {
+    const record = this.#record
+    if (record === undefined || !this.#plan.isWatched(this.#name)) return
+    for (let from = 0; from < this.#pending.length; from += NOTIFIED_AT_ONCE) {
+      const events = this.#pending
+        .slice(from, from + NOTIFIED_AT_ONCE)
+        .map(({ offset, at, sized }) => ({ offset, at, body: sized.body }))
+      const head = events.at(-1)?.offset ?? record.head
+      this.#plan.notify(this.#name, { kind: 'appended', epoch: record.epoch, head, events })
+    }
   }
 
   /** Removes what exceeds the retention. `keepLast`: the last event does not fall to `bytes`. */
@@ -164,12 +177,14 @@ export class TopicWork {
     if (lineage.some(({ epoch }) => epoch === present)) beginStoreEpoch(this.#plan, false)
     leaveGarbage(this.#plan, record.number, { below: countOf(blockKey(record.number, 2 ** 48 - 1)), dropped: true })
     this.#plan.remove(TABLES.lineages, numberKey(record.number))
+    this.#tell()
+    this.#plan.notify(this.#name, { kind: 'changed' })
     this.#record = undefined
     this.#pending = []
     this.#changed = true
   }
 
-  /** Hands the blocks and the record to the plan. */
+  /** Once, at the end of the plan: hands the blocks and the record to the plan. */
   complete(): void {
     if (!this.#changed) return
     const record = this.#record
@@ -178,6 +193,7 @@ export class TopicWork {
       return
     }
     this.#plan.put(TABLES.topics, nameKey(this.#name), record)
+    this.#tell()
     let block: PendingEvent[] = []
     let size = BLOCK_OVERHEAD
     for (const event of this.#pending) {

@@ -57,7 +57,6 @@ export function createTopics(writer: Writer, watches: Watches, maxIds: number): 
         const work = plan.topic(topic)
         if (work.record === undefined) return false
         work.drop()
-        plan.notify(topic, { kind: 'changed' })
         return true
       }),
 

@@ -127,7 +127,9 @@ export class Writer {
       for (const { reject } of calls) reject(new RepriseError('unavailable', 'the data folder cannot be opened'))
       return
     }
-    const plan = new Plan(environment, this.now, this.#opening, this.#context.space.hasRoom)
+    const { space, watches } = this.#context
+    const isWatched = (topic: string): boolean => watches.has(topic)
+    const plan = new Plan(environment, { now: this.now, opening: this.#opening, hasRoom: space.hasRoom, isWatched })
     const outcomes = this.#plan(plan, calls)
     if (outcomes === undefined) return
     try {
@@ -137,7 +139,7 @@ export class Writer {
       return
     }
     this.#garbage ||= plan.leftGarbage
-    for (const { topic, notification } of plan.notifications) this.#context.watches.tell(topic, notification)
+    for (const { topic, notification } of plan.notifications) watches.tell(topic, notification)
     for (const { settle } of outcomes) settle()
   }
 
