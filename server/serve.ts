@@ -25,14 +25,18 @@ export async function startServer(options: ServeOptions = {}): Promise<RunningSe
   // The port comes first: a hub that cannot serve does not touch the store.
   await listen(server, port, host)
   const hub = createHub(hubOptions)
+  // In the turn in which the port was taken: a client that comes back while the store is opened waits for that, instead
+  // of for an answer that nobody gives.
+  server.on('request', hub.handler)
+  hub.attach(server)
   try {
     await hub.ready
   } catch (error) {
+    await hub.close()
     server.close()
+    server.closeAllConnections()
     throw error
   }
-  server.on('request', hub.handler)
-  hub.attach(server)
   const address = server.address() as AddressInfo
   const shown = address.family === 'IPv6' ? `[${address.address}]` : address.address
   let closing: Promise<void> | undefined

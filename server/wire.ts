@@ -66,7 +66,7 @@ export const subscribeSchema = z.strictObject({
 export const topicAuthSchema = z.looseObject({
   token: z.string().nullish(),
   client: nameSchema.nullish(),
-  protocol: z.unknown(),
+  protocol: z.unknown().optional(),
   from: fromSchema.nullish(),
   positions: z.record(z.string(), z.unknown()).nullish(),
   paced: z.boolean().nullish(),

@@ -44,7 +44,7 @@ interface ChildOptions {
   readonly group?: boolean
 }
 
-interface HubOptions extends Omit<ChildOptions, 'input' | 'group'> {
+export interface HubOptions extends Omit<ChildOptions, 'input' | 'group'> {
   /** Behind `serve --port … --data …`. */
   readonly args?: readonly string[]
   /** Default: a temporary folder. */
