@@ -1,0 +1,40 @@
+/** Which build is measured: `dist` as it ships, built first when it is older than the sources. */
+
+import { existsSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { build, isFresh, ROOT } from '../build.ts'
+
+export interface Product {
+  /** The folder that holds `server/`, `client/` and `cli/`. */
+  readonly root: string
+  /** `js`: compiled; `ts`: the sources, loaded through tsx. */
+  readonly form: 'js' | 'ts'
+  /** For the settings of a report. */
+  readonly description: string
+}
+
+/** `folder`: another build to measure instead, so that two can be compared. */
+export async function chooseProduct(folder?: string): Promise<Product> {
+  if (folder !== undefined) {
+    const root = resolve(folder)
+    if (!existsSync(join(root, 'cli/main.js'))) throw new Error(`${folder} holds no cli/main.js`)
+    return { root, form: 'js', description: `the build in ${folder}` }
+  }
+  if (!isFresh()) await build()
+  return { root: join(ROOT, 'dist'), form: 'js', description: 'dist, as it ships' }
+}
+
+/** The sources as they are, for a quick look without a build. */
+export const SOURCES: Product = { root: ROOT, form: 'ts', description: 'the sources, through tsx' }
+
+export function modulePath({ root, form }: Pick<Product, 'root' | 'form'>, module: string): string {
+  return join(root, `${module}.${form}`)
+}
+
+/** The SDK of the build. */
+export async function importClient(
+  product: Pick<Product, 'root' | 'form'>,
+): Promise<typeof import('../client/index.ts')> {
+  return await import(pathToFileURL(modulePath(product, 'client/index')).href)
+}

@@ -1,0 +1,54 @@
+/** How answers are shown: a table for people, or one JSON object a line. */
+
+import type { Answer, Comparison, Finding, Question, Target } from './question.ts'
+import type { Series } from './series.ts'
+
+export function printJson(question: Question, { settings, findings, notes }: Answer): void {
+  const lines = [{ kind: 'settings', question: question.name, settings, notes }]
+  for (const line of [
+    ...lines,
+    ...findings.map((finding) => ({ kind: 'finding', question: question.name, ...finding })),
+  ])
+    process.stdout.write(`${JSON.stringify(line)}\n`)
+}
+
+export function printText({ name, about }: Question, { settings, findings, notes }: Answer): void {
+  const settingsText = Object.entries(settings).map(([key, value]) => `${key}: ${value}`)
+  print(`\n${name}: ${about}`)
+  print(`  ${settingsText.join(' · ')}`)
+  for (const finding of findings) printFinding(finding)
+  for (const note of notes) print(`  - ${note}`)
+}
+
+function printFinding({ what, unit, subject, comparisons, most, met }: Finding): void {
+  const bound = most === undefined ? '' : `   at most ${number(most)}: ${verdict(met)}`
+  print(`\n  ${what}, ${unit}: median (lowest … highest of ${subject.rounds.length})`)
+  print(`    ${row(subject)}${bound}`)
+  for (const comparison of comparisons) print(`    ${row(comparison.peer)}   ${compared(comparison)}`)
+}
+
+function row({ name, median, min, max }: Series): string {
+  return `${name.padEnd(42)} ${number(median).padStart(12)}  (${number(min)} … ${number(max)})`
+}
+
+function compared({ ratio, difference, target, met }: Comparison): string {
+  const shown = target?.of === 'difference' ? `difference ${number(difference)}` : `ratio ${number(ratio)}`
+  return target === undefined ? shown : `${shown}, ${targetText(target)}: ${verdict(met)}`
+}
+
+function targetText(target: Target): string {
+  return 'least' in target ? `at least ${number(target.least)}` : `at most ${number(target.most)}`
+}
+
+function verdict(met: boolean | undefined): string {
+  return met === true ? 'met' : 'missed'
+}
+
+function number(value: number): string {
+  const digits = Math.abs(value) >= 1_000 ? 0 : Math.abs(value) >= 100 ? 1 : Math.abs(value) >= 10 ? 2 : 3
+  return value.toLocaleString('en', { maximumFractionDigits: digits })
+}
+
+function print(line: string): void {
+  process.stdout.write(`${line}\n`)
+}

@@ -1,0 +1,85 @@
+/** Many connections that subscribe to one topic, in a process of their own, and count every event. */
+
+import { io } from 'socket.io-client'
+import { Counter, countingParser, SharedPackets } from '../counting.ts'
+import { sharedNowMs } from '../load.ts'
+import { serveCalls } from '../role.ts'
+
+const counters: Counter[] = []
+let fellBehind = 0
+let expected = 0
+let warmed = countdown(0)
+let ended = countdown(0)
+
+const calls = {
+  /** Resolves when all are subscribed. The hub's subscribers are plain Socket.IO clients, too. */
+  async open({ url, to, topic, count }: { url: string; to: 'hub' | 'plain'; topic: string; count: number }) {
+    const namespace = to === 'hub' ? `/topics/${topic}` : '/'
+    const packets = new SharedPackets(count)
+    const opening = Array.from({ length: count }, async () => {
+      const counter = new Counter()
+      counters.push(counter)
+      const socket = io(url + namespace, {
+        transports: ['websocket'],
+        forceNew: true,
+        reconnection: false,
+        parser: countingParser(namespace, counter, packets),
+      })
+      await new Promise<void>((resolve, reject) => {
+        socket.once('connect_error', reject)
+        if (to === 'hub') socket.once('live', () => resolve())
+        else socket.once('connect', () => socket.emit('subscribe', topic, resolve))
+      })
+      socket.on('behind', () => {
+        fellBehind += 1
+      })
+    })
+    await Promise.all(opening)
+  },
+
+  /** Counts from now on: the time is taken between the moments when all have `warm` events and when all have `total`. */
+  arm({ warm, total }: { warm: number; total: number }): void {
+    fellBehind = 0
+    expected = total
+    warmed = countdown(counters.length)
+    ended = countdown(counters.length)
+    const goals = [
+      { events: warm, reached: warmed.one },
+      { events: total, reached: ended.one },
+    ]
+    for (const counter of counters) counter.reset([...goals])
+  },
+
+  /** Resolves when all have got everything. Rejects when an event was missing, twice or out of order. */
+  async arrived() {
+    const ms = (await ended.at) - (await warmed.at)
+    const faults = counters.reduce((sum, counter) => sum + counter.faults, 0)
+    const exact = counters.every(({ events }) => events === expected)
+    if (faults > 0 || !exact) throw new Error(`events were missing, twice or out of order: ${faults} faults`)
+    const packets = counters.reduce((sum, counter) => sum + counter.packets, 0)
+    return { ms, packets, deliveries: counters.length * expected, fellBehind }
+  },
+}
+
+interface Countdown {
+  one(): void
+  /** When the last one came. */
+  readonly at: Promise<number>
+}
+
+function countdown(from: number): Countdown {
+  let left = from
+  let resolve: (at: number) => void = () => {}
+  const at = new Promise<number>((done) => {
+    resolve = done
+  })
+  const one = () => {
+    left -= 1
+    if (left === 0) resolve(sharedNowMs())
+  }
+  return { one, at }
+}
+
+export type SubscriberCalls = typeof calls
+
+serveCalls(calls)
