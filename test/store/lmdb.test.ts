@@ -1,0 +1,4 @@
+import { describeConformance } from './conformance.ts'
+import { lmdbEngine } from './fixture.ts'
+
+describeConformance('LMDB', lmdbEngine)
