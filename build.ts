@@ -19,7 +19,7 @@ import {
 } from 'node:fs'
 import { dirname, extname, join, relative } from 'node:path'
 import { argv, execPath, pid, stderr } from 'node:process'
-import { fileURLToPath, pathToFileURL } from 'node:url'
+import { fileURLToPath } from 'node:url'
 
 export const ROOT = dirname(fileURLToPath(import.meta.url))
 
@@ -39,7 +39,10 @@ export async function build(): Promise<void> {
   const built = fingerprint()
   // Built beside and moved into place, so that a hub that runs from `dist` never meets half of it.
   const out = join(ROOT, `.build-${pid}`)
-  rmSync(out, { recursive: true, force: true })
+  const clean = (): void => rmSync(out, { recursive: true, force: true })
+  // Also where a bundler's stray rejection ends the process.
+  process.once('exit', clean)
+  clean()
   mkdirSync(out)
   try {
     const parts = await Promise.allSettled([compile(out), bundle(out), bundlePages(out)])
@@ -50,7 +53,8 @@ export async function build(): Promise<void> {
     writeFileSync(join(out, STAMP), built)
     moveIntoPlace(out)
   } finally {
-    rmSync(out, { recursive: true, force: true })
+    clean()
+    process.off('exit', clean)
   }
 }
 
@@ -65,9 +69,7 @@ async function compile(out: string): Promise<void> {
 }
 
 async function bundle(out: string): Promise<void> {
-  const path = join(ROOT, 'client/bundle.ts')
-  if (!existsSync(path)) return
-  const { bundleClient }: { bundleClient: (outDir: string) => Promise<void> } = await import(pathToFileURL(path).href)
+  const { bundleClient } = await import('./client/bundle.ts')
   await bundleClient(join(out, 'sdk'))
 }
 

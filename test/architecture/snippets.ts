@@ -4,6 +4,7 @@ import { mkdir, symlink, writeFile } from 'node:fs/promises'
 import { delimiter, dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ROOT } from '../../build.ts'
+import { writeClientPackage } from '../../client/bundle.ts'
 import { type Child, cliCommand, type Exit, run, startChild } from '../support/process.ts'
 import { tempFolder } from '../support/temp.ts'
 import { until, within } from '../support/until.ts'
@@ -60,10 +61,11 @@ export function unknownFences(blocks: readonly Block[]): string[] {
 async function layOut(blocks: readonly Block[], url: string): Promise<{ folder: string; paths: Map<Block, string> }> {
   const folder = await tempFolder()
   const links = PACKAGES.map((name) => [name, join(ROOT, 'node_modules', name)] as const)
-  for (const [name, target] of [...links, ['reprise', ROOT], ['reprise-client', join(ROOT, 'dist/sdk')]] as const) {
+  for (const [name, target] of [...links, ['reprise', ROOT]] as const) {
     await mkdir(dirname(join(folder, 'node_modules', name)), { recursive: true })
     await symlink(target, join(folder, 'node_modules', name))
   }
+  await writeClientPackage(join(folder, 'node_modules/reprise-client'), join(ROOT, 'dist/sdk'))
   await writeFile(join(folder, 'package.json'), '{ "type": "module" }')
   const paths = new Map<Block, string>()
   for (const block of blocks.filter(({ language }) => language === 'ts')) {

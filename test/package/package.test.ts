@@ -6,6 +6,7 @@ import { publint } from 'publint'
 import { formatMessage } from 'publint/utils'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { ROOT } from '../../build.ts'
+import { writeClientPackage } from '../../client/bundle.ts'
 import { ensureBuilt } from '../support/built.ts'
 import { run } from '../support/process.ts'
 import { tempFolder } from '../support/temp.ts'
@@ -178,10 +179,12 @@ describe('the script', () => {
 })
 
 describe('reprise-client', () => {
-  const source = join(ROOT, 'dist/sdk')
+  let source = ''
   let folder = ''
   beforeAll(async () => {
     await ensureBuilt()
+    source = await tempFolder()
+    await writeClientPackage(source, join(ROOT, 'dist/sdk'))
     folder = await install((await pack(source)).tarball)
   }, 240_000)
 
