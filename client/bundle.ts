@@ -1,0 +1,91 @@
+/** Bundles the SDK: for packages (ESM, CommonJS, declarations) and for a `<script>`, as a package of its own. */
+
+import { cp, readFile, writeFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { build } from 'tsdown'
+
+const ROOT = dirname(dirname(fileURLToPath(import.meta.url)))
+const NAME = 'reprise-client'
+
+/** Writes `reprise-client.mjs`, `.cjs`, `.d.mts`, `.d.cts` (Socket.IO's client stays outside) and `.global.js` (inside). */
+export async function bundleClient(outDir: string): Promise<void> {
+  const common = {
+    cwd: ROOT,
+    config: false,
+    entry: { [NAME]: join(ROOT, 'client/index.ts') },
+    outDir,
+    clean: false,
+    target: 'es2022',
+    logLevel: 'error',
+    report: false,
+  } as const
+  await build({
+    ...common,
+    format: ['esm', 'cjs'],
+    platform: 'neutral',
+    deps: { neverBundle: ['socket.io-client'] },
+    dts: true,
+    outExtensions: ({ format }) => (format === 'cjs' ? { js: '.cjs', dts: '.d.cts' } : { js: '.mjs', dts: '.d.mts' }),
+  })
+  await build({
+    ...common,
+    format: 'iife',
+    globalName: 'Reprise',
+    platform: 'browser',
+    deps: { alwaysBundle: [/.*/] },
+    dts: false,
+    minify: true,
+    plugins: [slim()],
+    outputOptions: { entryFileNames: `${NAME}.global.js` },
+  })
+  await writePackage(outDir)
+}
+
+/** Leaves out what the SDK does not use of Socket.IO's client: its entry with a global cache, and WebTransport. */
+function slim() {
+  const { resolve } = createRequire(import.meta.url)
+  const manager = join(dirname(resolve('socket.io-client/package.json')), 'build/esm/manager.js')
+  const none = '\0none'
+  return {
+    name: 'slim',
+    resolveId(id: string) {
+      if (id === 'socket.io-client') return manager
+      return id.endsWith('/webtransport.js') ? none : undefined
+    },
+    load: (id: string) => (id === none ? 'export class WT {}' : undefined),
+  }
+}
+
+/** Makes `folder` the package `reprise-client`, ready for `npm pack`. */
+async function writePackage(folder: string): Promise<void> {
+  const main = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8'))
+  const manifest = {
+    name: NAME,
+    version: main.version,
+    description: 'The client of the Reprise hub: topics that come again in order after every absence, over Socket.IO.',
+    license: main.license,
+    type: 'module',
+    engines: main.engines,
+    main: `./${NAME}.cjs`,
+    module: `./${NAME}.mjs`,
+    types: `./${NAME}.d.cts`,
+    unpkg: `./${NAME}.global.js`,
+    jsdelivr: `./${NAME}.global.js`,
+    exports: {
+      '.': {
+        import: { types: `./${NAME}.d.mts`, default: `./${NAME}.mjs` },
+        require: { types: `./${NAME}.d.cts`, default: `./${NAME}.cjs` },
+      },
+      './script': `./${NAME}.global.js`,
+      './package.json': './package.json',
+    },
+    sideEffects: false,
+    files: [`${NAME}.*`],
+    dependencies: { 'socket.io-client': main.dependencies['socket.io-client'] },
+  }
+  await writeFile(join(folder, 'package.json'), `${JSON.stringify(manifest, undefined, 2)}\n`)
+  await cp(join(ROOT, 'LICENSE'), join(folder, 'LICENSE'))
+  await cp(join(ROOT, 'client/README.md'), join(folder, 'README.md'))
+}
