@@ -1,6 +1,6 @@
-/** Bundles the SDK: for packages (ESM, CommonJS, declarations) and for a `<script>`, as a package of its own. */
+/** Bundles the SDK: for packages (ESM, CommonJS, declarations) and for a `<script>`; and lays out its own package. */
 
-import { cp, readFile, writeFile } from 'node:fs/promises'
+import { cp, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -40,7 +40,6 @@ export async function bundleClient(outDir: string): Promise<void> {
     plugins: [slim()],
     outputOptions: { entryFileNames: `${NAME}.global.js` },
   })
-  await writePackage(outDir)
 }
 
 /** Leaves out what the SDK does not use of Socket.IO's client: its entry with a global cache, and WebTransport. */
@@ -58,8 +57,12 @@ function slim() {
   }
 }
 
-/** Makes `folder` the package `reprise-client`, ready for `npm pack`. */
-async function writePackage(folder: string): Promise<void> {
+/** Lays out the package `reprise-client` in `folder`, ready for `npm pack`, from the bundles in `bundles`. */
+export async function writeClientPackage(folder: string, bundles: string): Promise<void> {
+  await mkdir(folder, { recursive: true })
+  for (const ending of ['mjs', 'cjs', 'd.mts', 'd.cts', 'global.js']) {
+    await cp(join(bundles, `${NAME}.${ending}`), join(folder, `${NAME}.${ending}`))
+  }
   const main = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8'))
   const manifest = {
     name: NAME,
