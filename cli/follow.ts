@@ -69,6 +69,7 @@ function startTimer(subscription: Subscription, remote: RemoteOptions): { late: 
 
 /** Says on standard error what happens to the connection, where a person sees it. */
 function tellStatus(subscription: Subscription): () => void {
+  let there = false
   let away = false
   let bar: ProgressBar | undefined
   // A bar between the lines of a terminal would tear them.
@@ -76,10 +77,12 @@ function tellStatus(subscription: Subscription): () => void {
   const undos = [
     subscription.onStatus((status: Status) => {
       if (status.state === 'offline') {
-        if (!away) note(`reprise: connection lost (${status.reason.message}); trying again`)
-        away = true
-      } else if (away && (status.state === 'live' || status.state === 'catching-up')) {
-        note('reprise: connected again')
+        // One that was never there is told by the error that ends the command.
+        if (there && !away) note(`reprise: connection lost (${status.reason.message}); trying again`)
+        away = there
+      } else if (status.state === 'live' || status.state === 'catching-up') {
+        if (away) note('reprise: connected again')
+        there = true
         away = false
       }
     }),
