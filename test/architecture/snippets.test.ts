@@ -56,7 +56,7 @@ describe('the checks of code blocks', () => {
   it('run programs and commands, and see the failing ones', async () => {
     const { url } = await spawnHub()
     const said = (...lines: string[]) => paper('text', ...lines)
-    await runBlocks([...paper('ts', ...connecting), ...said('{ epoch: …, offset: 1 }')], url)
+    await runBlocks([...paper('ts', ...connecting), ...said('{ epoch: …, offset: 1, … }')], url)
     await runBlocks([...paper('sh', 'npm run build', 'npx reprise --version'), ...said('…0.…')], url)
     const listening = said('listening on http://127.0.0.1:…')
     await runBlocks([...paper('sh stays', 'npx reprise serve --port 4100 --data ./d'), ...listening], url)
