@@ -1,0 +1,4 @@
+import { lmdbEngine } from './fixture.ts'
+import { describeRandom } from './random.ts'
+
+describeRandom('LMDB', lmdbEngine)
