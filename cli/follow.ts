@@ -88,7 +88,7 @@ function tellStatus(subscription: Subscription): () => void {
     }),
     subscription.onProgress(({ done, total }) => {
       if (total === 0) return
-      bar ??= startProgress('catching up', total, barWanted)
+      bar ??= startProgress('catching up', 'events', total, barWanted)
       bar.update(done, total)
       if (done < total) return
       bar.stop()

@@ -11,9 +11,9 @@ export interface ProgressBar {
 const NONE: ProgressBar = { update() {}, stop() {} }
 
 /** `total` is 0 while it is not known: then only what is done is counted. */
-export function startProgress(what: string, total: number, wanted = true): ProgressBar {
+export function startProgress(what: string, unit: string, total: number, wanted = true): ProgressBar {
   if (!wanted || !process.stderr.isTTY) return NONE
-  const format = total > 0 ? `${what} [{bar}] {percentage}% · {value} of {total}` : `${what} · {value}`
+  const format = total > 0 ? `${what} [{bar}] {percentage}% · {value} of {total} ${unit}` : `${what} · {value} ${unit}`
   const bar = new SingleBar(
     { format, stream: process.stderr, hideCursor: null, fps: 8, clearOnComplete: true },
     Presets.legacy,

@@ -80,7 +80,7 @@ interface RefusedLine {
 async function publishLines(topic: Topic, options: PubOptions): Promise<void> {
   if (process.stdin.isTTY) note('each line is published as one event; Ctrl-D ends')
   const size = inputBytes()
-  const bar = startProgress(`publishing to ${topic.name}`, size, !options.json)
+  const bar = startProgress(`publishing to ${topic.name}`, size > 0 ? 'bytes' : 'events', size, !options.json)
   const waiting: Sent[] = []
   const kept = new Tally()
   let outstandingBytes = 0

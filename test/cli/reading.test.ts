@@ -1,8 +1,8 @@
-import { describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import { readData, readDraft } from '../../cli/drafts.ts'
 import { eventJson, eventText, gapText } from '../../cli/events.ts'
 import { readLines } from '../../cli/lines.ts'
-import { printable, table } from '../../cli/output.ts'
+import { colours, printable, table } from '../../cli/output.ts'
 import { readPlace } from '../../cli/places.ts'
 import { runSeed, seededRandom } from '../support/seed.ts'
 
@@ -117,6 +117,25 @@ describe('a place', () => {
 
   it.each(['begin', '42', '2026-13-45', 'a:b', '', '2 hours'])('is not "%s"', (text) => {
     expect(() => readPlace(text, now)).toThrow(/^(It is|A bare number|That is no time)/)
+  })
+})
+
+describe('colours', () => {
+  afterEach(() => void vi.unstubAllEnvs())
+
+  const coloured = (isTTY: boolean, env: Record<string, string> = {}) => {
+    for (const name of ['NO_COLOR', 'FORCE_COLOR', 'TERM']) vi.stubEnv(name, env[name])
+    return colours({ isTTY }).red('x') !== 'x'
+  }
+
+  it('are for terminals, unless NO_COLOR says no or FORCE_COLOR says yes', () => {
+    expect(coloured(true, { TERM: 'xterm' })).toBe(true)
+    expect(coloured(false, { TERM: 'xterm' })).toBe(false)
+    expect(coloured(true, { TERM: 'dumb' })).toBe(false)
+    expect(coloured(true, { NO_COLOR: '1' })).toBe(false)
+    expect(coloured(true, { NO_COLOR: '1', FORCE_COLOR: '1' })).toBe(false)
+    expect(coloured(true, { NO_COLOR: '' })).toBe(true)
+    expect(coloured(false, { FORCE_COLOR: '1' })).toBe(true)
   })
 })
 

@@ -105,6 +105,19 @@ describe('config', () => {
   })
 })
 
+describe('completion', () => {
+  it('knows commands and options, and gives a script for the shell', async () => {
+    const [commands, options, script] = await Promise.all([
+      runCli(['complete', '--', 'ser']),
+      runCli(['complete', '--', 'sub', '--on']),
+      runCli(['complete', 'bash']),
+    ])
+    expect(commands.stdout).toMatch(/^serve\t/m)
+    expect(options.stdout).toMatch(/^--on-gap\t/m)
+    expect(script.stdout).toContain('bash completion for reprise')
+  })
+})
+
 describe('the manual', () => {
   const manual = readFileSync(new URL('../../docs/cli.md', import.meta.url), 'utf8')
 
