@@ -28,7 +28,8 @@ export async function follow(hub: Hub, name: string, remote: RemoteOptions, opti
   }
 
   const subscription = hub.topic(name).subscribe(print, { onFailure: 'stop', maxAttempts: 1, ...subscribeOptions })
-  subscription.onGap((gap) => void printLine(json ? gapJson(name, gap) : gapText(gap)))
+  // Where even a gap cannot be written the next event cannot either, and ends the subscription with the reason.
+  subscription.onGap((gap) => void printLine(json ? gapJson(name, gap) : gapText(gap)).catch(() => {}))
   const unwatch = json ? () => {} : tellStatus(subscription)
   const started = startTimer(subscription, remote)
   try {

@@ -133,7 +133,7 @@ async function publishLines(topic: Topic, options: PubOptions): Promise<void> {
   }
   while (waiting.length > 0) await settleOldest()
   bar.stop()
-  const told = `${kept.told()} of ${topic.name}`
+  const told = kept.told(topic.name)
   if (refused !== undefined) throw refusedLine(refused, told)
   if (wrongLine instanceof UsageError) throw new UsageError(`${wrongLine.message}; ${told}, nothing from that line on`)
   if (wrongLine !== undefined) throw wrongLine
@@ -180,9 +180,9 @@ class Tally {
     this.count++
   }
 
-  told(): string {
-    if (this.count === 0) return 'published nothing'
-    if (this.count === 1) return `published 1 event: offset ${this.#first}`
-    return `published ${this.count} events: offsets ${this.#first} to ${this.#last}`
+  told(topic: string): string {
+    if (this.count === 0) return `published nothing to ${topic}`
+    if (this.count === 1) return `published 1 event: offset ${this.#first} of ${topic}`
+    return `published ${this.count} events: offsets ${this.#first} to ${this.#last} of ${topic}`
   }
 }

@@ -33,6 +33,9 @@ function hubUrl(text: string): string {
   if (!/^(https?|wss?):\/\//i.test(text) || !URL.canParse(text)) {
     throw new InvalidArgumentError('It is the address of a hub, such as http://127.0.0.1:3000')
   }
+  if (new URL(text).username !== '') {
+    throw new InvalidArgumentError('It holds a name or password, which is for --token or REPRISE_TOKEN')
+  }
   return text.replace(/^ws/i, 'http').replace(/\/+$/, '')
 }
 

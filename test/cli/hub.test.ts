@@ -1,5 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { open } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -201,6 +203,27 @@ describe('sub', () => {
     expect(offsets(next.stdout)[0]).toBeGreaterThan(1)
     expect(offsets(next.stdout)[0]).toBeLessThanOrEqual(lines + 1)
   })
+
+  it.runIf(existsSync('/dev/full'))(
+    'ends with 1 when what it prints cannot be written, and acknowledges nothing of it',
+    async () => {
+      await fill('sub.full', 3)
+      const full = await open('/dev/full', 'w')
+      const [program, ...args] = [...cliCommand(), 'sub', 'sub.full', '--client', 'me', '--from', 'start']
+      const env = { ...process.env, REPRISE_URL: hub.url }
+      const child = spawn(program, args, { env, stdio: ['ignore', full.fd, 'pipe'] })
+      let stderr = ''
+      child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+        stderr += text
+      })
+      const [code] = await once(child, 'close')
+      await full.close()
+      expect(stderr).toMatch(/^reprise: ENOSPC.*\n$/)
+      expect(code).toBe(EXIT.failed)
+      const next = await cli(['sub', 'sub.full', '--client', 'me', '--count', '1', '--json'])
+      expect(offsets(next.stdout)).toEqual([1])
+    },
+  )
 
   it('ends quietly with 0 when its reader has gone', async () => {
     for (let i = 0; i < 5; i++) await fill('sub.pipe', 1_000)

@@ -3,11 +3,12 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { EXIT } from '../../cli/exit.ts'
+import { freePort } from '../support/ports.ts'
 import { runCli } from '../support/process.ts'
 import { tempFolder } from '../support/temp.ts'
 
-/** A port of this machine that nothing listens on and fetch may ask. */
-const NOWHERE = 'http://127.0.0.1:9'
+/** Where nothing listens. */
+const NOWHERE = `http://127.0.0.1:${await freePort()}`
 
 describe('wrong use', () => {
   it.each<[string[], RegExp]>([
@@ -55,11 +56,11 @@ describe('wrong use', () => {
 
 describe('a hub that is not there', () => {
   it.each([['topics'], ['cursors', 't'], ['tail', 't'], ['sub', 't'], ['pub', 't', '1']])(
-    '%s %s ends with 1 and says what to do',
+    'is told by %s, which ends with 1',
     async (...args) => {
       const { code, stdout, stderr } = await runCli([...args.filter(Boolean), '--url', NOWHERE])
       expect(stderr).toMatch(
-        /^reprise: no hub at http:\/\/127.0.0.1:9 \(.*\): start one with "reprise serve", or .*\n$/,
+        /^reprise: no hub at http:\/\/127.0.0.1:\d+ \(ECONNREFUSED\): start one with "reprise serve", or .*\n$/,
       )
       expect({ code, stdout }).toEqual({ code: EXIT.failed, stdout: '' })
     },
