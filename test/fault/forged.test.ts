@@ -128,6 +128,24 @@ describe.each(stores)('forged claims to a hub on $name', (store) => {
     await forger.eventsSeen(1)
   })
 
+  it('of the future do not hold up the own cursor of who made them', async () => {
+    const { location } = await store.place()
+    const { url } = await startHub({ store: location })
+    const writer = await join(url, TOPIC, { from: 'none' })
+    const { epoch } = await writer.value<Published>('publish', [{ data: 1 }, { data: 2 }])
+    const forger = await join(url, TOPIC, { client: 'forger', from: { epoch, offset: 1_000 } })
+    const gap = await forger.seen('gap')
+    expect(gap).toMatchObject({ from: 3, to: 1_000, position: { epoch, offset: 2 } })
+    expect(await forger.value('ack', gap.position)).toEqual({ epoch, offset: 2 })
+    await writer.value('publish', [{ data: 3 }, { data: 4 }, { data: 5 }])
+    await forger.eventsSeen(3)
+    expect(await forger.value('ack', { epoch, offset: 3 })).toEqual({ epoch, offset: 3 })
+    forger.close()
+    const back = await join(url, TOPIC, { client: 'forger' })
+    expect((await back.eventsSeen(2)).map(({ offset }) => offset)).toEqual([4, 5])
+    expect(back.all('gap')).toEqual([])
+  })
+
   it('to be another client move nothing of that client but its own session, which the last one has', async () => {
     const { location } = await store.place()
     const { url } = await startHub({ store: location })

@@ -233,6 +233,8 @@ describe('a data folder that is restored from an older copy', () => {
     const wire = await join(url, TOPIC, { client: 'gone' })
     await wire.seen('subscribed')
     expect(await wire.call('ack', at(501))).toMatchObject({ ok: false, error: { code: 'bad_request' } })
+    // Its cursor was made after the copy, so the copy does not know it.
+    expect(await visit(url, { client: 'unknown', from: at(501) }, 'gap')).toEqual(['gap 401-501 reset', 'live'])
     // Who is live across the first new event, which begins another epoch.
     const follower = await join(url, TOPIC, { from: at(501) })
     await follower.seen('live')
@@ -241,6 +243,7 @@ describe('a data folder that is restored from an older copy', () => {
     expect(next.epoch).not.toBe(epoch)
     await follower.eventsSeen(200)
     expect(story(follower)).toEqual(['gap 401-501 reset', 'live', '401-600'])
+    expect(await visit(url, { client: 'unknown' })).toEqual(['401-600', 'live'])
     // A claim that is older than what the client has acknowledged since is not heard any more.
     await cursorAt(url, 'at501', next)
     expect(await visit(url, { client: 'at501', from: at(501) })).toEqual(['live'])

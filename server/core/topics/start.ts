@@ -1,7 +1,7 @@
 /** Where a subscription starts: what its `from` means with and without a cursor. */
 
 import { RepriseError } from '../../../shared/errors.ts'
-import { type Position, trustedOffset } from '../../../shared/positions.ts'
+import { endOfEpoch, type Position, trustedOffset } from '../../../shared/positions.ts'
 import type { From, Gap, Subscribed } from '../../../shared/protocol.ts'
 import type { Bounds, CursorStart, Owner, Store } from '../../store/contract.ts'
 import type { Log } from './log.ts'
@@ -55,10 +55,15 @@ export async function startOf(
 async function cursorStart(log: Log, topic: string, from: From | undefined): Promise<CursorStart> {
   if (from === undefined || from === 'cursor' || from === 'end') return 'end'
   if (from === 'start') return 'start'
-  return await placeOf(log, topic, from, await log.bounds(topic))
+  const bounds = await log.bounds(topic)
+  const place = await placeOf(log, topic, from, bounds)
+  // A cursor ahead of the log would not move until the log is there, and pass over what is published meanwhile.
+  const end = endOfEpoch(bounds.lineage, bounds.head, place.epoch)
+  return end === undefined || place.offset <= end ? place : { ...place, offset: end }
 }
 
-async function placeOf(log: Log, topic: string, from: From, bounds: Bounds): Promise<Position> {
+/** The position that the words stand for in this moment. */
+export async function placeOf(log: Log, topic: string, from: From, bounds: Bounds): Promise<Position> {
   const { epoch, first, head } = bounds
   if (from === 'start') return { epoch, offset: first - 1 }
   if (from === 'end' || from === 'cursor' || from === 'none') return { epoch, offset: head }
