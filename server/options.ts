@@ -162,19 +162,21 @@ const topicOptions = known({
 const PATTERN = /^[A-Za-z0-9*][A-Za-z0-9._:*-]{0,127}$/
 const QUEUE_NAME_PATTERN = /^[A-Za-z0-9*][A-Za-z0-9._:*-]{0,127}(\/dead)?$/
 
+const PATTERN_RULE = 'not a name pattern: 1 to 128 of A-Z a-z 0-9 . _ : - and * for any run of characters'
+
 function byPattern<T extends z.ZodType>(pattern: RegExp, values: T) {
-  return z.record(
-    z.string().regex(pattern, 'not a name pattern: 1 to 128 of A-Z a-z 0-9 . _ : - and * for any run of characters'),
-    values,
-    {
-      error: (issue) =>
-        issue.code === 'invalid_type' ? 'is not a list of name patterns with their options' : undefined,
-    },
-  )
+  return z.record(z.string().regex(pattern, PATTERN_RULE), values, {
+    error: (issue) => (issue.code === 'invalid_type' ? 'is not a list of name patterns with their options' : undefined),
+  })
 }
 
-/** Schema of one topic's settings, for the API as well: `{ retain: { events, bytes, age } }`. */
-export const topicOverrides = topicOptions
+/** Checks what the API was given for a name pattern. Throws `bad_request` with one sentence. */
+export function readTopicOverrides(pattern: string, settings: unknown): TopicOverrides {
+  if (!PATTERN.test(pattern)) {
+    throw new RepriseError('bad_request', `${JSON.stringify(pattern.slice(0, 40))} is ${PATTERN_RULE}`)
+  }
+  return parse(topicOptions, settings, 'settings')
+}
 
 export const hubFields = {
   store: value('a folder or the URL of a store, such as ./data or redis://127.0.0.1:6379', readStore),

@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { parseServeOptions, readConfigFile, type Sources } from '../../server/configuration.ts'
-import { type HubOptions, resolveHubOptions, resolveServeOptions } from '../../server/options.ts'
+import { type HubOptions, readTopicOverrides, resolveHubOptions, resolveServeOptions } from '../../server/options.ts'
 import { readBytes, readDurationMs } from '../../server/units.ts'
 import { tempFolder } from '../support/temp.ts'
 
@@ -250,6 +250,23 @@ describe('options of a program', () => {
     expect(wrong({ limits: { packet: 1_000 } })).toMatch(/^limits.packet: 1000 is too little/)
     expect(wrong({ port: 3000 })).toMatch(/^createHub: unknown option port; /)
     expect(wrong('x')).toBe('createHub: "x" is not a group of options')
+  })
+})
+
+describe('settings that the API is given', () => {
+  it('are read as those of the file', () => {
+    expect(readTopicOverrides('orders.*', { retain: { bytes: '1MB', age: '1d', events: 'unlimited' } })).toEqual({
+      retain: { bytes: 1e6, ageMs: 86_400_000, events: Number.POSITIVE_INFINITY },
+    })
+    expect(readTopicOverrides('a', {})).toEqual({})
+  })
+
+  it('are refused with their place', () => {
+    const wrong = (pattern: string, settings: unknown) => refusal(() => readTopicOverrides(pattern, settings))
+    expect(wrong('a b', {})).toMatch(/^"a b" is not a name pattern: /)
+    expect(wrong('a', { retain: { event: 1 } })).toBe('settings: retain: unknown option event; did you mean events?')
+    expect(wrong('a', { retain: { events: '5 or so' } })).toMatch(/^settings: retain.events: "5 or so" is not a number/)
+    expect(wrong('a', null)).toBe('settings: null is not a group of options')
   })
 })
 
