@@ -1,0 +1,101 @@
+/** The whole page: the story in a line, its steps, the panels, and how to do the same from a program. */
+
+import type { Signal } from '@preact/signals'
+import type { Ledger } from './ledger.ts'
+import type { Publisher } from './publisher.ts'
+import { PublisherPanel } from './publisherPanel.tsx'
+import type { Subscriber } from './subscriber.ts'
+import { SubscriberPanel } from './subscriberPanel.tsx'
+
+export interface Model {
+  readonly topic: string
+  readonly ledger: Ledger
+  readonly publisher: Publisher
+  readonly steady: Subscriber
+  readonly fickle: Subscriber
+}
+
+/** Draws the model anew whenever `frame` changes. */
+export function Page({ model, frame }: { model: Model; frame: Signal<number> }) {
+  frame.value
+  const { topic, ledger, publisher, steady, fickle } = model
+  return (
+    <>
+      <header class="top">
+        <p class="wordmark">
+          <Mark />
+          Reprise
+        </p>
+        <h1>Cut a subscriber off. Publish. Bring it back.</h1>
+        <p class="claim">It gets exactly what it missed: in order, once.</p>
+        <Steps model={model} />
+      </header>
+      <main>
+        <PublisherPanel publisher={publisher} ledger={ledger} topic={topic} />
+        <SubscriberPanel id="steady" title="Subscriber one" subscriber={steady} ledger={ledger} canBeCut={false} />
+        <SubscriberPanel id="fickle" title="Subscriber two" subscriber={fickle} ledger={ledger} canBeCut />
+      </main>
+      <footer>
+        <ul class="legend" aria-label="legend">
+          <li class="live">came live</li>
+          <li class="replayed">missed, then replayed</li>
+          <li class="awaited">published, not here yet</li>
+          <li class="lost">lost</li>
+        </ul>
+        <p>
+          Each square is an event. The counts compare the offsets that the publish replies named with what came over
+          each subscriber's own connection. The switch closes that connection's transport without a word to the hub.
+        </p>
+        <Recipe topic={topic} />
+      </footer>
+    </>
+  )
+}
+
+function Steps({ model: { publisher, fickle } }: { model: Model }) {
+  const { missed, replayed } = fickle.track.counts()
+  const isBack = missed > 0 && replayed === missed && !fickle.isCut
+  const steps = [
+    { text: 'Publish', done: publisher.published > 0 },
+    { text: 'Cut the connection', done: fickle.isCut || missed > 0 },
+    { text: 'Publish more', done: missed > 0 },
+    { text: 'Connect again', done: isBack },
+  ]
+  const next = steps.findIndex(({ done }) => !done)
+  return (
+    <ol class="steps">
+      {steps.map(({ text, done }, i) => (
+        <li key={text} class={done ? 'done' : ''} aria-current={i === next ? 'step' : undefined}>
+          {text}
+        </li>
+      ))}
+    </ol>
+  )
+}
+
+function Recipe({ topic }: { topic: string }) {
+  const subscribe = `import { connect } from 'reprise-client'
+
+const hub = connect('${location.origin}', { client: 'kitchen' })
+hub.topic('${topic}').subscribe((event) => console.log(event.offset, event.data))`
+  const publish = `curl ${location.origin}/v1/topics/${topic}/events \\
+  -H 'content-type: application/json' -d '{"data":"hello from a terminal"}'`
+  return (
+    <details>
+      <summary>The same from a program and from a terminal</summary>
+      <pre>{subscribe}</pre>
+      <pre>{publish}</pre>
+    </details>
+  )
+}
+
+function Mark() {
+  return (
+    <svg viewBox="0 0 20 20" aria-hidden="true">
+      <rect x="14" y="1" width="4" height="18" />
+      <rect x="10.5" y="1" width="1.5" height="18" />
+      <circle cx="5.5" cy="7" r="2.2" />
+      <circle cx="5.5" cy="13" r="2.2" />
+    </svg>
+  )
+}

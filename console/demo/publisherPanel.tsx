@@ -1,0 +1,77 @@
+/** The publisher's controls and what the replies said last. */
+
+import type { Ledger } from './ledger.ts'
+import type { Publisher } from './publisher.ts'
+import { Strip } from './strip.tsx'
+
+const RATES = [0, 1, 2, 5, 10, 20, 50, 100, 200, 500]
+const BURST = 300
+
+interface PublisherPanelProps {
+  readonly publisher: Publisher
+  readonly ledger: Ledger
+  readonly topic: string
+}
+
+export function PublisherPanel({ publisher, ledger, topic }: PublisherPanelProps) {
+  const { perSecond, published, unanswered, last, problem } = publisher
+  const rate = perSecond === 0 ? 'off' : `${perSecond} a second`
+  const { receipts } = ledger
+  return (
+    <section class="panel publisher" aria-labelledby="publisher">
+      <header>
+        <h2 id="publisher">Publisher</h2>
+        <span class="name">topic {topic}</span>
+      </header>
+      <div class="buttons">
+        <button type="button" class="primary" data-test="one" onClick={() => publisher.publish(1)}>
+          Publish one
+        </button>
+        <button type="button" data-test="burst" onClick={() => publisher.publish(BURST)}>
+          Burst of {BURST}
+        </button>
+      </div>
+      <label class="rate">
+        <span>Steady</span>
+        <output data-test="rate">{rate}</output>
+        <input
+          type="range"
+          min="0"
+          max={RATES.length - 1}
+          step="1"
+          value={Math.max(0, RATES.indexOf(perSecond))}
+          aria-valuetext={rate}
+          onInput={({ currentTarget }) => publisher.setRate(RATES[Number(currentTarget.value)] ?? 0)}
+        />
+      </label>
+      <Strip
+        head={receipts.max}
+        label={`${published} events published`}
+        markOf={(offset) => (receipts.has(offset) ? 'live' : undefined)}
+      />
+      <dl class="facts">
+        <div>
+          <dt>published</dt>
+          <dd data-test="published">{published}</dd>
+        </div>
+        <div>
+          <dt>awaiting a reply</dt>
+          <dd data-test="unanswered">{unanswered}</dd>
+        </div>
+        <div>
+          <dt>last offset</dt>
+          <dd data-test="last-offset">{last?.offset ?? '–'}</dd>
+        </div>
+        <div>
+          <dt>kept by</dt>
+          <dd>{last?.durability ?? '–'}</dd>
+        </div>
+      </dl>
+      {problem !== undefined && (
+        <p class="problem" role="alert">
+          {problem.code}: {problem.message}
+        </p>
+      )}
+    </section>
+  )
+}

@@ -1,0 +1,86 @@
+/** One subscriber of the page: a connection of its own, which can be cut, and what came over it. */
+
+import { connect, type Received, type Status, type Subscription } from '../../client/index.ts'
+import { Feed } from './feed.ts'
+import type { Ledger, Track } from './ledger.ts'
+import { lineOf } from './orders.ts'
+
+/** How often, while live, what is due is looked at. */
+const SETTLE_MS = 1_000
+
+export class Subscriber {
+  readonly client: string
+  readonly track: Track
+  readonly feed = new Feed()
+  readonly #hub: ReturnType<typeof connect>
+  readonly #subscription: Subscription
+  readonly #changed: () => void
+  #cut = false
+  #away = false
+
+  constructor(client: string, topic: string, ledger: Ledger, changed: () => void) {
+    this.client = client
+    this.track = ledger.track()
+    this.#changed = changed
+    this.#hub = connect(undefined, { client, reconnect: { maxMs: 2_000 } })
+    this.#subscription = this.#hub.topic(topic).subscribe((event) => this.#arrived(event))
+    this.#subscription.onStatus((status) => this.#moved(status))
+    this.#subscription.onGap((gap) => {
+      this.track.gap(gap)
+      this.feed.add({ kind: 'gap', gap })
+      changed()
+    })
+    setInterval(() => {
+      if (this.status.state !== 'live') return
+      this.track.settle()
+      changed()
+    }, SETTLE_MS)
+  }
+
+  get status(): Status {
+    return this.#subscription.status
+  }
+
+  get isCut(): boolean {
+    return this.#cut
+  }
+
+  /** Closes the transport, with no word to the hub, and stays away; or comes back. */
+  cut(cut: boolean): void {
+    if (cut === this.#cut) return
+    this.#cut = cut
+    if (cut) this.#hub.suspend()
+    else this.#hub.resume()
+    this.#changed()
+  }
+
+  #arrived({ offset, at, data }: Received): void {
+    const again = this.track.has(offset)
+    const mark = this.track.arrived(offset)
+    this.feed.add({ kind: 'event', offset, at, text: lineOf(data), mark, again })
+    this.#changed()
+  }
+
+  #moved(status: Status): void {
+    if (status.state === 'offline') this.#left()
+    if (status.state === 'catching-up' && status.done === 0) this.#returned(status.total)
+    this.#changed()
+  }
+
+  #left(): void {
+    if (this.#away || !this.track.started) return
+    this.#away = true
+    this.track.left()
+    this.feed.add({ kind: 'cut', text: this.#cut ? 'the connection was cut' : 'the connection was lost' })
+  }
+
+  #returned(behind: number): void {
+    // What was published before this page was there is shown, and not counted.
+    if (!this.track.started) this.track.startAfter((this.#subscription.position?.offset ?? 0) + behind)
+    else if (this.#away) {
+      this.track.returned(behind)
+      this.feed.add({ kind: 'back', text: behind === 0 ? 'back: nothing was missed' : `back: ${behind} to replay` })
+    }
+    this.#away = false
+  }
+}

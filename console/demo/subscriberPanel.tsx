@@ -1,0 +1,108 @@
+/** One subscriber as it is seen: state, switch, picture, counts, verdict and the latest events. */
+
+import type { Line } from './feed.ts'
+import type { Ledger } from './ledger.ts'
+import { Strip } from './strip.tsx'
+import type { Subscriber } from './subscriber.ts'
+import { stateWord, verdictOf } from './verdict.ts'
+
+interface SubscriberPanelProps {
+  readonly id: string
+  readonly title: string
+  readonly subscriber: Subscriber
+  readonly ledger: Ledger
+  readonly canBeCut: boolean
+}
+
+export function SubscriberPanel({ id, title, subscriber, ledger, canBeCut }: SubscriberPanelProps) {
+  const { track, status, isCut, client, feed } = subscriber
+  const counts = track.counts()
+  const verdict = verdictOf(counts, status, isCut)
+  const isLive = status.state === 'live' && !isCut
+  const progress = status.state === 'catching-up' && status.total > 0 ? status : undefined
+  return (
+    <section class="panel subscriber" data-test={id} data-state={isCut ? 'cut' : status.state} aria-labelledby={id}>
+      <header>
+        <h2 id={id}>{title}</h2>
+        <span class="name">client {client}</span>
+        <span class={`state ${isLive ? 'is-live' : ''}`} role="status" data-test="state">
+          {stateWord(status, isCut)}
+        </span>
+      </header>
+      {canBeCut ? (
+        <button
+          type="button"
+          class="switch"
+          role="switch"
+          aria-checked={!isCut}
+          data-test="switch"
+          onClick={() => subscriber.cut(!isCut)}
+        >
+          <span class="knob" aria-hidden="true" />
+          <span>{isCut ? 'Cut off. Connect again' : 'Connected. Cut the connection'}</span>
+        </button>
+      ) : (
+        <p class="stays">Stays connected, to compare with.</p>
+      )}
+      <Strip
+        head={Math.max(track.last, ledger.receipts.max)}
+        label={`${counts.here} of ${counts.published} events are here`}
+        markOf={(offset) => track.mark(offset)}
+      />
+      <dl class="counts">
+        <Count name="missed" value={counts.missed} />
+        <Count name="replayed" value={counts.replayed} look="back" />
+        <Count name="lost" value={counts.lost} look="fault" />
+        <Count name="twice" value={counts.twice} look="fault" />
+      </dl>
+      <p class={`verdict ${verdict.tone}`} data-test="verdict">
+        {verdict.text}
+      </p>
+      <progress
+        class={progress === undefined ? 'idle' : ''}
+        max={progress?.total ?? 1}
+        value={progress?.done ?? 0}
+        aria-label="replay"
+      />
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a list that scrolls has to be reached by keyboard */}
+      <ol class="feed" tabIndex={0} aria-label={`latest events of ${title}`} data-test="feed">
+        {feed.newest.map((line) => (
+          <FeedLine key={line.key} line={line} />
+        ))}
+      </ol>
+    </section>
+  )
+}
+
+function Count({ name, value, look = '' }: { name: string; value: number; look?: 'back' | 'fault' | '' }) {
+  return (
+    <div class={value === 0 ? 'zero' : look}>
+      <dt>{name}</dt>
+      <dd data-test={name}>{value}</dd>
+    </div>
+  )
+}
+
+function FeedLine({ line }: { line: Line }) {
+  switch (line.kind) {
+    case 'event':
+      return (
+        <li class={line.mark} data-offset={line.offset}>
+          <span class="offset">{line.offset}</span>
+          <span class="text">{line.text}</span>
+          <span class="mark">{line.again ? 'again' : line.mark}</span>
+        </li>
+      )
+    case 'gap':
+      return <li class="gap">{gapLine(line.gap)}</li>
+    case 'cut':
+    case 'back':
+      return <li class="note">{line.text}</li>
+  }
+}
+
+function gapLine({ from, to, count, reason }: Extract<Line, { kind: 'gap' }>['gap']): string {
+  if (from === null || to === null)
+    return `gap: how many events are gone is not known (${reason}); counting starts again`
+  return `gap: ${from}–${to}, ${count ?? to - from + 1} events are gone (${reason})`
+}
