@@ -180,7 +180,7 @@ export class TopicSubscription<T> implements Subscription<T>, Subscriber {
     this.#seeking = false
     this.#startOffset = this.#position.offset
     this.#total = behind + this.#inbox.size
-    this.#nextReport = 0
+    this.#nextReport = this.#total === 0 ? Infinity : 1
     this.#report({ state: 'catching-up', done: 0, total: this.#total })
     this.#acks?.joined()
   }

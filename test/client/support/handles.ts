@@ -3,7 +3,7 @@
 import { type ConnectOptions, connect, type Hub, type HubTypes } from '../../../client/index.ts'
 import { atEnd } from '../../support/ending.ts'
 
-export const QUICK = { reconnect: { baseMs: 5, maxMs: 20 }, drainMs: 500 } as const
+export const QUICK = { reconnect: { baseMs: 5, maxMs: 20 }, drainMs: 100 } as const
 
 export function open<S extends HubTypes = HubTypes>(url: string, options: ConnectOptions = {}): Hub<S> {
   const hub = connect<S>(url, { ...QUICK, ...options })
