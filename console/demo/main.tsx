@@ -12,7 +12,7 @@ import { Publisher } from './publisher.ts'
 import { Subscriber } from './subscriber.ts'
 
 /** The page is drawn at most so often, whatever comes. */
-const FRAME_MS = 40
+const FRAME_MS = 50
 
 const frame = signal(0)
 let isDue = false
@@ -32,8 +32,8 @@ const wanted = new URLSearchParams(location.search).get('topic')
 const topic = isName(wanted) ? wanted : 'demo'
 const ledger = new Ledger()
 const publisher = new Publisher(connect<{ topics: Record<string, Order> }>(), topic, ledger, changed)
-const steady = new Subscriber(`one-${tab}`, topic, ledger, changed)
-const fickle = new Subscriber(`two-${tab}`, topic, ledger, changed)
+const fickle = new Subscriber(`one-${tab}`, topic, ledger, changed)
+const steady = new Subscriber(`two-${tab}`, topic, ledger, changed)
 
 const page = document.getElementById('page')
-if (page !== null) render(<Page model={{ topic, ledger, publisher, steady, fickle }} frame={frame} />, page)
+if (page !== null) render(<Page model={{ topic, ledger, publisher, fickle, steady }} frame={frame} />, page)

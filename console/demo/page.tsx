@@ -11,14 +11,15 @@ export interface Model {
   readonly topic: string
   readonly ledger: Ledger
   readonly publisher: Publisher
-  readonly steady: Subscriber
+  /** The one that can be cut off. */
   readonly fickle: Subscriber
+  readonly steady: Subscriber
 }
 
 /** Draws the model anew whenever `frame` changes. */
 export function Page({ model, frame }: { model: Model; frame: Signal<number> }) {
   frame.value
-  const { topic, ledger, publisher, steady, fickle } = model
+  const { topic, ledger, publisher, fickle, steady } = model
   return (
     <>
       <header class="top">
@@ -32,8 +33,8 @@ export function Page({ model, frame }: { model: Model; frame: Signal<number> }) 
       </header>
       <main>
         <PublisherPanel publisher={publisher} ledger={ledger} topic={topic} />
-        <SubscriberPanel id="steady" title="Subscriber one" subscriber={steady} ledger={ledger} canBeCut={false} />
-        <SubscriberPanel id="fickle" title="Subscriber two" subscriber={fickle} ledger={ledger} canBeCut />
+        <SubscriberPanel id="fickle" title="Subscriber one" subscriber={fickle} ledger={ledger} canBeCut />
+        <SubscriberPanel id="steady" title="Subscriber two" subscriber={steady} ledger={ledger} canBeCut={false} />
       </main>
       <footer>
         <ul class="legend" aria-label="legend">

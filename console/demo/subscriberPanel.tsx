@@ -18,6 +18,7 @@ export function SubscriberPanel({ id, title, subscriber, ledger, canBeCut }: Sub
   const { track, status, isCut, client, feed } = subscriber
   const counts = track.counts()
   const verdict = verdictOf(counts, status, isCut)
+  const lines = feed.newest
   const isLive = status.state === 'live' && !isCut
   const progress = status.state === 'catching-up' && status.total > 0 ? status : undefined
   return (
@@ -34,12 +35,15 @@ export function SubscriberPanel({ id, title, subscriber, ledger, canBeCut }: Sub
           type="button"
           class="switch"
           role="switch"
-          aria-checked={!isCut}
+          aria-checked={isCut}
           data-test="switch"
           onClick={() => subscriber.cut(!isCut)}
         >
           <span class="knob" aria-hidden="true" />
-          <span>{isCut ? 'Cut off. Connect again' : 'Connected. Cut the connection'}</span>
+          <span>Cut the connection</span>
+          <span class="hint" aria-hidden="true">
+            {isCut ? 'switch back to connect' : ''}
+          </span>
         </button>
       ) : (
         <p class="stays">Stays connected, to compare with.</p>
@@ -66,7 +70,8 @@ export function SubscriberPanel({ id, title, subscriber, ledger, canBeCut }: Sub
       />
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a list that scrolls has to be reached by keyboard */}
       <ol class="feed" tabIndex={0} aria-label={`latest events of ${title}`} data-test="feed">
-        {feed.newest.map((line) => (
+        {lines.length === 0 && <li class="empty">Events will stand here, the newest first.</li>}
+        {lines.map((line) => (
           <FeedLine key={line.key} line={line} />
         ))}
       </ol>

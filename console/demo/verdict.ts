@@ -21,7 +21,7 @@ export function verdictOf(counts: Counts, status: Status, isCut: boolean): Verdi
     const waiting = missed - replayed
     return {
       tone: 'calm',
-      text: waiting === 0 ? 'Away, and nothing missed yet' : `Away: ${events(waiting)} so far to catch up with`,
+      text: waiting === 0 ? 'Away, and nothing missed yet' : `Away: ${waiting} missed so far`,
     }
   }
   if (told > 0) return { tone: 'bad', text: `${events(told)} gone, as the gap says; the other ${here} here, in order` }
