@@ -4,9 +4,6 @@ import { afterPrefix, blockKey, numberKey } from './keys.ts'
 import type { Plan } from './plan.ts'
 import { type GarbageRecord, TABLES, type Table } from './tables.ts'
 
-/** Records that one part removes. */
-const PART = 256
-
 export function leaveGarbage(plan: Plan, topicNumber: number, garbage: GarbageRecord): void {
   const key = numberKey(topicNumber)
   const known = plan.get(TABLES.garbage, key)
@@ -16,14 +13,14 @@ export function leaveGarbage(plan: Plan, topicNumber: number, garbage: GarbageRe
   })
 }
 
-/** Removes a part of what is left; `true` when there may be more. */
-export function collectGarbage(plan: Plan): boolean {
+/** Removes at most `part` records of what is left; `true` when there may be more. */
+export function collectGarbage(plan: Plan, part: number): boolean {
   const all = { start: Buffer.of(0), end: afterPrefix(Buffer.alloc(0)), limit: 1 }
   const [key] = plan.environment.keys(TABLES.garbage, all)
   const garbage = key === undefined ? undefined : plan.get(TABLES.garbage, key)
   if (key === undefined || garbage === undefined) return false
   const number = key.readUInt32BE()
-  let room = PART
+  let room = part
   const dead = plan.environment.keys(TABLES.blocks, {
     start: blockKey(number, 0),
     end: blockKey(number, garbage.below),

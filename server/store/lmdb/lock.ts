@@ -22,25 +22,64 @@ const TRIES = 5
 
 /** Rejects with `conflict` while another process, or another store of this one, owns the folder. */
 export async function lockFolder(folder: string): Promise<FolderLock> {
-  const place = await socketPlace(folder)
+  const guard = await guardFolder(folder)
+  let place: Place | undefined
   try {
-    for (let tries = 0; tries < TRIES; tries++) {
-      const server = await listen(place.path)
-      if (server !== undefined) {
-        return {
-          release: async () => {
-            await new Promise<void>((done) => server.close(() => done()))
-            await place.close()
-          },
-        }
-      }
-      const owner = await askOwner(place.path)
-      if (owner !== undefined) throw inUse(folder, owner)
-      await removeStale(folder, place.path)
+    place = await socketPlace(folder)
+    const server = await takePlace(folder, place.path)
+    const { close } = place
+    return {
+      release: async () => {
+        await stop(server)
+        await close()
+        await guard.release()
+      },
     }
-    throw inUse(folder, 'another process that is starting')
   } catch (error) {
-    await place.close()
+    await place?.close()
+    await guard.release()
+    throw error
+  }
+}
+
+async function takePlace(folder: string, path: string): Promise<Server> {
+  for (let tries = 0; tries < TRIES; tries++) {
+    const server = await listen(path)
+    if (server !== undefined) return server
+    const owner = await askOwner(path)
+    if (owner !== undefined) throw inUse(folder, owner)
+    await removeStale(folder, path)
+  }
+  throw inUse(folder, 'another process that is starting')
+}
+
+/** Folders that stores of this process own or are about to. */
+const guarded = new Set<string>()
+
+/**
+ * Lets one through at a time, so that the socket of a dead owner is replaced by one alone. On Linux it is a name without
+ * a file, which the system takes back with its process, but which other containers may not see: hence the socket.
+ */
+async function guardFolder(folder: string): Promise<FolderLock> {
+  const { dev, ino } = await stat(folder)
+  const name = `reprise-${dev}-${ino}`
+  if (guarded.has(name)) throw inUse(folder, `process ${process.pid}`)
+  guarded.add(name)
+  const free = (): void => {
+    guarded.delete(name)
+  }
+  if (process.platform !== 'linux') return { release: async () => free() }
+  try {
+    const server = await listen(`\0${name}`)
+    if (server === undefined) throw inUse(folder, (await askOwner(`\0${name}`)) ?? 'another process')
+    return {
+      release: async () => {
+        await stop(server)
+        free()
+      },
+    }
+  } catch (error) {
+    free()
     throw error
   }
 }
@@ -49,8 +88,13 @@ function inUse(folder: string, owner: string): RepriseError {
   return new RepriseError('conflict', `the data folder ${folder} is in use by ${owner}`)
 }
 
+interface Place {
+  readonly path: string
+  close(): Promise<void>
+}
+
 /** Where the socket is: in the folder, by a short name where its path is too long for the system. */
-async function socketPlace(folder: string): Promise<{ path: string; close(): Promise<void> }> {
+async function socketPlace(folder: string): Promise<Place> {
   const path = join(resolve(folder), 'owner.sock')
   const close = async (): Promise<void> => {}
   if (process.platform === 'win32') return { path: `\\\\.\\pipe\\reprise-${digest(path).toString('hex')}`, close }
@@ -78,6 +122,10 @@ function listen(path: string): Promise<Server | undefined> {
   })
 }
 
+function stop(server: Server): Promise<void> {
+  return new Promise((done) => server.close(() => done()))
+}
+
 /** Who answers at the socket; `undefined` when nobody does. */
 function askOwner(path: string): Promise<string | undefined> {
   return new Promise((done, fail) => {
@@ -100,7 +148,10 @@ function askOwner(path: string): Promise<string | undefined> {
   })
 }
 
-/** Two that find the same dead socket must not remove the new one of each other: it is moved aside and asked again. */
+/**
+ * Two in different containers may find the same dead socket and must not remove the new one of each other: it is moved
+ * aside and asked again.
+ */
 async function removeStale(folder: string, path: string): Promise<void> {
   const aside = join(folder, `owner.${randomUUID()}`)
   try {

@@ -58,7 +58,11 @@ export async function openLmdb(path: string, context: LmdbContext = {}): Promise
     cursors: createCursors(writer),
     settings: createSettings(writer),
     now: () => writer.readWithTime((_, now) => now),
-    sweep: () => writer.write(planSweep),
+    sweep: async () => {
+      writer.collectAgain()
+      const swept = await writer.write(planSweep)
+      return { ...swept, more: swept.more || writer.isCollecting }
+    },
     close: () => {
       closing ??= close()
       return closing

@@ -16,6 +16,10 @@ import type { Watches } from './watches.ts'
 /** Planning stops after this, so that a large pile of calls does not hold the event loop. */
 const PLANNING_MS = 8
 
+/** Records of garbage that one commit removes: as many as hold nobody up, fewer where the disk has no room for more. */
+const GARBAGE_PART = 256
+const SMALLEST_GARBAGE_PART = 4
+
 interface Call {
   readonly step: (plan: Plan) => unknown
   readonly resolve: (value: never) => void
@@ -43,9 +47,12 @@ export class Writer {
   #environment: Environment | undefined
   #opening = newEpoch()
   #queue: Call[] = []
+  /** What failed beside calls that needed room, to be tried without such calls. */
+  #again: Call[] = []
   #running: Promise<void> | undefined
   #reopening: Promise<void> | undefined
   #garbage = true
+  #garbagePart = GARBAGE_PART
   #closed = false
 
   constructor(environment: Environment, context: WriterContext) {
@@ -99,29 +106,45 @@ export class Writer {
     for (;;) {
       // Calls of this turn belong together, those of clients that have just got their answer among them.
       await turn()
-      if (this.#queue.length === 0) {
-        if (!this.#garbage || this.#closed) return
-        this.#queue.push(this.#collecting())
-      }
+      if (this.#garbage && !this.#closed) this.#collect()
+      if (this.#queue.length + this.#again.length === 0) return
       await this.#context.space.check()
       await this.#commit()
     }
   }
 
-  #collecting(): Call {
+  /** A part of the garbage goes with every commit, so that it shrinks under load, too. */
+  #collect(): void {
+    this.#garbage = false
+    const part = this.#garbagePart
     const resolve = (more: boolean): void => {
-      this.#garbage = more
+      this.#garbage ||= more
+      this.#garbagePart = Math.min(part * 2, GARBAGE_PART)
     }
     const reject = (error: RepriseError): void => {
-      this.#garbage = false
+      // Removing needs a few pages itself: a smaller part may find them.
+      this.#garbage ||= part > SMALLEST_GARBAGE_PART
+      this.#garbagePart = Math.max(Math.floor(part / 4), SMALLEST_GARBAGE_PART)
       this.#context.warn('what was trimmed could not be removed from the data folder', error)
     }
-    return { step: collectGarbage, resolve, reject, tried: false }
+    this.#queue.push({ step: (plan) => collectGarbage(plan, part), resolve, reject, tried: false })
+  }
+
+  /** Garbage that could not be removed is tried again. */
+  collectAgain(): void {
+    this.#garbage = true
+  }
+
+  /** Whether there is garbage that the next commit will take from. */
+  get isCollecting(): boolean {
+    return this.#garbage
   }
 
   async #commit(): Promise<void> {
-    const calls = this.#queue
-    this.#queue = []
+    const alone = this.#again.length > 0
+    const calls = alone ? this.#again : this.#queue
+    if (alone) this.#again = []
+    else this.#queue = []
     const environment = this.#environment ?? (await this.#reopen())
     if (environment === undefined) {
       for (const { reject } of calls) reject(new RepriseError('unavailable', 'the data folder cannot be opened'))
@@ -149,7 +172,7 @@ export class Writer {
     const began = performance.now()
     for (const [i, call] of calls.entries()) {
       if (i > 0 && performance.now() - began > PLANNING_MS) {
-        this.#queue = [...calls.slice(i), ...this.#queue]
+        this.#putBack(calls.slice(i))
         break
       }
       try {
@@ -160,7 +183,7 @@ export class Writer {
         if (!(error instanceof RepriseError)) {
           // It may have planned a part of itself: everything is planned again without it.
           call.reject(asRepriseError(error))
-          this.#queue = [...calls.filter((other) => other !== call), ...this.#queue]
+          this.#putBack(calls.filter((other) => other !== call))
           return undefined
         }
         // Answered after the commit, too: what it was refused for may be planned and not stored yet.
@@ -170,24 +193,28 @@ export class Writer {
     return outcomes
   }
 
+  /** Each to where it came from, before what has come since. */
+  #putBack(calls: readonly Call[]): void {
+    this.#again = [...calls.filter(({ tried }) => tried), ...this.#again]
+    this.#queue = [...calls.filter(({ tried }) => !tried), ...this.#queue]
+  }
+
   /** Nothing of the commit is stored. What needed room is refused, the rest is tried once more without it. */
   async #recover(error: unknown, outcomes: readonly Outcome[]): Promise<void> {
     const { space, warn } = this.#context
     const full = error instanceof CommitFailure && error.full
     warn(full ? 'the disk has no room for a commit' : 'a commit failed', error)
     space.doubt()
-    const again: Call[] = []
     for (const { call, usedRoom } of outcomes) {
       if (!usedRoom && !call.tried) {
         call.tried = true
-        again.push(call)
+        this.#again.push(call)
       } else if (full) {
         call.reject(new RepriseError('storage_full', "the store's disk is full", { cause: error }))
       } else {
         call.reject(new RepriseError('unavailable', 'the store could not write', { cause: error }))
       }
     }
-    this.#queue = [...again, ...this.#queue]
     await this.#reopen()
   }
 
