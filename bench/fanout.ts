@@ -27,10 +27,9 @@ export const fanout: Question = {
 
 async function ask({ scale, processes, note }: Context): Promise<Answer> {
   const { sockets, rounds, events, eventsEach } = SIZES[scale]
-  const hub = await processes.startHub()
-  const hubSide = await openSide(hub.url, 'hub')
-  const plain = await processes.start<PlainCalls>('plain')
-  const plainSide = await openSide(await plain.ask('start', { recovery: false }), 'plain')
+  const [hub, plain] = await Promise.all([processes.startHub(), processes.start<PlainCalls>('plain')])
+  const plainUrl = await plain.ask('start', { recovery: false })
+  const [hubSide, plainSide] = await Promise.all([openSide(hub.url, 'hub'), openSide(plainUrl, 'plain')])
 
   const figures = new Rounds()
   let fellBehind = 0
@@ -88,8 +87,10 @@ async function ask({ scale, processes, note }: Context): Promise<Answer> {
   }
 
   async function openSide(url: string, to: 'hub' | 'plain') {
-    const subscribers = await processes.start<SubscriberCalls>('subscribers')
-    const publisher = await processes.start<PublisherCalls>('publisher')
+    const [subscribers, publisher] = await Promise.all([
+      processes.start<SubscriberCalls>('subscribers'),
+      processes.start<PublisherCalls>('publisher'),
+    ])
     await subscribers.ask('open', { url, to, topic: TOPIC, count: sockets })
     await publisher.ask('open', { url, to })
     return { subscribers, publisher }

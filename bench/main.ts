@@ -2,18 +2,11 @@
 
 import { cpus, release, totalmem, type } from 'node:os'
 import { parseArgs } from 'node:util'
-import { fanout } from './fanout.ts'
-import { latency } from './latency.ts'
-import { memory } from './memory.ts'
 import { Processes } from './processes.ts'
 import { chooseProduct, SOURCES } from './product.ts'
-import { publish } from './publish.ts'
 import type { Answer, Question, Scale } from './question.ts'
-import { replay } from './replay.ts'
+import { QUESTIONS } from './questions.ts'
 import { printJson, printText } from './report.ts'
-import { resume } from './resume.ts'
-
-const QUESTIONS: readonly Question[] = [fanout, publish, replay, resume, latency, memory]
 
 const USAGE = `npm run bench -- QUESTION… [options]
 

@@ -2,11 +2,14 @@
 
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
+import { mkdtempSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { modulePath, type Product } from './product.ts'
+import { modulePath } from './client.ts'
+import { compileBench } from './compile.ts'
+import type { Product } from './product.ts'
 import type { Ask, Calls, Told } from './role.ts'
 
 export interface Role<C extends Calls> {
@@ -30,8 +33,7 @@ export interface HubRole extends Role<ProbeCalls> {
 
 const ANSWER_MS = 120_000
 const START_MS = 20_000
-const HERE = fileURLToPath(new URL('.', import.meta.url))
-const TSX = import.meta.resolve('tsx')
+const ROOT = fileURLToPath(new URL('..', import.meta.url))
 
 export class Processes implements AsyncDisposable {
   readonly product: Product
@@ -39,6 +41,7 @@ export class Processes implements AsyncDisposable {
   readonly #dataUnder: string
   readonly #roles = new Set<{ stop(): Promise<void> }>()
   readonly #folders: string[] = []
+  #programs: string | undefined
 
   /** `profileTo`: a folder for a CPU profile of every process. `dataUnder`: a folder on the disk to measure. */
   constructor(product: Product, options: { readonly profileTo?: string; readonly dataUnder?: string } = {}) {
@@ -56,8 +59,8 @@ export class Processes implements AsyncDisposable {
   /** Starts `roles/<name>.ts`. */
   async start<C extends Calls>(name: string): Promise<Role<C>> {
     const { root, form } = this.product
-    const child = fork(join(HERE, 'roles', `${name}.ts`), [JSON.stringify({ root, form })], {
-      execArgv: ['--import', TSX, '--expose-gc', ...this.#profiling(name)],
+    const child = fork(join(this.#compiled(), 'roles', `${name}.js`), [JSON.stringify({ root, form })], {
+      execArgv: [...this.#loader(), '--expose-gc', ...this.#profiling(name)],
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     })
     const role = this.#adopt<C>(name, child)
@@ -67,14 +70,10 @@ export class Processes implements AsyncDisposable {
 
   /** Starts `reprise serve` of the chosen build, with a store of its own. */
   async startHub(label = 'hub'): Promise<HubRole> {
-    const { form } = this.product
     const args = ['serve', '--port', '0', '--data', await this.dataFolder(), '--log-level', 'error']
     const probe = new URL('probe.mjs', import.meta.url).href
     const child = fork(modulePath(this.product, 'cli/main'), args, {
-      execArgv: [
-        ...(form === 'ts' ? ['--import', TSX] : []),
-        ...['--import', probe, '--expose-gc', ...this.#profiling(label)],
-      ],
+      execArgv: [...this.#loader(), '--import', probe, '--expose-gc', ...this.#profiling(label)],
       stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
     })
     const role = this.#adopt<ProbeCalls>(label, child)
@@ -85,6 +84,20 @@ export class Processes implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all([...this.#roles].map((role) => role.stop()))
     for (const folder of this.#folders) await rm(folder, { recursive: true, force: true, maxRetries: 3 })
+  }
+
+  #compiled(): string {
+    if (this.#programs === undefined) {
+      this.#programs = mkdtempSync(join(ROOT, '.build-bench-'))
+      this.#folders.push(this.#programs)
+      compileBench(this.#programs)
+    }
+    return this.#programs
+  }
+
+  /** Sources need one; a build has none. */
+  #loader(): string[] {
+    return this.product.form === 'ts' ? ['--import', import.meta.resolve('tsx')] : []
   }
 
   #profiling(name: string): string[] {

@@ -2,14 +2,10 @@
 
 import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { pathToFileURL } from 'node:url'
 import { build, isFresh, ROOT } from '../build.ts'
+import type { Place } from './client.ts'
 
-export interface Product {
-  /** The folder that holds `server/`, `client/` and `cli/`. */
-  readonly root: string
-  /** `js`: compiled; `ts`: the sources, loaded through tsx. */
-  readonly form: 'js' | 'ts'
+export interface Product extends Place {
   /** For the settings of a report. */
   readonly description: string
 }
@@ -27,14 +23,3 @@ export async function chooseProduct(folder?: string): Promise<Product> {
 
 /** The sources as they are, for a quick look without a build. */
 export const SOURCES: Product = { root: ROOT, form: 'ts', description: 'the sources, through tsx' }
-
-export function modulePath({ root, form }: Pick<Product, 'root' | 'form'>, module: string): string {
-  return join(root, `${module}.${form}`)
-}
-
-/** The SDK of the build. */
-export async function importClient(
-  product: Pick<Product, 'root' | 'form'>,
-): Promise<typeof import('../client/index.ts')> {
-  return await import(pathToFileURL(modulePath(product, 'client/index')).href)
-}

@@ -23,10 +23,12 @@ export const replay: Question = {
 
 async function ask({ scale, processes, note }: Context): Promise<Answer> {
   const { rounds, events } = SIZES[scale]
-  const hub = await processes.startHub()
-  const publisher = await processes.start<PublisherCalls>('publisher')
+  const [hub, publisher, raw] = await Promise.all([
+    processes.startHub(),
+    processes.start<PublisherCalls>('publisher'),
+    processes.start<RawCalls>('raw'),
+  ])
   await publisher.ask('open', { url: hub.url, to: 'hub' })
-  const raw = await processes.start<RawCalls>('raw')
   await raw.ask('open', { folder: await processes.dataFolder() })
   await publisher.ask('spread', { topics: [TOPIC], each: events })
   await raw.ask('fill', { count: events })

@@ -24,17 +24,17 @@ async function ask({ scale, processes, note }: Context): Promise<Answer> {
   const { clients, few, many } = SIZES[scale]
   const topics = Array.from({ length: clients }, (_, i) => `mine-${i}`)
   const others = Array.from({ length: OTHERS }, (_, i) => `other-${i}`)
-  const hubs = { few: await awayFromHub(few), many: await awayFromHub(many) }
+  const [hubFew, hubMany] = await Promise.all([awayFromHub(few), awayFromHub(many)])
   note('the hubs are ready')
-  const peers = { few: await awayFromPlain(few), many: await awayFromPlain(many) }
+  const [peerFew, peerMany] = await Promise.all([awayFromPlain(few), awayFromPlain(many)])
   note('the peers are ready')
 
   const figures = new Rounds()
   for (const topic of topics) {
-    figures.add('few', await hubs.few.ask('resume', { topic, missed: MISSED }))
-    figures.add('many', await hubs.many.ask('resume', { topic, missed: MISSED }))
-    figures.add('peer few', await peers.few.ask('resume', { room: topic, missed: MISSED }))
-    figures.add('peer many', await peers.many.ask('resume', { room: topic, missed: MISSED }))
+    figures.add('few', await hubFew.ask('resume', { topic, missed: MISSED }))
+    figures.add('many', await hubMany.ask('resume', { topic, missed: MISSED }))
+    figures.add('peer few', await peerFew.ask('resume', { room: topic, missed: MISSED }))
+    figures.add('peer many', await peerMany.ask('resume', { room: topic, missed: MISSED }))
   }
 
   const subject = { ...figures.series('many'), name: `hub, ${many} events of others` }
@@ -72,9 +72,11 @@ async function ask({ scale, processes, note }: Context): Promise<Answer> {
   }
 
   async function awayFromHub(foreign: number) {
-    const hub = await processes.startHub()
-    const reader = await processes.start<ReaderCalls>('reader')
-    const publisher = await processes.start<PublisherCalls>('publisher')
+    const [hub, reader, publisher] = await Promise.all([
+      processes.startHub(),
+      processes.start<ReaderCalls>('reader'),
+      processes.start<PublisherCalls>('publisher'),
+    ])
     await publisher.ask('open', { url: hub.url, to: 'hub' })
     await reader.ask('attach', { url: hub.url, topics })
     await reader.ask('cut')
@@ -86,9 +88,11 @@ async function ask({ scale, processes, note }: Context): Promise<Answer> {
   }
 
   async function awayFromPlain(foreign: number) {
-    const server = await processes.start<PlainCalls>('plain')
+    const [server, client] = await Promise.all([
+      processes.start<PlainCalls>('plain'),
+      processes.start<RecoveredCalls>('recovered'),
+    ])
     const url = await server.ask('start', { recovery: true })
-    const client = await processes.start<RecoveredCalls>('recovered')
     await client.ask('attach', { url, rooms: topics })
     await client.ask('cut')
     await server.ask('fill', { rooms: topics, each: MISSED / 2 })

@@ -1,6 +1,6 @@
 /** The child's side of a role: answers the calls of the process that measures, and ends with it. */
 
-import type { Product } from './product.ts'
+import type { Place } from './client.ts'
 
 export interface Ask {
   readonly id: number
@@ -17,8 +17,8 @@ export type Told =
 export type Calls = Readonly<Record<string, (params: any) => unknown>>
 
 /** The build that the parent chose. */
-export function chosenProduct(): Pick<Product, 'root' | 'form'> {
-  return JSON.parse(process.argv[2] ?? '{}') as Pick<Product, 'root' | 'form'>
+export function chosenProduct(): Place {
+  return JSON.parse(process.argv[2] ?? '{}') as Place
 }
 
 export function serveCalls(calls: Calls): void {

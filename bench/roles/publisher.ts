@@ -2,8 +2,8 @@
 
 import { io, type Socket } from 'socket.io-client'
 import type { Hub } from '../../client/index.ts'
+import { importClient } from '../client.ts'
 import { keepOutstanding, loadOf } from '../load.ts'
-import { importClient } from '../product.ts'
 import { chosenProduct, serveCalls } from '../role.ts'
 import { percentile } from '../series.ts'
 import type { Packing } from './plain.ts'

@@ -1,8 +1,8 @@
 /** Subscribes with the SDK: replays a whole topic, or is cut off and comes back. */
 
 import type { Hub } from '../../client/index.ts'
+import { importClient } from '../client.ts'
 import type { Load } from '../load.ts'
-import { importClient } from '../product.ts'
 import { chosenProduct, serveCalls } from '../role.ts'
 
 interface Away {

@@ -1,8 +1,8 @@
 /** A publisher and many subscribers in one process, so that one clock tells how long an event was on its way. */
 
 import { io, type Socket } from 'socket.io-client'
+import { importClient } from '../client.ts'
 import { loadOf } from '../load.ts'
-import { importClient } from '../product.ts'
 import { chosenProduct, serveCalls } from '../role.ts'
 import { percentile } from '../series.ts'
 import type { Packing } from './plain.ts'
@@ -25,7 +25,7 @@ const calls = {
       const handle = connect(url, { transports: ['websocket'] }).topic(topic)
       publish = (n) => handle.publish(loadOf(n))
     } else {
-      const socket = await connected(url)
+      const socket = await connected(url, 'connect')
       publish = (n) => socket.emitWithAck('publish', topic, [{ data: loadOf(n) }], 'together' satisfies Packing)
     }
     await publish(0)
@@ -57,18 +57,18 @@ const calls = {
 }
 
 async function subscribe(url: string, to: 'hub' | 'plain', topic: string): Promise<void> {
-  const socket = await connected(url + (to === 'hub' ? `/topics/${topic}` : ''))
-  if (to === 'hub') await new Promise<void>((resolve) => socket.once('live', () => resolve()))
-  else await socket.emitWithAck('subscribe', topic)
+  const socket = await connected(url + (to === 'hub' ? `/topics/${topic}` : ''), to === 'hub' ? 'live' : 'connect')
+  if (to === 'plain') await socket.emitWithAck('subscribe', topic)
   socket.on('events', ({ events }: Packet) => {
     for (const { data } of events) received(data.n)
   })
 }
 
-async function connected(url: string): Promise<Socket> {
+/** Resolves at the packet that is waited for, which may come right behind the connection. */
+async function connected(url: string, until: 'connect' | 'live'): Promise<Socket> {
   const socket = io(url, { transports: ['websocket'], forceNew: true, reconnection: false })
   await new Promise<void>((resolve, reject) => {
-    socket.once('connect', resolve)
+    socket.once(until, () => resolve())
     socket.once('connect_error', reject)
   })
   return socket
