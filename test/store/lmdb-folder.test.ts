@@ -16,7 +16,7 @@ const MAIN = new URL('../../', import.meta.url)
 /** Runs `child.ts` and gives its lines as they come. */
 function child(args: readonly string[], limitBytes?: number) {
   const node = [process.execPath, '--import', 'tsx', new URL('./child.ts', import.meta.url).pathname, ...args]
-  const command = limitBytes === undefined ? node : ['prlimit', `--fsize=${limitBytes}`, ...node]
+  const command = limitBytes === undefined ? node : ['prlimit', `--fsize=${limitBytes}:unlimited`, ...node]
   const [program = '', ...rest] = command
   const running = spawn(program, rest, { cwd: MAIN.pathname, stdio: ['ignore', 'pipe', 'ignore'] })
   const ended = new Promise<number | null>((done) => running.on('close', (code) => done(code)))
@@ -221,26 +221,31 @@ describe('the data folder of the LMDB store', () => {
       expect(head).toBeGreaterThanOrEqual(3)
     })
 
-    test('a commit that the disk refuses rejects its appends alone, and the store goes on', async () => {
-      const { ended, lines } = child([engine.folder, 't', '10', 'all'], 6_000_000)
-      const acknowledged: number[] = []
-      const said: Record<string, unknown>[] = []
-      for await (const line of lines) {
-        const told = JSON.parse(line) as Record<string, unknown> & { offsets?: number[] }
-        acknowledged.push(...(told.offsets ?? []))
-        said.push(told)
-      }
-      expect(await ended).toBe(0)
-      expect(said.filter(({ refused }) => refused !== undefined)).toContainEqual({ refused: 'storage_full' })
-      expect(said).toContainEqual({ commit: 'committed', refusedAgain: expect.any(Number), read: 3 })
-      expect(said).toContainEqual({ trimmed: 0 })
-      expect(said).toContainEqual({ recovered: true })
-      const store = await engine.open()
-      const { head, first } = await store.topics.read('t', 0, ALL)
-      expect(new Set(acknowledged).size).toBe(acknowledged.length)
-      expect(Math.max(...acknowledged)).toBe(head)
-      expect((await store.topics.info('t'))?.events).toBe(head + 1 - first)
-    }, 60_000)
+    test.skipIf(process.platform !== 'linux')(
+      'a commit that the disk refuses rejects its appends alone, and the store goes on by itself',
+      async () => {
+        const { running, ended, lines } = child([engine.folder, 't', '10', 'all'], 6_000_000)
+        const acknowledged: number[] = []
+        const said: Record<string, unknown>[] = []
+        for await (const line of lines) {
+          const told = JSON.parse(line) as Record<string, unknown> & { offsets?: number[] }
+          acknowledged.push(...(told.offsets ?? []))
+          said.push(told)
+          if (told.trimmed !== undefined) spawn('prlimit', [`--pid=${running.pid}`, '--fsize=unlimited'])
+        }
+        expect(await ended).toBe(0)
+        expect(said.filter(({ refused }) => refused !== undefined)).toContainEqual({ refused: 'storage_full' })
+        expect(said).toContainEqual({ commit: 'committed', refusedAgain: expect.any(Number), read: 3 })
+        expect(said).toContainEqual({ trimmed: 0 })
+        expect(said).toContainEqual({ recovered: true })
+        const store = await engine.open()
+        const { head, first } = await store.topics.read('t', 0, ALL)
+        expect(new Set(acknowledged).size).toBe(acknowledged.length)
+        expect(Math.max(...acknowledged)).toBe(head)
+        expect((await store.topics.info('t'))?.events).toBe(head + 1 - first)
+      },
+      60_000,
+    )
   })
 
   test('readers of 20,000 topics leave nothing behind', async () => {
