@@ -10,6 +10,7 @@
 import { open as openFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Database, open, type RootDatabase } from 'lmdb'
+import { checkDataFile } from './header.ts'
 import { TABLES, type Table } from './tables.ts'
 
 /** The version of what is stored. A store with a newer one is refused. */
@@ -64,6 +65,7 @@ export class Environment {
 
   /** Opens the files in `folder`, making them if there are none. Opens no table yet, so that nothing is written. */
   static async open(folder: string): Promise<Environment> {
+    await checkDataFile(join(folder, 'data.mdb'))
     const root = open<Buffer, Buffer>({
       path: folder,
       // Without it a folder with a dot in its name is taken for a file.
