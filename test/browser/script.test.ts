@@ -1,0 +1,135 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { has, soak } from '../support/tools.ts'
+import { until } from '../support/until.ts'
+import { type BareSite, startBareSite } from './support/bare.ts'
+import { buildForBrowsers } from './support/built.ts'
+import { closeBrowser, heapBytes, openContext, openPage } from './support/chromium.ts'
+import { startProxy } from './support/proxy.ts'
+
+const LOST_CONNECTIONS = /net::ERR_|WebSocket connection to/
+
+interface Seen {
+  offsets: number[]
+  states: string[]
+  gaps: number
+}
+
+declare global {
+  var seen: Seen
+}
+
+describe.runIf(has('chromium'))('the SDK in a browser, from a <script>', () => {
+  let site: BareSite
+
+  beforeAll(async () => {
+    await buildForBrowsers()
+    site = await startBareSite()
+  })
+  afterAll(async () => {
+    await closeBrowser()
+  })
+
+  for (const transport of ['websocket', 'polling'] as const) {
+    it(`publishes, and gets what it missed after its network was gone, over ${transport}`, async () => {
+      const page = await openPage(await openContext(), { expected: LOST_CONNECTIONS })
+      await page.goto(site.url)
+      const topic = `bare-${transport}`
+      const receipts = await page.evaluate(
+        async ({ topic, transport }) => {
+          globalThis.seen = { offsets: [], states: [], gaps: 0 }
+          const hub = Reprise.connect(undefined, { client: `tab-${transport}`, transports: [transport] })
+          const orders = hub.topic(topic)
+          const subscription = orders.subscribe((event) => void seen.offsets.push(event.offset))
+          subscription.onStatus(({ state }) => void seen.states.push(state))
+          subscription.onGap(() => void seen.gaps++)
+          await new Promise<void>((resolve) => {
+            subscription.onStatus(({ state }) => state === 'live' && resolve())
+          })
+          const published = await Promise.all(
+            ['a', { b: 1 }, new Uint8Array([1, 2, 3])].map((data) => orders.publish(data)),
+          )
+          return published.map(({ offset, durability }) => ({ offset, durability }))
+        },
+        { topic, transport },
+      )
+      expect(receipts).toEqual([1, 2, 3].map((offset) => ({ offset, durability: 'fsync' })))
+
+      await page.context().setOffline(true)
+      await page.waitForFunction(() => seen.states.includes('offline'), undefined, { timeout: 60_000 })
+      for (let i = 0; i < 300; i += 50) {
+        await site.hub.topic(topic).publishAll(Array.from({ length: 50 }, (_, k) => ({ data: i + k })))
+      }
+      await page.context().setOffline(false)
+      await page.waitForFunction(() => seen.offsets.length >= 303 && seen.states.at(-1) === 'live')
+      await site.hub.topic(topic).publish('live again')
+      await page.waitForFunction(() => seen.offsets.length >= 304)
+      const { offsets, gaps } = await page.evaluate(() => seen)
+      expect(offsets).toEqual(Array.from({ length: 304 }, (_, i) => i + 1))
+      expect(gaps).toBe(0)
+    })
+  }
+
+  it('takes long polling where WebSocket does not pass', async () => {
+    const proxy = await startProxy(site.origin)
+    const page = await openPage(await openContext(), { expected: LOST_CONNECTIONS })
+    await page.goto(proxy.url)
+    const echoed = await page.evaluate(async () => {
+      const topic = Reprise.connect().topic('proxied')
+      const event = new Promise((resolve) =>
+        topic.subscribe(({ offset, data }) => resolve({ offset, data }), { from: 'start' }),
+      )
+      await topic.publish('hello')
+      return event
+    })
+    expect(echoed).toEqual({ offset: 1, data: 'hello' })
+    expect(proxy.refused).toBeGreaterThan(0)
+  })
+
+  it('keeps the heap flat while 500 events a second meet a handler that takes 50 ms each', async () => {
+    const page = await openPage(await openContext())
+    await page.goto(site.url)
+    await page.evaluate(async () => {
+      globalThis.seen = { offsets: [], states: [], gaps: 0 }
+      const subscription = Reprise.connect(undefined, { client: 'slow-tab' })
+        .topic('flood')
+        .subscribe(async ({ offset }) => {
+          seen.offsets.push(offset)
+          await new Promise((resolve) => setTimeout(resolve, 50))
+        })
+      subscription.onGap(() => void seen.gaps++)
+      await new Promise<void>((resolve) => {
+        subscription.onStatus((status) => {
+          seen.states.push(status.state === 'behind' ? `behind: ${status.slow}` : status.state)
+          if (status.state === 'live') resolve()
+        })
+      })
+    })
+    // 4 KB each: kept in the tab, the flood would show as 2 MB a second.
+    const floodMs = soak ? 120_000 : 10_000
+    const data = 'x'.repeat(4_096)
+    const topic = site.hub.topic('flood')
+    const started = performance.now()
+    const heaps: number[] = []
+    let published = 0
+    while (performance.now() - started < floodMs) {
+      const due = Math.floor(((performance.now() - started) * 500) / 1_000) - published
+      if (due > 0) await topic.publishAll(Array.from({ length: Math.min(due, 200) }, () => ({ data })))
+      published += Math.min(Math.max(due, 0), 200)
+      if (performance.now() - started > (heaps.length + 1) * 2_000) heaps.push(await heapBytes(page))
+      await sleep(20)
+    }
+    const { offsets, states, gaps } = await page.evaluate(() => seen)
+    expect(published).toBeGreaterThan((floodMs / 1_000) * 400)
+    expect(offsets).toEqual(offsets.map((_, i) => i + 1))
+    expect(offsets.length).toBeGreaterThan(floodMs / 200)
+    expect(offsets.length).toBeLessThan(published / 2)
+    expect(states).toContain('behind: handler')
+    expect(gaps).toBe(0)
+    const [first = 0] = heaps
+    expect(heaps.length).toBeGreaterThan(3)
+    // The queue before the handler is at most 1,000 events or 1 MiB, plus a page.
+    expect(Math.max(...heaps) - first, heaps.join(' ')).toBeLessThan(3_000_000)
+    await until(async () => (await page.evaluate(() => seen.offsets.length)) > offsets.length, { what: 'it to go on' })
+  })
+})
