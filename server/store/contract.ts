@@ -47,7 +47,7 @@ export interface Owner {
 /** What a topic keeps. All three hold at once; `Infinity` where one does not matter. */
 export interface Retention {
   readonly events: number
-  /** Bytes of bodies. */
+  /** Bytes of bodies, counted as the codec's records: the same in every engine. */
   readonly bytes: number
   readonly ageMs: number
 }
@@ -157,8 +157,8 @@ export interface ListQuery {
 export interface Topics {
   /**
    * Adds drafts at the head with consecutive offsets, all or none, in one step with its checks:
-   * - `id`: one that this subject gave to this topic within 5 minutes (at most 1 M of them, the oldest forgotten
-   *   first), or earlier in the same call, is a duplicate: not stored, answered with the first one's offset.
+   * - `id`: one that this subject gave to this topic less than 5 minutes ago, counted from when it was stored (at most
+   *   1 M of them; after each call the oldest are forgotten first), or earlier in the same call, is a duplicate: not stored, answered with the first one's offset.
    * - `producer`: the store keeps, per (topic, subject, name), the next number and the offsets of its last 1,024 drafts
    *   at least, for 7 days after the last use. Numbers below the next one are duplicates; a call may be part duplicate,
    *   part new. `conflict`: a number above the next one, a duplicate whose offset is no longer kept, or a producer that
@@ -215,7 +215,8 @@ export interface Cursors {
 
   /**
    * Moves the cursor to `position` if that is further, and answers where it is then. Compared by trusted offset (see
-   * shared/positions), so a cursor whose tail was lost can move on from the end of its epoch.
+   * shared/positions), so a cursor whose tail was lost can move on from the end of its epoch; at the same trusted offset
+   * a later epoch is further, so what was lost in between is not told again.
    * `taken_over`: `session` is not the newest · `stale_epoch`: an epoch outside the lineage · `bad_request`: beyond the
    * end of its epoch · `not_found`: no such cursor.
    */
@@ -263,7 +264,8 @@ export interface Store {
   now(): Promise<number>
   /**
    * Forgets what is over its time, a bounded part at each call: ids after 5 minutes, producers after 7 days, cursors 30
-   * days after their last use. An expired cursor leaves a note for a year, which `open` tells.
+   * days after their last use. What is over its time counts as gone whether it was swept or not. An expired cursor
+   * leaves a note for a year, which `open` tells. `more` also while something is left that trims and drops made garbage.
    */
   sweep(): Promise<Swept>
   /** Finishes what was accepted, then refuses everything with `unavailable`. Safe to call twice. */

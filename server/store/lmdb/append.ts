@@ -1,6 +1,6 @@
 /** The step that adds drafts to a topic: all checks first, then everything that is written. */
 
-import { sizeBody } from '../codec.ts'
+import { type SizedBody, sizeBody } from '../codec.ts'
 import type { Append, Appended } from '../contract.ts'
 import { Ids } from './ids.ts'
 import type { Plan } from './plan.ts'
@@ -23,6 +23,7 @@ export function planAppend(plan: Plan, topic: string, append: Append, maxIds: nu
   const fresh: { readonly id: string; readonly offset: number }[] = []
   const inThisCall = new Map<string, number>()
   let duplicates = repeated.length
+  const added: SizedBody[] = []
   const head = before?.head ?? 0
   for (const { body, id } of drafts.slice(repeated.length)) {
     const earlier = id === undefined ? undefined : (inThisCall.get(id) ?? remembered?.offsetOf(id))
@@ -31,9 +32,8 @@ export function planAppend(plan: Plan, topic: string, append: Append, maxIds: nu
       offsets.push(earlier)
       continue
     }
-    // The first event that is new begins the epoch; a call of duplicates alone changes nothing.
-    if (duplicates === offsets.length) work.begin()
-    const offset = work.add(sizeBody(body))
+    added.push(sizeBody(body))
+    const offset = head + added.length
     offsets.push(offset)
     if (id !== undefined) {
       inThisCall.set(id, offset)
@@ -41,6 +41,8 @@ export function planAppend(plan: Plan, topic: string, append: Append, maxIds: nu
     }
   }
 
+  // A call of duplicates alone begins nothing.
+  if (added.length > 0) work.add(added)
   const { record } = work
   if (record !== undefined) {
     if (fresh.length > 0) new Ids(plan, record.number, subject, maxIds).remember(fresh)
@@ -48,7 +50,7 @@ export function planAppend(plan: Plan, topic: string, append: Append, maxIds: nu
       const own = known ?? new Producer(plan, record.number, subject, producer.name)
       own.take(producer.seq, offsets)
     }
-    work.trim(append.retain, record.head > head)
+    work.trim(append.retain, added.length > 0)
   }
   return { epoch: work.epoch, offsets, duplicates, durability: 'fsync' }
 }

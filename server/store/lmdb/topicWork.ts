@@ -84,7 +84,7 @@ export class TopicWork {
   }
 
   /** The record of a topic that can be appended to: born, and in an epoch of this opening. */
-  begin(): TopicRecord {
+  #begin(): TopicRecord {
     const { opening } = this.#plan
     let record = this.#record
     if (record === undefined) {
@@ -101,7 +101,6 @@ export class TopicWork {
       this.#plan.put(TABLES.lineages, numberKey(record.number), lineage)
       record = { ...record, epoch, opening }
     }
-    this.#set(record)
     return record
   }
 
@@ -110,17 +109,18 @@ export class TopicWork {
     this.#changed = true
   }
 
-  /** Adds an event at the head of a begun topic and answers its offset. */
-  add(sized: SizedBody): number {
-    const record = this.#record
-    if (record === undefined) throw new Error('an event was added to an unborn topic')
+  /** Adds events behind the head; the first ones of a topic are its birth. */
+  add(bodies: readonly SizedBody[]): void {
+    const record = this.#begin()
     const at = Math.max(this.#plan.now, record.lastAt)
-    const offset = record.head + 1
-    this.#pending.push({ offset, at, before: record.total, sized })
-    const empty = record.first === offset
-    const total = record.total + sized.bytes
-    this.#set({ ...record, head: offset, lastAt: at, total, ...(empty && { firstAt: at }) })
-    return offset
+    let { head, total } = record
+    for (const sized of bodies) {
+      head++
+      this.#pending.push({ offset: head, at, before: total, sized })
+      total += sized.bytes
+    }
+    const empty = record.first > record.head
+    this.#set({ ...record, head, total, lastAt: at, ...(empty && { firstAt: at }) })
   }
 
   /** Tells the watches of the events added in this commit. */
