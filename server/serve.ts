@@ -1,7 +1,7 @@
 /** A hub with an HTTP server of its own: what `reprise serve` runs. */
 
 import { createServer, type Server as HttpServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import { RepriseError } from '../shared/errors.ts'
 import { createHub, type Hub } from './hub.ts'
 import { resolveServeOptions, type ServeOptions } from './options.ts'
@@ -22,6 +22,11 @@ export async function startServer(options: ServeOptions = {}): Promise<RunningSe
   const resolved = resolveServeOptions(options)
   const { port, host, drainMs, config: _file, open: _open, ...hubOptions } = resolved
   const server = createServer()
+  const connections = new Set<Socket>()
+  server.on('connection', (connection: Socket) => {
+    connections.add(connection)
+    connection.once('close', () => connections.delete(connection))
+  })
   // The port comes first: a hub that cannot serve does not touch the store.
   await listen(server, port, host)
   const hub = createHub(hubOptions)
@@ -44,7 +49,7 @@ export async function startServer(options: ServeOptions = {}): Promise<RunningSe
     url: `http://${shown}:${address.port}`,
     hub,
     close: () => {
-      closing ??= drain(server, hub, drainMs)
+      closing ??= drain(server, hub, connections, drainMs)
       return closing
     },
   }
@@ -64,9 +69,12 @@ async function listen(server: HttpServer, port: number, host: string): Promise<v
   })
 }
 
-async function drain(server: HttpServer, hub: Hub, drainMs: number): Promise<void> {
+async function drain(server: HttpServer, hub: Hub, connections: ReadonlySet<Socket>, drainMs: number): Promise<void> {
   const stopped = new Promise<void>((resolve) => server.close(() => resolve()))
-  const late = setTimeout(() => server.closeAllConnections(), drainMs)
+  // A client that hardly reads would not get to the end of its connection for long; nor does one that has gone silent.
+  const late = setTimeout(() => {
+    for (const connection of connections) connection.destroy()
+  }, drainMs)
   late.unref()
   await hub.close()
   server.closeIdleConnections()

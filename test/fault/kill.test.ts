@@ -14,9 +14,12 @@ import { Publisher } from './publisher.ts'
 import { Witness } from './witness.ts'
 
 const ROUNDS = soak ? 1_000 : 6
+const TIMEOUT_MS = soak ? 3_600_000 : 60_000
 
 describe.each(stores)('a hub on $name that is killed', (store) => {
-  it('keeps every acknowledged event once, in order, and leads every subscriber on without a gap', async () => {
+  it('keeps every acknowledged event once, in order, and leads every subscriber on without a gap', {
+    timeout: TIMEOUT_MS,
+  }, async () => {
     const random = seededRandom(runSeed('kill'))
     const place = await store.place()
     let hub = await place.spawn()

@@ -106,7 +106,9 @@ describe.each(stores)('a hub on $name', (store) => {
     console.info(`memory ${before.toFixed(0)} → ${after.toFixed(0)} MB`)
   })
 
-  it('serves one connection on 2,000 topics, each its own events, and frees them when they are left', async () => {
+  it('serves one connection on 2,000 topics, each its own events, and frees them when they are left', {
+    timeout: soak ? 1_800_000 : 60_000,
+  }, async () => {
     const place = await store.place()
     const { url, pid } = await place.spawn({ env: { NODE_OPTIONS: HEAP } })
     await touch(

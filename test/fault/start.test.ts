@@ -95,7 +95,9 @@ describe('a hub that cannot start', () => {
     expect(await readdir(folder)).toEqual(['data'])
   })
 
-  it('says so when the data file is none of its own, or only a part of one, and leaves it as it is', async () => {
+  it('says so when the data file is none of its own, or only a part of one, and leaves it as it is', {
+    timeout: 60_000,
+  }, async () => {
     const whole = await tempFolder()
     const hub = await spawnHub({ data: whole })
     const wire = await join(hub.url, 'orders', {})
