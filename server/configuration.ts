@@ -8,7 +8,7 @@ import { dirname, relative, resolve } from 'node:path'
 import { type Document, isMap, isScalar, LineCounter, parseDocument } from 'yaml'
 import { z } from 'zod'
 import { RepriseError } from '../shared/errors.ts'
-import { suggestion } from './nearest.ts'
+import { suggestion } from './core/nearest.ts'
 import {
   faultOf,
   fields,

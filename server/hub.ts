@@ -1,12 +1,13 @@
 /** The composition root: opens the store, puts the rules together, hands them to the edges. Only this file knows all. */
 
 import { randomBytes } from 'node:crypto'
-import type { Server as HttpServer, RequestListener } from 'node:http'
-import { Server } from 'socket.io'
+import type { Server as HttpServer } from 'node:http'
+
 import { RepriseError } from '../shared/errors.ts'
-import type { Draft, Limits, Published } from '../shared/protocol.ts'
+import type { Draft, Published } from '../shared/protocol.ts'
 import { anonymous } from './core/access.ts'
 import type { Core } from './core/core.ts'
+import { mayConnect } from './core/origins.ts'
 import { Probe } from './core/probe.ts'
 import { openSettings } from './core/settings.ts'
 import { CursorBook } from './core/topics/cursors.ts'
@@ -14,13 +15,12 @@ import { Fanout } from './core/topics/fanout.ts'
 import { Log } from './core/topics/log.ts'
 import { startRetention } from './core/topics/retention.ts'
 import { Subscription } from './core/topics/subscription.ts'
-import { createApp } from './http/app.ts'
+import { createApp, type HubHandler } from './http/app.ts'
 import { createLog, type HubLog } from './observe/log.ts'
-import { type HubOptions, type ResolvedHubOptions, resolveHubOptions } from './options.ts'
+import { type HubOptions, type ResolvedHubOptions, readTopicOverrides, resolveHubOptions } from './options.ts'
 import { closeConnections } from './socket/drain.ts'
-import { parser } from './socket/encoder.ts'
 import { openGateway } from './socket/gateway.ts'
-import { mayConnect } from './socket/origins.ts'
+import { isSocketServer, openSocketServer, type SocketServer } from './socket/server.ts'
 import { openStore } from './store/open.ts'
 
 /** Publishing from the program that embeds the hub. */
@@ -38,9 +38,12 @@ export interface Hub extends AsyncDisposable {
    * Serves Socket.IO's namespaces of the hub on an HTTP server, or in a Socket.IO server that exists already. A program
    * that has its own Socket.IO server passes that one: two on one HTTP server do not work.
    */
-  attach(target: HttpServer | Server, options?: { readonly path?: string }): void
-  /** The HTTP interface (`/v1`, health, console) as a handler to mount in Express or to give to `createServer`. */
-  readonly handler: RequestListener
+  attach(target: HttpServer | SocketServer, options?: { readonly path?: string }): void
+  /**
+   * The HTTP interface (`/v1`, health, console) as a handler to mount in Express or to give to `createServer`. What is
+   * not the hub's goes on to the program's own routes.
+   */
+  readonly handler: HubHandler
   topic(name: string): HubTopic
   /** Tells clients by closing their transports, finishes what was accepted, closes the store. Safe to call twice. */
   close(): Promise<void>
@@ -60,8 +63,10 @@ export function createHub(options: HubOptions = {}): Hub {
   ready.catch(() => {})
   core.catch(() => {})
 
-  const servers: { readonly io: Server; readonly own: boolean }[] = []
+  const servers: { readonly io: SocketServer; readonly own: boolean }[] = []
   let draining = false
+  // What waits or streams over HTTP ends with it.
+  const drain = new AbortController()
   let closing: Promise<void> | undefined
 
   async function open(options: ResolvedHubOptions, log: HubLog) {
@@ -117,6 +122,7 @@ export function createHub(options: HubOptions = {}): Hub {
 
   async function closeAll(): Promise<void> {
     draining = true
+    drain.abort()
     const hub = await opened.catch(() => undefined)
     await hub?.core.log.idle()
     // The last answers are handed to their connections in this turn.
@@ -129,16 +135,26 @@ export function createHub(options: HubOptions = {}): Hub {
     ready,
     attach(target, { path = resolved.path } = {}) {
       if (draining) throw new RepriseError('unavailable', 'the hub is closed')
-      if (target instanceof Server) {
+      if (isSocketServer(target)) {
         servers.push({ io: target, own: false })
         openGateway(target, context, false)
         return
       }
-      const io = new Server(target, { path, parser, ...serverOptions(resolved.limits, resolved) })
+      const io = openSocketServer(target, {
+        path,
+        maxPacketBytes: resolved.limits.packet,
+        mayConnect: (request) => mayConnect(request, resolved.allowOrigins),
+      })
       servers.push({ io, own: true })
       openGateway(io, context, true)
     },
-    handler: createApp(context),
+    handler: createApp({
+      ...context,
+      draining: drain.signal,
+      maxBodyBytes: resolved.limits.packet,
+      readTopicSettings: readTopicOverrides,
+      allowOrigins: resolved.allowOrigins,
+    }),
     topic: (name) => ({
       async publish(data, options = {}) {
         const { epoch, offsets } = await publish(name, [{ ...options, data }])
@@ -159,23 +175,5 @@ export function createHub(options: HubOptions = {}): Hub {
     const { log, admit } = await core
     admit()
     return await log.publish(anonymous(), topic, drafts)
-  }
-}
-
-function serverOptions(limits: Limits, { allowOrigins }: ResolvedHubOptions) {
-  return {
-    serveClient: false,
-    maxHttpBufferSize: limits.packet,
-    // Chosen per origin below; a page that may connect may also read what long polling answers.
-    cors: { origin: true, credentials: true },
-    allowRequest: (
-      request: Parameters<typeof mayConnect>[0],
-      decide: (error: string | null | undefined, success: boolean) => void,
-    ) => {
-      mayConnect(request, allowOrigins).then(
-        (allowed) => decide(allowed ? null : 'origin not allowed', allowed),
-        () => decide('origin not allowed', false),
-      )
-    },
   }
 }

@@ -8,8 +8,8 @@ import { resolve } from 'node:path'
 import { z } from 'zod'
 import { RepriseError } from '../shared/errors.ts'
 import { DEFAULT_LIMITS, type Limits, MAX_BATCH_BYTES } from '../shared/protocol.ts'
+import { suggestion } from './core/nearest.ts'
 import type { TopicOverrides, TopicPatterns } from './core/settings.ts'
-import { suggestion } from './nearest.ts'
 import { readBytes, readCount, readDurationMs, readSwitch } from './units.ts'
 
 /** A number of bytes, or text such as `1GiB` or `500MB`. */

@@ -88,6 +88,8 @@ export interface ReadPage<T = unknown> {
   readonly first: number
   readonly last: number
   readonly events: readonly Event<T>[]
+  /** What the page does not show and its reader would expect in it: trimmed, lost, damaged. Absent when nothing. */
+  readonly gaps?: readonly Gap[]
 }
 
 export interface SubscribeQuery {

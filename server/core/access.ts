@@ -1,6 +1,7 @@
 /** Who is calling and what they may do. A `Caller` goes through every call of the core; it is made by the edge. */
 
 import { RepriseError } from '../../shared/errors.ts'
+import { matcher } from './patterns.ts'
 
 export type Action = 'publish' | 'subscribe' | 'send' | 'consume' | 'request' | 'read' | 'admin'
 
@@ -31,22 +32,8 @@ export function anonymous(client?: string): Caller {
 /** Throws `forbidden` when no grant of the caller covers it. */
 export function authorize(caller: Caller, action: Action, name: string): void {
   for (const grant of caller.grants) {
-    if (grant.actions.includes(action) && grant.names.some((pattern) => fits(pattern, name))) return
+    if (grant.actions.includes(action) && grant.names.some((pattern) => pattern === '*' || matcher(pattern)(name)))
+      return
   }
   throw new RepriseError('forbidden', `${caller.subject} may not ${action} ${name}`)
-}
-
-function fits(pattern: string, name: string): boolean {
-  if (pattern === '*' || pattern === name) return true
-  const parts = pattern.split('*')
-  if (parts.length === 1) return false
-  const [start = '', end = ''] = [parts[0], parts.at(-1)]
-  if (!name.startsWith(start) || !name.endsWith(end) || name.length < start.length + end.length) return false
-  let from = start.length
-  for (const part of parts.slice(1, -1)) {
-    const at = name.indexOf(part, from)
-    if (at < 0) return false
-    from = at + part.length
-  }
-  return from <= name.length - end.length
 }

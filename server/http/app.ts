@@ -1,17 +1,74 @@
-/** The HTTP interface as an Express application: routes in, core out. */
+/** The HTTP interface put together: routes in, core out. Serves alone or within somebody's own program. */
 
-import express, { type Express } from 'express'
-import type { Core } from '../core/core.ts'
-import type { Happenings } from '../core/happenings.ts'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import express from 'express'
+import { RepriseError } from '../../shared/errors.ts'
+import type { OriginRule } from '../core/origins.ts'
+import { cursorRoutes } from './cursors.ts'
+import { guard } from './guard.ts'
+import { serveHealth } from './health.ts'
+import { openApiOf } from './openapi.ts'
+import { servePages } from './pages.ts'
+import { answerProblem, HttpRefusal } from './problem.ts'
+import { type Route, type RoutesContext, serveRoutes } from './routes.ts'
+import { streamRoutes } from './stream.ts'
+import { Tickets, ticketRoutes } from './tickets.ts'
+import { topicRoutes } from './topics.ts'
 
-export interface AppContext {
-  /** Resolves when the hub can serve; rejects when it never will. */
-  readonly core: Promise<Core>
-  readonly happenings: Happenings
+export interface AppContext extends RoutesContext {
+  /** Which pages may use the hub. */
+  readonly allowOrigins: OriginRule<IncomingMessage> | undefined
 }
 
-export function createApp(_context: AppContext): Express {
+/** For `createServer`, or as middleware: paths that are not the hub's go on to `next`. */
+export type HubHandler = (request: IncomingMessage, response: ServerResponse, next?: (error?: unknown) => void) => void
+
+const OWN_PATHS = ['/openapi.json', '/healthz', '/readyz', '/demo']
+
+export function createApp(context: AppContext): HubHandler {
   const app = express()
   app.disable('x-powered-by')
-  return app
+  app.disable('etag')
+  app.set('query parser', false)
+  app.enable('case sensitive routing')
+  const rows = allRoutes(new Tickets())
+  const document = openApiOf(rows)
+  const guests = new WeakSet<IncomingMessage>()
+  const guarded = guard(context.allowOrigins)
+
+  app.use('/v1', guarded, serveRoutes(rows, context))
+  app.get('/openapi.json', guarded, (_request, response) => {
+    response.set('Cache-Control', 'no-cache').json(document)
+  })
+  app.use(serveHealth(context.core))
+  app.use(servePages((request) => guests.has(request)))
+  app.all(OWN_PATHS, (request) => {
+    throw new HttpRefusal(405, `${request.method} does not go with ${request.path}; there is GET, HEAD`, {
+      Allow: 'GET, HEAD',
+    })
+  })
+  app.use((error: unknown, request: express.Request, response: express.Response, _next: express.NextFunction) => {
+    answerProblem(response, error, `${request.method} ${request.path}`, context.happenings)
+  })
+
+  return (request, response, next) => {
+    if (next !== undefined) guests.add(request)
+    const prototypes = [Object.getPrototypeOf(request), Object.getPrototypeOf(response)] as const
+    app(request as express.Request, response as express.Response, (error) => {
+      // The program around goes on with its own `request.app`, `request.query` and so on.
+      Object.setPrototypeOf(request, prototypes[0])
+      Object.setPrototypeOf(response, prototypes[1])
+      if (next !== undefined) return next(error)
+      const path = request.url?.split('?', 1)[0]
+      answerProblem(response, error ?? notFound(request.method, path), `${request.method} ${path}`, context.happenings)
+    })
+  }
+}
+
+function notFound(method: string | undefined, path: string | undefined): RepriseError {
+  return new RepriseError('not_found', `there is no ${method} ${path}; the interface is at /openapi.json`)
+}
+
+function allRoutes(tickets: Tickets): readonly Route[] {
+  return [...topicRoutes, ...streamRoutes(tickets), ...cursorRoutes, ...ticketRoutes(tickets)]
 }

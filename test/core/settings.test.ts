@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { DEFAULT_TOPIC_SETTINGS, matcher, openSettings } from '../../server/core/settings.ts'
+import { matcher } from '../../server/core/patterns.ts'
+import { DEFAULT_TOPIC_SETTINGS, openSettings } from '../../server/core/settings.ts'
 import type { Settings as Documents } from '../../server/store/contract.ts'
 
 /** Documents in memory, as JSON, so that nothing is shared by reference. */

@@ -7,6 +7,9 @@ import type { CursorInfo, Owner, Store } from '../../store/contract.ts'
 import { authorize, type Caller } from '../access.ts'
 import { checkTopic } from './log.ts'
 
+/** Cursors that are counted in one step of the store. */
+const COUNT_PAGE = 1_000
+
 export class CursorBook {
   readonly #store: Store
 
@@ -34,6 +37,21 @@ export class CursorBook {
     checkTopic(topic)
     authorize(caller, 'admin', topic)
     return await this.#store.cursors.list(topic, query)
+  }
+
+  /** How many there are. Counted up to `most`, as there may be a million: that many then stands for more. */
+  async count(caller: Caller, topic: string, most: number): Promise<number> {
+    checkTopic(topic)
+    authorize(caller, 'read', topic)
+    let count = 0
+    let after: Owner | undefined
+    for (;;) {
+      const limit = Math.min(COUNT_PAGE, most - count)
+      const page = await this.#store.cursors.list(topic, after === undefined ? { limit } : { after, limit })
+      count += page.length
+      after = page.at(-1)
+      if (page.length < limit || count >= most) return count
+    }
   }
 
   /** Puts a cursor somewhere else, back or forth: a new session, so the client's open one ends with `taken_over`. */

@@ -22,6 +22,8 @@ export interface LogPage {
   readonly first: number
   readonly last: number
   readonly events: readonly StoredEvent[]
+  /** What the page does not show and a reader would expect in it: trimmed, lost, damaged. Absent when nothing. */
+  readonly gaps?: readonly Gap[]
 }
 
 /** One page of a subscription that reads. */
@@ -87,14 +89,18 @@ export class Log {
     }
     const bound = { events: Math.min(query.limit ?? DEFAULT_READ_LIMIT, MAX_READ_LIMIT), bytes: MAX_READ_BYTES }
     if (query.before !== undefined) return await this.#readBefore(topic, query.before, bound)
-    const { after = 0 } = query
-    if (typeof after === 'number') return pageOf(await this.#read(topic, after, bound))
+    const { after } = query
+    if (typeof after !== 'object') {
+      const page = await this.#read(topic, after ?? 0, bound)
+      const { epoch, head } = page
+      return pageOf(page, after === undefined ? [] : resolve({ epoch, offset: Math.min(after, head) }, page).gaps)
+    }
     const page = await this.#read(topic, after.offset, bound)
     if (!page.lineage.some(({ epoch }) => epoch === after.epoch)) {
       throw new RepriseError('stale_epoch', `epoch ${after.epoch} is not one of ${topic}'s; it is now ${page.epoch}`)
     }
-    const at = resolve(after, page).position.offset
-    return pageOf(at < after.offset ? await this.#read(topic, at, bound) : page)
+    const { gaps, position } = resolve(after, page)
+    return pageOf(position.offset < after.offset ? await this.#read(topic, position.offset, bound) : page, gaps)
   }
 
   /** What a reader at `position` gets next: its gaps and a page of events. */
@@ -138,8 +144,15 @@ export class Log {
 
   async list(caller: Caller, query: ListQuery): Promise<TopicInfo[]> {
     authorize(caller, 'admin', '*')
-    const topics = await this.#store.topics.list(query)
-    return topics.filter(({ topic }) => !topic.startsWith(INTERNAL_PREFIX))
+    const found: TopicInfo[] = []
+    let { after } = query
+    for (;;) {
+      const limit = query.limit - found.length
+      const page = await this.#store.topics.list(after === undefined ? { limit } : { after, limit })
+      found.push(...page.filter(({ topic }) => !topic.startsWith(INTERNAL_PREFIX)))
+      if (page.length < limit || found.length >= query.limit) return found
+      after = page.at(-1)?.topic
+    }
   }
 
   async drop(caller: Caller, topic: string): Promise<void> {
@@ -160,8 +173,12 @@ export class Log {
     const end = Math.min(before - 1, head)
     const start = Math.max(first - 1, end - bound.events)
     if (start >= end) return pageOf(await this.#read(topic, BEYOND, NOTHING))
-    const page = await this.#read(topic, start, { events: end - start, bytes: bound.bytes * 4 })
-    return pageOf({ ...page, events: page.events.filter(({ offset }) => offset < before) })
+    // Where not all of them fit, the page has the last ones: a reader on its way back must not jump over any.
+    for (let events = end - start; ; events = Math.ceil(events / 2)) {
+      const page = await this.#read(topic, end - events, { events, bytes: bound.bytes })
+      const whole = (page.events.at(-1)?.offset ?? end) >= end
+      if (whole || events === 1) return pageOf({ ...page, events: page.events.filter(({ offset }) => offset <= end) })
+    }
   }
 }
 
@@ -170,6 +187,9 @@ export function checkTopic(topic: unknown): asserts topic is string {
   if (!isName(topic)) throw new RepriseError('bad_request', nameRule('topic', topic))
 }
 
-function pageOf(page: Bounds & { readonly events: readonly StoredEvent[] }): LogPage {
-  return { epoch: page.epoch, first: page.first, last: page.head, events: page.events }
+function pageOf(page: Bounds & { readonly events: readonly StoredEvent[] }, before: readonly Gap[] = []): LogPage {
+  const { epoch, first, head, events } = page
+  const gaps = [...before]
+  for (const item of packetsOf(epoch, events)) if (!('events' in item)) gaps.push(item)
+  return { epoch, first, last: head, events, ...(gaps.length === 0 ? {} : { gaps }) }
 }

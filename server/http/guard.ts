@@ -1,0 +1,32 @@
+/**
+ * Keeps pages out that may not use the hub: a request of theirs is refused before it does anything, as CORS alone would
+ * only hide the answer from them. Pages of other origins that may are answered as CORS wants it.
+ */
+
+import type { IncomingMessage } from 'node:http'
+import type { RequestHandler } from 'express'
+import { RepriseError } from '../../shared/errors.ts'
+import { mayConnect, type OriginRule, originRefusal } from '../core/origins.ts'
+
+const ALLOW_HEADERS = 'authorization, content-type, idempotency-key, last-event-id'
+const ALLOW_METHODS = 'GET, HEAD, POST, PUT, DELETE'
+/** What pages may read of an answer besides what they always may. */
+const EXPOSE_HEADERS = 'retry-after, allow'
+const PREFLIGHT_S = 600
+
+export function guard(rule: OriginRule<IncomingMessage> | undefined): RequestHandler {
+  return async (request, response, next) => {
+    const { origin } = request.headers
+    if (!(await mayConnect(request, rule))) throw new RepriseError('forbidden', originRefusal(request))
+    response.vary('Origin')
+    if (origin === undefined) return next()
+    response.set({ 'Access-Control-Allow-Origin': origin, 'Access-Control-Expose-Headers': EXPOSE_HEADERS })
+    if (request.method !== 'OPTIONS' || request.get('access-control-request-method') === undefined) return next()
+    response.set({
+      'Access-Control-Allow-Methods': ALLOW_METHODS,
+      'Access-Control-Allow-Headers': ALLOW_HEADERS,
+      'Access-Control-Max-Age': String(PREFLIGHT_S),
+    })
+    response.status(204).end()
+  }
+}

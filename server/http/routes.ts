@@ -1,0 +1,157 @@
+/**
+ * What a route is, and how a table of them is served: one row names the path, what may be asked, what is answered, and
+ * who does it. The OpenAPI document is made of the same rows.
+ */
+
+import express, { type Request, type Response, type Router } from 'express'
+import type { z } from 'zod'
+import { RepriseError } from '../../shared/errors.ts'
+import { anonymous, type Caller } from '../core/access.ts'
+import type { Core } from '../core/core.ts'
+import type { Happenings } from '../core/happenings.ts'
+import type { TopicOverrides } from '../core/settings.ts'
+import { readJson } from './body.ts'
+import { answerProblem, HttpRefusal } from './problem.ts'
+import { parseQuery, type Query, type QueryShape, searchOf } from './query.ts'
+
+/** What routes are handed besides the core. */
+export interface RoutesContext {
+  /** Resolves when the hub can serve; rejects when it never will. */
+  readonly core: Promise<Core>
+  readonly happenings: Happenings
+  /** Fires when the hub begins to drain: what waits or streams ends. */
+  readonly draining: AbortSignal
+  /** Bytes of a request's body. */
+  readonly maxBodyBytes: number
+  /** Checks a topic's settings as they are written down. Throws `bad_request`. */
+  readonly readTopicSettings: (pattern: string, settings: unknown) => TopicOverrides
+}
+
+/** One request, as a route meets it. */
+export interface Call {
+  readonly context: RoutesContext
+  readonly core: Core
+  readonly caller: Caller
+  readonly request: Request
+  readonly response: Response
+  /** A part of the path that the route names. */
+  param(name: string): string
+  /** The body. Throws `bad_request` or `too_large`. */
+  json(): Promise<unknown>
+  /** Fires when the client is gone. */
+  readonly gone: AbortSignal
+}
+
+/** `json`: the body's text, or a value to be made one. */
+export interface Answer {
+  readonly status: number
+  readonly json?: unknown
+}
+
+/** A body that is JSON text already. */
+export class JsonText {
+  readonly text: string
+
+  constructor(text: string) {
+    this.text = text
+  }
+}
+
+export interface RouteOf<Shape extends QueryShape> {
+  readonly method: 'get' | 'post' | 'put' | 'delete'
+  /** Behind `/v1`, with `:name` for its variable parts. */
+  readonly path: string
+  readonly summary: string
+  readonly query: Shape
+  /** What the body may be. */
+  readonly body?: z.ZodType
+  /** Headers that the route heeds. */
+  readonly headers?: Readonly<Record<string, string>>
+  readonly status: number
+  /** What the answer is; `undefined` for one without a body, a media type for one that is no JSON. */
+  readonly answer?: z.ZodType | string
+  /** Answers `undefined` where it has written the answer itself. */
+  run(call: Call, query: Query<Shape>): Promise<Answer | undefined>
+}
+
+export interface Route extends Omit<RouteOf<QueryShape>, 'run'> {
+  handle(call: Call): Promise<Answer | undefined>
+}
+
+export function route<const Shape extends QueryShape>({ run, ...rest }: RouteOf<Shape>): Route {
+  return { ...rest, handle: (call) => run(call, parseQuery(rest.query, searchOf(call.request.url))) }
+}
+
+/** Serves the rows; other methods of their paths are told which there are, other paths that there is nothing. */
+export function serveRoutes(rows: readonly Route[], context: RoutesContext): Router {
+  const router = express.Router({ caseSensitive: true })
+  for (const path of new Set(rows.map((row) => row.path))) {
+    const here = rows.filter((row) => row.path === path)
+    for (const row of here) {
+      router[row.method](path, async (request, response) => {
+        try {
+          await serve(row, context, request, response)
+        } catch (error) {
+          answerProblem(response, error, `${row.method} ${row.path}`, context.happenings)
+        }
+      })
+    }
+    const allow = methodsOf(here).join(', ')
+    router.options(path, (_request, response) => {
+      response.set('Allow', allow).status(204).end()
+    })
+    router.all(path, (request) => {
+      throw new HttpRefusal(405, `${request.method} does not go with ${path}; there is ${allow}`, { Allow: allow })
+    })
+  }
+  router.use((request) => {
+    throw new RepriseError('not_found', `there is no ${request.method} ${request.originalUrl.split('?')[0]}`)
+  })
+  return router
+}
+
+/** As an Allow header has them. */
+export function methodsOf(rows: readonly Route[]): string[] {
+  const methods = rows.map((row) => row.method.toUpperCase())
+  return [...methods, ...(methods.includes('GET') ? ['HEAD'] : []), 'OPTIONS']
+}
+
+async function serve(row: Route, context: RoutesContext, request: Request, response: Response): Promise<void> {
+  const core = await started(context.core)
+  core.admit()
+  const answer = await row.handle({
+    context,
+    core,
+    caller: anonymous(),
+    request,
+    response,
+    param: (name) => String(request.params[name] ?? ''),
+    json: () => readJson(request, context.maxBodyBytes),
+    gone: goneSignal(response),
+  })
+  if (answer === undefined || response.destroyed) return
+  response.statusCode = answer.status
+  response.setHeader('Cache-Control', 'no-store')
+  if (answer.json === undefined) {
+    response.end()
+    return
+  }
+  response.setHeader('Content-Type', 'application/json')
+  response.end(answer.json instanceof JsonText ? answer.json.text : JSON.stringify(answer.json))
+}
+
+/** A hub that could not start says why in its log and in `/readyz`, not to everybody. */
+async function started(core: Promise<Core>): Promise<Core> {
+  try {
+    return await core
+  } catch (cause) {
+    throw new RepriseError('unavailable', 'the hub could not start', { cause })
+  }
+}
+
+function goneSignal(response: Response): AbortSignal {
+  const gone = new AbortController()
+  if (response.destroyed) gone.abort()
+  else response.once('close', () => gone.abort())
+  return gone.signal
+}
