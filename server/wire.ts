@@ -75,6 +75,10 @@ export const topicAuthSchema = z.looseObject({
 
 export const credentialsSchema = z.strictObject({ token: z.string() })
 
+/** Names of the caller's that an error repeats: so many, and so much of each. What was sent may be megabytes of them. */
+const MAX_SHOWN_KEYS = 3
+const MAX_SHOWN_LENGTH = 80
+
 /** The value as the schema has it. Throws `bad_request`, or `unsupported` for a key that this hub does not know. */
 export function parse<T>(schema: z.ZodType<T>, value: unknown, what: string): T {
   const result = schema.safeParse(value)
@@ -82,8 +86,10 @@ export function parse<T>(schema: z.ZodType<T>, value: unknown, what: string): T 
   const issue = result.error.issues[0]
   const where = issue === undefined || issue.path.length === 0 ? what : `${what}: ${pathText(issue.path)}`
   if (issue?.code === 'unrecognized_keys') {
-    const keys = issue.keys.map((key) => JSON.stringify(key)).join(', ')
-    throw new RepriseError('unsupported', `${where}: this hub does not know ${keys}`)
+    const keys = issue.keys.slice(0, MAX_SHOWN_KEYS).map((key) => JSON.stringify(key.slice(0, MAX_SHOWN_LENGTH)))
+    const more = issue.keys.length - keys.length
+    const rest = more > 0 ? ` and ${more} more` : ''
+    throw new RepriseError('unsupported', `${where}: this hub does not know ${keys.join(', ')}${rest}`)
   }
   throw new RepriseError('bad_request', `${where}: ${issue?.message ?? 'not valid'}`)
 }
@@ -92,7 +98,7 @@ function pathText(path: readonly PropertyKey[]): string {
   let text = ''
   for (const step of path) {
     if (typeof step === 'number') text += `[${step}]`
-    else text += text === '' ? String(step) : `.${String(step)}`
+    else text += `${text === '' ? '' : '.'}${String(step).slice(0, MAX_SHOWN_LENGTH)}`
   }
   return text
 }

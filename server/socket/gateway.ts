@@ -97,7 +97,7 @@ async function admit(socket: Socket, context: GatewayContext): Promise<Admission
   if (version !== PROTOCOL_VERSION) {
     throw new RepriseError(
       'unsupported',
-      `this hub speaks protocol ${PROTOCOL_VERSION}, not ${JSON.stringify(version)}`,
+      `this hub speaks protocol ${PROTOCOL_VERSION}, not ${JSON.stringify(version)?.slice(0, 80)}`,
     )
   }
   const caller = anonymous(auth.client ?? undefined)

@@ -86,7 +86,10 @@ async function answer(state: TopicState, name: unknown, args: readonly unknown[]
   const call = typeof name === 'string' && Object.hasOwn(CALLS, name) ? CALLS[name] : undefined
   if (call === undefined) {
     const known = Object.keys(CALLS).join(', ')
-    throw new RepriseError('bad_request', `there is no call ${JSON.stringify(name)} here; there are ${known}`)
+    throw new RepriseError(
+      'bad_request',
+      `there is no call ${JSON.stringify(String(name).slice(0, 80))} here; there are ${known}`,
+    )
   }
   return await call(state, args)
 }
