@@ -58,9 +58,12 @@ export class EventStream implements Outlet, Channel {
   }
 
   page(packet: Packet): Promise<void> {
-    if (this.#response.destroyed) return Promise.resolve()
     this.push(packet)
-    if (!this.#response.writableNeedDrain) return Promise.resolve()
+    return this.drained()
+  }
+
+  drained(): Promise<void> {
+    if (this.#response.destroyed || !this.#response.writableNeedDrain) return Promise.resolve()
     return new Promise((resolve) => {
       this.#resume = resolve
     })

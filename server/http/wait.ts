@@ -49,6 +49,8 @@ class Bell implements Outlet, Channel {
     return new Promise(() => {})
   }
 
+  async drained(): Promise<void> {}
+
   gap(): void {
     this.#ring()
   }

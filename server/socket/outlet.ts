@@ -54,12 +54,13 @@ export class SocketOutlet implements Outlet {
         return
       }
       socket.emit('events', payload(packet))
-      const callOff = whenDrained(socket.conn, resolve)
-      this.#resume = () => {
-        callOff()
-        resolve()
-      }
+      this.#await(resolve)
     })
+  }
+
+  drained(): Promise<void> {
+    if (!this.#socket.connected) return Promise.resolve()
+    return new Promise((resolve) => this.#await(resolve))
   }
 
   push(packet: Packet): void {
@@ -93,6 +94,14 @@ export class SocketOutlet implements Outlet {
 
   get overfull(): boolean {
     return isOverfull(this.#socket.conn)
+  }
+
+  #await(resolve: () => void): void {
+    const callOff = whenDrained(this.#socket.conn, resolve)
+    this.#resume = () => {
+      callOff()
+      resolve()
+    }
   }
 }
 

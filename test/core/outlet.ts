@@ -51,6 +51,10 @@ export class TestOutlet implements Outlet {
     await this.#pace()
   }
 
+  async drained(): Promise<void> {
+    await this.#pace()
+  }
+
   push(packet: Packet): void {
     this.take(packet)
   }

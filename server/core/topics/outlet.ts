@@ -16,6 +16,8 @@ export interface Outlet {
   gap(gap: Gap): void
   /** Sends and resolves when the client may be given more, or is gone. */
   page(packet: Packet): Promise<void>
+  /** Resolves when the client may be given more, or is gone. */
+  drained(): Promise<void>
   /** Sends without waiting: for what is small and bounded. */
   push(packet: Packet): void
   /** Tells that it is live and joins the channel, in this turn. */

@@ -107,9 +107,12 @@ export class Subscription implements Follower {
   fellBehind(position: Position): void {
     this.outlet.behind(position.offset)
     const run = ++this.#run
-    this.#read(run, { position }).catch((cause) =>
-      this.#context.happenings.failed(`a subscription of ${this.#topic}`, cause),
-    )
+    // There may be nothing to read yet: joining again before the client has taken what it was sent would give it a
+    // packet more at each turn.
+    this.outlet
+      .drained()
+      .then(() => this.#read(run, { position }))
+      .catch((cause) => this.#context.happenings.failed(`a subscription of ${this.#topic}`, cause))
   }
 
   lost(gap: Gap): void {
