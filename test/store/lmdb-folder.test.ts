@@ -267,7 +267,7 @@ describe('the data folder of the LMDB store', () => {
 
   test('what is trimmed and dropped gives its room back, without holding the event loop', async () => {
     let store = await engine.open()
-    const size = 20_000
+    const size = 8_000
     const fill = async (topic: string): Promise<void> => {
       for (let i = 0; i < size; i += 1_000) {
         const calls = Array.from({ length: 20 }, (_, j) =>
@@ -299,6 +299,16 @@ describe('the data folder of the LMDB store', () => {
     expect(after).toBeLessThan(full * 1.5)
     expect(await dataOf(store, 't')).toHaveLength(size)
   }, 60_000)
+
+  test('what retention trims at each append makes room for the next', async () => {
+    const store = await engine.open()
+    const retain = { ...KEEP, events: 20 }
+    for (let i = 0; i < 300; i++) {
+      await store.topics.append('t', { subject: 'ann', drafts: drafts(`${i}${'x'.repeat(8_000)}`), retain })
+    }
+    expect(await dataOf(store, 't')).toHaveLength(20)
+    expect((await stat(join(engine.folder, 'data.mdb'))).size).toBeLessThan(1_000_000)
+  })
 
   test('everything that was acknowledged before a kill is there, dense', async () => {
     let last = 0

@@ -5,10 +5,11 @@ import type { Append, Appended } from '../contract.ts'
 import { Ids } from './ids.ts'
 import type { Plan } from './plan.ts'
 import { Producer } from './producers.ts'
+import { topicIn } from './topicWork.ts'
 
 export function planAppend(plan: Plan, topic: string, append: Append, maxIds: number): Appended {
   plan.needRoom('more events')
-  const work = plan.topic(topic)
+  const work = topicIn(plan, topic)
   const { subject, drafts, producer } = append
   const before = work.record
   const known = before && producer ? new Producer(plan, before.number, subject, producer.name) : undefined

@@ -4,11 +4,12 @@ import { RepriseError } from '../../../shared/errors.ts'
 import { endOfEpoch, type Position, trustedOffset } from '../../../shared/positions.ts'
 import type { Bounds, CursorInfo, CursorStart, Cursors, OpenedCursor, Owner } from '../contract.ts'
 import { CURSOR_MS, DUE, fallDue, NOTE_MS } from './due.ts'
+import { storeRecord } from './epochs.ts'
 import { afterPrefix, cursorKey } from './keys.ts'
 import type { Plan } from './plan.ts'
 import { type CursorRecord, type NoteRecord, STORE_KEY, TABLES } from './tables.ts'
 import { storedBounds } from './topics.ts'
-import { storeRecord } from './topicWork.ts'
+import { topicIn } from './topicWork.ts'
 import type { Writer } from './writer.ts'
 
 export function createCursors(writer: Writer): Cursors {
@@ -26,7 +27,7 @@ export function createCursors(writer: Writer): Cursors {
     place: async (topic, owner, position) => {
       const key = cursorKey(topic, owner)
       return writer.write((plan) => {
-        checkPosition(plan.topic(topic).bounds(), position)
+        checkPosition(topicIn(plan, topic).bounds(), position)
         return beginSession(plan, topic, owner, key, position, position)
       })
     },
@@ -100,7 +101,7 @@ function beginSession(
   const stored = plan.get(TABLES.cursors, key)
   const known = knownCursor(plan, key)
   if (known === undefined) plan.needRoom('a new cursor')
-  const bounds = plan.topic(topic).bounds()
+  const bounds = topicIn(plan, topic).bounds()
   const position = placed ?? (known === undefined ? startPosition(bounds, start) : known)
   const { epoch, offset } = position
 
@@ -132,7 +133,7 @@ function moveCursor(plan: Plan, topic: string, key: Buffer, session: number, pos
   const known = knownCursor(plan, key)
   if (known === undefined) throw new RepriseError('not_found', 'this client has no cursor on the topic')
   if (session !== known.session) throw new RepriseError('taken_over', 'a newer session of this client took over')
-  const bounds = plan.topic(topic).bounds()
+  const bounds = topicIn(plan, topic).bounds()
   checkPosition(bounds, position)
   const { epoch, offset } = isFurther(bounds, position, known) ? position : known
   plan.put(TABLES.cursors, key, { ...known, epoch, offset, usedAt: plan.now })

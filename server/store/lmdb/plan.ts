@@ -7,7 +7,6 @@ import { RepriseError } from '../../../shared/errors.ts'
 import type { Notification } from '../contract.ts'
 import type { Environment, Write } from './environment.ts'
 import { TABLES, type Table } from './tables.ts'
-import { TopicWork } from './topicWork.ts'
 
 interface Change {
   readonly table: Table<unknown>
@@ -32,7 +31,7 @@ export class Plan {
   readonly #hasRoom: boolean
   #usedRoom = false
   readonly #changes = new Map<string, Map<string, Change>>()
-  readonly #topics = new Map<string, TopicWork>()
+  readonly #last: (() => void)[] = []
   readonly #notifications: { readonly topic: string; readonly notification: Notification }[] = []
 
   constructor(environment: Environment, given: PlanContext) {
@@ -83,13 +82,9 @@ export class Plan {
     changes.set(key.toString('latin1'), { table, key, value })
   }
 
-  topic(name: string): TopicWork {
-    let work = this.#topics.get(name)
-    if (work === undefined) {
-      work = new TopicWork(this, name)
-      this.#topics.set(name, work)
-    }
-    return work
+  /** Called once, when all calls are planned. */
+  atEnd(step: () => void): void {
+    this.#last.push(step)
   }
 
   /** Told to the topic's watches when the commit is durable. */
@@ -103,7 +98,7 @@ export class Plan {
 
   /** Completes the plan. */
   writes(): Write[] {
-    for (const work of this.#topics.values()) work.complete()
+    for (const step of this.#last) step()
     const writes: Write[] = []
     for (const changes of this.#changes.values()) {
       for (const { table, key, value } of changes.values()) {

@@ -3,19 +3,16 @@
  * packing of events into blocks; the calls decide, this carries out.
  */
 
-import { randomInt } from 'node:crypto'
 import type { Lineage } from '../../../shared/positions.ts'
 import type { SizedBody } from '../codec.ts'
 import type { Bounds, Retention } from '../contract.ts'
 import { BLOCK_OVERHEAD, MAX_BLOCK_BYTES, packBlock, RECORD_OVERHEAD } from './blocks.ts'
+import { beginStoreEpoch, MAX_EPOCHS, newEpoch, storeRecord, unbornBounds } from './epochs.ts'
 import { leaveGarbage } from './garbage.ts'
 import { blockKey, countOf, nameKey, numberKey } from './keys.ts'
 import { Log, type PendingEvent } from './log.ts'
 import type { Plan } from './plan.ts'
-import { STORE_KEY, type StoreRecord, TABLES, type TopicRecord } from './tables.ts'
-
-/** A lineage keeps this many epochs. */
-export const MAX_EPOCHS = 1_000
+import { STORE_KEY, TABLES, type TopicRecord } from './tables.ts'
 
 /** Dead blocks that are removed in the commit that killed them; more are left to the garbage collector. */
 const DEAD_AT_ONCE = 64
@@ -23,34 +20,23 @@ const DEAD_AT_ONCE = 64
 /** Events of one notification. */
 const NOTIFIED_AT_ONCE = 1_024
 
-export function newEpoch(): string {
-  return randomInt(2 ** 47)
-    .toString(36)
-    .padStart(8, '0')
-    .slice(-8)
+const works = new WeakMap<Plan, Map<string, TopicWork>>()
+
+/** The topic inside the plan, the same for all its calls. */
+export function topicIn(plan: Plan, name: string): TopicWork {
+  const known = works.get(plan) ?? new Map<string, TopicWork>()
+  works.set(plan, known)
+  let work = known.get(name)
+  if (work === undefined) {
+    const begun = new TopicWork(plan, name)
+    plan.atEnd(() => begun.complete())
+    known.set(name, begun)
+    work = begun
+  }
+  return work
 }
 
-export function storeRecord(plan: Plan): StoreRecord {
-  const record = plan.get(TABLES.store, STORE_KEY)
-  if (record === undefined) throw new Error('the store has lost its own record')
-  return record
-}
-
-/** The store begins an epoch of its own, unless `onlyOnce` and this opening has begun one already. */
-export function beginStoreEpoch(plan: Plan, onlyOnce: boolean): StoreRecord {
-  const record = storeRecord(plan)
-  if (onlyOnce && record.opening === plan.opening) return record
-  const next = { ...record, epochs: [...record.epochs, newEpoch()].slice(-MAX_EPOCHS), opening: plan.opening }
-  plan.put(TABLES.store, STORE_KEY, next)
-  return next
-}
-
-export function unbornBounds(store: StoreRecord): Bounds {
-  const lineage = store.epochs.map((epoch) => ({ epoch, startsAfter: 0 }))
-  return { epoch: store.epochs.at(-1) ?? '', lineage, first: 1, head: 0 }
-}
-
-export class TopicWork {
+class TopicWork {
   readonly #plan: Plan
   readonly #name: string
   #record: TopicRecord | undefined

@@ -4,10 +4,11 @@ import type { Lineage } from '../../../shared/positions.ts'
 import type { Bounds, Page, ReadBound, TopicInfo, Topics } from '../contract.ts'
 import { planAppend } from './append.ts'
 import type { Environment } from './environment.ts'
+import { unbornBounds } from './epochs.ts'
 import { nameKey, numberKey } from './keys.ts'
 import { Log } from './log.ts'
 import { STORE_KEY, TABLES, type TopicRecord } from './tables.ts'
-import { unbornBounds } from './topicWork.ts'
+import { topicIn } from './topicWork.ts'
 import type { Watches } from './watches.ts'
 import type { Writer } from './writer.ts'
 
@@ -31,7 +32,7 @@ export function createTopics(writer: Writer, watches: Watches, maxIds: number): 
 
     trim: (topic, retain) =>
       writer.write((plan): Bounds => {
-        const work = plan.topic(topic)
+        const work = topicIn(plan, topic)
         work.trim(retain, false)
         return work.bounds()
       }),
@@ -54,7 +55,7 @@ export function createTopics(writer: Writer, watches: Watches, maxIds: number): 
 
     drop: (topic) =>
       writer.write((plan) => {
-        const work = plan.topic(topic)
+        const work = topicIn(plan, topic)
         if (work.record === undefined) return false
         work.drop()
         return true

@@ -7,10 +7,10 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { RepriseError } from '../../../shared/errors.ts'
 import { CommitFailure, type Environment } from './environment.ts'
+import { newEpoch } from './epochs.ts'
 import { collectGarbage } from './garbage.ts'
 import { Plan } from './plan.ts'
 import type { Space } from './space.ts'
-import { newEpoch } from './topicWork.ts'
 import type { Watches } from './watches.ts'
 
 /** Planning stops after this, so that a large pile of calls does not hold the event loop. */
