@@ -31,10 +31,13 @@ export function PublisherPanel({ publisher, ledger, topic }: PublisherPanelProps
           Burst of {BURST}
         </button>
       </div>
-      <label class="rate">
-        <span>Steady</span>
-        <output data-test="rate">{rate}</output>
+      <div class="rate">
+        <label for="rate">Steady</label>
+        <output for="rate" data-test="rate">
+          {rate}
+        </output>
         <input
+          id="rate"
           type="range"
           min="0"
           max={RATES.length - 1}
@@ -43,7 +46,7 @@ export function PublisherPanel({ publisher, ledger, topic }: PublisherPanelProps
           aria-valuetext={rate}
           onInput={({ currentTarget }) => publisher.setRate(RATES[Number(currentTarget.value)] ?? 0)}
         />
-      </label>
+      </div>
       <Strip
         head={receipts.max}
         label={`${published} events published`}
