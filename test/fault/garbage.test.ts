@@ -148,9 +148,10 @@ describe('a hub that is sent garbage', () => {
         { requiredKeys: [] },
       ),
     )
-    const manager = new Manager(hub.url, { transports: ['websocket'], reconnection: false })
+    const manager = new Manager(hub.url, { transports: ['websocket'], reconnection: false, autoConnect: false })
     // Holds the connection, whatever becomes of the others.
     const hold = manager.socket('/topics/hold', {})
+    hold.connect()
     await new Promise<void>((resolve) => hold.once('connect', resolve))
     const samples = fc.sample(auth, { seed, numRuns: soak ? 20_000 : 500 })
     const names = [
