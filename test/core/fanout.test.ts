@@ -56,7 +56,7 @@ async function hubOn(base: Store) {
       topic,
       data.map((one) => ({ data: one })),
     )
-  return { log, fanout, subscribe, publish }
+  return { log, fanout, context, subscribe, publish }
 }
 
 const expected = (first: number, last: number) => Array.from({ length: last - first + 1 }, (_, i) => first + i)
@@ -138,6 +138,25 @@ describe('the fan-out', () => {
     const kinds = outlet.told.map((told) => (told.kind === 'event' ? told.data : told.kind))
     expect(kinds).toEqual(['subscribed', 1, 2, 3, 'live', 'gap', 'a', 'b'])
     hub.fanout.close()
+  })
+
+  it('keeps the cursor of a quiet live subscription from expiring', async () => {
+    let now = Date.now()
+    const own = await openStore(`${await tempFolder()}/data`, { now: () => now })
+    const hub = await hubOn(own)
+    await hub.publish('quiet', [1])
+    const open = () => new Subscription(hub.context, anonymous('c'), 'quiet', new TestOutlet(new TestChannel()))
+    const subscription = open()
+    await subscription.start({ from: 'start' }, false)
+    for (let day = 0; day < 40; day += 20) {
+      now += 20 * 86_400_000
+      await hub.fanout.touch()
+      while ((await own.sweep()).more);
+    }
+    expect((await own.cursors.list('quiet', { limit: 10 })).map(({ client }) => client)).toEqual(['c'])
+    subscription.close()
+    hub.fanout.close()
+    await own.close()
   })
 
   it('watches a topic only while somebody subscribes to it', async () => {

@@ -1,5 +1,6 @@
 /** Which topics this node serves: one feed for each with subscriptions, and the only way events reach them. */
 
+import { RepriseError } from '../../../shared/errors.ts'
 import type { Store } from '../../store/contract.ts'
 import type { Happenings } from '../happenings.ts'
 import { Feed } from './feed.ts'
@@ -7,20 +8,22 @@ import type { Log } from './log.ts'
 
 /** How often feeds are compared with the log, as notifications can be lost. */
 const CHECK_MS = 3_000
+/** How often the cursors of open sessions count as used: a quiet topic's would expire under its live subscribers. */
+const TOUCH_MS = 86_400_000
 
 export class Fanout {
   readonly #store: Store
   readonly #log: Log
   readonly #happenings: Happenings
   readonly #feeds = new Map<string, { readonly feed: Feed; readonly ready: Promise<void>; users: number }>()
-  readonly #timer: NodeJS.Timeout
+  readonly #timers: readonly NodeJS.Timeout[]
 
   constructor(store: Store, log: Log, happenings: Happenings) {
     this.#store = store
     this.#log = log
     this.#happenings = happenings
-    this.#timer = setInterval(() => this.#check(), CHECK_MS)
-    this.#timer.unref()
+    this.#timers = [setInterval(() => this.#check(), CHECK_MS), setInterval(() => void this.touch(), TOUCH_MS)]
+    for (const timer of this.#timers) timer.unref()
   }
 
   /** The topic's feed, watching already. Each call needs its `release`. */
@@ -58,9 +61,24 @@ export class Fanout {
   }
 
   close(): void {
-    clearInterval(this.#timer)
+    for (const timer of this.#timers) clearInterval(timer)
     for (const { feed } of this.#feeds.values()) feed.stop()
     this.#feeds.clear()
+  }
+
+  /** Uses every cursor that a session is open for, without moving it. */
+  async touch(): Promise<void> {
+    for (const { feed } of [...this.#feeds.values()]) {
+      for (const { owner, session } of feed.sessions.all()) {
+        try {
+          const { epoch } = await this.#log.bounds(feed.topic)
+          await this.#store.cursors.commit(feed.topic, owner, session, { epoch, offset: 0 })
+        } catch (error) {
+          // One that was taken over meanwhile is used by its new session.
+          if (!(error instanceof RepriseError)) this.#happenings.failed('using the cursors of open sessions', error)
+        }
+      }
+    }
   }
 
   #check(): void {

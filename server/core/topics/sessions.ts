@@ -41,6 +41,11 @@ export class Sessions {
     if (other !== undefined && other !== holder) other.end(takenOver())
   }
 
+  /** Those that are open now. */
+  all(): readonly SessionHolder[] {
+    return [...this.#holders.values()]
+  }
+
   release(holder: SessionHolder): void {
     const key = keyOf(holder.owner)
     if (this.#holders.get(key) === holder) this.#holders.delete(key)
