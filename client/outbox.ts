@@ -19,6 +19,8 @@ const MAX_PACKET_DRAFTS = 250
 const MAX_PACKET_BYTES = 524_288
 /** Lost so often, a packet may be what closes the connection: from then on it goes in halves. */
 const MAX_WHOLE_TRIES = 3
+/** The hub knows a producer for 7 days; what may have been kept is not sent again when that could be over. */
+const MAX_UNCERTAIN_MS = 6 * 86_400_000
 const RETRY = { baseMs: 100, maxMs: 5_000 }
 
 export interface OutboxOptions {
@@ -48,6 +50,8 @@ interface Packet {
   seq: number
   readonly entries: Entry[]
   tries: number
+  /** Of the first try, in milliseconds since 1970. */
+  sentAt: number
   /** An earlier try may have been kept. */
   uncertain: boolean
   error: RepriseError | undefined
@@ -104,6 +108,10 @@ export class Outbox {
   }
 
   joined(): void {
+    const [first] = this.#pipeline
+    if (first?.uncertain && Date.now() - first.sentAt > MAX_UNCERTAIN_MS) {
+      this.#abandon(new RepriseError('conflict', 'the connection was away for too long'))
+    }
     this.#flush()
   }
 
@@ -171,14 +179,14 @@ export class Outbox {
       this.#head = 0
     }
     if (entries.length === 0) return false
-    this.#pipeline.push({ seq: this.#nextSeq, entries, tries: 0, uncertain: false, error: undefined })
+    this.#pipeline.push({ seq: this.#nextSeq, entries, tries: 0, sentAt: 0, uncertain: false, error: undefined })
     this.#nextSeq += entries.length
     return true
   }
 
   async #send(packet: Packet): Promise<void> {
     this.#inFlight++
-    packet.tries++
+    if (packet.tries++ === 0) packet.sentAt = Date.now()
     try {
       const drafts = packet.entries.map((entry) => entry.draft)
       const published = await this.#post.publish(drafts, { producer: this.#producer, seq: packet.seq })
@@ -258,10 +266,17 @@ export class Outbox {
   }
 
   #split(packet: Packet, size: number): void {
-    const { entries, tries, uncertain } = packet
+    const { entries, tries, sentAt, uncertain } = packet
     const parts: Packet[] = []
     for (let i = 0; i < entries.length; i += size) {
-      parts.push({ seq: packet.seq + i, entries: entries.slice(i, i + size), tries, uncertain, error: undefined })
+      parts.push({
+        seq: packet.seq + i,
+        entries: entries.slice(i, i + size),
+        tries,
+        sentAt,
+        uncertain,
+        error: undefined,
+      })
     }
     this.#pipeline.splice(this.#pipeline.indexOf(packet), 1, ...parts)
   }

@@ -1,5 +1,8 @@
-import { describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import { RepriseError } from '../../client/index.ts'
+import { Outbox } from '../../client/outbox.ts'
+import type { Draft, Published } from '../../shared/protocol.ts'
+import { until } from '../support/until.ts'
 import { type FakeHub, nextPublish, startFakeHub } from './support/fake-hub.ts'
 import { errorOf, open } from './support/handles.ts'
 
@@ -244,6 +247,41 @@ describe('when replies are lost', () => {
     halves[0]?.kept(1)
     halves[1]?.kept(3)
     await outcomes
+  })
+})
+
+describe('an outbox that slept', () => {
+  afterEach(() => {
+    vi.useRealTimers()
+  })
+
+  it('sends what the hub may have forgotten to have kept no more, but says that its outcome is unknown', async () => {
+    const sent: unknown[] = []
+    let lose: (error: RepriseError) => void = () => {}
+    const post = {
+      connected: true,
+      open: () => {},
+      publish: (drafts: readonly Draft[]) => {
+        sent.push(...data(drafts))
+        return new Promise<Published>((_, reject) => {
+          lose = reject
+        })
+      },
+    }
+    const outbox = new Outbox(post, { maxDrafts: 10, maxBytes: 1_000 })
+    const first = errorOf(outbox.add({ data: 'first' }, 5, undefined))
+    await until(() => sent.length === 1)
+    void outbox.add({ data: 'second' }, 5, undefined).catch(() => {})
+    post.connected = false
+    lose(new RepriseError('unavailable', 'the connection was lost'))
+    await new Promise((resolve) => setImmediate(resolve))
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 7 * 86_400_000 })
+    post.connected = true
+    outbox.joined()
+    expect(await first).toMatchObject({ code: 'conflict', message: expect.stringContaining('unknown') })
+    await until(() => sent.at(-1) === 'second')
+    expect(sent.filter((name) => name === 'first')).toHaveLength(1)
+    outbox.fail(new RepriseError('unavailable', 'the test is over'))
   })
 })
 

@@ -64,6 +64,8 @@ export interface Guest {
   end(code: RepriseError['code']): void
   /** Closes the transport. */
   cut(): void
+  /** Disconnects the namespace without a word. */
+  disconnect(): void
   readonly left: Promise<void>
 }
 
@@ -81,6 +83,7 @@ export interface FakeHub {
   waiting(name: string): number
   /** How many of the next handshakes are refused, and with what. */
   refuse(code: RepriseError['code'], options?: { times?: number; retryAfterMs?: number }): void
+  close(): Promise<void>
 }
 
 export function event(offset: number, data: unknown = `event ${offset}`): Event {
@@ -110,7 +113,7 @@ export async function nextPublish(hub: FakeHub): Promise<Publish> {
   }
 }
 
-export async function startFakeHub(): Promise<FakeHub> {
+export async function startFakeHub(atPort = 0): Promise<FakeHub> {
   const server = createServer()
   const io = new Server(server, { serveClient: false })
   const guests = new Mailbox<Guest>()
@@ -141,9 +144,14 @@ export async function startFakeHub(): Promise<FakeHub> {
       })
       guests.put(guestOf(socket))
     })
-  server.listen(0, '127.0.0.1')
+  server.listen(atPort, '127.0.0.1')
   await once(server, 'listening')
-  atEnd(() => io.close())
+  let closed: Promise<void> | undefined
+  const close = () => {
+    closed ??= io.close()
+    return closed
+  }
+  atEnd(close)
   const { port } = server.address() as AddressInfo
   return {
     url: `http://127.0.0.1:${port}`,
@@ -159,6 +167,7 @@ export async function startFakeHub(): Promise<FakeHub> {
     refuse: (code, { times = 1, retryAfterMs } = {}) => {
       for (let i = 0; i < times; i++) refusals.push(failure(code, retryAfterMs))
     },
+    close,
   }
 }
 
@@ -195,6 +204,9 @@ function guestOf(socket: Socket): Guest {
     },
     cut: () => {
       socket.conn.close()
+    },
+    disconnect: () => {
+      socket.disconnect()
     },
     left: new Promise((resolve) => socket.once('disconnect', () => resolve())),
   }
