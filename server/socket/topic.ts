@@ -10,8 +10,8 @@ import { eventObject } from '../core/topics/packet.ts'
 import type { Subscription } from '../core/topics/subscription.ts'
 import {
   credentialsSchema,
-  draftsSchema,
   parse,
+  parseDrafts,
   positionSchema,
   producerSchema,
   readSchema,
@@ -33,7 +33,7 @@ type Call = (state: TopicState, args: readonly unknown[]) => Promise<unknown>
 const CALLS: Readonly<Record<string, Call>> = {
   async publish({ core, caller, topic }, [drafts, row]) {
     core.admit()
-    const parsed = parse(draftsSchema, drafts, 'publish: drafts')
+    const parsed = parseDrafts(drafts, 'publish: drafts')
     if (row === undefined || row === null) return await core.log.publish(caller, topic, parsed)
     return await core.log.publish(caller, topic, parsed, parse(producerSchema, row, 'publish: options'))
   },

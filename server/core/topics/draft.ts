@@ -51,7 +51,7 @@ function exactBytes(body: Body): number {
 
 /** Walks without recursion, so that no depth of data can exhaust the stack. */
 function binariesIn(data: unknown, index: number): Binary[] {
-  if (typeof data !== 'object' || data === null) return []
+  if (typeof data !== 'object' || data === null || isFlat(data)) return []
   const found: Binary[] = []
   const stack: { value: object; path: readonly (string | number)[] }[] = [{ value: data, path: [] }]
   for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
@@ -70,6 +70,13 @@ function binariesIn(data: unknown, index: number): Binary[] {
     }
   }
   return found
+}
+
+/** Holds no other objects and is no bytes itself. Most data is so, and walking it would cost more than this look. */
+function isFlat(data: object): boolean {
+  if (asBytes(data) !== undefined) return false
+  const children: readonly unknown[] = Array.isArray(data) ? data : Object.values(data)
+  return children.every((child) => typeof child !== 'object' || child === null)
 }
 
 function pushChild(
