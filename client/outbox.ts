@@ -108,10 +108,6 @@ export class Outbox {
   }
 
   joined(): void {
-    const [first] = this.#pipeline
-    if (first?.uncertain && Date.now() - first.sentAt > MAX_UNCERTAIN_MS) {
-      this.#abandon(new RepriseError('conflict', 'the connection was away for too long'))
-    }
     this.#flush()
   }
 
@@ -147,6 +143,10 @@ export class Outbox {
     if (!this.#post.connected) {
       this.#post.open()
       return
+    }
+    const [first] = this.#pipeline
+    if (this.#sent === 0 && first?.uncertain && Date.now() - first.sentAt > MAX_UNCERTAIN_MS) {
+      this.#abandon(new RepriseError('conflict', 'the hub was away for too long'))
     }
     while (this.#inFlight < WINDOW && !this.#failed) {
       if (this.#sent === this.#pipeline.length && !this.#pack()) return

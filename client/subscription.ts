@@ -293,7 +293,8 @@ export class TopicSubscription<T> implements Subscription<T>, Subscriber {
   #progress(done: number): void {
     // Not once more at the end, when the last event was reported already.
     if (this.#nextReport > this.#total) return
-    this.#nextReport = done >= this.#total ? Infinity : done + Math.max(1, Math.floor(this.#total / 100))
+    const step = Math.max(1, Math.floor(this.#total / 100))
+    this.#nextReport = done >= this.#total ? Infinity : Math.min(this.#total, done + step)
     this.#progressReports.emit({ done, total: this.#total })
     this.#statusReports.emit(this.status)
   }
