@@ -69,10 +69,10 @@ export const topicRoutes: readonly Route[] = [
       const query = after === undefined ? { limit: limit + 1 } : { after, limit: limit + 1 }
       const found = await core.log.list(caller, query)
       const topics = []
-      for (const { lineage: _, head: last, ...info } of found.slice(0, limit)) {
+      for (const info of found.slice(0, limit)) {
         const subscribers = core.subscribers(info.topic)
         const cursors = await core.cursors.count(caller, info.topic, COUNTED_IN_LISTS)
-        topics.push({ ...info, last, subscribers, cursors })
+        topics.push({ ...sizeOf(info), subscribers, cursors })
       }
       return { status: 200, json: found.length > limit ? { topics, next: topics.at(-1)?.topic } : { topics } }
     },
@@ -86,11 +86,11 @@ export const topicRoutes: readonly Route[] = [
     status: 200,
     answer: detailAnswer,
     async run({ core, caller, param }) {
-      const { lineage: _, head: last, ...info } = await core.log.info(caller, param('topic'))
+      const info = await core.log.info(caller, param('topic'))
       const subscribers = core.subscribers(info.topic)
       const cursors = await core.cursors.count(caller, info.topic, COUNTED)
       const settings = shown(core.settings.forTopic(info.topic))
-      return { status: 200, json: { ...info, last, subscribers, cursors, settings } }
+      return { status: 200, json: { ...sizeOf(info), subscribers, cursors, settings } }
     },
   }),
 
@@ -117,6 +117,10 @@ export const topicRoutes: readonly Route[] = [
     },
   }),
 ]
+
+function sizeOf({ topic, epoch, first, head, events, bytes }: Awaited<ReturnType<Call['core']['log']['info']>>) {
+  return { topic, epoch, first, last: head, events, bytes }
+}
 
 function draftsOf(body: unknown, key: string | undefined): readonly Draft[] {
   if (Array.isArray(body)) {
