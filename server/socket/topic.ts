@@ -39,7 +39,10 @@ const CALLS: Readonly<Record<string, Call>> = {
   },
 
   async ack({ core, caller, topic, subscription }, [position]) {
-    return await core.cursors.ack(caller, topic, subscription.session, parse(positionSchema, position, 'ack'))
+    const parsed = parse(positionSchema, position, 'ack')
+    // What a client has kept back while it was away comes with its handshake.
+    await subscription.started
+    return await core.cursors.ack(caller, topic, subscription.session, parsed)
   },
 
   async read({ core, caller, topic }, [query]) {

@@ -59,6 +59,17 @@ describe('an acknowledgement', () => {
     expect(await reader.call('ack', { epoch, offset: 5 })).toMatchObject({ error: { code: 'bad_request' } })
   })
 
+  it('that was kept back while the client was away counts for the session it comes with', async () => {
+    const topic = nextTopic()
+    const epoch = await publish(topic, 5)
+    const first = await join(url, topic, { client: 'c', from: 'start' })
+    await first.eventsSeen(5)
+    first.socket.disconnect()
+    const late = first.value<Position>('ack', { epoch, offset: 4 })
+    first.socket.connect()
+    expectOffset(await late, 4)
+  })
+
   it('belongs to its topic and client', async () => {
     const [one, two] = [nextTopic(), nextTopic()]
     const epoch = await publish(one, 5)

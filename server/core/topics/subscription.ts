@@ -37,6 +37,7 @@ export class Subscription implements Follower {
   #session = 0
   /** Raised by every start and stop: what an earlier run still awaits is then void. */
   #run = 0
+  #starting: Promise<void> | undefined
   #steered = false
   #closed = false
 
@@ -60,7 +61,21 @@ export class Subscription implements Follower {
    * Starts, or starts again. `again`: asked for by the client itself, so `from` may also lead back; in a handshake the
    * cursor has the last word.
    */
-  async start(query: SubscribeQuery, again: boolean): Promise<Omit<Subscribed, 'limits'>> {
+  start(query: SubscribeQuery, again: boolean): Promise<Omit<Subscribed, 'limits'>> {
+    const started = this.#start(query, again)
+    this.#starting = started.then(
+      () => {},
+      () => {},
+    )
+    return started
+  }
+
+  /** Resolves when no start is under way: an acknowledgement that came at once has its session then. */
+  get started(): Promise<void> | undefined {
+    return this.#starting
+  }
+
+  async #start(query: SubscribeQuery, again: boolean): Promise<Omit<Subscribed, 'limits'>> {
     checkTopic(this.#topic)
     authorize(this.#caller, 'subscribe', this.#topic)
     this.#halt()
