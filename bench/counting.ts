@@ -21,13 +21,15 @@ export class Counter {
   /** Events that came out of order, twice, or behind a hole. */
   faults = 0
   #next: number | undefined
-  #goals: { readonly events: number; reached(): void }[] = []
+  #goal = Number.POSITIVE_INFINITY
+  #reached: () => void = () => {}
 
-  /** Starts counting from 0. */
-  reset(goals: { readonly events: number; reached(): void }[]): void {
+  /** Starts counting from 0; `reached` is called once, when there are `goal` events. */
+  reset(goal: number, reached: () => void): void {
     this.events = 0
     this.packets = 0
-    this.#goals = goals
+    this.#goal = goal
+    this.#reached = reached
   }
 
   take(first: number, count: number, dense: boolean): void {
@@ -35,7 +37,9 @@ export class Counter {
     this.#next = first + count
     this.packets += 1
     this.events += count
-    while (this.#goals[0] !== undefined && this.events >= this.#goals[0].events) this.#goals.shift()?.reached()
+    if (this.events < this.#goal) return
+    this.#goal = Number.POSITIVE_INFINITY
+    this.#reached()
   }
 }
 

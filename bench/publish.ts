@@ -37,7 +37,7 @@ async function ask({ scale, processes, note }: Context): Promise<Answer> {
   const figures = new Rounds()
   // The first round warms all of them up.
   for (let round = scale === 'smoke' ? 1 : 0; round <= rounds; round++) {
-    const ms = await sdk.ask('toHub', { topic: TOPIC, count: events, outstanding: OUTSTANDING })
+    const { ms } = await sdk.ask('toHub', { topic: TOPIC, count: events, outstanding: OUTSTANDING })
     const rawMs = await raw.ask('write', { count: rawEvents, together: RAW_GROUP })
     const hubSingle = await sdk.ask('oneAtATime', { to: 'hub', topic: TOPIC, count: single })
     const put = await raw.ask('oneAtATime', { count: single })

@@ -3,7 +3,7 @@
 import { io, type Socket } from 'socket.io-client'
 import type { Hub } from '../../client/index.ts'
 import { importClient } from '../client.ts'
-import { keepOutstanding, loadOf } from '../load.ts'
+import { keepOutstanding, loadOf, sharedNowMs } from '../load.ts'
 import { chosenProduct, serveCalls } from '../role.ts'
 import { percentile } from '../series.ts'
 import type { Packing } from './plain.ts'
@@ -26,17 +26,17 @@ const calls = {
     })
   },
 
-  /** Publishes `count` events, `outstanding` at a time, each with its own promise. Answers how long it took. */
+  /** Publishes `count` events, `outstanding` at a time, each with its own promise. Answers when it began and how long it took. */
   async toHub({ topic, count, outstanding }: { topic: string; count: number; outstanding: number }) {
     const handle = theHub().topic(topic)
     let last = (await handle.publish(loadOf(0))).offset
-    const started = performance.now()
+    const startedAt = sharedNowMs()
     await keepOutstanding(count, outstanding, async (n) => {
       const { offset } = await handle.publish(loadOf(n))
       if (offset !== last + 1) throw new Error(`event ${last} was followed by ${offset}`)
       last = offset
     })
-    return performance.now() - started
+    return { startedAt, ms: sharedNowMs() - startedAt }
   },
 
   /** The same number of events in packets of `together` events, with as many events outstanding. */
@@ -44,13 +44,13 @@ const calls = {
     const { room, count, outstanding, together, packing } = params
     const socket = thePlain()
     const packets = Math.ceil(count / together)
-    const started = performance.now()
+    const startedAt = sharedNowMs()
     await keepOutstanding(packets, Math.max(1, Math.round(outstanding / together)), async (packet) => {
       const from = (packet - 1) * together
       const drafts = Array.from({ length: Math.min(together, count - from) }, (_, i) => ({ data: loadOf(from + i) }))
       await socket.emitWithAck('publish', room, drafts, packing)
     })
-    return performance.now() - started
+    return { startedAt, ms: sharedNowMs() - startedAt }
   },
 
   /** One event after the other, each when the one before has its reply: the median of how long one takes, in ms. */

@@ -8,7 +8,6 @@ import { serveCalls } from '../role.ts'
 const counters: Counter[] = []
 let fellBehind = 0
 let expected = 0
-let warmed = countdown(0)
 let ended = countdown(0)
 
 const calls = {
@@ -37,27 +36,22 @@ const calls = {
     await Promise.all(opening)
   },
 
-  /** Counts from now on: the time is taken between the moments when all have `warm` events and when all have `total`. */
-  arm({ warm, total }: { warm: number; total: number }): void {
+  /** Counts from now on, until every connection has got `total` events. */
+  arm({ total }: { total: number }): void {
     fellBehind = 0
     expected = total
-    warmed = countdown(counters.length)
     ended = countdown(counters.length)
-    const goals = [
-      { events: warm, reached: warmed.one },
-      { events: total, reached: ended.one },
-    ]
-    for (const counter of counters) counter.reset([...goals])
+    for (const counter of counters) counter.reset(total, ended.one)
   },
 
-  /** Resolves when all have got everything. Rejects when an event was missing, twice or out of order. */
+  /** Resolves when all have got everything, with the moment of the last one. Rejects when an event was missing, twice or out of order. */
   async arrived() {
-    const ms = (await ended.at) - (await warmed.at)
+    const endedAt = await ended.at
     const faults = counters.reduce((sum, counter) => sum + counter.faults, 0)
     const exact = counters.every(({ events }) => events === expected)
     if (faults > 0 || !exact) throw new Error(`events were missing, twice or out of order: ${faults} faults`)
     const packets = counters.reduce((sum, counter) => sum + counter.packets, 0)
-    return { ms, packets, deliveries: counters.length * expected, fellBehind }
+    return { endedAt, packets, deliveries: counters.length * expected, fellBehind }
   },
 }
 
