@@ -4,16 +4,18 @@ import { fileURLToPath } from 'node:url'
 import { RepriseError } from '../../shared/errors.ts'
 import type { Store } from './contract.ts'
 import type { LmdbContext } from './lmdb/store.ts'
+import type { RedisContext } from './redis/store.ts'
 
 /** What engines need from outside; each takes what concerns it. */
-export type OpenContext = LmdbContext
+export type OpenContext = LmdbContext & RedisContext
 
 const REDIS = /^redis(s|-cluster|-sentinel)?:\/\//
 
 /** `location`: a path or a `file:` URL of a folder (embedded, LMDB), or the URL of a Redis. */
 export async function openStore(location: string, context: OpenContext = {}): Promise<Store> {
   if (REDIS.test(location)) {
-    throw new RepriseError('unsupported', `the store ${new URL(location).protocol}//… is not available: use a folder`)
+    const { openRedis } = await import('./redis/store.ts')
+    return openRedis(location, context)
   }
   if (/^[a-z][a-z0-9+.-]+:\/\//i.test(location) && !location.startsWith('file:')) {
     throw new RepriseError('bad_request', `the store ${JSON.stringify(location)} is neither a folder nor a Redis URL`)

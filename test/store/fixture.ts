@@ -14,6 +14,8 @@ export interface Clock {
 
 export interface Engine {
   readonly clock: Clock
+  /** Calls of one turn keep their order within a topic alone. */
+  readonly ordersByTopic?: boolean
   /** Opens the store; after `close` of the one before, the same data again. */
   open(context?: OpenContext): Promise<Store>
   /** Closes what is open and removes the data. */

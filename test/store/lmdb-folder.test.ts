@@ -95,7 +95,6 @@ describe('the data folder of the LMDB store', () => {
   })
 
   test('locations that are no folder are refused', async () => {
-    await expect(openStore('redis://127.0.0.1:1')).rejects.toMatchObject({ code: 'unsupported' })
     await expect(openStore('http://127.0.0.1:1')).rejects.toMatchObject({ code: 'bad_request' })
   })
 

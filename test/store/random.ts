@@ -74,9 +74,15 @@ class Run {
   /** Does a step to the model at once, to the engine later, and compares the outcomes. */
   async step(operation: Operation): Promise<void> {
     if (operation.kind === 'together') {
-      const prepared = operation.operations.map((each) => this.#prepare(each))
-      await Promise.all(prepared.map((start) => start()))
+      const { operations } = operation
+      const rows = this.#engine.ordersByTopic ? byTopic(operations) : [operations]
+      for (const row of rows) {
+        const prepared = row.map((each) => this.#prepare(each))
+        await Promise.all(prepared.map((start) => start()))
+      }
     } else if (operation.kind === 'clock') {
+      // What has expired would come back where it was not forgotten yet: a clock goes back only before that.
+      if (operation.ms < 0 && this.#model.now >= START + 299_999) return
       this.#engine.clock.now += operation.ms
       this.#model.now += operation.ms
       this.#model.expire()
@@ -284,6 +290,15 @@ class Run {
     }
     this.#told.clear()
   }
+}
+
+function byTopic(operations: readonly Operation[]): Operation[][] {
+  const rows = new Map<string, Operation[]>()
+  for (const operation of operations) {
+    const topic = 'topic' in operation ? operation.topic : ''
+    rows.set(topic, [...(rows.get(topic) ?? []), operation])
+  }
+  return [...rows.values()]
 }
 
 function body(count: number, size: number): Body {

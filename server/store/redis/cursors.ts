@@ -1,0 +1,67 @@
+/** The contract's cursors over Redis. The script does the work; the list is put together here. */
+
+import { trustedOffset } from '../../../shared/positions.ts'
+import type { Bounds, CursorInfo, Cursors, Owner } from '../contract.ts'
+import { failure } from './failures.ts'
+import { ownerKey, ownerOf } from './keys.ts'
+import { commit, forget, open } from './operations.ts'
+import { WAIT_MS } from './router.ts'
+import type { TopicsContext } from './topics.ts'
+
+const CURSOR_MS = 30 * 24 * 3_600_000
+/** Cursors read at once. */
+const PART = 500
+
+export function createCursors(
+  context: TopicsContext,
+  boundsOf: (topic: string) => Promise<Bounds>,
+  now: () => Promise<number>,
+): Cursors {
+  const { lanes, router, keys } = context
+  return {
+    open: async (topic, owner, start) => (await lanes.run(topic, open(owner, start))).value,
+
+    commit: async (topic, owner, session, position) => (await lanes.run(topic, commit(owner, session, position))).value,
+
+    place: async (topic, owner, position) => (await lanes.run(topic, open(owner, { place: position }))).value,
+
+    list: async (topic, { after, limit, behind }) => {
+      context.refuseClosed()
+      try {
+        const [bounds, time] = await Promise.all([boundsOf(topic), now()])
+        const found: CursorInfo[] = []
+        let last = after === undefined ? undefined : ownerKey(after)
+        while (found.length < limit) {
+          const from = last === undefined ? '-' : Buffer.concat([Buffer.from('('), last])
+          const most = behind === undefined ? limit - found.length : PART
+          const range = ['ZRANGEBYLEX', keys.owners(topic), from, '+', 'LIMIT', '0', String(most)] as const
+          const deadline = performance.now() + WAIT_MS
+          const [members] = (await router.run(keys.topic(topic), [range], deadline)) as [Buffer[]]
+          if (members.length === 0) break
+          const command = ['HMGET', keys.cursors(topic), ...members] as const
+          const [values] = (await router.run(keys.topic(topic), [command], deadline)) as [(Buffer | null)[]]
+          members.forEach((member, i) => {
+            const cursor = cursorOf(ownerOf(member), values[i]?.toString(), bounds)
+            if (cursor === undefined || time - cursor.usedAt >= CURSOR_MS || cursor.lag < (behind ?? 0)) return
+            if (found.length < limit) found.push(cursor)
+          })
+          last = members.at(-1)
+        }
+        return found
+      } catch (error) {
+        throw failure(error)
+      }
+    },
+
+    forget: async (topic, owner) => (await lanes.run(topic, forget(owner))).value,
+  }
+}
+
+function cursorOf(owner: Owner, text: string | undefined, { lineage, head }: Bounds): CursorInfo | undefined {
+  const match = /^(\d+) (\d+) (\d+) ([\s\S]*)$/.exec(text ?? '')
+  if (match === null) return undefined
+  const [offset = 0, session = 0, usedAt = 0] = match.slice(1, 4).map(Number)
+  const position = { epoch: match[4] ?? '', offset }
+  const trusted = trustedOffset(lineage, head, position)
+  return { ...owner, position, session, usedAt, lag: trusted < 0 ? 0 : head - trusted }
+}

@@ -1,0 +1,23 @@
+-- The store's own epochs: begins one where the store has none, none of number `after + 1` or more, or none for `run`.
+-- `noted`: the run that a new one counts for. Arguments: fresh after run noted · Answer: how many were begun, for which runs, the last ones, oldest first, the schema.
+
+local MAX_EPOCHS = 1000
+local MAX_RUNS = 256
+
+local function last(text, most)
+  local parts = {}
+  for part in string.gmatch(text, '%S+') do parts[#parts + 1] = part end
+  return table.concat(parts, ' ', math.max(1, #parts + 1 - most))
+end
+
+local stored = redis.call('HMGET', KEYS[1], 'begun', 'runs', 'epochs', 'schema')
+local begun, runs, epochs = tonumber(stored[1] or 0), stored[2] or '', stored[3] or ''
+local fresh, after, run, noted = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4]
+if begun == 0 or begun <= after or (run ~= '' and not string.find(runs, run, 1, true)) then
+  begun = math.max(begun, after) + 1
+  epochs = last(epochs .. ' ' .. fresh, MAX_EPOCHS)
+  if noted ~= '' then runs = last(runs .. ' ' .. noted, MAX_RUNS) end
+  redis.call('HSET', KEYS[1], 'begun', string.format('%.0f', begun), 'runs', runs, 'epochs', epochs)
+  if not stored[4] then redis.call('HSET', KEYS[1], 'schema', '1') end
+end
+return { string.format('%.0f', begun), runs, epochs, stored[4] or '1' }

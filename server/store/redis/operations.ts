@@ -1,0 +1,164 @@
+/** What the script that writes is asked and what it answers: the words of `write.lua`, both ways. */
+
+import { RepriseError } from '../../../shared/errors.ts'
+import type { Lineage, Position } from '../../../shared/positions.ts'
+import { encodeBody } from '../codec.ts'
+import type { Append, Appended, Bounds, CursorStart, OpenedCursor, Owner, Retention } from '../contract.ts'
+import { storageFull } from './failures.ts'
+import { ownerKey } from './keys.ts'
+import type { Argument } from './link.ts'
+
+/** One operation on a topic: its words, and what its outcome means. */
+export interface Operation<T> {
+  readonly args: readonly Argument[]
+  readonly bytes: number
+  /** Throws what the operation is refused with. */
+  read(outcome: readonly Buffer[]): T
+}
+
+function operation<T>(args: readonly Argument[], read: (outcome: readonly Buffer[]) => T): Operation<T> {
+  return { args, bytes: 0, read }
+}
+
+function numberAt(outcome: readonly Buffer[], index: number): number {
+  return Number(outcome[index])
+}
+
+function textAt(outcome: readonly Buffer[], index: number): string {
+  return outcome[index]?.toString() ?? ''
+}
+
+/** `Infinity` in words of the script. */
+function limit(value: number): string {
+  return value === Number.POSITIVE_INFINITY ? '1e300' : String(value)
+}
+
+function retention({ events, bytes, ageMs }: Retention): string[] {
+  return [limit(events), limit(bytes), limit(ageMs)]
+}
+
+export type AppendOutcome = Omit<Appended, 'durability'>
+
+export function append({ subject, drafts, producer, retain }: Append): Operation<AppendOutcome> {
+  const withIds = drafts.some(({ id }) => id !== undefined)
+  const args: Argument[] = ['append', subject, producer?.name ?? '', String(producer?.seq ?? -1)]
+  args.push(...retention(retain), String(drafts.length), withIds ? '1' : '0')
+  let bytes = 0
+  for (const { body, id = '' } of drafts) {
+    const record = encodeBody(body)
+    bytes += record.length
+    args.push(record)
+    if (withIds) args.push(id)
+  }
+  const read = (outcome: readonly Buffer[]): AppendOutcome => {
+    refuse(outcome, producer)
+    const epoch = textAt(outcome, 1)
+    if (textAt(outcome, 0) === 'mixed') {
+      return { epoch, duplicates: numberAt(outcome, 2), offsets: outcome.slice(3).map(Number) }
+    }
+    const first = numberAt(outcome, 2)
+    return { epoch, duplicates: 0, offsets: drafts.map((_, i) => first + i) }
+  }
+  return { args, bytes, read }
+}
+
+export function trim(retain: Retention): Operation<Bounds> {
+  return operation(['trim', ...retention(retain)], (outcome) => boundsAt(outcome, 1))
+}
+
+export function drop(): Operation<boolean> {
+  return operation(['drop'], (outcome) => textAt(outcome, 0) === 'dropped')
+}
+
+export function repair(): Operation<void> {
+  return operation(['repair'], () => {})
+}
+
+export function open(owner: Owner, start: CursorStart | { readonly place: Position }): Operation<OpenedCursor> {
+  const [word, position] =
+    typeof start === 'string' ? [start, undefined] : 'place' in start ? ['place', start.place] : ['at', start]
+  const args = ['open', ownerKey(owner), word, position?.epoch ?? '', String(position?.offset ?? 0)]
+  return operation(args, (outcome) => {
+    refuse(outcome)
+    return {
+      ...boundsAt(outcome, 6),
+      position: { epoch: textAt(outcome, 1), offset: numberAt(outcome, 2) },
+      session: numberAt(outcome, 3),
+      created: textAt(outcome, 4) === '1',
+      expired: textAt(outcome, 5) === '1',
+    }
+  })
+}
+
+export function commit(owner: Owner, session: number, { epoch, offset }: Position): Operation<Position> {
+  return operation(['commit', ownerKey(owner), String(session), epoch, String(offset)], (outcome) => {
+    refuse(outcome)
+    return { epoch: textAt(outcome, 1), offset: numberAt(outcome, 2) }
+  })
+}
+
+export function forget(owner: Owner): Operation<boolean> {
+  return operation(['forget', ownerKey(owner)], (outcome) => textAt(outcome, 0) === 'forgotten')
+}
+
+export interface TopicSwept {
+  readonly ids: number
+  readonly producers: number
+  readonly cursors: number
+  readonly more: boolean
+  /** When the next thing of this topic falls due. */
+  readonly dueAt: string
+}
+
+export function sweep(): Operation<TopicSwept> {
+  return operation(['sweep'], (outcome) => ({
+    ids: numberAt(outcome, 1),
+    producers: numberAt(outcome, 2),
+    cursors: numberAt(outcome, 3),
+    more: textAt(outcome, 4) === '1',
+    dueAt: textAt(outcome, 5),
+  }))
+}
+
+function boundsAt(outcome: readonly Buffer[], index: number): Bounds {
+  const [epoch, lineage, first, head] = outcome.slice(index, index + 4).map(String)
+  return { epoch: epoch ?? '', lineage: lineageOf(lineage ?? ''), first: Number(first), head: Number(head) }
+}
+
+/** Of a flat list: an epoch and what it starts after, in turn. */
+export function lineageOf(text: string): Lineage {
+  const parts = text.split(' ')
+  return parts.flatMap((epoch, i) => (i % 2 === 0 ? [{ epoch, startsAfter: Number(parts[i + 1]) }] : []))
+}
+
+function refuse(outcome: readonly Buffer[], producer?: { readonly name: string; readonly seq: number }): void {
+  if (textAt(outcome, 0) !== 'error') return
+  const word = textAt(outcome, 1)
+  const detail = textAt(outcome, 2)
+  const name = JSON.stringify(producer?.name)
+  switch (word) {
+    case 'storage_full':
+      throw storageFull()
+    case 'skipped':
+      throw new RepriseError('conflict', `producer ${name} skipped numbers: ${detail} is next, not ${producer?.seq}`)
+    case 'unknown': {
+      const text = `producer ${name} is not known: its numbers begin with 0 or 1, not with ${producer?.seq}`
+      throw new RepriseError('conflict', text)
+    }
+    case 'forgotten':
+      throw new RepriseError(
+        'conflict',
+        `draft ${detail} of producer ${name} was taken, but its offset is no longer kept`,
+      )
+    case 'stale_epoch':
+      throw new RepriseError('stale_epoch', `the epoch ${JSON.stringify(detail)} is not one of this topic's log`)
+    case 'bad_request':
+      throw new RepriseError('bad_request', `the offset lies beyond the end of its epoch, ${detail}`)
+    case 'not_found':
+      throw new RepriseError('not_found', 'this client has no cursor on the topic')
+    case 'taken_over':
+      throw new RepriseError('taken_over', 'a newer session of this client took over')
+    default:
+      throw new Error(`write.lua answered ${JSON.stringify(word)}`)
+  }
+}

@@ -1,0 +1,171 @@
+/**
+ * Which server has a key, and how a command gets there: one server, the master that Sentinel names, or the shard of a
+ * cluster. Follows moved slots and waits while a server is away, as long as nothing can have been done.
+ */
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { RedisOptions } from 'ioredis'
+import { failure, isPassing, messageOf } from './failures.ts'
+import { type Command, Link, type LinkContext } from './link.ts'
+import type { Location } from './location.ts'
+import { slotOf } from './slot.ts'
+
+/** How long a call waits for a server that is away. */
+export const WAIT_MS = 5_000
+const RETRY_MS = 50
+/** How long a server may take to tell the slots. */
+const LEARN_MS = 1_000
+
+/** The one server that is no shard. */
+const ONLY = ''
+
+export class Router {
+  readonly #location: Location
+  readonly #links = new Map<string, Link>()
+  /** Address of the master of each slot, in a cluster. */
+  #slots: string[] = []
+  #refreshing: Promise<void> | undefined
+  #closed = false
+
+  constructor(location: Location) {
+    this.#location = location
+  }
+
+  optionsFor(address: string): RedisOptions {
+    const { kind, addresses, master, tls, username, password, sentinelPassword, database } = this.#location
+    const common: RedisOptions = {
+      ...(username !== undefined && { username }),
+      ...(password !== undefined && { password }),
+      ...(tls && { tls: {} }),
+    }
+    if (kind === 'sentinel') {
+      return {
+        ...common,
+        sentinels: addresses.map(({ host, port }) => ({ host, port })),
+        name: master,
+        sentinelRetryStrategy: () => null,
+        ...(sentinelPassword !== undefined && { sentinelPassword }),
+        ...(tls && { enableTLSForSentinelMode: true, sentinelTLS: {} }),
+      }
+    }
+    if (kind === 'single') return { ...common, ...addresses[0], db: database }
+    const colon = address.lastIndexOf(':')
+    return { ...common, host: address.slice(0, colon), port: Number(address.slice(colon + 1)) }
+  }
+
+  #link(address: string): Link {
+    let link = this.#links.get(address)
+    if (link === undefined) {
+      link = new Link({ options: this.optionsFor(address) })
+      this.#links.set(address, link)
+    }
+    return link
+  }
+
+  /** A connection of its own to a server that the router knows. */
+  ownLink(address: string, context: Omit<LinkContext, 'options'>): Link {
+    return new Link({ ...context, options: this.optionsFor(address) })
+  }
+
+  /** The server that has this key, by what is known. */
+  addressOf(key: string): string {
+    if (this.#location.kind !== 'cluster') return ONLY
+    const [{ host, port }] = this.#location.addresses
+    return this.#slots[slotOf(key)] ?? `${host}:${port}`
+  }
+
+  /** Every master that is known. */
+  get masters(): string[] {
+    return this.#location.kind === 'cluster' ? [...new Set(this.#slots)].filter(Boolean) : [ONLY]
+  }
+
+  /** Connects, and learns the shards of a cluster. */
+  async open(deadline: number): Promise<void> {
+    if (this.#location.kind === 'cluster') await this.refresh(deadline)
+    else await this.#link(ONLY).ready(deadline)
+  }
+
+  /** Asks which server has which slots. */
+  async refresh(deadline = performance.now() + WAIT_MS): Promise<void> {
+    if (this.#location.kind !== 'cluster') return
+    this.#refreshing ??= this.#learn(deadline).finally(() => {
+      this.#refreshing = undefined
+    })
+    await this.#refreshing
+  }
+
+  async #learn(deadline: number): Promise<void> {
+    const given = this.#location.addresses.map(({ host, port }) => `${host}:${port}`)
+    const part = Math.min(deadline, performance.now() + LEARN_MS)
+    const asked = [...new Set([...this.#links.keys(), ...given])].map(async (address) => {
+      const [ranges] = await this.#link(address).send([['CLUSTER', 'SLOTS']], part)
+      const slots = slotsOf(ranges, address)
+      if (slots.length === 0) throw new Error('CLUSTERDOWN the cluster has no slots')
+      return slots
+    })
+    try {
+      this.#slots = await Promise.any(asked)
+    } catch (error) {
+      throw error instanceof AggregateError ? error.errors[0] : error
+    }
+    for (const [known, link] of this.#links) {
+      if (this.#slots.includes(known)) continue
+      link.close()
+      this.#links.delete(known)
+    }
+  }
+
+  /** Gives commands to the server that has the key. Rejects with a `RepriseError`, or with the server's own answer. */
+  async run(key: string, commands: readonly Command[], deadline: number): Promise<unknown[]> {
+    let address: string | undefined
+    let asking = false
+    for (;;) {
+      address ??= this.addressOf(key)
+      try {
+        const answers = await this.#link(address).send(asking ? [['ASKING'], ...commands] : commands, deadline)
+        return asking ? answers.slice(1) : answers
+      } catch (error) {
+        const [word, slot, target = ''] = messageOf(error).split(' ')
+        if (word === 'MOVED' || word === 'ASK') {
+          address = target.startsWith(':') ? `${address.slice(0, address.lastIndexOf(':'))}${target}` : target
+          asking = word === 'ASK'
+          if (!asking) this.#slots[Number(slot)] = address
+          if (performance.now() < deadline) continue
+        }
+        if (!isPassing(error)) throw error
+        if (this.#closed || performance.now() + RETRY_MS > deadline) throw failure(error)
+        if (word === 'READONLY') this.#link(address).renew()
+        address = undefined
+        asking = false
+        await sleep(RETRY_MS)
+        await this.refresh(deadline).catch(() => {})
+      }
+    }
+  }
+
+  /** Gives a command to one server, whatever it has. */
+  async sendTo(address: string, command: Command, deadline: number): Promise<unknown> {
+    return (await this.#link(address).send([command], deadline))[0]
+  }
+
+  /** The reason why nothing can be reached. */
+  get lastError(): Error | undefined {
+    for (const link of this.#links.values()) if (link.lastError !== undefined) return link.lastError
+    return undefined
+  }
+
+  close(): void {
+    this.#closed = true
+    for (const link of this.#links.values()) link.close()
+  }
+}
+
+/** Of `CLUSTER SLOTS`: from, to, then the master's host and port. */
+function slotsOf(ranges: unknown, asked: string): string[] {
+  const slots: string[] = []
+  for (const [from, to, master] of ranges as [number, number, [Buffer | null, number]][]) {
+    const host = master[0]?.toString() || asked.slice(0, asked.lastIndexOf(':'))
+    for (let slot = from; slot <= to; slot++) slots[slot] = `${host}:${master[1]}`
+  }
+  return slots
+}

@@ -1,0 +1,78 @@
+/** The contract's settings over Redis: one hash, and a channel that tells of changes. */
+
+import type { Settings } from '../contract.ts'
+import { failure } from './failures.ts'
+import { WAIT_MS } from './router.ts'
+import type { TopicsContext } from './topics.ts'
+
+export function createSettings(
+  { router, keys, subscriptions, refuseClosed }: TopicsContext,
+  warn: (message: string, cause?: unknown) => void,
+): Settings {
+  return {
+    all: async () => {
+      refuseClosed()
+      try {
+        const [reply] = await router.run(keys.settings, [['HGETALL', keys.settings]], performance.now() + WAIT_MS)
+        const all = new Map<string, unknown>()
+        for (const [key, value] of pairsOf(reply)) all.set(key, JSON.parse(value))
+        return all
+      } catch (error) {
+        throw failure(error)
+      }
+    },
+
+    put: async (key, value) => {
+      refuseClosed()
+      const change =
+        value === undefined
+          ? (['HDEL', keys.settings, key] as const)
+          : (['HSET', keys.settings, key, JSON.stringify(value)] as const)
+      try {
+        const commands = [change, ['SPUBLISH', keys.settings, ''] as const]
+        await router.run(keys.settings, commands, performance.now() + WAIT_MS)
+      } catch (error) {
+        throw failure(error)
+      }
+    },
+
+    watch: (listener) => {
+      let stopped = false
+      let stop: (() => void) | undefined
+      const own = { heard: () => stopped || listener(), lost: () => stopped || listener() }
+      const begin = (): void => {
+        subscriptions.add(keys.settings, own).then(
+          (undo) => {
+            if (stopped) undo()
+            else {
+              stop = undo
+              // What was changed before it could be heard.
+              listener()
+            }
+          },
+          (error) => {
+            if (stopped) return
+            warn('changes of the settings are not heard', error)
+            setTimeout(begin, WAIT_MS).unref()
+          },
+        )
+      }
+      begin()
+      return () => {
+        stopped = true
+        stop?.()
+      }
+    },
+  }
+}
+
+/** A hash as Redis answers it: keys and values in turn, or as a map. */
+function* pairsOf(reply: unknown): Generator<[string, string]> {
+  if (reply instanceof Map) {
+    for (const [key, value] of reply) yield [String(key), String(value)]
+  } else if (Array.isArray(reply)) {
+    for (let i = 0; i < reply.length; i += 2) yield [String(reply[i]), String(reply[i + 1])]
+  } else if (typeof reply === 'object' && reply !== null) {
+    for (const [key, value] of Object.entries(reply)) yield [key, String(value)]
+  }
+}

@@ -1,0 +1,110 @@
+/** The engine for many nodes, put together: where Redis is, what it is fit for, and the parts of the contract. */
+
+import { RepriseError } from '../../../shared/errors.ts'
+import type { Store, StoreContext } from '../contract.ts'
+import { createCursors } from './cursors.ts'
+import { Durable } from './durability.ts'
+import { storeEpochs } from './epochs.ts'
+import { closed, failure, messageOf } from './failures.ts'
+import { keysWith } from './keys.ts'
+import { Lanes } from './lanes.ts'
+import { type Location, parseLocation } from './location.ts'
+import { Router, WAIT_MS } from './router.ts'
+import { createSettings } from './settings.ts'
+import { checkServer, sayDurability, weakest } from './start.ts'
+import { Subscriptions } from './subscriptions.ts'
+import { sweepPart } from './sweep.ts'
+import { createTopics, type TopicsContext, unborn } from './topics.ts'
+
+export interface RedisContext extends StoreContext {
+  /** Ids remembered for one subject of one topic. Default 1,000,000. */
+  readonly maxIds?: number
+  /** A test's own, in place of the servers' `run_id`. */
+  readonly run?: () => string
+}
+
+export interface RedisStore extends Store {
+  /** Resolves when what was published before has been heard. */
+  caughtUp(): Promise<void>
+}
+
+const MAX_IDS = 1_000_000
+/** How long a write waits for its replicas. */
+const REPLICA_WAIT_MS = 500
+
+export async function openRedis(url: string, context: RedisContext = {}): Promise<RedisStore> {
+  const location = parseLocation(url)
+  const warn = context.warn ?? (() => {})
+  const router = new Router(location)
+  const keys = keysWith(location.prefix)
+  let durable: Durable
+  try {
+    durable = await begin(router, location, warn)
+    await storeEpochs(router, keys.store)
+  } catch (error) {
+    router.close()
+    throw cannotUse(location, error, router.lastError)
+  }
+  const subscriptions = new Subscriptions(router, warn)
+  const { now, run, maxIds = MAX_IDS } = context
+  const replicas = { replicas: location.replicas, replicaWaitMs: REPLICA_WAIT_MS }
+  const lanes = new Lanes({ router, keys, now, run, maxIds, ...replicas, warn })
+  let closing: Promise<void> | undefined
+  const refuseClosed = (): void => {
+    if (closing !== undefined) throw closed()
+  }
+  const parts: TopicsContext = { router, keys, lanes, subscriptions, durable, refuseClosed }
+  const time = async (): Promise<number> => {
+    refuseClosed()
+    if (now !== undefined) return now()
+    try {
+      const [reply] = await router.run(keys.store, [['TIME']], performance.now() + WAIT_MS)
+      const [seconds, micros] = (reply as Buffer[]).map(Number)
+      return (seconds ?? 0) * 1_000 + Math.floor((micros ?? 0) / 1_000)
+    } catch (error) {
+      throw failure(error)
+    }
+  }
+  const topics = createTopics(parts)
+  const close = async (): Promise<void> => {
+    await lanes.close()
+    subscriptions.close()
+    router.close()
+  }
+  return {
+    engine: 'redis',
+    get durability() {
+      return durable.named
+    },
+    topics,
+    cursors: createCursors(parts, async (topic) => (await topics.info(topic)) ?? unborn(parts, topic), time),
+    settings: createSettings(parts, warn),
+    now: time,
+    sweep: async () => sweepPart(parts, await time()),
+    caughtUp: () => subscriptions.caughtUp(),
+    close: () => {
+      closing ??= close()
+      return closing
+    },
+  }
+}
+
+async function begin(router: Router, location: Location, warn: (message: string) => void): Promise<Durable> {
+  const deadline = performance.now() + WAIT_MS
+  await router.open(deadline)
+  const found = await Promise.all(
+    router.masters.map((address) => checkServer((...command) => router.sendTo(address, command, deadline), warn)),
+  )
+  const base = weakest(found)
+  const said = sayDurability(base)
+  if (said !== undefined) warn(said)
+  return new Durable(base, location.replicas)
+}
+
+function cannotUse({ shown }: Location, error: unknown, last: Error | undefined): RepriseError {
+  const known = error instanceof RepriseError && error.code !== 'unavailable' && error.code !== 'internal'
+  if (known) return error
+  const cause = /^Redis is away|there is no connection/.test(messageOf(error)) && last !== undefined ? last : error
+  const reason = messageOf(cause) || (cause as NodeJS.ErrnoException).code || 'no answer'
+  return new RepriseError('unavailable', `the store ${shown} cannot be used: ${reason}`, { cause })
+}

@@ -1,0 +1,159 @@
+/** The contract's topics over Redis: what changes goes through a lane, what reads does not wait for it. */
+
+import { readBody } from '../codec.ts'
+import type { Bounds, Notification, Page, ReadBound, StoredEvent, TopicInfo, Topics } from '../contract.ts'
+import type { Durable } from './durability.ts'
+import { storeEpochs, unbornBounds } from './epochs.ts'
+import { failure } from './failures.ts'
+import type { Keys } from './keys.ts'
+import type { Lanes } from './lanes.ts'
+import type { Argument } from './link.ts'
+import { readNotice } from './notices.ts'
+import { append, drop, lineageOf, repair, trim } from './operations.ts'
+import { type Router, WAIT_MS } from './router.ts'
+import { runScript, SCRIPTS } from './scripts.ts'
+import type { Subscriptions } from './subscriptions.ts'
+
+export interface TopicsContext {
+  readonly router: Router
+  readonly keys: Keys
+  readonly lanes: Lanes
+  readonly subscriptions: Subscriptions
+  readonly durable: Durable
+  refuseClosed(): void
+}
+
+/** What `read.lua` answers of a born topic. */
+interface Born {
+  readonly bounds: Bounds
+  readonly bytes: number
+  readonly entries: readonly Buffer[]
+}
+
+export function createTopics(context: TopicsContext): Topics {
+  const { keys, lanes, subscriptions, durable } = context
+  return {
+    append: async (topic, given) => {
+      const { value, replicas } = await lanes.run(topic, append(given))
+      return { ...value, durability: durable.reached(replicas) }
+    },
+
+    read: async (topic, after, bound): Promise<Page> => {
+      const born = bornOf(await ask(context, topic, ['read', ...boundOf(after, bound)]))
+      if (born === undefined) return { ...(await unborn(context, topic)), events: [] }
+      return { ...born.bounds, events: eventsOf(born, after, bound) }
+    },
+
+    seek: async (topic, time) => Number((await ask(context, topic, ['seek', String(time)]))?.[0] ?? 0),
+
+    trim: async (topic, retain) => (await lanes.run(topic, trim(retain))).value,
+
+    info: (topic) => infoOf(context, topic),
+
+    list: async ({ after, limit }) => {
+      context.refuseClosed()
+      const topics: TopicInfo[] = []
+      let last = after
+      while (topics.length < limit) {
+        const names = await namesBehind(context, last, limit - topics.length)
+        const infos = await Promise.all(names.map((name) => infoOf(context, name)))
+        for (const info of infos) if (info !== undefined) topics.push(info)
+        last = names.at(-1)
+        if (last === undefined) break
+      }
+      return topics
+    },
+
+    drop: async (topic) => (await lanes.run(topic, drop())).value,
+
+    watch: async (topic, listener) => {
+      context.refuseClosed()
+      const tell = (notification: Notification): void => listener(notification)
+      return subscriptions.add(keys.channel(topic), {
+        heard: (message) => {
+          const notification = readNotice(message)
+          if (notification !== undefined) tell(notification)
+        },
+        lost: () => tell({ kind: 'lost' }),
+      })
+    },
+  }
+}
+
+function boundOf(after: number, { events, bytes }: ReadBound): string[] {
+  return [String(after), String(Math.max(1, events)), bytes === Number.POSITIVE_INFINITY ? '1e300' : String(bytes)]
+}
+
+/** Of a topic that is not there: where it was dropped last, to be asked with the store's epochs. */
+export async function unborn({ router, keys }: TopicsContext, topic: string): Promise<Bounds> {
+  const deadline = performance.now() + WAIT_MS
+  const [dead] = await router.run(keys.topic(topic), [['HGET', keys.topic(topic), 'dead']], deadline)
+  return unbornBounds(await storeEpochs(router, keys.store, { after: String(dead ?? '0') }))
+}
+
+/** What the script that reads answers of a born topic; `undefined` for an unborn one. */
+async function ask(context: TopicsContext, topic: string, args: readonly Argument[]): Promise<Buffer[] | undefined> {
+  const { router, keys, lanes } = context
+  context.refuseClosed()
+  try {
+    for (;;) {
+      const deadline = performance.now() + WAIT_MS
+      const [reply] = await runScript(router, SCRIPTS.read, keys.topic(topic), ['', ...args], deadline)
+      const [word, ...rest] = reply as Buffer[]
+      if (word?.toString() === 'born') return rest
+      if (word?.toString() === 'unborn') return undefined
+      await lanes.run(topic, repair())
+    }
+  } catch (error) {
+    throw failure(error)
+  }
+}
+
+function bornOf(reply: Buffer[] | undefined): Born | undefined {
+  if (reply === undefined) return undefined
+  const [epoch = '', lineage = '', first, head, bytes] = reply.slice(0, 5).map(String)
+  const bounds = { epoch, lineage: lineageOf(lineage), first: Number(first), head: Number(head) }
+  return { bounds, bytes: Number(bytes), entries: reply.slice(5) }
+}
+
+/** Offsets that are missing in the stream were taken out of it by other hands: they are told as damaged. */
+function eventsOf({ bounds, entries }: Born, after: number, bound: ReadBound): StoredEvent[] {
+  const events: StoredEvent[] = []
+  let next = Math.max(after + 1, bounds.first)
+  const skipTo = (offset: number): void => {
+    for (; next < offset && events.length < bound.events; next++) events.push({ offset: next, damaged: true })
+  }
+  for (let i = 0; i < entries.length; i += 2) {
+    const [offset = 0, at = 0] = (entries[i]?.toString() ?? '').split('-').map(Number)
+    skipTo(offset)
+    if (offset !== next) break
+    const body = readBody(entries[i + 1] ?? Buffer.alloc(0))
+    events.push(body === undefined ? { offset, damaged: true } : { offset, at, body })
+    next++
+  }
+  // Nothing behind the last one found, and kept all the same.
+  if (entries.length === 0) skipTo(bounds.head + 1)
+  return events
+}
+
+async function infoOf(context: TopicsContext, topic: string): Promise<TopicInfo | undefined> {
+  const born = bornOf(await ask(context, topic, ['info']))
+  if (born === undefined) return undefined
+  const { first, head } = born.bounds
+  return { topic, ...born.bounds, events: head + 1 - first, bytes: born.bytes }
+}
+
+async function namesBehind(
+  { router, keys }: TopicsContext,
+  after: string | undefined,
+  most: number,
+): Promise<string[]> {
+  try {
+    const from = after === undefined ? '-' : `(${after}`
+    const command = ['ZRANGEBYLEX', keys.topics, from, '+', 'LIMIT', '0', String(most)] as const
+    const [names] = await router.run(keys.topics, [command], performance.now() + WAIT_MS)
+    return (names as Buffer[]).map(String)
+  } catch (error) {
+    throw failure(error)
+  }
+}
