@@ -1,4 +1,4 @@
-/** What the script that writes is asked and what it answers: the words of `write.lua`, both ways. */
+/** What the script that writes is asked and what it answers: the words of the scripts, both ways. */
 
 import { RepriseError } from '../../../shared/errors.ts'
 import type { Lineage, Position } from '../../../shared/positions.ts'

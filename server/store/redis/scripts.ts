@@ -18,10 +18,12 @@ function script(flags: string, ...files: string[]): Script {
   return { text, digest: createHash('sha1').update(text).digest('hex') }
 }
 
+const WRITING = ['topic.lua', 'writing.lua', 'append.lua', 'cursors.lua', 'write.lua']
+
 export const SCRIPTS = {
-  write: script('', 'topic.lua', 'write.lua'),
+  write: script('', ...WRITING),
   /** Does what needs no room, in a server that has none. */
-  writeWhenFull: script('allow-oom', 'topic.lua', 'write.lua'),
+  writeWhenFull: script('allow-oom', ...WRITING),
   read: script('no-writes,allow-oom', 'topic.lua', 'read.lua'),
   epochs: script('allow-oom', 'epochs.lua'),
 } as const

@@ -9,6 +9,7 @@ export function createSettings(
   { router, keys, subscriptions, refuseClosed }: TopicsContext,
   warn: (message: string, cause?: unknown) => void,
 ): Settings {
+  const own = new Set<() => void>()
   return {
     all: async () => {
       refuseClosed()
@@ -31,6 +32,7 @@ export function createSettings(
       try {
         const commands = [change, ['SPUBLISH', keys.settings, ''] as const]
         await router.run(keys.settings, commands, performance.now() + WAIT_MS)
+        for (const tell of [...own]) tell()
       } catch (error) {
         throw failure(error)
       }
@@ -39,15 +41,18 @@ export function createSettings(
     watch: (listener) => {
       let stopped = false
       let stop: (() => void) | undefined
-      const own = { heard: () => stopped || listener(), lost: () => stopped || listener() }
+      const tell = (): void => {
+        if (!stopped) listener()
+      }
+      own.add(tell)
       const begin = (): void => {
-        subscriptions.add(keys.settings, own).then(
+        subscriptions.add(keys.settings, { heard: tell, lost: tell }).then(
           (undo) => {
             if (stopped) undo()
             else {
               stop = undo
               // What was changed before it could be heard.
-              listener()
+              tell()
             }
           },
           (error) => {
@@ -60,6 +65,7 @@ export function createSettings(
       begin()
       return () => {
         stopped = true
+        own.delete(tell)
         stop?.()
       }
     },

@@ -1,0 +1,85 @@
+-- The operations on cursors.
+
+-- Cursors: `offset session usedAt epoch`.
+local function storedCursor(key)
+  local text = redis.call('HGET', CURSORS, key)
+  if not text then return nil end
+  local offset, session, usedAt, epoch = string.match(text, '^(%d+) (%d+) (%d+) (.*)$')
+  return { offset = tonumber(offset), session = session, usedAt = tonumber(usedAt), epoch = epoch }
+end
+local function isOver(cursor)
+  return now - cursor.usedAt >= CURSOR_MS
+end
+local function putCursor(key, cursor)
+  redis.call(
+    'HSET', CURSORS, key, whole(cursor.offset) .. ' ' .. cursor.session .. ' ' .. whole(now) .. ' ' .. cursor.epoch)
+end
+local function checked(epoch, offset)
+  local last = endOf(epoch)
+  if not last then return { 'error', 'stale_epoch', epoch } end
+  if offset > last then return { 'error', 'bad_request', whole(last) } end
+  return nil
+end
+-- open: owner start epoch offset; start: `end` `start` `at` or, for a cursor that is moved, `place`
+function operations.open()
+  local key, start, epoch, offset = arg(), arg(), arg(), num()
+  if not knowsLineage() then return 'epochs' end
+  trimWaiting()
+  if start == 'place' then
+    local wrong = checked(epoch, offset)
+    if wrong then return wrong end
+  end
+  local stored = storedCursor(key)
+  local known = stored and not isOver(stored) and stored or nil
+  if full and not known then return { 'error', 'storage_full' } end
+  if start == 'end' then
+    epoch, offset = presentEpoch(), headOf()
+  elseif start == 'start' then
+    epoch, offset = presentEpoch(), (s.first or 1) - 1
+  end
+  if known and start ~= 'place' then epoch, offset = known.epoch, known.offset end
+  local note = redis.call('HGET', NOTES, key)
+  local expired = not known and (stored or (note and now < tonumber(note)))
+  -- By the clock, so that a session is higher than one that the server forgot.
+  local session = math.max(microseconds(), tonumber(redis.call('HGET', CURSORS, '') or 0) + 1)
+  redis.call('HSET', CURSORS, '', whole(session))
+  putCursor(key, { epoch = epoch, offset = offset, session = whole(session) })
+  if note then redis.call('HDEL', NOTES, key) end
+  if not stored then
+    redis.call('ZADD', OWNERS, 0, key)
+    fallDue(now + CURSOR_MS, 'c' .. key)
+  end
+  tellAppended()
+  tell('S\n' .. whole(session) .. '\n' .. key)
+  return bounds({ 'done', epoch, whole(offset), whole(session), known and '0' or '1', expired and '1' or '0' })
+end
+
+function operations.commit()
+  local key, session, epoch, offset = arg(), arg(), arg(), num()
+  if not knowsLineage() then return 'epochs' end
+  local known = storedCursor(key)
+  if not known or isOver(known) then return { 'error', 'not_found' } end
+  if known.session ~= session then return { 'error', 'taken_over' } end
+  local wrong = checked(epoch, offset)
+  if wrong then return wrong end
+  local further
+  if epoch == known.epoch then
+    further = offset > math.min(known.offset, endOf(epoch))
+  else
+    further = trusted(epoch, offset) - trusted(known.epoch, known.offset)
+    further = further > 0 or (further == 0 and rank(epoch) > rank(known.epoch))
+  end
+  if further then known.epoch, known.offset = epoch, offset end
+  putCursor(key, known)
+  return { 'done', known.epoch, whole(known.offset) }
+end
+
+function operations.forget()
+  local key = arg()
+  local known = storedCursor(key)
+  if not known or isOver(known) then return { 'none' } end
+  redis.call('HDEL', CURSORS, key)
+  redis.call('ZREM', OWNERS, key)
+  redis.call('ZREM', DUE, 'c' .. key)
+  return { 'forgotten' }
+end

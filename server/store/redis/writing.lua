@@ -1,0 +1,210 @@
+-- Everything that changes a topic: one call does any number of operations in their order, each wholly or not at all.
+-- Within an operation all checks come before the first write.
+--
+-- Arguments: run full maxIds fresh born runs epochs, then the operations.
+--   run: a test's own instead of the server's. full: `1` when there is no room, so that only what needs none is done.
+--   born, runs, epochs: how many epochs the store has begun, for which servers, and the last of them, oldest first;
+--   empty where the caller does not know.
+-- Answer: why it stopped (`` or `birth` or `epochs`), the server's run, dead, when the earliest new thing falls due,
+--   whether the topic is born, and an outcome for each operation that was done.
+
+local ID_MS = 300000
+local PRODUCER_MS = 604800000
+local CURSOR_MS = 2592000000
+local NOTE_MS = 31536000000
+local KEPT_DRAFTS = 1024
+local MAX_EPOCHS = 1000
+local NOTIFIED_BYTES = 65536
+local SWEPT = 200
+
+local run = arg()
+if run == '' then run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)') end
+local full = arg() == '1'
+local maxIds = num()
+local fresh = arg()
+local born = tonumber(arg())
+local runs, epochs = arg(), arg()
+
+load()
+
+local DUE = tag .. 'due'
+local PRODUCERS = tag .. 'producers'
+local CURSORS = tag .. 'cursors'
+local OWNERS = tag .. 'owners'
+local NOTES = tag .. 'notes'
+local SUBJECTS = tag .. 'subjects'
+local CHANNEL = string.sub(tag, 1, -2)
+
+local changed = false
+local newLineage = nil
+local nextDue = nil
+
+local function fallDue(at, member)
+  redis.call('ZADD', DUE, whole(at), member)
+  if not nextDue or at < nextDue then nextDue = at end
+end
+
+-- Lineage: a flat list, epoch and what it starts after, in turn.
+local lineage = nil
+local function lineageOf()
+  if lineage then return lineage end
+  lineage = {}
+  if s.epoch then
+    for part in string.gmatch(redis.call('HGET', KEYS[1], 'lineage') or '', '%S+') do lineage[#lineage + 1] = part end
+  else
+    for epoch in string.gmatch(epochs, '%S+') do
+      lineage[#lineage + 1] = epoch
+      lineage[#lineage + 1] = '0'
+    end
+  end
+  return lineage
+end
+
+local function setLineage(list)
+  while #list > 2 * MAX_EPOCHS do
+    table.remove(list, 1)
+    table.remove(list, 1)
+  end
+  lineage = list
+  newLineage = table.concat(list, ' ')
+end
+
+local function lineageText()
+  return newLineage or table.concat(lineageOf(), ' ')
+end
+
+local function headOf()
+  return s.head or 0
+end
+
+local function presentEpoch()
+  return s.epoch or string.match(epochs, '(%S+)$') or ''
+end
+
+local function endOf(epoch)
+  if epoch == s.epoch then return headOf() end
+  local list = lineageOf()
+  for i = #list - 1, 1, -2 do
+    if list[i] == epoch then return tonumber(list[i + 3] or headOf()) end
+  end
+  return nil
+end
+
+local function trusted(epoch, offset)
+  local last = endOf(epoch)
+  return last and math.min(offset, last) or -1
+end
+
+local function rank(epoch)
+  local list = lineageOf()
+  for i = #list - 1, 1, -2 do
+    if list[i] == epoch then return i end
+  end
+  return -1
+end
+
+-- Notifications: appended events are gathered and told before anything else is.
+local told = {}
+local function tell(message)
+  redis.call('SPUBLISH', CHANNEL, message)
+end
+local function tellAppended()
+  local i = 1
+  while i <= #told do
+    local first = told[i]
+    local parts, size = {}, 0
+    local last = first
+    while i <= #told do
+      local event = told[i]
+      if event.epoch ~= first.epoch or (size > 0 and size + #event.body > NOTIFIED_BYTES) then break end
+      last = event
+      size = size + #event.body
+      parts[#parts + 1] = struct.pack('>I4', #event.body)
+      parts[#parts + 1] = event.body
+      i = i + 1
+    end
+    local carried = size <= NOTIFIED_BYTES and table.concat(parts) or ''
+    tell(table.concat({ 'A', first.epoch, whole(last.offset), whole(first.offset), whole(first.at), carried }, '\n'))
+  end
+  told = {}
+end
+
+-- Trimming waits for the end of a row of appends that ask for the same: the outcome is that of each in its turn.
+local waiting = nil
+local function trim(events, bytes, age, keepLast)
+  if not s.epoch or s.first > s.head then return end
+  local first = math.max(s.first, s.head + 1 - events)
+  if s.total - s.base > bytes then
+    local fits = firstThat(function(before) return s.total - before <= bytes end)
+    first = math.max(first, keepLast and math.min(fits, s.head) or fits)
+  end
+  local oldest = now - age
+  if s.firstAt < oldest then first = math.max(first, firstThat(function(_, at) return at >= oldest end)) end
+  if first == s.first then return end
+  s.base, s.firstAt = place(first)
+  s.first = first
+  changed = true
+  if first > s.head then
+    redis.call('UNLINK', LOG)
+  else
+    -- Whole nodes of the stream, a bounded number: the rest goes with later calls and is not read.
+    redis.call('XTRIM', LOG, 'MINID', '~', whole(first), 'LIMIT', 10000)
+  end
+end
+local function trimWaiting()
+  if not waiting then return end
+  local events, bytes, age = waiting[1], waiting[2], waiting[3]
+  waiting = nil
+  trim(events, bytes, age, true)
+end
+
+local function mayBeBorn()
+  return born and born > s.dead and string.find(runs, run, 1, true)
+end
+
+-- The record of a topic that can be appended to.
+local function begin()
+  if not s.epoch then
+    lineage = nil
+    setLineage(lineageOf())
+    s.epoch, s.born = presentEpoch(), born
+    s.first, s.head, s.total, s.base, s.firstAt, s.lastAt = 1, 0, 0, 0, 0, 0
+  elseif s.run ~= run then
+    local list = lineageOf()
+    list[#list + 1] = fresh
+    list[#list + 1] = whole(s.head)
+    setLineage(list)
+    s.epoch = fresh
+  end
+  s.run = run
+  changed = true
+end
+
+-- A log whose record was lost goes on under an epoch that begins before it: nobody's position fits what is left.
+local function adopt()
+  local firstOffset, firstAt, base = placeOf(redis.call('XRANGE', LOG, '-', '+', 'COUNT', 1)[1])
+  local last = redis.call('XREVRANGE', LOG, '+', '-', 'COUNT', 1)[1]
+  local head, lastAt, before = placeOf(last)
+  local list = lineageOf()
+  list[#list + 1] = fresh
+  list[#list + 1] = '0'
+  setLineage(list)
+  s.epoch, s.run, s.born, s.stray = fresh, run, born, false
+  s.first, s.head, s.base, s.total = firstOffset, head, base, before + #last[2][2]
+  s.firstAt, s.lastAt = firstAt, lastAt
+  changed = true
+  tell('C')
+end
+
+local function knowsLineage()
+  return s.epoch or (born and born > s.dead)
+end
+local function bounds(reply)
+  reply[#reply + 1] = presentEpoch()
+  reply[#reply + 1] = lineageText()
+  reply[#reply + 1] = whole(s.first or 1)
+  reply[#reply + 1] = whole(headOf())
+  return reply
+end
+
+local operations = {}
