@@ -10,6 +10,7 @@ import type { Keys } from './keys.ts'
 import type { Argument, Command } from './link.ts'
 import type { Operation } from './operations.ts'
 import { type Router, WAIT_MS } from './router.ts'
+import { partsOf, type Row, rowsOf } from './rows.ts'
 import { runScript, SCRIPTS } from './scripts.ts'
 
 /** What one call of the script may carry. */
@@ -42,6 +43,8 @@ export interface Done<T> {
 interface Waiting {
   readonly operation: Operation<unknown>
   readonly deadline: number
+  /** Not to be joined with others: together they were refused. */
+  alone?: boolean
   resolve(done: Done<unknown>): void
   reject(error: unknown): void
 }
@@ -103,15 +106,16 @@ export class Lanes {
       let registered = false
       for (let round = 0; rest.length > 0; round++) {
         if (round > MAX_ROUNDS) throw new RepriseError('internal', 'a topic is not born, however often it is tried')
-        const answer = await this.#call(topic, rest, epochs, full)
+        const rows = rowsOf(rest)
+        const answer = await this.#call(topic, rows, rest[0]?.deadline ?? 0, epochs, full)
         if (answer === 'full') {
           full = true
           continue
         }
         const { stopped, run, dead, dueAt, born, outcomes, replicas } = answer
         if (dueAt !== '') await this.#register(topic, dueAt)
-        const done = rest.slice(0, outcomes.length)
-        rest = rest.slice(outcomes.length)
+        const done = rows.slice(0, outcomes.length)
+        rest = rows.slice(outcomes.length).flatMap(({ members }) => members)
         const dropped = outcomes.some(([word]) => word?.toString() === 'dropped')
         if (dropped) {
           await this.#forgetName(topic, born)
@@ -120,7 +124,7 @@ export class Lanes {
         }
         // A name that was registered, and no birth came of it.
         if (registered && !born && stopped === '') await this.#forgetName(topic, born)
-        settle(done, outcomes, replicas)
+        rest = [...settle(done, outcomes, replicas), ...rest]
         if (stopped === 'full') throw storageFull()
         // A birth needs its name in the list first: these epochs are to be looked at, not to be born under.
         if (stopped === 'epochs') epochs = { ...(await this.#epochs({ after: dead })), runs: '' }
@@ -138,14 +142,19 @@ export class Lanes {
     }
   }
 
-  async #call(topic: string, batch: readonly Waiting[], epochs: StoreEpochs | undefined, full: boolean) {
+  async #call(
+    topic: string,
+    rows: readonly Row<Waiting>[],
+    deadline: number,
+    epochs: StoreEpochs | undefined,
+    full: boolean,
+  ) {
     const { router, keys, now, run, maxIds, replicas: wanted, replicaWaitMs } = this.#context
     const args: Argument[] = [now === undefined ? '' : String(now()), run?.() ?? '', full ? '1' : '0', String(maxIds)]
     args.push(newEpoch(), epochs?.begun ?? '', epochs?.runs ?? '', epochs?.epochs ?? '')
-    for (const { operation } of batch) for (const arg of operation.args) args.push(arg)
+    for (const row of rows) for (const arg of row.args) args.push(arg)
     const following: Command[] = wanted > 0 ? [['WAIT', String(wanted), String(replicaWaitMs)]] : []
     const script = full ? SCRIPTS.writeWhenFull : SCRIPTS.write
-    const deadline = batch[0]?.deadline ?? performance.now()
     let answers: unknown[]
     try {
       answers = await runScript(router, script, keys.topic(topic), args, deadline, following)
@@ -206,12 +215,30 @@ function nextBatch(lane: Lane): Waiting[] {
   return batch
 }
 
-function settle(done: readonly Waiting[], outcomes: readonly Buffer[][], replicas: number): void {
-  done.forEach(({ operation, resolve, reject }, i) => {
-    try {
-      resolve({ value: operation.read(outcomes[i] ?? []), replicas })
-    } catch (error) {
-      reject(failure(error))
+/** Gives the outcomes; answers the calls that have to be asked one by one, as nothing of their row was done. */
+function settle(done: readonly Row<Waiting>[], outcomes: readonly Buffer[][], replicas: number): Waiting[] {
+  const again: Waiting[] = []
+  done.forEach((row, i) => {
+    const [first, ...others] = row.members
+    const outcome = outcomes[i] ?? []
+    if (first === undefined) return
+    if (others.length === 0) {
+      try {
+        first.resolve({ value: first.operation.read(outcome), replicas })
+      } catch (error) {
+        first.reject(failure(error))
+      }
+      return
     }
+    const parts = partsOf(row, outcome)
+    row.members.forEach((member, part) => {
+      if (parts !== undefined) {
+        member.resolve({ value: parts[part], replicas })
+      } else {
+        member.alone = true
+        again.push(member)
+      }
+    })
   })
+  return again
 }

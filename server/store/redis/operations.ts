@@ -12,6 +12,15 @@ import type { Argument } from './link.ts'
 export interface Operation<T> {
   readonly args: readonly Argument[]
   readonly bytes: number
+  /** Of an append without ids: what it takes to join it with its neighbours. */
+  readonly plain?: {
+    readonly head: readonly Argument[]
+    readonly bodies: readonly Argument[]
+    /** What has to be the same. */
+    readonly key: string
+    /** -1 without a producer. */
+    readonly seq: number
+  }
   /** Throws what the operation is refused with. */
   read(outcome: readonly Buffer[]): T
 }
@@ -41,25 +50,35 @@ export type AppendOutcome = Omit<Appended, 'durability'>
 
 export function append({ subject, drafts, producer, retain }: Append): Operation<AppendOutcome> {
   const withIds = drafts.some(({ id }) => id !== undefined)
-  const args: Argument[] = ['append', subject, producer?.name ?? '', String(producer?.seq ?? -1)]
-  args.push(...retention(retain), String(drafts.length), withIds ? '1' : '0')
+  const limits = retention(retain)
+  const head: Argument[] = ['append', subject, producer?.name ?? '', String(producer?.seq ?? -1), ...limits]
+  const bodies: Argument[] = []
   let bytes = 0
   for (const { body, id = '' } of drafts) {
     const record = encodeBody(body)
     bytes += record.length
-    args.push(record)
-    if (withIds) args.push(id)
+    bodies.push(record)
+    if (withIds) bodies.push(id)
   }
+  const args = [...head, String(drafts.length), withIds ? '1' : '0', ...bodies]
   const read = (outcome: readonly Buffer[]): AppendOutcome => {
     refuse(outcome, producer)
-    const epoch = textAt(outcome, 1)
-    if (textAt(outcome, 0) === 'mixed') {
-      return { epoch, duplicates: numberAt(outcome, 2), offsets: outcome.slice(3).map(Number) }
-    }
-    const first = numberAt(outcome, 2)
-    return { epoch, duplicates: 0, offsets: drafts.map((_, i) => first + i) }
+    return readAppended(outcome, drafts.length)
   }
-  return { args, bytes, read }
+  if (withIds) return { args, bytes, read }
+  const key = [limits.join(), producer === undefined ? '' : `${producer.name.length}:${producer.name}`, subject].join(
+    ' ',
+  )
+  return { args, bytes, read, plain: { head, bodies, key, seq: producer?.seq ?? -1 } }
+}
+
+export function readAppended(outcome: readonly Buffer[], count: number): AppendOutcome {
+  const epoch = textAt(outcome, 1)
+  if (textAt(outcome, 0) === 'mixed') {
+    return { epoch, duplicates: numberAt(outcome, 2), offsets: outcome.slice(3).map(Number) }
+  }
+  const first = numberAt(outcome, 2)
+  return { epoch, duplicates: 0, offsets: Array.from({ length: count }, (_, i) => first + i) }
 }
 
 export function trim(retain: Retention): Operation<Bounds> {
