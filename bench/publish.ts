@@ -7,7 +7,7 @@ import type { PublisherCalls } from './roles/publisher.ts'
 import type { RawCalls } from './roles/raw.ts'
 
 const SIZES = {
-  full: { rounds: 5, events: 200_000, rawEvents: 500_000, single: 500 },
+  full: { rounds: 5, events: 150_000, rawEvents: 300_000, single: 300 },
   quick: { rounds: 3, events: 60_000, rawEvents: 200_000, single: 200 },
   smoke: { rounds: 1, events: 500, rawEvents: 1_000, single: 10 },
 }
@@ -93,7 +93,7 @@ async function ask({ scale, processes, note }: Context): Promise<Answer> {
     ],
     notes: [
       'raw: one record an event, the same bytes for each, two groups under way, each resolved by `flushed`',
-      'every receipt of the hub is checked: the next offset',
+      'every receipt of the hub is checked: a later offset than the one before',
     ],
   }
 }
