@@ -37,6 +37,10 @@ export class Connection {
       // Socket.IO's own reconnection has no full jitter, and would race with this one.
       reconnection: false,
     })
+    if (typeof addEventListener === 'function') {
+      addEventListener('offline', this.#goneOffline)
+      addEventListener('online', this.#backOnline)
+    }
     this.#manager.on('open', () => {
       this.#openedAt = Date.now()
     })
@@ -96,6 +100,10 @@ export class Connection {
 
   close(): void {
     this.#closed = true
+    if (typeof removeEventListener === 'function') {
+      removeEventListener('offline', this.#goneOffline)
+      removeEventListener('online', this.#backOnline)
+    }
     this.#stopTimer()
     this.#manager._close()
     this.#onClose()
@@ -111,6 +119,18 @@ export class Connection {
       if (!reply.ok) throw RepriseError.fromWire(reply.error)
       return
     }
+  }
+
+  /** Socket.IO hears of it too, but tells only every second one of a page's connections. */
+  readonly #goneOffline = (): void => {
+    const { engine } = this.#manager as unknown as { engine?: { hostname?: string } }
+    if (this.#manager._readyState === 'open' && engine?.hostname !== 'localhost') this.#manager._close()
+  }
+
+  readonly #backOnline = (): void => {
+    if (this.#timer === undefined) return
+    this.#attempts = 0
+    this.#reopen()
   }
 
   #retry(): void {

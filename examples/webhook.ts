@@ -8,7 +8,7 @@ const published = await fetch(`${topic}/events`, {
   headers: { 'content-type': 'application/json', 'idempotency-key': 'delivery-1' },
   body: JSON.stringify({ data: { invoice: 7 } }),
 })
-console.log(published.status, await published.json())
+console.log(published.status, await published.text())
 
 const page = await fetch(`${topic}/events?after=0&waitMs=1000`)
-console.log(await page.json())
+console.log(await page.text())

@@ -153,6 +153,7 @@ describe.runIf(has('chromium'))('the replay demo', () => {
     await demo.says('steady', allHere(3))
     await demo.page.context().setOffline(true)
     await demo.reaches('fickle', 'offline')
+    await demo.reaches('steady', 'offline')
     // Somebody else's: no reply of this page names them.
     for (let i = 0; i < 20; i++) await hub.hub.topic(topic).publish({ from: 'elsewhere', i })
     await demo.publish(4)

@@ -9,7 +9,7 @@ const FOLDER = new URL('../../examples/', import.meta.url)
 
 const SAYS: Readonly<Record<string, readonly string[]>> = {
   'replay.ts': ['first visit: [ 1, 2, 3 ]', 'second visit: [ 4, 5, 6 ]'],
-  'webhook.ts': ['201', 'invoice: 7'],
+  'webhook.ts': ['201', '{"invoice":7}'],
   'embedded.ts': ['received: hello'],
 }
 
