@@ -27,6 +27,17 @@ export default defineConfig({
         },
       },
       {
+        // The same promises on the other store.
+        test: {
+          ...common,
+          name: 'redis',
+          include: ['test/protocol/**/*.test.ts', 'test/client/hub.test.ts'],
+          setupFiles: ['test/support/redis-run.ts'],
+          maxWorkers: 2,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
         // One browser at a time, and nothing else beside it: its tests watch the clock.
         test: {
           ...common,

@@ -1,11 +1,11 @@
 /** SIGTERM under load, and the next hub in the same place. */
 
 import { setTimeout as sleep } from 'node:timers/promises'
-import { describe, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
 import type { Published } from '../../shared/protocol.ts'
 import { startRelay } from '../support/relay.ts'
 import { runSeed, seededRandom } from '../support/seed.ts'
-import { stores } from '../support/stores.ts'
+import { describeStores } from '../support/stores.ts'
 import { soak } from '../support/tools.ts'
 import { until, within } from '../support/until.ts'
 import { join } from '../support/wire.ts'
@@ -19,7 +19,7 @@ const DRAIN = ['--drain-ms', '1s']
 const ROUNDS = soak ? 500 : 3
 const TIMEOUT_MS = soak ? 3_600_000 : 60_000
 
-describe.each(stores)('a hub on $name that is told to stop', (store) => {
+describeStores('a hub on $name that is told to stop', (store) => {
   it('ends well under load; everyone comes back to the next one and lacks nothing', {
     timeout: TIMEOUT_MS,
   }, async () => {

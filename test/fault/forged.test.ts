@@ -1,9 +1,9 @@
 /** What a client claims, true or not, changes nothing for anybody else. */
 
-import { describe, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
 import type { Published, Subscribed } from '../../shared/protocol.ts'
 import { startHub } from '../support/hub.ts'
-import { stores } from '../support/stores.ts'
+import { describeStores } from '../support/stores.ts'
 import { join, type Wire } from '../support/wire.ts'
 
 const TOPIC = 'orders'
@@ -44,7 +44,7 @@ const NONSENSE: readonly unknown[] = [
   { epoch: 'e', offset: 5, and: 'more' },
 ]
 
-describe.each(stores)('forged claims to a hub on $name', (store) => {
+describeStores('forged claims to a hub on $name', (store) => {
   it('are refused or are a gap for their client alone; another one hears exactly its events', async () => {
     const { location } = await store.place()
     const { url } = await startHub({ store: location })

@@ -1,11 +1,11 @@
 /** `kill -9` of the hub at any moment, again and again, on the same store. */
 
 import { setTimeout as sleep } from 'node:timers/promises'
-import { describe, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
 import type { Published } from '../../shared/protocol.ts'
 import { startRelay } from '../support/relay.ts'
 import { runSeed, seededRandom } from '../support/seed.ts'
-import { stores } from '../support/stores.ts'
+import { describeStores } from '../support/stores.ts'
 import { soak } from '../support/tools.ts'
 import { until } from '../support/until.ts'
 import { join } from '../support/wire.ts'
@@ -16,7 +16,7 @@ import { Witness } from './witness.ts'
 const ROUNDS = soak ? 1_000 : 6
 const TIMEOUT_MS = soak ? 3_600_000 : 60_000
 
-describe.each(stores)('a hub on $name that is killed', (store) => {
+describeStores('a hub on $name that is killed', (store) => {
   it('keeps every acknowledged event once, in order, and leads every subscriber on without a gap', {
     timeout: TIMEOUT_MS,
   }, async () => {
@@ -66,7 +66,9 @@ describe.each(stores)('a hub on $name that is killed', (store) => {
       expect(witness.gaps, witness.name).toEqual([])
       expect(witness.errors, witness.name).toEqual([])
       expect(witness.events.size, witness.name).toBe(head)
-      expect(witness.epochs.size, witness.name).toBeGreaterThan(1)
+      // The embedded store ends with its hub; a Redis goes on.
+      if (store.name === 'lmdb') expect(witness.epochs.size, witness.name).toBeGreaterThan(1)
+      else expect(witness.epochs.size, witness.name).toBe(1)
     }
     expect(events.map(({ data }) => data)).toEqual([...(witnesses[0]?.events.values() ?? [])].map(({ data }) => data))
     for (const { errors } of publishers) expect(errors).toEqual([])

@@ -1,11 +1,11 @@
 /** Thousands of topics: touched once and left, or all at once on one connection. */
 
 import { Manager, type Socket } from 'socket.io-client'
-import { describe, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
 import type { EventsPacket, Published, Reply } from '../../shared/protocol.ts'
 import { atEnd } from '../support/ending.ts'
 import { folderMb, memoryMb } from '../support/memory.ts'
-import { stores } from '../support/stores.ts'
+import { describeStores, lmdb, redis } from '../support/stores.ts'
 import { soak } from '../support/tools.ts'
 import { until, within } from '../support/until.ts'
 import { join } from '../support/wire.ts'
@@ -75,72 +75,78 @@ async function touch(url: string, topics: readonly string[]): Promise<void> {
   manager._close()
 }
 
-describe.each(stores)('a hub on $name', (store) => {
-  it('gives back what 20,000 topics took that were touched once', { timeout: soak ? 1_800_000 : 60_000 }, async () => {
-    const place = await store.place()
-    const { url, pid } = await place.spawn({ env: { NODE_OPTIONS: HEAP } })
-    const round = async (from: number, to: number) => {
-      for (let at = from; at < to; at += GROUP) {
-        const manager = connect(url)
-        const names = Array.from({ length: GROUP }, (_, i) => `/topics/touched-${at + i}`)
-        const { sockets, refused } = await enter(manager, names)
-        expect(refused).toEqual([])
-        const bad = Array.from({ length: GROUP / 5 }, (_, i) =>
-          i % 2 ? `/topics/no good ${at + i}` : `/other-${at + i}`,
-        )
-        const { refused: codes, sockets: strays } = await enter(manager, bad)
-        expect(new Set(codes)).toEqual(new Set(['bad_request', 'not_found']))
-        // Half of them say goodbye, half just go.
-        if ((at / GROUP) % 2 === 0) leave(manager, [...sockets, ...strays])
-        manager._close()
+describeStores(
+  'a hub on $name',
+  (store) => {
+    it('gives back what 20,000 topics took that were touched once', {
+      timeout: soak ? 1_800_000 : 60_000,
+    }, async () => {
+      const place = await store.place()
+      const { url, pid } = await place.spawn({ env: { NODE_OPTIONS: HEAP } })
+      const round = async (from: number, to: number) => {
+        for (let at = from; at < to; at += GROUP) {
+          const manager = connect(url)
+          const names = Array.from({ length: GROUP }, (_, i) => `/topics/touched-${at + i}`)
+          const { sockets, refused } = await enter(manager, names)
+          expect(refused).toEqual([])
+          const bad = Array.from({ length: GROUP / 5 }, (_, i) =>
+            i % 2 ? `/topics/no good ${at + i}` : `/other-${at + i}`,
+          )
+          const { refused: codes, sockets: strays } = await enter(manager, bad)
+          expect(new Set(codes)).toEqual(new Set(['bad_request', 'not_found']))
+          // Half of them say goodbye, half just go.
+          if ((at / GROUP) % 2 === 0) leave(manager, [...sockets, ...strays])
+          manager._close()
+        }
       }
-    }
-    await round(0, 4_000)
-    const disk = place.folder === undefined ? 0 : await folderMb(place.folder)
-    const before = await settledMb(pid, url)
-    await round(4_000, TOUCHED)
-    // A namespace that stays takes 3 KB and more: 60 MB in all.
-    const after = await settledMb(pid, url, before + 16)
-    expect(after - before).toBeLessThan(16)
-    if (place.folder !== undefined) expect((await folderMb(place.folder)) - disk).toBeLessThan(1)
-    console.info(`memory ${before.toFixed(0)} → ${after.toFixed(0)} MB`)
-  })
+      await round(0, 4_000)
+      const disk = place.folder === undefined ? 0 : await folderMb(place.folder)
+      const before = await settledMb(pid, url)
+      await round(4_000, TOUCHED)
+      // A namespace that stays takes 3 KB and more: 60 MB in all.
+      const after = await settledMb(pid, url, before + 16)
+      expect(after - before).toBeLessThan(16)
+      if (place.folder !== undefined) expect((await folderMb(place.folder)) - disk).toBeLessThan(1)
+      console.info(`memory ${before.toFixed(0)} → ${after.toFixed(0)} MB`)
+    })
 
-  it('serves one connection on 2,000 topics, each its own events, and frees them when they are left', {
-    timeout: soak ? 1_800_000 : 60_000,
-  }, async () => {
-    const place = await store.place()
-    const { url, pid } = await place.spawn({ env: { NODE_OPTIONS: HEAP } })
-    await touch(
-      url,
-      Array.from({ length: HELD }, (_, i) => `held-${i}`),
-    )
-    const before = await settledMb(pid, url)
-    const manager = connect(url)
-    const names = Array.from({ length: HELD }, (_, i) => `/topics/held-${i}`)
-    const { sockets, refused } = await enter(manager, names)
-    expect(refused).toEqual([])
-    const heard = sockets.map(() => [] as unknown[])
-    for (const [i, socket] of sockets.entries()) {
-      socket.on('events', ({ events }: EventsPacket) => heard[i]?.push(...events.map(({ data }) => data)))
-    }
-    const replies = await Promise.all(
-      sockets.map((socket, i) => {
-        const reply = new Promise<Reply<Published>>((resolve) => socket.emit('publish', [{ data: i }], null, resolve))
-        return within(reply, 20_000, 'a reply')
-      }),
-    )
-    expect(replies.every((reply) => reply.ok && reply.value.offsets[0] === 1)).toBe(true)
-    await until(() => heard.every((data) => data.length === 1), { what: 'an event for each', deadlineMs: 20_000 })
-    expect(heard.map(([data]) => data)).toEqual(sockets.map((_, i) => i))
-    const held = memoryMb(pid)
-    // The last one holds the connection.
-    leave(manager, sockets.slice(1))
-    const after = await settledMb(pid, url, before + 8)
-    expect(after - before).toBeLessThan(12)
-    expect(manager._readyState).toBe('open')
-    const other = await join(url, 'held-7', { from: 'start' })
-    expect((await other.eventsSeen(1))[0]?.data).toBe(7)
-    console.info(`memory ${before.toFixed(0)} → ${held.toFixed(0)} → ${after.toFixed(0)} MB`)
-  })
-})
+    it('serves one connection on 2,000 topics, each its own events, and frees them when they are left', {
+      timeout: soak ? 1_800_000 : 60_000,
+    }, async () => {
+      const place = await store.place()
+      const { url, pid } = await place.spawn({ env: { NODE_OPTIONS: HEAP } })
+      await touch(
+        url,
+        Array.from({ length: HELD }, (_, i) => `held-${i}`),
+      )
+      const before = await settledMb(pid, url)
+      const manager = connect(url)
+      const names = Array.from({ length: HELD }, (_, i) => `/topics/held-${i}`)
+      const { sockets, refused } = await enter(manager, names)
+      expect(refused).toEqual([])
+      const heard = sockets.map(() => [] as unknown[])
+      for (const [i, socket] of sockets.entries()) {
+        socket.on('events', ({ events }: EventsPacket) => heard[i]?.push(...events.map(({ data }) => data)))
+      }
+      const replies = await Promise.all(
+        sockets.map((socket, i) => {
+          const reply = new Promise<Reply<Published>>((resolve) => socket.emit('publish', [{ data: i }], null, resolve))
+          return within(reply, 20_000, 'a reply')
+        }),
+      )
+      expect(replies.every((reply) => reply.ok && reply.value.offsets[0] === 1)).toBe(true)
+      await until(() => heard.every((data) => data.length === 1), { what: 'an event for each', deadlineMs: 20_000 })
+      expect(heard.map(([data]) => data)).toEqual(sockets.map((_, i) => i))
+      const held = memoryMb(pid)
+      // The last one holds the connection.
+      leave(manager, sockets.slice(1))
+      const after = await settledMb(pid, url, before + 8)
+      expect(after - before).toBeLessThan(12)
+      expect(manager._readyState).toBe('open')
+      const other = await join(url, 'held-7', { from: 'start' })
+      expect((await other.eventsSeen(1))[0]?.data).toBe(7)
+      console.info(`memory ${before.toFixed(0)} → ${held.toFixed(0)} → ${after.toFixed(0)} MB`)
+    })
+  },
+  soak ? [lmdb, redis] : [lmdb],
+)

@@ -49,6 +49,8 @@ export interface HubOptions extends Omit<ChildOptions, 'input' | 'group'> {
   readonly args?: readonly string[]
   /** Default: a temporary folder. */
   readonly data?: string
+  /** The URL of a Redis in place of the folder. */
+  readonly store?: string
   /** Default 0: a free one. Give the old one to a hub that takes another's place. */
   readonly port?: number
   /** Put before the command: `[strace, '-f', …]`. */
@@ -141,7 +143,8 @@ export function runCli(args: readonly string[], options: ChildOptions & { readon
 /** Starts a hub and resolves when it serves; rejects with its standard error when it ends before that. */
 export async function spawnHub(options: HubOptions = {}): Promise<HubProcess> {
   const data = options.data ?? (await tempFolder())
-  const serve = ['serve', '--port', String(options.port ?? 0), '--data', data, ...(options.args ?? [])]
+  const place = options.store === undefined ? ['--data', data] : ['--store', options.store]
+  const serve = ['serve', '--port', String(options.port ?? 0), ...place, ...(options.args ?? [])]
   const [program = process.execPath, ...rest] = [...(options.wrapper ?? []), ...cliCommand(), ...serve]
   const child = startChild([program, ...rest], options)
   const url = await within(listening(child), options.deadlineMs ?? 15_000, 'a hub to listen').catch(async (error) => {

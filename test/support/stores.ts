@@ -1,9 +1,12 @@
 /** The stores that a hub can keep its events in, for tests that have to hold on each: a fresh place, and hubs on it. */
 
+import { describe } from 'vitest'
 import { type HubOptions, type HubProcess, spawnHub } from './process.ts'
+import { startRedis } from './redis.ts'
 import { tempFolder } from './temp.ts'
+import { has } from './tools.ts'
 
-type SpawnOptions = Omit<HubOptions, 'data'>
+type SpawnOptions = Omit<HubOptions, 'data' | 'store'>
 
 export interface StorePlace {
   /** For `startHub({ store })`. */
@@ -32,5 +35,19 @@ export function folderPlace(folder: string): StorePlace & { readonly folder: str
   return { location: folder, folder, spawn: (options = {}) => spawnHub({ ...options, data: folder }) }
 }
 
-/** For `describe.each(stores)`. */
-export const stores: readonly StoreKind[] = [lmdb]
+/** A Redis of its own that syncs before it answers. */
+export const redis: StoreKind = {
+  name: 'redis',
+  async place() {
+    const { url } = await startRedis({ appendonly: 'yes', appendfsync: 'always' })
+    return { location: url, folder: undefined, spawn: (options = {}) => spawnHub({ ...options, store: url }) }
+  },
+}
+
+/** The same tests for each store; `$name` in the title is the store's. Without Redis here its tests count as skipped. */
+export function describeStores(title: string, tests: (store: StoreKind) => void, kinds = [lmdb, redis]): void {
+  for (const kind of kinds) {
+    const run = kind.name === 'lmdb' || has('redis-server')
+    describe.runIf(run)(title.replace('$name', kind.name), () => tests(kind))
+  }
+}
