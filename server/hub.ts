@@ -1,6 +1,5 @@
 /** The composition root: opens the store, puts the rules together, hands them to the edges. Only this file knows all. */
 
-import { randomBytes } from 'node:crypto'
 import type { Server as HttpServer } from 'node:http'
 
 import { RepriseError } from '../shared/errors.ts'
@@ -93,7 +92,7 @@ export function createHub(options: HubOptions = {}): Hub {
     const topicLog = new Log(store, settings, options.limits)
     const fanout = new Fanout(store, topicLog, happenings)
     const context = { store, log: topicLog, fanout, happenings }
-    const probe = new Probe(store, store.engine === 'lmdb' ? 'embedded' : randomBytes(6).toString('hex'))
+    const probe = new Probe(store)
     const stopRetention = startRetention(store, settings, happenings)
     await probe.start()
     const core: Core = {

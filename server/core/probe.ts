@@ -20,21 +20,20 @@ const INTERVAL_MS = 3_000
 /** An event that takes longer than this did not go through. */
 const PATIENCE_MS = 2_500
 
-const RETAIN = { events: 4, bytes: 4_096, ageMs: Number.POSITIVE_INFINITY }
+/** Enough for the events of all nodes in the time between an append and its read. */
+const RETAIN = { events: 256, bytes: 65_536, ageMs: Number.POSITIVE_INFINITY }
 
 const TOPIC = `${INTERNAL_PREFIX}probe`
 
 export class Probe {
   readonly #store: Store
-  readonly #topic: string
   #timer: NodeJS.Timeout | undefined
   #stopped = false
   #lastOkAt: number | undefined
   #wrong: string | undefined = 'no event went through append, notification and read yet'
 
-  constructor(store: Store, node: string) {
+  constructor(store: Store) {
     this.#store = store
-    this.#topic = `${TOPIC}:${node}`
   }
 
   /** Resolves after the first try, whatever came of it. */
@@ -76,20 +75,27 @@ export class Probe {
     })
     const through = async () => {
       const { topics } = this.#store
-      let told: (head: number) => void = () => {}
-      const notified = new Promise<number>((resolve) => {
-        told = resolve
-      })
-      unwatch = await topics.watch(this.#topic, (notification) => {
-        if (notification.kind === 'appended') told(notification.head)
+      // All nodes share the topic: only a head at its own event or behind it counts.
+      let told = 0
+      let own = Number.POSITIVE_INFINITY
+      let heard: () => void = () => {}
+      unwatch = await topics.watch(TOPIC, (notification) => {
+        if (notification.kind !== 'appended') return
+        told = notification.head
+        if (told >= own) heard()
       })
       const body = { json: '{"data":null}' }
-      const { offsets } = await topics.append(this.#topic, { subject: TOPIC, drafts: [{ body }], retain: RETAIN })
-      step = 'notification'
-      await notified
-      step = 'read'
+      const { offsets } = await topics.append(TOPIC, { subject: TOPIC, drafts: [{ body }], retain: RETAIN })
       const offset = offsets[0] ?? 0
-      const page = await topics.read(this.#topic, offset - 1, { events: 1, bytes: 1 })
+      step = 'notification'
+      if (told < offset) {
+        await new Promise<void>((resolve) => {
+          own = offset
+          heard = resolve
+        })
+      }
+      step = 'read'
+      const page = await topics.read(TOPIC, offset - 1, { events: 1, bytes: 1 })
       if (page.events[0]?.offset !== offset) throw new RepriseError('internal', "the probe's event could not be read")
     }
     try {
