@@ -44,6 +44,8 @@ class Run {
   readonly #engine: Engine
   readonly #model = new Model(START, MAX_IDS)
   readonly #names = new Names()
+  /** The earliest time that anything can have been stored at. */
+  #earliest = START
   readonly #told = new Map<string, StoredEvent[]>()
   /** The engine's session numbers by the model's. */
   readonly #sessions = new Map<number, number>()
@@ -82,9 +84,10 @@ class Run {
       }
     } else if (operation.kind === 'clock') {
       // What has expired would come back where it was not forgotten yet: a clock goes back only before that.
-      if (operation.ms < 0 && this.#model.now >= START + 299_999) return
+      if (operation.ms < 0 && this.#model.now >= this.#earliest + 299_999) return
       this.#engine.clock.now += operation.ms
       this.#model.now += operation.ms
+      this.#earliest = Math.min(this.#earliest, this.#model.now)
       this.#model.expire()
     } else if (operation.kind === 'reopen') {
       await this.#store.close()
