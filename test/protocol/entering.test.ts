@@ -1,0 +1,40 @@
+/** A client whose handshake takes long is not orphaned when another one leaves the same namespace meanwhile. */
+
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { Server } from 'socket.io'
+import { expect, it } from 'vitest'
+import type { Core } from '../../server/core/core.ts'
+import { SILENT } from '../../server/core/happenings.ts'
+import { openGateway } from '../../server/socket/gateway.ts'
+import { DEFAULT_LIMITS } from '../../shared/protocol.ts'
+import { atEnd } from '../support/ending.ts'
+import { until } from '../support/until.ts'
+import { join } from '../support/wire.ts'
+
+it('a namespace stays for a client that is still being admitted while a refused one leaves it', async () => {
+  const http = createServer()
+  const io = new Server(http)
+  atEnd(() => io.close())
+  let start: (core: Core) => void = () => {}
+  const core = new Promise<Core>((resolve) => {
+    start = resolve
+  })
+  openGateway(io, { core, happenings: SILENT }, true)
+  await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve))
+  const url = `http://127.0.0.1:${(http.address() as AddressInfo).port}`
+
+  const entering = join(url, 'shared', { from: 'none' })
+  await until(() => io._nsps.has('/topics/shared'), { what: 'the client to be at the door' })
+  await expect(join(url, 'shared', { onGap: 'explode' })).rejects.toMatchObject({ code: 'bad_request' })
+  // Two turns later the hub has looked whether the namespace is still needed.
+  for (let i = 0; i < 2; i++) await new Promise((resolve) => setImmediate(resolve))
+
+  const subscription = { close: () => {} }
+  start({ log: { limits: DEFAULT_LIMITS }, admit: () => {}, subscription: () => subscription } as unknown as Core)
+  const wire = await entering
+  const namespace = io._nsps.get('/topics/shared')
+  expect(namespace?.sockets.size).toBe(1)
+  namespace?.emit('live', { offset: 7 })
+  expect(await wire.seen('live')).toEqual({ offset: 7 })
+})
