@@ -314,7 +314,9 @@ export function isUrl(store: string): boolean {
 function readStore(input: unknown): string | undefined {
   if (typeof input !== 'string' || input.trim() === '') return undefined
   if (!isUrl(input)) return input
-  return /^rediss?:\/\//i.test(input) && URL.canParse(input) ? input : undefined
+  if (/^rediss?:\/\//.test(input)) return URL.canParse(input) ? input : undefined
+  // Several hosts are no URL; the engine says what is wrong with them.
+  return /^redis-(cluster|sentinel):\/\/[^\s/]/.test(input) ? input : undefined
 }
 
 function readOrigins(input: unknown): AllowOrigins | undefined {

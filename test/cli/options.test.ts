@@ -82,7 +82,17 @@ describe('options of serve', () => {
     const store = (sources: Sources) => parseServeOptions({ cwd: CWD, ...sources }).options.store
     expect(store({ flags: { data: 'events' } })).toBe('/srv/hub/events')
     expect(store({ flags: { store: './events' } })).toBe('/srv/hub/events')
-    expect(store({ flags: { store: 'redis://127.0.0.1:6379' } })).toBe('redis://127.0.0.1:6379')
+    for (const url of [
+      'redis://127.0.0.1:6379',
+      'rediss://user:word@store.example:6380/2?prefix=a:',
+      'redis-cluster://a:7000,b:7001,[::1]:7002',
+      'redis-sentinel://a:26379,b:26379/main?replicas=1',
+    ]) {
+      expect(store({ flags: { store: url } })).toBe(url)
+    }
+    for (const url of ['redis-cluster://', 'redis-ring://a', 'redis-sentinel:// a']) {
+      expect(refusalOf({ flags: { store: url } })).toContain('--store')
+    }
     expect(store({ flags: { data: 'events', store: '/srv/hub/events' } })).toBe('/srv/hub/events')
     expect(store({ flags: { data: 'mine' }, env: { REPRISE_STORE: 'redis://127.0.0.1' } })).toBe('/srv/hub/mine')
     expect(refusalOf({ flags: { data: 'a', store: 'b' } })).toBe(

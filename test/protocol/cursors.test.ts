@@ -4,6 +4,7 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import type { Hub } from '../../server/hub.ts'
 import type { Position } from '../../shared/positions.ts'
 import { startHub } from '../support/hub.ts'
+import { until } from '../support/until.ts'
 import { join } from '../support/wire.ts'
 
 let url: string
@@ -117,7 +118,10 @@ describe('a newer session of a client', () => {
     const wire = await join(url, topic, { client: 'c', from: 'start' })
     await wire.seen('live')
     for (let i = 0; i < 3; i++) await wire.value('subscribe', {})
-    await wire.seen('live', 4)
+    await wire.seen('subscribed', 4)
+    // One that is started anew before it was live does not become live.
+    const last = (name: string) => wire.packets.findLastIndex((packet) => packet.name === name)
+    await until(() => last('live') > last('subscribed'), { what: 'the last one to be live' })
     expect(wire.all('error')).toEqual([])
     expectOffset(await wire.value<Position>('ack', { epoch, offset: 5 }), 5)
   })
