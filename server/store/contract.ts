@@ -17,32 +17,16 @@
 
 import type { Lineage, Position } from '../../shared/positions.ts'
 import type { Durability } from '../../shared/protocol.ts'
+import type { Body, ListQuery, Owner } from './contract-basics.ts'
+import type { Queues } from './contract-queues.ts'
 
-/**
- * An event's content, opaque to the store. `json` is the text of an object `{"data":…}` with `id`, `key` and `headers`
- * where they are set. Where the data holds binary, `json` has `null` at those places and `binaries` has the bytes.
- */
-export interface Body {
-  readonly json: string
-  readonly binaries?: readonly Binary[]
-}
-
-export interface Binary {
-  /** The way from `data` down to the bytes: property names and array indices; empty where `data` itself is binary. */
-  readonly path: readonly (string | number)[]
-  readonly bytes: Uint8Array
-}
+export type * from './contract-basics.ts'
+export type * from './contract-queues.ts'
 
 /** A kept event. `damaged`: the record's checksum does not fit; its body is never handed out. */
 export type StoredEvent =
   | { readonly offset: number; readonly at: number; readonly body: Body }
   | { readonly offset: number; readonly damaged: true }
-
-/** Whose cursor, producer or id: names are only unique within a subject. */
-export interface Owner {
-  readonly subject: string
-  readonly client: string
-}
 
 /** What a topic keeps. All three hold at once; `Infinity` where one does not matter. */
 export interface Retention {
@@ -50,6 +34,8 @@ export interface Retention {
   /** Bytes of bodies, counted as the codec's records: the same in every engine. */
   readonly bytes: number
   readonly ageMs: number
+  /** What holds (see `hold`) may make the topic keep beyond this retention, in bytes of all its bodies. Default 0. */
+  readonly holdBytes?: number
 }
 
 /**
@@ -107,6 +93,8 @@ export interface TopicInfo extends Bounds {
   readonly events: number
   /** Bytes of the kept bodies. */
   readonly bytes: number
+  /** Who holds events back from being trimmed, and behind which offset; by name. Absent when nobody. */
+  readonly holds?: readonly { readonly name: string; readonly offset: number }[]
 }
 
 /** Where a new cursor is put: a position as it is, or the log's end or start in the moment of opening. */
@@ -147,13 +135,6 @@ export type Notification =
   /** Notifications may have been lost (a connection was rebuilt): compare with the log. */
   | { readonly kind: 'lost' }
 
-export interface ListQuery {
-  /** Names behind this one, in the order of their bytes. */
-  readonly after?: string
-  /** At most this many. */
-  readonly limit: number
-}
-
 export interface Topics {
   /**
    * Adds drafts at the head with consecutive offsets, all or none, in one step with its checks:
@@ -184,6 +165,14 @@ export interface Topics {
 
   /** Removes what exceeds the retention. Positions stay recoverable: head and lineage outlive the data. */
   trim(topic: string, retain: Retention): Promise<Bounds>
+
+  /**
+   * Keeps the events behind `offset` from being trimmed by any retention, until it is moved on or ended with `undefined`:
+   * for a queue that still has to copy them. A hold gives way, oldest events first, while the kept bodies together have
+   * more bytes than `retain.holdBytes`; events that the retention would keep anyway are never taken for a hold's sake.
+   * Of several holds the lowest counts. Holds outlive the data, not a drop; one on an unborn topic waits for its birth.
+   */
+  hold(topic: string, name: string, offset: number | undefined): Promise<void>
 
   /** `undefined` for a topic that is unborn or dropped. */
   info(topic: string): Promise<TopicInfo | undefined>
@@ -259,13 +248,15 @@ export interface Store {
   readonly durability: Durability
   readonly topics: Topics
   readonly cursors: Cursors
+  readonly queues: Queues
   readonly settings: Settings
   /** The store's clock. */
   now(): Promise<number>
   /**
    * Forgets what is over its time, a bounded part at each call: ids after 5 minutes, producers after 7 days, cursors 30
    * days after their last use. What is over its time counts as gone whether it was swept or not. An expired cursor
-   * leaves a note for a year, which `open` tells. `more` also while something is left that trims and drops made garbage.
+   * leaves a note for a year, which `open` tells. Of queues: ids, the memory of settled leases, answers whose `replyBy`
+   * is over, holders that are gone. `more` also while something is left that trims and drops made garbage.
    */
   sweep(): Promise<Swept>
   /** Finishes what was accepted, then refuses everything with `unavailable`. Safe to call twice. */

@@ -11,6 +11,8 @@ const PARTS = [
   'client/bundle.ts',
   'console/vite.config.ts',
   'server/store/contract.ts',
+  'server/store/contract-queues.ts',
+  'server/store/contract-basics.ts',
   'server/store/lmdb/',
   'server/store/redis/',
   'server/store/',
@@ -34,7 +36,12 @@ const PARTS = [
 type Part = (typeof PARTS)[number]
 
 const EDGE: readonly Part[] = ['server/core/', 'server/wire.ts', 'shared/']
-const ENGINE: readonly Part[] = ['server/store/contract.ts', 'server/store/', 'shared/']
+const ENGINE: readonly Part[] = [
+  'server/store/contract.ts',
+  'server/store/contract-queues.ts',
+  'server/store/',
+  'shared/',
+]
 
 const ABOVE_HUB: readonly Part[] = ['server/index.ts', 'server/serve.ts', 'server/testing.ts']
 
@@ -43,7 +50,9 @@ const MAY_IMPORT: Readonly<Record<Part, readonly Part[]>> = {
   'shared/': [],
   'client/': ['shared/'],
   'server/core/': ['shared/', 'server/store/contract.ts'],
-  'server/store/contract.ts': ['shared/'],
+  'server/store/contract.ts': ['shared/', 'server/store/contract-queues.ts', 'server/store/contract-basics.ts'],
+  'server/store/contract-queues.ts': ['shared/', 'server/store/contract-basics.ts'],
+  'server/store/contract-basics.ts': [],
   'server/store/lmdb/': ENGINE,
   'server/store/redis/': ENGINE,
   'server/store/': ['server/store/contract.ts', 'server/store/lmdb/', 'server/store/redis/', 'shared/'],
