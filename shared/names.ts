@@ -10,6 +10,11 @@ export function isName(value: unknown): value is string {
   return typeof value === 'string' && NAME.test(value)
 }
 
+/** `true` for a name, and for one that ends in `/dead`: the dead letters of a queue. */
+export function isQueueName(value: unknown): value is string {
+  return isName(typeof value === 'string' && value.endsWith('/dead') ? value.slice(0, -5) : value)
+}
+
 /** The sentence that tells a caller what a name has to look like. */
 export function nameRule(what: string, value: unknown): string {
   const shown = typeof value === 'string' ? JSON.stringify(value.slice(0, 40)) : typeof value

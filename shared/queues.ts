@@ -1,0 +1,115 @@
+/** The wire's types of queues, as docs/protocol.md describes them: the namespace `/queues`. */
+
+import type { WireError } from './errors.ts'
+import type { Draft, Durability, Headers, Limits, Respond } from './protocol.ts'
+
+/** Where the queues live. */
+export const QUEUES_NAMESPACE = '/queues'
+
+/** What a producer sends. */
+export interface JobDraft<T = unknown> extends Draft<T> {
+  /** 0 to 9, higher first. Default 4. */
+  readonly priority?: number
+  /** Falls due so many milliseconds after the hub has it; at most a year. Not together with `at`. */
+  readonly delayMs?: number
+  /** Falls due at this time, milliseconds since 1970; at once when it is over. */
+  readonly at?: number
+  /** Dead-lettered when it still waits so long after falling due. Default 7 days. */
+  readonly ttlMs?: number
+}
+
+/** What a consumer gets. Times by the store's clock. */
+export interface Job<T = unknown> {
+  readonly queue: string
+  readonly id: string
+  /** The right to work on it; goes with every settlement. */
+  readonly lease: string
+  /** Failures before this delivery. */
+  readonly attempts: number
+  /** Hand-outs, this one included. */
+  readonly deliveries: number
+  readonly sentAt: number
+  /** When the lease lapses. */
+  readonly expiresAt: number
+  readonly data: T
+  readonly key?: string
+  readonly headers?: Headers
+  /** Of a request: until then somebody waits for the reply. */
+  readonly replyBy?: number
+}
+
+export interface Sent {
+  readonly ids: readonly string[]
+  readonly duplicates: number
+  readonly durability: Durability
+}
+
+export interface ConsumeOptions {
+  /** How many unsettled jobs the consumer takes, 1 to 10,000. */
+  readonly credit: number
+  /** Default: the queue's setting. */
+  readonly leaseMs?: number
+  /**
+   * Leases that the consumer still works under, of those it had before a reconnection. With it, others that the hub
+   * keeps for this `client` lapse at once; without it they all stay.
+   */
+  readonly holding?: readonly string[]
+}
+
+/** A lease that stays with its consumer through a reconnection. */
+export interface KeptLease {
+  readonly id: string
+  readonly lease: string
+  readonly expiresAt: number
+}
+
+export interface Consuming {
+  readonly queue: string
+  readonly credit: number
+  readonly leaseMs: number
+  readonly limits: Limits
+  /** Held from before; counted against the credit. */
+  readonly held: readonly KeptLease[]
+}
+
+export type Settlement = { readonly id: string; readonly lease: string } & (
+  | { readonly as: 'done'; readonly reply?: unknown }
+  | { readonly as: 'retry'; readonly delayMs?: number; readonly error?: string }
+  | { readonly as: 'release' }
+  | { readonly as: 'dead'; readonly reason?: string }
+  | { readonly as: 'extend'; readonly leaseMs: number }
+)
+
+export type Settled = 'ok' | 'lost'
+
+export interface RequestOptions {
+  /** How long the answer is waited for. Default 30 s, at most an hour. */
+  readonly timeoutMs?: number
+}
+
+/** The handshake's `auth` of the namespace. */
+export interface QueuesAuth {
+  readonly token?: string
+  /** Names the holder of jobs; without it nobody can take them up again. */
+  readonly client?: string
+  readonly protocol?: number
+}
+
+/** Calls of a client in the namespace. */
+export interface QueueCalls {
+  send(queue: string, drafts: readonly JobDraft[], respond: Respond<Sent>): void
+  consume(queue: string, options: ConsumeOptions, respond: Respond<Consuming>): void
+  cancel(queue: string, respond: Respond<null>): void
+  settle(queue: string, settlements: readonly Settlement[], respond: Respond<readonly Settled[]>): void
+  request(queue: string, draft: JobDraft, options: RequestOptions | null, respond: Respond<unknown>): void
+  remove(queue: string, id: string, respond: Respond<boolean>): void
+  auth(credentials: { readonly token: string }, respond: Respond<null>): void
+}
+
+/** Packets of the hub in the namespace. */
+export interface QueuePackets {
+  jobs(queue: string, jobs: readonly Job[]): void
+  lost(queue: string, ids: readonly string[]): void
+  /** The connection's consumers are over for this reason (`taken_over`, `forbidden`, …). */
+  error(error: WireError): void
+}
