@@ -77,6 +77,11 @@ export interface Enqueue {
   readonly drafts: readonly StoredJobDraft[]
   /** `too_many` where the queue's ready, delayed and held jobs, or the bytes of their bodies, would exceed it. */
   readonly limit: { readonly jobs: number; readonly bytes: number }
+  /**
+   * As of topics' `append`, per (queue, subject, name): a number already taken is a duplicate and has the first one's id;
+   * `conflict` as there. Ids of the last 1,024 drafts are kept, for 7 days after the last use. Never with a binding.
+   */
+  readonly producer?: { readonly name: string; readonly seq: number }
   /** Letters and digits that nobody can guess, made for this call: part of the ids that the store gives. */
   readonly nonce: string
   /**
