@@ -38,6 +38,19 @@ export default defineConfig({
         },
       },
       {
+        // The same again on three nodes behind nginx: what may differ there, or all of it in the long run.
+        test: {
+          ...common,
+          name: 'nodes',
+          include: soak
+            ? ['test/protocol/**/*.test.ts', 'test/client/hub.test.ts']
+            : ['test/protocol/{cursors,publish}.test.ts'],
+          setupFiles: ['test/support/nodes-run.ts'],
+          maxWorkers: 2,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
         // One browser at a time, and nothing else beside it: its tests watch the clock.
         test: {
           ...common,

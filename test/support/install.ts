@@ -14,6 +14,7 @@ const SOURCES: Record<Program, Source> = {
   'redis-cli': { apt: 'redis-tools', brew: ['redis'] },
   chromium: { apt: 'chromium', brew: ['--cask', 'chromium'] },
   strace: { apt: 'strace', brew: undefined },
+  nginx: { apt: 'nginx-light', brew: ['nginx'] },
 }
 
 /** `undefined` when all are there in the end; otherwise the one line that says what to do. */

@@ -18,7 +18,7 @@ process.exitCode = await main(argv.slice(2))
 
 async function main(args: readonly string[]): Promise<number> {
   if (!embeddedOnly) {
-    const missing = await installPrograms(['redis-server', 'redis-cli', 'chromium'])
+    const missing = await installPrograms(['redis-server', 'redis-cli', 'nginx', 'chromium'])
     if (missing !== undefined) {
       console.error(missing)
       return 1
@@ -74,7 +74,7 @@ function readReport(path: string): Report | undefined {
 
 function notRun(counts: Counts): string[] {
   const lines = counts.skippedFiles.map(({ file, skipped }) => `not run: ${skipped} of ${file}`)
-  if (embeddedOnly) lines.push('not run, as REPRISE_TEST_EMBEDDED_ONLY=1: what needs Redis or Chromium')
+  if (embeddedOnly) lines.push('not run, as REPRISE_TEST_EMBEDDED_ONLY=1: what needs Redis, nginx or Chromium')
   else if (findProgram('strace') === undefined) lines.push('not run, as there is no strace: the power-loss test')
   return lines
 }

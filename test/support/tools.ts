@@ -3,7 +3,7 @@
 import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
 
-/** `REPRISE_TEST_EMBEDDED_ONLY=1`: the run does without Redis and Chromium, and says so at its end. */
+/** `REPRISE_TEST_EMBEDDED_ONLY=1`: the run does without Redis, nginx and Chromium, and says so at its end. */
 export const embeddedOnly = process.env.REPRISE_TEST_EMBEDDED_ONLY === '1'
 
 /** `npm run soak`: the long forms. */
@@ -23,6 +23,8 @@ const PROGRAMS = {
     `${MAC}/Google Chrome.app/Contents/MacOS/Google Chrome`,
   ],
   strace: ['strace'],
+  // Debian keeps it where only root looks by itself.
+  nginx: ['nginx', '/usr/sbin/nginx'],
 } as const
 
 export type Program = keyof typeof PROGRAMS
