@@ -8,7 +8,7 @@ import { newEpoch, type StoreEpochs, storeEpochs } from './epochs.ts'
 import { closed, failure, isFull, storageFull } from './failures.ts'
 import type { Keys } from './keys.ts'
 import type { Argument, Command } from './link.ts'
-import type { Operation } from './operations.ts'
+import { know, type Operation } from './operations.ts'
 import { type Router, WAIT_MS } from './router.ts'
 import { partsOf, type Row, rowsOf } from './rows.ts'
 import { runScript, SCRIPTS } from './scripts.ts'
@@ -121,6 +121,9 @@ export class Lanes {
           await this.#forgetName(topic, born)
           await this.#epochs({ after: dead, noted: run })
           registered = false
+        } else if (registered && born && epochs !== undefined) {
+          await this.#tellEpochs(topic, dead, epochs, full)
+          epochs = undefined
         }
         // A name that was registered, and no birth came of it.
         if (registered && !born && stopped === '') await this.#forgetName(topic, born)
@@ -165,6 +168,18 @@ export class Lanes {
     const [reply, replicas = 0] = answers as [[Buffer, Buffer, Buffer, Buffer, Buffer, Buffer[][]], number?]
     const [stopped, ran, dead, dueAt, born] = reply.slice(0, 5).map(String) as [string, string, string, string, string]
     return { stopped, run: ran, dead, dueAt, born: born === '1', outcomes: reply[5], replicas }
+  }
+
+  /** After a birth: readers that saw the topic unborn until then may have been told epochs that it was not born under. */
+  async #tellEpochs(topic: string, dead: string, under: StoreEpochs, full: boolean): Promise<void> {
+    try {
+      const now = await this.#epochs({ after: dead })
+      if (now.begun === under.begun) return
+      const call: Waiting = { operation: know(), deadline: performance.now() + WAIT_MS, resolve() {}, reject() {} }
+      await this.#call(topic, rowsOf([call]), call.deadline, now, full)
+    } catch (error) {
+      this.#context.warn(`some readers of the new topic ${topic} may be told a reset`, failure(error))
+    }
   }
 
   #epochs(wanted: Parameters<typeof storeEpochs>[2]): Promise<StoreEpochs> {

@@ -93,6 +93,11 @@ export function repair(): Operation<void> {
   return operation(['repair'], () => {})
 }
 
+/** Takes in the epochs of the store that it was not born under. */
+export function know(): Operation<void> {
+  return operation(['know'], () => {})
+}
+
 export function open(owner: Owner, start: CursorStart | { readonly place: Position }): Operation<OpenedCursor> {
   const [word, position] =
     typeof start === 'string' ? [start, undefined] : 'place' in start ? ['place', start.place] : ['at', start]

@@ -14,7 +14,7 @@ import { createSettings } from './settings.ts'
 import { checkServer, sayDurability, weakest } from './start.ts'
 import { Subscriptions } from './subscriptions.ts'
 import { sweepPart } from './sweep.ts'
-import { createTopics, type TopicsContext, unborn } from './topics.ts'
+import { boundsOf, createTopics, type TopicsContext } from './topics.ts'
 
 export interface RedisContext extends StoreContext {
   /** Ids remembered for one subject of one topic. Default 1,000,000. */
@@ -77,7 +77,7 @@ export async function openRedis(url: string, context: RedisContext = {}): Promis
       return durable.named
     },
     topics,
-    cursors: createCursors(parts, async (topic) => (await topics.info(topic)) ?? unborn(parts, topic), time),
+    cursors: createCursors(parts, (topic) => boundsOf(parts, topic), time),
     settings: createSettings(parts, warn),
     now: time,
     sweep: async () => sweepPart(parts, await time()),

@@ -39,9 +39,12 @@ export function createTopics(context: TopicsContext): Topics {
     },
 
     read: async (topic, after, bound): Promise<Page> => {
-      const born = bornOf(await ask(context, topic, ['read', ...boundOf(after, bound)]))
-      if (born === undefined) return { ...(await unborn(context, topic)), events: [] }
-      return { ...born.bounds, events: eventsOf(born, after, bound) }
+      for (;;) {
+        const born = bornOf(await ask(context, topic, ['read', ...boundOf(after, bound)]))
+        if (born !== undefined) return { ...born.bounds, events: eventsOf(born, after, bound) }
+        const bounds = await unborn(context, topic)
+        if (bounds !== undefined) return { ...bounds, events: [] }
+      }
     },
 
     seek: async (topic, time) => Number((await ask(context, topic, ['seek', String(time)]))?.[0] ?? 0),
@@ -84,11 +87,32 @@ function boundOf(after: number, { events, bytes }: ReadBound): string[] {
   return [String(after), String(Math.max(1, events)), bytes === Number.POSITIVE_INFINITY ? '1e300' : String(bytes)]
 }
 
-/** Of a topic that is not there: where it was dropped last, to be asked with the store's epochs. */
-export async function unborn({ router, keys }: TopicsContext, topic: string): Promise<Bounds> {
-  const deadline = performance.now() + WAIT_MS
-  const [dead] = await router.run(keys.topic(topic), [['HGET', keys.topic(topic), 'dead']], deadline)
-  return unbornBounds(await storeEpochs(router, keys.store, { after: String(dead ?? '0') }))
+/** A topic's bounds, whether it is born or not. */
+export async function boundsOf(context: TopicsContext, topic: string): Promise<Bounds> {
+  for (;;) {
+    const bounds = (await infoOf(context, topic)) ?? (await unborn(context, topic))
+    if (bounds !== undefined) return bounds
+  }
+}
+
+/**
+ * Of a topic that is not there: the store's epochs since it was dropped last. Looked at again once they are known:
+ * `undefined` when it was born meanwhile, as it may have been born under less.
+ */
+async function unborn({ router, keys }: TopicsContext, topic: string): Promise<Bounds | undefined> {
+  const key = keys.topic(topic)
+  const state = async (): Promise<string[]> => {
+    try {
+      const [reply] = await router.run(key, [['HMGET', key, 'epoch', 'dead']], performance.now() + WAIT_MS)
+      return (reply as (Buffer | null)[]).map((value) => value?.toString() ?? '')
+    } catch (error) {
+      throw failure(error)
+    }
+  }
+  const [, dead = ''] = await state()
+  const bounds = unbornBounds(await storeEpochs(router, keys.store, { after: dead || '0' }))
+  const [epoch, still] = await state()
+  return epoch === '' && still === dead ? bounds : undefined
 }
 
 /** What the script that reads answers of a born topic; `undefined` for an unborn one. */

@@ -8,6 +8,26 @@ function operations.trim()
   return bounds({ 'done' })
 end
 
+-- know: epochs that the store began while the topic was being born. Who saw it unborn then has a place in one of them.
+function operations.know()
+  if not s.epoch or not born then return { 'none' } end
+  local list, known, longer = lineageOf(), {}, {}
+  for i = 1, #list, 2 do known[list[i]] = true end
+  for epoch in string.gmatch(epochs, '%S+') do
+    if not known[epoch] then
+      longer[#longer + 1] = epoch
+      longer[#longer + 1] = '0'
+    end
+  end
+  if #longer > 0 then
+    for _, part in ipairs(list) do longer[#longer + 1] = part end
+    setLineage(longer)
+    s.born = math.max(s.born, born)
+    changed = true
+  end
+  return { 'done' }
+end
+
 -- repair: what loading did is all
 function operations.repair()
   return { 'done' }
