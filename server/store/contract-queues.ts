@@ -21,7 +21,8 @@
  * - it was extended up to its cap, or its holder was alone with it: that is a failure (see below);
  * - otherwise nobody knows which of the holder's jobs was to blame: the job is a suspect, `ready` at once, no attempt.
  * A suspect is only handed to a holder with empty hands, which then gets nothing else before it is settled or lapses; such
- * a holder gets suspects before other jobs. Settling ends the suspicion, a lapse alone does not.
+ * a holder gets suspects before other jobs. Settling ends the suspicion, an extension or a lapse alone
+ * does not.
  *
  * A failure raises `attempts`. At `policy.maxAttempts` the job goes to the dead letters (`max_attempts`), otherwise it is
  * `delayed` by `policy.backoffMs[attempts - 1]` (the last one for all further). In `<queue>/dead` attempts rise and have
@@ -34,7 +35,8 @@
  * Turning. What falls due by itself (delays, lapses, expiry) happens in a turn of the queue: `turn` is nothing else, and
  * `claim`, `settle`, `attach`, `detach` begin with one. A turn has a bound; nothing is handed out that is expired, and
  * nothing before its time, whatever the turn has reached. A turn of a queue is one of its dead letters, too, and the other
- * way round. Reads show the queue as the last turn left it.
+ * way round. Reads show the queue as the last turn left it. What is due in the moment of the call that makes it so (a
+ * retry after 0 ms, a grace of 0 ms) is done in that call.
  *
  * Books. `sent` counts jobs ever accepted, `done` those settled so, `removed` those removed, purged or dropped from the
  * dead letters by time, `dead` those in the dead letters now. At every moment
@@ -272,8 +274,9 @@ export interface Queues {
 
   /**
    * Ends or changes leases, each settlement by itself and in their order; one answer for each. A lease counts while no
-   * later one of its job was handed out and the job is neither gone nor dead-lettered: it may have lapsed. Others are
-   * `lost`, except that the same lease and outcome again within 5 minutes of the first is `ok` (an extension never).
+   * later one of its job was handed out, the job is neither gone nor dead-lettered, and no settlement but `extend` has
+   * ended it: it may have lapsed. Others are `lost`, except that the same lease and outcome again within 5 minutes of the
+   * first is `ok` (an extension never).
    * - `done`: gone; `reply` is kept for the request until its `replyBy`.
    * - `retry`: a failure, also in what follows `delayMs`. Of a lapsed lease: nothing more, `ok`.
    * - `release`: `ready` at its place, no attempt. Of a lapsed lease: nothing more, `ok`.
