@@ -57,6 +57,9 @@ export class JsonText {
   }
 }
 
+/** What every EventSource asks for, and nothing else. */
+const EVENT_STREAM = 'text/event-stream'
+
 export interface RouteOf<Shape extends QueryShape> {
   readonly method: 'get' | 'post' | 'put' | 'delete'
   /** Behind `/v1`, with `:name` for its variable parts. */
@@ -117,6 +120,14 @@ export function methodsOf(rows: readonly Route[]): string[] {
 }
 
 async function serve(row: Route, context: RoutesContext, request: Request, response: Response): Promise<void> {
+  if (context.draining.aborted) {
+    response.shouldKeepAlive = false
+    // To an EventSource an answer is the end, and a connection that breaks is not: it or its proxy tries another hub.
+    if (request.get('accept') === EVENT_STREAM) {
+      request.socket.destroy()
+      return
+    }
+  }
   const core = await started(context.core)
   core.admit()
   const answer = await row.handle({
@@ -130,6 +141,8 @@ async function serve(row: Route, context: RoutesContext, request: Request, respo
     gone: goneSignal(response),
   })
   if (answer === undefined || response.destroyed) return
+  // Whoever keeps connections goes to another hub with the next request.
+  if (context.draining.aborted) response.shouldKeepAlive = false
   response.statusCode = answer.status
   response.setHeader('Cache-Control', 'no-store')
   if (answer.json === undefined) {

@@ -98,6 +98,7 @@ describe('papers', () => {
       'CONTRIBUTING.md',
       'LICENSE',
       'Dockerfile',
+      'compose.yaml',
       'docs/protocol.md',
       '.ci/run',
     ]

@@ -26,6 +26,7 @@ const MODES: Readonly<Record<string, readonly string[]>> = {
   yaml: [''],
   json: [''],
   html: [''],
+  nginx: [''],
 }
 
 /** Packages that a snippet may use beside Reprise itself. */

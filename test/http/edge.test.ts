@@ -92,6 +92,12 @@ describe('health', () => {
     const publish = await asking(url)('POST', EVENTS, { data: 1 })
     expect(publish).toMatchObject({ status: 503, body: { code: 'unavailable', retryAfterMs: 1_000 } })
     expect(publish.headers.get('retry-after')).toBe('1')
+    // A proxy that keeps connections asks another hub next; what asks for a stream comes back instead of giving up.
+    const keeping = { connection: 'keep-alive' }
+    const port = new URL(url).port
+    expect((await raw(EVENTS, keeping, 'GET', '', port)).headers.connection).toBe('close')
+    const streaming = raw('/v1/topics/t/stream', { ...keeping, accept: 'text/event-stream' }, 'GET', '', port)
+    await expect(streaming).rejects.toThrow('hang up')
   })
 })
 
