@@ -72,6 +72,7 @@ export class Witness {
         if (!this.#open) this.#fault('a gap before subscribed')
         this.gaps.push(gap)
         this.position = gap.position
+        this.#forget(gap)
       })
       .on('live', ({ offset }: { offset: number }) => {
         this.live += 1
@@ -136,6 +137,15 @@ export class Witness {
     if (done === undefined) return
     if (this.#options.holdMs === undefined) done()
     else setTimeout(done, this.#options.holdMs)
+  }
+
+  /** What the hub says was lost may be another event by now; what was trimmed may not. */
+  #forget({ reason, from, to }: Gap): void {
+    if (reason !== 'reset') return
+    this.#at = 0
+    for (const offset of this.events.keys()) {
+      if (offset >= (from ?? 0) && offset <= (to ?? Number.POSITIVE_INFINITY)) this.events.delete(offset)
+    }
   }
 
   #acknowledge(position: Position): void {

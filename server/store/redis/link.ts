@@ -12,15 +12,20 @@ export type Command = readonly [name: string, ...args: Argument[]]
 /** How long an answer may take before the connection is given up. */
 const ANSWER_MS = 5_000
 const CONNECT_MS = 2_000
+/** How long a server that hangs may take to close its end. */
+const DISCONNECT_MS = 200
 const FIRST_RETRY_MS = 20
 const LAST_RETRY_MS = 500
 
 export interface LinkContext {
-  readonly options: RedisOptions
+  /** Asked before each try to connect. */
+  readonly options: () => RedisOptions
   /** After each new connection, the first one too. */
   readonly connected?: (redis: Redis) => void
   /** After a connection that stood was lost. */
   readonly lost?: () => void
+  /** After it was closed for good. */
+  readonly closed?: () => void
 }
 
 export class Link {
@@ -45,9 +50,10 @@ export class Link {
 
   #connect(): void {
     const options: RedisOptions = {
-      ...this.#context.options,
+      ...this.#context.options(),
       lazyConnect: true,
       connectTimeout: CONNECT_MS,
+      disconnectTimeout: DISCONNECT_MS,
       enableOfflineQueue: false,
       autoResendUnfulfilledCommands: false,
       autoResubscribe: false,
@@ -149,6 +155,7 @@ export class Link {
     for (const wake of [...this.#waiting]) wake()
     const redis = this.#redis
     redis?.disconnect()
+    this.#context.closed?.()
   }
 }
 

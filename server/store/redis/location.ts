@@ -1,5 +1,6 @@
 /** What a Redis URL says: where the servers are, who is asking, and how this store wants it. */
 
+import { readFileSync } from 'node:fs'
 import { RepriseError } from '../../../shared/errors.ts'
 
 export interface Address {
@@ -7,12 +8,20 @@ export interface Address {
   readonly port: number
 }
 
+export interface Certificates {
+  /** The authorities that are trusted, in place of the usual ones; the hub's own certificate and its key. PEM. */
+  readonly ca?: Buffer
+  readonly cert?: Buffer
+  readonly key?: Buffer
+}
+
 export interface Location {
   readonly kind: 'single' | 'cluster' | 'sentinel'
   readonly addresses: readonly [Address, ...Address[]]
   /** The master's name, with Sentinel. */
   readonly master: string
-  readonly tls: boolean
+  /** Absent without TLS; empty where the usual authorities do. */
+  readonly tls: Certificates | undefined
   readonly username: string | undefined
   readonly password: string | undefined
   readonly sentinelPassword: string | undefined
@@ -25,7 +34,8 @@ export interface Location {
 }
 
 const SCHEME = /^redis(s|-cluster|-sentinel)?:\/\/(?:([^@/]*)@)?([^/?#]*)(?:\/([^?#]*))?(?:\?([^#]*))?$/
-const PARAMETERS = new Set(['prefix', 'replicas', 'tls', 'sentinelPassword'])
+const FILES = ['ca', 'cert', 'key'] as const
+const PARAMETERS = new Set(['prefix', 'replicas', 'tls', 'sentinelPassword', ...FILES])
 
 export function parseLocation(url: string): Location {
   const match = SCHEME.exec(url)
@@ -54,7 +64,7 @@ export function parseLocation(url: string): Location {
     kind,
     addresses: [first, ...rest],
     master: kind === 'sentinel' ? decodeURIComponent(path) : '',
-    tls: scheme === 's' || parameters.get('tls') === '1' || parameters.get('tls') === 'true',
+    tls: certificatesOf(scheme === 's', parameters),
     username,
     password,
     sentinelPassword: parameters.get('sentinelPassword') ?? undefined,
@@ -78,6 +88,30 @@ function credentialsOf(text: string | undefined): [string | undefined, string | 
   } catch {
     throw wrong('has a user or password with a stray %: encode them')
   }
+}
+
+function certificatesOf(always: boolean, parameters: URLSearchParams): Certificates | undefined {
+  const given = parameters.get('tls')
+  const named = FILES.filter((name) => parameters.has(name))
+  if (given !== null && !/^(0|1|true|false)$/.test(given)) throw wrong('has a tls that is neither 1 nor 0')
+  if (!always && given !== '1' && given !== 'true') {
+    if (named.length > 0) throw wrong(`has the parameter ${named[0]} and no TLS: rediss:// or tls=1`)
+    return undefined
+  }
+  if (parameters.has('cert') !== parameters.has('key')) throw wrong('has one of cert and key: they go together')
+  return Object.fromEntries(named.map((name) => [name, readPem(name, parameters.get(name) ?? '')]))
+}
+
+function readPem(name: string, path: string): Buffer {
+  let pem: Buffer
+  try {
+    pem = readFileSync(path)
+  } catch (cause) {
+    const { code = 'unreadable' } = cause as NodeJS.ErrnoException
+    throw wrong(`names a file that cannot be read: ${name}=${path} (${code})`)
+  }
+  if (!pem.includes('-----BEGIN ')) throw wrong(`names a file that holds no PEM: ${name}=${path}`)
+  return pem
 }
 
 function addressOf(text: string, fallback: number): Address {

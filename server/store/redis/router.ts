@@ -8,11 +8,16 @@ import type { RedisOptions } from 'ioredis'
 import { failure, isPassing, messageOf } from './failures.ts'
 import { type Command, Link, type LinkContext } from './link.ts'
 import type { Location } from './location.ts'
+import { watchSentinels } from './sentinels.ts'
 import { slotOf } from './slot.ts'
 
 /** How long a call waits for a server that is away. */
 export const WAIT_MS = 5_000
 const RETRY_MS = 50
+/** In a cluster another server may have the key by now: how long one that cannot be reached is waited for. */
+const REACH_MS = 500
+/** How long a sentinel may take to name the master. */
+const SENTINEL_MS = 700
 /** How long a server may take to tell the slots. */
 const LEARN_MS = 1_000
 
@@ -25,6 +30,11 @@ export class Router {
   /** Address of the master of each slot, in a cluster. */
   #slots: string[] = []
   #refreshing: Promise<void> | undefined
+  /** Which sentinel is asked first: another one at each try, as one may hang. */
+  #turn = 0
+  /** Those that others have of their own. */
+  readonly #own = new Set<Link>()
+  #unwatch: (() => void) | undefined
   #closed = false
 
   constructor(location: Location) {
@@ -36,16 +46,18 @@ export class Router {
     const common: RedisOptions = {
       ...(username !== undefined && { username }),
       ...(password !== undefined && { password }),
-      ...(tls && { tls: {} }),
+      ...(tls !== undefined && { tls }),
     }
     if (kind === 'sentinel') {
+      const first = this.#turn++ % addresses.length
       return {
         ...common,
-        sentinels: addresses.map(({ host, port }) => ({ host, port })),
+        sentinels: [...addresses.slice(first), ...addresses.slice(0, first)],
         name: master,
         sentinelRetryStrategy: () => null,
+        sentinelCommandTimeout: SENTINEL_MS,
         ...(sentinelPassword !== undefined && { sentinelPassword }),
-        ...(tls && { enableTLSForSentinelMode: true, sentinelTLS: {} }),
+        ...(tls !== undefined && { enableTLSForSentinelMode: true, sentinelTLS: tls }),
       }
     }
     if (kind === 'single') return { ...common, ...addresses[0], db: database }
@@ -56,15 +68,17 @@ export class Router {
   #link(address: string): Link {
     let link = this.#links.get(address)
     if (link === undefined) {
-      link = new Link({ options: this.optionsFor(address) })
+      link = new Link({ options: () => this.optionsFor(address) })
       this.#links.set(address, link)
     }
     return link
   }
 
   /** A connection of its own to a server that the router knows. */
-  ownLink(address: string, context: Omit<LinkContext, 'options'>): Link {
-    return new Link({ ...context, options: this.optionsFor(address) })
+  ownLink(address: string, context: Omit<LinkContext, 'options' | 'closed'>): Link {
+    const link = new Link({ ...context, options: () => this.optionsFor(address), closed: () => this.#own.delete(link) })
+    this.#own.add(link)
+    return link
   }
 
   /** The server that has this key, by what is known. */
@@ -83,6 +97,19 @@ export class Router {
   async open(deadline: number): Promise<void> {
     if (this.#location.kind === 'cluster') await this.refresh(deadline)
     else await this.#link(ONLY).ready(deadline)
+    if (this.#location.kind === 'sentinel' && !this.#closed) this.#unwatch = this.#watch()
+  }
+
+  #watch(): () => void {
+    const { addresses, master, tls, sentinelPassword } = this.#location
+    const options: RedisOptions = {
+      ...(sentinelPassword !== undefined && { password: sentinelPassword }),
+      ...(tls !== undefined && { tls }),
+    }
+    const switched = (): void => {
+      for (const link of [...this.#links.values(), ...this.#own]) link.renew()
+    }
+    return watchSentinels({ addresses, master, options, switched })
   }
 
   /** Asks which server has which slots. */
@@ -122,7 +149,8 @@ export class Router {
     for (;;) {
       address ??= this.addressOf(key)
       try {
-        const answers = await this.#link(address).send(asking ? [['ASKING'], ...commands] : commands, deadline)
+        const by = this.#location.kind === 'cluster' ? Math.min(deadline, performance.now() + REACH_MS) : deadline
+        const answers = await this.#link(address).send(asking ? [['ASKING'], ...commands] : commands, by)
         return asking ? answers.slice(1) : answers
       } catch (error) {
         const [word, slot, target = ''] = messageOf(error).split(' ')
@@ -156,6 +184,7 @@ export class Router {
 
   close(): void {
     this.#closed = true
+    this.#unwatch?.()
     for (const link of this.#links.values()) link.close()
   }
 }

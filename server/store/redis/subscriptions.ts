@@ -155,7 +155,6 @@ export class Subscriptions {
 
   async #ping(server: Server): Promise<void> {
     const { redis } = server
-    if (redis === undefined) return
     if (![...this.#channels.values()].some((channel) => channel.server === server)) {
       if (this.#router.masters.includes(server.address)) return
       // Its slots are elsewhere by now.
@@ -163,6 +162,7 @@ export class Subscriptions {
       server.link.close()
       return
     }
+    if (redis === undefined) return
     const timer = setTimeout(() => redis.disconnect(), PONG_MS)
     try {
       await redis.ping()

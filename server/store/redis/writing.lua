@@ -2,7 +2,7 @@
 -- Within an operation all checks come before the first write.
 --
 -- Arguments: run full maxIds fresh born runs epochs, then the operations.
---   run: a test's own instead of the server's. full: `1` when there is no room, so that only what needs none is done.
+--   run: a test's own instead of the server's, which is new after each restart and each promotion. full: `1` when there is no room, so that only what needs none is done.
 --   born, runs, epochs: how many epochs the store has begun, for which servers, and the last of them, oldest first;
 --   empty where the caller does not know.
 -- Answer: why it stopped (`` or `birth` or `epochs`), the server's run, dead, when the earliest new thing falls due,
@@ -18,7 +18,12 @@ local NOTIFIED_BYTES = 65536
 local SWEPT = 200
 
 local run = arg()
-if run == '' then run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)') end
+-- A process and its time as a master: one that was replaced, and is master again, may have lost what it had told.
+if run == '' then
+  local info = redis.call('INFO', 'server', 'replication')
+  local process, history = string.match(info, 'run_id:(%x+)'), string.match(info, 'master_replid:(%x+)')
+  run = string.sub(process, 1, 20) .. string.sub(history or '', 1, 20)
+end
 local full = arg() == '1'
 local maxIds = num()
 local fresh = arg()
