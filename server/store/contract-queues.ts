@@ -18,11 +18,11 @@
  *
  * Leases. A hand-out gives the job a new lease: a token nobody can guess, and a time at which it lapses. Its holder is
  * alone with it while, from this hand-out on, it never holds another job of the queue. When a lease lapses:
- * - it was extended up to its cap, or its holder was alone with it: that is a failure (see below);
+ * - at its cap, up to which it was extended, or its holder was alone with it: that is a failure (see below);
  * - otherwise nobody knows which of the holder's jobs was to blame: the job is a suspect, `ready` at once, no attempt.
  * A suspect is only handed to a holder with empty hands, which then gets nothing else before it is settled or lapses; such
- * a holder gets suspects before other jobs. Settling ends the suspicion, an extension or a lapse alone
- * does not.
+ * a holder gets suspects before other jobs. Settling ends the suspicion, a late settlement too; an extension or a lapse
+ * alone does not. Dead letters come without it.
  *
  * A failure raises `attempts`. At `policy.maxAttempts` the job goes to the dead letters (`max_attempts`), otherwise it is
  * `delayed` by `policy.backoffMs[attempts - 1]` (the last one for all further). In `<queue>/dead` attempts rise and have
@@ -30,13 +30,13 @@
  *
  * Expiry. A job that waits (`ready`, `delayed` after a failure) at `ttlMs` after it first fell due, or at `replyBy` where
  * that comes first, goes to the dead letters (`expired`). Held jobs do not expire, nor do dead letters, which are gone
- * `policy.deadMs` after they came.
+ * `policy.deadMs` after they came, held ones when they are so no more.
  *
  * Turning. What falls due by itself (delays, lapses, expiry) happens in a turn of the queue: `turn` is nothing else, and
  * `claim`, `settle`, `attach`, `detach` begin with one. A turn has a bound; nothing is handed out that is expired, and
  * nothing before its time, whatever the turn has reached. A turn of a queue is one of its dead letters, too, and the other
  * way round. Reads show the queue as the last turn left it. What is due in the moment of the call that makes it so (a
- * retry after 0 ms, a grace of 0 ms) is done in that call.
+ * retry after 0 ms, a grace of 0 ms) is done in that call; what a turn makes due belongs to it.
  *
  * Books. `sent` counts jobs ever accepted, `done` those settled so, `removed` those removed, purged or dropped from the
  * dead letters by time, `dead` those in the dead letters now. At every moment
@@ -44,8 +44,8 @@
  * redriven one leaves it for `ready`. The books of `<queue>/dead` itself: `sent` counts what came, `removed` also what
  * was redriven, `dead` is 0.
  *
- * `queue` is `<queue>` or `<queue>/dead`, except where said. An unknown queue is empty; only `enqueue`, `attach` and
- * `pause` make one.
+ * `queue` is `<queue>` or `<queue>/dead`, except where said; either is known when the other is. An unknown queue is
+ * empty; only `enqueue`, `attach`, `pause(true)` and `bind` to a position make one.
  */
 
 import type { Position } from '../../shared/positions.ts'
@@ -263,7 +263,7 @@ export type QueueNotification =
 export interface Queues {
   /**
    * Adds jobs, all or none. `queue` is no `/dead`. The id of a job is its draft's; where a job with that id is there
-   * already (in the queue or its dead letters), `<id>~<number>`; without a draft's, one that the store gives. Ids are
+   * already (in the queue or its dead letters) or an answer is kept under it, `<id>~<number>`; without a draft's, one that the store gives. Ids are
    * remembered as topics remember them (5 minutes, 1 M a subject), jobs of a binding excepted: these just get their id.
    * `too_many`: over `limit`. `conflict`: see `binding`.
    */
@@ -296,10 +296,13 @@ export interface Queues {
     options: { readonly leaseMs: number; readonly holding?: readonly string[]; readonly policy: QueuePolicy },
   ): Promise<Attached>
 
-  /** Ends a session. With `graceMs` the leases lapse after that, or sooner as they would. Nothing for an older session. */
+  /** Ends a session; `release` is as if the holder settled so. With `graceMs` the leases lapse after that, or sooner as they would. Nothing for an older session. */
   detach(queue: string, holder: Owner, session: number, leaving: Leaving, policy: QueuePolicy): Promise<void>
 
-  /** These holders are there: of the last minute, see `consumers`. Holders without it for longer are not attached. */
+  /**
+   * These holders are there: of the last minute, see `consumers`. Holders without it (or `attach`) for longer are not
+   * attached any more, and a touch does not change that.
+   */
   touch(queue: string, holders: readonly Owner[]): Promise<void>
 
   /** Does what is due, a bounded part. `more`: call again at once. `nextAt` as of `claim`, whether paused or not. */
@@ -319,7 +322,7 @@ export interface Queues {
   /** Takes a job away that waits; a request among them is `failed` (`removed`). `false` where it is held or not there. */
   remove(queue: string, id: string): Promise<boolean>
 
-  /** Removes up to `limit` waiting jobs that were there when `before` was; answers how many, 0 at the end. */
+  /** Removes up to `limit` waiting jobs that came until `before`, that millisecond included; answers how many, 0 at the end. */
   purge(queue: string, query: { readonly before: number; readonly limit: number }): Promise<number>
 
   /** Moves waiting dead letters back to the queue, `ready` at its end, attempts 0, no request any more. `queue` is no `/dead`. How many it found. */
@@ -336,7 +339,7 @@ export interface Queues {
   /** Queues in the order of their names' bytes, without `/dead`. Reads no more than the page. */
   list(query: ListQuery): Promise<QueueInfo[]>
 
-  /** Makes a binding at a position unless there is one, or with `undefined` ends it; answers where it stands. */
+  /** Makes a binding at a position unless there is one, or with `undefined` ends it; answers where it stands now. */
   bind(queue: string, topic: string, position: Position | undefined): Promise<Position | undefined>
 
   /** Calls `listener` for what happens to the queue and its dead letters from the moment this resolves. The result stops it. */
