@@ -1,0 +1,183 @@
+/** Sentinel replaces the master under hubs that publish and read: nothing silent, no two truths, and they heal alone. */
+
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { openRedis } from '../../server/store/redis/store.ts'
+import { startHub } from '../support/hub.ts'
+import { type RedisServer, startRedis } from '../support/redis.ts'
+import { reached, type SentinelSet, startSentinelSet } from '../support/sentinel.ts'
+import { has, soak } from '../support/tools.ts'
+import { until } from '../support/until.ts'
+import { Claims, Feeder, judge, type Reader, startReader } from './failover.ts'
+
+const KEEP = { events: 1_000, bytes: 1e9, ageMs: Number.POSITIVE_INFINITY }
+
+/** The replicas lose their master, and get it back only by `rejoin`; all others are served on. */
+async function cutOff(master: RedisServer): Promise<void> {
+  await master.cli('acl', 'setuser', 'default', '-psync', '-sync')
+  await master.cli('client', 'kill', 'type', 'replica')
+}
+
+async function rejoin(master: RedisServer): Promise<void> {
+  await master.cli('acl', 'setuser', 'default', '+@all')
+}
+
+async function ready(url: string): Promise<boolean> {
+  return (await fetch(`${url}/readyz`)).ok
+}
+
+interface Load {
+  readonly urls: readonly string[]
+  readonly claims: Claims
+  readonly readers: Reader[]
+  readonly feeders: Feeder[]
+}
+
+/** A hub for each store, a reader and a feeder on each. */
+async function startLoad(stores: readonly string[], topic: string): Promise<Load> {
+  const claims = new Claims()
+  const urls = (await Promise.all(stores.map((store) => startHub({ store })))).map(({ url }) => url)
+  const readers = urls.map((url, i) => startReader(url, topic, `reader ${i}`, claims))
+  const feeders = urls.map((url, i) => new Feeder(url, topic, `feeder ${i}`, claims))
+  for (const { witness } of readers) await witness.reaches(30)
+  return { urls, claims, readers, feeders }
+}
+
+describe.runIf(has('redis-server'))('a store on a Redis that was replaced and is master again', () => {
+  it('begins a new epoch, also where the other one never wrote', async () => {
+    const one = await startRedis()
+    const two = await startRedis({ replicaof: `127.0.0.1 ${one.port}` })
+    const store = await openRedis(one.url)
+    const append = async (data: unknown) => {
+      const drafts = [{ body: { json: JSON.stringify({ data }) } }]
+      return await store.topics.append('idle', { subject: 's', drafts, retain: KEEP })
+    }
+    try {
+      await append('kept')
+      await until(async () => (await reached(one, 1)) === 1)
+      await cutOff(one)
+      const { epoch, offsets } = await append('lost')
+      await two.cli('replicaof', 'no', 'one')
+      await one.cli('replicaof', '127.0.0.1', String(two.port))
+      await until(async () => /master_link_status:up/.test(await one.cli('info', 'replication')))
+      expect((await store.topics.read('idle', 0, { events: 10, bytes: 1e6 })).head).toBe(1)
+      await one.cli('replicaof', 'no', 'one')
+      const next = await until(() => append('another').catch(() => undefined))
+      expect(next.offsets).toEqual(offsets)
+      expect(next.epoch).not.toBe(epoch)
+    } finally {
+      await store.close()
+    }
+  })
+})
+
+describe.runIf(has('redis-server'))('hubs on Redis with Sentinel', { timeout: soak ? 600_000 : 60_000 }, () => {
+  let set: SentinelSet
+  let runs = 0
+  let prefix = ''
+
+  beforeAll(async () => {
+    set = await startSentinelSet()
+  })
+
+  // One set for all tests.
+  beforeEach(async () => {
+    prefix = `s${runs++}:`
+    for (const server of set.servers) await rejoin(server).catch(() => server.restart())
+    for (const sentinel of set.sentinels) await sentinel.cli('ping').catch(() => sentinel.restart())
+    await set.reset()
+  })
+
+  it('heal when the master is killed, and tell what the others had not got: exactly, to those who had seen it', async () => {
+    const { url, master, masterAfter } = set
+    const store = url(`?prefix=${prefix}`)
+    const { urls, claims, readers, feeders } = await startLoad([store, store, store], 'orders')
+    const old = await master()
+    await cutOff(old)
+    const [first] = readers
+    const seen = first?.witness.position?.offset ?? 0
+    await until(() => readers.every(({ witness }) => (witness.position?.offset ?? 0) > seen + 50))
+    await old.kill()
+    const began = performance.now()
+    await masterAfter(old)
+    // Somebody who was not there for the lost events.
+    const late = startReader(urls[1] ?? '', 'orders', 'late', claims)
+    await Promise.all(feeders.map((feeder) => feeder.goesOn()))
+    const healedMs = performance.now() - began
+    await until(async () => (await Promise.all(urls.map(ready))).every(Boolean), { what: 'all to be ready' })
+    await Promise.all(feeders.map((feeder) => feeder.stop()))
+    const { lost, log, unkept } = await judge(store, 'orders', claims, [...readers, late], feeders)
+    expect(lost).toBeGreaterThan(40)
+    expect(unkept.length).toBeGreaterThan(40)
+    for (const { losses, witness } of readers) expect(losses.length, witness.name).toBe(1)
+    expect(late.losses).toEqual([])
+    expect(log.lineage.at(-1)?.startsAfter).toBe((readers[0]?.losses[0]?.gap.from ?? 0) - 1)
+    console.info(`${lost} lost and told, acknowledged again ${healedMs.toFixed(0)} ms after the kill`)
+  })
+
+  it('lose nothing that a replica had when it takes over', async () => {
+    const { url, master, masterAfter } = set
+    // Both have it, so whichever takes over.
+    const store = url(`?prefix=${prefix}&replicas=2`)
+    const { claims, readers, feeders } = await startLoad([store, store], 'orders')
+    const old = await master()
+    await old.kill()
+    await masterAfter(old)
+    await Promise.all(feeders.map((feeder) => feeder.goesOn()))
+    await Promise.all(feeders.map((feeder) => feeder.stop()))
+    const { unkept } = await judge(store, 'orders', claims, readers, feeders)
+    expect(unkept.filter(({ durability }) => durability === 'replicated:2')).toEqual([])
+    const named = feeders.flatMap(({ acknowledged }) => [...acknowledged.values()].map(({ durability }) => durability))
+    expect(named.filter((durability) => durability === 'replicated:2').length).toBeGreaterThan(30)
+  })
+
+  it('never disagree, when the old master is a master for a while beside the new one', async () => {
+    const { url, master, masterAfter, whole } = set
+    const old = await master()
+    // The third hub stays with the old master whatever the sentinels say, like one on the wrong side of a cut.
+    const named = url(`?prefix=${prefix}`)
+    const apart = `${old.url}?prefix=${prefix}`
+    const { urls, claims, readers, feeders } = await startLoad([named, named, apart], 'orders')
+    process.kill(old.pid, 'SIGSTOP')
+    try {
+      await masterAfter(old)
+      await Promise.all(feeders.slice(0, 2).map((feeder) => feeder.goesOn()))
+    } finally {
+      process.kill(old.pid, 'SIGCONT')
+    }
+    // Two masters take writes.
+    const aside = feeders[2]
+    const before = aside?.acknowledged.size ?? 0
+    await until(() => (aside?.acknowledged.size ?? 0) > before + 20, { what: 'publishes to the old master' })
+    await Promise.all(feeders.slice(0, 2).map((feeder) => feeder.goesOn()))
+    await whole()
+    await until(() => readers[2]?.losses.length, { what: 'the reader at the old master to be told' })
+    await Promise.all(feeders.map((feeder) => feeder.stop()))
+    const { unkept } = await judge(named, 'orders', claims, readers, feeders)
+    expect(unkept.length).toBeGreaterThan(20)
+    expect(await ready(urls[2] ?? '')).toBe(false)
+  })
+
+  it('go on with a healthy master while the sentinels are gone, and find the next one when they are back', async () => {
+    const { url, master, masterAfter, sentinels, whole } = set
+    const store = url(`?prefix=${prefix}`)
+    const { claims, readers, feeders, urls } = await startLoad([store, store], 'orders')
+    const old = await master()
+    const [stopped, ...killed] = sentinels
+    if (stopped === undefined) throw new Error('no sentinels')
+    process.kill(stopped.pid, 'SIGSTOP')
+    await Promise.all(killed.map(({ kill }) => kill()))
+    await Promise.all(feeders.map((feeder) => feeder.goesOn()))
+    expect(await Promise.all(urls.map(ready))).toEqual([true, true])
+    expect(feeders.flatMap(({ errors }) => errors)).toEqual([])
+    await old.kill()
+    for (const { restart } of killed) await restart()
+    // One sentinel still hangs: two are enough for a new master, and for the hubs to hear of it.
+    await masterAfter(old)
+    await Promise.all(feeders.map((feeder) => feeder.goesOn()))
+    process.kill(stopped.pid, 'SIGCONT')
+    await old.restart()
+    await whole()
+    await Promise.all(feeders.map((feeder) => feeder.stop()))
+    await judge(store, 'orders', claims, readers, feeders)
+  })
+})

@@ -1,0 +1,209 @@
+/**
+ * What many saw of one topic while its servers were replaced: every event that a reader was shown or a publisher was
+ * told, by its epoch and offset, compared with each other and with the log as it is in the end.
+ */
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import { io, type Socket } from 'socket.io-client'
+import { expect } from 'vitest'
+import type { Store } from '../../server/store/contract.ts'
+import { openRedis } from '../../server/store/redis/store.ts'
+import type { WireError } from '../../shared/errors.ts'
+import { endOfEpoch, type Lineage } from '../../shared/positions.ts'
+import type { EventsPacket, Gap, Published, Reply } from '../../shared/protocol.ts'
+import { atEnd } from '../support/ending.ts'
+import { until } from '../support/until.ts'
+import { QUICK } from './publisher.ts'
+import { Witness } from './witness.ts'
+
+/** All data are different. */
+let drafts = 0
+
+export class Claims {
+  /** Contradictions between any two, in sentences. */
+  readonly faults: string[] = []
+  readonly all = new Map<string, { readonly epoch: string; readonly offset: number; readonly data: unknown }>()
+
+  add(who: string, epoch: string, offset: number, data: unknown): void {
+    const place = `${epoch}:${offset}`
+    const known = this.all.get(place)
+    if (known === undefined) this.all.set(place, { epoch, offset, data })
+    else if (known.data !== data) this.faults.push(`${place} is ${known.data}, and ${data} says ${who}`)
+  }
+}
+
+export interface Loss {
+  /** The last event before the gap. */
+  readonly epoch: string
+  readonly offset: number
+  readonly gap: Gap
+}
+
+export interface Reader {
+  readonly witness: Witness
+  readonly losses: Loss[]
+}
+
+/** A witness by its own position, whose every event is a claim. */
+export function startReader(url: string, topic: string, name: string, claims: Claims): Reader {
+  const witness = new Witness(url, topic, name)
+  const losses: Loss[] = []
+  let last = { epoch: '', offset: 0 }
+  witness.socket.on('events', ({ epoch, events }: EventsPacket) => {
+    for (const { offset, data } of events) {
+      claims.add(name, epoch, offset, data)
+      last = { epoch, offset }
+    }
+  })
+  witness.socket.on('gap', (gap: Gap) => {
+    losses.push({ ...last, gap })
+    if (gap.position !== undefined) last = gap.position
+  })
+  return { witness, losses }
+}
+
+export interface Acknowledged {
+  readonly epoch: string
+  readonly offset: number
+  readonly durability: string
+}
+
+/** Publishes without a pause and without a number: what has no answer stays unknown and is not sent again. */
+export class Feeder {
+  readonly socket: Socket
+  readonly acknowledged = new Map<string, Acknowledged>()
+  readonly errors: WireError[] = []
+  /** When the last publish was acknowledged. */
+  lastAt = 0
+  #stopped = false
+  readonly #running: Promise<void>
+
+  constructor(url: string, topic: string, name: string, claims: Claims, pauseMs = 3) {
+    this.socket = io(`${url}/topics/${topic}`, { ...QUICK, transports: ['websocket'], auth: { from: 'none' } })
+    atEnd(() => {
+      this.#stopped = true
+      this.socket.disconnect()
+    })
+    const row = async (): Promise<void> => {
+      while (!this.#stopped) {
+        const batch = Array.from({ length: 3 }, () => `${name} ${drafts++}`)
+        const reply = await this.#publish(batch)
+        if (reply?.ok === false) {
+          this.errors.push(reply.error)
+          await sleep(50)
+        } else if (reply !== undefined) {
+          const { epoch, offsets, durability } = reply.value
+          this.lastAt = performance.now()
+          for (const [i, data] of batch.entries()) {
+            const offset = offsets[i] ?? 0
+            this.acknowledged.set(data, { epoch, offset, durability })
+            claims.add(name, epoch, offset, data)
+          }
+        }
+        await sleep(pauseMs)
+      }
+    }
+    this.#running = Promise.all([row(), row(), row()]).then(() => {})
+  }
+
+  async #publish(batch: readonly string[]): Promise<Reply<Published> | undefined> {
+    const events = batch.map((data) => ({ data }))
+    return await this.socket
+      .timeout(8_000)
+      .emitWithAck('publish', events, null)
+      .catch(() => undefined)
+  }
+
+  /** Resolves when something was acknowledged that was sent after this call, and everything is well again. */
+  async goesOn(deadlineMs = 20_000): Promise<void> {
+    const since = performance.now()
+    const seen = () => ({ acknowledged: this.acknowledged.size, errors: this.errors.slice(-3) })
+    await until(() => this.lastAt > since + 20, { what: 'publishes to be acknowledged again', deadlineMs, seen })
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true
+    await this.#running
+    this.socket.disconnect()
+  }
+}
+
+export interface Log {
+  readonly lineage: Lineage
+  readonly head: number
+  /** Data by offset. */
+  readonly events: ReadonlyMap<number, unknown>
+}
+
+/** What the topic keeps, read through a store of the test's own. */
+export async function readLog(url: string, topic: string): Promise<Log> {
+  const store: Store = await openRedis(url)
+  try {
+    const events = new Map<number, unknown>()
+    for (let after = 0; ; ) {
+      const page = await store.topics.read(topic, after, { events: 1_000, bytes: 1e9 })
+      for (const event of page.events) {
+        expect(event.offset).toBe(after + 1)
+        events.set(event.offset, 'damaged' in event ? 'damaged' : JSON.parse(event.body.json).data)
+        after = event.offset
+      }
+      if (page.events.length === 0) return { lineage: page.lineage, head: page.head, events }
+    }
+  } finally {
+    await store.close()
+  }
+}
+
+export interface Judged {
+  /** Events that were acknowledged or shown and are not in the log. */
+  readonly lost: number
+  /** Those of them that were acknowledged. */
+  readonly unkept: readonly Acknowledged[]
+  readonly log: Log
+}
+
+/**
+ * Holds what was seen against the log: no two values for one place, every reader has the whole log and nothing else, told
+ * of exactly what it had seen and is lost, and of nothing more.
+ */
+export async function judge(
+  url: string,
+  topic: string,
+  claims: Claims,
+  readers: readonly Reader[],
+  feeders: readonly Feeder[],
+): Promise<Judged> {
+  const log = await readLog(url, topic)
+  const { lineage, head, events } = log
+  for (const { witness } of readers) await witness.reaches(head)
+  expect(claims.faults).toEqual([])
+  let lost = 0
+  const isKept = (epoch: string, offset: number) => offset <= (endOfEpoch(lineage, head, epoch) ?? 0)
+  for (const { epoch, offset, data } of claims.all.values()) {
+    if (isKept(epoch, offset)) expect(events.get(offset), `${epoch}:${offset}`).toBe(data)
+    else lost += 1
+  }
+  const expected = [...events.values()]
+  for (const { witness, losses } of readers) {
+    expect(witness.faults, witness.name).toEqual([])
+    expect(witness.errors, witness.name).toEqual([])
+    expect(
+      [...witness.events.values()].sort((a, b) => a.offset - b.offset).map(({ data }) => data),
+      witness.name,
+    ).toEqual(expected)
+    for (const { epoch, offset, gap } of losses) {
+      const end = endOfEpoch(lineage, head, epoch)
+      expect({ ...gap, at: offset }, witness.name).toMatchObject({
+        reason: 'reset',
+        from: (end ?? Number.NaN) + 1,
+        to: offset,
+        count: offset - (end ?? Number.NaN),
+        at: offset,
+      })
+    }
+  }
+  const unkept = feeders.flatMap(({ acknowledged }) =>
+    [...acknowledged.values()].filter(({ epoch, offset }) => !isKept(epoch, offset)),
+  )
+  return { lost, unkept, log }
+}
