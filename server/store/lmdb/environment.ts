@@ -73,7 +73,7 @@ export class Environment {
       overlappingSync: false,
       // The writer collects calls itself; the driver would let go of the promise that tells of a failed commit.
       eventTurnBatching: false,
-      maxDbs: 24,
+      maxDbs: 48,
       ...BINARY,
     })
     const environment = new Environment(root)

@@ -4,7 +4,7 @@
  */
 
 import { RepriseError } from '../../../shared/errors.ts'
-import type { Notification } from '../contract.ts'
+import type { Notification, QueueNotification } from '../contract.ts'
 import type { Environment, Write } from './environment.ts'
 import { TABLES, type Table } from './tables.ts'
 
@@ -21,6 +21,7 @@ export interface PlanContext {
   readonly opening: string
   readonly hasRoom: boolean
   readonly isWatched: (topic: string) => boolean
+  readonly isQueueWatched: (queue: string) => boolean
 }
 
 export class Plan {
@@ -28,17 +29,22 @@ export class Plan {
   readonly now: number
   readonly opening: string
   readonly isWatched: (topic: string) => boolean
+  readonly isQueueWatched: (queue: string) => boolean
+  /** Set when all of it is durable. What is kept between plans and was changed for one that never is has to go. */
+  isCommitted = false
   readonly #hasRoom: boolean
   #usedRoom = false
   readonly #changes = new Map<string, Map<string, Change>>()
   readonly #last: (() => void)[] = []
   readonly #notifications: { readonly topic: string; readonly notification: Notification }[] = []
+  readonly #queueNotifications: { readonly queue: string; readonly notification: QueueNotification }[] = []
 
   constructor(environment: Environment, given: PlanContext) {
     this.environment = environment
     this.now = given.now
     this.opening = given.opening
     this.isWatched = given.isWatched
+    this.isQueueWatched = given.isQueueWatched
     this.#hasRoom = given.hasRoom
   }
 
@@ -94,6 +100,14 @@ export class Plan {
 
   get notifications(): readonly { readonly topic: string; readonly notification: Notification }[] {
     return this.#notifications
+  }
+
+  notifyQueue(queue: string, notification: QueueNotification): void {
+    this.#queueNotifications.push({ queue, notification })
+  }
+
+  get queueNotifications(): readonly { readonly queue: string; readonly notification: QueueNotification }[] {
+    return this.#queueNotifications
   }
 
   /** Completes the plan. */

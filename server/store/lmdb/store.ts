@@ -4,12 +4,13 @@ import { constants } from 'node:fs'
 import { access, mkdir } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { RepriseError } from '../../../shared/errors.ts'
-import type { Store, StoreContext } from '../contract.ts'
+import type { Notification, QueueNotification, Store, StoreContext } from '../contract.ts'
 import { createCursors } from './cursors.ts'
 import { Environment, SCHEMA_KEY, SCHEMA_VERSION, type Write } from './environment.ts'
 import { newEpoch } from './epochs.ts'
 import { MAX_IDS } from './ids.ts'
 import { lockFolder } from './lock.ts'
+import { createQueues } from './queues.ts'
 import { createSettings } from './settings.ts'
 import { freeBytesOf, Space } from './space.ts'
 import { planSweep } from './sweep.ts'
@@ -35,12 +36,13 @@ export async function openLmdb(path: string, context: LmdbContext = {}): Promise
   await makeFolder(folder)
   const lock = await lockFolder(folder)
   const space = new Space(context.freeBytes ?? (() => freeBytesOf(folder)), context.reserveBytes ?? RESERVE_BYTES)
-  const watches = new Watches(warn)
+  const watches = new Watches<Notification>(warn)
+  const queueWatches = new Watches<QueueNotification>(warn)
   const open = (): Promise<Environment> => openEnvironment(folder)
   let writer: Writer
   try {
     const now = context.now ?? Date.now
-    writer = new Writer(await open(), { open, now, space, watches, warn })
+    writer = new Writer(await open(), { open, now, space, watches, queueWatches, warn })
   } catch (error) {
     await lock.release()
     throw error
@@ -49,6 +51,7 @@ export async function openLmdb(path: string, context: LmdbContext = {}): Promise
   const close = async (): Promise<void> => {
     await writer.close()
     watches.clear()
+    queueWatches.clear()
     await lock.release()
   }
   return {
@@ -56,6 +59,7 @@ export async function openLmdb(path: string, context: LmdbContext = {}): Promise
     durability: 'fsync',
     topics: createTopics(writer, watches, context.maxIds ?? MAX_IDS),
     cursors: createCursors(writer),
+    queues: createQueues(writer, queueWatches, context.maxIds ?? MAX_IDS),
     settings: createSettings(writer),
     now: () => writer.readWithTime((_, now) => now),
     sweep: async () => {

@@ -7,11 +7,13 @@ import { sweepIds } from './ids.ts'
 import { dueKey, partsOfDue } from './keys.ts'
 import type { Plan } from './plan.ts'
 import { sweepProducer } from './producers.ts'
+import { sweepQueue } from './queueSweep.ts'
 import { TABLES } from './tables.ts'
 
 /** Records looked at in one part, and chunks of ids forgotten for one of them. */
 const PART = 200
 const ID_CHUNKS = 16
+const SETTLED_CHUNKS = 64
 
 export function planSweep(plan: Plan): Swept {
   let [ids, producers, cursors] = [0, 0, 0]
@@ -41,8 +43,11 @@ export function planSweep(plan: Plan): Swept {
     } else if (kind === DUE.cursor) {
       const record = plan.get(TABLES.cursors, key)
       if (record?.dueAt === at && sweepCursor(plan, key, record)) cursors++
-    } else if (plan.get(TABLES.notes, key)?.dueAt === at) {
-      plan.remove(TABLES.notes, key)
+    } else if (kind === DUE.note) {
+      if (plan.get(TABLES.notes, key)?.dueAt === at) plan.remove(TABLES.notes, key)
+    } else if (sweepQueue(plan, kind, at, key)) {
+      unfinished = true
+      work += SETTLED_CHUNKS
     }
   }
   const more = unfinished || looked < due.length || due.length === PART

@@ -1,6 +1,7 @@
 /** The tables of the embedded store: what each record holds and how it is written. Says nothing about when. */
 
 import type { LineageEntry } from '../../../shared/positions.ts'
+import type { AnswerRecord, HolderRecord, QueueRecord } from './queueRecords.ts'
 
 export interface Table<T> {
   readonly name: string
@@ -146,6 +147,16 @@ export const TABLES = {
   settings: json<unknown>('settings'),
   due: raw('due'),
   garbage: json<GarbageRecord>('garbage'),
+  holds: json<Readonly<Record<string, number>>>('holds'),
+  queues: json<QueueRecord>('queues'),
+  jobs: raw('jobs'),
+  jobBodies: raw('job-bodies'),
+  jobIds: json<number>('job-ids'),
+  pairs: raw('pairs'),
+  holders: json<HolderRecord>('holders'),
+  settled: raw('settled'),
+  answers: json<AnswerRecord>('answers'),
+  turns: raw('turns'),
 } as const
 
 export type TableName = keyof typeof TABLES

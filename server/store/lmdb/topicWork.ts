@@ -9,6 +9,7 @@ import type { Bounds, Retention } from '../contract.ts'
 import { BLOCK_OVERHEAD, MAX_BLOCK_BYTES, packBlock, RECORD_OVERHEAD } from './blocks.ts'
 import { beginStoreEpoch, MAX_EPOCHS, newEpoch, storeRecord, unbornBounds } from './epochs.ts'
 import { leaveGarbage } from './garbage.ts'
+import { lowestHold } from './holds.ts'
 import { blockKey, countOf, nameKey, numberKey } from './keys.ts'
 import { Log, type PendingEvent } from './log.ts'
 import type { Plan } from './plan.ts'
@@ -138,9 +139,25 @@ class TopicWork {
       const young = log.firstThat(({ at }) => at >= oldest)
       first = Math.max(first, young)
     }
+    if (first > record.first) first = this.#heldFrom(log, record, first, retain.holdBytes ?? 0)
     if (first === record.first) return
     const { before, at, block } = log.place(first)
     this.#set({ ...record, first, base: before, firstAt: at, tail: this.#removeDead(record, block) })
+  }
+
+  /** What a hold leaves of a trim up to `first`: it gives way while all kept bodies have more than `holdBytes`. */
+  #heldFrom(log: Log, record: TopicRecord, first: number, holdBytes: number): number {
+    const hold = lowestHold(this.#plan, this.#name)
+    if (hold === undefined || hold + 1 >= first) return first
+    const held = Math.max(record.first, hold + 1)
+    if (record.total - log.place(held).before <= holdBytes) return held
+    return Math.min(
+      first,
+      Math.max(
+        held,
+        log.firstThat(({ before }) => record.total - before <= holdBytes),
+      ),
+    )
   }
 
   /** Removes blocks before `block`, or leaves them to the garbage collector; answers the new tail. */
@@ -163,6 +180,7 @@ class TopicWork {
     if (lineage.some(({ epoch }) => epoch === present)) beginStoreEpoch(this.#plan, false)
     leaveGarbage(this.#plan, record.number, { below: countOf(blockKey(record.number, 2 ** 48 - 1)), dropped: true })
     this.#plan.remove(TABLES.lineages, numberKey(record.number))
+    this.#plan.remove(TABLES.holds, nameKey(this.#name))
     this.#tell()
     this.#plan.notify(this.#name, { kind: 'changed' })
     this.#record = undefined

@@ -1,10 +1,11 @@
 /** The contract's topics over LMDB: which call plans what, and which only reads. */
 
 import type { Lineage } from '../../../shared/positions.ts'
-import type { Bounds, Page, ReadBound, TopicInfo, Topics } from '../contract.ts'
+import type { Bounds, Notification, Page, ReadBound, TopicInfo, Topics } from '../contract.ts'
 import { planAppend } from './append.ts'
 import type { Environment } from './environment.ts'
 import { unbornBounds } from './epochs.ts'
+import { holdsOf, planHold } from './holds.ts'
 import { nameKey, numberKey } from './keys.ts'
 import { Log } from './log.ts'
 import { STORE_KEY, TABLES, type TopicRecord } from './tables.ts'
@@ -12,7 +13,7 @@ import { topicIn } from './topicWork.ts'
 import type { Watches } from './watches.ts'
 import type { Writer } from './writer.ts'
 
-export function createTopics(writer: Writer, watches: Watches, maxIds: number): Topics {
+export function createTopics(writer: Writer, watches: Watches<Notification>, maxIds: number): Topics {
   return {
     append: (topic, append) => writer.write((plan) => planAppend(plan, topic, append, maxIds)),
 
@@ -36,6 +37,8 @@ export function createTopics(writer: Writer, watches: Watches, maxIds: number): 
         work.trim(retain, false)
         return work.bounds()
       }),
+
+    hold: (topic, name, offset) => writer.write((plan) => planHold(plan, topic, name, offset)),
 
     info: (topic) =>
       writer.read((environment) => {
@@ -87,7 +90,14 @@ function boundsOf(environment: Environment, { number, epoch, first, head }: Topi
 
 function infoOf(environment: Environment, topic: string, record: TopicRecord): TopicInfo {
   const { first, head, total, base } = record
-  return { topic, ...boundsOf(environment, record), events: head + 1 - first, bytes: total - base }
+  const holds = holdsOf(environment, topic)
+  return {
+    topic,
+    ...boundsOf(environment, record),
+    events: head + 1 - first,
+    bytes: total - base,
+    ...(holds.length > 0 && { holds }),
+  }
 }
 
 /** Accepts events as long as they fit in; the first one always does. */

@@ -1,11 +1,7 @@
-/** Who watches which topic on this node. */
+/** Who watches which topic or queue on this node. */
 
-import type { Notification } from '../contract.ts'
-
-type Listener = (notification: Notification) => void
-
-export class Watches {
-  readonly #listeners = new Map<string, Set<Listener>>()
+export class Watches<Notification> {
+  readonly #listeners = new Map<string, Set<(notification: Notification) => void>>()
   readonly #warn: (message: string, cause?: unknown) => void
 
   constructor(warn: (message: string, cause?: unknown) => void) {
@@ -13,28 +9,28 @@ export class Watches {
   }
 
   /** The result stops it. */
-  add(topic: string, listener: Listener): () => void {
+  add(name: string, listener: (notification: Notification) => void): () => void {
     // A listener may be given twice: each time counts for itself.
-    const own: Listener = (notification) => listener(notification)
-    const listeners = this.#listeners.get(topic) ?? new Set()
+    const own = (notification: Notification): void => listener(notification)
+    const listeners = this.#listeners.get(name) ?? new Set()
     listeners.add(own)
-    this.#listeners.set(topic, listeners)
+    this.#listeners.set(name, listeners)
     return () => {
       listeners.delete(own)
-      if (listeners.size === 0 && this.#listeners.get(topic) === listeners) this.#listeners.delete(topic)
+      if (listeners.size === 0 && this.#listeners.get(name) === listeners) this.#listeners.delete(name)
     }
   }
 
-  has(topic: string): boolean {
-    return this.#listeners.has(topic)
+  has(name: string): boolean {
+    return this.#listeners.has(name)
   }
 
-  tell(topic: string, notification: Notification): void {
-    for (const listener of this.#listeners.get(topic) ?? []) {
+  tell(name: string, notification: Notification): void {
+    for (const listener of this.#listeners.get(name) ?? []) {
       try {
         listener(notification)
       } catch (error) {
-        this.#warn(`a listener on the topic ${topic} threw`, error)
+        this.#warn(`a listener on ${name} threw`, error)
       }
     }
   }

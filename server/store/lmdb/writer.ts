@@ -6,6 +6,7 @@
 
 import { setImmediate as turn } from 'node:timers/promises'
 import { RepriseError } from '../../../shared/errors.ts'
+import type { Notification, QueueNotification } from '../contract.ts'
 import { CommitFailure, type Environment } from './environment.ts'
 import { newEpoch } from './epochs.ts'
 import { collectGarbage } from './garbage.ts'
@@ -38,7 +39,8 @@ export interface WriterContext {
   readonly open: () => Promise<Environment>
   readonly now: () => number
   readonly space: Space
-  readonly watches: Watches
+  readonly watches: Watches<Notification>
+  readonly queueWatches: Watches<QueueNotification>
   readonly warn: (message: string, cause?: unknown) => void
 }
 
@@ -150,9 +152,11 @@ export class Writer {
       for (const { reject } of calls) reject(new RepriseError('unavailable', 'the data folder cannot be opened'))
       return
     }
-    const { space, watches } = this.#context
+    const { space, watches, queueWatches } = this.#context
     const isWatched = (topic: string): boolean => watches.has(topic)
-    const plan = new Plan(environment, { now: this.now, opening: this.#opening, hasRoom: space.hasRoom, isWatched })
+    const isQueueWatched = (queue: string): boolean => queueWatches.has(queue)
+    const { hasRoom } = space
+    const plan = new Plan(environment, { now: this.now, opening: this.#opening, hasRoom, isWatched, isQueueWatched })
     const outcomes = this.#plan(plan, calls)
     if (outcomes === undefined) return
     try {
@@ -161,8 +165,10 @@ export class Writer {
       await this.#recover(error, outcomes)
       return
     }
+    plan.isCommitted = true
     this.#garbage ||= plan.leftGarbage
     for (const { topic, notification } of plan.notifications) watches.tell(topic, notification)
+    for (const { queue, notification } of plan.queueNotifications) queueWatches.tell(queue, notification)
     for (const { settle } of outcomes) settle()
   }
 

@@ -1,0 +1,92 @@
+/** Sessions of holders: how they come, that they are there, how they go. */
+
+import type { Attached, KeptLease, Leaving, Owner, QueuePolicy } from '../contract.ts'
+import { type Holder, isAttached } from './holders.ts'
+import type { Job } from './jobs.ts'
+import type { Plan } from './plan.ts'
+import { halfOf, queueIn, queueMade, tellWork } from './queueCache.ts'
+import type { QueueHalf } from './queueHalf.ts'
+import { release } from './settling.ts'
+import { lapse, tellLapsed, turn } from './turning.ts'
+
+export interface Attaching {
+  readonly leaseMs: number
+  readonly holding?: readonly string[]
+  readonly policy: QueuePolicy
+}
+
+export function planAttach(plan: Plan, name: string, owner: Owner, { leaseMs, holding, policy }: Attaching): Attached {
+  const queue = queueMade(plan, name)
+  turn(plan, queue, policy)
+  const half = halfOf(queue, name)
+  const { now } = plan
+  const holder = half.holders.of(owner)
+  const { record } = holder
+  half.books.lastSession++
+  Object.assign(record, { session: half.books.lastSession, attached: true, touchedAt: now })
+  half.holders.change(holder)
+
+  const named = holding && new Set(holding)
+  const held: KeptLease[] = []
+  const lapsed: Job[] = []
+  for (const job of jobsOf(half, holder)) {
+    if (named === undefined || named.has(job.lease)) {
+      half.touch(job)
+      job.expiresAt = Math.min(now + leaseMs, job.capAt)
+      held.push({ id: job.id, lease: job.lease, expiresAt: job.expiresAt })
+    } else {
+      lapsed.push(job)
+      lapse(plan, queue, half, job, policy)
+    }
+  }
+  tellLapsed(plan, queue, lapsed)
+  plan.notifyQueue(queue.name, { kind: 'session', holder: owner, session: record.session })
+  tellWork(plan, queue)
+  return { session: record.session, held }
+}
+
+function jobsOf(half: QueueHalf, holder: Holder): Job[] {
+  const jobs = half.holders.held(holder).all()
+  return jobs.map(({ a }) => half.job(a)).filter((job) => job !== undefined)
+}
+
+export function planDetach(
+  plan: Plan,
+  name: string,
+  owner: Owner,
+  session: number,
+  leaving: Leaving,
+  policy: QueuePolicy,
+): void {
+  const queue = queueIn(plan, name)
+  if (queue === undefined) return
+  const half = halfOf(queue, name)
+  const holder = half.holders.of(owner)
+  const { record } = holder
+  if (!record.attached || record.session !== session) return
+  turn(plan, queue, policy)
+  record.attached = false
+  half.holders.change(holder)
+  if (leaving !== 'keep') {
+    for (const job of jobsOf(half, holder)) {
+      if (leaving === 'release') release(plan, half, job)
+      else {
+        half.touch(job)
+        job.expiresAt = Math.min(job.expiresAt, plan.now + leaving.graceMs)
+      }
+    }
+  }
+  tellWork(plan, queue)
+}
+
+export function planTouch(plan: Plan, name: string, owners: readonly Owner[]): void {
+  const queue = queueIn(plan, name)
+  if (queue === undefined) return
+  const half = halfOf(queue, name)
+  for (const owner of owners) {
+    const holder = half.holders.of(owner)
+    if (!isAttached(holder.record, plan.now)) continue
+    holder.record.touchedAt = plan.now
+    half.holders.change(holder)
+  }
+}

@@ -1,0 +1,83 @@
+/** The way of a job into the dead letters, back out of them, and away. */
+
+import type { DeadReason, QueuePolicy } from '../contract.ts'
+import { keepAnswer } from './answers.ts'
+import { endLease, type Job, note } from './jobs.ts'
+import type { Plan } from './plan.ts'
+import type { Queue } from './queueCache.ts'
+import type { QueueHalf } from './queueHalf.ts'
+
+/** The policy counts for what falls due without one, too. */
+export function keepPolicy(queue: Queue, { deadMs }: QueuePolicy): void {
+  if (queue.record.deadMs !== deadMs) queue.record.deadMs = Math.min(deadMs, Number.MAX_SAFE_INTEGER)
+}
+
+/** Moves a job; in the dead letters already, it stays where it is. */
+export function deadLetter(plan: Plan, queue: Queue, job: Job, reason: DeadReason, error?: string): void {
+  const { main, dead } = queue
+  const { now } = plan
+  const raw = main.bodies.raw(job)
+  const holder = reason === 'expired' ? undefined : job.holder
+  main.take(plan, job)
+  keepAnswer(plan, queue, job, { state: 'failed', reason, ...(error !== undefined && { error }) })
+  const { books } = dead
+  books.lastJob++
+  books.lastPlace++
+  books.sent++
+  const letter: Job = {
+    ...job,
+    n: books.lastJob,
+    cameAt: now,
+    ttlAt: 0,
+    block: 0,
+    state: 'ready',
+    dueAt: now,
+    place: books.lastPlace,
+    suspect: false,
+    blocked: false,
+    dead: { reason, at: now, ...(error !== undefined && { error }) },
+    text: undefined,
+  }
+  endLease(letter)
+  note(letter, { at: now, what: 'dead', ...(holder !== undefined && { holder }), why: error ?? reason })
+  dead.add(plan, letter, raw)
+}
+
+/** Back to the end of the queue, as if it were new. */
+export function redrive(plan: Plan, queue: Queue, letter: Job, ttlMs: number): void {
+  const { main, dead } = queue
+  const { now } = plan
+  const raw = dead.bodies.raw(letter)
+  dead.take(plan, letter)
+  dead.books.removed++
+  const { books } = main
+  books.lastJob++
+  books.lastPlace++
+  const job: Job = {
+    ...letter,
+    n: books.lastJob,
+    cameAt: now,
+    ttlAt: now + ttlMs,
+    replyBy: undefined,
+    block: 0,
+    state: 'ready',
+    attempts: 0,
+    dueAt: now,
+    place: books.lastPlace,
+    suspect: false,
+    blocked: false,
+    dead: undefined,
+    text: undefined,
+  }
+  endLease(job)
+  note(job, { at: now, what: 'redriven' })
+  main.add(plan, job, raw)
+}
+
+/** Takes a job out of the books as removed. */
+export function removeJob(plan: Plan, queue: Queue, half: QueueHalf, job: Job): void {
+  half.take(plan, job)
+  half.books.removed++
+  if (half.isDead) queue.main.books.removed++
+  else keepAnswer(plan, queue, job, { state: 'failed', reason: 'removed' })
+}

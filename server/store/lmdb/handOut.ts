@@ -1,0 +1,202 @@
+/** The step that hands out jobs: who may take, what comes first, under which lease. */
+
+import { RepriseError } from '../../../shared/errors.ts'
+import type { Claim, Claimed, HeldJob } from '../contract.ts'
+import { deadLetter } from './deadLetters.ts'
+import { type Holder, isAttached } from './holders.ts'
+import type { Job } from './jobs.ts'
+import type { Pair } from './pairs.ts'
+import type { Plan } from './plan.ts'
+import { halfOf, type Queue, queueIn, tellWork } from './queueCache.ts'
+import { type QueueHalf, RANKS } from './queueHalf.ts'
+import { SETS } from './queueSets.ts'
+import { PART, turn } from './turning.ts'
+
+/** Each tenth hand-out takes the lowest place. */
+const OLDEST_EACH = 10
+
+export function planClaim(plan: Plan, name: string, claim: Claim): Claimed {
+  const queue = queueIn(plan, name)
+  const half = queue && halfOf(queue, name)
+  const holder = half?.holders.of(claim.holder)
+  if (queue === undefined || half === undefined || holder === undefined || !isAttached(holder.record, plan.now)) {
+    throw new RepriseError('not_found', `this client does not consume ${name}`)
+  }
+  if (holder.record.session !== claim.session) {
+    throw new RepriseError('taken_over', 'a newer session of this client took over')
+  }
+  turn(plan, queue, claim.policy)
+  const rate = new Rate(half, claim.rate, plan.now)
+  const { jobs, stuck } = half.books.paused
+    ? { jobs: [], stuck: false }
+    : handOut(plan, queue, half, holder, claim, rate)
+  tellWork(plan, queue)
+  if (half.books.paused) return { jobs, waiting: 0, suspects: 0 }
+
+  const waiting = Math.min(half.waiting, rate.left)
+  const times = [half.nextDueAt]
+  if (waiting < half.waiting) times.push(rate.nextAt)
+  if (stuck) times.push(plan.now)
+  const nextAt = Math.max(plan.now, Math.min(...times))
+  return {
+    jobs,
+    waiting,
+    suspects: Math.min(half.books.suspects, waiting),
+    ...(Number.isFinite(nextAt) && { nextAt }),
+  }
+}
+
+interface HandedOut {
+  readonly jobs: HeldJob[]
+  /** It stopped at what has to be cleared away first. */
+  readonly stuck: boolean
+}
+
+function handOut(plan: Plan, queue: Queue, half: QueueHalf, holder: Holder, claim: Claim, rate: Rate): HandedOut {
+  const jobs: HeldJob[] = []
+  const held = half.holders.held(holder)
+  const isEmpty = held.first() === undefined
+  if (!isEmpty && holder.record.suspects > 0) return { jobs, stuck: false }
+  let bytes = 0
+  let cleared = 0
+  let kind: number = isEmpty && half.books.suspects > 0 ? SETS.suspects : SETS.open
+  while (jobs.length < claim.max && rate.left > 0) {
+    let job = next(half, kind)
+    // The last suspects may have been cleared away.
+    if (job === undefined && kind === SETS.suspects) {
+      kind = SETS.open
+      job = next(half, kind)
+    }
+    if (job === undefined) break
+    const body = clearAway(plan, queue, half, job)
+    if (body === undefined) {
+      cleared++
+      if (cleared === PART) return { jobs, stuck: true }
+      continue
+    }
+    if (jobs.length > 0 && bytes + job.bytes > claim.bytes) break
+    bytes += job.bytes
+    rate.take()
+    jobs.push({ ...lend(plan, half, holder, job, claim), body })
+    if (kind === SETS.suspects) break
+  }
+  return { jobs, stuck: false }
+}
+
+/** Jobs that must not be handed out go where they belong; answers the body of one that can be. */
+function clearAway(plan: Plan, queue: Queue, half: QueueHalf, job: Job) {
+  if (!half.isDead && job.ttlAt <= plan.now) {
+    deadLetter(plan, queue, job, 'expired')
+    return undefined
+  }
+  const body = half.bodies.body(job)
+  if (body !== undefined) return body
+  if (!half.isDead) {
+    deadLetter(plan, queue, job, 'rejected', 'damaged')
+    return undefined
+  }
+  half.unindex(job)
+  job.blocked = true
+  half.index(job)
+  return undefined
+}
+
+/** What comes first of a kind. */
+function next(half: QueueHalf, kind: number): Job | undefined {
+  const set = half.sets.of(kind)
+  const isOldest = (half.books.handOuts + 1) % OLDEST_EACH === 0
+  const first = isOldest ? lowestPlace(half, kind) : set.first()
+  return first === undefined ? undefined : half.job(first.b)
+}
+
+function lowestPlace(half: QueueHalf, kind: number): Pair | undefined {
+  const set = half.sets.of(kind)
+  let lowest: Pair | undefined
+  for (let row = 0; row < OLDEST_EACH; row++) {
+    if (kind === SETS.open && half.books.open[9 - row] === 0) continue
+    const first = set.from(row * RANKS, 0)
+    if (first === undefined) break
+    if (lowest === undefined || first.a % RANKS < lowest.a % RANKS) lowest = first
+  }
+  return lowest
+}
+
+function lend(plan: Plan, half: QueueHalf, holder: Holder, job: Job, claim: Claim): Omit<HeldJob, 'body'> {
+  const { now } = plan
+  const { record } = holder
+  const { books } = half
+  const held = half.holders.held(holder)
+  const first = held.first()
+  if (first !== undefined) endSolitude(half, half.job(first.a))
+  half.unindex(job)
+  books.handOuts++
+  job.state = 'held'
+  job.deliveries++
+  job.handOut = books.handOuts
+  job.lease = `${job.n.toString(36)}.${books.handOuts.toString(36)}.${claim.nonce}`
+  job.capAt = now + claim.capMs
+  job.expiresAt = Math.min(now + claim.leaseMs, job.capAt)
+  job.holder = claim.holder
+  job.alone = first === undefined
+  half.index(job)
+  record.handOut = job.handOut
+  half.holders.change(holder)
+  const { id, lease, expiresAt, attempts, deliveries, sentAt, replyBy } = job
+  return { id, lease, expiresAt, attempts, deliveries, sentAt, ...(replyBy !== undefined && { replyBy }) }
+}
+
+/** A holder that gets another job is no longer alone with the one it has. */
+export function endSolitude(half: QueueHalf, job: Job | undefined): void {
+  if (job?.alone !== true) return
+  job.alone = false
+  half.touch(job)
+}
+
+/** Holds a job again whose lease lapsed. */
+export function holdAgain(half: QueueHalf, job: Job, expiresAt: number): void {
+  if (job.holder === undefined) return
+  const holder = half.holders.of(job.holder)
+  const first = half.holders.held(holder).first()
+  if (first !== undefined) endSolitude(half, half.job(first.a))
+  half.unindex(job)
+  job.state = 'held'
+  job.expiresAt = expiresAt
+  // Since then it may have held others, one after the other.
+  job.alone &&= first === undefined && holder.record.handOut === job.handOut
+  half.index(job)
+  holder.record.handOut = job.handOut
+  half.holders.change(holder)
+}
+
+/** How many hand-outs the rate allows: evenly, with a burst of a tenth of a second. */
+class Rate {
+  readonly #half: QueueHalf
+  readonly #now: number
+  readonly #eachMs: number
+  readonly #burstMs: number
+
+  constructor(half: QueueHalf, perSecond: number | undefined, now: number) {
+    this.#half = half
+    this.#now = now
+    this.#eachMs = perSecond === undefined ? 0 : 1_000 / perSecond
+    this.#burstMs = perSecond === undefined ? 0 : Math.max(1, Math.floor(perSecond / 10)) * this.#eachMs
+  }
+
+  /** A clock that went back does not hold up more than a burst. */
+  get #usedTo(): number {
+    return Math.min(Math.max(this.#half.books.rateAt, this.#now), this.#now + this.#burstMs)
+  }
+
+  get left(): number {
+    if (this.#eachMs === 0) return Number.POSITIVE_INFINITY
+    return Math.floor((this.#now + this.#burstMs - this.#usedTo) / this.#eachMs + 1e-3)
+  }
+
+  get nextAt(): number {
+    return Math.ceil(this.#usedTo + this.#eachMs - this.#burstMs - 1e-3 * this.#eachMs)
+  }
+
+  take(): void {
+    if (this.#eachMs > 0) this.#half.books.rateAt = this.#usedTo + this.#eachMs
+  }
+}

@@ -1,0 +1,145 @@
+/**
+ * Queues inside a commit. They stay in memory for the next one, as their own changes are the only ones; what was changed
+ * for a commit that failed, or was planned anew, is forgotten and read again.
+ */
+
+import { randomBytes } from 'node:crypto'
+import type { Environment } from './environment.ts'
+import { storeRecord } from './epochs.ts'
+import { nameKey } from './keys.ts'
+import type { Plan } from './plan.ts'
+import { QueueHalf } from './queueHalf.ts'
+import { newBooks, type QueueRecord } from './queueRecords.ts'
+import { STORE_KEY, TABLES } from './tables.ts'
+
+export interface Queue {
+  readonly name: string
+  readonly record: QueueRecord
+  readonly main: QueueHalf
+  readonly dead: QueueHalf
+  /** From when on the watches know that there is something to claim: 0 for now; of the queue and its dead letters. */
+  readonly workAt: [number, number]
+  /** The record as it is stored. */
+  stored: string
+}
+
+interface Cache {
+  /** The last plan that used it. */
+  plan: Plan
+  readonly queues: Map<string, Queue>
+}
+
+/** Chunks of jobs that stay in memory for all queues together, and queues. */
+const KEPT_CHUNKS = 2_048
+const KEPT_QUEUES = 256
+
+const caches = new WeakMap<Environment, Cache>()
+const inPlan = new WeakMap<Plan, Set<Queue>>()
+
+const DEAD = '/dead'
+
+export function isDeadName(name: string): boolean {
+  return name.endsWith(DEAD)
+}
+
+export function baseOf(name: string): string {
+  return isDeadName(name) ? name.slice(0, -DEAD.length) : name
+}
+
+function cacheOf(plan: Plan): Cache {
+  let cache = caches.get(plan.environment)
+  if (cache === undefined) {
+    cache = { plan, queues: new Map() }
+    caches.set(plan.environment, cache)
+  }
+  if (cache.plan !== plan) {
+    if (!cache.plan.isCommitted) cache.queues.clear()
+    cache.plan = plan
+    let chunks = 0
+    for (const { main, dead } of cache.queues.values()) chunks += main.size + dead.size
+    for (const [name, { main, dead }] of cache.queues) {
+      if (chunks <= KEPT_CHUNKS && cache.queues.size <= KEPT_QUEUES) break
+      chunks -= main.size + dead.size
+      cache.queues.delete(name)
+    }
+  }
+  return cache
+}
+
+/** The queue of this name or of these dead letters; `undefined` for an unknown one. */
+export function queueIn(plan: Plan, name: string): Queue | undefined {
+  const base = baseOf(name)
+  const { queues } = cacheOf(plan)
+  let queue = queues.get(base)
+  if (queue === undefined) {
+    const record = plan.environment.get(TABLES.queues, nameKey(base))
+    if (record === undefined) return undefined
+    queue = makeQueue(plan, base, record, JSON.stringify(record))
+  }
+  // The one used last is forgotten last.
+  queues.delete(base)
+  queues.set(base, queue)
+  join(plan, queue)
+  return queue
+}
+
+export function queueMade(plan: Plan, name: string): Queue {
+  const known = queueIn(plan, name)
+  if (known !== undefined) return known
+  plan.needRoom('a new queue')
+  const base = baseOf(name)
+  const store = storeRecord(plan)
+  const number = store.lastTopicNumber + 1
+  plan.put(TABLES.store, STORE_KEY, { ...store, lastTopicNumber: number + 1 })
+  const record = {
+    main: newBooks(number),
+    dead: newBooks(number + 1),
+    secret: randomBytes(15).toString('hex'),
+    deadMs: Number.MAX_SAFE_INTEGER,
+    bindings: [],
+  }
+  const queue = makeQueue(plan, base, record, '')
+  cacheOf(plan).queues.set(base, queue)
+  join(plan, queue)
+  return queue
+}
+
+function makeQueue({ environment }: Plan, name: string, record: QueueRecord, stored: string): Queue {
+  const main = new QueueHalf(environment, name, record.main, false)
+  const dead = new QueueHalf(environment, `${name}${DEAD}`, record.dead, true)
+  return { name, record, main, dead, workAt: [workAtOf(main), workAtOf(dead)], stored }
+}
+
+export function halfOf(queue: Queue, name: string): QueueHalf {
+  return isDeadName(name) ? queue.dead : queue.main
+}
+
+/** At the plan's end the queue hands over what changed. */
+function join(plan: Plan, queue: Queue): void {
+  const queues = inPlan.get(plan) ?? new Set()
+  inPlan.set(plan, queues)
+  if (queues.has(queue)) return
+  queues.add(queue)
+  plan.atEnd(() => {
+    const { record, main, dead } = queue
+    for (const half of [main, dead]) half.complete(plan, record.deadMs)
+    const text = JSON.stringify(record)
+    if (text === queue.stored) return
+    queue.stored = text
+    plan.put(TABLES.queues, nameKey(queue.name), record)
+  })
+}
+
+function workAtOf(half: QueueHalf): number {
+  return half.waiting > 0 ? 0 : half.nextDueAt
+}
+
+/** Called at the end of each step that may have brought work: tells the watches where it comes earlier than they know. */
+export function tellWork(plan: Plan, queue: Queue): void {
+  for (const [i, half] of [queue.main, queue.dead].entries()) {
+    const at = workAtOf(half)
+    const known = queue.workAt[i] ?? 0
+    if (at < known) plan.notifyQueue(queue.name, { kind: 'work', at: Math.max(at, plan.now) })
+    queue.workAt[i as 0 | 1] = at
+  }
+}

@@ -1,0 +1,110 @@
+/** What falls due by itself: leases that lapse, jobs whose time has come, expiry. A bounded part at each turn. */
+
+import type { HistoryEntry, Owner, QueuePolicy } from '../contract.ts'
+import { deadLetter, keepPolicy, removeJob } from './deadLetters.ts'
+import { endLease, type Job, note } from './jobs.ts'
+import type { Plan } from './plan.ts'
+import type { Queue } from './queueCache.ts'
+import type { QueueHalf } from './queueHalf.ts'
+import { SETS } from './queueSets.ts'
+
+/** Jobs of each kind. */
+export const PART = 100
+
+/** Answers whether more is due. */
+export function turn(plan: Plan, queue: Queue, policy: QueuePolicy): boolean {
+  keepPolicy(queue, policy)
+  let more = false
+  for (const half of [queue.main, queue.dead]) {
+    if (turnHalf(plan, queue, half, policy)) more = true
+  }
+  return more
+}
+
+function turnHalf(plan: Plan, queue: Queue, half: QueueHalf, policy: QueuePolicy): boolean {
+  const { now } = plan
+  half.refresh()
+  const lapsed: Job[] = []
+  for (let job = half.nextLapse(); job !== undefined && job.expiresAt <= now; job = half.nextLapse()) {
+    if (lapsed.length === PART) break
+    lapsed.push(job)
+    lapse(plan, queue, half, job, policy)
+    half.refresh()
+  }
+  tellLapsed(plan, queue, lapsed)
+
+  for (const kind of [SETS.retrying, SETS.scheduled]) {
+    const due = half.sets.of(kind)
+    for (let done = 0, first = due.first(); done < PART && first !== undefined && first.a <= now; done++) {
+      const job = half.job(first.b)
+      if (job === undefined) break
+      half.unindex(job)
+      if (job.place === 0) half.place(job)
+      job.state = 'ready'
+      half.index(job)
+      first = due.first()
+    }
+  }
+  half.refresh()
+
+  const expired = half.isDead ? now - policy.deadMs : now
+  for (let done = 0; done < PART; done++) {
+    const job = half.nextExpiry()
+    if (job === undefined || (half.isDead ? job.cameAt : job.ttlAt) > expired) break
+    if (half.isDead) removeJob(plan, queue, half, job)
+    else deadLetter(plan, queue, job, 'expired')
+    half.refresh()
+  }
+  return half.turnAt(policy.deadMs) <= now
+}
+
+/** Told for each holder by itself. */
+export function tellLapsed(plan: Plan, queue: Queue, jobs: readonly Job[]): void {
+  const byHolder = new Map<string, { holder: Owner; ids: string[] }>()
+  for (const { holder, id } of jobs) {
+    if (holder === undefined) continue
+    const name = `${holder.subject}\0${holder.client}`
+    const told = byHolder.get(name) ?? { holder, ids: [] }
+    byHolder.set(name, told)
+    told.ids.push(id)
+  }
+  for (const { holder, ids } of byHolder.values()) plan.notifyQueue(queue.name, { kind: 'lapsed', holder, ids })
+}
+
+/** The lease of a held job is over. It can still be settled while no other hand-out has begun. */
+export function lapse(plan: Plan, queue: Queue, half: QueueHalf, job: Job, policy: QueuePolicy): void {
+  if (job.alone || job.expiresAt >= job.capAt) {
+    fail(plan, queue, half, job, policy, { what: 'lapsed' })
+    return
+  }
+  half.unindex(job)
+  note(job, { at: plan.now, what: 'suspect', ...(job.holder !== undefined && { holder: job.holder }) })
+  job.state = 'ready'
+  job.suspect = true
+  half.index(job)
+}
+
+/** A failure of a held job: another attempt later, or the dead letters. */
+export function fail(
+  plan: Plan,
+  queue: Queue,
+  half: QueueHalf,
+  job: Job,
+  policy: QueuePolicy,
+  how: { readonly what: HistoryEntry['what']; readonly error?: string; readonly delayMs?: number },
+): void {
+  const { maxAttempts, backoffMs } = policy
+  const { what, error, delayMs } = how
+  half.unindex(job)
+  job.attempts++
+  const why = error === undefined ? {} : { why: error }
+  note(job, { at: plan.now, what, ...(job.holder !== undefined && { holder: job.holder }), ...why })
+  if (what === 'retry') {
+    endLease(job)
+    job.suspect = false
+  }
+  job.state = 'delayed'
+  job.dueAt = plan.now + (delayMs ?? backoffMs[Math.min(job.attempts, backoffMs.length) - 1] ?? 0)
+  half.index(job)
+  if (!half.isDead && job.attempts >= maxAttempts) deadLetter(plan, queue, job, 'max_attempts', error)
+}
