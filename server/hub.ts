@@ -4,10 +4,17 @@ import type { Server as HttpServer } from 'node:http'
 
 import { RepriseError } from '../shared/errors.ts'
 import type { Draft, Published } from '../shared/protocol.ts'
+import type { JobDraft, Sent } from '../shared/queues.ts'
 import { anonymous } from './core/access.ts'
+import { StoreClock } from './core/clock.ts'
 import type { Core } from './core/core.ts'
 import { mayConnect } from './core/origins.ts'
 import { Probe } from './core/probe.ts'
+import { Bindings } from './core/queues/bindings.ts'
+import { Consumers } from './core/queues/consumers.ts'
+import { Queues } from './core/queues/queues.ts'
+import { openQueueSettings } from './core/queues/settings.ts'
+import { startTurning } from './core/queues/turning.ts'
 import { openSettings } from './core/settings.ts'
 import { CursorBook } from './core/topics/cursors.ts'
 import { Fanout } from './core/topics/fanout.ts'
@@ -30,6 +37,14 @@ export interface HubTopic {
   publishAll(drafts: readonly Draft[]): Promise<Published>
 }
 
+/** Sending from the program that embeds the hub. */
+export interface HubQueue {
+  /** Resolves with the job's id when it is durable. Rejects with a `RepriseError`. */
+  send(data: unknown, options?: Omit<JobDraft, 'data'>): Promise<{ readonly id: string }>
+  /** The same for several drafts, all of them or none. */
+  sendAll(drafts: readonly JobDraft[]): Promise<Sent>
+}
+
 export interface Hub extends AsyncDisposable {
   /** Resolves when the store is open and an event went through; rejects when the hub cannot start. */
   readonly ready: Promise<void>
@@ -44,6 +59,7 @@ export interface Hub extends AsyncDisposable {
    */
   readonly handler: HubHandler
   topic(name: string): HubTopic
+  queue(name: string): HubQueue
   /** Tells clients by closing their transports, finishes what was accepted, closes the store. Safe to call twice. */
   close(): Promise<void>
 }
@@ -84,21 +100,33 @@ export function createHub(options: HubOptions = {}): Hub {
 
   async function compose(store: Awaited<ReturnType<typeof openStore>>, options: ResolvedHubOptions, log: HubLog) {
     const { happenings } = log
-    const settings = await openSettings({
-      file: options.topics,
+    const documents = {
       store: store.settings,
-      warn: (message, cause) => happenings.noticed(message, { cause }),
-    })
+      warn: (message: string, cause?: unknown) => happenings.noticed(message, { cause }),
+    }
+    const queueSettings = await openQueueSettings({ ...documents, file: options.queues })
+    const settings = await openSettings({ ...documents, file: options.topics }, queueSettings.holdBytes)
     const topicLog = new Log(store, settings, options.limits)
     const fanout = new Fanout(store, topicLog, happenings)
     const context = { store, log: topicLog, fanout, happenings }
     const probe = new Probe(store)
     const stopRetention = startRetention(store, settings, happenings)
+    const clock = new StoreClock(store)
+    const shared = { store, settings: queueSettings, limits: options.limits, clock, happenings, draining: drain.signal }
+    const consumers = new Consumers(shared)
+    const queues = new Queues({ ...shared, consumers })
+    const bindings = new Bindings({ store, log: topicLog, settings: queueSettings, happenings })
+    await clock.start()
     await probe.start()
+    const stopTurning = startTurning(store, queueSettings, happenings)
+    bindings.start()
     const core: Core = {
       log: topicLog,
       cursors: new CursorBook(store),
+      queues,
+      consumers,
       settings,
+      queueSettings,
       probe,
       happenings,
       subscription: (caller, topic, outlet) => new Subscription(context, caller, topic, outlet),
@@ -109,9 +137,11 @@ export function createHub(options: HubOptions = {}): Hub {
     }
     const close = async () => {
       probe.stop()
-      await stopRetention()
+      clock.stop()
+      await Promise.all([stopRetention(), stopTurning(), bindings.stop(), consumers.close()])
       fanout.close()
       settings.close()
+      queueSettings.close()
       await store.close()
     }
     return { core, close }
@@ -123,7 +153,7 @@ export function createHub(options: HubOptions = {}): Hub {
     draining = true
     drain.abort()
     const hub = await opened.catch(() => undefined)
-    await hub?.core.log.idle()
+    await Promise.all([hub?.core.log.idle(), hub?.core.queues.idle()])
     // The last answers are handed to their connections in this turn.
     await new Promise((resolve) => setImmediate(resolve))
     await Promise.all(servers.map(({ io, own }) => closeConnections(io, own)))
@@ -161,6 +191,13 @@ export function createHub(options: HubOptions = {}): Hub {
       },
       publishAll: (drafts) => publish(name, drafts),
     }),
+    queue: (name) => ({
+      async send(data, options = {}) {
+        const { ids } = await send(name, [{ ...options, data }])
+        return { id: ids[0] ?? '' }
+      },
+      sendAll: (drafts) => send(name, drafts),
+    }),
     close: () => {
       closing ??= closeAll()
       return closing
@@ -174,5 +211,11 @@ export function createHub(options: HubOptions = {}): Hub {
     const { log, admit } = await core
     admit()
     return await log.publish(anonymous(), topic, drafts)
+  }
+
+  async function send(queue: string, drafts: readonly JobDraft[]): Promise<Sent> {
+    const { queues, admit } = await core
+    admit()
+    return await queues.send(anonymous(), queue, drafts)
   }
 }

@@ -2,14 +2,25 @@
 
 import { z } from 'zod'
 import { RepriseError } from '../shared/errors.ts'
-import { isName, nameRule } from '../shared/names.ts'
+import { isName, isQueueName, nameRule } from '../shared/names.ts'
 import type { Position } from '../shared/positions.ts'
 import type { Draft, From, OnGap, ProducerSeq, ReadQuery, SubscribeQuery } from '../shared/protocol.ts'
+import type { ConsumeOptions, JobDraft, RequestOptions, Settlement } from '../shared/queues.ts'
 
 /** The longest `id` and `key` of a draft, in characters. */
 export const MAX_LABEL_LENGTH = 256
 const MAX_HEADERS = 64
 const MAX_EPOCH_LENGTH = 64
+/** Unsettled jobs that one consumer may have. */
+export const MAX_CREDIT = 10_000
+export const MIN_LEASE_MS = 100
+const MAX_LEASE_MS = 86_400_000
+/** How long an answer may be waited for, in milliseconds. */
+export const MAX_REQUEST_MS = 3_600_000
+const MAX_LEASE_LENGTH = 128
+/** Ids of bound jobs have a topic, an epoch and an offset in them. */
+const MAX_ID_LENGTH = 512
+const YEAR_MS = 365 * 86_400_000
 
 const offset = z.int().min(0)
 const label = z.string().min(1).max(MAX_LABEL_LENGTH)
@@ -31,6 +42,21 @@ export const draftSchema = z.strictObject({
   key: label.exactOptional(),
   headers: headersSchema.exactOptional(),
 }) satisfies z.ZodType<Draft>
+
+export const jobDraftSchema = draftSchema.extend({
+  priority: z.int().min(0).max(9).exactOptional(),
+  delayMs: z.number().min(0).exactOptional(),
+  at: z.number().min(0).exactOptional(),
+  ttlMs: z.number().min(1).exactOptional(),
+}) satisfies z.ZodType<JobDraft>
+
+const jobDraftsSchema = z.array(jobDraftSchema).min(1, { error: 'at least one draft' })
+
+/** The drafts of a `send`, as `parseDrafts` does it. */
+export function parseJobDrafts(value: unknown, what: string): readonly JobDraft[] {
+  if (Array.isArray(value) && value.length > 0 && value.every(isBareDraft)) return value
+  return parse(jobDraftsSchema, value, what)
+}
 
 export const draftsSchema = z.array(draftSchema).min(1, { error: 'at least one draft' })
 
@@ -73,6 +99,69 @@ export const subscribeSchema = z.strictObject({
   from: fromSchema.exactOptional(),
   onGap: onGapSchema.exactOptional(),
 }) satisfies z.ZodType<SubscribeQuery>
+
+export const queueNameSchema = z.custom<string>(isQueueName, { error: (issue) => nameRule('the queue', issue.input) })
+
+const leaseMs = z.number().min(MIN_LEASE_MS).max(MAX_LEASE_MS)
+
+export const consumeSchema = z.strictObject({
+  credit: z.int().min(1).max(MAX_CREDIT),
+  leaseMs: leaseMs.exactOptional(),
+  holding: z.array(z.string().max(MAX_LEASE_LENGTH)).max(MAX_CREDIT).exactOptional(),
+}) satisfies z.ZodType<ConsumeOptions>
+
+const lease = { id: z.string().min(1).max(MAX_ID_LENGTH), lease: z.string().min(1).max(MAX_LEASE_LENGTH) }
+
+const settlementSchema = z.discriminatedUnion(
+  'as',
+  [
+    z.strictObject({ ...lease, as: z.literal('done'), reply: z.unknown().optional() }),
+    z.strictObject({
+      ...lease,
+      as: z.literal('retry'),
+      delayMs: z.number().min(0).max(YEAR_MS).exactOptional(),
+      error: z.string().exactOptional(),
+    }),
+    z.strictObject({ ...lease, as: z.literal('release') }),
+    z.strictObject({ ...lease, as: z.literal('dead'), reason: z.string().exactOptional() }),
+    z.strictObject({ ...lease, as: z.literal('extend'), leaseMs }),
+  ],
+  { error: "a settlement is { id, lease, as } with as 'done', 'retry', 'release', 'dead' or 'extend'" },
+) satisfies z.ZodType<Settlement>
+
+const settlementsSchema = z
+  .array(settlementSchema)
+  .min(1, { error: 'at least one settlement' })
+  .max(MAX_CREDIT, { error: `at most ${MAX_CREDIT} settlements in one call` })
+
+/** The settlements of a call. Most say `done` and nothing else: those are known at a glance. */
+export function parseSettlements(value: unknown, what: string): readonly Settlement[] {
+  if (Array.isArray(value) && value.length > 0 && value.length <= MAX_CREDIT && value.every(isBareDone)) return value
+  return parse(settlementsSchema, value, what)
+}
+
+function isBareDone(value: unknown): value is Settlement {
+  if (typeof value !== 'object' || value === null) return false
+  for (const name in value) if (name !== 'id' && name !== 'lease' && name !== 'as' && name !== 'reply') return false
+  const { id, lease, as } = value as { readonly id?: unknown; readonly lease?: unknown; readonly as?: unknown }
+  return as === 'done' && isText(id, MAX_ID_LENGTH) && isText(lease, MAX_LEASE_LENGTH)
+}
+
+function isText(value: unknown, most: number): boolean {
+  return typeof value === 'string' && value.length > 0 && value.length <= most
+}
+
+export const requestSchema = z.strictObject({
+  timeoutMs: z.number().min(1).max(MAX_REQUEST_MS).exactOptional(),
+}) satisfies z.ZodType<RequestOptions>
+
+export const jobIdSchema = z.string().min(1).max(MAX_ID_LENGTH)
+
+export const queuesAuthSchema = z.looseObject({
+  token: z.string().nullish(),
+  client: nameSchema.nullish(),
+  protocol: z.unknown().optional(),
+})
 
 /** What a handshake may say besides; other keys belong to other namespaces or libraries. */
 export const topicAuthSchema = z.looseObject({

@@ -3,6 +3,9 @@
 import type { Caller } from './access.ts'
 import type { Happenings } from './happenings.ts'
 import type { Probe } from './probe.ts'
+import type { Consumers } from './queues/consumers.ts'
+import type { Queues } from './queues/queues.ts'
+import type { HubQueueSettings } from './queues/settings.ts'
 import type { HubSettings } from './settings.ts'
 import type { CursorBook } from './topics/cursors.ts'
 import type { Log } from './topics/log.ts'
@@ -12,7 +15,10 @@ import type { Subscription } from './topics/subscription.ts'
 export interface Core {
   readonly log: Log
   readonly cursors: CursorBook
+  readonly queues: Queues
+  readonly consumers: Consumers
   readonly settings: HubSettings
+  readonly queueSettings: HubQueueSettings
   readonly probe: Probe
   readonly happenings: Happenings
   /** A subscription that reaches its client through `outlet`; it does nothing before its `start`. */

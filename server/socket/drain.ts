@@ -1,7 +1,6 @@
 /** The end of serving: transports are closed rather than namespaces, so that clients come back by themselves. */
 
 import type { Server } from 'socket.io'
-import type { TopicState } from './topic.ts'
 
 /** Between two groups of connections that are closed: their coming back is spread a little too. */
 const GROUP = 500
@@ -24,5 +23,5 @@ export async function closeConnections(io: Server, own: boolean): Promise<void> 
 }
 
 function isOurs(data: unknown): boolean {
-  return typeof data === 'object' && data !== null && 'core' in data && 'subscription' in (data as TopicState)
+  return typeof data === 'object' && data !== null && 'core' in data && 'caller' in data
 }

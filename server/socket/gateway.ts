@@ -4,6 +4,7 @@ import type { Namespace, Server, Socket } from 'socket.io'
 import { RepriseError } from '../../shared/errors.ts'
 import { TOPIC_PREFIX } from '../../shared/names.ts'
 import { type From, type OnGap, PROTOCOL_VERSION } from '../../shared/protocol.ts'
+import { QUEUES_NAMESPACE } from '../../shared/queues.ts'
 import { anonymous, authorize, type Caller } from '../core/access.ts'
 import type { Core } from '../core/core.ts'
 import type { Happenings } from '../core/happenings.ts'
@@ -11,8 +12,10 @@ import { refusalOf } from '../core/refusal.ts'
 import { checkTopic } from '../core/topics/log.ts'
 import type { Channel } from '../core/topics/outlet.ts'
 import type { Subscription } from '../core/topics/subscription.ts'
-import { parse, positionSchema, topicAuthSchema } from '../wire.ts'
+import { parse, positionSchema, queuesAuthSchema, topicAuthSchema } from '../wire.ts'
+import { SocketJobOutlet } from './jobOutlet.ts'
 import { RoomChannel, SocketOutlet } from './outlet.ts'
+import { type QueuesState, serveQueues } from './queues.ts'
 import { serveTopic, type TopicState } from './topic.ts'
 
 export interface GatewayContext {
@@ -21,8 +24,15 @@ export interface GatewayContext {
   readonly happenings: Happenings
 }
 
-/** What a handshake asked for, checked. */
-interface Admission {
+/** What a handshake of the queues' namespace asked for, checked. */
+interface QueuesAdmission {
+  readonly core: Core
+  readonly caller: Caller
+  readonly topic?: undefined
+}
+
+/** What a handshake of a topic's namespace asked for, checked. */
+interface TopicAdmission {
   readonly core: Core
   readonly caller: Caller
   readonly topic: string
@@ -40,9 +50,9 @@ const RETRY_MS = 500
  */
 export function openGateway(io: Server, context: GatewayContext, everything: boolean): void {
   // Matched loosely, so that a wrong name is refused below with its reason instead of Socket.IO's bare text.
-  const parent = io.of(everything ? /^\/.+$/s : /^\/topics\/.*$/s)
+  const parent = io.of(everything ? /^\/.+$/s : /^\/(topics\/.*|queues)$/s)
   const channels = new WeakMap<Namespace, Channel>()
-  const admissions = new WeakMap<Socket, Admission>()
+  const admissions = new WeakMap<Socket, TopicAdmission | QueuesAdmission>()
 
   parent.use((socket, next) => {
     admit(socket, context).then(
@@ -63,6 +73,21 @@ export function openGateway(io: Server, context: GatewayContext, everything: boo
     const admission = admissions.get(socket)
     if (admission === undefined) return
     admissions.delete(socket)
+    if (admission.topic === undefined) enterQueues(socket, admission)
+    else enterTopic(socket, admission)
+  })
+
+  function enterQueues(socket: Socket, { core, caller }: QueuesAdmission): void {
+    const client = { caller, id: socket.id, outlet: new SocketJobOutlet(socket) }
+    socket.data = { core, caller, client, socket } satisfies QueuesState
+    serveQueues(socket)
+    socket.on('disconnect', (reason) => {
+      core.consumers.leave(client, reason === 'client namespace disconnect')
+      tidyLater(io, socket.nsp)
+    })
+  }
+
+  function enterTopic(socket: Socket, admission: TopicAdmission): void {
     let channel = channels.get(socket.nsp)
     if (channel === undefined) {
       channel = new RoomChannel(socket.nsp)
@@ -75,7 +100,7 @@ export function openGateway(io: Server, context: GatewayContext, everything: boo
     serveTopic(socket)
     socket.on('disconnect', onDisconnect)
     if (from !== 'none') void begin(socket, subscription, admission)
-  })
+  }
 
   function onDisconnect(this: Socket): void {
     const { subscription, outlet } = this.data as TopicState
@@ -85,21 +110,17 @@ export function openGateway(io: Server, context: GatewayContext, everything: boo
   }
 }
 
-async function admit(socket: Socket, context: GatewayContext): Promise<Admission> {
+async function admit(socket: Socket, context: GatewayContext): Promise<TopicAdmission | QueuesAdmission> {
   const { name } = socket.nsp
+  if (name === QUEUES_NAMESPACE) return await admitToQueues(socket, context)
   if (!name.startsWith(TOPIC_PREFIX)) {
-    throw new RepriseError('not_found', `there is no namespace ${name.slice(0, 80)}; topics are ${TOPIC_PREFIX}<topic>`)
+    const known = `topics are ${TOPIC_PREFIX}<topic>, queues are in ${QUEUES_NAMESPACE}`
+    throw new RepriseError('not_found', `there is no namespace ${name.slice(0, 80)}; ${known}`)
   }
   const topic = name.slice(TOPIC_PREFIX.length)
   checkTopic(topic)
   const auth = parse(topicAuthSchema, socket.handshake.auth ?? {}, 'auth')
-  const version = auth.protocol ?? PROTOCOL_VERSION
-  if (version !== PROTOCOL_VERSION) {
-    throw new RepriseError(
-      'unsupported',
-      `this hub speaks protocol ${PROTOCOL_VERSION}, not ${JSON.stringify(version)?.slice(0, 80)}`,
-    )
-  }
+  checkVersion(auth.protocol)
   const caller = anonymous(auth.client ?? undefined)
   const listed = auth.positions?.[topic]
   const from = listed === undefined ? auth.from : parse(positionSchema, listed, `auth: positions.${topic}`)
@@ -119,7 +140,21 @@ async function admit(socket: Socket, context: GatewayContext): Promise<Admission
   }
 }
 
-async function begin(socket: Socket, subscription: Subscription, { core, from, onGap }: Admission): Promise<void> {
+async function admitToQueues(socket: Socket, context: GatewayContext): Promise<QueuesAdmission> {
+  const auth = parse(queuesAuthSchema, socket.handshake.auth ?? {}, 'auth')
+  checkVersion(auth.protocol)
+  const core = await context.core
+  core.admit()
+  return { core, caller: anonymous(auth.client ?? undefined) }
+}
+
+function checkVersion(version: unknown): void {
+  if ((version ?? PROTOCOL_VERSION) === PROTOCOL_VERSION) return
+  const text = `this hub speaks protocol ${PROTOCOL_VERSION}, not ${JSON.stringify(version)?.slice(0, 80)}`
+  throw new RepriseError('unsupported', text)
+}
+
+async function begin(socket: Socket, subscription: Subscription, { core, from, onGap }: TopicAdmission): Promise<void> {
   const query = { ...(from === undefined ? {} : { from }), ...(onGap === undefined ? {} : { onGap }) }
   while (socket.connected) {
     try {

@@ -1,11 +1,9 @@
-/** The calls of a client in a topic's namespace: from packet to core and back to a reply. */
+/** The calls of a client in a topic's namespace. */
 
-import type { Socket } from 'socket.io'
 import { RepriseError } from '../../shared/errors.ts'
-import type { ReadPage, Reply } from '../../shared/protocol.ts'
+import type { ReadPage } from '../../shared/protocol.ts'
 import type { Caller } from '../core/access.ts'
 import type { Core } from '../core/core.ts'
-import { refusalOf } from '../core/refusal.ts'
 import { eventObject } from '../core/topics/packet.ts'
 import type { Subscription } from '../core/topics/subscription.ts'
 import {
@@ -17,6 +15,7 @@ import {
   readSchema,
   subscribeSchema,
 } from '../wire.ts'
+import { type Calls, serving } from './calls.ts'
 import type { SocketOutlet } from './outlet.ts'
 
 /** What is kept for a socket in a topic's namespace. */
@@ -28,9 +27,7 @@ export interface TopicState {
   readonly subscription: Subscription
 }
 
-type Call = (state: TopicState, args: readonly unknown[]) => Promise<unknown>
-
-const CALLS: Readonly<Record<string, Call>> = {
+const CALLS: Calls<TopicState> = {
   async publish({ core, caller, topic }, [drafts, row]) {
     core.admit()
     const parsed = parseDrafts(drafts, 'publish: drafts')
@@ -69,30 +66,4 @@ const CALLS: Readonly<Record<string, Call>> = {
   },
 }
 
-/** Serves the calls of a socket whose `data` is a `TopicState`. One function for all sockets, as each has thousands. */
-export function serveTopic(socket: Socket): void {
-  socket.onAny(onCall)
-}
-
-function onCall(this: unknown, name: unknown, ...args: unknown[]): void {
-  const socket = this as Socket
-  const state = socket.data as TopicState
-  const last = args.at(-1)
-  const respond = typeof last === 'function' ? (args.pop() as (reply: Reply<unknown>) => void) : () => {}
-  answer(state, name, args).then(
-    (value) => respond({ ok: true, value }),
-    (error) => respond({ ok: false, error: refusalOf(error, String(name), state.core.happenings).toWire() }),
-  )
-}
-
-async function answer(state: TopicState, name: unknown, args: readonly unknown[]): Promise<unknown> {
-  const call = typeof name === 'string' && Object.hasOwn(CALLS, name) ? CALLS[name] : undefined
-  if (call === undefined) {
-    const known = Object.keys(CALLS).join(', ')
-    throw new RepriseError(
-      'bad_request',
-      `there is no call ${JSON.stringify(String(name).slice(0, 80))} here; there are ${known}`,
-    )
-  }
-  return await call(state, args)
-}
+export const serveTopic = serving(CALLS)

@@ -4,10 +4,10 @@ import { RepriseError } from '../../../shared/errors.ts'
 import { isName, nameRule } from '../../../shared/names.ts'
 import type { Position } from '../../../shared/positions.ts'
 import type { Draft, Gap, Limits, ProducerSeq, Published } from '../../../shared/protocol.ts'
-import type { Bounds, ListQuery, ReadBound, Store, StoredEvent, TopicInfo } from '../../store/contract.ts'
+import type { Bounds, ListQuery, ReadBound, Store, StoredDraft, StoredEvent, TopicInfo } from '../../store/contract.ts'
 import { authorize, type Caller } from '../access.ts'
+import { bodiesOf } from '../body.ts'
 import type { HubSettings } from '../settings.ts'
-import { storedDrafts } from './draft.ts'
 import { PACKET_BYTES, PACKET_EVENTS, type Packet, packetsOf } from './packet.ts'
 import { resolve } from './resolve.ts'
 
@@ -64,7 +64,11 @@ export class Log {
     checkTopic(topic)
     authorize(caller, 'publish', topic)
     const { retain } = this.#settings.forTopic(topic)
-    const append = { subject: caller.subject, drafts: storedDrafts(drafts, this.limits), retain }
+    const stored = bodiesOf(drafts, this.limits).map((body, index): StoredDraft => {
+      const id = drafts[index]?.id
+      return id === undefined ? { body } : { body, id }
+    })
+    const append = { subject: caller.subject, drafts: stored, retain }
     this.#publishing += 1
     try {
       if (row === undefined) return await this.#store.topics.append(topic, append)

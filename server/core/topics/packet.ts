@@ -5,6 +5,7 @@
 
 import type { Event, EventsPacket, Gap } from '../../../shared/protocol.ts'
 import type { Body, StoredEvent } from '../../store/contract.ts'
+import { bodyBytes, contentOf } from '../body.ts'
 
 export type Kept = Extract<StoredEvent, { readonly body: Body }>
 
@@ -54,15 +55,7 @@ export function eventText(event: Kept): string {
 }
 
 export function eventObject(event: Kept): Event {
-  const content = JSON.parse(event.body.json) as { data: unknown }
-  for (const { path, bytes } of event.body.binaries ?? []) plant(content, ['data', ...path], bytes)
-  return { offset: event.offset, at: event.at, ...content }
-}
-
-function plant(root: object, path: readonly (string | number)[], bytes: Uint8Array): void {
-  let at = root as Record<string | number, unknown>
-  for (const step of path.slice(0, -1)) at = at[step] as Record<string | number, unknown>
-  at[path.at(-1) ?? 'data'] = bytes
+  return { offset: event.offset, at: event.at, ...contentOf(event.body) }
 }
 
 /** Cuts stored events into packets, and damaged ones into gaps, in order. */
@@ -98,11 +91,4 @@ function addDamaged(out: (Packet | Gap)[], epoch: string, offset: number): void 
   const from = last !== undefined && !(last instanceof Packet) && last.from !== null ? last.from : offset
   if (from !== offset) out.pop()
   out.push({ epoch, from, to: offset, count: offset - from + 1, reason: 'damaged', position: { epoch, offset } })
-}
-
-/** Bytes of a body as they count for limits of packets and buffers; text is counted by its length. */
-export function bodyBytes(body: Body): number {
-  let bytes = body.json.length
-  for (const binary of body.binaries ?? []) bytes += binary.bytes.length
-  return bytes
 }

@@ -1,6 +1,7 @@
 /** Housekeeping in the background: trims topics by age even when nothing is published, sweeps what is over its time. */
 
 import type { Store } from '../../store/contract.ts'
+import { every } from '../every.ts'
 import type { Happenings } from '../happenings.ts'
 import type { HubSettings } from '../settings.ts'
 
@@ -30,24 +31,5 @@ export function startRetention(store: Store, settings: HubSettings, happenings: 
   ]
   return async () => {
     await Promise.all(stops.map((stop) => stop()))
-  }
-}
-
-function every(ms: number, work: () => Promise<void>, failed: (error: unknown) => void): () => Promise<void> {
-  let running: Promise<void> = Promise.resolve()
-  let timer: NodeJS.Timeout | undefined
-  let stopped = false
-  const next = () => {
-    if (stopped) return
-    timer = setTimeout(() => {
-      running = work().catch(failed).then(next)
-    }, ms)
-    timer.unref()
-  }
-  next()
-  return async () => {
-    stopped = true
-    clearTimeout(timer)
-    await running
   }
 }

@@ -1,7 +1,7 @@
 /** The last consecutive events that a feed has sent, bounded, so that a reader close to the head can join at once. */
 
 import type { StoredEvent } from '../../store/contract.ts'
-import { bodyBytes } from './packet.ts'
+import { bodyBytes } from '../body.ts'
 
 const MAX_EVENTS = 256
 const MAX_BYTES = 65_536

@@ -1,14 +1,14 @@
-/** From what a producer hands in to what a log stores: finds the binary parts, writes the JSON text, checks the size. */
+/** From what a producer hands in to what is stored, and back: the JSON text, the binary parts beside it, their size. */
 
-import { RepriseError } from '../../../shared/errors.ts'
-import { type Draft, type Limits, MAX_BATCH_BYTES } from '../../../shared/protocol.ts'
-import type { Binary, Body, StoredDraft } from '../../store/contract.ts'
+import { RepriseError } from '../../shared/errors.ts'
+import { type Draft, type Limits, MAX_BATCH_BYTES } from '../../shared/protocol.ts'
+import type { Binary, Body } from '../store/contract.ts'
 
 /** Deeper data is refused: clients walk it recursively. */
 const MAX_DEPTH = 1_000
 
-/** Stored forms of the drafts of one call. Throws `bad_request` or `too_large`, naming the draft. */
-export function storedDrafts(drafts: readonly Draft[], limits: Limits): StoredDraft[] {
+/** Bodies of the drafts of one call. Throws `bad_request` or `too_large`, naming the draft. */
+export function bodiesOf(drafts: readonly Draft[], limits: Limits): Body[] {
   if (drafts.length > limits.batch) {
     throw new RepriseError('too_large', `${drafts.length} drafts in one call; at most ${limits.batch}`)
   }
@@ -20,7 +20,7 @@ export function storedDrafts(drafts: readonly Draft[], limits: Limits): StoredDr
       throw new RepriseError('too_large', `draft ${index} has ${bytes} bytes; at most ${limits.payload}`)
     }
     total += bytes
-    return draft.id === undefined ? { body } : { body, id: draft.id }
+    return body
   })
   if (total > Math.max(MAX_BATCH_BYTES, limits.payload)) {
     throw new RepriseError('too_large', `the drafts of one call have ${total} bytes; at most ${MAX_BATCH_BYTES}`)
@@ -105,4 +105,24 @@ function asBytes(value: object): Uint8Array | undefined {
   if (value instanceof ArrayBuffer) return new Uint8Array(value)
   if (ArrayBuffer.isView(value)) return new Uint8Array(value.buffer, value.byteOffset, value.byteLength)
   return undefined
+}
+
+/** What a body holds, with its binary data in place. */
+export function contentOf(body: Body): { data: unknown } {
+  const content = JSON.parse(body.json) as { data: unknown }
+  for (const { path, bytes } of body.binaries ?? []) plant(content, ['data', ...path], bytes)
+  return content
+}
+
+function plant(root: object, path: readonly (string | number)[], bytes: Uint8Array): void {
+  let at = root as Record<string | number, unknown>
+  for (const step of path.slice(0, -1)) at = at[step] as Record<string | number, unknown>
+  at[path.at(-1) ?? 'data'] = bytes
+}
+
+/** Bytes of a body as they count for limits of packets and buffers; text is counted by its length. */
+export function bodyBytes(body: Body): number {
+  let bytes = body.json.length
+  for (const binary of body.binaries ?? []) bytes += binary.bytes.length
+  return bytes
 }

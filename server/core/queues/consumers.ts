@@ -1,0 +1,220 @@
+/** Who consumes on this node: makes consumers, changes and ends them, and keeps a dispatch for each queue they take from. */
+
+import { RepriseError } from '../../../shared/errors.ts'
+import type { Limits } from '../../../shared/protocol.ts'
+import type { ConsumeOptions, Consuming, Settled, Settlement } from '../../../shared/queues.ts'
+import type { KeptLease, Leaving, Store } from '../../store/contract.ts'
+import { authorize } from '../access.ts'
+import type { StoreClock } from '../clock.ts'
+import type { Happenings } from '../happenings.ts'
+import { Consumer } from './consumer.ts'
+import { Dispatch } from './dispatch.ts'
+import { checkQueue } from './draft.ts'
+import type { JobClient } from './outlet.ts'
+import { type HubQueueSettings, policyOf } from './settings.ts'
+
+export interface ConsumersContext {
+  readonly store: Store
+  readonly settings: HubQueueSettings
+  readonly limits: Limits
+  readonly clock: StoreClock
+  readonly happenings: Happenings
+  /** Fires when the hub begins to drain. */
+  readonly draining: AbortSignal
+}
+
+interface Desk {
+  readonly dispatch: Dispatch
+  readonly started: Promise<void>
+  /** Consumers, and those on their way in. */
+  users: number
+}
+
+/** What is kept of a client. What it does to its consumers happens in its order. */
+interface Seat {
+  readonly consumers: Map<string, Consumer>
+  turn: Promise<unknown>
+  gone: boolean
+}
+
+export class Consumers {
+  readonly #context: ConsumersContext
+  readonly #desks = new Map<string, Desk>()
+  readonly #seats = new Map<JobClient, Seat>()
+  readonly #leaving = new Set<Promise<unknown>>()
+
+  constructor(context: ConsumersContext) {
+    this.#context = context
+  }
+
+  /** Makes the client a consumer, or changes its credit. */
+  consume(client: JobClient, queue: string, options: ConsumeOptions): Promise<Consuming> {
+    checkQueue(queue, 'dead')
+    authorize(client.caller, 'consume', queue)
+    return this.#inTurn(client, async (seat) => {
+      const known = seat.consumers.get(queue)
+      const { leaseMs = known?.leaseMs ?? this.#context.settings.forQueue(queue).leaseMs, credit, holding } = options
+      const answer = { queue, credit, leaseMs, limits: this.#context.limits }
+      if (known !== undefined) {
+        known.credit = credit
+        known.leaseMs = leaseMs
+        const held = holding === undefined ? known.kept : await this.#attach(known, queue, holding)
+        this.#desks.get(queue)?.dispatch.kick()
+        return { ...answer, held }
+      }
+      const consumer = new Consumer(client, credit, leaseMs)
+      const desk = this.#enter(queue)
+      try {
+        await desk.started
+        const held = await this.#attach(consumer, queue, holding)
+        if (seat.gone) throw new RepriseError('unavailable', 'the connection is gone')
+        seat.consumers.set(queue, consumer)
+        const replaced = desk.dispatch.add(consumer)
+        if (replaced !== undefined) this.#ended(replaced, queue, takenOver())
+        return { ...answer, held }
+      } catch (error) {
+        this.#exit(queue, desk)
+        await this.#detach(consumer, queue, 'keep').catch(() => {})
+        throw error
+      }
+    })
+  }
+
+  /** The client takes no more jobs of the queue; what it holds stays its own until it is settled. */
+  cancel(client: JobClient, queue: string): Promise<void> {
+    checkQueue(queue, 'dead')
+    return this.#inTurn(client, async (seat) => {
+      const consumer = seat.consumers.get(queue)
+      if (consumer !== undefined) await this.#leave(consumer, queue, 'keep')
+    })
+  }
+
+  /** The client is gone. `deliberate`: it said so, and does not come back for its jobs. */
+  leave(client: JobClient, deliberate: boolean): void {
+    const seat = this.#seats.get(client)
+    if (seat === undefined) return
+    seat.gone = true
+    const { settings, draining, happenings } = this.#context
+    const left = this.#inTurn(client, async () => {
+      const leavings = [...seat.consumers].map(([queue, consumer]) => {
+        // Of a draining hub the leases stay as they are: the consumers come back, to it or to another node.
+        const kept = draining.aborted ? 'keep' : { graceMs: settings.forQueue(queue).reconnectGraceMs }
+        return this.#leave(consumer, queue, deliberate ? 'release' : kept)
+      })
+      this.#seats.delete(client)
+      await Promise.all(leavings)
+    }).catch((error: unknown) => {
+      // The leases lapse by themselves.
+      if (!(error instanceof RepriseError) || !error.retryable) happenings.failed('a consumer that left', error)
+    })
+    this.#leaving.add(left)
+    void left.then(() => this.#leaving.delete(left))
+  }
+
+  /** Settlements were answered: credit is free again. `client`: who sent them. */
+  settled(queue: string, settlements: readonly Settlement[], answers: readonly Settled[], client?: JobClient): void {
+    const dispatch = this.#desks.get(queue)?.dispatch
+    if (dispatch === undefined) return
+    const consumer = client === undefined ? undefined : this.#seats.get(client)?.consumers.get(queue)
+    for (const [index, settlement] of settlements.entries()) {
+      if (settlement.as === 'extend' && answers[index] === 'ok') {
+        dispatch.extended(settlement.lease, this.#context.clock.now + settlement.leaseMs)
+      } else {
+        dispatch.settled(settlement.lease, consumer)
+      }
+    }
+  }
+
+  /** Resolves when those that left have left in the store, too. */
+  async close(): Promise<void> {
+    while (this.#leaving.size > 0) await Promise.all(this.#leaving)
+    for (const { dispatch } of this.#desks.values()) dispatch.stop()
+    this.#desks.clear()
+  }
+
+  #inTurn<T>(client: JobClient, work: (seat: Seat) => Promise<T>): Promise<T> {
+    let seat = this.#seats.get(client)
+    if (seat === undefined) {
+      seat = { consumers: new Map(), turn: Promise.resolve(), gone: false }
+      this.#seats.set(client, seat)
+    }
+    const own = seat
+    const done = own.turn.then(() => work(own))
+    own.turn = done.catch(() => {})
+    return done
+  }
+
+  async #attach(consumer: Consumer, queue: string, holding?: readonly string[]): Promise<readonly KeptLease[]> {
+    const { store, settings } = this.#context
+    const options = { leaseMs: consumer.leaseMs, policy: policyOf(settings.forQueue(queue)) }
+    const { session, held } = await store.queues.attach(
+      queue,
+      consumer.owner,
+      holding === undefined ? options : { ...options, holding },
+    )
+    consumer.attached(session, held)
+    return held
+  }
+
+  async #leave(consumer: Consumer, queue: string, leaving: Leaving): Promise<void> {
+    if (this.#end(consumer, queue)) await this.#detach(consumer, queue, leaving)
+  }
+
+  /** Takes it out on this node; `false` when it was out already. */
+  #end(consumer: Consumer, queue: string): boolean {
+    if (consumer.over) return false
+    consumer.over = true
+    const seat = this.#seats.get(consumer.client)
+    if (seat?.consumers.get(queue) === consumer) seat.consumers.delete(queue)
+    const desk = this.#desks.get(queue)
+    desk?.dispatch.remove(consumer)
+    if (desk !== undefined) this.#exit(queue, desk)
+    return true
+  }
+
+  async #detach({ owner, session }: Consumer, queue: string, leaving: Leaving): Promise<void> {
+    if (session === 0) return
+    const { store, settings } = this.#context
+    await store.queues.detach(queue, owner, session, leaving, policyOf(settings.forQueue(queue)))
+  }
+
+  /** Another consumer took its place; the store knows. */
+  #ended(consumer: Consumer, queue: string, error: RepriseError): void {
+    if (this.#end(consumer, queue)) consumer.client.outlet.end(error.toWire())
+  }
+
+  #enter(queue: string): Desk {
+    let desk = this.#desks.get(queue)
+    if (desk === undefined) {
+      const { store, clock, happenings, settings } = this.#context
+      const dispatch = new Dispatch(queue, {
+        queues: store.queues,
+        clock,
+        happenings,
+        settings: () => settings.forQueue(queue),
+        reattach: async (consumer) => {
+          await this.#attach(consumer, queue)
+        },
+        ended: (consumer, error) => this.#ended(consumer, queue, error),
+      })
+      const started = dispatch.start()
+      // Each consumer on its way in meets the failure.
+      started.catch(() => {})
+      desk = { dispatch, started, users: 0 }
+      this.#desks.set(queue, desk)
+    }
+    desk.users += 1
+    return desk
+  }
+
+  #exit(queue: string, desk: Desk): void {
+    desk.users -= 1
+    if (desk.users > 0) return
+    desk.dispatch.stop()
+    if (this.#desks.get(queue) === desk) this.#desks.delete(queue)
+  }
+}
+
+function takenOver(): RepriseError {
+  return new RepriseError('taken_over', 'a newer consumer of this client took over')
+}

@@ -1,0 +1,288 @@
+/**
+ * Hands a queue's jobs to its consumers on this node: by credit, to the one with the most of it first. Woken by
+ * notifications, returned credit and due times; looks again every few seconds, as hints can be lost. Knows nothing of
+ * what a job is, nor who may consume.
+ */
+
+import { RepriseError } from '../../../shared/errors.ts'
+import type { Claimed, Owner, QueueNotification, Queues } from '../../store/contract.ts'
+import type { StoreClock } from '../clock.ts'
+import type { Happenings } from '../happenings.ts'
+import type { Consumer } from './consumer.ts'
+import { unguessable } from './nonce.ts'
+import { jobsPackets } from './packet.ts'
+import { policyOf, type QueueSettings } from './settings.ts'
+
+/** Waiting work and silent leases are looked at again after this time. */
+const LOOK_MS = 2_000
+/** Consumers are named to the store so often. */
+const TOUCH_MS = 15_000
+/** After a store that failed. */
+const RETRY_MS = 500
+/** What one claim may carry. */
+const CLAIM_BYTES = 1_048_576
+const CLAIM_JOBS = 1_000
+/** A lease that should have lapsed is asked for after this time more. */
+const SILENCE_MS = 1_000
+const MAX_TIMER_MS = 2 ** 31 - 1
+
+export interface DispatchContext {
+  readonly queues: Queues
+  readonly clock: StoreClock
+  readonly happenings: Happenings
+  readonly settings: () => QueueSettings
+  /** The consumer attaches anew: the store has forgotten it. */
+  readonly reattach: (consumer: Consumer) => Promise<void>
+  /** The consumer is over, for everybody. */
+  readonly ended: (consumer: Consumer, error: RepriseError) => void
+}
+
+export class Dispatch {
+  readonly queue: string
+  readonly #context: DispatchContext
+  readonly #consumers = new Map<string, Consumer>()
+  /** The one that takes no more until its hands are empty, so that it can be given a suspect. */
+  #aside: Consumer | undefined
+  #unwatch: (() => void) | undefined
+  #due: NodeJS.Timeout | undefined
+  #dueAt = Number.POSITIVE_INFINITY
+  #look: NodeJS.Timeout | undefined
+  #touch: NodeJS.Timeout | undefined
+  #running = false
+  #again = false
+  #throttledUntil = 0
+  #stopped = false
+
+  constructor(queue: string, context: DispatchContext) {
+    this.queue = queue
+    this.#context = context
+  }
+
+  async start(): Promise<void> {
+    const unwatch = await this.#context.queues.watch(this.queue, (notification) => this.#told(notification))
+    if (this.#stopped) {
+      unwatch()
+      return
+    }
+    this.#unwatch = unwatch
+    this.#look = setInterval(() => void this.#lookAgain(), LOOK_MS)
+    this.#touch = setInterval(() => void this.#tellThatTheyAreThere(), TOUCH_MS)
+  }
+
+  stop(): void {
+    this.#stopped = true
+    this.#unwatch?.()
+    clearInterval(this.#look)
+    clearInterval(this.#touch)
+    clearTimeout(this.#due)
+  }
+
+  get consumers(): number {
+    return this.#consumers.size
+  }
+
+  /** The consumer whose place it takes, if any. */
+  add(consumer: Consumer): Consumer | undefined {
+    const key = keyOf(consumer.owner)
+    const other = this.#consumers.get(key)
+    this.#consumers.set(key, consumer)
+    this.kick()
+    return other === consumer ? undefined : other
+  }
+
+  remove(consumer: Consumer): void {
+    const key = keyOf(consumer.owner)
+    if (this.#consumers.get(key) === consumer) this.#consumers.delete(key)
+    if (this.#aside === consumer) this.#aside = undefined
+  }
+
+  /** A lease was settled, most likely by `by`: its credit is free. */
+  settled(lease: string, by: Consumer | undefined): void {
+    const others = [...this.#consumers.values()]
+    if (by?.gave(lease) === true || others.some((consumer) => consumer.gave(lease))) this.kick()
+  }
+
+  extended(lease: string, expiresAt: number): void {
+    for (const consumer of this.#consumers.values()) consumer.extended(lease, expiresAt)
+  }
+
+  /** There may be something to hand out. */
+  kick(): void {
+    if (this.#stopped) return
+    this.#again = true
+    if (this.#running) return
+    this.#running = true
+    queueMicrotask(() => void this.#run())
+  }
+
+  async #run(): Promise<void> {
+    while (this.#again && !this.#stopped) {
+      this.#again = false
+      try {
+        await this.#handOut()
+      } catch (error) {
+        if (!(error instanceof RepriseError) || !error.retryable) {
+          this.#context.happenings.failed(`handing out jobs of ${this.queue}`, error)
+        }
+        this.#wakeAt(this.#context.clock.now + RETRY_MS)
+        break
+      }
+    }
+    this.#running = false
+  }
+
+  /** Rounds of claims until nothing waits or nobody takes. */
+  async #handOut(): Promise<void> {
+    let waiting = 1
+    while (!this.#stopped && this.#context.clock.now >= this.#throttledUntil) {
+      const takers = this.#takers(waiting)
+      if (takers.length === 0) return
+      const share = takers.length === 1 ? CLAIM_JOBS : Math.ceil(waiting / takers.length)
+      const outcomes = await Promise.all(takers.map((taker) => this.#claim(taker, Math.min(taker.free, share))))
+      const last = outcomes.findLast((outcome) => outcome !== undefined)
+      if (last === undefined) return
+      waiting = last.waiting
+      this.#setAside(last.suspects)
+      if (last.nextAt !== undefined) this.#wakeAt(last.nextAt)
+      if (waiting === 0) return
+    }
+  }
+
+  /** Who can be given something now, those with the most free credit first; no more of them than there are jobs. */
+  #takers(waiting: number): Consumer[] {
+    const takers: Consumer[] = []
+    for (const consumer of this.#consumers.values()) {
+      if (consumer.free === 0 || consumer.stuck || consumer.over || consumer.client.outlet.overfull) continue
+      if (consumer === this.#aside && consumer.holds > 0) continue
+      takers.push(consumer)
+    }
+    return takers.sort((a, b) => b.free - a.free).slice(0, waiting)
+  }
+
+  async #claim(consumer: Consumer, max: number): Promise<Claimed | undefined> {
+    const { queues, settings, ended, reattach, clock } = this.#context
+    const { leaseMs } = consumer
+    const now = settings()
+    let claimed: Claimed
+    try {
+      claimed = await queues.claim(this.queue, {
+        holder: consumer.owner,
+        session: consumer.session,
+        max: Math.min(max, CLAIM_JOBS),
+        bytes: CLAIM_BYTES,
+        leaseMs,
+        capMs: Math.max(now.maxLeaseMs, leaseMs),
+        nonce: unguessable(),
+        policy: policyOf(now),
+        ...(now.rate === Number.POSITIVE_INFINITY ? {} : { rate: now.rate }),
+      })
+    } catch (error) {
+      if (!(error instanceof RepriseError)) throw error
+      if (error.code === 'taken_over') ended(consumer, error)
+      else if (error.code === 'not_found') await reattach(consumer)
+      else throw error
+      return undefined
+    }
+    const { jobs, waiting, nextAt } = claimed
+    if (jobs.length === 0 && waiting > 0) consumer.stuck = true
+    if (jobs.length < max && now.rate !== Number.POSITIVE_INFINITY && nextAt !== undefined && nextAt > clock.now) {
+      this.#throttledUntil = nextAt
+    }
+    if (consumer.over) {
+      // It has left meanwhile and never sees them.
+      const back = jobs.map(({ id, lease }) => ({ id, lease, as: 'release' }) as const)
+      if (back.length > 0) await queues.settle(this.queue, back, policyOf(now))
+      return claimed
+    }
+    for (const job of jobs) consumer.took(job)
+    for (const packet of jobsPackets(this.queue, jobs)) consumer.client.outlet.jobs(packet)
+    return claimed
+  }
+
+  /** Suspects go to empty hands only: one consumer is kept from taking more, the one that is done first. */
+  #setAside(suspects: number): void {
+    if (suspects === 0) {
+      this.#aside = undefined
+      return
+    }
+    if (this.#aside !== undefined) return
+    for (const consumer of this.#consumers.values()) {
+      if (this.#aside === undefined || consumer.holds < this.#aside.holds) this.#aside = consumer
+    }
+  }
+
+  #wakeAt(at: number): void {
+    if (at >= this.#dueAt || this.#stopped) return
+    clearTimeout(this.#due)
+    this.#dueAt = at
+    const waitMs = Math.max(0, Math.ceil(at - this.#context.clock.now))
+    this.#due = setTimeout(
+      () => {
+        this.#dueAt = Number.POSITIVE_INFINITY
+        for (const consumer of this.#consumers.values()) consumer.stuck = false
+        this.kick()
+      },
+      Math.min(waitMs, MAX_TIMER_MS),
+    )
+  }
+
+  #told(notification: QueueNotification): void {
+    switch (notification.kind) {
+      case 'work':
+        if (notification.at <= this.#context.clock.now) this.kick()
+        else this.#wakeAt(notification.at)
+        return
+      case 'lapsed': {
+        const consumer = this.#consumers.get(keyOf(notification.holder))
+        const lost = consumer?.lost(new Set(notification.ids)) ?? []
+        if (lost.length > 0) consumer?.client.outlet.lost(this.queue, lost)
+        this.kick()
+        return
+      }
+      case 'session': {
+        const consumer = this.#consumers.get(keyOf(notification.holder))
+        if (consumer === undefined || consumer.session === 0 || consumer.session >= notification.session) return
+        this.#context.ended(consumer, new RepriseError('taken_over', 'a newer consumer of this client took over'))
+        return
+      }
+      case 'changed':
+      case 'lost':
+        void this.#lookAgain()
+        return
+      default:
+    }
+  }
+
+  async #lookAgain(): Promise<void> {
+    for (const consumer of this.#consumers.values()) consumer.stuck = false
+    this.kick()
+    const { queues, clock, happenings } = this.#context
+    try {
+      for (const consumer of [...this.#consumers.values()]) {
+        for (const { id, lease } of consumer.silent(clock.now - SILENCE_MS).slice(0, 100)) {
+          const job = await queues.job(this.queue, id)
+          const { holder, expiresAt = 0 } = job ?? {}
+          if (holder !== undefined && keyOf(holder) === keyOf(consumer.owner) && expiresAt > clock.now) {
+            consumer.extended(lease, expiresAt)
+          } else if (consumer.gave(lease)) {
+            consumer.client.outlet.lost(this.queue, [id])
+            this.kick()
+          }
+        }
+      }
+    } catch (error) {
+      if (!(error instanceof RepriseError) || !error.retryable) happenings.failed(`leases of ${this.queue}`, error)
+    }
+  }
+
+  async #tellThatTheyAreThere(): Promise<void> {
+    const owners = [...this.#consumers.values()].map(({ owner }) => owner)
+    if (owners.length === 0) return
+    // Told again soon; a consumer that the store forgot meanwhile attaches anew with its next claim.
+    await this.#context.queues.touch(this.queue, owners).catch(() => {})
+  }
+}
+
+function keyOf({ subject, client }: Owner): string {
+  return `${subject}\n${client}`
+}

@@ -1,0 +1,52 @@
+/** From what a sender hands in to what a queue stores. */
+
+import { RepriseError } from '../../../shared/errors.ts'
+import { isQueueName, nameRule } from '../../../shared/names.ts'
+import type { Limits } from '../../../shared/protocol.ts'
+import type { JobDraft } from '../../../shared/queues.ts'
+import type { StoredJobDraft } from '../../store/contract.ts'
+import { bodiesOf } from '../body.ts'
+import { isDead, type QueueSettings } from './settings.ts'
+
+const YEAR_MS = 365 * 86_400_000
+
+/** The name of a queue, or with `dead` also of its dead letters. Throws `bad_request`. */
+export function checkQueue(queue: string, dead: 'dead' | 'no dead'): void {
+  if (!isQueueName(queue)) throw new RepriseError('bad_request', nameRule('the queue', queue))
+  if (dead === 'no dead' && isDead(queue)) {
+    throw new RepriseError('bad_request', `${queue} holds dead letters: it is consumed and redriven, not sent to`)
+  }
+}
+
+/** Stored forms of the drafts of one call. Throws `bad_request` or `too_large`, naming the draft. */
+export function storedJobs(
+  drafts: readonly JobDraft[],
+  limits: Limits,
+  settings: QueueSettings,
+  now: number,
+): StoredJobDraft[] {
+  const bodies = bodiesOf(drafts.map(contents), limits)
+  return bodies.map((body, index) => {
+    const { id, key, priority = settings.priority, ttlMs = settings.ttlMs, delayMs, at } = drafts[index] ?? {}
+    if (delayMs !== undefined && at !== undefined) {
+      throw new RepriseError('bad_request', `draft ${index} has delayMs and at; it takes one of them`)
+    }
+    if ((delayMs ?? 0) > YEAR_MS || (at ?? 0) > now + YEAR_MS) {
+      throw new RepriseError('bad_request', `draft ${index} falls due in more than a year`)
+    }
+    return {
+      body,
+      priority,
+      ttlMs,
+      ...(id === undefined ? {} : { id }),
+      ...(key === undefined ? {} : { key }),
+      ...(delayMs === undefined || delayMs === 0 ? {} : { due: { delayMs } }),
+      ...(at === undefined ? {} : { due: { at } }),
+    }
+  })
+}
+
+/** The id is the job's, not a part of what it holds. */
+function contents({ data, key, headers }: JobDraft) {
+  return { data, ...(key === undefined ? {} : { key }), ...(headers === undefined ? {} : { headers }) }
+}

@@ -1,0 +1,56 @@
+/** Why a job is not moving: the one question that a person who looks at a queue has. */
+
+import type { JobInfo, QueueInfo } from '../../store/contract.ts'
+import type { QueueSettings } from './settings.ts'
+
+/** One thing that keeps a job where it is. */
+export interface Obstacle {
+  readonly reason: 'held' | 'delayed' | 'behind' | 'suspect' | 'paused' | 'no_consumer' | 'rate' | 'dead' | 'waiting'
+  /** A sentence for people. */
+  readonly text: string
+  /** Until when, where that is known; milliseconds since 1970. */
+  readonly until?: number
+  /** The job that is before it in its key's line. */
+  readonly job?: string
+}
+
+/** What keeps the job from being handed out, the nearest first; never empty. `queue` is where it is. */
+export function obstacles(job: JobInfo, queue: QueueInfo, settings: QueueSettings): Obstacle[] {
+  const found: Obstacle[] = []
+  const { state, holder, expiresAt, key, behind } = job
+  if (job.dead !== undefined) {
+    const why = job.dead.error === undefined ? '' : `: ${job.dead.error}`
+    found.push({
+      reason: 'dead',
+      text: `it was dead-lettered (${job.dead.reason})${why}; redrive it or consume the dead letters`,
+    })
+  }
+  if (state === 'held') {
+    const until = expiresAt === undefined ? {} : { until: expiresAt }
+    found.push({ reason: 'held', text: `${holder?.client ?? 'a consumer'} works on it under a lease`, ...until })
+    return found
+  }
+  if (state === 'delayed') {
+    const why =
+      job.attempts === 0 ? 'it was sent with a delay' : `attempt ${job.attempts} failed, it waits for the next`
+    found.push({ reason: 'delayed', text: why, until: job.dueAt })
+  }
+  if (behind !== undefined) {
+    found.push({ reason: 'behind', text: `job ${behind} is before it in the line of key ${key ?? ''}`, job: behind })
+  }
+  if (queue.paused) found.push({ reason: 'paused', text: `${queue.queue} is paused` })
+  if (queue.consumers === 0) found.push({ reason: 'no_consumer', text: `nobody consumes ${queue.queue}` })
+  if (job.suspect) {
+    const text =
+      'a consumer was lost while it held this job and others: it is handed out alone, to a consumer that holds nothing'
+    found.push({ reason: 'suspect', text })
+  }
+  if (settings.rate !== Number.POSITIVE_INFINITY) {
+    found.push({ reason: 'rate', text: `${queue.queue} hands out at most ${settings.rate} jobs a second` })
+  }
+  if (found.length === 0) {
+    const text = `it waits for its turn: ${queue.counts.ready} jobs are ready, and ${queue.consumers} consumers take as many as they have credit for`
+    found.push({ reason: 'waiting', text })
+  }
+  return found
+}

@@ -1,0 +1,20 @@
+/** Letters and digits that nobody can guess, for leases and ids. */
+
+import { randomFillSync } from 'node:crypto'
+
+const LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789AB'
+/** 72 bits. */
+const LENGTH = 12
+
+const pool = Buffer.alloc(LENGTH * 256)
+let used = pool.length
+
+export function unguessable(): string {
+  if (used === pool.length) {
+    randomFillSync(pool)
+    used = 0
+  }
+  let text = ''
+  for (const end = used + LENGTH; used < end; used++) text += LETTERS[(pool[used] ?? 0) & 63]
+  return text
+}

@@ -1,0 +1,23 @@
+/** The port through which a consumer is reached, and who it is. Implemented for Socket.IO and for HTTP's claims. */
+
+import type { WireError } from '../../../shared/errors.ts'
+import type { Caller } from '../access.ts'
+import type { JobsPacket } from './packet.ts'
+
+export interface JobOutlet {
+  jobs(packet: JobsPacket): void
+  /** These leases are no longer the client's. */
+  lost(queue: string, ids: readonly string[]): void
+  /** Its consumers are over; `error` is told and the client is not to come back by itself. */
+  end(error: WireError): void
+  /** `true` when so much waits to be written that it gets no more jobs for now. */
+  readonly overfull: boolean
+}
+
+/** One connection, or one claim over HTTP. */
+export interface JobClient {
+  readonly caller: Caller
+  /** Names the holder where the caller has no `client`; nobody else has it. */
+  readonly id: string
+  readonly outlet: JobOutlet
+}

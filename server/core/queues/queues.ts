@@ -1,0 +1,227 @@
+/** Queues as callers use them: send, request, settle, look, manage. Knows who may; keeps nothing itself. */
+
+import { RepriseError } from '../../../shared/errors.ts'
+import type { Limits, ProducerSeq } from '../../../shared/protocol.ts'
+import type { JobDraft, Sent, Settled, Settlement } from '../../../shared/queues.ts'
+import type {
+  JobInfo,
+  JobState,
+  ListQuery,
+  QueueInfo,
+  Store,
+  Settlement as StoredSettlement,
+} from '../../store/contract.ts'
+import { authorize, type Caller } from '../access.ts'
+import { bodiesOf } from '../body.ts'
+import type { StoreClock } from '../clock.ts'
+import type { Consumers } from './consumers.ts'
+import { checkQueue, storedJobs } from './draft.ts'
+import { unguessable } from './nonce.ts'
+import type { JobClient } from './outlet.ts'
+import { Requests } from './requests.ts'
+import { type HubQueueSettings, policyOf } from './settings.ts'
+
+export interface QueuesContext {
+  readonly store: Store
+  readonly settings: HubQueueSettings
+  readonly limits: Limits
+  readonly clock: StoreClock
+  readonly consumers: Consumers
+  /** Fires when the hub begins to drain. */
+  readonly draining: AbortSignal
+}
+
+/** A full queue has room again when work is done: how soon a sender may ask again. */
+const FULL_RETRY_MS = 1_000
+const MAX_ERROR_LENGTH = 2_000
+const PURGE_PART = 500
+
+export class Queues {
+  readonly #context: QueuesContext
+  readonly #requests: Requests
+  readonly #working = new Set<Promise<unknown>>()
+
+  constructor(context: QueuesContext) {
+    this.#context = context
+    this.#requests = new Requests(context.store.queues, context.clock)
+  }
+
+  get limits(): Limits {
+    return this.#context.limits
+  }
+
+  /** Resolves when the jobs are durable. All of them or none. */
+  async send(caller: Caller, queue: string, drafts: readonly JobDraft[], row?: ProducerSeq): Promise<Sent> {
+    checkQueue(queue, 'no dead')
+    authorize(caller, 'send', queue)
+    return await this.#enqueue(
+      caller,
+      queue,
+      drafts,
+      row === undefined ? {} : { producer: { name: row.producer, seq: row.seq } },
+    )
+  }
+
+  /** The reply's data. Rejects with `timeout`, `failed`, or what sending is refused with. */
+  async request(caller: Caller, queue: string, draft: JobDraft, timeoutMs: number): Promise<unknown> {
+    checkQueue(queue, 'no dead')
+    authorize(caller, 'request', queue)
+    const named = draft.id === undefined ? { ...draft, id: unguessable() } : draft
+    const send = async () => {
+      const { ids } = await this.#enqueue(caller, queue, [named], { replyMs: timeoutMs })
+      return ids[0] ?? ''
+    }
+    return await this.#requests.ask(queue, send, this.#context.draining)
+  }
+
+  async #enqueue(
+    caller: Caller,
+    queue: string,
+    drafts: readonly JobDraft[],
+    {
+      replyMs,
+      producer,
+    }: { readonly replyMs?: number; readonly producer?: { readonly name: string; readonly seq: number } },
+  ): Promise<Sent> {
+    const { store, limits, settings, clock } = this.#context
+    const now = settings.forQueue(queue)
+    const stored = storedJobs(drafts, limits, now, clock.now)
+    try {
+      return await this.#busy(
+        store.queues.enqueue(queue, {
+          subject: caller.subject,
+          drafts: replyMs === undefined ? stored : stored.map((draft) => ({ ...draft, replyMs })),
+          limit: { jobs: now.maxJobs, bytes: now.maxBytes },
+          nonce: unguessable(),
+          ...(producer === undefined ? {} : { producer }),
+        }),
+      )
+    } catch (error) {
+      if (!(error instanceof RepriseError) || error.code !== 'too_many' || error.retryAfterMs !== undefined) throw error
+      throw new RepriseError('too_many', error.message, { cause: error, retryAfterMs: FULL_RETRY_MS })
+    }
+  }
+
+  async settle(
+    caller: Caller,
+    queue: string,
+    settlements: readonly Settlement[],
+    client?: JobClient,
+  ): Promise<readonly Settled[]> {
+    checkQueue(queue, 'dead')
+    authorize(caller, 'consume', queue)
+    const { store, settings } = this.#context
+    const stored = settlements.map((settlement) => this.#stored(settlement))
+    const answers = await this.#busy(store.queues.settle(queue, stored, policyOf(settings.forQueue(queue))))
+    this.#context.consumers.settled(queue, settlements, answers, client)
+    return answers
+  }
+
+  #stored(settlement: Settlement): StoredSettlement {
+    const { id, lease } = settlement
+    switch (settlement.as) {
+      case 'done': {
+        if (settlement.reply === undefined) return { id, lease, as: 'done' }
+        const [reply] = bodiesOf([{ data: settlement.reply }], this.limits)
+        return reply === undefined ? { id, lease, as: 'done' } : { id, lease, as: 'done', reply }
+      }
+      case 'retry':
+        return { ...settlement, ...(settlement.error === undefined ? {} : { error: short(settlement.error) }) }
+      case 'dead':
+        return {
+          id,
+          lease,
+          as: 'dead',
+          ...(settlement.reason === undefined ? {} : { error: short(settlement.reason) }),
+        }
+      default:
+        return settlement
+    }
+  }
+
+  /** A waiting job is taken away: by its sender, or by whoever may manage the queue. */
+  async remove(caller: Caller, queue: string, id: string): Promise<boolean> {
+    checkQueue(queue, 'dead')
+    const job = await this.#context.store.queues.job(queue, id)
+    if (job === undefined || job.subject !== caller.subject) authorize(caller, 'admin', queue)
+    else authorize(caller, 'send', queue)
+    return await this.#busy(this.#context.store.queues.remove(queue, id))
+  }
+
+  async info(caller: Caller, queue: string): Promise<QueueInfo> {
+    checkQueue(queue, 'dead')
+    authorize(caller, 'read', queue)
+    const info = await this.#context.store.queues.info(queue)
+    if (info === undefined) throw new RepriseError('not_found', `there is no queue ${queue}: nothing was sent to it`)
+    return info
+  }
+
+  async list(caller: Caller, query: ListQuery): Promise<QueueInfo[]> {
+    authorize(caller, 'admin', '*')
+    return await this.#context.store.queues.list(query)
+  }
+
+  async jobs(
+    caller: Caller,
+    queue: string,
+    query: { readonly state: JobState; readonly after?: string; readonly limit: number },
+  ): Promise<JobInfo[]> {
+    checkQueue(queue, 'dead')
+    authorize(caller, 'read', queue)
+    return await this.#context.store.queues.jobs(queue, query)
+  }
+
+  async job(caller: Caller, queue: string, id: string): Promise<JobInfo> {
+    checkQueue(queue, 'dead')
+    authorize(caller, 'read', queue)
+    const job = await this.#context.store.queues.job(queue, id)
+    if (job === undefined)
+      throw new RepriseError('not_found', `there is no job ${id} in ${queue}: settled, or never sent`)
+    return job
+  }
+
+  async pause(caller: Caller, queue: string, paused: boolean): Promise<void> {
+    checkQueue(queue, 'dead')
+    authorize(caller, 'admin', queue)
+    await this.#context.store.queues.pause(queue, paused)
+  }
+
+  /** Removes what waits now; answers how many. */
+  async purge(caller: Caller, queue: string): Promise<number> {
+    checkQueue(queue, 'dead')
+    authorize(caller, 'admin', queue)
+    const { store } = this.#context
+    const before = await store.now()
+    for (let removed = 0; ; ) {
+      const part = await store.queues.purge(queue, { before, limit: PURGE_PART })
+      if (part === 0) return removed
+      removed += part
+    }
+  }
+
+  /** Moves these dead letters back; how many there were. */
+  async redrive(caller: Caller, queue: string, ids: readonly string[]): Promise<number> {
+    checkQueue(queue, 'no dead')
+    authorize(caller, 'admin', queue)
+    const { ttlMs } = this.#context.settings.forQueue(queue)
+    return await this.#busy(this.#context.store.queues.redrive(queue, ids, { ttlMs }))
+  }
+
+  /** Resolves when nothing that was accepted is under way. */
+  async idle(): Promise<void> {
+    while (this.#working.size > 0) await Promise.allSettled(this.#working)
+  }
+
+  async #busy<T>(work: Promise<T>): Promise<T> {
+    this.#working.add(work)
+    try {
+      return await work
+    } finally {
+      this.#working.delete(work)
+    }
+  }
+}
+
+function short(text: string): string {
+  return text.length > MAX_ERROR_LENGTH ? `${text.slice(0, MAX_ERROR_LENGTH)}…` : text
+}

@@ -1,0 +1,99 @@
+/** Bringing dead letters back: which ones, how fast, and what would happen. Each part is a step of its own. */
+
+import type { JobInfo } from '../../store/contract.ts'
+import type { Caller } from '../access.ts'
+import { authorize } from '../access.ts'
+import { checkQueue } from './draft.ts'
+import type { Queues } from './queues.ts'
+
+/** All that is set has to fit. */
+export interface RedriveFilter {
+  readonly ids?: readonly string[]
+  readonly reason?: string
+  readonly key?: string
+  /** A part of the error's text. */
+  readonly error?: string
+  /** Dead-lettered at this time or later, and before that one. */
+  readonly since?: number
+  readonly before?: number
+}
+
+export interface RedriveQuery {
+  readonly filter?: RedriveFilter
+  /** Only counts. */
+  readonly dryRun?: boolean
+  /** Jobs a second. Default: as fast as it goes. */
+  readonly rate?: number
+  /** Dead letters that are looked at, in the order in which they came; the rest is for the next call. Default: all. */
+  readonly limit?: number
+  /** Behind this one: `next` of the call before. */
+  readonly after?: string
+}
+
+export interface Redriven {
+  /** Dead letters that the filter fits. */
+  readonly matched: number
+  readonly moved: number
+  /** There may be more behind this one. */
+  readonly next?: string
+}
+
+const PART = 100
+
+/** What came to the dead letters after it began is not looked at. `gone` stops it between two parts; nothing is lost. */
+export async function redrive(
+  queues: Queues,
+  caller: Caller,
+  queue: string,
+  { filter = {}, dryRun = false, rate, limit = Number.POSITIVE_INFINITY, after }: RedriveQuery,
+  { now, gone }: { readonly now: number; readonly gone: AbortSignal },
+): Promise<Redriven> {
+  checkQueue(queue, 'no dead')
+  authorize(caller, 'admin', queue)
+  const part = Math.max(1, Math.min(PART, limit, rate === undefined ? PART : Math.ceil(rate / 10)))
+  const began = performance.now()
+  let [matched, moved, looked] = [0, 0, 0]
+  let place = after
+  while (looked < limit && !gone.aborted) {
+    const query = { state: 'ready' as const, limit: Math.min(part, limit - looked) }
+    const page = await queues.jobs(caller, `${queue}/dead`, place === undefined ? query : { ...query, after: place })
+    if (page.length === 0) return { matched, moved }
+    looked += page.length
+    const fits = page.filter((job) => isWanted(job, filter, now))
+    matched += fits.length
+    if (dryRun || fits.length === 0) {
+      place = page.at(-1)?.id
+      continue
+    }
+    moved += await queues.redrive(
+      caller,
+      queue,
+      fits.map(({ id }) => id),
+    )
+    // What was moved is no place any more: the next page begins behind the last one that stayed.
+    place = page.findLast((job) => !fits.includes(job))?.id ?? place
+    if (rate !== undefined) await pause((moved / rate) * 1_000 - (performance.now() - began), gone)
+  }
+  return place === undefined ? { matched, moved } : { matched, moved, next: place }
+}
+
+function isWanted({ id, key, dead }: JobInfo, filter: RedriveFilter, now: number): boolean {
+  if (dead === undefined || dead.at > now) return false
+  if (filter.ids !== undefined && !filter.ids.includes(id)) return false
+  if (filter.reason !== undefined && dead.reason !== filter.reason) return false
+  if (filter.key !== undefined && key !== filter.key) return false
+  if (filter.error !== undefined && !(dead.error ?? '').includes(filter.error)) return false
+  if (filter.since !== undefined && dead.at < filter.since) return false
+  return filter.before === undefined || dead.at < filter.before
+}
+
+async function pause(ms: number, gone: AbortSignal): Promise<void> {
+  if (ms <= 0 || gone.aborted) return
+  await new Promise<void>((resolve) => {
+    const timer = setTimeout(resolve, ms)
+    gone.addEventListener('abort', () => {
+      clearTimeout(timer)
+      resolve()
+    })
+  })
+}

@@ -1,0 +1,169 @@
+/** What holds for a queue by its name, and the topics that queues are bound to. */
+
+import type { QueuePolicy } from '../../store/contract.ts'
+import {
+  type ByPattern,
+  isRecord,
+  type Kind,
+  numberFromDocument,
+  numberToDocument,
+  openPatternSettings,
+  type PatternSettings,
+  type PatternSettingsOptions,
+} from '../patternSettings.ts'
+
+/** Durations in milliseconds. */
+export interface QueueSettings {
+  /** How long a lease lasts that is not extended. */
+  readonly leaseMs: number
+  /** A lease and its extensions end so long after the hand-out. */
+  readonly maxLeaseMs: number
+  readonly maxAttempts: number
+  /** The delay after the first failure: a random part of it, doubled at each further one, at most `maxBackoffMs`. */
+  readonly backoffMs: number
+  readonly maxBackoffMs: number
+  /** Of drafts that name none. */
+  readonly priority: number
+  readonly ttlMs: number
+  /** How long dead letters are kept. */
+  readonly deadMs: number
+  /** What the queue takes in: jobs, and bytes of their bodies. */
+  readonly maxJobs: number
+  readonly maxBytes: number
+  /** How long the jobs of a lost connection wait for their consumer to come back. */
+  readonly reconnectGraceMs: number
+  /** Jobs a second, on all nodes together; `Infinity`: as fast as they are taken. */
+  readonly rate: number
+  /** Topics whose events are copied into the queue. */
+  readonly from: readonly BindingSettings[]
+  /** What the bindings may make their topics keep beyond their retention, in bytes of all bodies of a topic. */
+  readonly maxHoldBytes: number
+}
+
+export interface BindingSettings {
+  readonly topic: string
+  /** Where a new binding begins. */
+  readonly from: 'start' | 'end'
+}
+
+/** What one pattern sets; everything it leaves out comes from less specific ones. */
+export type QueueOverrides = Partial<QueueSettings>
+
+export type QueuePatterns = ByPattern<QueueOverrides>
+
+const MINUTE_MS = 60_000
+const DAY_MS = 86_400_000
+
+export const DEFAULT_QUEUE_SETTINGS: QueueSettings = {
+  leaseMs: 30_000,
+  maxLeaseMs: 30 * MINUTE_MS,
+  maxAttempts: 10,
+  backoffMs: 1_000,
+  maxBackoffMs: 5 * MINUTE_MS,
+  priority: 4,
+  ttlMs: 7 * DAY_MS,
+  deadMs: 14 * DAY_MS,
+  maxJobs: 1_000_000,
+  maxBytes: 2 ** 30,
+  reconnectGraceMs: 5_000,
+  rate: Number.POSITIVE_INFINITY,
+  from: [],
+  maxHoldBytes: 2 ** 30,
+}
+
+export interface HubQueueSettings extends Omit<PatternSettings<QueueSettings, QueueOverrides>, 'of'> {
+  /** What holds for this queue now; for `<queue>/dead` what holds for the queue. */
+  forQueue(queue: string): QueueSettings
+  /** Queues that are bound to topics, by name. */
+  bound(): ReadonlyMap<string, readonly BindingSettings[]>
+  /** What bound queues may make a topic keep, in bytes; `undefined` where none is bound to it. */
+  holdBytes(topic: string): number | undefined
+}
+
+const NUMBERS = Object.entries(DEFAULT_QUEUE_SETTINGS).flatMap(([name, value]) =>
+  typeof value === 'number' ? [name as Exclude<keyof QueueSettings, 'from'>] : [],
+)
+
+const QUEUES: Kind<QueueSettings, QueueOverrides> = {
+  prefix: 'queue:',
+  merge: (overrides) => Object.assign({}, DEFAULT_QUEUE_SETTINGS, ...overrides),
+  toDocument: (overrides) =>
+    Object.fromEntries(Object.entries(overrides).map(([name, value]) => [name, numberToDocument(value)])),
+  fromDocument(document) {
+    if (!isRecord(document)) return {}
+    const known: { -readonly [Name in keyof QueueSettings]?: QueueSettings[Name] } = {}
+    for (const name of NUMBERS) {
+      const value = numberFromDocument(document[name])
+      if (value !== undefined) known[name] = value
+    }
+    if (Array.isArray(document.from)) known.from = document.from.filter(isBinding)
+    return known
+  },
+}
+
+export async function openQueueSettings(options: PatternSettingsOptions<QueueOverrides>): Promise<HubQueueSettings> {
+  const { of, ...settings } = await openPatternSettings(QUEUES, options)
+  let bound = readBound()
+  let holds = readHolds()
+  settings.onChange(() => {
+    bound = readBound()
+    holds = readHolds()
+  })
+
+  function readBound(): ReadonlyMap<string, readonly BindingSettings[]> {
+    // Bindings are set by exact names only.
+    const names = new Set([...Object.keys(settings.file), ...Object.keys(settings.stored())])
+    const found = new Map<string, readonly BindingSettings[]>()
+    for (const name of [...names].filter((name) => !name.includes('*')).sort()) {
+      const { from } = of(name)
+      if (from.length > 0) found.set(name, from)
+    }
+    return found
+  }
+
+  function readHolds(): ReadonlyMap<string, number> {
+    const found = new Map<string, number>()
+    for (const [queue, bindings] of bound) {
+      const { maxHoldBytes } = of(queue)
+      for (const { topic } of bindings) found.set(topic, Math.max(found.get(topic) ?? 0, maxHoldBytes))
+    }
+    return found
+  }
+
+  return {
+    ...settings,
+    forQueue: (queue) => of(mainQueue(queue)),
+    bound: () => bound,
+    holdBytes: (topic) => holds.get(topic),
+  }
+}
+
+const DEAD = '/dead'
+
+export function isDead(queue: string): boolean {
+  return queue.endsWith(DEAD)
+}
+
+/** The queue whose dead letters these are; itself for another one. */
+export function mainQueue(queue: string): string {
+  return isDead(queue) ? queue.slice(0, -DEAD.length) : queue
+}
+
+/** More doublings than this are over every cap. */
+const MAX_DOUBLINGS = 40
+
+/** The settings as the store takes them, with a fresh roll of the jitter. */
+export function policyOf(settings: QueueSettings): QueuePolicy {
+  const { maxAttempts, backoffMs, maxBackoffMs, deadMs } = settings
+  const delays: number[] = []
+  for (let n = 0; n < Math.max(1, Math.min(maxAttempts, MAX_DOUBLINGS)); n++) {
+    const most = Math.min(maxBackoffMs, backoffMs * 2 ** n)
+    delays.push(Math.round(most * Math.random()))
+    if (most >= maxBackoffMs) break
+  }
+  return { maxAttempts, backoffMs: delays, deadMs }
+}
+
+function isBinding(value: unknown): value is BindingSettings {
+  return isRecord(value) && typeof value.topic === 'string' && (value.from === 'start' || value.from === 'end')
+}

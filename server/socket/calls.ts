@@ -1,0 +1,47 @@
+/** Calls of a client in a namespace: from packet to a handler and back to a reply. */
+
+import type { Socket } from 'socket.io'
+import { RepriseError } from '../../shared/errors.ts'
+import type { Reply } from '../../shared/protocol.ts'
+import type { Core } from '../core/core.ts'
+import { refusalOf } from '../core/refusal.ts'
+
+/** What is kept for every socket, in `data`. */
+export interface SocketState {
+  readonly core: Core
+}
+
+export type Calls<State extends SocketState> = Readonly<
+  Record<string, (state: State, args: readonly unknown[]) => Promise<unknown>>
+>
+
+/** Serves the calls of sockets whose `data` is a `State`. One function for all of them, as each has thousands. */
+export function serving<State extends SocketState>(calls: Calls<State>): (socket: Socket) => void {
+  function onCall(this: unknown, name: unknown, ...args: unknown[]): void {
+    const state = (this as Socket).data as State
+    const last = args.at(-1)
+    const respond = typeof last === 'function' ? (args.pop() as (reply: Reply<unknown>) => void) : () => {}
+    answer(calls, state, name, args).then(
+      (value) => respond({ ok: true, value }),
+      (error) => respond({ ok: false, error: refusalOf(error, String(name), state.core.happenings).toWire() }),
+    )
+  }
+  return (socket) => {
+    socket.onAny(onCall)
+  }
+}
+
+async function answer<State extends SocketState>(
+  calls: Calls<State>,
+  state: State,
+  name: unknown,
+  args: readonly unknown[],
+): Promise<unknown> {
+  const call = typeof name === 'string' && Object.hasOwn(calls, name) ? calls[name] : undefined
+  if (call === undefined) {
+    const known = Object.keys(calls).join(', ')
+    const asked = JSON.stringify(String(name).slice(0, 80))
+    throw new RepriseError('bad_request', `there is no call ${asked} here; there are ${known}`)
+  }
+  return await call(state, args)
+}

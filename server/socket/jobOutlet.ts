@@ -1,0 +1,33 @@
+/** A consumer's way out over Socket.IO: one client in the namespace of the queues. */
+
+import type { Socket } from 'socket.io'
+import type { WireError } from '../../shared/errors.ts'
+import type { JobOutlet } from '../core/queues/outlet.ts'
+import type { JobsPacket } from '../core/queues/packet.ts'
+import { isOverfull } from './flow.ts'
+
+export class SocketJobOutlet implements JobOutlet {
+  readonly #socket: Socket
+
+  constructor(socket: Socket) {
+    this.#socket = socket
+  }
+
+  jobs(packet: JobsPacket): void {
+    // Text where there is one; binary data is taken apart by Socket.IO itself.
+    this.#socket.emit('jobs', packet.queue, packet.binary ? packet.toJSON() : packet)
+  }
+
+  lost(queue: string, ids: readonly string[]): void {
+    this.#socket.emit('lost', queue, ids)
+  }
+
+  end(error: WireError): void {
+    this.#socket.emit('error', error)
+    this.#socket.disconnect()
+  }
+
+  get overfull(): boolean {
+    return isOverfull(this.#socket.conn)
+  }
+}

@@ -1,0 +1,81 @@
+/** The calls of a client in the namespace of the queues. */
+
+import type { Socket } from 'socket.io'
+import type { Caller } from '../core/access.ts'
+import type { Core } from '../core/core.ts'
+import type { JobClient } from '../core/queues/outlet.ts'
+import {
+  consumeSchema,
+  credentialsSchema,
+  jobDraftSchema,
+  jobIdSchema,
+  parse,
+  parseJobDrafts,
+  parseSettlements,
+  producerSchema,
+  queueNameSchema,
+  requestSchema,
+} from '../wire.ts'
+import { type Calls, serving } from './calls.ts'
+
+/** What is kept for a socket in the namespace of the queues. */
+export interface QueuesState {
+  readonly core: Core
+  readonly caller: Caller
+  readonly client: JobClient
+  readonly socket: Socket
+}
+
+const REQUEST_MS = 30_000
+
+/** A queue's consumers on this node; the prefix keeps it apart from the ids of sockets, which are rooms, too. */
+const ROOM_PREFIX = 'queue:'
+
+const CALLS: Calls<QueuesState> = {
+  async send({ core, caller }, [queue, drafts, row]) {
+    core.admit()
+    const name = parse(queueNameSchema, queue, 'send')
+    const parsed = parseJobDrafts(drafts, 'send: drafts')
+    if (row === undefined || row === null) return await core.queues.send(caller, name, parsed)
+    return await core.queues.send(caller, name, parsed, parse(producerSchema, row, 'send: options'))
+  },
+
+  async consume({ core, client, socket }, [queue, options]) {
+    core.admit()
+    const name = parse(queueNameSchema, queue, 'consume')
+    const consuming = await core.consumers.consume(client, name, parse(consumeSchema, options, 'consume'))
+    await socket.join(ROOM_PREFIX + name)
+    return consuming
+  },
+
+  async cancel({ core, client, socket }, [queue]) {
+    const name = parse(queueNameSchema, queue, 'cancel')
+    await socket.leave(ROOM_PREFIX + name)
+    await core.consumers.cancel(client, name)
+    return null
+  },
+
+  async settle({ core, caller, client }, [queue, settlements]) {
+    const name = parse(queueNameSchema, queue, 'settle')
+    return await core.queues.settle(caller, name, parseSettlements(settlements, 'settle'), client)
+  },
+
+  async request({ core, caller }, [queue, draft, options]) {
+    core.admit()
+    const name = parse(queueNameSchema, queue, 'request')
+    const { timeoutMs = REQUEST_MS } = parse(requestSchema, options ?? {}, 'request: options')
+    return await core.queues.request(caller, name, parse(jobDraftSchema, draft, 'request: draft'), timeoutMs)
+  },
+
+  async remove({ core, caller }, [queue, id]) {
+    const name = parse(queueNameSchema, queue, 'remove')
+    return await core.queues.remove(caller, name, parse(jobIdSchema, id, 'remove: id'))
+  },
+
+  async auth(_state, [credentials]) {
+    parse(credentialsSchema, credentials, 'auth')
+    return null
+  },
+}
+
+export const serveQueues = serving(CALLS)
