@@ -2,45 +2,13 @@
 
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { openRedis } from '../../server/store/redis/store.ts'
-import { startHub } from '../support/hub.ts'
-import { type RedisServer, startRedis } from '../support/redis.ts'
+import { startRedis } from '../support/redis.ts'
 import { reached, type SentinelSet, startSentinelSet } from '../support/sentinel.ts'
 import { has, soak } from '../support/tools.ts'
 import { until } from '../support/until.ts'
-import { Claims, Feeder, judge, type Reader, startReader } from './failover.ts'
+import { cutOff, judge, ready, rejoin, startLoad, startReader } from './failover.ts'
 
 const KEEP = { events: 1_000, bytes: 1e9, ageMs: Number.POSITIVE_INFINITY }
-
-/** The replicas lose their master, and get it back only by `rejoin`; all others are served on. */
-async function cutOff(master: RedisServer): Promise<void> {
-  await master.cli('acl', 'setuser', 'default', '-psync', '-sync')
-  await master.cli('client', 'kill', 'type', 'replica')
-}
-
-async function rejoin(master: RedisServer): Promise<void> {
-  await master.cli('acl', 'setuser', 'default', '+@all')
-}
-
-async function ready(url: string): Promise<boolean> {
-  return (await fetch(`${url}/readyz`)).ok
-}
-
-interface Load {
-  readonly urls: readonly string[]
-  readonly claims: Claims
-  readonly readers: Reader[]
-  readonly feeders: Feeder[]
-}
-
-/** A hub for each store, a reader and a feeder on each. */
-async function startLoad(stores: readonly string[], topic: string): Promise<Load> {
-  const claims = new Claims()
-  const urls = (await Promise.all(stores.map((store) => startHub({ store })))).map(({ url }) => url)
-  const readers = urls.map((url, i) => startReader(url, topic, `reader ${i}`, claims))
-  const feeders = urls.map((url, i) => new Feeder(url, topic, `feeder ${i}`, claims))
-  for (const { witness } of readers) await witness.reaches(30)
-  return { urls, claims, readers, feeders }
-}
 
 describe.runIf(has('redis-server'))('a store on a Redis that was replaced and is master again', () => {
   it('begins a new epoch, also where the other one never wrote', async () => {

@@ -12,6 +12,8 @@ import type { WireError } from '../../shared/errors.ts'
 import { endOfEpoch, type Lineage } from '../../shared/positions.ts'
 import type { EventsPacket, Gap, Published, Reply } from '../../shared/protocol.ts'
 import { atEnd } from '../support/ending.ts'
+import { startHub } from '../support/hub.ts'
+import type { RedisServer } from '../support/redis.ts'
 import { until } from '../support/until.ts'
 import { QUICK } from './publisher.ts'
 import { Witness } from './witness.ts'
@@ -206,4 +208,35 @@ export async function judge(
     [...acknowledged.values()].filter(({ epoch, offset }) => !isKept(epoch, offset)),
   )
   return { lost, unkept, log }
+}
+
+/** The replicas lose their master, and get it back only by `rejoin`; all others are served on. */
+export async function cutOff(master: RedisServer): Promise<void> {
+  await master.cli('acl', 'setuser', 'default', '-psync', '-sync')
+  await master.cli('client', 'kill', 'type', 'replica')
+}
+
+export async function rejoin(master: RedisServer): Promise<void> {
+  await master.cli('acl', 'setuser', 'default', '+@all')
+}
+
+export async function ready(url: string): Promise<boolean> {
+  return (await fetch(`${url}/readyz`)).ok
+}
+
+export interface Load {
+  readonly urls: readonly string[]
+  readonly claims: Claims
+  readonly readers: Reader[]
+  readonly feeders: Feeder[]
+}
+
+/** A hub for each store, a reader and a feeder on each. */
+export async function startLoad(stores: readonly string[], topic: string): Promise<Load> {
+  const claims = new Claims()
+  const urls = (await Promise.all(stores.map((store) => startHub({ store })))).map(({ url }) => url)
+  const readers = urls.map((url, i) => startReader(url, topic, `reader ${i}`, claims))
+  const feeders = urls.map((url, i) => new Feeder(url, topic, `feeder ${i}`, claims))
+  for (const { witness } of readers) await witness.reaches(30)
+  return { urls, claims, readers, feeders }
 }

@@ -1,0 +1,109 @@
+/** A cluster of six under hubs that publish and read: a master dies, slots move, nodes come and go. */
+
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { slotOf } from '../../server/store/redis/slot.ts'
+import { addNode, clusterNodes, moveSlot, ownerOf, removeNode } from '../support/cluster.ts'
+import { type RedisServer, startRedisCluster } from '../support/redis.ts'
+import { has, soak } from '../support/tools.ts'
+import { until } from '../support/until.ts'
+import { cutOff, judge, ready, startLoad } from './failover.ts'
+import { contradictions, readAll } from './ledger.ts'
+import { Publisher } from './publisher.ts'
+import { Witness } from './witness.ts'
+
+const TIMEOUT_MS = 1_000
+
+describe.runIf(has('redis-server'))('hubs on Redis Cluster', { timeout: soak ? 600_000 : 60_000 }, () => {
+  let servers: readonly RedisServer[] = []
+  let runs = 0
+  let prefix = ''
+  let store = ''
+
+  beforeAll(async () => {
+    servers = (await startRedisCluster(6, { 'cluster-node-timeout': String(TIMEOUT_MS) })).nodes
+  }, 60_000)
+
+  beforeEach(() => {
+    prefix = `c${runs++}:`
+    store = `redis-cluster://${servers.map(({ port }) => `127.0.0.1:${port}`).join()}?prefix=${prefix}`
+  })
+
+  const slot = (topic: string): number => slotOf(`${prefix}{t:${topic}}`)
+  const owner = async (topic: string): Promise<RedisServer> => ownerOf(await clusterNodes(servers), slot(topic)).server
+  const otherMaster = async (not: RedisServer): Promise<RedisServer> => {
+    const found = (await clusterNodes(servers)).find(({ master, server }) => master && server !== not)
+    if (found === undefined) throw new Error('there is no other master')
+    return found.server
+  }
+
+  it('lose nothing and keep the order while a topic moves to another shard key by key', async () => {
+    const { urls, claims, readers, feeders } = await startLoad([store, store], 'orders')
+    const url = urls[0] ?? ''
+    const publishers = urls.map((each, i) => new Publisher(each, 'rows', { name: `p${i}`, pauseMs: 2 }))
+    const witnesses = urls.map((each, i) => new Witness(each, 'rows', `cursor ${i}`, { client: `c${i}` }))
+    for (const witness of witnesses) await witness.reaches(20)
+    for (const topic of ['orders', 'rows']) {
+      const target = await otherMaster(await owner(topic))
+      let stood = 0
+      await moveSlot(servers, slot(topic), target, async () => {
+        // Under load in each of the states between.
+        await new Promise((resolve) => setTimeout(resolve, 100))
+        stood += 1
+      })
+      expect(stood).toBeGreaterThan(1)
+    }
+    await Promise.all(feeders.map((feeder) => feeder.goesOn()))
+    await Promise.all([...feeders, ...publishers].map((each) => each.stop()))
+    const { lost } = await judge(store, 'orders', claims, readers, feeders)
+    expect(lost).toBe(0)
+    expect(readers.flatMap(({ losses }) => losses)).toEqual([])
+    const events = await readAll(url, 'rows')
+    expect(contradictions(events, publishers)).toEqual([])
+    for (const witness of witnesses) {
+      await witness.reaches(events.length)
+      expect([...witness.faults, ...witness.gaps, ...witness.errors]).toEqual([])
+    }
+    expect(await Promise.all(urls.map(ready))).toEqual([true, true])
+  })
+
+  it('follow a topic to a node that was added, and away from it before it is removed', async () => {
+    const { urls, claims, readers, feeders } = await startLoad([store, store], 'orders')
+    const added = await addNode(servers, TIMEOUT_MS)
+    const all = [...servers, added]
+    const home = await owner('orders')
+    await moveSlot(all, slot('orders'), added)
+    await Promise.all(feeders.map((feeder) => feeder.goesOn()))
+    expect(ownerOf(await clusterNodes(all), slot('orders')).server).toBe(added)
+    await moveSlot(all, slot('orders'), home)
+    await removeNode(all, added)
+    await Promise.all(feeders.map((feeder) => feeder.goesOn()))
+    await Promise.all(feeders.map((each) => each.stop()))
+    const { lost } = await judge(store, 'orders', claims, readers, feeders)
+    expect(lost).toBe(0)
+    expect(readers.flatMap(({ losses }) => losses)).toEqual([])
+    expect(await Promise.all(urls.map(ready))).toEqual([true, true])
+  })
+
+  it('heal when a master is killed, and tell what its replica had not got', async () => {
+    const { urls, claims, readers, feeders } = await startLoad([store, store], 'orders')
+    const victim = await owner('orders')
+    await until(async () => /^slave0:.*offset=(?!0,)\d{4,},/m.test(await victim.cli('info', 'replication')))
+    await cutOff(victim)
+    const seen = readers[0]?.witness.position?.offset ?? 0
+    await until(() => readers.every(({ witness }) => (witness.position?.offset ?? 0) > seen + 50))
+    await victim.kill()
+    const began = performance.now()
+    await Promise.all(feeders.map((feeder) => feeder.goesOn()))
+    const healedMs = performance.now() - began
+    await until(async () => (await Promise.all(urls.map(ready))).every(Boolean), { what: 'all to be ready' })
+    // It comes back as a replica of the one that took its place.
+    await victim.restart()
+    await until(async () => /role:slave/.test(await victim.cli('info', 'replication')), { everyMs: 50 })
+    await Promise.all(feeders.map((feeder) => feeder.goesOn()))
+    await Promise.all(feeders.map((each) => each.stop()))
+    const { lost } = await judge(store, 'orders', claims, readers, feeders)
+    expect(lost).toBeGreaterThan(40)
+    for (const { losses, witness } of readers) expect(losses.length, witness.name).toBe(1)
+    console.info(`${lost} lost and told, acknowledged again ${healedMs.toFixed(0)} ms after the kill`)
+  })
+})
