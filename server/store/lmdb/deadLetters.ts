@@ -2,7 +2,7 @@
 
 import type { DeadReason, QueuePolicy } from '../contract.ts'
 import { keepAnswer } from './answers.ts'
-import { endLease, type Job, note } from './jobs.ts'
+import { type Job, newJob, note } from './jobs.ts'
 import type { Plan } from './plan.ts'
 import type { Queue } from './queueCache.ts'
 import type { QueueHalf } from './queueHalf.ts'
@@ -24,21 +24,16 @@ export function deadLetter(plan: Plan, queue: Queue, job: Job, reason: DeadReaso
   books.lastJob++
   books.lastPlace++
   books.sent++
-  const letter: Job = {
-    ...job,
+  const { id, subject, key, priority, sentAt, replyBy, bytes, attempts, deliveries, history } = job
+  const letter = newJob({
+    ...{ id, subject, key, priority, sentAt, replyBy, bytes, attempts, deliveries, history },
     n: books.lastJob,
     cameAt: now,
     ttlAt: 0,
-    block: 0,
-    state: 'ready',
     dueAt: now,
     place: books.lastPlace,
-    suspect: false,
-    blocked: false,
     dead: { reason, at: now, ...(error !== undefined && { error }) },
-    text: undefined,
-  }
-  endLease(letter)
+  })
   note(letter, { at: now, what: 'dead', ...(holder !== undefined && { holder }), why: error ?? reason })
   dead.add(plan, letter, raw)
 }
@@ -53,23 +48,17 @@ export function redrive(plan: Plan, queue: Queue, letter: Job, ttlMs: number): v
   const { books } = main
   books.lastJob++
   books.lastPlace++
-  const job: Job = {
-    ...letter,
+  const { id, subject, key, priority, sentAt, bytes, deliveries, history } = letter
+  const job = newJob({
+    ...{ id, subject, key, priority, sentAt, bytes, deliveries, history },
     n: books.lastJob,
     cameAt: now,
-    ttlAt: now + ttlMs,
     replyBy: undefined,
-    block: 0,
-    state: 'ready',
-    attempts: 0,
+    ttlAt: now + ttlMs,
     dueAt: now,
     place: books.lastPlace,
-    suspect: false,
-    blocked: false,
     dead: undefined,
-    text: undefined,
-  }
-  endLease(job)
+  })
   note(job, { at: now, what: 'redriven' })
   main.add(plan, job, raw)
 }

@@ -48,15 +48,16 @@ export interface Job {
   holder: Owner | undefined
   readonly dead: { readonly reason: DeadReason; readonly error?: string; readonly at: number } | undefined
   history: readonly HistoryEntry[]
+  /** The part of its record that never changes, as it is written. */
+  fixed: string | undefined
   /** As it is written; `undefined` since it changed. */
   text: string | undefined
 }
 
 const STATES = ['ready', 'delayed', 'held'] as const
 const FLAG = { suspect: 1, blocked: 2, alone: 4 } as const
-/** Of a job without a lease. */
-const NO_LEASE = { lease: '', handOut: 0, expiresAt: 0, capAt: 0, holder: undefined } as const
 
+/** What few jobs have. */
 interface Extra {
   readonly key?: string
   readonly replyBy?: number
@@ -65,94 +66,154 @@ interface Extra {
   readonly history?: readonly HistoryEntry[]
 }
 
-type Head = readonly [
-  number,
-  string,
-  string,
-  number,
-  number,
-  number,
-  number,
-  number,
-  number,
-  number,
-  number,
-  number,
-  number,
-  number,
-  number,
+/** Times are written as what is between them and the one of sending. */
+type Written = readonly [
+  n: number,
+  id: string,
+  subject: string,
+  priority: number,
+  sentAt: number,
+  ttl: number,
+  bytes: number,
+  block: number,
+  at: number,
+  state: number,
+  attempts: number,
+  deliveries: number,
+  due: number,
+  place: number,
+  flags: number,
+  lease: string,
+  handOut: number,
+  expires: number,
+  cap: number,
+  holderSubject: string,
+  holderClient: string,
+  extra?: Extra,
 ]
-type Lease = readonly [string, number, number, number, string, string]
 
 function encodeJob(job: Job): string {
   if (job.text !== undefined) return job.text
+  const { n, sentAt, ttlAt, lease, holder } = job
   const flags = (job.suspect ? FLAG.suspect : 0) | (job.blocked ? FLAG.blocked : 0) | (job.alone ? FLAG.alone : 0)
-  const head: Head = [
-    job.n,
-    job.id,
-    job.subject,
-    job.priority,
-    job.sentAt,
-    job.ttlAt,
-    job.bytes,
-    job.block,
-    job.at,
-    STATES.indexOf(job.state),
-    job.attempts,
-    job.deliveries,
-    job.dueAt,
-    job.place,
-    flags,
-  ]
-  const { lease, handOut, expiresAt, capAt, holder, key, replyBy, cameAt, dead, history } = job
-  const hasLease = lease !== ''
-  const hasExtra =
-    key !== undefined || replyBy !== undefined || cameAt !== job.sentAt || dead !== undefined || history.length > 0
-  let parts: unknown = head
-  if (hasLease || hasExtra) {
-    const kept: Lease | 0 = hasLease
-      ? [lease, handOut, expiresAt, capAt, holder?.subject ?? '', holder?.client ?? '']
-      : 0
-    const extra: Extra = {
-      ...(key !== undefined && { key }),
-      ...(replyBy !== undefined && { replyBy }),
-      ...(cameAt !== job.sentAt && { cameAt }),
-      ...(dead !== undefined && { dead }),
-      ...(history.length > 0 && { history }),
-    }
-    parts = hasExtra ? [...head, kept, extra] : [...head, kept]
-  }
-  job.text = JSON.stringify(parts)
+  const state = STATES.indexOf(job.state)
+  job.fixed ??= `[${n},${JSON.stringify(job.id)},${JSON.stringify(job.subject)},${job.priority},${sentAt},${ttlAt === 0 ? 0 : ttlAt - sentAt},${job.bytes}`
+  let text = `${job.fixed},${job.block},${job.at},${state},${job.attempts},${job.deliveries},${job.dueAt - sentAt},${job.place},${flags},`
+  text +=
+    lease === '' || holder === undefined
+      ? '"",0,0,0,"",""'
+      : `${JSON.stringify(lease)},${job.handOut},${job.expiresAt - sentAt},${job.capAt - sentAt},${JSON.stringify(holder.subject)},${JSON.stringify(holder.client)}`
+  const extra = extraOf(job)
+  job.text = extra === undefined ? `${text}]` : `${text},${JSON.stringify(extra)}]`
   return job.text
 }
 
-function decodeJob(parts: readonly [...Head, (Lease | 0)?, Extra?]): Job {
-  const [n, id, subject, priority, sentAt, ttlAt, bytes, block, at, state, attempts, deliveries, dueAt, place, flags] =
-    parts
-  const [kept, extra] = parts.slice(15) as [(Lease | 0)?, Extra?]
-  const lease = kept
-    ? {
-        lease: kept[0],
-        handOut: kept[1],
-        expiresAt: kept[2],
-        capAt: kept[3],
-        holder: { subject: kept[4], client: kept[5] },
-      }
-    : NO_LEASE
+function extraOf({ key, replyBy, cameAt, sentAt, dead, history }: Job): Extra | undefined {
+  const has =
+    key !== undefined || replyBy !== undefined || cameAt !== sentAt || dead !== undefined || history.length > 0
+  if (!has) return undefined
   return {
-    ...{ n, id, subject, priority, sentAt, ttlAt, bytes, block, at, attempts, deliveries, dueAt, place, ...lease },
+    ...(key !== undefined && { key }),
+    ...(replyBy !== undefined && { replyBy }),
+    ...(cameAt !== sentAt && { cameAt }),
+    ...(dead !== undefined && { dead }),
+    ...(history.length > 0 && { history }),
+  }
+}
+
+function decodeJob(written: Written): Job {
+  const [n, id, subject, priority, sentAt, ttl, bytes, block, at, state, attempts, deliveries, due, place, flags] =
+    written
+  const lease = written[15]
+  const has = lease !== ''
+  const extra = written[21]
+  return {
+    n,
+    id,
+    subject,
     key: extra?.key,
-    replyBy: extra?.replyBy,
+    priority,
+    sentAt,
     cameAt: extra?.cameAt ?? sentAt,
-    dead: extra?.dead,
-    history: extra?.history ?? [],
+    replyBy: extra?.replyBy,
+    ttlAt: ttl === 0 ? 0 : sentAt + ttl,
+    bytes,
+    block,
+    at,
     state: STATES[state] ?? 'ready',
+    attempts,
+    deliveries,
+    dueAt: sentAt + due,
+    place,
     suspect: (flags & FLAG.suspect) !== 0,
     blocked: (flags & FLAG.blocked) !== 0,
+    lease,
+    handOut: written[16],
+    expiresAt: has ? sentAt + written[17] : 0,
+    capAt: has ? sentAt + written[18] : 0,
     alone: (flags & FLAG.alone) !== 0,
+    holder: has ? { subject: written[19], client: written[20] } : undefined,
+    dead: extra?.dead,
+    history: extra?.history ?? NONE,
+    fixed: undefined,
     text: undefined,
   }
 }
+
+/** A job as it comes; everything about leases and failures begins empty. */
+export function newJob(given: {
+  readonly n: number
+  readonly id: string
+  readonly subject: string
+  readonly key: string | undefined
+  readonly priority: number
+  readonly sentAt: number
+  readonly cameAt: number
+  readonly replyBy: number | undefined
+  readonly ttlAt: number
+  readonly bytes: number
+  readonly dueAt: number
+  readonly place: number
+  readonly dead: Job['dead']
+  /** Of the job that it was before. */
+  readonly attempts?: number
+  readonly deliveries?: number
+  readonly history?: readonly HistoryEntry[]
+}): Job {
+  return {
+    n: given.n,
+    id: given.id,
+    subject: given.subject,
+    key: given.key,
+    priority: given.priority,
+    sentAt: given.sentAt,
+    cameAt: given.cameAt,
+    replyBy: given.replyBy,
+    ttlAt: given.ttlAt,
+    bytes: given.bytes,
+    block: 0,
+    at: 0,
+    state: given.place > 0 ? 'ready' : 'delayed',
+    attempts: given.attempts ?? 0,
+    deliveries: given.deliveries ?? 0,
+    dueAt: given.dueAt,
+    place: given.place,
+    suspect: false,
+    blocked: false,
+    lease: '',
+    handOut: 0,
+    expiresAt: 0,
+    capAt: 0,
+    alone: false,
+    holder: undefined,
+    dead: given.dead,
+    history: given.history ?? NONE,
+    fixed: undefined,
+    text: undefined,
+  }
+}
+
+const NONE: readonly HistoryEntry[] = []
 
 /** In the order of their numbers. */
 export function encodeChunk(jobs: Iterable<Job>): Buffer {
@@ -167,7 +228,7 @@ export function chunkKey(queueNumber: number, chunk: number): Buffer {
 
 export function decodeChunk(bytes: Buffer | undefined): Job[] {
   if (bytes === undefined) return []
-  return (JSON.parse(bytes.toString()) as [...Head, (Lease | 0)?, Extra?][]).map(decodeJob)
+  return (JSON.parse(bytes.toString()) as Written[]).map(decodeJob)
 }
 
 /** As it is stored; for reading alone. */
@@ -187,8 +248,12 @@ export function numberIn(text: string, end: '-' | '.'): number {
 
 /** The job, forgetting its lease. */
 export function endLease(job: Job): void {
-  Object.assign(job, NO_LEASE)
+  job.lease = ''
+  job.handOut = 0
+  job.expiresAt = 0
+  job.capAt = 0
   job.alone = false
+  job.holder = undefined
 }
 
 const KEPT_HISTORY = 20

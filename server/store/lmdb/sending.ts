@@ -5,7 +5,7 @@ import { encodeBody, sizeBody } from '../codec.ts'
 import type { Enqueue, Enqueued, StoredJobDraft } from '../contract.ts'
 import { isAnswered, rememberRequest, requestOf } from './answers.ts'
 import { Ids } from './ids.ts'
-import { type Job, numberIn } from './jobs.ts'
+import { newJob, numberIn } from './jobs.ts'
 import { digest } from './keys.ts'
 import type { Plan } from './plan.ts'
 import { Producer } from './producers.ts'
@@ -172,29 +172,20 @@ function add(plan: Plan, queue: Queue, subject: string, { draft, n, id, raw }: F
   if (half.isDead) half.books.sent++
   half.books.lastJob = n
   if (isDue) half.books.lastPlace++
-  const job: Job = {
-    ...{ n, id, subject, key, priority, replyBy, dueAt },
+  const job = newJob({
+    n,
+    id,
+    subject,
+    key,
+    priority,
     sentAt: now,
     cameAt: now,
+    replyBy,
     ttlAt: half.isDead ? 0 : Math.min(dueAt + ttlMs, replyBy ?? Number.POSITIVE_INFINITY),
     bytes: raw.length,
-    block: 0,
-    at: 0,
-    state: isDue ? 'ready' : 'delayed',
-    attempts: 0,
-    deliveries: 0,
+    dueAt,
     place: isDue ? half.books.lastPlace : 0,
-    suspect: false,
-    blocked: false,
-    lease: '',
-    handOut: 0,
-    expiresAt: 0,
-    capAt: 0,
-    alone: false,
-    holder: undefined,
     dead: draft.dead === undefined ? undefined : { reason: draft.dead, at: now },
-    history: [],
-    text: undefined,
-  }
+  })
   half.add(plan, job, raw)
 }
