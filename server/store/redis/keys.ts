@@ -17,6 +17,15 @@ export interface Keys {
   /** Topics with something that falls due, by that time. */
   readonly due: string
   readonly settings: string
+  /** The figures of a queue; its scripts find its other keys beside it. */
+  queue(queue: string): string
+  queueChannel(queue: string): string
+  /** Names of queues, and of some that were never made. */
+  readonly queues: string
+  /** Queues with something to turn, by that time. */
+  readonly turns: string
+  /** Queues with something to forget, by that time. */
+  readonly queuesDue: string
 }
 
 export function keysWith(prefix: string): Keys {
@@ -33,6 +42,11 @@ export function keysWith(prefix: string): Keys {
     topics: `${prefix}topics`,
     due: `${prefix}due`,
     settings: `${prefix}settings`,
+    queue: (queue) => `${prefix}{q:${queue}}:meta`,
+    queueChannel: (queue) => `${prefix}{q:${queue}}`,
+    queues: `${prefix}queues`,
+    turns: `${prefix}turns`,
+    queuesDue: `${prefix}queuesDue`,
   }
 }
 

@@ -9,6 +9,8 @@ import { closed, failure, messageOf } from './failures.ts'
 import { keysWith } from './keys.ts'
 import { Lanes } from './lanes.ts'
 import { type Location, parseLocation } from './location.ts'
+import { QueueLanes } from './queueLanes.ts'
+import { createQueues, type QueuesContext } from './queues.ts'
 import { Router, WAIT_MS } from './router.ts'
 import { createSettings } from './settings.ts'
 import { checkServer, sayDurability, weakest } from './start.ts'
@@ -48,12 +50,15 @@ export async function openRedis(url: string, context: RedisContext = {}): Promis
   const subscriptions = new Subscriptions(router, warn)
   const { now, run, maxIds = MAX_IDS } = context
   const replicas = { replicas: location.replicas, replicaWaitMs: REPLICA_WAIT_MS }
-  const lanes = new Lanes({ router, keys, now, run, maxIds, ...replicas, warn })
+  const laneContext = { router, keys, now, run, maxIds, ...replicas, warn }
+  const lanes = new Lanes(laneContext)
+  const queueLanes = new QueueLanes(laneContext)
   let closing: Promise<void> | undefined
   const refuseClosed = (): void => {
     if (closing !== undefined) throw closed()
   }
   const parts: TopicsContext = { router, keys, lanes, subscriptions, durable, refuseClosed }
+  const queueParts: QueuesContext = { router, keys, queueLanes, subscriptions, durable, now, refuseClosed }
   const time = async (): Promise<number> => {
     refuseClosed()
     if (now !== undefined) return now()
@@ -67,7 +72,7 @@ export async function openRedis(url: string, context: RedisContext = {}): Promis
   }
   const topics = createTopics(parts)
   const close = async (): Promise<void> => {
-    await lanes.close()
+    await Promise.all([lanes.close(), queueLanes.close()])
     subscriptions.close()
     router.close()
   }
@@ -78,9 +83,10 @@ export async function openRedis(url: string, context: RedisContext = {}): Promis
     },
     topics,
     cursors: createCursors(parts, (topic) => boundsOf(parts, topic), time),
+    queues: createQueues(queueParts),
     settings: createSettings(parts, warn),
     now: time,
-    sweep: async () => sweepPart(parts, await time()),
+    sweep: async () => sweepPart(parts, queueParts, await time()),
     caughtUp: () => subscriptions.caughtUp(),
     close: () => {
       closing ??= close()

@@ -1,33 +1,63 @@
-/** One bounded part of forgetting what is over its time, topic by topic as they fall due. */
+/** One bounded part of forgetting what is over its time, topic by topic and queue by queue as they fall due. */
 
 import type { Swept } from '../contract.ts'
 import { failure } from './failures.ts'
 import { sweep } from './operations.ts'
-import { WAIT_MS } from './router.ts'
+import type { QueuesContext } from './queues.ts'
+import { sweepQueue } from './queueWords.ts'
+import { type Router, WAIT_MS } from './router.ts'
 import type { TopicsContext } from './topics.ts'
 
-/** Topics looked at in one part. */
+/** Topics, and queues, looked at in one part. */
 const PART = 100
 
-export async function sweepPart({ router, keys, lanes }: TopicsContext, now: number): Promise<Swept> {
+interface Part extends Swept {
+  /** When the next thing falls due. */
+  readonly dueAt: string
+}
+
+export async function sweepPart(
+  { router, keys, lanes }: TopicsContext,
+  { queueLanes }: QueuesContext,
+  now: number,
+): Promise<Swept> {
   try {
-    const range = ['ZRANGEBYSCORE', keys.due, '-inf', String(now), 'LIMIT', '0', String(PART)] as const
-    const [names] = (await router.run(keys.due, [range], performance.now() + WAIT_MS)) as [Buffer[]]
-    let [ids, producers, cursors, more] = [0, 0, 0, names.length === PART]
-    const topics = names.map(async (name) => {
-      const topic = name.toString()
-      const { value } = await lanes.run(topic, sweep())
-      ids += value.ids
-      producers += value.producers
-      cursors += value.cursors
-      more ||= value.more
-      const again =
-        value.dueAt === '' ? (['ZREM', keys.due, topic] as const) : (['ZADD', keys.due, value.dueAt, topic] as const)
-      await router.run(keys.due, [again], performance.now() + WAIT_MS)
-    })
-    await Promise.all(topics)
-    return { ids, producers, cursors, more }
+    const [topics, queues] = await Promise.all([
+      sweepThose(router, keys.due, now, async (topic) => (await lanes.run(topic, sweep())).value),
+      sweepThose(router, keys.queuesDue, now, async (queue) => {
+        return { cursors: 0, ...(await queueLanes.run(queue, sweepQueue())).value }
+      }),
+    ])
+    return {
+      ids: topics.ids + queues.ids,
+      producers: topics.producers + queues.producers,
+      cursors: topics.cursors,
+      more: topics.more || queues.more,
+    }
   } catch (error) {
     throw failure(error)
   }
+}
+
+async function sweepThose(
+  router: Router,
+  key: string,
+  now: number,
+  sweepOne: (name: string) => Promise<Part>,
+): Promise<Swept> {
+  const range = ['ZRANGEBYSCORE', key, '-inf', String(now), 'LIMIT', '0', String(PART)] as const
+  const [names] = (await router.run(key, [range], performance.now() + WAIT_MS)) as [Buffer[]]
+  let [ids, producers, cursors, more] = [0, 0, 0, names.length === PART]
+  const swept = names.map(async (member) => {
+    const name = member.toString()
+    const part = await sweepOne(name)
+    ids += part.ids
+    producers += part.producers
+    cursors += part.cursors
+    more ||= part.more
+    const again = part.dueAt === '' ? (['ZREM', key, name] as const) : (['ZADD', key, part.dueAt, name] as const)
+    await router.run(key, [again], performance.now() + WAIT_MS)
+  })
+  await Promise.all(swept)
+  return { ids, producers, cursors, more }
 }

@@ -1,0 +1,166 @@
+-- What both scripts of a queue know: its keys, its figures, the record of a job. All keys have the queue's tag, those of
+-- its dead letters `dead:` behind it.
+--
+-- <tag>meta       figures of the queue and of its dead letters, packed
+-- <tag>jobs       hash: a job's record by its number · `bodies` its body · `history`, `deaths` what befell it, as JSON
+-- <tag>names      hash: numbers of the jobs with ids of their senders' choice; in other ids the number is written
+-- <tag>ready      numbers by (9 - priority) * 2^49 + place: what can be handed out · `suspects` likewise
+-- <tag>behind     numbers by place: what waits behind another job of its key · `line:<key>` the same of one key
+-- <tag>heads      hash: the first job of a key's line, by key
+-- <tag>first      numbers in fixed width by due time: not due yet for the first time
+-- <tag>again      numbers by due time: to be tried again · `againPlaces` the same by place
+-- <tag>held       numbers by the time at which the lease lapses · `hands:<holder>` those of one holder
+-- <tag>expiring   numbers by the time at which they expire; of dead letters, at which they came
+-- <tag>holders    hash: `session touchedAt attached lastSerial suspects` by holder · `present` attached ones by touchedAt
+-- <tag>ended:<n>  how leases ended: 8 bytes for each serial, 1,024 of them
+-- <tag>answers    hash: what became of requests · `bindings` hash: `epoch offset` by topic
+-- <tag>due        what is forgotten in a sweep, by time
+
+local tag = string.sub(KEYS[1], 1, -5)
+
+local argi = 0
+local function arg()
+  argi = argi + 1
+  return ARGV[argi]
+end
+local function num()
+  return tonumber(arg())
+end
+
+local function whole(number)
+  return string.format('%.0f', number)
+end
+
+local function microseconds()
+  local time = redis.call('TIME')
+  return tonumber(time[1]) * 1000000 + tonumber(time[2])
+end
+
+-- A test's own time, or the server's.
+local given = arg()
+local now = given ~= '' and tonumber(given) or math.floor(microseconds() / 1000)
+
+-- While its slot moves to another server, keys that are there cannot be told from keys that never were: see topic.lua.
+local here = redis.pcall('EXISTS', tag .. '?', tag .. '??')
+if type(here) == 'table' and here.err then
+  if not string.find(here.err, 'non local key', 1, true) then return here end
+  return redis.error_reply('TRYAGAIN the keys of this queue are being moved to another server')
+end
+
+local BAND = 2 ^ 49
+local TOUCH_MS = 60000
+local ID_MS = 300000
+local huge = math.huge
+
+-- The states of a job.
+local FIRST, READY, HELD, AGAIN, BEHIND = 0, 1, 2, 3, 4
+
+-- A record: what a hand-out changes, then what it does not, then key, subject, id, and the lease's nonce and holder.
+-- The id of a job without a sender's own is kept as the nonce behind its number.
+local LEASE = 'BBBBI4dddBI2'
+local REST = 'I4dBBBBBI4dddddI4I4I4'
+local RECORD = '<' .. LEASE .. REST
+local RECORD_SIZE = struct.size(RECORD)
+local LEASE_SIZE = struct.size('<' .. LEASE)
+local KEY_LENGTH_AT = RECORD_SIZE - 11
+
+local function decode(n, record)
+  local j = { n = n }
+  local keys, subjects, ids, nonces, holders
+  j.state, j.suspect, j.alone, j.capped, j.deliveries, j.serial, j.expiresAt, j.capAt, nonces, holders,
+    j.size, j.expAt, j.dead, j.history, j.named, j.request, j.priority, j.attempts,
+    j.place, j.sentAt, j.dueAt, j.replyBy, j.ttlMs, keys, subjects, ids = struct.unpack(RECORD, record)
+  local at = RECORD_SIZE
+  j.key = string.sub(record, at + 1, at + keys)
+  at = at + keys
+  j.subject = string.sub(record, at + 1, at + subjects)
+  at = at + subjects
+  j.id = string.sub(record, at + 1, at + ids)
+  at = at + ids
+  j.nonce = string.sub(record, at + 1, at + nonces)
+  j.holder = string.sub(record, at + nonces + 1, at + nonces + holders)
+  return j
+end
+
+local DIGITS = '0123456789abcdefghijklmnopqrstuvwxyz'
+local function idOf(j)
+  if j.named == 1 then return j.id end
+  local n, text = tonumber(j.n), ''
+  repeat
+    local digit = n % 36
+    text = string.sub(DIGITS, digit + 1, digit + 1) .. text
+    n = (n - digit) / 36
+  until n == 0
+  return text .. '-' .. j.id
+end
+
+-- Figures: those of all, then those of the queue and those of its dead letters.
+local COMMON = { 'born', 'number', 'serial', 'session', 'nextDue', 'deadMs' }
+local PART = { 'sent', 'done', 'removed', 'count', 'bytes', 'places', 'hands', 'tat', 'paused', 'told' }
+local META = '<B' .. string.rep('d', #COMMON + 2 * #PART)
+
+local function partAt(prefix, isDead)
+  local p = { dead = isDead }
+  for _, name in ipairs({
+    'ready', 'suspects', 'behind', 'first', 'again', 'againPlaces', 'held', 'expiring', 'holders', 'present',
+  }) do
+    p[name] = prefix .. name
+  end
+  p.line, p.handsOf = prefix .. 'line:', prefix .. 'hands:'
+  return p
+end
+
+local s = {}
+local live, dead = partAt(tag, false), partAt(tag .. 'dead:', true)
+local JOBS, BODIES, NAMES = tag .. 'jobs', tag .. 'bodies', tag .. 'names'
+local HISTORY, DEATHS, HEADS = tag .. 'history', tag .. 'deaths', tag .. 'heads'
+local ANSWERS, BINDINGS = tag .. 'answers', tag .. 'bindings'
+
+local stored = redis.call('GET', KEYS[1])
+local function load()
+  if not stored then
+    for _, name in ipairs(COMMON) do s[name] = 0 end
+    s.nextDue = huge
+    s.deadMs = 1209600000
+    for _, p in ipairs({ live, dead }) do
+      for _, name in ipairs(PART) do p[name] = 0 end
+      p.told = huge
+    end
+    return
+  end
+  local values = { struct.unpack(META, stored) }
+  for i = 1, #COMMON do s[COMMON[i]] = values[i + 1] end
+  local at = #COMMON + 1
+  for i = 1, #PART do live[PART[i]], dead[PART[i]] = values[at + i], values[at + #PART + i] end
+end
+load()
+
+local function partOf(word)
+  return word == 'd' and dead or live
+end
+
+-- The record with this id: by the sender's name for it, or by the number in it.
+local function resolve(id, n, nonce, recordOf)
+  local number = redis.call('HGET', NAMES, id)
+  if number then return number, recordOf(number) end
+  if n == '' then return nil end
+  local record = recordOf(n)
+  if not record then return nil end
+  local j = decode(n, record)
+  if j.named == 1 or j.id ~= nonce then return nil end
+  return n, record
+end
+
+local function firstScore(key)
+  local first = redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')
+  return first[2] and tonumber(first[2]) or huge
+end
+
+-- When something may be claimed that cannot now.
+local function nextOf(p)
+  return math.min(firstScore(p.first), firstScore(p.again), firstScore(p.held))
+end
+
+local function timeText(time)
+  return time < huge and whole(time) or ''
+end

@@ -1,0 +1,168 @@
+-- The operation that hands jobs out.
+
+-- What a hand-out has to know of a record, and what it writes anew.
+local CLAIM = '<' .. LEASE .. 'I4d'
+-- Jobs looked at beside those handed out: what expired, or is too large for the rest of the claim.
+local LOOKED = 1000
+
+local function lowestPlace(p)
+  local lowest, n
+  for band = 0, 9 do
+    local base = band * BAND
+    local first = redis.call('ZRANGEBYSCORE', p.ready, base, base + BAND - 1, 'WITHSCORES', 'LIMIT', 0, 1)
+    if first[1] and (not lowest or tonumber(first[2]) - base < lowest) then
+      lowest, n = tonumber(first[2]) - base, first[1]
+    end
+  end
+  return n
+end
+
+-- claim: part holder session max bytes leaseMs capMs rate nonce policy
+function operations.claim()
+  local p = partOf(arg())
+  local holder, session, max, bytes = arg(), arg(), num(), num()
+  local leaseMs, capMs, rate, nonce = num(), num(), num(), arg()
+  readPolicy()
+  local h = holderOf(p, holder)
+  if not h then return { 'error', 'not_found' } end
+  if tonumber(session) < tonumber(h.session) then return { 'error', 'taken_over' } end
+  if session ~= h.session or not isAttached(h) then return { 'error', 'not_found' } end
+  turn()
+  if p.paused == 1 then return { 'done', '0', '0', '' } end
+  flush()
+
+  -- Hand-outs that the rate allows, by the time at which the next one is due if they came evenly.
+  local interval, burst = 0, 0
+  local allowed = max
+  if rate > 0 then
+    interval, burst = 1000 / rate, math.max(1, rate / 10)
+    allowed = math.min(max, math.floor((now - math.max(p.tat, now)) / interval + burst + 1e-6))
+  end
+
+  local found, names = {}, {}
+  local rows, held = {}, {}
+  local size = 0
+  local expiresAt, capAt = now + math.min(leaseMs, capMs), now + capMs
+  local tailText = nonce .. holder
+
+  -- Takes a job, expires it, or says that it does not fit.
+  local function take(n, record)
+    local _, suspect, _, _, deliveries, _, _, _, nonces, holders, length, expAt = struct.unpack(CLAIM, record)
+    if not p.dead and expAt <= now then return 'expired' end
+    if #names > 0 and size + length > bytes then return 'large' end
+    size = size + length
+    s.serial = s.serial + 1
+    record = struct.pack(
+      '<' .. LEASE, HELD, suspect, 0, 0, deliveries + 1, s.serial, expiresAt, capAt, #nonce, #holder)
+      .. string.sub(record, LEASE_SIZE + 1, -1 - nonces - holders) .. tailText
+    records[n] = record
+    p.hands = p.hands + 1
+    names[#names + 1] = n
+    rows[#rows + 1] = n
+    rows[#rows + 1] = record
+    held[#held + 1] = expiresAt
+    held[#held + 1] = n
+    return 'taken'
+  end
+
+  local hands = p.handsOf .. holder
+  local empty = redis.call('SCARD', hands) == 0
+  local looked = 0
+  local over = {}
+  local function expired()
+    for i = 1, #over do
+      local j = jobOf(over[i])
+      bury(j, 'expired')
+    end
+    if #over > 0 then flush() end
+    over = {}
+  end
+
+  if h.suspects == 0 and allowed > 0 then
+    if empty then
+      while looked < LOOKED do
+        local n = redis.call('ZRANGE', p.suspects, 0, 0)[1]
+        if not n then break end
+        local record = recordOf(n)
+        redis.call('ZREM', p.suspects, n)
+        looked = looked + 1
+        local what = record and take(n, record)
+        if what == 'taken' then
+          h.suspects = h.suspects + 1
+          break
+        elseif what == 'expired' then
+          over[1] = n
+          expired()
+        end
+      end
+    end
+    local last = #names == 0 and redis.call('ZRANGE', p.ready, -1, -1, 'WITHSCORES')[2]
+    local wanted = last and allowed or 0
+    local isFull = false
+    while #names < wanted and looked < LOOKED + wanted and not isFull do
+      local room = wanted - #names
+      local first = redis.call('ZRANGE', p.ready, 0, room - 1)
+      if #first == 0 then break end
+      fetch(first)
+      -- In one priority all orders are the same.
+      local head = records[first[1]]
+      local mixed = not head or math.floor(tonumber(last) / BAND) ~= 9 - decode(first[1], head).priority
+      local most = mixed and math.min(#first, 9 - p.hands % 10) or #first
+      if most == 0 then
+        local n = lowestPlace(p)
+        if not n then break end
+        local what = recordOf(n) and take(n, recordOf(n))
+        looked = looked + 1
+        isFull = what == 'large'
+        if not isFull then redis.call('ZREM', p.ready, n) end
+        if what == 'expired' then
+          over[1] = n
+          expired()
+        end
+      else
+        local gone = 0
+        for i = 1, most do
+          local n = first[i]
+          local what = records[n] and take(n, records[n])
+          isFull = what == 'large'
+          if isFull then break end
+          gone = i
+          if what == 'expired' then over[#over + 1] = n end
+          looked = looked + 1
+        end
+        if gone > 0 then redis.call('ZREMRANGEBYRANK', p.ready, 0, gone - 1) end
+        expired()
+      end
+    end
+  end
+
+  if #names == 1 and empty then
+    rows[2] = string.sub(rows[2], 1, 2) .. '\1' .. string.sub(rows[2], 4)
+    records[names[1]] = rows[2]
+  end
+  if #names > 0 then
+    many('HSET', JOBS, rows)
+    many('ZADD', p.held, held)
+    many('SADD', hands, names)
+    due(expiresAt)
+    h.lastSerial = s.serial
+    putHolder(p, holder, h)
+    if rate > 0 then p.tat = math.max(p.tat, now) + #names * interval end
+  end
+  local bodies = valuesOf(BODIES, names)
+  local suspects = redis.call('ZCARD', p.suspects)
+  local waiting = redis.call('ZCARD', p.ready) + suspects
+  local delayed = math.min(firstScore(p.first), firstScore(p.again))
+  local nextAt = math.min(delayed, firstScore(p.held))
+  if rate > 0 and waiting > 0 then
+    local ratedAt = math.ceil(math.max(p.tat, now) + interval - burst * interval - 1e-6)
+    if ratedAt > now then nextAt = math.min(nextAt, ratedAt) end
+  end
+  p.told = waiting > 0 and math.min(p.told, now) or delayed
+  local reply = { 'done', whole(waiting), whole(suspects), timeText(nextAt) }
+  for i = 1, #names do
+    local at = #reply
+    reply[at + 1], reply[at + 2], reply[at + 3] = names[i], rows[2 * i], bodies[i]
+  end
+  return reply
+end

@@ -1,0 +1,131 @@
+-- Reads only: `info` part · `jobs` part state limit id number nonce · `job` part id number nonce · `answer` id number
+-- nonce. Each job is told by its number, record, body, history, death, and number and record of what it is behind.
+
+local function recordOf(n)
+  return redis.call('HGET', JOBS, n)
+end
+
+local function told(reply, n, record)
+  local j = decode(n, record)
+  local at = #reply
+  reply[at + 1], reply[at + 2] = n, record
+  reply[at + 3] = redis.call('HGET', BODIES, n)
+  reply[at + 4] = j.history == 1 and redis.call('HGET', HISTORY, n) or ''
+  reply[at + 5] = j.dead == 1 and redis.call('HGET', DEATHS, n) or ''
+  local head = j.state == BEHIND and redis.call('HGET', HEADS, j.key)
+  reply[at + 6] = head or ''
+  reply[at + 7] = head and recordOf(head) or ''
+end
+
+-- Numbers and places behind a place, by place, at most so many.
+local function byPlace(p, after, limit, keys)
+  local found = {}
+  local function add(key, base)
+    local entries = redis.call(
+      'ZRANGEBYSCORE', key, '(' .. whole(base + after), '(' .. whole(base + BAND), 'WITHSCORES', 'LIMIT', 0, limit)
+    for i = 1, #entries, 2 do found[#found + 1] = { entries[i], tonumber(entries[i + 1]) - base } end
+  end
+  for _, key in ipairs(keys) do
+    local banded = key == p.ready or key == p.suspects
+    if redis.call('EXISTS', key) == 1 then
+      for band = 0, banded and 9 or 0 do add(key, band * BAND) end
+    end
+  end
+  table.sort(found, function(a, b) return a[2] < b[2] end)
+  return found
+end
+
+local reads = {}
+
+function reads.info()
+  local p = partOf(arg())
+  if s.born == 0 then return { 'none' } end
+  local function count(...)
+    local total = 0
+    for _, key in ipairs({ ... }) do total = total + redis.call('ZCARD', key) end
+    return whole(total)
+  end
+  local oldest = byPlace(p, 0, 1, { p.ready, p.suspects, p.behind })[1]
+  local record = oldest and recordOf(oldest[1])
+  local reply = {
+    'known', whole(p.sent), count(p.ready, p.suspects, p.behind), count(p.first, p.again), count(p.held), whole(p.done),
+    whole(p.dead and 0 or dead.count), whole(p.removed), whole(p.bytes),
+    record and whole(decode(oldest[1], record).dueAt) or '',
+    whole(redis.call('ZCOUNT', p.present, now - TOUCH_MS, '+inf')), whole(p.paused),
+  }
+  if not p.dead then
+    for _, value in ipairs(redis.call('HGETALL', BINDINGS)) do reply[#reply + 1] = value end
+  end
+  return reply
+end
+
+function reads.jobs()
+  local p = partOf(arg())
+  local state, limit = arg(), num()
+  local id, number, nonce = arg(), arg(), arg()
+  local after = nil
+  if id ~= '' then
+    local n, record = resolve(id, number, nonce, recordOf)
+    after = record and decode(n, record)
+    if not after or (after.dead == 1) ~= p.dead then return { 'jobs' } end
+  end
+  local place = after and after.place or 0
+  local names = {}
+  if state == 'ready' then
+    for _, entry in ipairs(byPlace(p, place, limit, { p.ready, p.suspects, p.behind })) do
+      names[#names + 1] = entry[1]
+    end
+  elseif state == 'held' then
+    local held = {}
+    for _, n in ipairs(redis.call('ZRANGE', p.held, 0, -1)) do
+      local record = recordOf(n)
+      local at = record and decode(n, record).place
+      if at and at > place then held[#held + 1] = { n, at } end
+    end
+    table.sort(held, function(a, b) return a[2] < b[2] end)
+    for i = 1, math.min(limit, #held) do names[i] = held[i][1] end
+  else
+    local from = 0
+    if after and after.state == FIRST then
+      from = (redis.call('ZRANK', p.first, string.format('%014.0f', after.n)) or -1) + 1
+    else
+      for _, entry in ipairs(byPlace(p, place, limit, { p.againPlaces })) do names[#names + 1] = entry[1] end
+    end
+    if #names < limit then
+      for _, member in ipairs(redis.call('ZRANGE', p.first, from, from + limit - #names - 1)) do
+        names[#names + 1] = whole(tonumber(member))
+      end
+    end
+  end
+  local reply = { 'jobs' }
+  for i = 1, math.min(limit, #names) do
+    local record = recordOf(names[i])
+    if record then told(reply, names[i], record) end
+  end
+  return reply
+end
+
+function reads.job()
+  local p = partOf(arg())
+  local n, record = resolve(arg(), arg(), arg(), recordOf)
+  local reply = { 'jobs' }
+  if record and (decode(n, record).dead == 1) == p.dead then told(reply, n, record) end
+  return reply
+end
+
+function reads.answer()
+  local id = arg()
+  local text = redis.call('HGET', ANSWERS, id)
+  if text then
+    local replyBy, code, length = struct.unpack('<dBB', text)
+    if replyBy > now then
+      return { 'ended', whole(code), string.sub(text, 11, 10 + length), string.sub(text, 11 + length) }
+    end
+  end
+  local n, record = resolve(id, arg(), arg(), recordOf)
+  local j = record and decode(n, record)
+  if not j or j.request == 0 or j.dead == 1 or j.replyBy <= now then return { 'none' } end
+  return { 'waiting', whole(j.replyBy) }
+end
+
+return reads[arg()]()

@@ -1,0 +1,127 @@
+/** Jobs as the scripts of a queue keep them. The layout is that of `queue.lua`. */
+
+import { readBody } from '../codec.ts'
+import type { DeadReason, HistoryEntry, JobInfo, JobState, Owner } from '../contract.ts'
+import { ownerOf } from './keys.ts'
+
+export interface JobRecord {
+  /** Its number. */
+  readonly n: string
+  readonly state: JobState
+  readonly suspect: boolean
+  readonly deliveries: number
+  readonly serial: number
+  readonly expiresAt: number
+  readonly expAt: number
+  readonly dead: boolean
+  /** The id is the sender's own. */
+  readonly named: boolean
+  readonly request: boolean
+  readonly priority: number
+  readonly attempts: number
+  readonly sentAt: number
+  readonly dueAt: number
+  readonly replyBy: number
+  readonly ttlMs: number
+  readonly key: string
+  readonly subject: string
+  /** Its id, or the nonce in it. */
+  readonly id: string
+  readonly nonce: string
+  readonly holder: Buffer
+  /** Has a place: fell due once. */
+  readonly placed: boolean
+}
+
+const STATES: readonly JobState[] = ['delayed', 'ready', 'held', 'delayed', 'ready']
+const FIXED = 108
+
+export function decodeJob(n: string, record: Buffer): JobRecord {
+  const [nonces, holders] = [record.readUInt8(32), record.readUInt16LE(33)]
+  const [keys, subjects, ids] = [96, 100, 104].map((at) => record.readUInt32LE(at)) as [number, number, number]
+  let at = FIXED
+  const text = (length: number): string => {
+    at += length
+    return record.toString('utf8', at - length, at)
+  }
+  const [key, subject, id, nonce] = [text(keys), text(subjects), text(ids), text(nonces)]
+  return {
+    n,
+    state: STATES[record[0] ?? 0] ?? 'ready',
+    suspect: record[1] === 1,
+    deliveries: record.readUInt32LE(4),
+    serial: record.readDoubleLE(8),
+    expiresAt: record.readDoubleLE(16),
+    expAt: record.readDoubleLE(39),
+    dead: record[47] === 1,
+    named: record[49] === 1,
+    request: record[50] === 1,
+    priority: record[51] ?? 0,
+    attempts: record.readUInt32LE(52),
+    placed: record.readDoubleLE(56) > 0,
+    sentAt: record.readDoubleLE(64),
+    dueAt: record.readDoubleLE(72),
+    replyBy: record.readDoubleLE(80),
+    ttlMs: record.readDoubleLE(88),
+    key,
+    subject,
+    id,
+    nonce,
+    holder: record.subarray(at, at + holders),
+  }
+}
+
+export function idOf({ n, named, id }: JobRecord): string {
+  return named ? id : `${Number(n).toString(36)}-${id}`
+}
+
+export function leaseOf({ n, serial, nonce }: JobRecord): string {
+  return `${n}.${serial}.${nonce}`
+}
+
+/** What `queueRead.lua` tells of a job. */
+export function jobInfo(told: readonly (Buffer | null)[]): JobInfo {
+  const [number, record, body, history, death, headNumber, headRecord] = told
+  const job = decodeJob(String(number), record ?? Buffer.alloc(0))
+  const { state, dead, key, request, expAt } = job
+  const ttlAt = job.placed ? expAt : Math.min(job.dueAt + job.ttlMs, request ? job.replyBy : Number.POSITIVE_INFINITY)
+  const isBehind = headNumber !== null && headNumber !== undefined && headNumber.length > 0
+  return {
+    id: idOf(job),
+    state,
+    subject: job.subject,
+    ...(key !== '' && { key }),
+    priority: job.priority,
+    attempts: job.attempts,
+    deliveries: job.deliveries,
+    sentAt: job.sentAt,
+    dueAt: job.dueAt,
+    ...(!dead && { ttlAt }),
+    ...(request && { replyBy: job.replyBy }),
+    ...(state === 'held' && { holder: ownerOf(job.holder), expiresAt: job.expiresAt }),
+    suspect: job.suspect,
+    ...(isBehind && headRecord && { behind: idOf(decodeJob(String(headNumber), headRecord)) }),
+    ...(dead && { dead: deathOf(death) }),
+    history: historyOf(history),
+    body: body === null || body === undefined ? undefined : readBody(body),
+  }
+}
+
+function deathOf(text: Buffer | null | undefined): NonNullable<JobInfo['dead']> {
+  const [reason, at, error] = JSON.parse(text?.toString() || '["rejected",0,""]') as [DeadReason, number, string]
+  return { reason, at, ...(error !== '' && { error }) }
+}
+
+function historyOf(text: Buffer | null | undefined): HistoryEntry[] {
+  const entries = JSON.parse(text?.toString() || '[]') as [number, HistoryEntry['what'], string, string][]
+  return entries.map(([at, what, holder, why]) => ({
+    at,
+    what,
+    ...(holder !== '' && { holder: ownerFrom(holder) }),
+    ...(why !== '' && { why }),
+  }))
+}
+
+function ownerFrom(text: string): Owner {
+  return ownerOf(Buffer.from(text))
+}

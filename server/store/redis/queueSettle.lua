@@ -1,0 +1,183 @@
+-- The operation that ends or changes leases, and the memory of those that ended.
+
+local ENDED = tag .. 'ended:'
+local CHUNK = 1024
+local ENTRY = 8
+local WORDS = { 'd', 'r', 'l', 'x', 'e' }
+local DONE, RETRY, RELEASE, DEAD, EXTEND = 1, 2, 3, 4, 5
+local SETTLEMENT = '<BddBc0Bc0I4c0I4c0'
+local SETTLE = '<' .. LEASE .. 'I4dBBBB'
+
+-- Of a lease: how it ended, the end of its nonce, when.
+local function entryOf(as, nonce)
+  return WORDS[as] .. string.sub('....' .. nonce, -4) .. struct.pack('<I3', now % 16777216)
+end
+local endings, endedSerials = {}, {}
+local function ended(serial, as, nonce)
+  endedSerials[#endedSerials + 1] = serial
+  endings[serial] = entryOf(as, nonce)
+end
+-- Neighbours are written together.
+local function writeEnded()
+  if #endedSerials == 0 then return end
+  table.sort(endedSerials)
+  local chunks = {}
+  local i = 1
+  while i <= #endedSerials do
+    local first = endedSerials[i]
+    local chunk = math.floor(first / CHUNK)
+    local parts = { endings[first] }
+    local last = first
+    i = i + 1
+    while endedSerials[i] == last or (endedSerials[i] == last + 1 and endedSerials[i] < (chunk + 1) * CHUNK) do
+      if endedSerials[i] ~= last then
+        last = endedSerials[i]
+        parts[#parts + 1] = endings[last]
+      end
+      i = i + 1
+    end
+    local key = ENDED .. whole(chunk)
+    redis.call('SETRANGE', key, (first - chunk * CHUNK) * ENTRY, table.concat(parts))
+    chunks[key] = true
+  end
+  for key in pairs(chunks) do redis.call('PEXPIRE', key, ID_MS + 60000) end
+  endings, endedSerials = {}, {}
+end
+local function endedSo(serial, as, nonce)
+  local entry = endings[serial]
+  if not entry then
+    local chunk = math.floor(serial / CHUNK)
+    local at = (serial - chunk * CHUNK) * ENTRY
+    entry = redis.call('GETRANGE', ENDED .. whole(chunk), at, at + ENTRY - 1)
+  end
+  if #entry < ENTRY or as == EXTEND then return false end
+  if string.sub(entry, 1, 5) ~= string.sub(entryOf(as, nonce), 1, 5) then return false end
+  return (now % 16777216 - struct.unpack('<I3', entry, 6)) % 16777216 < ID_MS
+end
+
+local settlers = {}
+
+settlers[DONE] = function(p, j, _, reply)
+  if j.state == HELD then
+    unhold(p, j)
+  else
+    unwait(p, j)
+  end
+  answer(j, reply == '' and 1 or 2, '', reply)
+  vanish(p, j)
+  p.done = p.done + 1
+  if p.dead then live.done = live.done + 1 end
+end
+
+-- A lease that lapsed and is settled late: there is nothing to do but to end it, and the suspicion.
+local function endLate(p, j)
+  if j.suspect == 1 and j.state == READY then
+    unwait(p, j)
+    j.suspect = 0
+    makeReady(p, j)
+  end
+  j.suspect, j.nonce = 0, ''
+  put(j)
+end
+
+settlers[RETRY] = function(p, j, delayMs, why)
+  if j.state ~= HELD then return endLate(p, j) end
+  unhold(p, j)
+  j.suspect = 0
+  befall(j, 'retry', j.holder, why)
+  j.nonce = ''
+  fail(p, j, why, delayMs)
+end
+
+settlers[RELEASE] = function(p, j)
+  if j.state == HELD then return release(p, j) end
+  endLate(p, j)
+end
+
+settlers[DEAD] = function(p, j, _, why)
+  if p.dead then return settlers[RELEASE](p, j) end
+  local holder = j.holder
+  if j.state == HELD then
+    unhold(p, j)
+  else
+    unwait(p, j)
+  end
+  bury(j, 'rejected', why, holder)
+end
+
+settlers[EXTEND] = function(p, j, leaseMs)
+  if j.state ~= HELD then
+    if now >= j.capAt then return false end
+    unwait(p, j)
+    flush()
+    j.state = HELD
+    local h = holderOf(p, j.holder)
+    if h then
+      -- Nobody is alone in hands that hold something already.
+      if redis.call('SCARD', p.handsOf .. j.holder) > 0 then h.lastSerial = -1 end
+      if j.suspect == 1 then h.suspects = h.suspects + 1 end
+      putHolder(p, j.holder, h)
+    end
+    noted(members, p.handsOf .. j.holder)[j.n] = true
+  end
+  j.capped = now + leaseMs >= j.capAt and 1 or 0
+  j.expiresAt = math.min(now + leaseMs, j.capAt)
+  score(p.held, j.n, j.expiresAt)
+  due(j.expiresAt)
+  put(j)
+end
+
+-- settle: part policy count, then the settlements
+function operations.settle()
+  local p = partOf(arg())
+  readPolicy()
+  local count = num()
+  local start = argi
+  argi = argi + count
+  turn()
+  local parsed, names = {}, {}
+  for i = 1, count do
+    local each = { struct.unpack(SETTLEMENT, ARGV[start + i]) }
+    parsed[i] = each
+    names[i] = each[4]
+  end
+  fetch(names)
+  local outcomes = {}
+  local isDead = p.dead and 1 or 0
+  local heldSet, expiring = noted(scores, p.held), noted(scores, p.expiring)
+  for i = 1, count do
+    local each = parsed[i]
+    local as, serial, value, n, nonce, id, extra = each[1], each[2], each[3], each[4], each[5], each[6], each[7]
+    local record = records[n]
+    local outcome
+    if record then
+      local state, suspect, _, _, _, stored, _, _, nonces, holders, size, _, inDead, history, named, request =
+        struct.unpack(SETTLE, record)
+      local last = #record - nonces - holders
+      if stored == serial and nonces > 0 and inDead == isDead
+        and string.sub(record, last + 1, last + nonces) == nonce
+        and string.sub(record, last - #id + 1, last) == id then
+        outcome = 'o'
+        -- The most common way to end needs none of the rest of the record.
+        if as == DONE and state == HELD and suspect + inDead + history + named + request == 0
+          and struct.unpack('<I4', record, KEY_LENGTH_AT) == 0 then
+          heldSet = noted(scores, p.held)
+          heldSet[n] = false
+          expiring = noted(scores, p.expiring)
+          expiring[n] = false
+          noted(members, p.handsOf .. string.sub(record, last + nonces + 1))[n] = false
+          records[n] = false
+          changedRecords[n] = true
+          p.count = p.count - 1
+          p.bytes = p.bytes - size
+          p.done = p.done + 1
+        elseif settlers[as](p, decode(n, record), value, extra) == false then
+          outcome = 'l'
+        end
+        if as ~= EXTEND then ended(serial, as, nonce) end
+      end
+    end
+    outcomes[i] = outcome or (endedSo(serial, as, nonce) and 'o' or 'l')
+  end
+  return { 'done', table.concat(outcomes) }
+end
