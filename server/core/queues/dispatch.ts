@@ -24,6 +24,8 @@ const CLAIM_BYTES = 1_048_576
 const CLAIM_JOBS = 1_000
 /** A lease that should have lapsed is asked for after this time more. */
 const SILENCE_MS = 1_000
+/** What is due already is waited for a moment, so that a store that has not got to it is not asked without end. */
+const MIN_TIMER_MS = 2
 const MAX_TIMER_MS = 2 ** 31 - 1
 
 export interface DispatchContext {
@@ -215,7 +217,7 @@ export class Dispatch {
     if (at >= this.#dueAt || this.#stopped) return
     clearTimeout(this.#due)
     this.#dueAt = at
-    const waitMs = Math.max(0, Math.ceil(at - this.#context.clock.now))
+    const waitMs = Math.max(MIN_TIMER_MS, Math.ceil(at - this.#context.clock.now))
     this.#due = setTimeout(
       () => {
         this.#dueAt = Number.POSITIVE_INFINITY
