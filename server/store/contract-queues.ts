@@ -143,7 +143,7 @@ export interface HeldJob {
 export interface Claimed {
   /** In the order of their hand-out. */
   readonly jobs: readonly HeldJob[]
-  /** Jobs that could have been handed out at this moment beside these, suspects included; 0 while paused. */
+  /** Jobs that could have been handed out at this moment beside these, as many as the rate allows, suspects included; 0 while paused. */
   readonly waiting: number
   /** Suspects among them. */
   readonly suspects: number

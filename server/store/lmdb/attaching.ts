@@ -2,11 +2,11 @@
 
 import type { Attached, KeptLease, Leaving, Owner, QueuePolicy } from '../contract.ts'
 import { type Holder, isAttached } from './holders.ts'
-import type { Job } from './jobs.ts'
+import { extendLease, type Job } from './jobs.ts'
 import type { Plan } from './plan.ts'
 import { halfOf, queueIn, queueMade, tellWork } from './queueCache.ts'
 import type { QueueHalf } from './queueHalf.ts'
-import { release } from './settling.ts'
+import { release, remember } from './settling.ts'
 import { lapse, tellLapsed, turn } from './turning.ts'
 
 export interface Attaching {
@@ -32,7 +32,7 @@ export function planAttach(plan: Plan, name: string, owner: Owner, { leaseMs, ho
   for (const job of jobsOf(half, holder)) {
     if (named === undefined || named.has(job.lease)) {
       half.touch(job)
-      job.expiresAt = Math.min(now + leaseMs, job.capAt)
+      extendLease(job, now, leaseMs)
       held.push({ id: job.id, lease: job.lease, expiresAt: job.expiresAt })
     } else {
       lapsed.push(job)
@@ -41,13 +41,16 @@ export function planAttach(plan: Plan, name: string, owner: Owner, { leaseMs, ho
   }
   tellLapsed(plan, queue, lapsed)
   plan.notifyQueue(queue.name, { kind: 'session', holder: owner, session: record.session })
+  turn(plan, queue, policy, held.length + lapsed.length)
   tellWork(plan, queue)
   return { session: record.session, held }
 }
 
+/** In the order of their hand-outs. */
 function jobsOf(half: QueueHalf, holder: Holder): Job[] {
   const jobs = half.holders.held(holder).all()
-  return jobs.map(({ a }) => half.job(a)).filter((job) => job !== undefined)
+  const held = jobs.map(({ a }) => half.job(a)).filter((job) => job !== undefined)
+  return held.sort((a, b) => a.handOut - b.handOut)
 }
 
 export function planDetach(
@@ -67,15 +70,17 @@ export function planDetach(
   turn(plan, queue, policy)
   record.attached = false
   half.holders.change(holder)
-  if (leaving !== 'keep') {
-    for (const job of jobsOf(half, holder)) {
-      if (leaving === 'release') release(plan, half, job)
-      else {
-        half.touch(job)
-        job.expiresAt = Math.min(job.expiresAt, plan.now + leaving.graceMs)
-      }
+  const held = leaving === 'keep' ? [] : jobsOf(half, holder)
+  for (const job of held) {
+    if (leaving === 'release') {
+      remember(plan, half, job, 'release')
+      release(plan, half, job)
+    } else if (leaving !== 'keep' && plan.now + leaving.graceMs < job.expiresAt) {
+      half.touch(job)
+      extendLease(job, plan.now, leaving.graceMs)
     }
   }
+  turn(plan, queue, policy, held.length)
   tellWork(plan, queue)
 }
 

@@ -4,26 +4,29 @@ import { RepriseError } from '../../../shared/errors.ts'
 import type { Claim, Claimed, HeldJob } from '../contract.ts'
 import { deadLetter } from './deadLetters.ts'
 import { type Holder, isAttached } from './holders.ts'
-import type { Job } from './jobs.ts'
+import { extendLease, type Job } from './jobs.ts'
 import type { Pair } from './pairs.ts'
 import type { Plan } from './plan.ts'
 import { halfOf, type Queue, queueIn, tellWork } from './queueCache.ts'
 import { type QueueHalf, RANKS } from './queueHalf.ts'
 import { SETS } from './queueSets.ts'
-import { PART, turn } from './turning.ts'
+import { turn } from './turning.ts'
 
 /** Each tenth hand-out takes the lowest place. */
 const OLDEST_EACH = 10
+/** Jobs that one call clears away instead of handing them out. */
+const CLEARED = 1_000
 
 export function planClaim(plan: Plan, name: string, claim: Claim): Claimed {
   const queue = queueIn(plan, name)
   const half = queue && halfOf(queue, name)
   const holder = half?.holders.of(claim.holder)
-  if (queue === undefined || half === undefined || holder === undefined || !isAttached(holder.record, plan.now)) {
-    throw new RepriseError('not_found', `this client does not consume ${name}`)
-  }
-  if (holder.record.session !== claim.session) {
+  if (holder !== undefined && claim.session < holder.record.session) {
     throw new RepriseError('taken_over', 'a newer session of this client took over')
+  }
+  const isThere = holder?.record.session === claim.session && isAttached(holder.record, plan.now)
+  if (queue === undefined || half === undefined || holder === undefined || !isThere) {
+    throw new RepriseError('not_found', `this client does not consume ${name}`)
   }
   turn(plan, queue, claim.policy)
   const rate = new Rate(half, claim.rate, plan.now)
@@ -71,7 +74,7 @@ function handOut(plan: Plan, queue: Queue, half: QueueHalf, holder: Holder, clai
     const body = clearAway(plan, queue, half, job)
     if (body === undefined) {
       cleared++
-      if (cleared === PART) return { jobs, stuck: true }
+      if (cleared === CLEARED) return { jobs, stuck: true }
       continue
     }
     if (jobs.length > 0 && bytes + job.bytes > claim.bytes) break
@@ -138,6 +141,7 @@ function lend(plan: Plan, half: QueueHalf, holder: Holder, job: Job, claim: Clai
   job.expiresAt = Math.min(now + claim.leaseMs, job.capAt)
   job.holder = claim.holder
   job.alone = first === undefined
+  job.capped = false
   half.index(job)
   record.handOut = job.handOut
   half.holders.change(holder)
@@ -153,14 +157,14 @@ export function endSolitude(half: QueueHalf, job: Job | undefined): void {
 }
 
 /** Holds a job again whose lease lapsed. */
-export function holdAgain(half: QueueHalf, job: Job, expiresAt: number): void {
+export function holdAgain(half: QueueHalf, job: Job, now: number, leaseMs: number): void {
   if (job.holder === undefined) return
   const holder = half.holders.of(job.holder)
   const first = half.holders.held(holder).first()
   if (first !== undefined) endSolitude(half, half.job(first.a))
   half.unindex(job)
   job.state = 'held'
-  job.expiresAt = expiresAt
+  extendLease(job, now, leaseMs)
   // Since then it may have held others, one after the other.
   job.alone &&= first === undefined && holder.record.handOut === job.handOut
   half.index(job)
@@ -179,7 +183,7 @@ class Rate {
     this.#half = half
     this.#now = now
     this.#eachMs = perSecond === undefined ? 0 : 1_000 / perSecond
-    this.#burstMs = perSecond === undefined ? 0 : Math.max(1, Math.floor(perSecond / 10)) * this.#eachMs
+    this.#burstMs = perSecond === undefined ? 0 : Math.max(1, perSecond / 10) * this.#eachMs
   }
 
   /** A clock that went back does not hold up more than a burst. */

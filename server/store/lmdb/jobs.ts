@@ -45,6 +45,8 @@ export interface Job {
   expiresAt: number
   capAt: number
   alone: boolean
+  /** Extended up to its cap. */
+  capped: boolean
   holder: Owner | undefined
   readonly dead: { readonly reason: DeadReason; readonly error?: string; readonly at: number } | undefined
   history: readonly HistoryEntry[]
@@ -55,7 +57,7 @@ export interface Job {
 }
 
 const STATES = ['ready', 'delayed', 'held'] as const
-const FLAG = { suspect: 1, blocked: 2, alone: 4 } as const
+const FLAG = { suspect: 1, blocked: 2, alone: 4, capped: 8 } as const
 
 /** What few jobs have. */
 interface Extra {
@@ -95,7 +97,7 @@ type Written = readonly [
 function encodeJob(job: Job): string {
   if (job.text !== undefined) return job.text
   const { n, sentAt, ttlAt, lease, holder } = job
-  const flags = (job.suspect ? FLAG.suspect : 0) | (job.blocked ? FLAG.blocked : 0) | (job.alone ? FLAG.alone : 0)
+  const flags = flagsOf(job)
   const state = STATES.indexOf(job.state)
   job.fixed ??= `[${n},${JSON.stringify(job.id)},${JSON.stringify(job.subject)},${job.priority},${sentAt},${ttlAt === 0 ? 0 : ttlAt - sentAt},${job.bytes}`
   let text = `${job.fixed},${job.block},${job.at},${state},${job.attempts},${job.deliveries},${job.dueAt - sentAt},${job.place},${flags},`
@@ -106,6 +108,12 @@ function encodeJob(job: Job): string {
   const extra = extraOf(job)
   job.text = extra === undefined ? `${text}]` : `${text},${JSON.stringify(extra)}]`
   return job.text
+}
+
+function flagsOf({ suspect, blocked, alone, capped }: Job): number {
+  return (
+    (suspect ? FLAG.suspect : 0) | (blocked ? FLAG.blocked : 0) | (alone ? FLAG.alone : 0) | (capped ? FLAG.capped : 0)
+  )
 }
 
 function extraOf({ key, replyBy, cameAt, sentAt, dead, history }: Job): Extra | undefined {
@@ -152,6 +160,7 @@ function decodeJob(written: Written): Job {
     expiresAt: has ? sentAt + written[17] : 0,
     capAt: has ? sentAt + written[18] : 0,
     alone: (flags & FLAG.alone) !== 0,
+    capped: (flags & FLAG.capped) !== 0,
     holder: has ? { subject: written[19], client: written[20] } : undefined,
     dead: extra?.dead,
     history: extra?.history ?? NONE,
@@ -205,6 +214,7 @@ export function newJob(given: {
     expiresAt: 0,
     capAt: 0,
     alone: false,
+    capped: false,
     holder: undefined,
     dead: given.dead,
     history: given.history ?? NONE,
@@ -246,6 +256,12 @@ export function numberIn(text: string, end: '-' | '.'): number {
   return Number.isSafeInteger(number) && number < 2 ** 47 ? number : 0
 }
 
+/** The lease ends so long after now, at its cap at the latest. */
+export function extendLease(job: Job, now: number, leaseMs: number): void {
+  job.capped = now + leaseMs >= job.capAt
+  job.expiresAt = job.capped ? job.capAt : now + leaseMs
+}
+
 /** The job, forgetting its lease. */
 export function endLease(job: Job): void {
   job.lease = ''
@@ -253,6 +269,7 @@ export function endLease(job: Job): void {
   job.expiresAt = 0
   job.capAt = 0
   job.alone = false
+  job.capped = false
   job.holder = undefined
 }
 

@@ -5,7 +5,7 @@ import { planAttach, planDetach, planTouch } from './attaching.ts'
 import { planBind, planPause, planPurge, planRedrive, planRemove } from './changing.ts'
 import { planClaim } from './handOut.ts'
 import { dueKey } from './keys.ts'
-import { baseOf, queueIn, tellWork } from './queueCache.ts'
+import { baseOf, halfOf, queueIn, tellWork } from './queueCache.ts'
 import { StoredQueue } from './queueLists.ts'
 import { planEnqueue } from './sending.ts'
 import { planSettle } from './settling.ts'
@@ -30,7 +30,7 @@ export function createQueues(writer: Writer, watches: Watches<QueueNotification>
         if (queue === undefined) return { more: false }
         const more = turn(plan, queue, policy)
         tellWork(plan, queue)
-        const at = Math.min(queue.main.nextDueAt, queue.dead.nextDueAt)
+        const at = halfOf(queue, name).nextDueAt
         return { more, ...(Number.isFinite(at) && { nextAt: Math.max(at, plan.now) }) }
       }),
 

@@ -4,7 +4,7 @@ import type { Body, QueuePolicy, Settled, Settlement } from '../contract.ts'
 import { keepAnswer } from './answers.ts'
 import { deadLetter } from './deadLetters.ts'
 import { holdAgain } from './handOut.ts'
-import { endLease, type Job, note, numberIn } from './jobs.ts'
+import { endLease, extendLease, type Job, note, numberIn } from './jobs.ts'
 import type { Plan } from './plan.ts'
 import { halfOf, type Queue, queueIn, tellWork } from './queueCache.ts'
 import type { QueueHalf } from './queueHalf.ts'
@@ -22,6 +22,7 @@ export function planSettle(
   turn(plan, queue, policy)
   const half = halfOf(queue, name)
   const settled = settlements.map((settlement) => settle(plan, queue, half, settlement, policy))
+  turn(plan, queue, policy, settlements.length)
   tellWork(plan, queue)
   return settled
 }
@@ -36,19 +37,26 @@ function settle(plan: Plan, queue: Queue, half: QueueHalf, settlement: Settlemen
   }
   if (as === 'extend') return extend(plan, half, job, settlement.leaseMs)
 
-  half.settled.remember(job.handOut, `${id} ${lease}`, OUTCOMES[as], plan.now)
+  remember(plan, half, job, as)
   if (as === 'done') finish(plan, queue, half, job, settlement.reply)
   else if (as === 'dead' && !half.isDead) {
     deadLetter(plan, queue, job, 'rejected', settlement.error)
   } else if (job.state !== 'held') {
-    half.touch(job)
+    half.unindex(job)
     endLease(job)
+    job.suspect = false
+    half.index(job)
   } else if (as === 'retry') {
     const { error, delayMs } = settlement
     const given = { ...(error !== undefined && { error }), ...(delayMs !== undefined && { delayMs }) }
     fail(plan, queue, half, job, policy, { what: 'retry', ...given })
   } else release(plan, half, job)
   return 'ok'
+}
+
+/** The same again is `ok` for a while. */
+export function remember(plan: Plan, half: QueueHalf, job: Job, as: keyof typeof OUTCOMES): void {
+  half.settled.remember(job.handOut, `${job.id} ${job.lease}`, OUTCOMES[as], plan.now)
 }
 
 function finish(plan: Plan, queue: Queue, half: QueueHalf, job: Job, reply: Body | undefined): void {
@@ -72,10 +80,10 @@ function extend(plan: Plan, half: QueueHalf, job: Job, leaseMs: number): Settled
   const { now } = plan
   if (job.state !== 'held') {
     if (job.capAt <= now) return 'lost'
-    holdAgain(half, job, Math.min(now + leaseMs, job.capAt))
+    holdAgain(half, job, now, leaseMs)
     return 'ok'
   }
   half.touch(job)
-  job.expiresAt = Math.min(now + leaseMs, job.capAt)
+  extendLease(job, now, leaseMs)
   return 'ok'
 }

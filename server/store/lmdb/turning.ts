@@ -9,24 +9,24 @@ import type { QueueHalf } from './queueHalf.ts'
 import { SETS } from './queueSets.ts'
 
 /** Jobs of each kind. */
-export const PART = 100
+const PART = 100
 
-/** Answers whether more is due. */
-export function turn(plan: Plan, queue: Queue, policy: QueuePolicy): boolean {
+/** Done first by each call that works on leases, and last: for what it made due itself. Answers whether more is due. */
+export function turn(plan: Plan, queue: Queue, policy: QueuePolicy, part = PART): boolean {
   keepPolicy(queue, policy)
   let more = false
   for (const half of [queue.main, queue.dead]) {
-    if (turnHalf(plan, queue, half, policy)) more = true
+    if (turnHalf(plan, queue, half, policy, part)) more = true
   }
   return more
 }
 
-function turnHalf(plan: Plan, queue: Queue, half: QueueHalf, policy: QueuePolicy): boolean {
+function turnHalf(plan: Plan, queue: Queue, half: QueueHalf, policy: QueuePolicy, part: number): boolean {
   const { now } = plan
   half.refresh()
   const lapsed: Job[] = []
   for (let job = half.nextLapse(); job !== undefined && job.expiresAt <= now; job = half.nextLapse()) {
-    if (lapsed.length === PART) break
+    if (lapsed.length === part) break
     lapsed.push(job)
     lapse(plan, queue, half, job, policy)
     half.refresh()
@@ -35,7 +35,7 @@ function turnHalf(plan: Plan, queue: Queue, half: QueueHalf, policy: QueuePolicy
 
   for (const kind of [SETS.retrying, SETS.scheduled]) {
     const due = half.sets.of(kind)
-    for (let done = 0, first = due.first(); done < PART && first !== undefined && first.a <= now; done++) {
+    for (let done = 0, first = due.first(); done < part && first !== undefined && first.a <= now; done++) {
       const job = half.job(first.b)
       if (job === undefined) break
       half.unindex(job)
@@ -48,7 +48,7 @@ function turnHalf(plan: Plan, queue: Queue, half: QueueHalf, policy: QueuePolicy
   half.refresh()
 
   const expired = half.isDead ? now - policy.deadMs : now
-  for (let done = 0; done < PART; done++) {
+  for (let done = 0; done < part; done++) {
     const job = half.nextExpiry()
     if (job === undefined || (half.isDead ? job.cameAt : job.ttlAt) > expired) break
     if (half.isDead) removeJob(plan, queue, half, job)
@@ -73,7 +73,7 @@ export function tellLapsed(plan: Plan, queue: Queue, jobs: readonly Job[]): void
 
 /** The lease of a held job is over. It can still be settled while no other hand-out has begun. */
 export function lapse(plan: Plan, queue: Queue, half: QueueHalf, job: Job, policy: QueuePolicy): void {
-  if (job.alone || job.expiresAt >= job.capAt) {
+  if (job.alone || job.capped) {
     fail(plan, queue, half, job, policy, { what: 'lapsed' })
     return
   }
