@@ -108,10 +108,10 @@ local function remember(subject, ids)
   redis.call('HSET', SUBJECTS, subject, whole(floor))
 end
 
--- append: subject producer seq events bytes age count withIds, then bodies (each with its id behind it)
+-- append: subject producer seq events bytes age holdBytes count withIds, then bodies (each with its id behind it)
 function operations.append()
   local subject, producer, seq = arg(), arg(), num()
-  local events, bytes, age = num(), num(), num()
+  local events, bytes, age, holdBytes = num(), num(), num(), num()
   local count, withIds = num(), arg() == '1'
   local width = withIds and 2 or 1
   local start = argi + 1
@@ -158,7 +158,11 @@ function operations.append()
 
   if added > 0 and not s.epoch and not mayBeBorn() then return 'birth' end
   if not s.epoch and not knowsLineage() then return 'epochs' end
-  if waiting and (added == 0 or waiting[1] ~= events or waiting[2] ~= bytes or waiting[3] ~= age) then trimWaiting() end
+  if waiting and (
+    added == 0 or waiting[1] ~= events or waiting[2] ~= bytes or waiting[3] ~= age or waiting[4] ~= holdBytes)
+  then
+    trimWaiting()
+  end
   if added > 0 then
     begin()
     local at = math.max(now, s.lastAt)
@@ -177,9 +181,9 @@ function operations.append()
     if #ids > 0 then remember(subject, ids) end
     if p then take(key, p, seq, offsets) end
     if added > 0 then
-      waiting = { events, bytes, age }
+      waiting = { events, bytes, age, holdBytes }
     else
-      trim(events, bytes, age, false)
+      trim(events, bytes, age, holdBytes, false)
     end
   end
   if duplicates == 0 then return { 'new', s.epoch, whole(offsets[1]) } end

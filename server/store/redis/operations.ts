@@ -42,8 +42,8 @@ function limit(value: number): string {
   return value === Number.POSITIVE_INFINITY ? '1e300' : String(value)
 }
 
-function retention({ events, bytes, ageMs }: Retention): string[] {
-  return [limit(events), limit(bytes), limit(ageMs)]
+function retention({ events, bytes, ageMs, holdBytes = 0 }: Retention): string[] {
+  return [limit(events), limit(bytes), limit(ageMs), limit(holdBytes)]
 }
 
 export type AppendOutcome = Omit<Appended, 'durability'>
@@ -83,6 +83,10 @@ export function readAppended(outcome: readonly Buffer[], count: number): AppendO
 
 export function trim(retain: Retention): Operation<Bounds> {
   return operation(['trim', ...retention(retain)], (outcome) => boundsAt(outcome, 1))
+}
+
+export function hold(name: string, offset: number | undefined): Operation<void> {
+  return operation(['hold', name, offset === undefined ? '' : String(offset)], () => {})
 }
 
 export function drop(): Operation<boolean> {

@@ -55,6 +55,9 @@ local huge = math.huge
 -- The states of a job.
 local FIRST, READY, HELD, AGAIN, BEHIND = 0, 1, 2, 3, 4
 
+-- Whether a job is a request, or was sent anew from the dead letters.
+local REQUEST, REDRIVEN = 1, 2
+
 -- A record: what a hand-out changes, then what it does not, then key, subject, id, and the lease's nonce and holder.
 -- The id of a job without a sender's own is kept as the nonce behind its number.
 local LEASE = 'BBBBI4dddBI2'

@@ -15,6 +15,11 @@ function operations.remove()
   return { 'removed' }
 end
 
+local function cameAt(p, j)
+  if p.dead then return j.expAt end
+  return j.request == REDRIVEN and j.expAt - j.ttlMs or j.sentAt
+end
+
 -- purge: part before limit
 function operations.purge()
   local p = partOf(arg())
@@ -32,7 +37,7 @@ function operations.purge()
       fetch(names)
       for _, n in ipairs(names) do
         local j = jobOf(n)
-        if j and (p.dead and j.expAt or j.sentAt) <= before then
+        if j and cameAt(p, j) <= before then
           unwait(p, j)
           answer(j, 3, 'removed', '')
           removed(p, j)
@@ -63,7 +68,7 @@ function operations.redrive()
       live.count = live.count + 1
       live.bytes = live.bytes + j.size
       befall(j, 'redriven')
-      j.dead, j.suspect, j.attempts, j.request, j.replyBy = 0, 0, 0, 0, 0
+      j.dead, j.suspect, j.attempts, j.request, j.replyBy = 0, 0, 0, REDRIVEN, 0
       j.nonce, j.holder, j.dueAt, j.ttlMs = '', '', now, ttlMs
       fallDue(live, j)
       put(j)

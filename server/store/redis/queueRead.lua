@@ -124,7 +124,7 @@ function reads.answer()
   end
   local n, record = resolve(id, arg(), arg(), recordOf)
   local j = record and decode(n, record)
-  if not j or j.request == 0 or j.dead == 1 or j.replyBy <= now then return { 'none' } end
+  if not j or j.request ~= REQUEST or j.dead == 1 or j.replyBy <= now then return { 'none' } end
   return { 'waiting', whole(j.replyBy) }
 end
 

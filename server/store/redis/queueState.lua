@@ -279,7 +279,7 @@ end
 local function fallDue(p, j)
   p.places = p.places + 1
   j.place = p.places
-  j.expAt = math.min(j.dueAt + j.ttlMs, j.request == 1 and j.replyBy or huge)
+  j.expAt = math.min(j.dueAt + j.ttlMs, j.request == REQUEST and j.replyBy or huge)
   if j.key ~= '' and not p.dead then
     if headOf(j.key) then
       j.state = BEHIND
@@ -329,7 +329,7 @@ end
 
 -- Requests.
 local function answer(j, code, reason, content)
-  if j.request == 0 or j.dead == 1 then return end
+  if j.request ~= REQUEST or j.dead == 1 then return end
   local id = idOf(j)
   if j.replyBy > now then
     redis.call('HSET', ANSWERS, id, struct.pack('<dBB', j.replyBy, code, #reason) .. reason .. content)

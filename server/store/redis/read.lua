@@ -14,7 +14,10 @@ end
 local reply = {
   'born', s.epoch, redis.call('HGET', KEYS[1], 'lineage') or '', whole(s.first), whole(s.head), whole(s.total - s.base),
 }
-if kind == 'info' then return reply end
+if kind == 'info' then
+  for _, value in ipairs(redis.call('HGETALL', HOLDS)) do reply[#reply + 1] = value end
+  return reply
+end
 
 local after, most, bytes = num(), num(), num()
 local from = math.max(after + 1, s.first)

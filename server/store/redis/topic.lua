@@ -2,10 +2,12 @@
 --
 -- <tag>meta     hash: epoch run first head total base firstAt lastAt born lineage; of an unborn topic at most `dead`
 -- <tag>log      stream: id `<offset>-<at>`, one field: bytes of all bodies before, and the body's record
+-- <tag>holds    hash: the offset behind which nothing is trimmed, by the name of who wants it so
 -- `born` is the number of the store's epochs at its birth; `dead` what it was before the last drop.
 
 local tag = string.sub(KEYS[1], 1, -5)
 local LOG = tag .. 'log'
+local HOLDS = tag .. 'holds'
 
 local argi = 0
 local function arg()

@@ -9,7 +9,7 @@ import type { Keys } from './keys.ts'
 import type { Lanes } from './lanes.ts'
 import type { Argument } from './link.ts'
 import { readNotice } from './notices.ts'
-import { append, drop, lineageOf, repair, trim } from './operations.ts'
+import { append, drop, hold, lineageOf, repair, trim } from './operations.ts'
 import { type Router, WAIT_MS } from './router.ts'
 import { runScript, SCRIPTS } from './scripts.ts'
 import type { Subscriptions } from './subscriptions.ts'
@@ -66,6 +66,8 @@ export function createTopics(context: TopicsContext): Topics {
       }
       return topics
     },
+
+    hold: async (topic, name, offset) => (await lanes.run(topic, hold(name, offset))).value,
 
     drop: async (topic) => (await lanes.run(topic, drop())).value,
 
@@ -160,11 +162,21 @@ function eventsOf({ bounds, entries }: Born, after: number, bound: ReadBound): S
   return events
 }
 
+/** Of a flat list: a name and its offset, in turn. */
+function holdsOf(entries: readonly Buffer[]): { name: string; offset: number }[] {
+  const holds = entries.flatMap((name, i) => (i % 2 === 0 ? [{ name, offset: Number(entries[i + 1]) }] : []))
+  return holds
+    .sort((a, b) => Buffer.compare(a.name, b.name))
+    .map(({ name, offset }) => ({ name: name.toString(), offset }))
+}
+
 async function infoOf(context: TopicsContext, topic: string): Promise<TopicInfo | undefined> {
   const born = bornOf(await ask(context, topic, ['info']))
   if (born === undefined) return undefined
   const { first, head } = born.bounds
-  return { topic, ...born.bounds, events: head + 1 - first, bytes: born.bytes }
+  const holds = holdsOf(born.entries)
+  const kept = { topic, ...born.bounds, events: head + 1 - first, bytes: born.bytes }
+  return holds.length > 0 ? { ...kept, holds } : kept
 }
 
 async function namesBehind(

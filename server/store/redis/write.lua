@@ -1,10 +1,10 @@
 -- The operations that need nothing more, and the end of every call: what is done in which order, what is kept of it.
 
 function operations.trim()
-  local events, bytes, age = num(), num(), num()
+  local events, bytes, age, holdBytes = num(), num(), num(), num()
   if not knowsLineage() then return 'epochs' end
   trimWaiting()
-  trim(events, bytes, age, false)
+  trim(events, bytes, age, holdBytes, false)
   return bounds({ 'done' })
 end
 
@@ -24,6 +24,18 @@ function operations.know()
     setLineage(longer)
     s.born = math.max(s.born, born)
     changed = true
+  end
+  return { 'done' }
+end
+
+-- hold: name offset; without an offset it ends
+function operations.hold()
+  local name, offset = arg(), arg()
+  trimWaiting()
+  if offset == '' then
+    redis.call('HDEL', HOLDS, name)
+  else
+    redis.call('HSET', HOLDS, name, offset)
   end
   return { 'done' }
 end
@@ -49,7 +61,7 @@ function operations.drop()
     redis.call('UNLINK', tag .. 'produced:' .. key)
     redis.call('ZREM', DUE, 'p' .. key)
   end
-  redis.call('UNLINK', LOG, KEYS[1], SUBJECTS, PRODUCERS)
+  redis.call('UNLINK', LOG, KEYS[1], SUBJECTS, PRODUCERS, HOLDS)
   redis.call('HSET', KEYS[1], 'dead', whole(s.born))
   tell('C')
   s = { dead = s.born }

@@ -136,7 +136,18 @@ end
 
 -- Trimming waits for the end of a row of appends that ask for the same: the outcome is that of each in its turn.
 local waiting = nil
-local function trim(events, bytes, age, keepLast)
+-- What holds leave of a trim up to `first`: they give way while all kept bodies have more bytes than `holdBytes`.
+local function heldFrom(first, holdBytes)
+  local lowest
+  for _, offset in ipairs(redis.call('HVALS', HOLDS)) do
+    lowest = math.min(lowest or first, tonumber(offset))
+  end
+  if not lowest or lowest + 1 >= first then return first end
+  local held = math.max(s.first, lowest + 1)
+  if s.total - place(held) <= holdBytes then return held end
+  return math.min(first, math.max(held, firstThat(function(before) return s.total - before <= holdBytes end)))
+end
+local function trim(events, bytes, age, holdBytes, keepLast)
   if not s.epoch or s.first > s.head then return end
   local first = math.max(s.first, s.head + 1 - events)
   if s.total - s.base > bytes then
@@ -145,6 +156,7 @@ local function trim(events, bytes, age, keepLast)
   end
   local oldest = now - age
   if s.firstAt < oldest then first = math.max(first, firstThat(function(_, at) return at >= oldest end)) end
+  if first > s.first then first = heldFrom(first, holdBytes) end
   if first == s.first then return end
   s.base, s.firstAt = place(first)
   s.first = first
@@ -158,9 +170,9 @@ local function trim(events, bytes, age, keepLast)
 end
 local function trimWaiting()
   if not waiting then return end
-  local events, bytes, age = waiting[1], waiting[2], waiting[3]
+  local events, bytes, age, holdBytes = unpack(waiting)
   waiting = nil
-  trim(events, bytes, age, true)
+  trim(events, bytes, age, holdBytes, true)
 end
 
 local function mayBeBorn()
