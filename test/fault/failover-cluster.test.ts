@@ -13,6 +13,13 @@ import { Witness } from './witness.ts'
 
 const TIMEOUT_MS = 1_000
 
+async function publishOne(url: string, topic: string): Promise<number> {
+  const headers = { 'content-type': 'application/json' }
+  const response = await fetch(`${url}/v1/topics/${topic}/events`, { method: 'POST', headers, body: '{"data":"one"}' })
+  const { offsets } = (await response.json()) as { offsets: number[] }
+  return offsets[0] ?? 0
+}
+
 describe.runIf(has('redis-server'))('hubs on Redis Cluster', { timeout: soak ? 600_000 : 60_000 }, () => {
   let servers: readonly RedisServer[] = []
   let runs = 0
@@ -54,6 +61,13 @@ describe.runIf(has('redis-server'))('hubs on Redis Cluster', { timeout: soak ? 6
     }
     await Promise.all(feeders.map((feeder) => feeder.goesOn()))
     await Promise.all([...feeders, ...publishers].map((each) => each.stop()))
+    // Live at once: the subscriptions have moved too, and nobody waits for the next look at the log.
+    for (let i = 0; i < 3; i++) {
+      const began = performance.now()
+      const offset = await publishOne(urls[i % 2] ?? '', 'orders')
+      for (const { witness } of readers) await witness.reaches(offset)
+      expect(performance.now() - began).toBeLessThan(900)
+    }
     const { lost } = await judge(store, 'orders', claims, readers, feeders)
     expect(lost).toBe(0)
     expect(readers.flatMap(({ losses }) => losses)).toEqual([])
@@ -66,7 +80,7 @@ describe.runIf(has('redis-server'))('hubs on Redis Cluster', { timeout: soak ? 6
     expect(await Promise.all(urls.map(ready))).toEqual([true, true])
   })
 
-  it('follow a topic to a node that was added, and away from it before it is removed', async () => {
+  it.runIf(soak)('follow a topic to a node that was added, and away from it before it is removed', async () => {
     const { urls, claims, readers, feeders } = await startLoad([store, store], 'orders')
     const added = await addNode(servers, TIMEOUT_MS)
     const all = [...servers, added]

@@ -128,6 +128,12 @@ export class Feeder {
     await this.#running
     this.socket.disconnect()
   }
+
+  /** Does not wait for answers: where no more can come. */
+  abandon(): void {
+    this.#stopped = true
+    this.socket.disconnect()
+  }
 }
 
 export interface Log {
@@ -232,8 +238,7 @@ export interface Load {
 }
 
 /** A hub for each store, a reader and a feeder on each. */
-export async function startLoad(stores: readonly string[], topic: string): Promise<Load> {
-  const claims = new Claims()
+export async function startLoad(stores: readonly string[], topic: string, claims = new Claims()): Promise<Load> {
   const urls = (await Promise.all(stores.map((store) => startHub({ store })))).map(({ url }) => url)
   const readers = urls.map((url, i) => startReader(url, topic, `reader ${i}`, claims))
   const feeders = urls.map((url, i) => new Feeder(url, topic, `feeder ${i}`, claims))

@@ -11,7 +11,7 @@ import { until } from './until.ts'
 
 const NAME = 'main'
 /** In place of the seconds that sentinels leave between what they do. A pause must not make them hold back either. */
-const QUICK = 'info-period 200 ping-period 100 ask-period 100 publish-period 200 tilt-trigger 600000'.split(' ')
+const QUICK = 'info-period 200 ask-period 100 publish-period 200 tilt-trigger 600000'.split(' ')
 
 export interface Sentinel {
   readonly port: number

@@ -14,6 +14,11 @@ export function isPassing(error: unknown): boolean {
   return error instanceof NotSent || PASSING.test(messageOf(error))
 }
 
+/** The server does not let this hub in, or is none that it trusts. */
+export function isRefusal(error: unknown): boolean {
+  return /\b(NOAUTH|WRONGPASS|NOPERM|certificate)\b/.test(messageOf(error))
+}
+
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }

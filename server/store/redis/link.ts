@@ -4,7 +4,7 @@
  */
 
 import { Redis, type RedisOptions } from 'ioredis'
-import { messageOf, NotSent, unknownOutcome } from './failures.ts'
+import { isRefusal, messageOf, NotSent, unknownOutcome } from './failures.ts'
 
 export type Argument = string | Buffer
 export type Command = readonly [name: string, ...args: Argument[]]
@@ -78,6 +78,7 @@ export class Link {
     redis.on('end', () => {
       if (this.#redis !== redis) return
       this.#redis = undefined
+      for (const wake of [...this.#waiting]) wake()
       if (stood) this.#context.lost?.()
       if (this.#closed) return
       this.#retry = setTimeout(() => this.#connect(), this.#retryMs)
@@ -91,11 +92,12 @@ export class Link {
     })
   }
 
-  /** The connection, once it stands; `NotSent` when it does not by `deadline`. */
-  async ready(deadline: number): Promise<Redis> {
+  /** The connection, once it stands; `NotSent` when it does not by `deadline`, or is refused and that is `final`. */
+  async ready(deadline: number, final = false): Promise<Redis> {
     while (this.#redis?.status !== 'ready') {
       const left = deadline - performance.now()
-      if (this.#closed || left <= 0) throw new NotSent(this.#lastError?.message ?? 'there is no connection')
+      const refused = final && isRefusal(this.#lastError)
+      if (this.#closed || left <= 0 || refused) throw new NotSent(this.#lastError?.message ?? 'there is no connection')
       await new Promise<void>((resolve) => {
         const timer = setTimeout(() => wake(), left)
         const wake = (): void => {

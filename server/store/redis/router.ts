@@ -96,7 +96,7 @@ export class Router {
   /** Connects, and learns the shards of a cluster. */
   async open(deadline: number): Promise<void> {
     if (this.#location.kind === 'cluster') await this.refresh(deadline)
-    else await this.#link(ONLY).ready(deadline)
+    else await this.#link(ONLY).ready(deadline, true)
     if (this.#location.kind === 'sentinel' && !this.#closed) this.#unwatch = this.#watch()
   }
 

@@ -12,6 +12,8 @@ import { type Router, WAIT_MS } from './router.ts'
 const PING_MS = 2_000
 const PONG_MS = 1_500
 const RETRY_MS = 100
+/** After a server has said that slots moved away, until the others know of it. */
+const LOOKS = 5
 
 export interface Listener {
   heard(message: Buffer): void
@@ -32,6 +34,8 @@ interface Server {
   readonly address: string
   readonly link: Link
   redis: Redis | undefined
+  /** How often it is still looked whether slots have moved away. */
+  looks: number
 }
 
 export class Subscriptions {
@@ -119,17 +123,34 @@ export class Subscriptions {
       connected: (redis) => {
         server.redis = redis
         redis.on('smessageBuffer', (channel: Buffer, message: Buffer) => this.#hear(channel.toString(), message))
-        // Told by the server when a slot has moved away.
-        redis.on('sunsubscribe', (channel: string) => this.#missed(channel, server))
+        redis.on('moved', () => {
+          if (server.looks === 0) void this.#look(server)
+          server.looks = LOOKS
+        })
       },
       lost: () => {
         server.redis = undefined
         for (const [name, channel] of this.#channels) if (channel.server === server) this.#missed(name, server)
       },
     })
-    const server: Server = { address, link, redis: undefined }
+    const server: Server = { address, link, redis: undefined, looks: 0 }
     this.#servers.set(address, server)
     return server
+  }
+
+  /** The server ends the subscriptions of slots that it gives away; which ones, the driver does not tell. */
+  async #look(server: Server): Promise<void> {
+    do {
+      await this.#router.refresh().catch(() => {})
+      this.#leaveMoved(server)
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
+    } while (--server.looks > 0 && !this.#closed)
+  }
+
+  #leaveMoved(server: Server): void {
+    for (const [name, channel] of this.#channels) {
+      if (channel.server === server && this.#router.addressOf(name) !== server.address) this.#missed(name, server)
+    }
   }
 
   #hear(name: string, message: Buffer): void {
@@ -155,6 +176,7 @@ export class Subscriptions {
 
   async #ping(server: Server): Promise<void> {
     const { redis } = server
+    this.#leaveMoved(server)
     if (![...this.#channels.values()].some((channel) => channel.server === server)) {
       if (this.#router.masters.includes(server.address)) return
       // Its slots are elsewhere by now.
