@@ -2,7 +2,7 @@
 
 import { open as openLmdb } from 'lmdb'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import type { QueuePolicy, Settlement, Store, StoredJobDraft } from '../../server/store/contract.ts'
+import type { Leaving, QueuePolicy, Settlement, Store, StoredJobDraft } from '../../server/store/contract.ts'
 import { type LmdbEngine, lmdbEngine, publish, START, text } from './fixture.ts'
 
 const POLICY: QueuePolicy = { maxAttempts: 3, backoffMs: [1_000, 5_000], deadMs: 60_000 }
@@ -93,7 +93,7 @@ describe('queues in the LMDB store', () => {
           return attached
         })
       } else if (kind === 15) {
-        const leaving = pick('keep' as const, 'release' as const, { graceMs: 700 })
+        const leaving = pick<Leaving>('keep', 'release', { graceMs: 700 })
         made.push((store) => store.queues.detach(queue, holder, sessions.get(each) ?? 0, leaving, POLICY))
       } else if (kind === 16) {
         made.push((store) => store.queues.redrive('q', ['x', '1-n0', '2-n0', `${part}-n${part}`], { ttlMs: 9_000 }))

@@ -35,7 +35,7 @@ export function deadLetter(plan: Plan, queue: Queue, job: Job, reason: DeadReaso
     dead: { reason, at: now, ...(error !== undefined && { error }) },
   })
   note(letter, { at: now, what: 'dead', ...(holder !== undefined && { holder }), why: error ?? reason })
-  dead.add(plan, letter, raw)
+  dead.add(plan, letter, { raw, bytes })
 }
 
 /** Back to the end of the queue, as if it were new. */
@@ -60,7 +60,7 @@ export function redrive(plan: Plan, queue: Queue, letter: Job, ttlMs: number): v
     dead: undefined,
   })
   note(job, { at: now, what: 'redriven' })
-  main.add(plan, job, raw)
+  main.add(plan, job, { raw, bytes })
 }
 
 /** Takes a job out of the books as removed. */

@@ -57,7 +57,7 @@ interface HandedOut {
 
 function handOut(plan: Plan, queue: Queue, half: QueueHalf, holder: Holder, claim: Claim, rate: Rate): HandedOut {
   const jobs: HeldJob[] = []
-  const held = half.holders.held(holder)
+  const held = holder.held
   const isEmpty = held.first() === undefined
   if (!isEmpty && holder.record.suspects > 0) return { jobs, stuck: false }
   let bytes = 0
@@ -128,7 +128,7 @@ function lend(plan: Plan, half: QueueHalf, holder: Holder, job: Job, claim: Clai
   const { now } = plan
   const { record } = holder
   const { books } = half
-  const held = half.holders.held(holder)
+  const held = holder.held
   const first = held.first()
   if (first !== undefined) endSolitude(half, half.job(first.a))
   half.unindex(job)
@@ -160,7 +160,7 @@ export function endSolitude(half: QueueHalf, job: Job | undefined): void {
 export function holdAgain(half: QueueHalf, job: Job, now: number, leaseMs: number): void {
   if (job.holder === undefined) return
   const holder = half.holders.of(job.holder)
-  const first = half.holders.held(holder).first()
+  const first = holder.held.first()
   if (first !== undefined) endSolitude(half, half.job(first.a))
   half.unindex(job)
   job.state = 'held'

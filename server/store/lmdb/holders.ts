@@ -17,7 +17,8 @@ export const HOLDER_MS = 60_000
 export interface Holder {
   readonly key: Buffer
   readonly record: HolderRecord
-  readonly whose: Buffer
+  /** Numbers of the jobs it holds. */
+  readonly held: Pairs
 }
 
 const KEPT = 1_000
@@ -44,14 +45,9 @@ export class Holders {
     const key = holderKey(this.#name, whose)
     const stored = this.#forgotten.has(name) ? undefined : this.#environment.get(TABLES.holders, key)
     const record = stored ?? newRecord(owner)
-    const holder = { key, record, whose }
+    const holder = { key, record, held: this.#sets.of(SETS.held, whose) }
     this.#known.set(name, holder)
     return holder
-  }
-
-  /** Numbers of the jobs it holds. */
-  held(holder: Holder): Pairs {
-    return this.#sets.of(SETS.held, holder.whose)
   }
 
   /** Its record is written with this commit. */
@@ -61,7 +57,7 @@ export class Holders {
 
   take(owner: Owner, job: Job): void {
     const holder = this.of(owner)
-    this.held(holder).add(job.n, 0)
+    holder.held.add(job.n, 0)
     if (!job.suspect) return
     holder.record.suspects++
     this.change(holder)
@@ -69,7 +65,7 @@ export class Holders {
 
   drop(owner: Owner, job: Job): void {
     const holder = this.of(owner)
-    this.held(holder).remove(job.n, 0)
+    holder.held.remove(job.n, 0)
     if (!job.suspect) return
     holder.record.suspects--
     this.change(holder)
@@ -80,7 +76,7 @@ export class Holders {
     const holder = this.of(owner)
     const { record } = holder
     const isOver = !record.attached || plan.now - record.touchedAt >= HOLDER_MS
-    if (!isOver || this.held(holder).first() !== undefined) {
+    if (!isOver || holder.held.first() !== undefined) {
       record.dueAt = plan.now + HOLDER_MS
       fallDue(plan, record.dueAt, DUE.holder, holder.key)
       this.change(holder)
@@ -106,6 +102,11 @@ export class Holders {
     this.#changed.clear()
     this.#forgotten.clear()
     if (this.#known.size > KEPT) this.#known.clear()
+  }
+
+  /** Their sets are not those that changes go to any more. */
+  letGo(): void {
+    this.#known.clear()
   }
 }
 

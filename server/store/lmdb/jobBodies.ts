@@ -3,7 +3,7 @@
  * last of its jobs. Records carry their own checksum.
  */
 
-import { encodeBody, readBody } from '../codec.ts'
+import { encodeBody, readBody, type SizedBody, writeBody } from '../codec.ts'
 import type { Body } from '../contract.ts'
 import type { Environment } from './environment.ts'
 import { chunkOfJob, type Job } from './jobs.ts'
@@ -13,11 +13,14 @@ import { TABLES } from './tables.ts'
 
 const MAX_BLOCK_BYTES = 32_768
 
+/** One that comes with its job, or the record of one that moves, damaged or not. */
+export type JobBody = SizedBody | { readonly raw: Buffer; readonly bytes: number }
+
 export class JobBodies {
   readonly #environment: Environment
   readonly #number: number
   /** Not written yet; in the order of their numbers. */
-  readonly #pending = new Map<number, Buffer>()
+  readonly #pending = new Map<number, JobBody>()
   readonly #read = new Map<number, Buffer | undefined>()
 
   constructor(environment: Environment, queueNumber: number) {
@@ -25,8 +28,8 @@ export class JobBodies {
     this.#number = queueNumber
   }
 
-  add(n: number, raw: Buffer): void {
-    this.#pending.set(n, raw)
+  add(n: number, body: JobBody): void {
+    this.#pending.set(n, body)
   }
 
   forget(n: number): void {
@@ -37,44 +40,57 @@ export class JobBodies {
     if (block > 0) plan.remove(TABLES.jobBodies, blockKey(this.#number, block))
   }
 
-  /** The record as it is kept, damaged or not. */
-  raw(job: Job): Buffer {
-    if (job.block === 0) return this.#pending.get(job.n) ?? Buffer.alloc(0)
+  #block(job: Job): Buffer {
     let block = this.#read.get(job.block)
     if (block === undefined) {
-      block = this.#environment.get(TABLES.jobBodies, blockKey(this.#number, job.block))
+      block = this.#environment.get(TABLES.jobBodies, blockKey(this.#number, job.block)) ?? EMPTY
       this.#read.set(job.block, block)
     }
-    return block?.subarray(job.at, job.at + job.bytes) ?? Buffer.alloc(0)
+    return block
+  }
+
+  /** The record as it is kept, damaged or not. */
+  raw(job: Job): Buffer {
+    const pending = job.block === 0 ? this.#pending.get(job.n) : undefined
+    if (pending !== undefined) return 'raw' in pending ? pending.raw : encodeBody(pending.body)
+    return this.#block(job).subarray(job.at, job.at + job.bytes)
   }
 
   /** `undefined` when it is damaged. */
   body(job: Job): Body | undefined {
-    return readBody(this.raw(job))
+    const pending = job.block === 0 ? this.#pending.get(job.n) : undefined
+    if (pending !== undefined) return 'raw' in pending ? readBody(pending.raw) : pending.body
+    return readIn(this.#block(job), job)
   }
 
   /** Writes what is pending, and into the jobs where it is. */
   flush(plan: Plan, jobOf: (n: number) => Job | undefined): void {
-    let parts: Buffer[] = []
-    let first = 0
-    let last = 0
+    let jobs: Job[] = []
     let size = 0
     const close = (): void => {
-      if (parts.length > 0) plan.put(TABLES.jobBodies, blockKey(this.#number, first), Buffer.concat(parts))
-      parts = []
+      const [first] = jobs
+      if (first === undefined) return
+      const block = Buffer.allocUnsafe(size)
+      for (const job of jobs) {
+        const body = this.#pending.get(job.n)
+        if (body === undefined) continue
+        if ('raw' in body) block.set(body.raw, job.at)
+        else writeBody(block, job.at, body)
+        job.block = first.n
+      }
+      plan.put(TABLES.jobBodies, blockKey(this.#number, first.n), block)
+      jobs = []
       size = 0
     }
-    for (const [n, raw] of this.#pending) {
+    for (const [n, { bytes }] of this.#pending) {
       const job = jobOf(n)
       if (job === undefined) continue
-      if (chunkOfJob(n) !== chunkOfJob(last) || size + raw.length > MAX_BLOCK_BYTES) close()
-      if (parts.length === 0) first = n
-      job.block = first
+      const last = jobs.at(-1)
+      if (last !== undefined && (chunkOfJob(n) !== chunkOfJob(last.n) || size + bytes > MAX_BLOCK_BYTES)) close()
       job.at = size
       job.text = undefined
-      parts.push(raw)
-      size += raw.length
-      last = n
+      jobs.push(job)
+      size += bytes
     }
     close()
     this.#pending.clear()
@@ -82,12 +98,13 @@ export class JobBodies {
   }
 }
 
-export function rawBody(body: Body): Buffer {
-  return encodeBody(body)
+const EMPTY = Buffer.alloc(0)
+
+function readIn(block: Buffer, { at, bytes }: Job): Body | undefined {
+  return readBody(block, at, Math.min(at + bytes, block.length))
 }
 
 /** As it is stored; for reading alone. */
 export function storedBody(environment: Environment, queueNumber: number, job: Job): Body | undefined {
-  const block = environment.get(TABLES.jobBodies, blockKey(queueNumber, job.block))
-  return readBody(block?.subarray(job.at, job.at + job.bytes) ?? Buffer.alloc(0))
+  return readIn(environment.get(TABLES.jobBodies, blockKey(queueNumber, job.block)) ?? EMPTY, job)
 }

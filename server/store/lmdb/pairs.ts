@@ -108,7 +108,15 @@ export class Pairs {
   }
 
   first(): Pair | undefined {
-    return this.from(0, 0)
+    const block = this.#blocks[0]
+    if (block === undefined) return undefined
+    return { a: this.#load(block)[0] ?? 0, b: block.bs[0] ?? 0 }
+  }
+
+  /** The lower number of the first pair; `Infinity` where there is none. */
+  get lowest(): number {
+    const block = this.#blocks[0]
+    return block === undefined ? Number.POSITIVE_INFINITY : (this.#load(block)[0] ?? 0)
   }
 
   /** The first pair that is not below this one. */

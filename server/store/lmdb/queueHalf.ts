@@ -6,7 +6,7 @@
 
 import type { Environment } from './environment.ts'
 import { Holders } from './holders.ts'
-import { JobBodies } from './jobBodies.ts'
+import { JobBodies, type JobBody } from './jobBodies.ts'
 import { chunkKey, chunkOfJob, decodeChunk, encodeChunk, type Job, PER_CHUNK } from './jobs.ts'
 import { countOf, digest, digestKey, dueKey, nameKey, numberKey } from './keys.ts'
 import type { Pair } from './pairs.ts'
@@ -182,9 +182,9 @@ export class QueueHalf {
   }
 
   /** Takes in a job that has its number, place and state; it stands last in its line where it has a place. */
-  add(plan: Plan, job: Job, raw: Buffer): void {
+  add(plan: Plan, job: Job, body: JobBody): void {
     this.#chunk(chunkOfJob(job.n)).jobs[job.n % PER_CHUNK] = job
-    this.bodies.add(job.n, raw)
+    this.bodies.add(job.n, body)
     this.books.bytes += job.bytes
     if (!isNamed(job)) plan.put(TABLES.jobIds, this.#idKey(job.id), job.n)
     this.touch(job)
@@ -274,16 +274,13 @@ export class QueueHalf {
   get nextDueAt(): number {
     this.refresh()
     const { sets } = this
-    const firsts = [sets.of(SETS.retrying).first(), sets.of(SETS.scheduled).first(), sets.of(SETS.lapses).first()]
-    return Math.min(...firsts.map((pair) => pair?.a ?? Number.POSITIVE_INFINITY))
+    return Math.min(sets.of(SETS.retrying).lowest, sets.of(SETS.scheduled).lowest, sets.of(SETS.lapses).lowest)
   }
 
   /** When something is to be turned. */
   turnAt(deadMs: number): number {
-    const due = this.nextDueAt
-    const expiry = this.sets.of(SETS.expiries).first()
-    if (expiry === undefined) return due
-    return Math.min(due, expiry.a + (this.isDead ? deadMs : 0))
+    const expiry = this.sets.of(SETS.expiries).lowest
+    return Math.min(this.nextDueAt, this.isDead ? expiry + deadMs : expiry)
   }
 
   /** How many jobs can be handed out now. */
@@ -307,7 +304,7 @@ export class QueueHalf {
     this.#changed.clear()
     this.settled.flush(plan, books, this.name)
     this.holders.flush(plan)
-    this.sets.flush(plan)
+    if (this.sets.flush(plan)) this.holders.letGo()
     const at = this.turnAt(deadMs)
     const turnAt = Number.isFinite(at) ? Math.max(1, at) : 0
     if (turnAt !== books.turnAt) {

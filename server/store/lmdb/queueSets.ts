@@ -61,12 +61,15 @@ export class QueueSets {
     return pairs
   }
 
-  flush(plan: Plan): void {
+  /** Answers whether it let go of any. */
+  flush(plan: Plan): boolean {
     for (const pairs of this.#single) if (pairs?.isChanged) pairs.flush(plan)
     for (const pairs of this.#many.values()) if (pairs.isChanged) pairs.flush(plan)
+    if (this.#many.size <= KEPT) return false
     for (const name of this.#many.keys()) {
-      if (this.#many.size <= KEPT) break
       this.#many.delete(name)
+      if (this.#many.size <= KEPT / 2) break
     }
+    return true
   }
 }

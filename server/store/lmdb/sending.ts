@@ -1,7 +1,7 @@
 /** The step that adds jobs to a queue: all checks first, then everything that is written. */
 
 import { RepriseError } from '../../../shared/errors.ts'
-import { encodeBody, sizeBody } from '../codec.ts'
+import { type SizedBody, sizeBody } from '../codec.ts'
 import type { Enqueue, Enqueued, StoredJobDraft } from '../contract.ts'
 import { isAnswered, rememberRequest, requestOf } from './answers.ts'
 import { Ids } from './ids.ts'
@@ -18,7 +18,7 @@ interface Fresh {
   readonly draft: StoredJobDraft
   readonly n: number
   readonly id: string
-  readonly raw: Buffer
+  readonly sized: SizedBody
   readonly found: number
 }
 
@@ -58,16 +58,16 @@ export function planEnqueue(plan: Plan, name: string, enqueue: Enqueue, maxIds: 
       }
     }
     const n = draft.dead === undefined ? ++numbers.main : ++numbers.dead
-    const raw = encodeBody(draft.body)
+    const sized = sizeBody(draft.body)
     if (draft.dead === undefined) {
       jobs++
-      bytes += raw.length
+      bytes += sized.bytes
     }
     // Numbers of the dead letters are others than those of the queue.
     const ending = draft.dead === undefined ? '' : 'd'
     const named = id === undefined ? newId(queue, n, enqueue) + ending : freeId(plan, queue, id, n, taken)
     const how = id === undefined ? NAMED.byStore : howNamed(named, id)
-    const one = { draft, n, id: named, raw, found: n * 4 + how }
+    const one = { draft, n, id: named, sized, found: n * 4 + how }
     taken.add(named)
     if (id !== undefined) given.set(id, one)
     fresh.push(one)
@@ -160,7 +160,7 @@ function freeId(plan: Plan, { record, main, dead }: Queue, id: string, n: number
   return isTaken(`${id}~${n}`) ? secretId(record.secret, n) : `${id}~${n}`
 }
 
-function add(plan: Plan, queue: Queue, subject: string, { draft, n, id, raw }: Fresh): void {
+function add(plan: Plan, queue: Queue, subject: string, { draft, n, id, sized }: Fresh): void {
   const { now } = plan
   const { record, main, dead } = queue
   const { key, priority, due, ttlMs, replyMs } = draft
@@ -182,10 +182,10 @@ function add(plan: Plan, queue: Queue, subject: string, { draft, n, id, raw }: F
     cameAt: now,
     replyBy,
     ttlAt: half.isDead ? 0 : Math.min(dueAt + ttlMs, replyBy ?? Number.POSITIVE_INFINITY),
-    bytes: raw.length,
+    bytes: sized.bytes,
     dueAt,
     place: isDue ? half.books.lastPlace : 0,
     dead: draft.dead === undefined ? undefined : { reason: draft.dead, at: now },
   })
-  half.add(plan, job, raw)
+  half.add(plan, job, sized)
 }

@@ -5,7 +5,6 @@
  * Entry: low bits of the number 1 · outcome 1 · checksum of the lease 4 · time 6
  */
 
-import { crc32 } from 'node:zlib'
 import { DUE, fallDue } from './due.ts'
 import type { Environment } from './environment.ts'
 import { blockKey, nameKey } from './keys.ts'
@@ -30,6 +29,13 @@ interface Chunk {
   length: number
   lastAt: number
   storedAt: number
+}
+
+/** FNV-1a: what two leases of one hand-out have in common is chance. */
+function checksum(text: string): number {
+  let sum = 0x811c9dc5
+  for (let i = 0; i < text.length; i++) sum = Math.imul(sum ^ text.charCodeAt(i), 0x01000193)
+  return sum >>> 0
 }
 
 export class SettledLeases {
@@ -66,7 +72,7 @@ export class SettledLeases {
     const { bytes, length } = chunk
     bytes[length] = handOut % PER_CHUNK
     bytes[length + 1] = outcome
-    bytes.writeUInt32BE(crc32(lease), length + 2)
+    bytes.writeUInt32BE(checksum(lease), length + 2)
     bytes.writeUIntBE(now, length + 6, 6)
     chunk.length += ENTRY
     chunk.lastAt = now
@@ -76,8 +82,9 @@ export class SettledLeases {
   isKnown(handOut: number, lease: string, outcome: number, now: number): boolean {
     const { bytes, length } = this.#chunk(handOut)
     const low = handOut % PER_CHUNK
+    const sum = checksum(lease)
     for (let at = 0; at < length; at += ENTRY) {
-      if (bytes[at] !== low || bytes[at + 1] !== outcome || bytes.readUInt32BE(at + 2) !== crc32(lease)) continue
+      if (bytes[at] !== low || bytes[at + 1] !== outcome || bytes.readUInt32BE(at + 2) !== sum) continue
       if (now - bytes.readUIntBE(at + 6, 6) < SETTLED_MS) return true
     }
     return false

@@ -33,7 +33,7 @@ function settle(plan: Plan, queue: Queue, half: QueueHalf, settlement: Settlemen
   if (job === undefined || job.lease !== lease || job.id !== id) {
     if (as === 'extend') return 'lost'
     const handOut = numberIn(lease.slice(lease.indexOf('.') + 1), '.')
-    return half.settled.isKnown(handOut, `${id} ${lease}`, OUTCOMES[as], plan.now) ? 'ok' : 'lost'
+    return half.settled.isKnown(handOut, lease, OUTCOMES[as], plan.now) ? 'ok' : 'lost'
   }
   if (as === 'extend') return extend(plan, half, job, settlement.leaseMs)
 
@@ -56,7 +56,7 @@ function settle(plan: Plan, queue: Queue, half: QueueHalf, settlement: Settlemen
 
 /** The same again is `ok` for a while. */
 export function remember(plan: Plan, half: QueueHalf, job: Job, as: keyof typeof OUTCOMES): void {
-  half.settled.remember(job.handOut, `${job.id} ${job.lease}`, OUTCOMES[as], plan.now)
+  half.settled.remember(job.handOut, job.lease, OUTCOMES[as], plan.now)
 }
 
 function finish(plan: Plan, queue: Queue, half: QueueHalf, job: Job, reply: Body | undefined): void {

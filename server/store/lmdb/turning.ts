@@ -23,7 +23,7 @@ export function turn(plan: Plan, queue: Queue, policy: QueuePolicy, part = PART)
 
 function turnHalf(plan: Plan, queue: Queue, half: QueueHalf, policy: QueuePolicy, part: number): boolean {
   const { now } = plan
-  half.refresh()
+  if (half.turnAt(policy.deadMs) > now) return false
   const lapsed: Job[] = []
   for (let job = half.nextLapse(); job !== undefined && job.expiresAt <= now; job = half.nextLapse()) {
     if (lapsed.length === part) break
