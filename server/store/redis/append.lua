@@ -39,25 +39,30 @@ local function producedAt(key, p, from, to)
   end
   return offsets
 end
-local function take(key, p, seq, offsets)
+-- `offsets`: one for each of `count` numbers from `seq` on, or the first where all are new and follow each other.
+local function take(key, p, seq, offsets, count)
   local list = tag .. 'produced:' .. key
   if not p.next then
     if p.stored then redis.call('UNLINK', list) end
     p.start, p.next, p.seq, p.offset, p.count = seq, seq, seq, 0, 0
   end
-  for number = math.max(seq, p.next), seq + #offsets - 1 do
-    local offset = offsets[number - seq + 1]
+  local function takeRange(number, offset, count)
     if p.count > 0 and offset == p.offset + p.count then
-      p.count = p.count + 1
-    else
-      if p.count > 0 then
-        redis.call('RPUSH', list, whole(p.seq) .. ' ' .. whole(p.offset) .. ' ' .. whole(p.count))
-        p.listed = true
-      end
-      p.seq, p.offset, p.count = number, offset, 1
+      p.count = p.count + count
+      return
     end
+    if p.count > 0 then
+      redis.call('RPUSH', list, whole(p.seq) .. ' ' .. whole(p.offset) .. ' ' .. whole(p.count))
+      p.listed = true
+    end
+    p.seq, p.offset, p.count = number, offset, count
   end
-  p.next = math.max(p.next, seq + #offsets)
+  if type(offsets) == 'number' then
+    takeRange(seq, offsets, count)
+  else
+    for number = math.max(seq, p.next), seq + count - 1 do takeRange(number, offsets[number - seq + 1], 1) end
+  end
+  p.next = math.max(p.next, seq + count)
   if p.listed then
     while true do
       local text = redis.call('LINDEX', list, 0)
@@ -108,14 +113,29 @@ local function remember(subject, ids)
   redis.call('HSET', SUBJECTS, subject, whole(floor))
 end
 
--- append: subject producer seq events bytes age holdBytes count withIds, then bodies (each with its id behind it)
+-- Adds bodies that follow each other in a text behind the head: `lengths` has the length of each.
+local function addGroup(lengths, blob, at, suffix)
+  local first, total, start = s.head + 1, s.total, 1
+  local head = s.head
+  for length in string.gmatch(lengths, '%d+') do
+    head = head + 1
+    -- Numbers as they are: making texts of them costs as much as the rest.
+    redis.call('XADD', LOG, head .. suffix, total, string.sub(blob, start, start + length - 1))
+    total = total + length
+    start = start + length
+  end
+  s.head, s.total = head, total
+  told[#told + 1] = { epoch = s.epoch, at = at, first = first, last = head, lengths = lengths, blob = blob }
+end
+
+-- append: subject producer seq events bytes age holdBytes count withIds groups, then the groups (lengths, bodies), then ids
 function operations.append()
   local subject, producer, seq = arg(), arg(), num()
   local events, bytes, age, holdBytes = num(), num(), num(), num()
-  local count, withIds = num(), arg() == '1'
-  local width = withIds and 2 or 1
-  local start = argi + 1
-  argi = argi + count * width
+  local count, withIds, groups = num(), arg() == '1', num()
+  local start = argi
+  local idsStart = start + groups * 2
+  argi = idsStart + (withIds and count or 0)
   if full then return { 'error', 'storage_full' } end
 
   local offsets, repeated = {}, 0
@@ -137,17 +157,20 @@ function operations.append()
   local hash = tag .. 'ids:' .. subject
   local head = headOf()
   local duplicates, added = repeated, 0
-  local inThisCall, ids, bodies = {}, {}, {}
-  for i = repeated, count - 1 do
-    local body = ARGV[start + i * width]
-    local id = withIds and ARGV[start + i * width + 1] or ''
+  local inThisCall, ids, isNew = {}, {}, {}
+  local allNew = repeated == 0 and not withIds
+  if allNew then
+    offsets, added = head + 1, count
+  end
+  for i = allNew and count + 1 or repeated + 1, count do
+    local id = withIds and ARGV[idsStart + i] or ''
     local earlier = id ~= '' and (inThisCall[id] or offsetOfId(hash, id))
     if earlier then
       duplicates = duplicates + 1
       offsets[#offsets + 1] = earlier
     else
       added = added + 1
-      bodies[added] = body
+      isNew[i] = true
       offsets[#offsets + 1] = head + added
       if id ~= '' then
         inThisCall[id] = head + added
@@ -168,25 +191,36 @@ function operations.append()
     local at = math.max(now, s.lastAt)
     local suffix = '-' .. whole(at)
     if s.first > s.head then s.firstAt = at end
-    for i = 1, added do
-      local body = bodies[i]
-      s.head = s.head + 1
-      redis.call('XADD', LOG, whole(s.head) .. suffix, whole(s.total), body)
-      s.total = s.total + #body
-      told[#told + 1] = { offset = s.head, at = at, epoch = s.epoch, body = body }
+    local i = 0
+    for group = 1, groups do
+      local lengths, blob = ARGV[start + group * 2 - 1], ARGV[start + group * 2]
+      if added == count then
+        addGroup(lengths, blob, at, suffix)
+      else
+        local begun, newLengths, newBodies = 1, {}, {}
+        for length in string.gmatch(lengths, '%d+') do
+          i = i + 1
+          if isNew[i] then
+            newLengths[#newLengths + 1] = length
+            newBodies[#newBodies + 1] = string.sub(blob, begun, begun + length - 1)
+          end
+          begun = begun + length
+        end
+        if #newLengths > 0 then addGroup(table.concat(newLengths, ' '), table.concat(newBodies), at, suffix) end
+      end
     end
     s.lastAt = at
   end
   if s.epoch then
     if #ids > 0 then remember(subject, ids) end
-    if p then take(key, p, seq, offsets) end
+    if p then take(key, p, seq, offsets, count) end
     if added > 0 then
       waiting = { events, bytes, age, holdBytes }
     else
       trim(events, bytes, age, holdBytes, false)
     end
   end
-  if duplicates == 0 then return { 'new', s.epoch, whole(offsets[1]) } end
+  if duplicates == 0 then return { 'new', s.epoch, whole(head + 1) } end
   local reply = { 'mixed', presentEpoch(), whole(duplicates) }
   for _, offset in ipairs(offsets) do reply[#reply + 1] = whole(offset) end
   return reply

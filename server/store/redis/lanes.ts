@@ -15,7 +15,7 @@ import { runScript, SCRIPTS } from './scripts.ts'
 
 /** What one call of the script may carry. */
 const MAX_OPERATIONS = 1_024
-const MAX_ARGUMENTS = 6_000
+const MAX_DRAFTS = 6_000
 const MAX_BYTES = 512 * 1024
 /** Calls that one batch may take: each birth after a drop takes two more. */
 const MAX_ROUNDS = 4 * MAX_OPERATIONS
@@ -217,12 +217,12 @@ export class Lanes {
 
 function nextBatch(lane: Lane): Waiting[] {
   let size = 0
-  let args = 0
+  let drafts = 0
   let count = 0
   for (const { operation } of lane.queue) {
     size += operation.bytes
-    args += operation.args.length
-    if (count > 0 && (count >= MAX_OPERATIONS || args > MAX_ARGUMENTS || size > MAX_BYTES)) break
+    drafts += operation.drafts
+    if (count > 0 && (count >= MAX_OPERATIONS || drafts > MAX_DRAFTS || size > MAX_BYTES)) break
     count++
   }
   const batch = lane.queue.slice(0, count)

@@ -1,4 +1,4 @@
-/** Notifications as the script writes them: a word, then lines, then the bodies. */
+/** Notifications as the script writes them: a word, then lines, then the bodies one behind the other. */
 
 import { readBody } from '../codec.ts'
 import type { Notification, StoredEvent } from '../contract.ts'
@@ -21,11 +21,15 @@ export function readNotice(message: Buffer): Notification | undefined {
       const first = Number(line())
       const time = Number(line())
       const events: StoredEvent[] = []
-      for (let offset = first; at < message.length; offset++) {
-        const start = at + 4
-        at = start + message.readUInt32BE(at)
+      const lengths = line()
+      if (lengths === '') return { kind: 'appended', epoch, head, events }
+      let offset = first
+      for (const length of lengths.split(' ')) {
+        const start = at
+        at += Number(length)
         const body = readBody(message, start, at)
         events.push(body === undefined ? { offset, damaged: true } : { offset, at: time, body })
+        offset++
       }
       return { kind: 'appended', epoch, head, events }
     }

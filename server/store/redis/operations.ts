@@ -12,10 +12,12 @@ import type { Argument } from './link.ts'
 export interface Operation<T> {
   readonly args: readonly Argument[]
   readonly bytes: number
+  /** Of an append. */
+  readonly drafts: number
   /** Of an append without ids: what it takes to join it with its neighbours. */
   readonly plain?: {
     readonly head: readonly Argument[]
-    readonly bodies: readonly Argument[]
+    readonly bodies: readonly Buffer[]
     /** What has to be the same. */
     readonly key: string
     /** -1 without a producer. */
@@ -26,7 +28,7 @@ export interface Operation<T> {
 }
 
 function operation<T>(args: readonly Argument[], read: (outcome: readonly Buffer[]) => T): Operation<T> {
-  return { args, bytes: 0, read }
+  return { args, bytes: 0, drafts: 0, read }
 }
 
 function numberAt(outcome: readonly Buffer[], index: number): number {
@@ -52,24 +54,36 @@ export function append({ subject, drafts, producer, retain }: Append): Operation
   const withIds = drafts.some(({ id }) => id !== undefined)
   const limits = retention(retain)
   const head: Argument[] = ['append', subject, producer?.name ?? '', String(producer?.seq ?? -1), ...limits]
-  const bodies: Argument[] = []
-  let bytes = 0
-  for (const { body, id = '' } of drafts) {
-    const record = encodeBody(body)
-    bytes += record.length
-    bodies.push(record)
-    if (withIds) bodies.push(id)
-  }
-  const args = [...head, String(drafts.length), withIds ? '1' : '0', ...bodies]
+  const bodies = drafts.map(({ body }) => encodeBody(body))
+  const bytes = bodies.reduce((sum, { length }) => sum + length, 0)
+  const args = appendArgs(head, bodies, withIds ? drafts.map(({ id = '' }) => id) : undefined)
   const read = (outcome: readonly Buffer[]): AppendOutcome => {
     refuse(outcome, producer)
     return readAppended(outcome, drafts.length)
   }
-  if (withIds) return { args, bytes, read }
+  if (withIds) return { args, bytes, drafts: drafts.length, read }
   const key = [limits.join(), producer === undefined ? '' : `${producer.name.length}:${producer.name}`, subject].join(
     ' ',
   )
-  return { args, bytes, read, plain: { head, bodies, key, seq: producer?.seq ?? -1 } }
+  return { args, bytes, drafts: drafts.length, read, plain: { head, bodies, key, seq: producer?.seq ?? -1 } }
+}
+
+/** What one notification carries at most, as writing.lua has it. */
+const GROUP_BYTES = 65_536
+
+/** Bodies travel in groups, each one text with the lengths of its bodies: an argument a body costs Redis more. */
+export function appendArgs(head: readonly Argument[], bodies: readonly Buffer[], ids?: readonly string[]): Argument[] {
+  const groups: Argument[] = []
+  for (let i = 0; i < bodies.length; ) {
+    let size = 0
+    const from = i
+    do size += bodies[i++]?.length ?? 0
+    while (i < bodies.length && size + (bodies[i]?.length ?? 0) <= GROUP_BYTES)
+    const group = bodies.slice(from, i)
+    groups.push(group.map(({ length }) => length).join(' '), Buffer.concat(group, size))
+  }
+  const withIds = ids === undefined ? '0' : '1'
+  return [...head, String(bodies.length), withIds, String(groups.length / 2), ...groups, ...(ids ?? [])]
 }
 
 export function readAppended(outcome: readonly Buffer[], count: number): AppendOutcome {

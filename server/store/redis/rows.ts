@@ -5,7 +5,7 @@
 
 import type { Argument } from './link.ts'
 import type { AppendOutcome, Operation } from './operations.ts'
-import { readAppended } from './operations.ts'
+import { appendArgs, readAppended } from './operations.ts'
 
 interface Asked {
   readonly operation: Operation<unknown>
@@ -20,11 +20,11 @@ export interface Row<T extends Asked> {
 
 export function rowsOf<T extends Asked>(calls: readonly T[]): Row<T>[] {
   const rows: Row<T>[] = []
-  let open: { members: T[]; key: string; nextSeq: number; bodies: Argument[] } | undefined
+  let open: { members: T[]; key: string; nextSeq: number; bodies: Buffer[] } | undefined
   const close = (): void => {
     const first = open?.members[0]?.operation.plain
     if (open === undefined || first === undefined) return
-    rows.push({ members: open.members, args: [...first.head, String(open.bodies.length), '0', ...open.bodies] })
+    rows.push({ members: open.members, args: appendArgs(first.head, open.bodies) })
     open = undefined
   }
   for (const call of calls) {

@@ -108,7 +108,7 @@ local function rank(epoch)
   return -1
 end
 
--- Notifications: appended events are gathered and told before anything else is.
+-- Notifications: appended events are gathered, as the groups of bodies in which they came, and told before anything else.
 local told = {}
 local function tell(message)
   redis.call('SPUBLISH', CHANNEL, message)
@@ -117,19 +117,23 @@ local function tellAppended()
   local i = 1
   while i <= #told do
     local first = told[i]
-    local parts, size = {}, 0
-    local last = first
+    local last, size = first, 0
+    local lengths, blobs = {}, {}
     while i <= #told do
-      local event = told[i]
-      if event.epoch ~= first.epoch or (size > 0 and size + #event.body > NOTIFIED_BYTES) then break end
-      last = event
-      size = size + #event.body
-      parts[#parts + 1] = struct.pack('>I4', #event.body)
-      parts[#parts + 1] = event.body
+      local group = told[i]
+      local differs = group.epoch ~= first.epoch or group.at ~= first.at
+      if differs or (size > 0 and size + #group.blob > NOTIFIED_BYTES) then break end
+      last = group
+      size = size + #group.blob
+      lengths[#lengths + 1] = group.lengths
+      blobs[#blobs + 1] = group.blob
       i = i + 1
     end
-    local carried = size <= NOTIFIED_BYTES and table.concat(parts) or ''
-    tell(table.concat({ 'A', first.epoch, whole(last.offset), whole(first.offset), whole(first.at), carried }, '\n'))
+    local carried = size <= NOTIFIED_BYTES
+    tell(table.concat({
+      'A', first.epoch, whole(last.last), whole(first.first), whole(first.at),
+      carried and table.concat(lengths, ' ') or '', carried and table.concat(blobs) or '',
+    }, '\n'))
   end
   told = {}
 end
