@@ -10,8 +10,8 @@ import { printJson, printText } from './report.ts'
 
 const USAGE = `npm run bench -- QUESTION… [options]
 
-${QUESTIONS.map(({ name, about }) => `  ${name.padEnd(10)} ${about}`).join('\n')}
-  all        every one of them
+${QUESTIONS.map(({ name, about }) => `  ${name.padEnd(13)} ${about}`).join('\n')}
+  all           every one of them
 
   --json          one JSON object a line
   --quick         fewer rounds and events

@@ -1,12 +1,14 @@
 /** The processes of a question: the hub, its peers, publishers and subscribers, each one a child. None outlives it. */
 
-import { type ChildProcess, fork } from 'node:child_process'
+import { type ChildProcess, fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { freePort } from '../test/support/ports.ts'
+import { pathOf } from '../test/support/tools.ts'
 import { modulePath } from './client.ts'
 import { compileBench } from './compile.ts'
 import type { Product } from './product.ts'
@@ -27,6 +29,13 @@ export interface ProbeCalls extends Calls {
   cpu(): NodeJS.CpuUsage
 }
 
+export interface RedisRole {
+  /** `redis://127.0.0.1:PORT`. */
+  readonly url: string
+  readonly pid: number
+  stop(): Promise<void>
+}
+
 export interface HubRole extends Role<ProbeCalls> {
   readonly url: string
 }
@@ -41,6 +50,10 @@ export class Processes implements AsyncDisposable {
   readonly #dataUnder: string
   readonly #roles = new Set<{ stop(): Promise<void> }>()
   readonly #folders: string[] = []
+  readonly #kills = new Set<() => void>()
+  readonly #killAll = (): void => {
+    for (const kill of this.#kills) kill()
+  }
   #programs: string | undefined
 
   /** `profileTo`: a folder for a CPU profile of every process. `dataUnder`: a folder on the disk to measure. */
@@ -48,6 +61,7 @@ export class Processes implements AsyncDisposable {
     this.product = product
     this.#profileTo = options.profileTo
     this.#dataUnder = options.dataUnder ?? tmpdir()
+    process.once('exit', this.#killAll)
   }
 
   async dataFolder(): Promise<string> {
@@ -68,21 +82,50 @@ export class Processes implements AsyncDisposable {
     return role
   }
 
-  /** Starts `reprise serve` of the chosen build, with a store of its own. */
-  async startHub(label = 'hub'): Promise<HubRole> {
-    const args = ['serve', '--port', '0', '--data', await this.dataFolder(), '--log-level', 'error']
+  /** Starts a Redis that appends to a file on the disk that is measured. */
+  async startRedis(appendfsync: 'always' | 'everysec'): Promise<RedisRole> {
+    const port = await freePort()
+    const folder = await this.dataFolder()
+    await mkdir(folder)
+    const settings = { port, bind: '127.0.0.1', dir: folder, save: '', appendonly: 'yes', appendfsync }
+    const args = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, String(value)])
+    const child = spawn(pathOf('redis-server'), args, { stdio: ['ignore', 'pipe', 'inherit'] })
+    const gone = once(child, 'exit')
+    const killNow = () => child.kill('SIGKILL')
+    this.#kills.add(killNow)
+    const role: RedisRole = {
+      url: `redis://127.0.0.1:${port}`,
+      pid: child.pid ?? -1,
+      stop: async () => {
+        this.#roles.delete(role)
+        killNow()
+        await gone
+        this.#kills.delete(killNow)
+      },
+    }
+    this.#roles.add(role)
+    await within(said(child, /(Ready to accept connections)/, 'Redis'), START_MS, 'a Redis to accept connections')
+    return role
+  }
+
+  /** Starts `reprise serve` of the chosen build, with a store of its own or at the one that is given. */
+  async startHub(label = 'hub', store?: string): Promise<HubRole> {
+    const place = store === undefined ? ['--data', await this.dataFolder()] : ['--store', store]
+    const args = ['serve', '--port', '0', ...place, '--log-level', 'error']
     const probe = new URL('probe.mjs', import.meta.url).href
     const child = fork(modulePath(this.product, 'cli/main'), args, {
       execArgv: [...this.#loader(), '--import', probe, '--expose-gc', ...this.#profiling(label)],
       stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
     })
     const role = this.#adopt<ProbeCalls>(label, child)
-    const url = await within(listening(child), START_MS, 'a hub to listen')
+    const url = await within(said(child, /listening on (http:\/\/\S+)/, 'the hub'), START_MS, 'a hub to listen')
     return { ...role, url }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all([...this.#roles].map((role) => role.stop()))
+    // Those that were started first are what the others need: hubs end while their Redis is there.
+    for (const role of [...this.#roles].reverse()) await role.stop()
+    process.off('exit', this.#killAll)
     for (const folder of this.#folders) await rm(folder, { recursive: true, force: true, maxRetries: 3 })
   }
 
@@ -120,7 +163,7 @@ export class Processes implements AsyncDisposable {
       for (const waiter of waiting.values()) waiter.reject(new Error(`${name} ended (${signal ?? `exit ${code}`})`))
     })
     const killNow = () => child.kill('SIGKILL')
-    process.once('exit', killNow)
+    this.#kills.add(killNow)
     const role: Role<C> = {
       pid: child.pid ?? -1,
       ask: (call, ...[params]) => {
@@ -137,7 +180,7 @@ export class Processes implements AsyncDisposable {
         const late = setTimeout(killNow, 10_000)
         await gone
         clearTimeout(late)
-        process.off('exit', killNow)
+        this.#kills.delete(killNow)
       },
     }
     this.#roles.add(role)
@@ -145,16 +188,17 @@ export class Processes implements AsyncDisposable {
   }
 }
 
-function listening(child: ChildProcess): Promise<string> {
+/** What a program's output has in the place that the pattern marks. */
+function said(child: ChildProcess, pattern: RegExp, who: string): Promise<string> {
   let text = ''
   child.stdout?.setEncoding('utf8')
   return new Promise((resolve, reject) => {
     child.stdout?.on('data', (part: string) => {
-      text += part
-      const url = /listening on (http:\/\/\S+)/.exec(text)?.[1]
-      if (url !== undefined) resolve(url)
+      if (text.length < 65_536) text += part
+      const found = pattern.exec(text)?.[1]
+      if (found !== undefined) resolve(found)
     })
-    child.once('exit', () => reject(new Error('the hub ended before it was listening')))
+    child.once('exit', () => reject(new Error(`${who} ended before it was ready`)))
   })
 }
 

@@ -5,7 +5,14 @@ import { latency } from './latency.ts'
 import { memory } from './memory.ts'
 import { publish } from './publish.ts'
 import type { Question } from './question.ts'
+import { redisFanout } from './redis-fanout.ts'
+import { redisNodes } from './redis-nodes.ts'
+import { redisPublish } from './redis-publish.ts'
+import { redisResume } from './redis-resume.ts'
 import { replay } from './replay.ts'
 import { resume } from './resume.ts'
 
-export const QUESTIONS: readonly Question[] = [fanout, publish, replay, resume, latency, memory]
+/** Those that need a Redis server on the machine. */
+export const REDIS_QUESTIONS: readonly Question[] = [redisPublish, redisFanout, redisResume, redisNodes]
+
+export const QUESTIONS: readonly Question[] = [fanout, publish, replay, resume, latency, memory, ...REDIS_QUESTIONS]

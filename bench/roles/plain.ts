@@ -2,7 +2,10 @@
 
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { createAdapter } from '@socket.io/redis-streams-adapter'
+import { Redis } from 'ioredis'
 import { Server } from 'socket.io'
+import { io as connect } from 'socket.io-client'
 import { loadOf } from '../load.ts'
 import { serveCalls } from '../role.ts'
 
@@ -13,7 +16,11 @@ interface Draft {
   readonly data: unknown
 }
 
+/** More than any question emits: what is trimmed could not be recovered. */
+const MOST_EVENTS = 10_000_000
+
 let io: Server | undefined
+let address = ''
 const heads = new Map<string, number>()
 
 function eventsOf(room: string, drafts: readonly Draft[]) {
@@ -28,13 +35,14 @@ function eventsOf(room: string, drafts: readonly Draft[]) {
 }
 
 const calls = {
-  /** `recovery`: with Socket.IO's own connection state recovery. Answers the server's address. */
-  async start({ recovery }: { recovery: boolean }): Promise<string> {
+  /** `recovery`: with Socket.IO's own connection state recovery; `redis`: over this Redis. Answers the server's address. */
+  async start({ recovery, redis }: { recovery: boolean; redis?: string }): Promise<string> {
     const http = createServer()
     const server = new Server(http, {
       transports: ['websocket'],
       serveClient: false,
       ...(recovery ? { connectionStateRecovery: { maxDisconnectionDuration: 10 * 60_000 } } : {}),
+      ...(redis === undefined ? {} : { adapter: createAdapter(new Redis(redis), { maxLen: MOST_EVENTS }) }),
     })
     io = server
     server.on('connection', (socket) => {
@@ -50,7 +58,8 @@ const calls = {
       })
     })
     await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve))
-    return `http://127.0.0.1:${(http.address() as AddressInfo).port}`
+    address = `http://127.0.0.1:${(http.address() as AddressInfo).port}`
+    return address
   },
 
   /** Emits so many events to rooms of nobody, or of those who are away. */
@@ -61,6 +70,17 @@ const calls = {
       }
       if (n % 500 === 0) await new Promise((resolve) => setImmediate(resolve))
     }
+  },
+
+  /** Resolves when everything that was emitted before has been given out, which takes a while where it goes by Redis. */
+  async settled(): Promise<void> {
+    const socket = connect(address, { transports: ['websocket'], forceNew: true })
+    await new Promise<void>((resolve) => socket.once('connect', resolve))
+    await socket.emitWithAck('subscribe', 'settled')
+    const last = new Promise<void>((resolve) => socket.once('settled', () => resolve()))
+    io?.to('settled').emit('settled')
+    await last
+    socket.disconnect()
   },
 
   memory(): NodeJS.MemoryUsage {
