@@ -3,10 +3,11 @@
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { slotOf } from '../../server/store/redis/slot.ts'
 import { addNode, clusterNodes, moveSlot, ownerOf, removeNode } from '../support/cluster.ts'
+import { startHub } from '../support/hub.ts'
 import { type RedisServer, startRedisCluster } from '../support/redis.ts'
 import { has, soak } from '../support/tools.ts'
 import { until } from '../support/until.ts'
-import { cutOff, judge, ready, startLoad } from './failover.ts'
+import { cutOff, Feeder, judge, ready, startLoad } from './failover.ts'
 import { contradictions, readAll } from './ledger.ts'
 import { Publisher } from './publisher.ts'
 import { Witness } from './witness.ts'
@@ -101,6 +102,9 @@ describe.runIf(has('redis-server'))('hubs on Redis Cluster', { timeout: soak ? 6
   it('heal when a master is killed, and tell what its replica had not got', async () => {
     const { urls, claims, readers, feeders } = await startLoad([store, store], 'orders')
     const victim = await owner('orders')
+    // A hub that only publishes has nothing but its own calls to tell it that the master is gone.
+    const plain = await startHub({ store })
+    feeders.push(new Feeder(plain.url, 'orders', 'publishes only', claims))
     await until(async () => /^slave0:.*offset=(?!0,)\d{4,},/m.test(await victim.cli('info', 'replication')))
     await cutOff(victim)
     const seen = readers[0]?.witness.position?.offset ?? 0

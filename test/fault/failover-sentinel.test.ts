@@ -2,6 +2,8 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { connect } from '../../client/index.ts'
+import { atEnd } from '../support/ending.ts'
 import { runSeed, seededRandom } from '../support/seed.ts'
 import { type SentinelSet, startSentinelSet } from '../support/sentinel.ts'
 import { has, soak } from '../support/tools.ts'
@@ -29,21 +31,36 @@ describe.runIf(has('redis-server'))('hubs on Redis with Sentinel', { timeout: so
     const { url, master, masterAfter } = set
     const store = url(`?prefix=${prefix}`)
     const { urls, claims, readers, feeders } = await startLoad([store, store, store], 'orders')
+    const sdk = connect(urls[2] ?? '')
+    atEnd(() => sdk.close())
+    const topic = sdk.topic<string>('orders')
+    const handled = new Map<number, unknown>()
+    const subscription = topic.subscribe(({ offset, data }) => void handled.set(offset, data), { from: 'start' })
+    subscription.onGap(({ from, to }) => {
+      for (let offset = from ?? 0; offset <= (to ?? 0); offset++) handled.delete(offset)
+    })
     const old = await master()
     await cutOff(old)
     const [first] = readers
     const seen = first?.witness.position?.offset ?? 0
     await until(() => readers.every(({ witness }) => (witness.position?.offset ?? 0) > seen + 50))
+    await until(() => handled.has(seen + 50))
+    // Acknowledged, and lost with its producer's number: the SDK goes on all the same.
+    await topic.publish('of the SDK, lost')
     await old.kill()
     const began = performance.now()
     await masterAfter(old)
     // Somebody who was not there for the lost events.
     const late = startReader(urls[1] ?? '', 'orders', 'late', claims)
     await Promise.all(feeders.map((feeder) => feeder.goesOn()))
+    await topic.publish('of the SDK, kept')
     const healedMs = performance.now() - began
     await until(async () => (await Promise.all(urls.map(ready))).every(Boolean), { what: 'all to be ready' })
     await Promise.all(feeders.map((feeder) => feeder.stop()))
     const { lost, log, unkept } = await judge(store, 'orders', claims, [...readers, late], feeders)
+    await until(() => handled.has(log.head))
+    expect([...handled].sort(([a], [b]) => a - b)).toEqual([...log.events])
+    expect([...log.events.values()]).toContain('of the SDK, kept')
     expect(lost).toBeGreaterThan(40)
     expect(unkept.length).toBeGreaterThan(40)
     for (const { losses, witness } of readers) expect(losses.length, witness.name).toBe(1)
