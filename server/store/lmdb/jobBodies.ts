@@ -88,7 +88,6 @@ export class JobBodies {
       const last = jobs.at(-1)
       if (last !== undefined && (chunkOfJob(n) !== chunkOfJob(last.n) || size + bytes > MAX_BLOCK_BYTES)) close()
       job.at = size
-      job.text = undefined
       jobs.push(job)
       size += bytes
     }

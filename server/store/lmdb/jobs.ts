@@ -50,10 +50,6 @@ export interface Job {
   holder: Owner | undefined
   readonly dead: { readonly reason: DeadReason; readonly error?: string; readonly at: number } | undefined
   history: readonly HistoryEntry[]
-  /** The part of its record that never changes, as it is written. */
-  fixed: string | undefined
-  /** As it is written; `undefined` since it changed. */
-  text: string | undefined
 }
 
 const STATES = ['ready', 'delayed', 'held'] as const
@@ -93,22 +89,6 @@ type Written = readonly [
   holderClient: string,
   extra?: Extra,
 ]
-
-function encodeJob(job: Job): string {
-  if (job.text !== undefined) return job.text
-  const { n, sentAt, ttlAt, lease, holder } = job
-  const flags = flagsOf(job)
-  const state = STATES.indexOf(job.state)
-  job.fixed ??= `[${n},${JSON.stringify(job.id)},${JSON.stringify(job.subject)},${job.priority},${sentAt},${ttlAt === 0 ? 0 : ttlAt - sentAt},${job.bytes}`
-  let text = `${job.fixed},${job.block},${job.at},${state},${job.attempts},${job.deliveries},${job.dueAt - sentAt},${job.place},${flags},`
-  text +=
-    lease === '' || holder === undefined
-      ? '"",0,0,0,"",""'
-      : `${JSON.stringify(lease)},${job.handOut},${job.expiresAt - sentAt},${job.capAt - sentAt},${JSON.stringify(holder.subject)},${JSON.stringify(holder.client)}`
-  const extra = extraOf(job)
-  job.text = extra === undefined ? `${text}]` : `${text},${JSON.stringify(extra)}]`
-  return job.text
-}
 
 function flagsOf({ suspect, blocked, alone, capped }: Job): number {
   return (
@@ -164,8 +144,6 @@ function decodeJob(written: Written): Job {
     holder: has ? { subject: written[19], client: written[20] } : undefined,
     dead: extra?.dead,
     history: extra?.history ?? NONE,
-    fixed: undefined,
-    text: undefined,
   }
 }
 
@@ -218,18 +196,44 @@ export function newJob(given: {
     holder: undefined,
     dead: given.dead,
     history: given.history ?? NONE,
-    fixed: undefined,
-    text: undefined,
   }
 }
 
 const NONE: readonly HistoryEntry[] = []
 
 /** In the order of their numbers. */
-export function encodeChunk(jobs: Iterable<Job>): Buffer {
-  let text = ''
-  for (const job of jobs) text += (text === '' ? '[' : ',') + encodeJob(job)
-  return Buffer.from(`${text}]`)
+export function encodeChunk(jobs: readonly Job[]): Buffer {
+  return Buffer.from(JSON.stringify(jobs.map(written)))
+}
+
+function written(job: Job): Written {
+  const { sentAt, lease, holder } = job
+  const has = lease !== '' && holder !== undefined
+  const extra = extraOf(job)
+  const head = [
+    job.n,
+    job.id,
+    job.subject,
+    job.priority,
+    sentAt,
+    job.ttlAt === 0 ? 0 : job.ttlAt - sentAt,
+    job.bytes,
+    job.block,
+    job.at,
+    STATES.indexOf(job.state),
+    job.attempts,
+    job.deliveries,
+    job.dueAt - sentAt,
+    job.place,
+    flagsOf(job),
+    lease,
+    job.handOut,
+    has ? job.expiresAt - sentAt : 0,
+    has ? job.capAt - sentAt : 0,
+    holder?.subject ?? '',
+    holder?.client ?? '',
+  ] as const
+  return extra === undefined ? (head as Written) : [...head, extra]
 }
 
 export function chunkKey(queueNumber: number, chunk: number): Buffer {

@@ -30,7 +30,7 @@ interface Cache {
 }
 
 /** Chunks of jobs that stay in memory for all queues together, and queues. */
-const KEPT_CHUNKS = 2_048
+const KEPT_CHUNKS = 1_024
 const KEPT_QUEUES = 256
 
 const caches = new WeakMap<Environment, Cache>()

@@ -26,7 +26,7 @@ interface Chunk {
 }
 
 /** Chunks that stay in memory between commits. */
-const KEPT_CHUNKS = 512
+const KEPT_CHUNKS = 128
 /** Chunks that are looked for together when all are gone through. */
 const CHUNKS_AT_ONCE = 32
 
@@ -175,7 +175,6 @@ export class QueueHalf {
 
   /** The job's record is written with this commit. */
   touch(job: Job): void {
-    job.text = undefined
     const chunk = this.#chunk(chunkOfJob(job.n))
     this.#changed.add(chunk)
     this.#stale.add(chunk)
