@@ -1,6 +1,7 @@
 /** What a program that embeds a hub imports. */
 
-export { ERRORS, type ErrorCode, RepriseError, type WireError } from '../shared/errors.ts'
+export { type ErrorCode, RepriseError, type WireError } from '../shared/errors.ts'
+export { ERRORS } from '../shared/errorTable.ts'
 export type { Position } from '../shared/positions.ts'
 export type { Draft, Durability, Event, From, Gap, Limits, OnGap, Published } from '../shared/protocol.ts'
 export { createHub, type Hub, type HubTopic } from './hub.ts'

@@ -1,7 +1,7 @@
 /** The wire's types of queues, as docs/protocol.md describes them: the namespace `/queues`. */
 
 import type { WireError } from './errors.ts'
-import type { Draft, Durability, Headers, Limits, Respond } from './protocol.ts'
+import type { Draft, Durability, Headers, Limits, ProducerSeq, Respond } from './protocol.ts'
 
 /** Where the queues live. */
 export const QUEUES_NAMESPACE = '/queues'
@@ -97,7 +97,7 @@ export interface QueuesAuth {
 
 /** Calls of a client in the namespace. */
 export interface QueueCalls {
-  send(queue: string, drafts: readonly JobDraft[], respond: Respond<Sent>): void
+  send(queue: string, drafts: readonly JobDraft[], options: ProducerSeq | null, respond: Respond<Sent>): void
   consume(queue: string, options: ConsumeOptions, respond: Respond<Consuming>): void
   cancel(queue: string, respond: Respond<null>): void
   settle(queue: string, settlements: readonly Settlement[], respond: Respond<readonly Settled[]>): void

@@ -1,7 +1,7 @@
 /** The OpenAPI document, made of the rows that are served: what is not in one is not in the other. */
 
 import { z } from 'zod'
-import { ERRORS } from '../../shared/errors.ts'
+import { ERRORS } from '../../shared/errorTable.ts'
 import type { Route } from './routes.ts'
 import { problemAnswer } from './schemas.ts'
 

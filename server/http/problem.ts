@@ -1,7 +1,8 @@
 /** Errors as `application/problem+json`: what was refused and why, with the status and headers that HTTP wants. */
 
 import type { ServerResponse } from 'node:http'
-import { ERRORS, RepriseError } from '../../shared/errors.ts'
+import { RepriseError } from '../../shared/errors.ts'
+import { ERRORS } from '../../shared/errorTable.ts'
 import type { Happenings } from '../core/happenings.ts'
 import { refusalOf } from '../core/refusal.ts'
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { ERRORS } from '../../shared/errors.ts'
+import { ERRORS } from '../../shared/errorTable.ts'
 import { isName, MAX_NAME_LENGTH, nameRule } from '../../shared/names.ts'
 import { exists, packageOf, readSources, readText } from './sources.ts'
 
@@ -32,11 +32,11 @@ function errorTable(path: string): Record<string, unknown> | undefined {
 }
 
 describe('errors', () => {
-  it('stand in docs/protocol.md as they are in shared/errors.ts', () => {
+  it('stand in docs/protocol.md as they are in shared/errorTable.ts', () => {
     expect(errorTable('docs/protocol.md')).toEqual(ERRORS)
   })
 
-  it('stand in README.md, if they do, as they are in shared/errors.ts', () => {
+  it('stand in README.md, if they do, as they are in shared/errorTable.ts', () => {
     expect(errorTable('README.md') ?? ERRORS).toEqual(ERRORS)
   })
 })
