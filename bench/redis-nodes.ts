@@ -75,7 +75,12 @@ async function ask(context: Context): Promise<Answer> {
         subject,
         comparisons: [compare(subject, single, { of: 'ratio', most: MOST })],
       },
-      { what: 'the same clients on two nodes', unit, subject: half, comparisons: [compare(half, single)] },
+      {
+        what: 'the same clients on two nodes',
+        unit,
+        subject: half,
+        comparisons: [compare(half, single, { of: 'ratio', most: MOST })],
+      },
     ],
     notes: [
       'user and system time of the hub processes together; Redis, publisher and subscribers are not in it',
