@@ -126,14 +126,14 @@ describe('queues in the LMDB store', () => {
     return seen
   }
 
-  test.each([1, 2, 3].map((n) => Number(process.env.REPRISE_SEED ?? n * 7_919)))(
+  test.each([1, 2].map((n) => Number(process.env.REPRISE_SEED ?? n * 7_919)))(
     'what it keeps in memory never differs from what is stored (seed %i)',
     async (seed) => {
       const run = async (reopens: boolean): Promise<unknown[]> => {
         engine.clock.now = START
         let store = await engine.open()
         const seen: unknown[] = []
-        for (const [i, step] of history(seed, 160).entries()) {
+        for (const [i, step] of history(seed, 140).entries()) {
           if (reopens) {
             await store.close()
             store = await engine.open()
@@ -170,5 +170,50 @@ describe('queues in the LMDB store', () => {
     expect(await again.queues.list({ limit: 10 })).toEqual([])
     await again.queues.enqueue('q', { subject: 'ann', drafts: [draft(1)], limit: LIMIT, nonce: 'n' })
     expect((await again.queues.info('q'))?.counts.ready).toBe(1)
+  })
+
+  test('of jobs that are gone nothing is left behind', async () => {
+    const store = await engine.open()
+    const { queues } = store
+    const holder = { subject: 'ann', client: 'a' }
+    const { session } = await queues.attach('q', holder, { leaseMs: 30_000, policy: POLICY })
+    const drafts = Array.from({ length: 300 }, (_, i) =>
+      draft(i, {
+        priority: i % 10,
+        ...(i % 3 === 0 && { key: `k${i % 7}` }),
+        ...(i % 5 === 0 && { id: `i${i}`, replyMs: 40_000 }),
+        ...(i % 4 === 0 && { due: { delayMs: 100 } }),
+      }),
+    )
+    await queues.enqueue('q', { subject: 'ann', drafts, limit: LIMIT, nonce: 'n' })
+    for (let round = 0; (await queues.info('q'))?.counts.done !== 290; round++) {
+      engine.clock.now += 200
+      const common = { leaseMs: 30_000, capMs: 60_000, nonce: `l${round}`, policy: POLICY }
+      const { jobs } = await queues.claim('q', { holder, session, max: 10, bytes: 1e6, ...common })
+      const as = round < 10 ? ('retry' as const) : ('done' as const)
+      await queues.settle(
+        'q',
+        jobs.slice(0, 290 - ((await queues.info('q'))?.counts.done ?? 0)).map(({ id, lease }) => ({ id, lease, as })),
+        POLICY,
+      )
+      if (round > 500) throw new Error(JSON.stringify(await queues.info('q')))
+    }
+    await queues.detach('q', holder, session, 'release', POLICY)
+    for (const { id } of await queues.jobs('q', { state: 'ready', limit: 5 })) await queues.remove('q', id)
+    while ((await queues.purge('q', { before: engine.clock.now, limit: 2 })) > 0);
+    for (let i = 0; i < 8; i++) {
+      engine.clock.now += 120_000
+      await queues.turn('q', POLICY)
+      while ((await store.sweep()).more);
+    }
+    const counts = { sent: 300, ready: 0, delayed: 0, held: 0, done: 290, dead: 0, removed: 10 }
+    expect((await queues.info('q'))?.counts).toEqual(counts)
+    await store.close()
+    const root = openLmdb<Buffer, Buffer>({ path: engine.folder, noSubdir: false, overlappingSync: false, ...BINARY })
+    const left: Record<string, number> = {}
+    const names = ['jobs', 'job-bodies', 'job-ids', 'pairs', 'holders', 'settled', 'answers', 'turns', 'ids', 'due']
+    for (const name of names) left[name] = root.openDB<Buffer, Buffer>({ name, ...BINARY }).getKeysCount()
+    await root.close()
+    expect(left).toEqual(Object.fromEntries(names.map((name) => [name, 0])))
   })
 })
