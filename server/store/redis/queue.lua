@@ -16,9 +16,14 @@
 -- <tag>answers    hash: what became of requests · `bindings` hash: `epoch offset` by topic
 -- <tag>due        what is forgotten in a sweep, by time
 
-local tag = string.sub(KEYS[1], 1, -5)
+--
+-- The text is loaded once as a library and called often, or run as a whole for one call where that cannot be: what
+-- belongs to one call is set anew in its beginning, here and by `beginnings`.
 
-local argi = 0
+local KEYS, ARGV, argi
+local tag, now, stored
+local beginnings = {}
+
 local function arg()
   argi = argi + 1
   return ARGV[argi]
@@ -36,21 +41,11 @@ local function microseconds()
   return tonumber(time[1]) * 1000000 + tonumber(time[2])
 end
 
--- A test's own time, or the server's.
-local given = arg()
-local now = given ~= '' and tonumber(given) or math.floor(microseconds() / 1000)
-
--- While its slot moves to another server, keys that are there cannot be told from keys that never were: see topic.lua.
-local here = redis.pcall('EXISTS', tag .. '?', tag .. '??')
-if type(here) == 'table' and here.err then
-  if not string.find(here.err, 'non local key', 1, true) then return here end
-  return redis.error_reply('TRYAGAIN the keys of this queue are being moved to another server')
-end
-
 local BAND = 2 ^ 49
 local TOUCH_MS = 60000
 local ID_MS = 300000
-local huge = math.huge
+-- No name of Lua's own can be used while a library is loaded.
+local huge = 1 / 0
 
 -- The states of a job.
 local FIRST, READY, HELD, AGAIN, BEHIND = 0, 1, 2, 3, 4
@@ -63,8 +58,7 @@ local REQUEST, REDRIVEN = 1, 2
 local LEASE = 'BBBBI4dddBI2'
 local REST = 'I4dBBBBBI4dddddI4I4I4'
 local RECORD = '<' .. LEASE .. REST
-local RECORD_SIZE = struct.size(RECORD)
-local LEASE_SIZE = struct.size('<' .. LEASE)
+local LEASE_SIZE, RECORD_SIZE = 35, 108
 local KEY_LENGTH_AT = RECORD_SIZE - 11
 
 local function decode(n, record)
@@ -100,7 +94,8 @@ end
 -- Figures: those of all, then those of the queue and those of its dead letters.
 local COMMON = { 'born', 'number', 'serial', 'session', 'nextDue', 'deadMs' }
 local PART = { 'sent', 'done', 'removed', 'count', 'bytes', 'places', 'hands', 'tat', 'paused', 'told' }
-local META = '<B' .. string.rep('d', #COMMON + 2 * #PART)
+local META = '<B'
+for _ = 1, #COMMON + 2 * #PART do META = META .. 'd' end
 
 local function partAt(prefix, isDead)
   local p = { dead = isDead }
@@ -114,13 +109,19 @@ local function partAt(prefix, isDead)
 end
 
 local s = {}
-local live, dead = partAt(tag, false), partAt(tag .. 'dead:', true)
-local JOBS, BODIES, NAMES = tag .. 'jobs', tag .. 'bodies', tag .. 'names'
-local HISTORY, DEATHS, HEADS = tag .. 'history', tag .. 'deaths', tag .. 'heads'
-local ANSWERS, BINDINGS = tag .. 'answers', tag .. 'bindings'
+local live, dead
+local JOBS, BODIES, NAMES, HISTORY, DEATHS, HEADS, ANSWERS, BINDINGS, DUE, ENDED, PRODUCERS, SUBJECTS
+local function name(prefix)
+  tag = prefix
+  live, dead = partAt(tag, false), partAt(tag .. 'dead:', true)
+  JOBS, BODIES, NAMES = tag .. 'jobs', tag .. 'bodies', tag .. 'names'
+  HISTORY, DEATHS, HEADS = tag .. 'history', tag .. 'deaths', tag .. 'heads'
+  ANSWERS, BINDINGS, DUE, ENDED = tag .. 'answers', tag .. 'bindings', tag .. 'due', tag .. 'ended:'
+  PRODUCERS, SUBJECTS = tag .. 'producers', tag .. 'subjects'
+end
 
-local stored = redis.call('GET', KEYS[1])
 local function load()
+  stored = redis.call('GET', KEYS[1])
   if not stored then
     for _, name in ipairs(COMMON) do s[name] = 0 end
     s.nextDue = huge
@@ -136,7 +137,24 @@ local function load()
   local at = #COMMON + 1
   for i = 1, #PART do live[PART[i]], dead[PART[i]] = values[at + i], values[at + #PART + i] end
 end
-load()
+
+-- An error where the call cannot be done.
+local function begin(keys, args)
+  KEYS, ARGV, argi = keys, args, 0
+  local prefix = string.sub(KEYS[1], 1, -5)
+  if prefix ~= tag then name(prefix) end
+  -- A test's own time, or the server's.
+  local given = arg()
+  now = given ~= '' and tonumber(given) or math.floor(microseconds() / 1000)
+  -- While its slot moves to another server, keys that are there cannot be told from keys that never were: see topic.lua.
+  local here = redis.pcall('EXISTS', tag .. '?', tag .. '??')
+  if type(here) == 'table' and here.err then
+    if not string.find(here.err, 'non local key', 1, true) then return here end
+    return redis.error_reply('TRYAGAIN the keys of this queue are being moved to another server')
+  end
+  load()
+  for i = 1, #beginnings do beginnings[i]() end
+end
 
 local function partOf(word)
   return word == 'd' and dead or live

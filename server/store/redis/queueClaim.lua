@@ -5,11 +5,11 @@ local CLAIM = '<' .. LEASE .. 'I4d'
 -- Jobs looked at beside those handed out: what expired, or is too large for the rest of the claim.
 local LOOKED = 1000
 
-local function lowestPlace(p)
+local function lowestPlace(key)
   local lowest, n
   for band = 0, 9 do
     local base = band * BAND
-    local first = redis.call('ZRANGEBYSCORE', p.ready, base, base + BAND - 1, 'WITHSCORES', 'LIMIT', 0, 1)
+    local first = redis.call('ZRANGEBYSCORE', key, base, base + BAND - 1, 'WITHSCORES', 'LIMIT', 0, 1)
     if first[1] and (not lowest or tonumber(first[2]) - base < lowest) then
       lowest, n = tonumber(first[2]) - base, first[1]
     end
@@ -32,11 +32,13 @@ function operations.claim()
   flush()
 
   -- Hand-outs that the rate allows, by the time at which the next one is due if they came evenly.
-  local interval, burst = 0, 0
-  local allowed = max
+  local interval, burst, usedTo = 0, 0, 0
+  local allowed = huge
   if rate > 0 then
     interval, burst = 1000 / rate, math.max(1, rate / 10)
-    allowed = math.min(max, math.floor((now - math.max(p.tat, now)) / interval + burst + 1e-6))
+    -- A clock that went back does not hold up more than a burst.
+    usedTo = math.min(math.max(p.tat, now), now + burst * interval)
+    allowed = math.floor((now - usedTo) / interval + burst + 1e-3)
   end
 
   local found, names = {}, {}
@@ -81,7 +83,7 @@ function operations.claim()
   if h.suspects == 0 and allowed > 0 then
     if empty then
       while looked < LOOKED do
-        local n = redis.call('ZRANGE', p.suspects, 0, 0)[1]
+        local n = p.hands % 10 == 9 and lowestPlace(p.suspects) or redis.call('ZRANGE', p.suspects, 0, 0)[1]
         if not n then break end
         local record = recordOf(n)
         redis.call('ZREM', p.suspects, n)
@@ -97,7 +99,7 @@ function operations.claim()
       end
     end
     local last = #names == 0 and redis.call('ZRANGE', p.ready, -1, -1, 'WITHSCORES')[2]
-    local wanted = last and allowed or 0
+    local wanted = last and math.min(max, allowed) or 0
     local isFull = false
     while #names < wanted and looked < LOOKED + wanted and not isFull do
       local room = wanted - #names
@@ -109,7 +111,7 @@ function operations.claim()
       local mixed = not head or math.floor(tonumber(last) / BAND) ~= 9 - decode(first[1], head).priority
       local most = mixed and math.min(#first, 9 - p.hands % 10) or #first
       if most == 0 then
-        local n = lowestPlace(p)
+        local n = lowestPlace(p.ready)
         if not n then break end
         local what = recordOf(n) and take(n, recordOf(n))
         looked = looked + 1
@@ -147,19 +149,24 @@ function operations.claim()
     due(expiresAt)
     h.lastSerial = s.serial
     putHolder(p, holder, h)
-    if rate > 0 then p.tat = math.max(p.tat, now) + #names * interval end
+    if rate > 0 then
+      usedTo = usedTo + #names * interval
+      p.tat = usedTo
+    end
   end
   local bodies = valuesOf(BODIES, names)
   local suspects = redis.call('ZCARD', p.suspects)
-  local waiting = redis.call('ZCARD', p.ready) + suspects
+  local there = redis.call('ZCARD', p.ready) + suspects
+  local waiting = math.max(0, math.min(there, allowed - #names))
   local delayed = math.min(firstScore(p.first), firstScore(p.again))
   local nextAt = math.min(delayed, firstScore(p.held))
-  if rate > 0 and waiting > 0 then
-    local ratedAt = math.ceil(math.max(p.tat, now) + interval - burst * interval - 1e-6)
-    if ratedAt > now then nextAt = math.min(nextAt, ratedAt) end
+  if waiting == 0 and there > 0 then
+    nextAt = math.min(nextAt, math.ceil(usedTo + interval - burst * interval - 1e-3 * interval))
   end
-  p.told = waiting > 0 and math.min(p.told, now) or delayed
-  local reply = { 'done', whole(waiting), whole(suspects), timeText(nextAt) }
+  -- What had to be cleared away first was too much for one call.
+  if #names == 0 and looked >= LOOKED then nextAt = now end
+  p.told = there > 0 and math.min(p.told, now) or delayed
+  local reply = { 'done', whole(waiting), whole(math.min(suspects, waiting)), timeText(math.max(now, nextAt)) }
   for i = 1, #names do
     local at = #reply
     reply[at + 1], reply[at + 2], reply[at + 3] = names[i], rows[2 * i], bodies[i]

@@ -49,6 +49,7 @@ function operations.attach()
   h.session, h.touchedAt, h.attached = whole(s.session), now, true
   putHolder(p, holder, h)
   redis.call('ZADD', p.present, now, holder)
+  turn()
   tell('S', h.session, holder)
   local reply = { 'done', h.session }
   for _, n in ipairs(kept) do
@@ -87,6 +88,7 @@ function operations.detach()
   h.attached = false
   putHolder(p, holder, h)
   redis.call('ZREM', p.present, holder)
+  turn()
   return { 'done' }
 end
 

@@ -5,10 +5,10 @@
 
 import { closed, failure, isFull } from './failures.ts'
 import type { Done, LaneContext } from './lanes.ts'
+import { callLibrary, QUEUE_CALLS } from './libraries.ts'
 import type { Argument, Command } from './link.ts'
 import { due, type QueueOperation } from './queueWords.ts'
 import { WAIT_MS } from './router.ts'
-import { runScript, SCRIPTS } from './scripts.ts'
 
 /** What one call of the script may carry. */
 const MAX_OPERATIONS = 512
@@ -112,10 +112,10 @@ export class QueueLanes {
     args.push(String(maxIds))
     for (const { operation } of rest) for (const arg of operation.args) args.push(arg)
     const following: Command[] = wanted > 0 ? [['WAIT', String(wanted), String(replicaWaitMs)]] : []
-    const script = full ? SCRIPTS.writeQueueWhenFull : SCRIPTS.writeQueue
+    const script = full ? QUEUE_CALLS.writeWhenFull : QUEUE_CALLS.write
     let answers: unknown[]
     try {
-      answers = await runScript(router, script, keys.queue(queue), args, rest[0]?.deadline ?? 0, following)
+      answers = await callLibrary(router, script, keys.queue(queue), args, rest[0]?.deadline ?? 0, following)
     } catch (error) {
       if (isFull(error) && !full) return 'full'
       throw error

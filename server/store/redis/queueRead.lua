@@ -128,4 +128,8 @@ function reads.answer()
   return { 'waiting', whole(j.replyBy) }
 end
 
-return reads[arg()]()
+local function call(keys, args)
+  local refused = begin(keys, args)
+  if refused then return refused end
+  return reads[arg()]()
+end

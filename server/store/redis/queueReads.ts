@@ -3,12 +3,12 @@
 import { readBody } from '../codec.ts'
 import type { Answer, JobInfo, JobState, QueueInfo } from '../contract.ts'
 import { failure } from './failures.ts'
+import { callLibrary, QUEUE_CALLS } from './libraries.ts'
 import type { Argument } from './link.ts'
 import { jobInfo } from './queueRecords.ts'
 import type { QueuesContext } from './queues.ts'
 import { idWords, type Part, positionOf, reasonOf } from './queueWords.ts'
 import { WAIT_MS } from './router.ts'
-import { runScript, SCRIPTS } from './scripts.ts'
 
 /** Values of one job in an answer. */
 const WIDTH = 7
@@ -19,7 +19,7 @@ async function ask(context: QueuesContext, queue: string, args: readonly Argumen
   try {
     const deadline = performance.now() + WAIT_MS
     const time = now === undefined ? '' : String(now())
-    const [reply] = await runScript(router, SCRIPTS.readQueue, keys.queue(queue), [time, ...args], deadline)
+    const [reply] = await callLibrary(router, QUEUE_CALLS.read, keys.queue(queue), [time, ...args], deadline)
     return (reply as (Buffer | null)[]).slice(1)
   } catch (error) {
     throw failure(error)

@@ -4,12 +4,14 @@ local PRODUCER_MS = 604800000
 local KEPT_DRAFTS = 1024
 local REASONS = { 'max_attempts', 'rejected', 'expired', 'gap' }
 local OPTIONS = '<BBdddBI4c0I4c0'
-local NEW = struct.pack('<' .. LEASE, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
-local AS = {}
-for state = 0, 4 do AS[state] = string.char(state) .. string.sub(NEW, 2) end
+-- The part of a record that hand-outs change, of a job that had none, by its state.
+local unheld = {}
+local function unheldIn(state)
+  unheld[state] = unheld[state] or struct.pack('<' .. LEASE, state, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+  return unheld[state]
+end
 
 -- Senders that number their drafts: `start next usedAt`, and a list of `seq count number nonce` or `seq 1 = id`.
-local PRODUCERS = tag .. 'producers'
 local function producedAt(key, from, to)
   local ids = {}
   local expected = from
@@ -55,7 +57,6 @@ local function produced(key, known, start, next, seq, ids)
 end
 
 -- Ids: a hash `number until tilde` by id, and their order in a list whose first number is kept beside the subject.
-local SUBJECTS = tag .. 'subjects'
 local function idGiven(hash, id)
   local text = redis.call('HGET', hash, id)
   if not text then return nil end
@@ -269,7 +270,7 @@ function operations.enqueue()
       end
       records[n] = nil
       rows[#rows + 1] = n
-      rows[#rows + 1] = AS[state] .. struct.pack(
+      rows[#rows + 1] = unheldIn(state) .. struct.pack(
         '<' .. REST, #body, expAt, p.dead and 1 or 0, 0, named, request, d.priority, 0,
         place, now, dueAt, replyBy, d.ttlMs, #d.key, #subject, #id) .. d.key .. subject .. id
       bodies[#bodies + 1] = n

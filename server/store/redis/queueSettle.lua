@@ -1,6 +1,5 @@
 -- The operation that ends or changes leases, and the memory of those that ended.
 
-local ENDED = tag .. 'ended:'
 local CHUNK = 1024
 local ENTRY = 8
 local WORDS = { 'd', 'r', 'l', 'x', 'e' }
@@ -12,7 +11,10 @@ local SETTLE = '<' .. LEASE .. 'I4dBBBB'
 local function entryOf(as, nonce)
   return WORDS[as] .. string.sub('....' .. nonce, -4) .. struct.pack('<I3', now % 16777216)
 end
-local endings, endedSerials = {}, {}
+local endings, endedSerials
+beginnings[#beginnings + 1] = function()
+  endings, endedSerials = {}, {}
+end
 local function ended(serial, as, nonce)
   endedSerials[#endedSerials + 1] = serial
   endings[serial] = entryOf(as, nonce)
@@ -179,5 +181,7 @@ function operations.settle()
     end
     outcomes[i] = outcome or (endedSo(serial, as, nonce) and 'o' or 'l')
   end
+  -- What this call itself made due belongs to it.
+  turn()
   return { 'done', table.concat(outcomes) }
 end

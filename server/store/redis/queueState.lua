@@ -2,12 +2,11 @@
 -- come behind `flush`. What is written last is the figures: a call that fails half-way has given no numbers away.
 
 -- `1` when there is no room, so that only what needs none is done · `1` when the queue may be born.
-local full, mayBeBorn = arg() == '1', arg() == '1'
-local maxIds = num()
-local nextDueBefore = s.nextDue
+local full, mayBeBorn, maxIds
+local nextDueBefore
 
 -- Records as this call leaves them; `false` where there is none.
-local records, changedRecords = {}, {}
+local records, changedRecords
 local function recordOf(n)
   local record = records[n]
   if record == nil then
@@ -55,8 +54,8 @@ local function fetch(names)
 end
 
 -- Scores of sorted sets, members of sets, fields of hashes, as they shall be; `false` where they shall not.
-local scores, members, fields = {}, {}, {}
-local pending = false
+local scores, members, fields
+local pending
 local function noted(all, key)
   local map = all[key]
   if not map then
@@ -156,8 +155,7 @@ local function jobOf(n)
 end
 
 -- What a sweep forgets, and when it comes to that first.
-local DUE = tag .. 'due'
-local nextSweep = nil
+local nextSweep
 local function forgetAt(at, member)
   redis.call('ZADD', DUE, whole(at), member)
   if not nextSweep or at < nextSweep then nextSweep = at end
@@ -168,7 +166,7 @@ local function due(at)
   if at < s.nextDue then s.nextDue = at end
 end
 
-local messages = {}
+local messages
 local function tell(...)
   messages[#messages + 1] = table.concat({ ... }, '\n')
 end
@@ -179,7 +177,7 @@ local function works(p, at)
     p.tell = at
   end
 end
-local lapses = {}
+local lapses
 local function tellLapsed(j)
   local list = lapses[j.holder]
   if not list then
@@ -204,7 +202,7 @@ local function befall(j, what, holder, why)
 end
 
 -- Holders.
-local holders = {}
+local holders
 local function holderOf(p, name)
   local key = p.holders
   local all = holders[key]
@@ -421,4 +419,15 @@ local function release(p, j)
   j.nonce, j.holder = '', ''
   makeReady(p, j)
   put(j)
+end
+
+beginnings[#beginnings + 1] = function()
+  full, mayBeBorn = arg() == '1', arg() == '1'
+  maxIds = num()
+  nextDueBefore = s.nextDue
+  records, changedRecords = {}, {}
+  scores, members, fields, pending = {}, {}, {}, false
+  nextSweep, policy = nil, nil
+  messages, lapses, holders = {}, {}, {}
+  live.tell, dead.tell = nil, nil
 end

@@ -5,34 +5,38 @@
 -- Answer: `birth` where that is what the next operation needs, when something is to be done next, whether that is
 --   sooner than before this call, when a sweep has to forget something that this call wrote, and an outcome for each operation that was done.
 
-local stopped = ''
-local outcomes = {}
-while argi < #ARGV do
-  local outcome = operations[arg()]()
-  if type(outcome) == 'string' then
-    stopped = outcome
-    break
+local function call(keys, args)
+  local refused = begin(keys, args)
+  if refused then return refused end
+  local stopped = ''
+  local outcomes = {}
+  while argi < #ARGV do
+    local outcome = operations[arg()]()
+    if type(outcome) == 'string' then
+      stopped = outcome
+      break
+    end
+    outcomes[#outcomes + 1] = outcome
   end
-  outcomes[#outcomes + 1] = outcome
-end
-flush()
-flushHolders()
-writeEnded()
-if s.born == 1 then
-  local values = {}
-  for i = 1, #COMMON do values[i] = s[COMMON[i]] end
-  for i = 1, #PART do
-    values[#COMMON + i], values[#COMMON + #PART + i] = live[PART[i]], dead[PART[i]]
+  flush()
+  flushHolders()
+  writeEnded()
+  if s.born == 1 then
+    local values = {}
+    for i = 1, #COMMON do values[i] = s[COMMON[i]] end
+    for i = 1, #PART do
+      values[#COMMON + i], values[#COMMON + #PART + i] = live[PART[i]], dead[PART[i]]
+    end
+    local packed = struct.pack(META, 1, unpack(values))
+    if packed ~= stored then redis.call('SET', KEYS[1], packed) end
   end
-  local packed = struct.pack(META, 1, unpack(values))
-  if packed ~= stored then redis.call('SET', KEYS[1], packed) end
+  local CHANNEL = string.sub(tag, 1, -2)
+  for _, p in ipairs({ live, dead }) do
+    if p.tell then redis.call('SPUBLISH', CHANNEL, 'W\n' .. whole(p.tell)) end
+  end
+  for holder, ids in pairs(lapses) do
+    redis.call('SPUBLISH', CHANNEL, 'L\n' .. #ids .. '\n' .. table.concat(ids, '\n') .. '\n' .. holder)
+  end
+  for _, message in ipairs(messages) do redis.call('SPUBLISH', CHANNEL, message) end
+  return { stopped, timeText(s.nextDue), s.nextDue < nextDueBefore and '1' or '0', nextSweep and whole(nextSweep) or '', outcomes }
 end
-local CHANNEL = string.sub(tag, 1, -2)
-for _, p in ipairs({ live, dead }) do
-  if p.tell then redis.call('SPUBLISH', CHANNEL, 'W\n' .. whole(p.tell)) end
-end
-for holder, ids in pairs(lapses) do
-  redis.call('SPUBLISH', CHANNEL, 'L\n' .. #ids .. '\n' .. table.concat(ids, '\n') .. '\n' .. holder)
-end
-for _, message in ipairs(messages) do redis.call('SPUBLISH', CHANNEL, message) end
-return { stopped, timeText(s.nextDue), s.nextDue < nextDueBefore and '1' or '0', nextSweep and whole(nextSweep) or '', outcomes }

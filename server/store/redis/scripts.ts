@@ -13,24 +13,22 @@ export interface Script {
 
 function script(flags: string, ...files: string[]): Script {
   const parts = files.map((file) => readFileSync(new URL(file, import.meta.url), 'utf8'))
+  return scriptOf(flags, parts.join('\n'))
+}
+
+export function scriptOf(flags: string, source: string): Script {
   // With flags the server refuses a script as a whole, not in its midst.
-  const text = `#!lua${flags === '' ? '' : ` flags=${flags}`}\n${parts.join('\n')}`
+  const text = `#!lua${flags === '' ? '' : ` flags=${flags}`}\n${source}`
   return { text, digest: createHash('sha1').update(text).digest('hex') }
 }
 
 const WRITING = ['topic.lua', 'writing.lua', 'append.lua', 'cursors.lua', 'write.lua']
-
-const QUEUE_WRITING = ['State', 'Turn', 'Send', 'Claim', 'Settle', 'Holders', 'Change', 'Write']
-const QUEUE_FILES = ['queue.lua', ...QUEUE_WRITING.map((part) => `queue${part}.lua`)]
 
 export const SCRIPTS = {
   write: script('', ...WRITING),
   /** Does what needs no room, in a server that has none. */
   writeWhenFull: script('allow-oom', ...WRITING),
   read: script('no-writes,allow-oom', 'topic.lua', 'read.lua'),
-  writeQueue: script('', ...QUEUE_FILES),
-  writeQueueWhenFull: script('allow-oom', ...QUEUE_FILES),
-  readQueue: script('no-writes,allow-oom', 'queue.lua', 'queueRead.lua'),
   epochs: script('allow-oom', 'epochs.lua'),
 } as const
 
