@@ -20,6 +20,8 @@ const LAST_RETRY_MS = 500
 export interface LinkContext {
   /** Asked before each try to connect. */
   readonly options: () => RedisOptions
+  /** Before a new connection is used; one that it rejects is given up. */
+  readonly prepare?: ((redis: Redis) => Promise<void>) | undefined
   /** After each new connection, the first one too. */
   readonly connected?: (redis: Redis) => void
   /** After a connection that stood was lost. */
@@ -32,6 +34,8 @@ export class Link {
   readonly #context: LinkContext
   readonly #waiting = new Set<() => void>()
   #redis: Redis | undefined
+  /** The same, once it may be used. */
+  #usable: Redis | undefined
   #retry: NodeJS.Timeout | undefined
   #retryMs = FIRST_RETRY_MS
   #closed = false
@@ -68,16 +72,27 @@ export class Link {
     redis.on('error', (error: Error) => {
       this.#lastError = error
     })
-    redis.on('ready', () => {
+    const use = (): void => {
+      if (this.#redis !== redis || redis.status !== 'ready') return
       stood = true
+      this.#usable = redis
       this.#retryMs = FIRST_RETRY_MS
       this.#lastError = undefined
       this.#context.connected?.(redis)
       for (const wake of [...this.#waiting]) wake()
+    }
+    redis.on('ready', () => {
+      const { prepare } = this.#context
+      if (prepare === undefined) return use()
+      prepare(redis).then(use, (error: unknown) => {
+        if (error instanceof Error) this.#lastError = error
+        redis.disconnect()
+      })
     })
     redis.on('end', () => {
       if (this.#redis !== redis) return
       this.#redis = undefined
+      this.#usable = undefined
       for (const wake of [...this.#waiting]) wake()
       if (stood) this.#context.lost?.()
       if (this.#closed) return
@@ -85,7 +100,7 @@ export class Link {
       this.#retryMs = Math.min(this.#retryMs * 2, LAST_RETRY_MS)
     })
     // A connection that hangs before it is ready must not hang for ever.
-    const patience = setTimeout(() => redis.status !== 'ready' && redis.disconnect(), CONNECT_MS * 2)
+    const patience = setTimeout(() => this.#usable !== redis && redis.disconnect(), CONNECT_MS * 2)
     patience.unref()
     redis.connect().catch((error: Error) => {
       this.#lastError ??= error
@@ -94,7 +109,7 @@ export class Link {
 
   /** The connection, once it stands; `NotSent` when it does not by `deadline`, or is refused and that is `final`. */
   async ready(deadline: number, final = false): Promise<Redis> {
-    while (this.#redis?.status !== 'ready') {
+    while (this.#usable?.status !== 'ready') {
       const left = deadline - performance.now()
       const refused = final && isRefusal(this.#lastError)
       if (this.#closed || left <= 0 || refused) throw new NotSent(this.#lastError?.message ?? 'there is no connection')
@@ -108,12 +123,12 @@ export class Link {
         this.#waiting.add(wake)
       })
     }
-    return this.#redis
+    return this.#usable
   }
 
   /** Sends the commands in a row, and gives the answers of all. */
   async send(commands: readonly Command[], deadline: number): Promise<unknown[]> {
-    const redis = this.#redis?.status === 'ready' ? this.#redis : await this.ready(deadline)
+    const redis = this.#usable?.status === 'ready' ? this.#usable : await this.ready(deadline)
     this.#cork(redis)
     const answers = commands.map(([name, ...args]) => redis.callBuffer(name, args))
     let timer: NodeJS.Timeout | undefined

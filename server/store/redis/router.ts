@@ -4,7 +4,7 @@
  */
 
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { RedisOptions } from 'ioredis'
+import type { Redis, RedisOptions } from 'ioredis'
 import { failure, isPassing, messageOf } from './failures.ts'
 import { type Command, Link, type LinkContext } from './link.ts'
 import type { Location } from './location.ts'
@@ -36,6 +36,8 @@ export class Router {
   readonly #own = new Set<Link>()
   #unwatch: (() => void) | undefined
   #closed = false
+  /** Looks at a server before a new connection to it is used. */
+  prepare: ((address: string, redis: Redis) => Promise<void>) | undefined
 
   constructor(location: Location) {
     this.#location = location
@@ -68,7 +70,8 @@ export class Router {
   #link(address: string): Link {
     let link = this.#links.get(address)
     if (link === undefined) {
-      link = new Link({ options: () => this.optionsFor(address) })
+      const prepare = async (redis: Redis): Promise<void> => this.prepare?.(address, redis)
+      link = new Link({ options: () => this.optionsFor(address), prepare })
       this.#links.set(address, link)
     }
     return link

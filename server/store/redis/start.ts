@@ -1,4 +1,4 @@
-/** What the servers' settings mean for what the hub promises: looked at once, at the start, and said in one line. */
+/** What a server's settings mean for what the hub promises: looked at when it started, and said in one line. */
 
 import { RepriseError } from '../../../shared/errors.ts'
 import type { Durability } from '../../../shared/protocol.ts'
@@ -7,11 +7,15 @@ import { messageOf } from './failures.ts'
 /** Sharded pub/sub and scripts with flags came with it. */
 const OLDEST = 7
 
+type Send = (name: string, ...args: string[]) => Promise<unknown>
+
+/** One start of a server. */
+export async function runOf(send: Send): Promise<string> {
+  return fields(String(await send('INFO', 'server'))).get('run_id') ?? ''
+}
+
 /** The durability of what this server is given. Refuses one that would throw away what it keeps. */
-export async function checkServer(
-  send: (name: string, ...args: string[]) => Promise<unknown>,
-  warn: (message: string) => void,
-): Promise<Durability> {
+export async function checkServer(send: Send, warn: (message: string) => void): Promise<Durability> {
   const info = fields(String(await send('INFO', 'everything')))
   const version = info.get('redis_version') ?? '0'
   if (Number.parseInt(version, 10) < OLDEST) {

@@ -8,12 +8,12 @@ import { storeEpochs } from './epochs.ts'
 import { closed, failure, messageOf } from './failures.ts'
 import { keysWith } from './keys.ts'
 import { Lanes } from './lanes.ts'
+import type { Command } from './link.ts'
 import { type Location, parseLocation } from './location.ts'
 import { QueueLanes } from './queueLanes.ts'
 import { createQueues, type QueuesContext } from './queues.ts'
 import { Router, WAIT_MS } from './router.ts'
 import { createSettings } from './settings.ts'
-import { checkServer, sayDurability, weakest } from './start.ts'
 import { Subscriptions } from './subscriptions.ts'
 import { sweepPart } from './sweep.ts'
 import { boundsOf, createTopics, type TopicsContext } from './topics.ts'
@@ -39,9 +39,9 @@ export async function openRedis(url: string, context: RedisContext = {}): Promis
   const warn = context.warn ?? (() => {})
   const router = new Router(location)
   const keys = keysWith(location.prefix)
-  let durable: Durable
+  const durable = new Durable(location.replicas, warn)
   try {
-    durable = await begin(router, location, warn)
+    await begin(router, durable)
     await storeEpochs(router, keys.store)
   } catch (error) {
     router.close()
@@ -95,16 +95,16 @@ export async function openRedis(url: string, context: RedisContext = {}): Promis
   }
 }
 
-async function begin(router: Router, location: Location, warn: (message: string) => void): Promise<Durable> {
+async function begin(router: Router, durable: Durable): Promise<void> {
   const deadline = performance.now() + WAIT_MS
   await router.open(deadline)
-  const found = await Promise.all(
-    router.masters.map((address) => checkServer((...command) => router.sendTo(address, command, deadline), warn)),
-  )
-  const base = weakest(found)
-  const said = sayDurability(base)
-  if (said !== undefined) warn(said)
-  return new Durable(base, location.replicas)
+  const servers = router.masters.map((address) => {
+    const send = (...command: Command) => router.sendTo(address, command, deadline)
+    return [address, send as (name: string, ...args: string[]) => Promise<unknown>] as const
+  })
+  await durable.begin(new Map(servers))
+  // From here on before each new connection is used: the server may have been started with other settings.
+  router.prepare = (address, redis) => durable.check(address, (name, ...args) => redis.callBuffer(name, args))
 }
 
 function cannotUse({ shown }: Location, error: unknown, last: Error | undefined): RepriseError {
