@@ -24,7 +24,15 @@ end
 
 local function overIn(key, time)
   flush()
-  local names = redis.call('ZRANGEBYSCORE', key, '-inf', time, 'LIMIT', 0, TURNED)
+  local entries = redis.call('ZRANGEBYSCORE', key, '-inf', time, 'WITHSCORES', 'LIMIT', 0, TURNED)
+  local found, names = {}, {}
+  for i = 1, #entries, 2 do found[#found + 1] = { entries[i], tonumber(entries[i + 1]) } end
+  -- At the same time by number, not by its text.
+  table.sort(found, function(a, b)
+    if a[2] ~= b[2] then return a[2] < b[2] end
+    return tonumber(a[1]) < tonumber(b[1])
+  end)
+  for i, entry in ipairs(found) do names[i] = entry[1] end
   fetch(names)
   return names
 end
