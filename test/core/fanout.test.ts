@@ -3,17 +3,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { anonymous } from '../../server/core/access.ts'
-import { SILENT } from '../../server/core/happenings.ts'
-import { openSettings } from '../../server/core/settings.ts'
-import { Fanout } from '../../server/core/topics/fanout.ts'
-import { Log } from '../../server/core/topics/log.ts'
 import { Subscription } from '../../server/core/topics/subscription.ts'
 import type { Notification, Store } from '../../server/store/contract.ts'
 import { openStore } from '../../server/store/open.ts'
-import { DEFAULT_LIMITS } from '../../shared/protocol.ts'
-import { type Random, runSeed, seededRandom } from '../support/seed.ts'
+import { runSeed, seededRandom } from '../support/seed.ts'
 import { tempFolder } from '../support/temp.ts'
 import { until } from '../support/until.ts'
+import { hubOn, withBadNotifications } from './bare.ts'
 import { TestChannel, TestOutlet } from './outlet.ts'
 
 const SOAK = process.env.REPRISE_SOAK === '1'
@@ -27,38 +23,6 @@ beforeAll(async () => {
 
 afterAll(() => store.close())
 
-/** The store with notifications as bad as the random says; now and then it tells that some may be lost. */
-function withBadNotifications(random: Random, lossy: boolean): Store {
-  const topics = Object.create(store.topics) as Store['topics']
-  topics.watch = (topic, listener) =>
-    store.topics.watch(topic, (notification) => {
-      if (lossy && random.chance(0.1)) {
-        if (random.chance(0.5)) setTimeout(() => listener({ kind: 'lost' }), random.integer(0, 20))
-        return
-      }
-      if (random.chance(0.1)) listener(notification)
-      if (random.chance(0.5)) setTimeout(() => listener(notification), random.integer(0, 8))
-      else listener(notification)
-      if (notification.kind === 'appended' && random.chance(0.1)) listener({ ...notification, events: [] })
-    })
-  return { ...store, topics, cursors: store.cursors, settings: store.settings } as Store
-}
-
-async function hubOn(base: Store) {
-  const settings = await openSettings({ store: base.settings })
-  const log = new Log(base, settings, DEFAULT_LIMITS)
-  const fanout = new Fanout(base, log, SILENT)
-  const context = { store: base, log, fanout, happenings: SILENT }
-  const subscribe = (topic: string, outlet: TestOutlet) => new Subscription(context, CALLER, topic, outlet)
-  const publish = (topic: string, data: unknown[]) =>
-    log.publish(
-      CALLER,
-      topic,
-      data.map((one) => ({ data: one })),
-    )
-  return { log, fanout, context, subscribe, publish }
-}
-
 const expected = (first: number, last: number) => Array.from({ length: last - first + 1 }, (_, i) => first + i)
 
 describe('the fan-out', () => {
@@ -69,7 +33,7 @@ describe('the fan-out', () => {
     const seed = runSeed(`fan-out, ${name}`)
     for (let round = 0; round < (SOAK ? 200 : 4); round++) {
       const random = seededRandom(seed + round)
-      const hub = await hubOn(withBadNotifications(random, lossy))
+      const hub = await hubOn(withBadNotifications(store, random, lossy ? 0.1 : 0))
       const topic = `t-${name.length}-${round}`
       const channel = new TestChannel()
       const readers: { outlet: TestOutlet; first: number }[] = []
