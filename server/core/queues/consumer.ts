@@ -18,6 +18,8 @@ export class Consumer {
   stuck = false
   /** It is leaving, or another took its place. */
   over = false
+  /** A claim had no answer: the store may have given it jobs that it does not know of. */
+  doubtful = false
   readonly #held = new Map<string, Held>()
 
   constructor(client: JobClient, credit: number, leaseMs: number) {

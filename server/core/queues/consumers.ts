@@ -156,6 +156,19 @@ export class Consumers {
     return held
   }
 
+  /** What the store gave it and it never saw goes back, what it lost meanwhile is told. */
+  async #reattach(consumer: Consumer, queue: string): Promise<void> {
+    const known = new Map(consumer.kept.map(({ id, lease }) => [lease, id]))
+    const held = await this.#attach(consumer, queue)
+    const unseen = held.filter(({ lease }) => !known.delete(lease))
+    if (known.size > 0) consumer.client.outlet.lost(queue, [...known.values()])
+    if (unseen.length === 0) return
+    const { store, settings } = this.#context
+    const back = unseen.map(({ id, lease }) => ({ id, lease, as: 'release' }) as const)
+    await store.queues.settle(queue, back, policyOf(settings.forQueue(queue)))
+    for (const { lease } of unseen) consumer.gave(lease)
+  }
+
   async #leave(consumer: Consumer, queue: string, leaving: Leaving): Promise<void> {
     if (this.#end(consumer, queue)) await this.#detach(consumer, queue, leaving)
   }
@@ -192,9 +205,7 @@ export class Consumers {
         clock,
         happenings,
         settings: () => settings.forQueue(queue),
-        reattach: async (consumer) => {
-          await this.#attach(consumer, queue)
-        },
+        reattach: (consumer) => this.#reattach(consumer, queue),
         ended: (consumer, error) => this.#ended(consumer, queue, error),
       })
       const started = dispatch.start()

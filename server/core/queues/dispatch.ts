@@ -165,6 +165,10 @@ export class Dispatch {
     const { queues, settings, ended, reattach, clock } = this.#context
     const { leaseMs } = consumer
     const now = settings()
+    if (consumer.doubtful) {
+      await reattach(consumer)
+      consumer.doubtful = false
+    }
     let claimed: Claimed
     try {
       claimed = await queues.claim(this.queue, {
@@ -182,7 +186,10 @@ export class Dispatch {
       if (!(error instanceof RepriseError)) throw error
       if (error.code === 'taken_over') ended(consumer, error)
       else if (error.code === 'not_found') await reattach(consumer)
-      else throw error
+      else {
+        consumer.doubtful = true
+        throw error
+      }
       return undefined
     }
     const { jobs, waiting, nextAt } = claimed
