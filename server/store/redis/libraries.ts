@@ -41,7 +41,7 @@ function library<Name extends string>(
   })
   const text = [`#!lua name=reprise_${name}_${version}`, source, ...registered].join('\n')
   const calls = names.map((call) => {
-    const script = scriptOf(flags[call].join(','), `${source}\nreturn call(KEYS, ARGV)`)
+    const script = scriptOf(flags[call].join(','), `local keys, args = KEYS, ARGV\n${source}\nreturn call(keys, args)`)
     return [call, { library: text, name: callName(call), script }]
   })
   return Object.fromEntries(calls) as Record<Name, LibraryCall>
