@@ -47,7 +47,7 @@ function library<Name extends string>(
   return Object.fromEntries(calls) as Record<Name, LibraryCall>
 }
 
-const WRITING = ['State', 'Turn', 'Send', 'Claim', 'Settle', 'Holders', 'Change', 'Write']
+const WRITING = ['State', 'Jobs', 'Turn', 'Send', 'Claim', 'Settle', 'Holders', 'Change', 'Write']
 
 export const QUEUE_CALLS = {
   ...library(

@@ -2,13 +2,27 @@
 
 import { readBody } from '../codec.ts'
 import type { Answer, JobInfo, JobState, QueueInfo } from '../contract.ts'
+import type { Durable } from './durability.ts'
 import { failure } from './failures.ts'
+import type { Keys } from './keys.ts'
 import { callLibrary, QUEUE_CALLS } from './libraries.ts'
 import type { Argument } from './link.ts'
+import type { QueueLanes } from './queueLanes.ts'
 import { jobInfo } from './queueRecords.ts'
-import type { QueuesContext } from './queues.ts'
 import { idWords, type Part, positionOf, reasonOf } from './queueWords.ts'
-import { WAIT_MS } from './router.ts'
+import { type Router, WAIT_MS } from './router.ts'
+import type { Subscriptions } from './subscriptions.ts'
+
+export interface QueuesContext {
+  readonly router: Router
+  readonly keys: Keys
+  readonly queueLanes: QueueLanes
+  readonly subscriptions: Subscriptions
+  readonly durable: Durable
+  /** A test's own clock. */
+  readonly now: (() => number) | undefined
+  refuseClosed(): void
+}
 
 /** Values of one job in an answer. */
 const WIDTH = 7

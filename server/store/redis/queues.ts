@@ -2,28 +2,13 @@
 
 import { readBody } from '../codec.ts'
 import type { HeldJob, QueueInfo, Queues, Settlement } from '../contract.ts'
-import type { Durable } from './durability.ts'
 import { failure } from './failures.ts'
-import type { Keys } from './keys.ts'
-import type { QueueLanes } from './queueLanes.ts'
 import { readQueueNotice } from './queueNotices.ts'
-import { readAnswer, readInfo, readJob, readJobs } from './queueReads.ts'
+import { type QueuesContext, readAnswer, readInfo, readJob, readJobs } from './queueReads.ts'
 import { idOf, leaseOf } from './queueRecords.ts'
 import type { Part } from './queueWords.ts'
 import * as words from './queueWords.ts'
-import { type Router, WAIT_MS } from './router.ts'
-import type { Subscriptions } from './subscriptions.ts'
-
-export interface QueuesContext {
-  readonly router: Router
-  readonly keys: Keys
-  readonly queueLanes: QueueLanes
-  readonly subscriptions: Subscriptions
-  readonly durable: Durable
-  /** A test's own clock. */
-  readonly now: (() => number) | undefined
-  refuseClosed(): void
-}
+import { WAIT_MS } from './router.ts'
 
 const DEAD = '/dead'
 /** How long a damaged dead letter is not looked at again: it is gone before that. */

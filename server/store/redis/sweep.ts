@@ -3,7 +3,7 @@
 import type { Swept } from '../contract.ts'
 import { failure } from './failures.ts'
 import { sweep } from './operations.ts'
-import type { QueuesContext } from './queues.ts'
+import type { QueuesContext } from './queueReads.ts'
 import { sweepQueue } from './queueWords.ts'
 import { type Router, WAIT_MS } from './router.ts'
 import type { TopicsContext } from './topics.ts'
