@@ -9,13 +9,11 @@ import { type Document, isMap, isScalar, LineCounter, parseDocument } from 'yaml
 import { z } from 'zod'
 import { RepriseError } from '../shared/errors.ts'
 import { suggestion } from './core/nearest.ts'
+import { faultOf, fields, pathText } from './optionChecks.ts'
 import {
-  faultOf,
-  fields,
   groupedFields,
   hubFields,
   isUrl,
-  pathText,
   type ResolvedServeOptions,
   resolveServeOptions,
   type ServeOptions,

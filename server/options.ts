@@ -1,6 +1,7 @@
 /**
  * What a program passes to `createHub` and what `reprise serve` runs with: the types, the schemas that check them, the
- * defaults. Where `serve` gets the values from (flags, environment, file) is in configuration.ts.
+ * defaults. Where `serve` gets the values from (flags, environment, file) is in configuration.ts; how values are checked
+ * in optionChecks.ts.
  */
 
 import type { IncomingMessage } from 'node:http'
@@ -8,14 +9,25 @@ import { resolve } from 'node:path'
 import { z } from 'zod'
 import { RepriseError } from '../shared/errors.ts'
 import { DEFAULT_LIMITS, type Limits, MAX_BATCH_BYTES } from '../shared/protocol.ts'
-import { suggestion } from './core/nearest.ts'
+import type { QueuePatterns } from './core/queues/settings.ts'
 import type { TopicOverrides, TopicPatterns } from './core/settings.ts'
+import {
+  bound,
+  byPattern,
+  bytes,
+  checkPattern,
+  type Duration,
+  duration,
+  fields,
+  known,
+  optional,
+  parse,
+  positive,
+  type Size,
+  value,
+} from './optionChecks.ts'
+import { type QueueOptions, queuePatterns } from './queueOptions.ts'
 import { readBytes, readCount, readDurationMs, readSwitch } from './units.ts'
-
-/** A number of bytes, or text such as `1GiB` or `500MB`. */
-export type Size = number | string
-/** A number of milliseconds, or text such as `7d`, `30s` or `250ms`. */
-export type Duration = number | string
 
 export const LOG_LEVELS = ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]
@@ -35,15 +47,6 @@ export interface TopicOptions {
     /** The same as `age`. */
     readonly ageMs?: Duration
   }
-}
-
-export interface QueueOptions {
-  /** Topics whose events are copied into the queue. */
-  readonly from?: readonly string[]
-  readonly leaseMs?: Duration
-  readonly maxAttempts?: number
-  /** Jobs a second, on all nodes together. */
-  readonly rate?: number
 }
 
 export interface HubOptions {
@@ -80,7 +83,7 @@ export interface ResolvedHubOptions {
   /** An absolute path, or a URL. */
   readonly store: string
   readonly topics: TopicPatterns
-  readonly queues: Readonly<Record<string, QueueOptions>>
+  readonly queues: QueuePatterns
   readonly limits: Limits
   readonly allowOrigins: AllowOrigins | undefined
   readonly path: string
@@ -106,40 +109,6 @@ export const DEFAULTS = {
   drainMs: 10_000,
 } as const
 
-/** A value that `read` makes of anything; `rule` completes the sentence "… is not". */
-function value<T>(rule: string, read: (input: unknown) => T | undefined): z.ZodType<T> {
-  return z.unknown().transform((input, context): T => {
-    const result = read(input)
-    if (result !== undefined) return result
-    context.addIssue({ code: 'custom', message: `${shown(input)} is not ${rule}` })
-    return z.NEVER
-  })
-}
-
-/** An object that names what it knows when it meets what it does not. */
-function known<Shape extends z.ZodRawShape>(shape: Shape) {
-  return z.strictObject(shape, {
-    error: (issue) => {
-      if (issue.code !== 'unrecognized_keys') return `${shown(issue.input)} is not a group of options`
-      const word = issue.keys[0] ?? ''
-      return `unknown option ${word}${suggestion(word, Object.keys(shape))}`
-    },
-  })
-}
-
-const optional = z.exactOptional
-
-const bytes = value('a size: a number of bytes, or one with KB, MB, GB, KiB, MiB or GiB', readBytes)
-const duration = value('a duration: a number of milliseconds, or one with ms, s, m, h, d or w', readDurationMs)
-const positive = value('a whole number of 1 or more', (input) => readCount(input) || undefined)
-
-/** For what is kept: `unlimited` sets no bound, and nothing at all cannot be kept. */
-function bound(rule: string, read: (input: unknown) => number | undefined): z.ZodType<number> {
-  return value(`${rule}, or unlimited`, (input) =>
-    input === 'unlimited' || input === Number.POSITIVE_INFINITY ? Number.POSITIVE_INFINITY : read(input) || undefined,
-  )
-}
-
 const age = bound('a duration such as 7d or 30s', readDurationMs)
 
 const topicOptions = known({
@@ -159,22 +128,9 @@ const topicOptions = known({
   ),
 }) satisfies z.ZodType<TopicOverrides>
 
-const PATTERN = /^[A-Za-z0-9*][A-Za-z0-9._:*-]{0,127}$/
-const QUEUE_NAME_PATTERN = /^[A-Za-z0-9*][A-Za-z0-9._:*-]{0,127}(\/dead)?$/
-
-const PATTERN_RULE = 'not a name pattern: 1 to 128 of A-Z a-z 0-9 . _ : - and * for any run of characters'
-
-function byPattern<T extends z.ZodType>(pattern: RegExp, values: T) {
-  return z.record(z.string().regex(pattern, PATTERN_RULE), values, {
-    error: (issue) => (issue.code === 'invalid_type' ? 'is not a list of name patterns with their options' : undefined),
-  })
-}
-
 /** Checks what the API was given for a name pattern. Throws `bad_request` with one sentence. */
 export function readTopicOverrides(pattern: string, settings: unknown): TopicOverrides {
-  if (!PATTERN.test(pattern)) {
-    throw new RepriseError('bad_request', `${JSON.stringify(pattern.slice(0, 40))} is ${PATTERN_RULE}`)
-  }
+  checkPattern(pattern)
   return parse(topicOptions, settings, 'settings')
 }
 
@@ -202,24 +158,10 @@ export const serveFields = {
 
 /** Options that only a program or the file can give, as they have parts. */
 export const groupedFields = {
-  topics: byPattern(PATTERN, topicOptions),
-  queues: byPattern(
-    QUEUE_NAME_PATTERN,
-    known({
-      from: optional(z.array(z.string(), 'is not a list of topics')),
-      leaseMs: optional(duration),
-      maxAttempts: optional(positive),
-      rate: optional(positive),
-    }),
-  ),
+  topics: byPattern(topicOptions),
+  queues: queuePatterns,
   limits: known({ payload: optional(bytes), batch: optional(positive), packet: optional(bytes) }),
 } as const
-
-/** Fields as they are written down: each may be left out, or be `undefined` in a program's object. */
-export function fields<Shape extends z.ZodRawShape>(shape: Shape) {
-  const optionals = Object.fromEntries(Object.entries(shape).map(([name, field]) => [name, z.optional(field)]))
-  return known(optionals as { [Name in keyof Shape]: z.ZodOptional<Shape[Name]> })
-}
 
 const hubSchema = fields({ ...hubFields, ...groupedFields })
 const serveSchema = fields({ ...hubFields, ...groupedFields, ...serveFields, config: z.string() })
@@ -277,36 +219,6 @@ function withHubDefaults(given: z.infer<typeof hubSchema>, cwd: string): Resolve
   }
 }
 
-/** What is wrong with an option: where it stands, and the sentence. */
-export interface Fault {
-  readonly path: readonly PropertyKey[]
-  readonly message: string
-}
-
-/** The first fault of a failed check; for an unknown key the path leads to that key. */
-export function faultOf(error: z.ZodError): Fault {
-  const issue = error.issues[0]
-  if (issue === undefined) return { path: [], message: 'is not valid' }
-  if (issue.code === 'unrecognized_keys') return { path: [...issue.path, issue.keys[0] ?? ''], message: issue.message }
-  const [inner] = issue.code === 'invalid_key' ? issue.issues : []
-  return { path: issue.path, message: inner?.message ?? issue.message }
-}
-
-/** `topics."orders.*".retain` from its parts. */
-export function pathText(path: readonly PropertyKey[]): string {
-  return path
-    .map((part) => (/^[A-Za-z0-9_]+$/.test(String(part)) ? String(part) : JSON.stringify(String(part))))
-    .join('.')
-}
-
-function parse<T extends z.ZodType>(schema: T, input: unknown, what: string): z.output<T> {
-  const result = schema.safeParse(input)
-  if (result.success) return result.data
-  const { path, message } = faultOf(result.error)
-  const where = message.startsWith('unknown option') ? path.slice(0, -1) : path
-  throw new RepriseError('bad_request', `${[what, pathText(where)].filter(Boolean).join(': ')}: ${message}`)
-}
-
 export function isUrl(store: string): boolean {
   return /^[a-z][a-z0-9+.-]+:\/\//i.test(store)
 }
@@ -341,10 +253,4 @@ function readOrigin(input: unknown): string | undefined {
 /** Whether only this machine can reach a listener on this host. */
 export function isLoopback(host: string): boolean {
   return /^(localhost|127(\.\d{1,3}){3}|::1|(0{1,4}:){7}0{0,3}1|::ffff:127(\.\d{1,3}){3})$/i.test(host)
-}
-
-function shown(input: unknown): string {
-  if (typeof input === 'string') return JSON.stringify(input.slice(0, 80).replace(/:\/\/[^/@]*@/, '://…@'))
-  if (input === undefined) return 'nothing'
-  return typeof input === 'object' && input !== null ? (Array.isArray(input) ? 'a list' : 'a group') : String(input)
 }

@@ -183,7 +183,9 @@ allowOrigins: [https://app.example.com/]
         'orders.*': { retain: { events: 5_000 } },
         keep: { retain: { events: Number.POSITIVE_INFINITY, ageMs: 90_000 } },
       },
-      queues: { emails: { from: ['orders.eu'], leaseMs: 30_000, maxAttempts: 10, rate: 100 } },
+      queues: {
+        emails: { from: [{ topic: 'orders.eu', from: 'end' }], leaseMs: 30_000, maxAttempts: 10, rate: 100 },
+      },
       limits: { payload: 524_288, batch: 1_000, packet: 4_194_304 },
       allowOrigins: ['https://app.example.com'],
     })
