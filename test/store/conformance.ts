@@ -5,6 +5,9 @@ import type { Store } from '../../server/store/contract.ts'
 import { describeAppend } from './conformance-append.ts'
 import { describeCursors } from './conformance-cursors.ts'
 import { describeLog } from './conformance-log.ts'
+import { describeQueueEndings } from './conformance-queues-endings.ts'
+import { describeQueueLeases } from './conformance-queues-leases.ts'
+import { describeQueueOrder } from './conformance-queues-order.ts'
 import { describeStoreItself } from './conformance-store.ts'
 import type { Engine } from './fixture.ts'
 
@@ -32,6 +35,9 @@ export function describeConformance(name: string, makeEngine: () => Promise<Engi
     describeAppend(given)
     describeLog(given)
     describeCursors(given)
+    describeQueueOrder(given)
+    describeQueueLeases(given)
+    describeQueueEndings(given)
     describeStoreItself(given)
   })
 }

@@ -75,7 +75,7 @@ export class Holders {
   sweep(plan: Plan, owner: Owner): boolean {
     const holder = this.of(owner)
     const { record } = holder
-    const isOver = !record.attached || plan.now - record.touchedAt >= HOLDER_MS
+    const isOver = !record.attached || plan.now - record.touchedAt > HOLDER_MS
     if (!isOver || holder.held.first() !== undefined) {
       record.dueAt = plan.now + HOLDER_MS
       fallDue(plan, record.dueAt, DUE.holder, holder.key)
@@ -123,7 +123,7 @@ export function queueOfHolder(key: Buffer): string {
 }
 
 export function isAttached({ attached, touchedAt }: HolderRecord, now: number): boolean {
-  return attached && now - touchedAt < HOLDER_MS
+  return attached && now - touchedAt <= HOLDER_MS
 }
 
 /** How many are there, as it is stored. */
