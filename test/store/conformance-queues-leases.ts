@@ -93,6 +93,22 @@ export function describeQueueLeases(given: () => Case): void {
       expect(await q.settle(a, { as: 'extend', leaseMs: 1_000 })).toBe('lost')
     })
 
+    test('a late settlement ends the suspicion, and dead letters come without it', async () => {
+      const q = desk()
+      await q.send(['a', 'b', 'c'].map((id) => named(id, { ttlMs: 2 * LEASE })))
+      const [a, b] = (await q.claim('w', { max: 3 })).jobs
+      if (a === undefined || b === undefined) throw new Error('three jobs were there')
+      pass(LEASE)
+      expect([await q.settle(a, { as: 'release' }), await q.settle(b, { as: 'retry' })]).toEqual(['ok', 'ok'])
+      for (const id of ['a', 'b'])
+        expect(await q.job(id)).toMatchObject({ state: 'ready', attempts: 0, suspect: false })
+      expect(await q.job('c')).toMatchObject({ suspect: true })
+      pass(LEASE)
+      await q.turn()
+      expect(await q.job('c', 'q/dead')).toMatchObject({ suspect: false, dead: { reason: 'expired' } })
+      expect(await q.ids('v', {}, 'q/dead')).toHaveLength(3)
+    })
+
     test('a lapsed lease that is extended is held again, and a suspect stays one', async () => {
       const q = desk()
       await q.put('a', 'b')
