@@ -5,6 +5,7 @@ import { latency } from './latency.ts'
 import { memory } from './memory.ts'
 import { publish } from './publish.ts'
 import type { Question } from './question.ts'
+import { queue } from './queue.ts'
 import { redisFanout } from './redis-fanout.ts'
 import { redisNodes } from './redis-nodes.ts'
 import { redisPublish } from './redis-publish.ts'
@@ -13,6 +14,6 @@ import { replay } from './replay.ts'
 import { resume } from './resume.ts'
 
 /** Those that need a Redis server on the machine. */
-export const REDIS_QUESTIONS: readonly Question[] = [redisPublish, redisFanout, redisResume, redisNodes]
+export const REDIS_QUESTIONS: readonly Question[] = [redisPublish, redisFanout, redisResume, redisNodes, queue]
 
 export const QUESTIONS: readonly Question[] = [fanout, publish, replay, resume, latency, memory, ...REDIS_QUESTIONS]

@@ -32,8 +32,8 @@ describe.runIf(has('redis-server'))('a hub whose Redis', () => {
   it.each([
     [
       'is stopped',
-      (redis: RedisServer) => process.kill(redis.pid, 'SIGSTOP'),
-      (redis: RedisServer) => process.kill(redis.pid, 'SIGCONT'),
+      async (redis: RedisServer) => void process.kill(redis.pid, 'SIGSTOP'),
+      async (redis: RedisServer) => void process.kill(redis.pid, 'SIGCONT'),
     ],
     ['is gone', (redis: RedisServer) => redis.kill(), (redis: RedisServer) => redis.restart()],
   ] as const)(
