@@ -28,6 +28,10 @@ async function turns(url: string, status: number, deadlineMs = 12_000): Promise<
   })
 }
 
+async function signal({ pid }: RedisServer, name: NodeJS.Signals): Promise<void> {
+  process.kill(pid, name)
+}
+
 describe.runIf(has('redis-server'))('a hub whose Redis', () => {
   it.each([
     [
