@@ -36,8 +36,8 @@ describe.runIf(has('redis-server'))('a hub whose Redis', () => {
   it.each([
     [
       'is stopped',
-      async (redis: RedisServer) => void process.kill(redis.pid, 'SIGSTOP'),
-      async (redis: RedisServer) => void process.kill(redis.pid, 'SIGCONT'),
+      (redis: RedisServer): Promise<void> => signal(redis, 'SIGSTOP'),
+      (redis: RedisServer): Promise<void> => signal(redis, 'SIGCONT'),
     ],
     ['is gone', (redis: RedisServer) => redis.kill(), (redis: RedisServer) => redis.restart()],
   ] as const)(
