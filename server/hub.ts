@@ -24,6 +24,7 @@ import { Subscription } from './core/topics/subscription.ts'
 import { createApp, type HubHandler } from './http/app.ts'
 import { createLog, type HubLog } from './observe/log.ts'
 import { type HubOptions, type ResolvedHubOptions, readTopicOverrides, resolveHubOptions } from './options.ts'
+import { readQueueOverrides } from './queueOptions.ts'
 import { closeConnections } from './socket/drain.ts'
 import { openGateway } from './socket/gateway.ts'
 import { isSocketServer, openSocketServer, type SocketServer } from './socket/server.ts'
@@ -182,6 +183,7 @@ export function createHub(options: HubOptions = {}): Hub {
       draining: drain.signal,
       maxBodyBytes: resolved.limits.packet,
       readTopicSettings: readTopicOverrides,
+      readQueueSettings: readQueueOverrides,
       allowOrigins: resolved.allowOrigins,
     }),
     topic: (name) => ({

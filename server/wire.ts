@@ -129,7 +129,7 @@ const settlementSchema = z.discriminatedUnion(
   { error: "a settlement is { id, lease, as } with as 'done', 'retry', 'release', 'dead' or 'extend'" },
 ) satisfies z.ZodType<Settlement>
 
-const settlementsSchema = z
+export const settlementsSchema = z
   .array(settlementSchema)
   .min(1, { error: 'at least one settlement' })
   .max(MAX_CREDIT, { error: `at most ${MAX_CREDIT} settlements in one call` })

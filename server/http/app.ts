@@ -7,9 +7,11 @@ import type { OriginRule } from '../core/origins.ts'
 import { cursorRoutes } from './cursors.ts'
 import { guard } from './guard.ts'
 import { serveHealth } from './health.ts'
+import { jobRoutes } from './jobs.ts'
 import { openApiOf } from './openapi.ts'
 import { servePages } from './pages.ts'
 import { answerProblem, HttpRefusal } from './problem.ts'
+import { queueRoutes } from './queues.ts'
 import { type Route, type RoutesContext, serveRoutes } from './routes.ts'
 import { streamRoutes } from './stream.ts'
 import { Tickets, ticketRoutes } from './tickets.ts'
@@ -36,7 +38,7 @@ export function createApp(context: AppContext): HubHandler {
   const guests = new WeakSet<IncomingMessage>()
   const guarded = guard(context.allowOrigins)
 
-  app.use('/v1', guarded, serveRoutes(rows, context))
+  app.use('/v1', guarded, oneSegment, serveRoutes(rows, context))
   app.get('/openapi.json', guarded, (_request, response) => {
     response.set('Cache-Control', 'no-cache').json(document)
   })
@@ -65,10 +67,23 @@ export function createApp(context: AppContext): HubHandler {
   }
 }
 
+/** `/queues/x/dead/…` is `/queues/x%2Fdead/…`, so that a queue's name is one part of the path. */
+function oneSegment(request: express.Request, _response: express.Response, next: express.NextFunction): void {
+  request.url = request.url.replace(/^(\/queues\/[^/?]+)\/dead(?=[/?]|$)/, '$1%2Fdead')
+  next()
+}
+
 function notFound(method: string | undefined, path: string | undefined): RepriseError {
   return new RepriseError('not_found', `there is no ${method} ${path}; the interface is at /openapi.json`)
 }
 
 function allRoutes(tickets: Tickets): readonly Route[] {
-  return [...topicRoutes, ...streamRoutes(tickets), ...cursorRoutes, ...ticketRoutes(tickets)]
+  return [
+    ...topicRoutes,
+    ...streamRoutes(tickets),
+    ...cursorRoutes,
+    ...ticketRoutes(tickets),
+    ...queueRoutes,
+    ...jobRoutes,
+  ]
 }

@@ -21,6 +21,11 @@ export async function readJson(request: IncomingMessage & { body?: unknown }, ma
   }
 }
 
+/** Whether the request says that it has one. */
+export function hasBody({ headers }: IncomingMessage): boolean {
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
+}
+
 function checkType({ headers }: IncomingMessage): void {
   const [type = '', ...parameters] = (headers['content-type'] ?? '').toLowerCase().split(';')
   if (!/^application\/(json|[a-z0-9.-]+\+json)$/.test(type.trim())) {

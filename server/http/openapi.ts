@@ -15,7 +15,7 @@ export function openApiOf(rows: readonly Route[]): object {
   }
   return {
     openapi: '3.1.0',
-    info: { title: 'Reprise', version: '1', description: 'Topics over HTTP. docs/http.md says more.' },
+    info: { title: 'Reprise', version: '1', description: 'Topics and queues over HTTP. docs/http.md says more.' },
     servers: [{ url: 'v1' }],
     paths,
     components: {

@@ -9,8 +9,9 @@ import { RepriseError } from '../../shared/errors.ts'
 import { anonymous, type Caller } from '../core/access.ts'
 import type { Core } from '../core/core.ts'
 import type { Happenings } from '../core/happenings.ts'
+import type { QueueOverrides } from '../core/queues/settings.ts'
 import type { TopicOverrides } from '../core/settings.ts'
-import { readJson } from './body.ts'
+import { hasBody, readJson } from './body.ts'
 import { answerProblem, HttpRefusal } from './problem.ts'
 import { parseQuery, type Query, type QueryShape, searchOf } from './query.ts'
 
@@ -25,6 +26,8 @@ export interface RoutesContext {
   readonly maxBodyBytes: number
   /** Checks a topic's settings as they are written down. Throws `bad_request`. */
   readonly readTopicSettings: (pattern: string, settings: unknown) => TopicOverrides
+  /** The same of a queue's. */
+  readonly readQueueSettings: (pattern: string, settings: unknown) => QueueOverrides
 }
 
 /** One request, as a route meets it. */
@@ -38,6 +41,8 @@ export interface Call {
   param(name: string): string
   /** The body. Throws `bad_request` or `too_large`. */
   json(): Promise<unknown>
+  /** The same where there may be none: then `{}`. */
+  jsonOrNothing(): Promise<unknown>
   /** Fires when the client is gone. */
   readonly gone: AbortSignal
 }
@@ -138,6 +143,7 @@ async function serve(row: Route, context: RoutesContext, request: Request, respo
     response,
     param: (name) => String(request.params[name] ?? ''),
     json: () => readJson(request, context.maxBodyBytes),
+    jsonOrNothing: async () => (hasBody(request) ? await readJson(request, context.maxBodyBytes) : {}),
     gone: goneSignal(response),
   })
   if (answer === undefined || response.destroyed) return

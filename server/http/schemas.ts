@@ -10,7 +10,7 @@ import { draftSchema, onGapSchema, positionSchema } from '../wire.ts'
 const LIST_LIMIT = 1_000
 
 /** A whole number as a query has it. */
-function whole(least: number, most = Number.MAX_SAFE_INTEGER) {
+export function whole(least: number, most = Number.MAX_SAFE_INTEGER) {
   const rule = `is a whole number${least === 0 ? '' : ` of ${least} or more`}`
   return z
     .string()
@@ -86,7 +86,7 @@ export const ownerQuery = {
 }
 
 /** The bytes as they are read by a strict decoder. */
-const base64 = z
+export const base64 = z
   .string()
   .transform((text, context) => {
     const bytes = Buffer.from(text, 'base64')
@@ -119,8 +119,8 @@ export const seekBody = z.union([z.strictObject({ position: positionSchema }), z
   error: 'is { position: { epoch, offset } } or { from }',
 })
 
-const count = z.int().min(0)
-const bound = z.union([z.int().min(1), z.literal('unlimited')])
+export const count = z.int().min(0)
+export const bound = z.union([z.int().min(1), z.literal('unlimited')])
 const size = z.union([bound, z.string()])
 
 /** For the document alone: options.ts reads it, with the units that the configuration file has too. */

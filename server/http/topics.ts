@@ -1,11 +1,10 @@
 /** The routes of topics: publish, read, list, look, set, drop. */
 
 import { RepriseError } from '../../shared/errors.ts'
-import type { Draft } from '../../shared/protocol.ts'
 import { authorize } from '../core/access.ts'
 import type { TopicOverrides } from '../core/settings.ts'
 import type { LogPage } from '../core/topics/log.ts'
-import { parse } from '../wire.ts'
+import { draftsOf } from './drafts.ts'
 import { httpEventText } from './eventText.ts'
 import type { Query } from './query.ts'
 import { type Answer, type Call, JsonText, type Route, route } from './routes.ts'
@@ -41,7 +40,11 @@ export const topicRoutes: readonly Route[] = [
     status: 201,
     answer: publishedAnswer,
     async run(call) {
-      const drafts = draftsOf(await call.json(), call.request.get('idempotency-key'))
+      const drafts = draftsOf(
+        { json: jsonDraft, binary: binaryDraft },
+        await call.json(),
+        call.request.get('idempotency-key'),
+      )
       // The body may have taken a while to come.
       call.core.admit()
       return { status: 201, json: await call.core.log.publish(call.caller, call.param('topic'), drafts) }
@@ -120,29 +123,6 @@ export const topicRoutes: readonly Route[] = [
 
 function sizeOf({ topic, epoch, first, head, events, bytes }: Awaited<ReturnType<Call['core']['log']['info']>>) {
   return { topic, epoch, first, last: head, events, bytes }
-}
-
-function draftsOf(body: unknown, key: string | undefined): readonly Draft[] {
-  if (Array.isArray(body)) {
-    if (key !== undefined) {
-      throw new RepriseError('bad_request', 'Idempotency-Key goes with a single draft; give each draft an id instead')
-    }
-    if (body.length === 0) throw new RepriseError('bad_request', 'drafts: at least one draft')
-    return body.map((draft, index) => draftOf(draft, `drafts[${index}]`))
-  }
-  const draft = draftOf(body, 'draft')
-  if (key === undefined) return [draft]
-  if (draft.id !== undefined && draft.id !== key) {
-    throw new RepriseError('bad_request', 'Idempotency-Key and id say different things; give one of them')
-  }
-  return [draftOf({ ...(body as object), id: key }, 'Idempotency-Key')]
-}
-
-function draftOf(value: unknown, what: string): Draft {
-  const isBinary = typeof value === 'object' && value !== null && 'base64' in value
-  if (!isBinary) return parse(jsonDraft, value, what)
-  if ('data' in value) throw new RepriseError('bad_request', `${what} has data and base64; it takes one of them`)
-  return parse(binaryDraft, value, what)
 }
 
 async function read(

@@ -311,7 +311,10 @@ export interface Queues {
   /** Names of queues (no `/dead`) with something to turn at this time, the most overdue first. */
   overdue(limit: number): Promise<string[]>
 
-  /** Jobs in a state behind the one with the id `after`, by place, those without one by due time. At most `limit`. */
+  /**
+   * Jobs in a state behind the one with the id `after`, by place, those without one by due time. At most `limit`; none
+   * behind an id that is not there.
+   */
   jobs(
     queue: string,
     query: { readonly state: JobState; readonly after?: string; readonly limit: number },

@@ -36,6 +36,7 @@ it('a page names the records whose checksums do not fit, in one gap for each run
     draining: new AbortController().signal,
     maxBodyBytes: 1_000,
     readTopicSettings: () => ({}),
+    readQueueSettings: () => ({}),
     allowOrigins: undefined,
   })
   const server = createServer(handler).listen(0, '127.0.0.1')

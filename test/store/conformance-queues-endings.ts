@@ -195,6 +195,7 @@ export function describeQueueEndings(given: () => Case): void {
       await q.put('1', '2', '3')
       const page = await store.queues.jobs('q', { state: 'ready', after: '1', limit: 1 })
       expect(page.map(({ id }) => id)).toEqual(['2'])
+      expect(await store.queues.jobs('q', { state: 'ready', after: 'gone', limit: 9 })).toEqual([])
       expect(await store.queues.info('never')).toBeUndefined()
       expect(await store.queues.jobs('never', { state: 'ready', limit: 9 })).toEqual([])
       expect(await store.queues.purge('never', { before: Date.now(), limit: 9 })).toBe(0)

@@ -80,6 +80,11 @@ export class Consumers {
     })
   }
 
+  /** Resolves when the queue's consumers on this node were given what there is. Rejects with what the store fails with. */
+  async round(queue: string): Promise<void> {
+    await this.#desks.get(queue)?.dispatch.round()
+  }
+
   /** The client takes no more jobs of the queue; what it holds stays its own until it is settled. */
   cancel(client: JobClient, queue: string): Promise<void> {
     checkQueue(queue, 'dead')

@@ -39,6 +39,11 @@ export interface DispatchContext {
   readonly ended: (consumer: Consumer, error: RepriseError) => void
 }
 
+interface Waiting {
+  readonly over: () => void
+  readonly failed: (error: unknown) => void
+}
+
 export class Dispatch {
   readonly queue: string
   readonly #context: DispatchContext
@@ -54,6 +59,8 @@ export class Dispatch {
   #again = false
   #throttledUntil = 0
   #stopped = false
+  /** Who waits for the end of the next round. */
+  #waiting: Waiting[] = []
 
   constructor(queue: string, context: DispatchContext) {
     this.queue = queue
@@ -77,6 +84,7 @@ export class Dispatch {
     clearInterval(this.#look)
     clearInterval(this.#touch)
     clearTimeout(this.#due)
+    for (const { over } of this.#waiting.splice(0)) over()
   }
 
   get consumers(): number {
@@ -117,12 +125,24 @@ export class Dispatch {
     queueMicrotask(() => void this.#run())
   }
 
+  /** Resolves when a round that begins now or later is over: whoever takes has what there was. Rejects if it fails. */
+  round(): Promise<void> {
+    if (this.#stopped) return Promise.resolve()
+    return new Promise((over, failed) => {
+      this.#waiting.push({ over, failed })
+      this.kick()
+    })
+  }
+
   async #run(): Promise<void> {
     while (this.#again && !this.#stopped) {
       this.#again = false
+      const waiting = this.#waiting.splice(0)
       try {
         await this.#handOut()
+        for (const { over } of waiting) over()
       } catch (error) {
+        for (const { failed } of waiting) failed(error)
         if (!(error instanceof RepriseError) || !error.retryable) {
           this.#context.happenings.failed(`handing out jobs of ${this.queue}`, error)
         }

@@ -50,6 +50,11 @@ export class Queues {
     return this.#context.limits
   }
 
+  /** The store's time. */
+  get now(): number {
+    return this.#context.clock.now
+  }
+
   /** Resolves when the jobs are durable. All of them or none. */
   async send(caller: Caller, queue: string, drafts: readonly JobDraft[], row?: ProducerSeq): Promise<Sent> {
     checkQueue(queue, 'no dead')

@@ -1,5 +1,6 @@
 /** Bringing dead letters back: which ones, how fast, and what would happen. Each part is a step of its own. */
 
+import { RepriseError } from '../../../shared/errors.ts'
 import type { JobInfo } from '../../store/contract.ts'
 import type { Caller } from '../access.ts'
 import { authorize } from '../access.ts'
@@ -57,7 +58,13 @@ export async function redrive(
   while (looked < limit && !gone.aborted) {
     const query = { state: 'ready' as const, limit: Math.min(part, limit - looked) }
     const page = await queues.jobs(caller, `${queue}/dead`, place === undefined ? query : { ...query, after: place })
-    if (page.length === 0) return { matched, moved }
+    if (page.length === 0) {
+      if (place === undefined || (await isThere(queues, caller, `${queue}/dead`, place))) return { matched, moved }
+      // Somebody took the letter that was the place: what is behind it is found from the beginning.
+      place = undefined
+      if (dryRun) matched = 0
+      continue
+    }
     looked += page.length
     const fits = page.filter((job) => isWanted(job, filter, now))
     matched += fits.length
@@ -75,6 +82,16 @@ export async function redrive(
     if (rate !== undefined) await pause((moved / rate) * 1_000 - (performance.now() - began), gone)
   }
   return place === undefined ? { matched, moved } : { matched, moved, next: place }
+}
+
+async function isThere(queues: Queues, caller: Caller, queue: string, id: string): Promise<boolean> {
+  try {
+    await queues.job(caller, queue, id)
+    return true
+  } catch (error) {
+    if (!(error instanceof RepriseError) || error.code !== 'not_found') throw error
+    return false
+  }
 }
 
 function isWanted({ id, key, dead }: JobInfo, filter: RedriveFilter, now: number): boolean {

@@ -85,6 +85,7 @@ export class StoredQueue {
 
   jobs(state: JobState, after: string | undefined, limit: number): JobInfo[] {
     const last = after === undefined ? undefined : this.#find(after)
+    if (after !== undefined && last === undefined) return []
     const jobs: JobInfo[] = []
     for (const job of this.#inState(state, last)) {
       if (jobs.length >= limit) break

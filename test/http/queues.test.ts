@@ -1,0 +1,423 @@
+import { describe, expect, it } from 'vitest'
+import type { Job, Sent, Settled } from '../../shared/queues.ts'
+import { startHub } from '../support/hub.ts'
+import { joinQueues, settlement } from '../support/jobs.ts'
+import { until } from '../support/until.ts'
+import { asking } from './ask.ts'
+
+const hub = await startHub({ queues: { 'short*': { maxAttempts: 1 }, 'slow*': { backoffMs: '1h' } } })
+const ask = asking(hub.url)
+
+interface Problem {
+  readonly code: string
+  readonly detail: string
+}
+
+interface Explained {
+  readonly queue: string
+  readonly id: string
+  readonly state: string
+  readonly why: readonly { readonly reason: string; readonly text: string; readonly job?: string }[]
+  readonly history: readonly { readonly what: string; readonly why?: string }[]
+  readonly data?: unknown
+}
+
+interface Page {
+  readonly jobs: readonly Explained[]
+  readonly next?: string
+}
+
+interface Looked {
+  readonly counts: Readonly<Record<string, number>>
+  readonly oldestReadyMs: number | null
+  readonly consumers: number
+  readonly bindings: readonly object[]
+  readonly settings: object
+}
+
+async function send(queue: string, ...drafts: readonly object[]): Promise<readonly string[]> {
+  const { status, body } = await ask<Sent>('POST', `/v1/queues/${queue}/jobs`, drafts)
+  expect(status).toBe(201)
+  return body.ids
+}
+
+async function claim(queue: string, body: object = {}): Promise<readonly Job[]> {
+  const answer = await ask<{ jobs: Job[] }>('POST', `/v1/queues/${queue}/claims`, body)
+  expect(answer.status).toBe(200)
+  return answer.body.jobs
+}
+
+async function settle(queue: string, ...settlements: readonly object[]): Promise<readonly Settled[]> {
+  const { status, body } = await ask<Settled[]>('POST', `/v1/queues/${queue}/settlements`, settlements)
+  expect(status).toBe(200)
+  return body
+}
+
+async function kill(queue: string, ...drafts: readonly object[]): Promise<void> {
+  await send(queue, ...drafts)
+  const jobs = await claim(queue, { max: drafts.length })
+  await settle(queue, ...jobs.map(({ id, lease, data }) => ({ id, lease, as: 'dead', reason: `no ${data}` })))
+}
+
+const look = async (queue: string) => (await ask<Looked>('GET', `/v1/queues/${queue}`)).body
+const explain = async (queue: string, id: string) =>
+  (await ask<Explained>('GET', `/v1/queues/${queue}/jobs/${encodeURIComponent(id)}`)).body
+const jobs = async (queue: string, query = '') => (await ask<Page>('GET', `/v1/queues/${queue}/jobs${query}`)).body
+const ids = ({ jobs }: Page) => jobs.map(({ id }) => id)
+
+describe('jobs', () => {
+  it('are sent alone or together, and their ids are answered', async () => {
+    const one = await ask<Sent>('POST', '/v1/queues/sent/jobs', { data: { n: 1 }, id: 'a', key: 'k', priority: 9 })
+    expect(one).toMatchObject({ status: 201, body: { ids: ['a'], duplicates: 0, durability: expect.any(String) } })
+    expect(await send('sent', { data: 2, headers: { h: 'x' } }, { data: null })).toHaveLength(2)
+    expect((await claim('sent', { max: 10 })).map(({ id: _id, lease: _lease, ...rest }) => rest)).toMatchObject([
+      { queue: 'sent', data: { n: 1 }, key: 'k', attempts: 0, deliveries: 1 },
+      { data: 2, headers: { h: 'x' } },
+      { data: null },
+    ])
+  })
+
+  it('with an Idempotency-Key are stored once', async () => {
+    const again = () => ask<Sent>('POST', '/v1/queues/once/jobs', { data: 1 }, { 'idempotency-key': 'order-7' })
+    expect((await again()).body).toMatchObject({ ids: ['order-7'], duplicates: 0 })
+    expect(await again()).toMatchObject({ status: 201, body: { ids: ['order-7'], duplicates: 1 } })
+    expect((await look('once')).counts).toMatchObject({ sent: 1, ready: 1 })
+  })
+
+  it('hold bytes as base64, both ways', async () => {
+    await send('bytes', { base64: 'AAEC', id: 'b' })
+    expect((await explain('bytes', 'b')) satisfies object).toMatchObject({ base64: 'AAEC' })
+    const [job] = await claim('bytes')
+    expect(job).toMatchObject({ id: 'b', base64: 'AAEC' })
+    expect(job).not.toHaveProperty('data')
+    const wire = await joinQueues(hub.url)
+    await wire.send('bytes', { data: { image: Buffer.from([0, 1]), name: 'x' } })
+    expect(await claim('bytes')).toMatchObject([{ data: { image: 'AAE=', name: 'x' }, binary: [['image']] }])
+  })
+
+  it.each<[string, unknown, number, string]>([
+    ['jobs', [], 400, 'drafts: at least one draft'],
+    ['jobs', {}, 400, 'draft: data: data is missing; null is a value, nothing is not'],
+    ['jobs', { data: 1, base64: '' }, 400, 'draft has data and base64; it takes one of them'],
+    ['jobs', { base64: '%' }, 400, 'draft: base64: is not base64 (A-Z a-z 0-9 + / with = at the end)'],
+    ['jobs', [{ data: 1 }, { data: 1, priority: 10 }], 400, 'drafts[1]: priority: '],
+    ['jobs', { data: 1, delayMs: 5, at: 5 }, 400, 'draft 0 has delayMs and at; it takes one of them'],
+    ['jobs', { data: 1, delayMs: 400 * 86_400_000 }, 400, 'draft 0 falls due in more than a year'],
+    ['jobs', { data: 1, ttlMs: 0 }, 400, 'draft: ttlMs: '],
+    ['jobs', { data: 1, delay: 5 }, 426, 'draft: this hub does not know "delay"'],
+    ['jobs', { data: 'x'.repeat(300_000) }, 413, 'draft 0 has 300'],
+    ['claims', { max: 0 }, 400, 'claim: max: '],
+    ['claims', { max: 1_001 }, 400, 'claim: max: '],
+    ['claims', { leaseMs: 1 }, 400, 'claim: leaseMs: '],
+    ['claims', { waitMs: -1 }, 400, 'claim: waitMs: '],
+    ['claims', { client: '.x' }, 400, 'claim: client: the name ".x" is not a name'],
+    ['claims', { credit: 5 }, 426, 'claim: this hub does not know "credit"'],
+    ['claims', [], 400, 'claim: '],
+    ['settlements', [], 400, 'settlements: at least one settlement'],
+    ['settlements', {}, 400, 'settlements: '],
+    [
+      'settlements',
+      [{ id: 'a', lease: 'b', as: 'over' }],
+      400,
+      'settlements: [0].as: a settlement is { id, lease, as }',
+    ],
+    ['settlements', [{ id: 'a', lease: 'b', as: 'extend' }], 400, 'settlements: [0].leaseMs: '],
+    ['redrive', { filter: { why: 'x' } }, 426, 'redrive: filter: this hub does not know "why"'],
+    ['redrive', { filter: { reason: 'bored' } }, 400, 'redrive: filter.reason: '],
+    ['redrive', { rate: 0 }, 400, 'redrive: rate: '],
+  ])('POST %s %j is refused: %i', async (route, body, status, sentence) => {
+    const { body: problem, ...answer } = await ask<Problem>('POST', `/v1/queues/untouched/${route}`, body)
+    expect([answer.status, problem.detail]).toEqual([status, expect.stringContaining(sentence)])
+    expect((await ask('GET', '/v1/queues/untouched')).status).toBe(404)
+  })
+
+  it.each<[string, string, string, number, string]>([
+    ['POST', '/.q/jobs', '{"data":1}', 400, 'the queue ".q" is not a name'],
+    [
+      'POST',
+      '/q%2Fdead/jobs',
+      '{"data":1}',
+      400,
+      'q/dead holds dead letters: it is consumed and redriven, not sent to',
+    ],
+    ['POST', '/q/dead/jobs', '{"data":1}', 400, 'q/dead holds dead letters'],
+    ['POST', '/q/jobs', 'nonsense', 400, 'the body is not JSON'],
+    ['GET', '/q/jobs?state=lost', '', 400, 'query: state is one of ready, delayed, held, dead; not "lost"'],
+    ['GET', '/q/jobs?limit=0', '', 400, 'query: limit is a whole number of 1 or more'],
+    ['GET', '/nothing', '', 404, 'there is no queue nothing: nothing was sent to it'],
+    ['GET', '/nothing/jobs/a', '', 404, 'there is no job a in nothing: settled, or never sent'],
+    ['DELETE', '/nothing/jobs/a', '', 404, 'there is no job a in nothing'],
+    ['DELETE', '/q', '', 405, 'DELETE does not go with /queues/:queue'],
+    ['PUT', '/q/dead', '{}', 400, 'q/dead has the settings of q: put them there'],
+    ['PUT', '/q.*', '{"from":["orders"]}', 400, 'settings: from: topics are bound to one queue by its name'],
+    ['PUT', '/q', '{"lease":5}', 400, 'settings: unknown option lease; did you mean leaseMs?'],
+  ])('%s %s %s is refused: %i', async (method, path, body, status, sentence) => {
+    const answer = await ask<Problem>(method, `/v1/queues${path}`, body === '' ? undefined : body)
+    expect([answer.status, answer.body.detail]).toEqual([status, expect.stringContaining(sentence)])
+  })
+
+  it('are refused when the queue is full, with when to come back', async () => {
+    await ask('PUT', '/v1/queues/full', { maxJobs: 2 })
+    await send('full', { data: 1 }, { data: 2 })
+    const refused = await ask('POST', '/v1/queues/full/jobs', { data: 3 })
+    expect(refused).toMatchObject({ status: 429, body: { code: 'too_many', retryable: true, retryAfterMs: 1_000 } })
+    expect(refused.headers.get('retry-after')).toBe('1')
+  })
+})
+
+describe('leases', () => {
+  it('are settled in every way, each by itself', async () => {
+    await send('slow.settled', ...['done', 'retry', 'release', 'dead', 'extend'].map((id) => ({ data: id, id })))
+    const leases = await claim('slow.settled', { max: 5, client: 'curl' })
+    const as = leases.map(({ id, lease }) => ({
+      ...{ id, lease, as: id },
+      ...(id === 'retry' && { error: 'no answer', delayMs: 60_000 }),
+      ...(id === 'dead' && { reason: 'no such address' }),
+      ...(id === 'extend' && { leaseMs: 60_000 }),
+    }))
+    expect(await settle('slow.settled', ...as, { id: 'done', lease: 'forged', as: 'done' })).toEqual([
+      ...['ok', 'ok', 'ok', 'ok', 'ok'],
+      'lost',
+    ])
+    expect((await look('slow.settled')).counts).toEqual({
+      ...{ sent: 5, ready: 1, delayed: 1, held: 1, done: 1, dead: 1, removed: 0 },
+    })
+    expect(await settle('slow.settled', ...as.slice(0, 1))).toEqual(['ok'])
+  })
+
+  it('of a request carry the reply to whoever asked', async () => {
+    const wire = await joinQueues(hub.url)
+    const answer = wire.value('request', 'asked', { data: 20 }, { timeoutMs: 10_000 })
+    const [job] = await claim('asked', { waitMs: 5_000 })
+    expect(job?.replyBy).toBeGreaterThan(Date.now())
+    await settle('asked', { id: job?.id, lease: job?.lease, as: 'done', reply: { sum: 40 } })
+    expect(await answer).toEqual({ sum: 40 })
+  })
+})
+
+describe('queues', () => {
+  it('are listed by name, page by page', async () => {
+    for (const name of ['list.b', 'list.a', 'list.c']) await send(name, { data: 1 })
+    const names: string[] = []
+    let after: string | undefined = 'list'
+    do {
+      const page: { queues: { queue: string }[]; next?: string } = (
+        await ask<{ queues: { queue: string }[]; next?: string }>('GET', `/v1/queues?limit=2&after=${after}`)
+      ).body
+      names.push(...page.queues.map(({ queue }) => queue))
+      after = page.next
+    } while (after !== undefined)
+    expect(names.slice(0, 3)).toEqual(['list.a', 'list.b', 'list.c'])
+    expect(new Set(names).size).toBe(names.length)
+  })
+
+  it('show counts, age, consumers, whether they are paused, and the settings in force', async () => {
+    await send('shown', { data: 1 }, { data: 2, delayMs: 60_000 })
+    const wire = await joinQueues(hub.url)
+    await ask('POST', '/v1/queues/shown/pause')
+    await wire.consume('shown', { credit: 1 })
+    const { body } = await ask<Looked>('GET', '/v1/queues/shown')
+    expect(body).toMatchObject({
+      queue: 'shown',
+      counts: { sent: 2, ready: 1, delayed: 1, held: 0, done: 0, dead: 0, removed: 0 },
+      bytes: expect.any(Number),
+      oldestReadyMs: expect.any(Number),
+      consumers: 1,
+      paused: true,
+      bindings: [],
+      settings: { leaseMs: 30_000, maxAttempts: 10, rate: 'unlimited', maxJobs: 1_000_000, from: [] },
+    })
+    expect((await look('shown%2Fdead')).counts).toMatchObject({ sent: 0 })
+    await ask('POST', '/v1/queues/shown/resume')
+    const [job] = await wire.jobsSeen(1)
+    await wire.settle('shown', ...(job === undefined ? [] : [settlement(job)]))
+    expect(await look('shown')).toMatchObject({ oldestReadyMs: null, paused: false })
+  })
+
+  it('take settings of names and patterns, which are what a GET shows and can be put back', async () => {
+    const put = await ask('PUT', '/v1/queues/set.*', { leaseMs: '1m', rate: 5, maxJobs: 'unlimited' })
+    expect(put).toMatchObject({
+      status: 200,
+      body: { queue: 'set.*', settings: { leaseMs: 60_000, rate: 5, maxJobs: 'unlimited' } },
+    })
+    await ask('PUT', '/v1/queues/set.a', { rate: 'unlimited' })
+    await send('set.a', { data: 1 })
+    const { settings } = await look('set.a')
+    expect(settings).toMatchObject({ leaseMs: 60_000, rate: 'unlimited', maxJobs: 'unlimited', maxAttempts: 10 })
+    expect(await ask('PUT', '/v1/queues/set.a', settings)).toMatchObject({ status: 200, body: { settings } })
+    await ask('PUT', '/v1/queues/set.a', {})
+    expect(await look('set.a')).toMatchObject({ settings: { rate: 5 } })
+    const [job] = await claim('set.a')
+    expect((job?.expiresAt ?? 0) - Date.now()).toBeGreaterThan(50_000)
+  })
+
+  it('are bound to topics, and show where the bindings stand', async () => {
+    await hub.hub.topic('born').publish('before')
+    await ask('PUT', '/v1/queues/bound', { from: [{ topic: 'born', from: 'start' }, 'unborn'] })
+    const { offset } = await hub.hub
+      .topic('unborn')
+      .publish('after')
+      .catch(() => ({ offset: 0 }))
+    expect(offset).toBe(1)
+    await until(async () => (await ask<Looked>('GET', '/v1/queues/bound')).body.counts?.sent !== undefined, {
+      what: 'a copy',
+    })
+    const [first] = await claim('bound', { waitMs: 10_000 })
+    expect(first?.data).toBe('before')
+    await until(async () => (await look('bound')).bindings.length === 2, { what: 'both bindings' })
+    expect((await look('bound')).bindings).toMatchObject([
+      { topic: 'born', position: { offset: 1 }, behind: 0 },
+      { topic: 'unborn' },
+    ])
+    await ask('PUT', '/v1/queues/bound', {})
+    await until(async () => (await look('bound')).bindings.length === 0, { what: 'the end of the bindings' })
+  })
+
+  it('hand nothing out while they are paused, and lose what waits when they are purged', async () => {
+    expect((await ask('POST', '/v1/queues/stopped/pause')).body).toEqual({ queue: 'stopped', paused: true })
+    await send('stopped', { data: 1 }, { data: 2 }, { data: 3, delayMs: 60_000 })
+    expect(await claim('stopped')).toEqual([])
+    expect((await ask('POST', '/v1/queues/stopped/resume')).body).toEqual({ queue: 'stopped', paused: false })
+    expect(await claim('stopped')).toHaveLength(1)
+    expect((await ask('POST', '/v1/queues/stopped/purge')).body).toEqual({ queue: 'stopped', removed: 2 })
+    expect((await look('stopped')).counts).toMatchObject({ sent: 3, held: 1, removed: 2, ready: 0, delayed: 0 })
+  })
+})
+
+describe('a job', () => {
+  it('is explained: why it does not move, and what happened to it', async () => {
+    await send('slow.why', { data: 1, id: 'first', key: 'k' }, { data: 2, id: 'second', key: 'k' })
+    await send('slow.why', { data: 3, id: 'later', delayMs: 60_000 })
+    const reasons = async (id: string) => (await explain('slow.why', id)).why.map(({ reason }) => reason)
+    expect(await explain('slow.why', 'first')).toMatchObject({
+      queue: 'slow.why',
+      state: 'ready',
+      data: 1,
+      key: 'k',
+      why: [{ reason: 'no_consumer', text: 'nobody consumes slow.why' }],
+      history: [],
+    })
+    expect((await explain('slow.why', 'second')).why).toContainEqual(
+      expect.objectContaining({ reason: 'behind', job: 'first' }),
+    )
+    expect(await reasons('later')).toContain('delayed')
+    await ask('POST', '/v1/queues/slow.why/pause')
+    expect(await reasons('second')).toEqual(['behind', 'paused', 'no_consumer'])
+    await ask('POST', '/v1/queues/slow.why/resume')
+    const [job] = await claim('slow.why', { client: 'curl' })
+    const held = await explain('slow.why', 'first')
+    expect(held).toMatchObject({
+      state: 'held',
+      holder: { subject: 'anonymous', client: expect.stringMatching(/^curl#/) },
+    })
+    expect(held.why).toMatchObject([{ reason: 'held', text: expect.stringContaining('curl#'), until: job?.expiresAt }])
+    await settle('slow.why', { id: job?.id, lease: job?.lease, as: 'retry', error: 'SMTP 451' })
+    expect(await explain('slow.why', 'first')).toMatchObject({
+      state: 'delayed',
+      attempts: 1,
+      why: [{ reason: 'delayed', text: 'attempt 1 failed, it waits for the next' }, { reason: 'no_consumer' }],
+      history: [{ what: 'retry', why: 'SMTP 451', holder: { client: expect.stringMatching(/^curl#/) } }],
+    })
+  })
+
+  it('that nobody names gets no name from the caller', async () => {
+    await send('nameless', { data: 1, id: 'a' })
+    await claim('nameless')
+    expect(await explain('nameless', 'a')).toMatchObject({
+      holder: { client: expect.stringMatching(/^#[A-Za-z0-9]+$/) },
+    })
+  })
+
+  it('is removed while it waits', async () => {
+    const id = 'with / and ?'
+    await send('removing', { data: 1, id })
+    const path = `/v1/queues/removing/jobs/${encodeURIComponent(id)}`
+    await claim('removing')
+    expect(await ask<Problem>('DELETE', path)).toMatchObject({
+      status: 409,
+      body: { code: 'conflict', detail: `the job ${id} is held; only what waits is removed` },
+    })
+    await send('removing', { data: 2, id: 'b' })
+    expect(await ask('DELETE', '/v1/queues/removing/jobs/b')).toMatchObject({ status: 204, body: '' })
+    expect((await ask('DELETE', '/v1/queues/removing/jobs/b')).status).toBe(404)
+    expect((await look('removing')).counts).toMatchObject({ sent: 2, held: 1, removed: 1 })
+  })
+
+  it('is listed with the others in its state, page by page', async () => {
+    const all = await send('pages', ...Array.from({ length: 7 }, (_, data) => ({ data })))
+    const seen: string[] = []
+    let query = '?limit=3'
+    for (let pages = 0; pages < 3; pages++) {
+      const page = await jobs('pages', query)
+      seen.push(...ids(page))
+      query = `?limit=3&after=${page.next}`
+    }
+    expect(seen).toEqual(all)
+    await send('pages', { data: 'later', id: 'later', delayMs: 60_000 })
+    await claim('pages', { max: 2 })
+    expect(ids(await jobs('pages', '?state=delayed'))).toEqual(['later'])
+    expect(ids(await jobs('pages', '?state=held'))).toEqual(all.slice(0, 2))
+    expect(ids(await jobs('pages', '?state=ready'))).toEqual(all.slice(2))
+    const gone = await ask<Problem>('GET', '/v1/queues/pages/jobs?after=unknown')
+    expect([gone.status, gone.body.detail]).toEqual([404, expect.stringContaining('list from the beginning')])
+  })
+
+  it('that is large ends a page early', async () => {
+    const data = 'x'.repeat(200_000)
+    await send('large', ...Array.from({ length: 5 }, () => ({ data })))
+    await send('large', ...Array.from({ length: 5 }, () => ({ data })))
+    const page = await jobs('large')
+    expect(page.jobs).toHaveLength(6)
+    expect((await jobs('large', `?after=${page.next}`)).jobs).toHaveLength(4)
+  })
+})
+
+describe('dead letters', () => {
+  it('are looked at, explained and worked on under both forms of their name', async () => {
+    await kill('graves', { data: 'luck', id: 'a' }, { data: 'hope', id: 'b' })
+    for (const path of ['graves%2Fdead', 'graves/dead']) {
+      expect((await look(path)).counts).toMatchObject({ ready: 2 })
+      expect(ids(await jobs(path))).toEqual(['a', 'b'])
+      expect(await explain(path, 'a')).toMatchObject({ queue: 'graves/dead', state: 'dead', data: 'luck' })
+    }
+    expect(ids(await jobs('graves', '?state=dead'))).toEqual(['a', 'b'])
+    const explained = await explain('graves', 'a')
+    expect(explained).toMatchObject({
+      queue: 'graves/dead',
+      state: 'dead',
+      dead: { reason: 'rejected', error: 'no luck', at: expect.any(Number) },
+      history: [{ what: 'dead', why: expect.stringContaining('no luck') }],
+    })
+    expect(explained.why[0]).toMatchObject({ reason: 'dead', text: expect.stringContaining('(rejected): no luck') })
+    expect(await ask<Problem>('DELETE', '/v1/queues/graves/jobs/a')).toMatchObject({
+      status: 409,
+      body: { detail: 'the job a is dead-lettered; it is removed from graves/dead' },
+    })
+    expect((await ask('DELETE', '/v1/queues/graves/dead/jobs/a')).status).toBe(204)
+    const [job] = await claim('graves/dead')
+    expect(job).toMatchObject({ queue: 'graves/dead', id: 'b', data: 'hope' })
+    expect(await settle('graves/dead', { id: 'b', lease: job?.lease, as: 'done' })).toEqual(['ok'])
+    expect((await look('graves')).counts).toMatchObject({ sent: 2, done: 1, removed: 1, dead: 0 })
+  })
+
+  it('come back by a filter, after a dry run, part by part', async () => {
+    await kill('back', ...['a', 'b', 'c', 'd'].map((id) => ({ data: id === 'd' ? 'mail' : 'ink', id, key: id })))
+    const redrive = async (body?: object, path = 'back') => (await ask('POST', `/v1/queues/${path}/redrive`, body)).body
+    expect(await redrive({ dryRun: true })).toEqual({ matched: 4, moved: 0 })
+    expect(await redrive({ dryRun: true, filter: { reason: 'expired' } })).toEqual({ matched: 0, moved: 0 })
+    expect(await redrive({ filter: { key: 'b' } })).toEqual({ matched: 1, moved: 1 })
+    expect(await redrive({ filter: { error: 'mail', reason: 'rejected' } })).toEqual({ matched: 1, moved: 1 })
+    expect(await redrive({ limit: 1, filter: { key: 'c' } })).toEqual({ matched: 0, moved: 0, next: 'a' })
+    expect(await redrive({ limit: 1, after: 'a', filter: { key: 'c' } })).toMatchObject({ matched: 1, moved: 1 })
+    expect(await redrive(undefined, 'back/dead')).toEqual({ matched: 1, moved: 1 })
+    expect((await look('back')).counts).toMatchObject({ sent: 4, ready: 4, dead: 0 })
+    expect((await claim('back', { max: 9 })).map(({ id }) => id)).toEqual(['b', 'd', 'c', 'a'])
+  })
+
+  it('that were tried too often say so', async () => {
+    await send('short', { data: 1, id: 'a' })
+    const [job] = await claim('short')
+    await settle('short', { id: 'a', lease: job?.lease, as: 'retry', error: 'oh' })
+    expect(await explain('short', 'a')).toMatchObject({ state: 'dead', dead: { reason: 'max_attempts', error: 'oh' } })
+  })
+})
