@@ -6,6 +6,7 @@ import { claim } from '../core/queues/claim.ts'
 import { isDead, mainQueue, type QueueOverrides } from '../core/queues/settings.ts'
 import { parse, parseSettlements, settlementsSchema } from '../wire.ts'
 import { draftsOf } from './drafts.ts'
+import { whenWritten } from './ending.ts'
 import { claimedText } from './jobText.ts'
 import {
   claimAnswer,
@@ -23,7 +24,6 @@ import {
   settledAnswer,
 } from './queueSchemas.ts'
 import { type Answer, type Call, JsonText, type Route, route } from './routes.ts'
-import { whenWritten } from './written.ts'
 
 const DEFAULT_LIST = 100
 

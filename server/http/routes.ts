@@ -12,6 +12,7 @@ import type { Happenings } from '../core/happenings.ts'
 import type { QueueOverrides } from '../core/queues/settings.ts'
 import type { TopicOverrides } from '../core/settings.ts'
 import { hasBody, readJson } from './body.ts'
+import { goneSignal } from './ending.ts'
 import { answerProblem, HttpRefusal } from './problem.ts'
 import { parseQuery, type Query, type QueryShape, searchOf } from './query.ts'
 
@@ -144,7 +145,7 @@ async function serve(row: Route, context: RoutesContext, request: Request, respo
     param: (name) => String(request.params[name] ?? ''),
     json: () => readJson(request, context.maxBodyBytes),
     jsonOrNothing: async () => (hasBody(request) ? await readJson(request, context.maxBodyBytes) : {}),
-    gone: goneSignal(response),
+    gone: goneSignal(request, response),
   })
   if (answer === undefined || response.destroyed) return
   // Whoever keeps connections goes to another hub with the next request.
@@ -166,11 +167,4 @@ async function started(core: Promise<Core>): Promise<Core> {
   } catch (cause) {
     throw new RepriseError('unavailable', 'the hub could not start', { cause })
   }
-}
-
-function goneSignal(response: Response): AbortSignal {
-  const gone = new AbortController()
-  if (response.destroyed) gone.abort()
-  else response.once('close', () => gone.abort())
-  return gone.signal
 }
