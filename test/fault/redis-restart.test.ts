@@ -4,6 +4,7 @@ import { cp, rm } from 'node:fs/promises'
 import { join as joinPath } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
+import type { Position } from '../../shared/positions.ts'
 import type { HubProcess } from '../support/process.ts'
 import { spawnHub } from '../support/process.ts'
 import { type RedisServer, startRedis } from '../support/redis.ts'
@@ -11,6 +12,7 @@ import { type Random, runSeed, seededRandom } from '../support/seed.ts'
 import { tempFolder } from '../support/temp.ts'
 import { has, soak } from '../support/tools.ts'
 import { until } from '../support/until.ts'
+import { join } from '../support/wire.ts'
 import { contradictions, readAll } from './ledger.ts'
 import { Publisher } from './publisher.ts'
 import { Witness } from './witness.ts'
@@ -69,6 +71,10 @@ describe.runIf(has('redis-server'))('hubs on a Redis that is killed', () => {
       const cursorBefore = new Witness(one, 'orders', 'cursor before', { client: 'before' })
       for (const witness of [beyond, cursorBeyond, before, cursorBefore]) await witness.reaches(100)
       await until(() => cursorBefore.acknowledged === 100 && cursorBeyond.acknowledged === 100, { what: 'acks' })
+      const seen = beyond.position as Position
+      const elsewhere = await join(one, 'orders', { client: 'elsewhere', from: seen })
+      await elsewhere.seen('live')
+      elsewhere.close()
       before.socket.disconnect()
       cursorBefore.socket.disconnect()
       const kept = joinPath(await tempFolder(), 'kept')
@@ -78,6 +84,7 @@ describe.runIf(has('redis-server'))('hubs on a Redis that is killed', () => {
       await lost.settled()
       for (const witness of [beyond, cursorBeyond]) await witness.reaches(150)
       await until(() => cursorBeyond.acknowledged === 150, { what: 'the ack that will be lost' })
+      const last = beyond.position as Position
 
       await redis.kill()
       if (meanwhile === 'are started anew') for (const hub of hubs) await hub.kill()
@@ -100,9 +107,19 @@ describe.runIf(has('redis-server'))('hubs on a Redis that is killed', () => {
         expect(witness.events.size, witness.name).toBe(170)
       }
       expect(beyond.epochs.size).toBeGreaterThan(1)
+      // Cursors come back later, on the other hub: one that was before the cut, one that brings what it had seen.
+      const same = await join(two, 'orders', { client: 'elsewhere', onGap: 'fail' })
+      expect((await same.eventsSeen(70)).map(({ offset }) => offset)).toEqual(numbersFrom(101, 70))
+      const late = await join(two, 'orders', { client: 'elsewhere', from: last })
+      expect((await late.eventsSeen(70)).map(({ offset }) => offset)).toEqual(numbersFrom(101, 70))
+      expect(late.all('gap')).toMatchObject([{ from: 101, to: 150, count: 50, reason: 'reset' }])
     },
   )
 })
+
+function numbersFrom(first: number, count: number): number[] {
+  return Array.from({ length: count }, (_, i) => first + i)
+}
 
 /** Ends Redis, hubs or both in some order, and starts what was ended. */
 async function disturb(redis: RedisServer, hubs: HubProcess[], random: Random): Promise<void> {

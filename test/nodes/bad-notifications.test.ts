@@ -66,6 +66,8 @@ it.runIf(has('redis-server'))(
           seen: () => ({ last: outlet.offsets.at(-1), live: outlet.isLive }),
           deadlineMs: 15_000,
         })
+      }
+      for (const { outlet, first } of readers) {
         expect(outlet.offsets).toEqual(Array.from({ length: published - first + 1 }, (_, i) => first + i))
         expect(outlet.told.filter(({ kind }) => kind === 'gap')).toEqual([])
         if (whole !== undefined) expect(data(outlet)).toEqual(data(whole.outlet).slice(first - 1))

@@ -16,6 +16,8 @@ export interface Relay {
   cut(): void
   /** While on: nothing passes in either direction and nobody is told. What was swallowed passes when it is off again. */
   blackHole(on: boolean): void
+  /** Those that are open now pass nothing any more and nobody is told; new ones are as before. */
+  freeze(): void
   /** While on: new connections are reset. */
   refuse(on: boolean): void
   /** Bytes a second towards each client; `Infinity` (the default) is as fast as it goes. */
@@ -33,6 +35,10 @@ interface Weather {
   delayMs: number
 }
 
+interface Line {
+  frozen: boolean
+}
+
 const TICK_MS = 20
 /** What a direction holds before it stops reading, so that a slow reader is felt by the hub. */
 const HELD_BYTES = 64 * 1024
@@ -40,7 +46,7 @@ const HELD_BYTES = 64 * 1024
 export async function startRelay(target: string): Promise<Relay> {
   let { hostname, port } = new URL(target)
   const weather: Weather = { blackHole: false, bytesPerSecond: Number.POSITIVE_INFINITY, delayMs: 0 }
-  const open = new Set<readonly [client: Socket, hub: Socket]>()
+  const open = new Map<readonly [client: Socket, hub: Socket], Line>()
   let refusing = false
   let bytesToClients = 0
 
@@ -51,15 +57,16 @@ export async function startRelay(target: string): Promise<Relay> {
     }
     const hub = connect({ host: hostname, port: Number(port), noDelay: true })
     const pair = [client, hub] as const
-    open.add(pair)
+    const line: Line = { frozen: false }
+    open.set(pair, line)
     const both = (): void => {
       open.delete(pair)
       client.destroy()
       hub.destroy()
     }
     for (const socket of pair) socket.on('error', both).on('close', both)
-    pass(client, hub, weather, false, () => {})
-    pass(hub, client, weather, true, (bytes) => {
+    pass(client, hub, weather, line, false, () => {})
+    pass(hub, client, weather, line, true, (bytes) => {
       bytesToClients += bytes
     })
   })
@@ -77,11 +84,14 @@ export async function startRelay(target: string): Promise<Relay> {
       return bytesToClients
     },
     cut() {
-      for (const pair of open) for (const socket of pair) socket.resetAndDestroy()
+      for (const pair of open.keys()) for (const socket of pair) socket.resetAndDestroy()
       open.clear()
     },
     blackHole(on) {
       weather.blackHole = on
+    },
+    freeze() {
+      for (const line of open.values()) line.frozen = true
     },
     refuse(on) {
       refusing = on
@@ -105,7 +115,14 @@ export async function startRelay(target: string): Promise<Relay> {
 }
 
 /** One direction of one connection. */
-function pass(from: Socket, to: Socket, weather: Weather, throttled: boolean, passed: (bytes: number) => void): void {
+function pass(
+  from: Socket,
+  to: Socket,
+  weather: Weather,
+  line: Line,
+  throttled: boolean,
+  passed: (bytes: number) => void,
+): void {
   const held: { readonly due: number; readonly chunk: Buffer }[] = []
   let heldBytes = 0
   let budget = 0
@@ -115,11 +132,12 @@ function pass(from: Socket, to: Socket, weather: Weather, throttled: boolean, pa
     passed(chunk.length)
     return to.write(chunk)
   }
+  const isSilent = (): boolean => weather.blackHole || line.frozen
   const isCalm = (): boolean =>
-    !weather.blackHole && weather.delayMs === 0 && (!throttled || weather.bytesPerSecond === Number.POSITIVE_INFINITY)
+    !isSilent() && weather.delayMs === 0 && (!throttled || weather.bytesPerSecond === Number.POSITIVE_INFINITY)
 
   const release = (): void => {
-    if (weather.blackHole) return
+    if (isSilent()) return
     const limit = throttled ? weather.bytesPerSecond : Number.POSITIVE_INFINITY
     budget = Math.min(budget + (limit * TICK_MS) / 1000, Math.max(limit, 1))
     while (held[0] && held[0].due <= performance.now() && budget >= 1 && !to.writableNeedDrain) {
