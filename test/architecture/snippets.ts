@@ -70,11 +70,15 @@ async function layOut(blocks: readonly Block[], url: string): Promise<{ folder: 
   await writeFile(join(folder, 'package.json'), '{ "type": "module" }')
   const paths = new Map<Block, string>()
   for (const block of blocks.filter(({ language }) => language === 'ts')) {
-    const path = join(folder, `line-${block.line}.ts`)
-    await writeFile(path, `${pointAt(block.text, url)}\nexport {}\n`)
-    paths.set(block, path)
+    paths.set(block, await writeProgram(folder, `line-${block.line}.ts`, block, url))
   }
   return { folder, paths }
+}
+
+async function writeProgram(folder: string, name: string, block: Block, url: string): Promise<string> {
+  const path = join(folder, name)
+  await writeFile(path, `${pointAt(block.text, url)}\nexport {}\n`)
+  return path
 }
 
 /** The text with the hub's address for the one of the papers, and free ports where it listens itself. */
@@ -86,10 +90,17 @@ function pointAt(text: string, url: string): string {
     .replaceAll(/--port \d{4}/g, '--port 0')
 }
 
-/** What tsc has to say about the blocks, as it would to a user. Empty when they are well. */
-export async function checkTypes(blocks: readonly Block[]): Promise<string> {
-  const { folder, paths } = await layOut(blocks, 'http://127.0.0.1:3000')
-  if (paths.size === 0) return ''
+/** What tsc has to say about the blocks of the papers, as it would to a user. Empty when they are well. */
+export async function checkTypes(papers: Readonly<Record<string, readonly Block[]>>): Promise<string> {
+  const { folder } = await layOut([], '')
+  let programs = 0
+  for (const [paper, blocks] of Object.entries(papers)) {
+    for (const block of blocks.filter(({ language }) => language === 'ts')) {
+      programs += 1
+      await writeProgram(folder, `${paper.replaceAll('/', '-')}-${block.line}.ts`, block, 'http://127.0.0.1:3000')
+    }
+  }
+  if (programs === 0) return ''
   const compilerOptions = { strict: true, noEmit: true, module: 'NodeNext', target: 'ES2023', skipLibCheck: true }
   const lib = ['ES2023', 'ESNext.Disposable', 'DOM']
   const config = { compilerOptions: { ...compilerOptions, lib, types: ['node'] }, include: ['*.ts'] }

@@ -7,13 +7,18 @@ import { QUESTIONS, REDIS_QUESTIONS } from '../../bench/questions.ts'
 import { percentile } from '../../bench/series.ts'
 import { ROOT } from '../../build.ts'
 import { ensureBuilt } from '../support/built.ts'
-import { has } from '../support/tools.ts'
+import { has, soak } from '../support/tools.ts'
 
 beforeAll(ensureBuilt, 120_000)
 
+/** One of each kind: the others are made of the same parts, and are asked in the long run. */
+const asked = soak
+  ? QUESTIONS
+  : QUESTIONS.filter(({ name }) => ['fanout', 'publish', 'redis-resume', 'queue'].includes(name))
+
 describe('a benchmark', () => {
   // Tiny: whether a question still works, not what its answer is.
-  it.for(QUESTIONS)(
+  it.for(asked)(
     'of $name measures the hub beside something, with figures that are numbers',
     async (question, { skip }) => {
       if (REDIS_QUESTIONS.includes(question)) skip(!has('redis-server'), 'there is no Redis')
