@@ -183,6 +183,12 @@ export const explainAnswer = jobAnswer.extend({
   why: z.array(z.object({ reason: z.string(), text: z.string(), until: count.optional(), job: z.string().optional() })),
 })
 
-export const redrivenAnswer = z.object({ matched: count, moved: count, next: z.string().optional() })
+export const redrivenAnswer = z.object({
+  matched: count,
+  moved: count,
+  more: z.boolean(),
+  next: z.string().optional(),
+  asOf: count,
+})
 export const pausedAnswer = z.object({ queue: z.string(), paused: z.boolean() })
 export const purgedAnswer = z.object({ queue: z.string(), removed: count })

@@ -126,13 +126,26 @@ describe('dead letters', () => {
   it('come back by a filter, after a dry run, part by part', async () => {
     await bury('back', ...['a', 'b', 'c', 'd'].map((id) => ({ data: id === 'd' ? 'mail' : 'ink', id, key: id })))
     const redrive = async (body?: object, path = 'back') => (await ask('POST', `/v1/queues/${path}/redrive`, body)).body
-    expect(await redrive({ dryRun: true })).toEqual({ matched: 4, moved: 0 })
-    expect(await redrive({ dryRun: true, filter: { reason: 'expired' } })).toEqual({ matched: 0, moved: 0 })
-    expect(await redrive({ filter: { key: 'b' } })).toEqual({ matched: 1, moved: 1 })
-    expect(await redrive({ filter: { error: 'mail', reason: 'rejected' } })).toEqual({ matched: 1, moved: 1 })
-    expect(await redrive({ limit: 1, filter: { key: 'c' } })).toEqual({ matched: 0, moved: 0, next: 'a' })
-    expect(await redrive({ limit: 1, after: 'a', filter: { key: 'c' } })).toMatchObject({ matched: 1, moved: 1 })
-    expect(await redrive(undefined, 'back/dead')).toEqual({ matched: 1, moved: 1 })
+    expect(await redrive({ dryRun: true })).toEqual({ matched: 4, moved: 0, more: false, asOf: expect.any(Number) })
+    expect(await redrive({ dryRun: true, filter: { reason: 'expired' } })).toMatchObject({ matched: 0, moved: 0 })
+    expect(await redrive({ filter: { key: 'b' } })).toMatchObject({ matched: 1, moved: 1, more: false })
+    expect(await redrive({ filter: { error: 'mail', reason: 'rejected' } })).toMatchObject({
+      matched: 1,
+      moved: 1,
+      more: false,
+    })
+    expect(await redrive({ limit: 1, filter: { key: 'c' } })).toMatchObject({
+      matched: 0,
+      moved: 0,
+      more: true,
+      next: 'a',
+    })
+    expect(await redrive({ limit: 1, after: 'a', filter: { key: 'c' } })).toMatchObject({
+      matched: 1,
+      moved: 1,
+      more: true,
+    })
+    expect(await redrive(undefined, 'back/dead')).toMatchObject({ matched: 1, moved: 1, more: false })
     expect((await look('back')).counts).toMatchObject({ sent: 4, ready: 4, dead: 0 })
     expect((await claim('back', { max: 9 })).map(({ id }) => id)).toEqual(['b', 'd', 'c', 'a'])
   })

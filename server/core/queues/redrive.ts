@@ -35,8 +35,11 @@ export interface Redriven {
   /** Dead letters that the filter fits. */
   readonly matched: number
   readonly moved: number
-  /** There may be more behind this one. */
+  /** It ended by `limit` or `gone`: there may be more, behind `next` where there is one, else from the beginning. */
+  readonly more: boolean
   readonly next?: string
+  /** What came to the dead letters later was not looked at. */
+  readonly asOf: number
 }
 
 const PART = 100
@@ -59,7 +62,8 @@ export async function redrive(
     const query = { state: 'ready' as const, limit: Math.min(part, limit - looked) }
     const page = await queues.jobs(caller, `${queue}/dead`, place === undefined ? query : { ...query, after: place })
     if (page.length === 0) {
-      if (place === undefined || (await isThere(queues, caller, `${queue}/dead`, place))) return { matched, moved }
+      if (place === undefined || (await isThere(queues, caller, `${queue}/dead`, place)))
+        return { matched, moved, more: false, asOf: now }
       // Somebody took the letter that was the place: what is behind it is found from the beginning.
       place = undefined
       if (dryRun) matched = 0
@@ -81,7 +85,8 @@ export async function redrive(
     place = page.findLast((job) => !fits.includes(job))?.id ?? place
     if (rate !== undefined) await pause((moved / rate) * 1_000 - (performance.now() - began), gone)
   }
-  return place === undefined ? { matched, moved } : { matched, moved, next: place }
+  const told = { matched, moved, more: true, asOf: now }
+  return place === undefined ? told : { ...told, next: place }
 }
 
 async function isThere(queues: Queues, caller: Caller, queue: string, id: string): Promise<boolean> {
