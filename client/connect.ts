@@ -1,13 +1,17 @@
-/** Builds a hub's handle: its connection, its topics, and the order of closing. */
+/** Builds a hub's handle: its connections, its topics and queues, and the order of closing. */
 
 import { RepriseError } from '../shared/errors.ts'
-import { isName, nameRule } from '../shared/names.ts'
+import { isName, isQueueName, nameRule } from '../shared/names.ts'
 import { Connection } from './connection.ts'
-import type { ConnectOptions, Hub, HubTypes, Topic, TopicsOf } from './face.ts'
+import type { ConnectOptions, Hub, HubTypes, JobData, QueueName, Topic, TopicsOf } from './face.ts'
+import { QueueHandle } from './queue.ts'
+import type { Queue } from './queueFace.ts'
+import { QueuesLink } from './queuesLink.ts'
+import { randomName } from './randomName.ts'
 import { TopicHandle } from './topic.ts'
 
 /**
- * A handle of the hub at `url` (in a browser by default the page's origin). Nothing is sent until a topic is used, and
+ * A handle of the hub at `url` (in a browser by default the page's origin). Nothing is sent until a topic or a queue is used, and
  * it comes back by itself after every loss. Throws `bad_request` for a `client` that is no name.
  */
 export function connect<S extends HubTypes = HubTypes>(url?: string, options: ConnectOptions = {}): Hub<S> {
@@ -23,6 +27,8 @@ class HubHandle<S extends HubTypes> implements Hub<S> {
   readonly #connections = new Set<Connection>()
   readonly #shared: Connection
   readonly #topics = new Map<string, TopicHandle<unknown>>()
+  readonly #queues = new Map<string, QueueHandle<unknown>>()
+  #queuesLink: QueuesLink | undefined
   #suspended = false
   #closing: Promise<void> | undefined
 
@@ -49,6 +55,31 @@ class HubHandle<S extends HubTypes> implements Hub<S> {
     return topic as unknown as Topic<TopicsOf<S>[N]>
   }
 
+  queue<N extends QueueName<S>>(name: N): Queue<JobData<S, N>> {
+    if (!isQueueName(name)) throw new RepriseError('bad_request', nameRule('queue', name))
+    if (this.#closing !== undefined) throw new RepriseError('unavailable', 'this handle was closed')
+    this.#queuesLink ??= new QueuesLink(this.#shared, this.#options.client ?? randomName())
+    let queue = this.#queues.get(name)
+    if (queue === undefined) {
+      queue = new QueueHandle(name, {
+        link: this.#queuesLink,
+        options: this.#options,
+        connect: () => {
+          const connection = this.#connect()
+          const link = new QueuesLink(connection, randomName())
+          const close = () => {
+            link.close()
+            connection.close()
+          }
+          return { link, close }
+        },
+        closed: () => this.#queues.delete(name),
+      })
+      this.#queues.set(name, queue)
+    }
+    return queue as unknown as Queue<JobData<S, N>>
+  }
+
   async renew(): Promise<void> {
     await Promise.all([...this.#connections].map((connection) => connection.renew()))
   }
@@ -73,7 +104,8 @@ class HubHandle<S extends HubTypes> implements Hub<S> {
   }
 
   async #close(): Promise<void> {
-    await Promise.all([...this.#topics.values()].map((topic) => topic.close()))
+    await Promise.all([...this.#topics.values(), ...this.#queues.values()].map((handle) => handle.close()))
+    this.#queuesLink?.close()
     for (const connection of this.#connections) connection.close()
   }
 

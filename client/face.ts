@@ -4,16 +4,34 @@ import type { ErrorCode, RepriseError } from '../shared/errors.ts'
 import type { Position } from '../shared/positions.ts'
 import type { Durability, Event, From, Gap, Headers, OnGap, ReadPage, ReadQuery } from '../shared/protocol.ts'
 import type { Undo } from './emitter.ts'
+import type { Queue } from './queueFace.ts'
 
-/** What a program may say about a hub's names: `connect<{ topics: { orders: Order } }>(url)`. */
+/** What a program may say about a hub's names: `connect<{ topics: { orders: Order }, queues: { emails: Email } }>(url)`. */
 export interface HubTypes {
   readonly topics?: object
+  readonly queues?: object
 }
 
 /** The topics a program has described; any name, with data of unknown shape, when it has described none. */
 export type TopicsOf<S extends HubTypes> = S extends { readonly topics: infer T extends object }
   ? T
   : Record<string, unknown>
+
+/** The queues a program has described; any name, with data of unknown shape, when it has described none. */
+export type QueuesOf<S extends HubTypes> = S extends { readonly queues: infer Q extends object }
+  ? Q
+  : Record<string, unknown>
+
+/** A queue, or the dead letters of one. */
+export type QueueName<S extends HubTypes> = (keyof QueuesOf<S> & string) | `${keyof QueuesOf<S> & string}/dead`
+
+export type JobData<S extends HubTypes, N extends string> = N extends keyof QueuesOf<S>
+  ? QueuesOf<S>[N]
+  : N extends `${infer Q}/dead`
+    ? Q extends keyof QueuesOf<S>
+      ? QueuesOf<S>[Q]
+      : never
+    : never
 
 /** How long waits between tries are: a random part (full jitter) of `baseMs * 2^n`, at most `maxMs`. */
 export interface Jitter {
@@ -24,7 +42,7 @@ export interface Jitter {
 export interface ConnectOptions {
   /** Sent with every handshake; a function is asked again for each connection and once more when it was refused. */
   readonly token?: string | (() => string | Promise<string>)
-  /** Names the cursors that the hub keeps. Without it the hub keeps nothing for this program. */
+  /** Names the cursors and the holder of jobs that the hub keeps. Without it the hub keeps nothing for this program. */
   readonly client?: string
   /** Where the hub's Socket.IO listens. Default `/socket.io`. */
   readonly path?: string
@@ -32,13 +50,13 @@ export interface ConnectOptions {
   readonly transports?: readonly ('websocket' | 'polling')[]
   /** Waits between reconnections. Default 250 ms, doubling, at most 5,000 ms, each a random part of it. */
   readonly reconnect?: Jitter
-  /** Drafts of one topic that may wait for their reply. Default 10,000. Above it `publish` rejects with `too_many`. */
+  /** Drafts of one topic or queue that may wait for their reply. Default 10,000. Above it they reject with `too_many`. */
   readonly maxOutbox?: number
   /** Bytes of JSON that the same drafts may have together. Default 16 MiB. */
   readonly maxOutboxBytes?: number
-  /** How long `hub.close()` and `topic.close()` wait for handlers, acknowledgements and the outbox. Default 5,000 ms. */
+  /** How long `close()` of any handle waits for handlers, acknowledgements and the outbox. Default 5,000 ms. */
   readonly drainMs?: number
-  /** How long `head` and `read` wait for an answer, reconnections included. Default 10,000 ms. */
+  /** How long `head`, `read` and `remove` wait for an answer, reconnections included. Default 10,000 ms. */
   readonly readTimeoutMs?: number
   /** More options of Socket.IO's Manager, such as `extraHeaders` or `ca`; reconnection is the SDK's own. */
   readonly socketOptions?: Readonly<Record<string, unknown>>
@@ -47,13 +65,15 @@ export interface ConnectOptions {
 export interface Hub<S extends HubTypes = HubTypes> {
   /** The handle of a topic; the same one for the same name until it is closed. Throws `bad_request` for no name. */
   topic<N extends keyof TopicsOf<S> & string>(name: N): Topic<TopicsOf<S>[N]>
+  /** The handle of a queue, or with `<queue>/dead` of its dead letters; the same one for the same name until it is closed. */
+  queue<N extends QueueName<S>>(name: N): Queue<JobData<S, N>>
   /** Asks the token function again and renews the token of the open connection in place. */
   renew(): Promise<void>
   /** Cuts the transport and stays away until `resume`. Drafts wait in the outbox, subscriptions go on from their place. */
   suspend(): void
   /** Comes back after `suspend`, at once. */
   resume(): void
-  /** Ends subscriptions after the running handlers, acknowledges, empties the outbox, disconnects; within `drainMs`. */
+  /** Ends subscriptions and workers after the running handlers, acknowledges, empties the outbox, disconnects; within `drainMs`. */
   close(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
 }

@@ -15,6 +15,7 @@ export type {
   ReadPage,
   ReadQuery,
 } from '../shared/protocol.ts'
+export type { Job } from '../shared/queues.ts'
 export { connect } from './connect.ts'
 export type { Undo } from './emitter.ts'
 export type {
@@ -25,8 +26,11 @@ export type {
   Hub,
   HubTypes,
   Jitter,
+  JobData,
   Progress,
   PublishOptions,
+  QueueName,
+  QueuesOf,
   Receipt,
   Received,
   Status,
@@ -35,3 +39,17 @@ export type {
   Topic,
   TopicsOf,
 } from './face.ts'
+export { dead, type Outcome, release, retry } from './outcome.ts'
+export type {
+  ConsumeOptions,
+  HeldJob,
+  Queue,
+  RequestOptions,
+  SendOptions,
+  SendReceipt,
+  Work,
+  Worker,
+  WorkerEnding,
+  WorkerStatus,
+  WorkFailure,
+} from './queueFace.ts'

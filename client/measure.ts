@@ -2,7 +2,9 @@
 
 import { RepriseError } from '../shared/errors.ts'
 import type { Draft, Headers } from '../shared/protocol.ts'
+import type { JobDraft } from '../shared/queues.ts'
 import type { PublishOptions } from './face.ts'
+import type { SendOptions } from './queueFace.ts'
 
 /** Deeper values are left to JSON.stringify, which also finds the cycles. */
 const MAX_DEPTH = 200
@@ -20,6 +22,19 @@ export function draftOf(data: unknown, options: PublishOptions | undefined): Dra
     ...(key === undefined ? {} : { key }),
     ...(headers === undefined ? {} : { headers }),
   }
+}
+
+/** The same for a job. */
+export function jobDraftOf(data: unknown, options: SendOptions | undefined): JobDraft {
+  const draft: { -readonly [K in keyof JobDraft]: JobDraft[K] } = draftOf(data, options)
+  if (options === undefined) return draft
+  for (const name of ['priority', 'delayMs', 'at', 'ttlMs'] as const) {
+    const value = options[name]
+    if (value === undefined) continue
+    if (!Number.isFinite(value)) throw new RepriseError('bad_request', `${name} has to be a number`)
+    draft[name] = value
+  }
+  return draft
 }
 
 /** Bytes of the draft's values as JSON text; binary counts its bytes. Throws `bad_request`. */

@@ -7,9 +7,9 @@
  */
 
 import { RepriseError } from '../shared/errors.ts'
-import { DEFAULT_LIMITS, type Draft, type Limits, type ProducerSeq, type Published } from '../shared/protocol.ts'
+import { DEFAULT_LIMITS, type Draft, type Limits, type ProducerSeq } from '../shared/protocol.ts'
 import { fullJitter } from './backoff.ts'
-import type { Receipt } from './face.ts'
+import { randomName } from './randomName.ts'
 
 /** Packets in flight: enough to keep the hub busy while replies travel. */
 const WINDOW = 4
@@ -28,27 +28,28 @@ export interface OutboxOptions {
   readonly maxBytes: number
 }
 
-/** The outbox's way to the hub. */
-export interface Post {
+/** The outbox's way to the hub; `R` is what a sender gets for a draft. */
+export interface Post<R> {
   readonly connected: boolean
   /** Asks for a connection; `joined` is called when it is there. */
   open(): void
-  publish(drafts: readonly Draft[], options: ProducerSeq): Promise<Published>
+  /** Resolves with one receipt for each draft. */
+  send(drafts: readonly Draft[], row: ProducerSeq): Promise<readonly R[]>
 }
 
-interface Entry {
+interface Entry<R> {
   readonly draft: Draft
   readonly bytes: number
-  readonly resolve: (receipt: Receipt) => void
+  readonly resolve: (receipt: R) => void
   readonly reject: (error: RepriseError) => void
   timer: ReturnType<typeof setTimeout> | undefined
   sent: boolean
   over: boolean
 }
 
-interface Packet {
+interface Packet<R> {
   seq: number
-  readonly entries: Entry[]
+  readonly entries: Entry<R>[]
   tries: number
   /** Of the first try, in milliseconds since 1970. */
   sentAt: number
@@ -57,17 +58,17 @@ interface Packet {
   error: RepriseError | undefined
 }
 
-export class Outbox {
+export class Outbox<R> {
   limits: Limits = DEFAULT_LIMITS
-  readonly #post: Post
+  readonly #post: Post<R>
   readonly #options: OutboxOptions
-  #producer = producerName()
+  #producer = randomName()
   #nextSeq = 1
   /** Not packed yet, from `#head` on. */
-  #queue: Entry[] = []
+  #queue: Entry<R>[] = []
   #head = 0
   /** Packed and not settled, in order; the first `#sent` of them have been sent since the last mending. */
-  #pipeline: Packet[] = []
+  #pipeline: Packet<R>[] = []
   #sent = 0
   #inFlight = 0
   #failed = false
@@ -78,7 +79,7 @@ export class Outbox {
   #bytes = 0
   #emptied: (() => void)[] = []
 
-  constructor(post: Post, options: OutboxOptions) {
+  constructor(post: Post<R>, options: OutboxOptions) {
     this.#post = post
     this.#options = options
   }
@@ -88,7 +89,7 @@ export class Outbox {
     return this.#drafts
   }
 
-  add(draft: Draft, bytes: number, timeoutMs: number | undefined): Promise<Receipt> {
+  add(draft: Draft, bytes: number, timeoutMs: number | undefined): Promise<R> {
     if (bytes > this.limits.payload) {
       const text = `the draft has ${bytes} bytes of JSON, the hub takes up to ${this.limits.payload}`
       return Promise.reject(new RepriseError('too_large', text))
@@ -100,7 +101,7 @@ export class Outbox {
     this.#drafts++
     this.#bytes += bytes
     return new Promise((resolve, reject) => {
-      const entry: Entry = { draft, bytes, resolve, reject, timer: undefined, sent: false, over: false }
+      const entry: Entry<R> = { draft, bytes, resolve, reject, timer: undefined, sent: false, over: false }
       if (timeoutMs !== undefined) entry.timer = setTimeout(() => this.#expire(entry, timeoutMs), timeoutMs)
       this.#queue.push(entry)
       this.#schedule()
@@ -144,6 +145,7 @@ export class Outbox {
       this.#post.open()
       return
     }
+    if (this.#sent === 0) this.#dropExpired()
     const [first] = this.#pipeline
     if (this.#sent === 0 && first?.uncertain && Date.now() - first.sentAt > MAX_UNCERTAIN_MS) {
       this.#abandon(new RepriseError('conflict', 'the hub was away for too long'))
@@ -155,9 +157,19 @@ export class Outbox {
     }
   }
 
+  /** Drafts that were refused and whose time is over are never sent again; what may have been kept has its numbers. */
+  #dropExpired(): void {
+    const [first] = this.#pipeline
+    if (first === undefined || first.uncertain) return
+    if (!this.#pipeline.some(({ entries }) => entries.some(({ over }) => over))) return
+    const left = this.#pipeline.map((packet) => ({ ...packet, entries: packet.entries.filter(({ over }) => !over) }))
+    this.#pipeline = left.filter(({ entries }) => entries.length > 0)
+    this.#renumber(first.seq)
+  }
+
   /** Makes a packet of the next drafts; `false` when none wait. */
   #pack(): boolean {
-    const entries: Entry[] = []
+    const entries: Entry<R>[] = []
     const maxDrafts = Math.min(this.limits.batch, MAX_PACKET_DRAFTS)
     let bytes = 0
     while (this.#head < this.#queue.length && entries.length < maxDrafts) {
@@ -166,7 +178,6 @@ export class Outbox {
       if (!entry.over) {
         bytes += entry.bytes + 64
         if (entries.length > 0 && bytes > MAX_PACKET_BYTES) break
-        entry.sent = true
         entries.push(entry)
       }
       this.#head++
@@ -184,14 +195,15 @@ export class Outbox {
     return true
   }
 
-  async #send(packet: Packet): Promise<void> {
+  async #send(packet: Packet<R>): Promise<void> {
     this.#inFlight++
+    for (const entry of packet.entries) entry.sent = true
     if (packet.tries++ === 0) packet.sentAt = Date.now()
     try {
       const drafts = packet.entries.map((entry) => entry.draft)
-      const published = await this.#post.publish(drafts, { producer: this.#producer, seq: packet.seq })
+      const receipts = await this.#post.send(drafts, { producer: this.#producer, seq: packet.seq })
       this.#inFlight--
-      this.#published(packet, published)
+      this.#kept(packet, receipts)
     } catch (error) {
       this.#inFlight--
       packet.error = error instanceof RepriseError ? error : RepriseError.fromWire(error)
@@ -201,7 +213,7 @@ export class Outbox {
     else if (!this.#failed) this.#schedule()
   }
 
-  #published(packet: Packet, { epoch, offsets, durability }: Published): void {
+  #kept(packet: Packet<R>, receipts: readonly R[]): void {
     const place = this.#pipeline.indexOf(packet)
     // Not there when everything was failed meanwhile.
     if (place < 0) return
@@ -209,7 +221,7 @@ export class Outbox {
     this.#sent--
     this.#failures = 0
     for (const [i, entry] of packet.entries.entries()) {
-      this.#settle(entry, { epoch, offset: offsets[i] ?? 0, durability })
+      this.#settle(entry, receipts[i] ?? new RepriseError('internal', 'the hub did not answer for every draft'))
     }
   }
 
@@ -229,6 +241,8 @@ export class Outbox {
     if (first === undefined || error === undefined) {
       // What failed was given up meanwhile.
     } else if (error.retryable) {
+      // The row stops at what was refused for certain: nothing behind it was taken.
+      if (!first.uncertain) for (const { entries } of this.#pipeline) for (const entry of entries) entry.sent = false
       if (first.uncertain && first.tries >= MAX_WHOLE_TRIES) this.#split(first, Math.ceil(first.entries.length / 2))
       this.#retryLater(error)
     } else if (first.uncertain) {
@@ -265,9 +279,9 @@ export class Outbox {
     }, delayMs)
   }
 
-  #split(packet: Packet, size: number): void {
+  #split(packet: Packet<R>, size: number): void {
     const { entries, tries, sentAt, uncertain } = packet
-    const parts: Packet[] = []
+    const parts: Packet<R>[] = []
     for (let i = 0; i < entries.length; i += size) {
       parts.push({
         seq: packet.seq + i,
@@ -283,7 +297,7 @@ export class Outbox {
 
   /** A new producer: the row begins at 1 with the first packet that is left. */
   #renew(): void {
-    this.#producer = producerName()
+    this.#producer = randomName()
     this.#renumber(1)
   }
 
@@ -297,7 +311,7 @@ export class Outbox {
     }
   }
 
-  #reject(packet: Packet, error: RepriseError, unknown: boolean): void {
+  #reject(packet: Packet<R>, error: RepriseError, unknown: boolean): void {
     const { code, message } = error
     const told = unknown
       ? new RepriseError(code, `${message}; the hub may have kept it: the outcome is unknown`, { cause: error })
@@ -305,12 +319,12 @@ export class Outbox {
     for (const entry of packet.entries) this.#settle(entry, told)
   }
 
-  #expire(entry: Entry, timeoutMs: number): void {
+  #expire(entry: Entry<R>, timeoutMs: number): void {
     const outcome = entry.sent ? 'was sent and the outcome is unknown' : 'was not sent and will not be'
     this.#settle(entry, new RepriseError('timeout', `no reply within ${timeoutMs} ms: the draft ${outcome}`))
   }
 
-  #settle(entry: Entry, result: Receipt | RepriseError): void {
+  #settle(entry: Entry<R>, result: R | RepriseError): void {
     if (entry.over) return
     entry.over = true
     if (entry.timer !== undefined) clearTimeout(entry.timer)
@@ -321,9 +335,4 @@ export class Outbox {
     if (this.#drafts > 0) return
     for (const resolve of this.#emptied.splice(0)) resolve()
   }
-}
-
-function producerName(): string {
-  const random = () => Math.random().toString(36).slice(2, 12)
-  return `p${random()}${random()}`
 }

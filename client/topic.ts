@@ -2,16 +2,15 @@
 
 import { RepriseError } from '../shared/errors.ts'
 import type { Position } from '../shared/positions.ts'
-import type { ReadPage, ReadQuery } from '../shared/protocol.ts'
-import { fullJitter } from './backoff.ts'
+import type { Published, ReadPage, ReadQuery } from '../shared/protocol.ts'
+import { Asking } from './asking.ts'
 import { Channel } from './channel.ts'
 import type { Connection } from './connection.ts'
+import { atMost } from './deadline.ts'
 import type { ConnectOptions, Handler, PublishOptions, Receipt, SubscribeOptions, Subscription, Topic } from './face.ts'
 import { draftOf, measureDraft } from './measure.ts'
 import { Outbox } from './outbox.ts'
 import { TopicSubscription } from './subscription.ts'
-
-const REREAD = { baseMs: 100, maxMs: 2_000 }
 
 export interface TopicContext {
   readonly connection: Connection
@@ -26,9 +25,9 @@ export class TopicHandle<T> implements Topic<T> {
   readonly name: string
   readonly #context: TopicContext
   readonly #channel: Channel
-  readonly #outbox: Outbox
+  readonly #outbox: Outbox<Receipt>
+  readonly #reads: Asking
   readonly #subscriptions = new Set<TopicSubscription<T>>()
-  #reads = 0
   #closing: Promise<void> | undefined
 
   constructor(name: string, context: TopicContext) {
@@ -43,13 +42,17 @@ export class TopicHandle<T> implements Topic<T> {
       },
     })
     this.#channel = channel
+    this.#reads = new Asking(() => channel.joined())
     this.#outbox = new Outbox(
       {
         get connected() {
           return channel.connected
         },
         open: () => channel.open(),
-        publish: (drafts, producer) => channel.call('publish', drafts, producer),
+        send: async (drafts, row) => {
+          const { epoch, offsets, durability } = await channel.call<Published>('publish', drafts, row)
+          return offsets.map((offset) => ({ epoch, offset, durability }))
+        },
       },
       { maxDrafts: options.maxOutbox ?? 10_000, maxBytes: options.maxOutboxBytes ?? 16_777_216 },
     )
@@ -81,7 +84,7 @@ export class TopicHandle<T> implements Topic<T> {
       channel,
       detach: () => {
         this.#subscriptions.delete(subscription)
-        if (own === undefined) channel.detach(subscription, this.#outbox.size + this.#reads > 0)
+        if (own === undefined) channel.detach(subscription, this.#outbox.size + this.#reads.size > 0)
         else {
           channel.close()
           own.close()
@@ -101,27 +104,7 @@ export class TopicHandle<T> implements Topic<T> {
   async read(query: ReadQuery = {}): Promise<ReadPage<T>> {
     this.#checkOpen()
     const { readTimeoutMs = 10_000 } = this.#context.options
-    let timer: ReturnType<typeof setTimeout> | undefined
-    const expiry = new Promise<never>((_, reject) => {
-      const text = `no answer within ${readTimeoutMs} ms`
-      timer = setTimeout(() => reject(new RepriseError('timeout', text)), readTimeoutMs)
-    })
-    this.#reads++
-    try {
-      for (let tries = 0; ; tries++) {
-        await Promise.race([this.#channel.joined(), expiry])
-        try {
-          return await Promise.race([this.#channel.call<ReadPage<T>>('read', query), expiry])
-        } catch (error) {
-          if (!(error instanceof RepriseError) || !error.retryable || error.code === 'timeout') throw error
-          const delayMs = fullJitter(tries, REREAD, error.retryAfterMs)
-          await Promise.race([new Promise((resolve) => setTimeout(resolve, delayMs)), expiry])
-        }
-      }
-    } finally {
-      clearTimeout(timer)
-      this.#reads--
-    }
+    return this.#reads.ask(readTimeoutMs, () => this.#channel.call<ReadPage<T>>('read', query))
   }
 
   close(): Promise<void> {
@@ -134,13 +117,8 @@ export class TopicHandle<T> implements Topic<T> {
   }
 
   async #close(): Promise<void> {
-    let timer: ReturnType<typeof setTimeout> | undefined
-    const deadline = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, this.#context.options.drainMs ?? 5_000)
-    })
     const closings = [...this.#subscriptions].map((subscription) => subscription.close())
-    await Promise.race([Promise.all([...closings, this.#outbox.drained()]), deadline])
-    clearTimeout(timer)
+    await atMost(this.#context.options.drainMs ?? 5_000, [Promise.all([...closings, this.#outbox.drained()])])
     const error = new RepriseError('unavailable', 'the handle was closed before the hub answered')
     this.#outbox.fail(error)
     for (const subscription of this.#subscriptions) subscription.abandon()

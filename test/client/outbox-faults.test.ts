@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { RepriseError } from '../../client/index.ts'
 import { Outbox } from '../../client/outbox.ts'
-import type { Draft, Published } from '../../shared/protocol.ts'
+import type { Draft } from '../../shared/protocol.ts'
 import { until } from '../support/until.ts'
 import { nextPublish } from './support/fake-hub.ts'
 import { errorOf } from './support/handles.ts'
@@ -107,9 +107,9 @@ describe('an outbox that slept', () => {
     const post = {
       connected: true,
       open: () => {},
-      publish: (drafts: readonly Draft[]) => {
+      send: (drafts: readonly Draft[]) => {
         sent.push(...data(drafts))
-        return new Promise<Published>((_, reject) => {
+        return new Promise<never>((_, reject) => {
           lose = reject
         })
       },

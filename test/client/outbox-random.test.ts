@@ -8,11 +8,15 @@ import { StrictLog } from './support/strict-log.ts'
 const ROUNDS = process.env.REPRISE_SOAK === '1' ? 5_000 : 300
 const REFUSALS = ['unavailable', 'too_many', 'storage_full', 'timeout', 'internal'] as const
 
+interface Kept {
+  readonly offset: number
+}
+
 /** A hub in memory whose replies are late, lost, or refusals, in the order of a random row. */
 function weather(random: Random, log: StrictLog) {
   const outstanding = new Set<(error: RepriseError) => void>()
   let connected = true
-  let outbox: Outbox | undefined
+  let outbox: Outbox<Kept> | undefined
 
   const cut = () => {
     connected = false
@@ -64,9 +68,12 @@ function weather(random: Random, log: StrictLog) {
           outbox?.joined()
         })
       },
-      publish,
+      send: async (drafts: readonly Draft[], row: ProducerSeq) => {
+        const { offsets } = await publish(drafts, row)
+        return offsets.map((offset) => ({ offset }))
+      },
     },
-    start(given: Outbox) {
+    start(given: Outbox<Kept>) {
       outbox = given
     },
     turn,

@@ -1,0 +1,163 @@
+/** A queue's handle: sends through its outbox, asks, works; owns the links that its further workers do this on. */
+
+import { RepriseError } from '../shared/errors.ts'
+import type { JobDraft, Sent } from '../shared/queues.ts'
+import { Asking } from './asking.ts'
+import { atMost } from './deadline.ts'
+import type { ConnectOptions } from './face.ts'
+import { jobDraftOf, measureDraft } from './measure.ts'
+import { Outbox } from './outbox.ts'
+import type { ConsumeOptions, Queue, RequestOptions, SendOptions, SendReceipt, Work, Worker } from './queueFace.ts'
+import type { QueuesLink } from './queuesLink.ts'
+import { randomName } from './randomName.ts'
+import { QueueWorker } from './worker.ts'
+
+const REQUEST_MS = 30_000
+
+export interface QueueContext {
+  /** Shared by all queues of the hub's handle. */
+  readonly link: QueuesLink
+  readonly options: ConnectOptions
+  /** A link of its own for a second worker, and how to be rid of it. */
+  connect(): { readonly link: QueuesLink; close(): void }
+  /** The handle has left the queue. */
+  closed(): void
+}
+
+export class QueueHandle<T> implements Queue<T> {
+  readonly name: string
+  readonly #context: QueueContext
+  readonly #outbox: Outbox<SendReceipt>
+  readonly #asking: Asking
+  readonly #workers = new Set<QueueWorker<T>>()
+  readonly #user
+  #closing: Promise<void> | undefined
+
+  constructor(name: string, context: QueueContext) {
+    this.name = name
+    this.#context = context
+    const { link, options } = context
+    this.#asking = new Asking(() => link.joined())
+    this.#outbox = new Outbox<SendReceipt>(
+      {
+        get connected() {
+          return link.connected
+        },
+        open: () => link.open(),
+        send: async (drafts, row) => {
+          const { ids, durability } = await link.call<Sent>('send', name, drafts, row)
+          return ids.map((id) => ({ id, durability }))
+        },
+      },
+      { maxDrafts: options.maxOutbox ?? 10_000, maxBytes: options.maxOutboxBytes ?? 16_777_216 },
+    )
+    const outbox = this.#outbox
+    const asking = this.#asking
+    this.#user = {
+      get busy() {
+        return outbox.size + asking.size > 0
+      },
+      joined: () => outbox.joined(),
+      refused: (error: RepriseError) => {
+        // This ends workers only; sending may go on.
+        if (error.code !== 'taken_over') outbox.fail(error)
+        else if (outbox.size > 0) link.open()
+      },
+    }
+    link.use(this.#user)
+  }
+
+  send(data: T, options?: SendOptions): Promise<SendReceipt> {
+    try {
+      this.#checkOpen()
+      const draft = jobDraftOf(data, options)
+      return this.#outbox.add(draft, measureDraft(draft), options?.timeoutMs)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  async request<R = unknown>(data: T, options: RequestOptions = {}): Promise<R> {
+    this.#checkOpen()
+    const { timeoutMs = REQUEST_MS } = options
+    if (!(Number.isFinite(timeoutMs) && timeoutMs >= 1)) {
+      throw new RepriseError('bad_request', 'timeoutMs has to be a number of milliseconds from 1')
+    }
+    // The same id every time: that is how a request is found again.
+    const draft: JobDraft = jobDraftOf(data, { ...options, id: options.id ?? randomName() })
+    measureDraft(draft)
+    const { link } = this.#context
+    return this.#asking.ask(timeoutMs, (leftMs) => link.call<R>('request', this.name, draft, { timeoutMs: leftMs }))
+  }
+
+  async remove(id: string): Promise<boolean> {
+    this.#checkOpen()
+    const { link, options } = this.#context
+    let tries = 0
+    return this.#asking.ask(options.readTimeoutMs ?? 10_000, async () => {
+      tries++
+      const removed = await link.call<boolean>('remove', this.name, id)
+      if (removed || tries === 1) return removed
+      throw new RepriseError(
+        'conflict',
+        'the reply was lost, and the job is not there: whether it was removed is unknown',
+      )
+    })
+  }
+
+  consume(handler: Work<T>, options: ConsumeOptions = {}): Worker<T> {
+    this.#checkOpen()
+    const { link: shared, options: connection } = this.#context
+    const own = shared.has(this.name) ? this.#context.connect() : undefined
+    const link = own?.link ?? shared
+    const outbox = this.#outbox
+    let worker: QueueWorker<T>
+    try {
+      worker = new QueueWorker(handler, options, {
+        queue: this.name,
+        drainMs: connection.drainMs ?? 5_000,
+        get connected() {
+          return link.connected
+        },
+        call: (name, ...args) => link.call(name, ...args),
+        limited: (limits) => {
+          outbox.limits = limits
+        },
+        detach: () => {
+          this.#workers.delete(worker)
+          link.detach(this.name, worker)
+          own?.close()
+        },
+      })
+    } catch (error) {
+      own?.close()
+      throw error
+    }
+    this.#workers.add(worker)
+    link.attach(this.name, worker)
+    return worker
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  async #close(): Promise<void> {
+    const error = new RepriseError('unavailable', 'the handle was closed before the hub answered')
+    this.#asking.fail(error)
+    const drained = atMost(this.#context.options.drainMs ?? 5_000, [this.#outbox.drained()])
+    await Promise.all([drained, ...[...this.#workers].map((worker) => worker.close())])
+    this.#outbox.fail(error)
+    this.#context.link.unuse(this.#user)
+    this.#context.closed()
+  }
+
+  #checkOpen(): void {
+    if (this.#closing !== undefined) throw new RepriseError('unavailable', 'this handle was closed')
+  }
+}

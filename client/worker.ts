@@ -1,0 +1,397 @@
+/**
+ * One worker of a queue: takes jobs by credit, calls the handler, settles what comes of it, and keeps its leases through
+ * reconnections. How it reaches the hub is the link's affair.
+ */
+
+import { RepriseError } from '../shared/errors.ts'
+import type { Limits } from '../shared/protocol.ts'
+import type { Consuming, Job, Settled, Settlement } from '../shared/queues.ts'
+import { fullJitter } from './backoff.ts'
+import { atMost } from './deadline.ts'
+import { Emitter, type Undo } from './emitter.ts'
+import { checkLease, Lease, LeasedJob, lostError } from './leasedJob.ts'
+import { measure } from './measure.ts'
+import { type Decision, decisionOf, failed, textOf } from './outcome.ts'
+import { Prefetch } from './prefetch.ts'
+import type { ConsumeOptions, Work, Worker, WorkerEnding, WorkerStatus, WorkFailure } from './queueFace.ts'
+import type { Consumer } from './queuesLink.ts'
+import { Renewal } from './renewal.ts'
+import { replying } from './reply.ts'
+import { isPromiseLike } from './runner.ts'
+import { type Item, Settlements } from './settlements.ts'
+import { WaitingJobs } from './waitingJobs.ts'
+
+const CONSUME_AGAIN = { baseMs: 100, maxMs: 5_000 }
+const LEASE_MS = 30_000
+/** Leases that one `consume` may name. */
+const MAX_HOLDING = 10_000
+/** What is given back at the end has at least so long to be answered. */
+const GOODBYE_MS = 1_000
+
+export interface WorkerContext {
+  readonly queue: string
+  readonly drainMs: number
+  readonly connected: boolean
+  call<T>(name: string, ...args: unknown[]): Promise<T>
+  limited(limits: Limits): void
+  /** The worker is over and wants nothing more of its link. */
+  detach(): void
+}
+
+export class QueueWorker<T> implements Worker<T>, Consumer {
+  readonly queue: string
+  readonly ended: Promise<WorkerEnding>
+  readonly #handler: Work<T>
+  readonly #context: WorkerContext
+  readonly #concurrency: number
+  readonly #askedLease: { readonly leaseMs?: number }
+  readonly #statusReports = new Emitter<WorkerStatus>()
+  readonly #errorReports = new Emitter<WorkFailure<T>>()
+  readonly #settlements: Settlements<T>
+  readonly #renewal: Renewal<T>
+  readonly #prefetch: Prefetch
+  readonly #waiting = new WaitingJobs<T>()
+  /** By lease: waiting, running, or settled and not answered. */
+  readonly #held = new Map<string, LeasedJob<T>>()
+  #running = 0
+  #leaseMs: number
+  /** Counts connections: what an older one answers is of no interest. */
+  #visit = 0
+  #refusals = 0
+  #timer: ReturnType<typeof setTimeout> | undefined
+  #status: WorkerStatus = { state: 'connecting' }
+  #closing: Promise<void> | undefined
+  #rested: (() => void)[] = []
+  #resolveEnded: (ending: WorkerEnding) => void = () => {}
+
+  constructor(handler: Work<T>, options: ConsumeOptions, context: WorkerContext) {
+    const { concurrency = 1, leaseMs } = options
+    if (typeof handler !== 'function' || !(Number.isSafeInteger(concurrency) && concurrency >= 1)) {
+      throw new RepriseError('bad_request', 'consume takes a function, and a concurrency that is a whole number from 1')
+    }
+    if (leaseMs !== undefined) checkLease(leaseMs)
+    this.queue = context.queue
+    this.#handler = handler
+    this.#context = context
+    this.#concurrency = concurrency
+    this.#askedLease = leaseMs === undefined ? {} : { leaseMs }
+    this.#leaseMs = leaseMs ?? LEASE_MS
+    this.#prefetch = new Prefetch(concurrency)
+    this.ended = new Promise((resolve) => {
+      this.#resolveEnded = resolve
+    })
+    this.#settlements = new Settlements<T>({
+      get connected() {
+        return context.connected
+      },
+      send: (settlements) => context.call<readonly Settled[]>('settle', context.queue, settlements),
+      answered: (item, result) => this.#answered(item, result),
+      travelled: (ms) => this.#travelled(ms),
+    })
+    this.#renewal = new Renewal<T>({
+      held: () => this.#held.values(),
+      renew: (job) => this.#renew(job),
+      expired: (job) => this.#lose(job, new RepriseError('timeout', 'the lease has run out')),
+    })
+  }
+
+  get status(): WorkerStatus {
+    return this.#status
+  }
+
+  get running(): number {
+    return this.#running
+  }
+
+  onStatus(listener: (status: WorkerStatus) => void): Undo {
+    return this.#statusReports.on(listener)
+  }
+
+  onError(listener: (failure: WorkFailure<T>) => void): Undo {
+    return this.#errorReports.on(listener)
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  // What the link tells.
+
+  joined(): void {
+    this.#visit++
+    this.#refusals = 0
+    if (this.#closing === undefined) void this.#consume()
+    else if (this.#running > 0) {
+      // Only to be known again as the holder of what still runs: with a credit that it has used up.
+      void this.#consume()
+      this.#context.call('cancel', this.queue).catch(() => {})
+    }
+    this.#settlements.joined()
+  }
+
+  lost(reason: RepriseError): void {
+    this.#visit++
+    clearTimeout(this.#timer)
+    if (this.#closing === undefined) this.#report({ state: 'offline', reason })
+  }
+
+  refused(error: RepriseError): void {
+    this.#end({ code: error.code, error })
+  }
+
+  jobs(jobs: readonly Job[]): void {
+    if (this.#over) return
+    const now = performance.now()
+    for (const job of jobs as readonly Job<T>[]) {
+      if (this.#held.has(job.lease)) continue
+      const lease = new Lease(this.#leaseMs, now, (one, leaseMs) => this.#extend(one as LeasedJob<T>, leaseMs))
+      const held = new LeasedJob<T>(job, lease)
+      this.#held.set(job.lease, held)
+      this.#renewal.watch(lease)
+      if (this.#closing === undefined) this.#waiting.push(held)
+      else this.#settle(held, { as: 'release' })
+    }
+    this.#pump()
+  }
+
+  lostJobs(ids: readonly string[]): void {
+    const gone = new Set(ids)
+    for (const job of [...this.#held.values()]) if (gone.has(job.id)) this.#lose(job, lostError(), true)
+  }
+
+  get #over(): boolean {
+    return this.#status.state === 'ended'
+  }
+
+  async #consume(): Promise<void> {
+    const visit = this.#visit
+    const holding = [...this.#held.keys()].slice(-MAX_HOLDING)
+    const credit = this.#closing === undefined ? this.#prefetch.credit : 1
+    try {
+      const options = { credit, holding, ...this.#askedLease }
+      const consuming = await this.#context.call<Consuming>('consume', this.queue, options)
+      if (visit === this.#visit && !this.#over) this.#consuming(consuming, holding)
+    } catch (error) {
+      if (visit !== this.#visit || this.#over) return
+      const refusal = RepriseError.fromWire(error)
+      if (!refusal.retryable) return this.#end({ code: refusal.code, error: refusal })
+      const delayMs = fullJitter(this.#refusals++, CONSUME_AGAIN, refusal.retryAfterMs)
+      this.#timer = setTimeout(() => void this.#consume(), delayMs)
+    }
+  }
+
+  #consuming({ leaseMs, limits, held }: Consuming, holding: readonly string[]): void {
+    this.#settlements.limits = limits
+    this.#context.limited(limits)
+    if (leaseMs !== this.#leaseMs) {
+      this.#leaseMs = leaseMs
+      for (const job of this.#held.values()) {
+        const lease = LeasedJob.leaseOf(job)
+        lease.renewed(leaseMs, performance.now())
+        this.#renewal.watch(lease)
+      }
+    }
+    const kept = new Set(held.map(({ lease }) => lease))
+    for (const lease of holding) {
+      const job = this.#held.get(lease)
+      if (job !== undefined && !kept.has(lease)) this.#lose(job, lostError(), true)
+    }
+    if (this.#closing === undefined) this.#report({ state: 'working' })
+  }
+
+  /** Hands out what waits, as far as there are places. */
+  #pump(): void {
+    while (this.#running < this.#concurrency && this.#closing === undefined && !this.#over) {
+      const job = this.#waiting.take()
+      if (job === undefined) return
+      this.#run(job)
+    }
+  }
+
+  #run(job: LeasedJob<T>): void {
+    const lease = LeasedJob.leaseOf(job)
+    lease.stage = 'running'
+    lease.startedAt = performance.now()
+    this.#running++
+    let result: unknown
+    try {
+      result = this.#handler(job)
+    } catch (error) {
+      this.#threw(job, error)
+      return
+    }
+    // Awaiting what is no promise would cost a turn for every job.
+    if (isPromiseLike(result)) {
+      result.then(
+        (value) => {
+          this.#finished(job, decisionOf(value) ?? this.#done(job, value))
+          this.#pump()
+        },
+        (error: unknown) => {
+          this.#threw(job, error)
+          this.#pump()
+        },
+      )
+    } else this.#finished(job, decisionOf(result) ?? this.#done(job, result))
+  }
+
+  #threw(job: LeasedJob<T>, error: unknown): void {
+    const told = !LeasedJob.leaseOf(job).gone && !this.#over
+    this.#finished(job, failed(error))
+    if (told) this.#tell(error, job, 'retry')
+  }
+
+  #done(job: LeasedJob<T>, reply: unknown): Decision {
+    // Nobody waits for it otherwise.
+    if (job.replyBy === undefined) return { as: 'done' }
+    try {
+      return replying(reply, this.#settlements.limits.payload)
+    } catch (error) {
+      // It would be the same the next time; so the requester hears of it at once.
+      this.#tell(error, job, 'dead')
+      return { as: 'dead', reason: textOf(error) }
+    }
+  }
+
+  #finished(job: LeasedJob<T>, decision: Decision): void {
+    const lease = LeasedJob.leaseOf(job)
+    this.#prefetch.ran(performance.now() - lease.startedAt)
+    if (lease.stage === 'running') this.#stopped()
+    // It was given back already.
+    else if (lease.stage !== 'lost') return
+    // A result is still good as long as nobody else has the job; a failure is told by the lapse itself.
+    if (lease.gone && decision.as !== 'done' && decision.as !== 'dead') return
+    this.#settle(job, decision)
+  }
+
+  #settle(job: LeasedJob<T>, decision: Decision): void {
+    const lease = LeasedJob.leaseOf(job)
+    if (lease.stage !== 'lost') lease.stage = 'settling'
+    const { id } = job
+    const bytes = decision.as === 'done' && decision.reply !== undefined ? measure(decision.reply, 0) : 0
+    this.#settlements.add(job, { id, lease: job.lease, ...decision }, bytes + 128)
+  }
+
+  #renew(job: LeasedJob<T>): void {
+    const lease = LeasedJob.leaseOf(job)
+    lease.renewAt = Infinity
+    this.#settlements.add(job, { id: job.id, lease: job.lease, as: 'extend', leaseMs: lease.leaseMs }, 128)
+  }
+
+  #extend(job: LeasedJob<T>, leaseMs: number | undefined): Promise<boolean> {
+    const lease = LeasedJob.leaseOf(job)
+    return new Promise((resolve, reject) => {
+      if (leaseMs !== undefined) checkLease(leaseMs)
+      if (!lease.live) return resolve(false)
+      lease.renewAt = Infinity
+      const settlement: Settlement = { id: job.id, lease: job.lease, as: 'extend', leaseMs: leaseMs ?? lease.leaseMs }
+      this.#settlements.add(job, settlement, 128, { resolve, reject })
+    })
+  }
+
+  #answered({ job, settlement, sentAt, extended }: Item<T>, result: Settled | RepriseError): void {
+    const lease = LeasedJob.leaseOf(job)
+    if (settlement.as === 'extend') {
+      if (lease.live && result === 'ok') {
+        lease.renewed(settlement.leaseMs, sentAt)
+        this.#renewal.watch(lease)
+      } else if (lease.live && result === 'lost') this.#lose(job, lostError(), true)
+      if (result instanceof RepriseError) {
+        if (lease.live && lease.renewAt === Infinity) lease.renewAt = lease.endsAt
+        extended?.reject(result)
+      } else extended?.resolve(result === 'ok')
+      return
+    }
+    const known = lease.stage === 'lost'
+    lease.stage = 'over'
+    this.#held.delete(job.lease)
+    if (result === 'ok' || known || this.#over || settlement.as === 'release') return
+    this.#tell(result === 'lost' ? lostError() : result, job, 'lost')
+  }
+
+  /** `told`: by the hub. Otherwise it may still turn out to be ours. */
+  #lose(job: LeasedJob<T>, error: RepriseError, told = false): void {
+    const lease = LeasedJob.leaseOf(job)
+    if (told) lease.gone = true
+    // What is settled waits for its answer.
+    if (!lease.live) return
+    const ran = lease.stage === 'running'
+    lease.stage = 'lost'
+    this.#held.delete(job.lease)
+    lease.abort?.abort(error)
+    if (!ran) return
+    this.#stopped()
+    this.#tell(error, job, 'lost')
+    this.#pump()
+  }
+
+  #stopped(): void {
+    this.#running--
+    if (this.#running > 0) return
+    for (const resolve of this.#rested.splice(0)) resolve()
+  }
+
+  #travelled(ms: number): void {
+    this.#prefetch.travelled(ms)
+    if (this.#status.state !== 'working') return
+    const credit = this.#prefetch.tune()
+    if (credit === undefined) return
+    // Tuned again later, should this one be lost.
+    this.#context.call('consume', this.queue, { credit, ...this.#askedLease }).catch(() => {})
+  }
+
+  async #close(): Promise<void> {
+    if (this.#over) return
+    this.#report({ state: 'closing' })
+    clearTimeout(this.#timer)
+    const { connected, drainMs } = this.#context
+    const startedAt = performance.now()
+    if (connected) this.#context.call('cancel', this.queue).catch(() => {})
+    for (let job = this.#waiting.take(); job !== undefined; job = this.#waiting.take()) {
+      this.#settle(job, { as: 'release' })
+    }
+    if (this.#running > 0)
+      await atMost(drainMs, [new Promise<void>((resolve) => this.#rested.push(resolve)), this.ended])
+    const error = new RepriseError('unavailable', 'the worker was closed')
+    for (const job of [...this.#held.values()]) {
+      const lease = LeasedJob.leaseOf(job)
+      if (lease.stage !== 'running') continue
+      this.#running--
+      this.#settle(job, { as: 'release' })
+      lease.abort?.abort(error)
+    }
+    const leftMs = drainMs - (performance.now() - startedAt)
+    await atMost(this.#context.connected ? Math.max(leftMs, GOODBYE_MS) : leftMs, [
+      this.#settlements.drained(),
+      this.ended,
+    ])
+    this.#end({ code: 'closed' })
+  }
+
+  #end(ending: WorkerEnding): void {
+    if (this.#over) return
+    clearTimeout(this.#timer)
+    this.#renewal.stop()
+    const error = 'error' in ending ? ending.error : new RepriseError('unavailable', 'the worker was closed')
+    this.#report({ state: 'ended', reason: ending })
+    for (const job of [...this.#held.values()]) this.#lose(job, error, true)
+    this.#settlements.end(error)
+    this.#context.detach()
+    this.#resolveEnded(ending)
+  }
+
+  #tell(error: unknown, job: LeasedJob<T>, then: WorkFailure['then']): void {
+    this.#errorReports.emit({ error, job, then })
+  }
+
+  #report(status: WorkerStatus): void {
+    if (this.#over) return
+    this.#status = status
+    this.#statusReports.emit(status)
+  }
+}
