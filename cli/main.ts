@@ -7,12 +7,18 @@ import { RepriseError } from '../shared/errors.ts'
 import { addConfig } from './config.ts'
 import { addCursors } from './cursors.ts'
 import { Ended, EXIT, errorLine, exitCodeOf, UsageError } from './exit.ts'
+import { addExplain } from './explain.ts'
+import { addJobs } from './jobs.ts'
 import { endWhenNobodyReads, exitWith } from './output.ts'
 import { addPub } from './pub.ts'
+import { addPause, addPurge, addQueues } from './queues.ts'
+import { addRedrive } from './redrive.ts'
+import { addSend } from './send.ts'
 import { addServe } from './serve.ts'
 import { addSub } from './sub.ts'
 import { addTail } from './tail.ts'
 import { addTopics } from './topics.ts'
+import { addWork } from './work.ts'
 
 const json = process.argv.slice(2).includes('--json')
 
@@ -41,7 +47,9 @@ function program(): Command {
     // What commander would print is told once, below, in the form that was asked for.
     .configureOutput({ outputError: () => {} })
     .addHelpText('after', '\nExit codes, environment and examples: docs/cli.md')
-  for (const add of [addServe, addPub, addSub, addTopics, addTail, addCursors, addConfig]) add(root)
+  for (const add of [addServe, addPub, addSub, addTopics, addTail, addCursors]) add(root)
+  for (const add of [addSend, addWork, addQueues, addJobs, addExplain, addRedrive, addPause, addPurge]) add(root)
+  addConfig(root)
   return root
 }
 

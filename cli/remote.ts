@@ -1,10 +1,10 @@
 /** The way to a hub for the commands that talk to one: address and token, the SDK's connection, calls over HTTP. */
 
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import type { Hub } from '../client/index.ts'
+import type { ConnectOptions, Hub } from '../client/index.ts'
 import { readDurationMs } from '../server/units.ts'
 import { isErrorCode, RepriseError } from '../shared/errors.ts'
-import { isName, nameRule } from '../shared/names.ts'
+import { isName, isQueueName, nameRule } from '../shared/names.ts'
 import { UsageError } from './exit.ts'
 
 export interface RemoteOptions {
@@ -39,7 +39,8 @@ function hubUrl(text: string): string {
   return text.replace(/^ws/i, 'http').replace(/\/+$/, '')
 }
 
-function duration(text: string): number {
+/** Milliseconds, for commander. */
+export function duration(text: string): number {
   const ms = readDurationMs(text)
   if (ms === undefined || ms === 0) throw new InvalidArgumentError('It is a duration such as 10s or 500ms')
   return ms
@@ -64,8 +65,23 @@ export function checkedName(what: string): (text: string) => string {
   }
 }
 
+/** The same for a queue: also `<queue>/dead`, its dead letters. */
+export function checkedQueue(text: string): string {
+  if (!isQueueName(text)) throw new UsageError(nameRule('the queue', text))
+  return text
+}
+
+/** Where a queue is under `/v1`. */
+export function queueRoute(queue: string): string {
+  return `/queues/${encodeURIComponent(queue)}`
+}
+
 /** A connection of the SDK, after a look whether anything answers there: the SDK itself would go on trying. */
-export async function connectTo(remote: RemoteOptions, client?: string): Promise<Hub> {
+export async function connectTo(
+  remote: RemoteOptions,
+  client?: string,
+  options: Pick<ConnectOptions, 'drainMs'> = {},
+): Promise<Hub> {
   await reach(remote, '/healthz')
   const { connect } = await import('../client/index.ts')
   return connect(remote.url, {
@@ -73,6 +89,7 @@ export async function connectTo(remote: RemoteOptions, client?: string): Promise
     ...(remote.path === undefined ? {} : { path: remote.path }),
     ...(client === undefined ? {} : { client }),
     readTimeoutMs: remote.timeout,
+    ...options,
   })
 }
 
@@ -83,7 +100,15 @@ export async function getJson(
   query: Record<string, string> = {},
 ): Promise<unknown> {
   const search = new URLSearchParams(query).toString()
-  const response = await reach(remote, `/v1${route}${search === '' ? '' : `?${search}`}`)
+  return await answerOf(remote, await reach(remote, `/v1${route}${search === '' ? '' : `?${search}`}`))
+}
+
+/** `POST` to a `/v1` route, likewise. */
+export async function postJson(remote: RemoteOptions, route: string, body: unknown): Promise<unknown> {
+  return await answerOf(remote, await reach(remote, `/v1${route}`, JSON.stringify(body)))
+}
+
+async function answerOf(remote: RemoteOptions, response: Response): Promise<unknown> {
   const body: unknown = await response.json().catch(() => undefined)
   if (response.ok && body !== undefined) return body
   if (isRecord(body) && isErrorCode(body.code)) {
@@ -94,11 +119,13 @@ export async function getJson(
   throw new RepriseError('unavailable', `${remote.url} answers ${response.status}, but not as a hub does: is it one?`)
 }
 
-async function reach(remote: RemoteOptions, route: string): Promise<Response> {
+async function reach(remote: RemoteOptions, route: string, body?: string): Promise<Response> {
   try {
     return await fetch(remote.url + route, {
+      ...(body === undefined ? {} : { method: 'POST', body }),
       headers: {
         accept: 'application/json',
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
         ...(remote.token === undefined ? {} : { authorization: `Bearer ${remote.token}` }),
       },
       signal: AbortSignal.timeout(remote.timeout),

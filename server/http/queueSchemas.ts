@@ -51,7 +51,7 @@ export const redriveBody = z.strictObject({
   filter: z
     .strictObject({
       ids: z.array(z.string()).min(1).max(MAX_FILTER_IDS).exactOptional(),
-      reason: z.enum(['max_attempts', 'rejected', 'expired']).exactOptional(),
+      reason: z.enum(['max_attempts', 'rejected', 'expired', 'gap']).exactOptional(),
       key: z.string().exactOptional(),
       error: z.string().exactOptional().meta({ description: "A part of the error's text" }),
       since: z.number().min(0).exactOptional().meta({ description: 'Dead-lettered at this time or later' }),

@@ -129,13 +129,17 @@ describe('the manual', () => {
 
   it('names every option of every command, and no other', async () => {
     const common = ['--json', '--path', '--timeout', '--token', '--url']
-    const commands = ['serve', 'pub', 'sub', 'topics', 'tail', 'cursors', 'config check', 'config show']
+    const remotes = [
+      ...['pub', 'sub', 'topics', 'tail', 'cursors'],
+      ...['send', 'work', 'queues', 'jobs', 'explain', 'redrive', 'pause', 'resume', 'purge'],
+    ]
+    const commands = ['serve', ...remotes, 'config check', 'config show']
     const helps = await Promise.all(commands.map((command) => runCli([...command.split(' '), '--help'])))
     for (const [i, command] of commands.entries()) {
       const real = [...(helps[i]?.stdout ?? '').matchAll(/^ {2}(?:-\w, )?(--[a-z-]+)/gm)].map(([, name]) => name).sort()
       const section = manual.split(/^## /m).find((part) => part.startsWith(`\`reprise ${command}`)) ?? ''
       const told = [...section.matchAll(/^\| `(?:-\w, )?(--[a-z-]+)/gm)].map(([, name]) => name)
-      const remote = /^(pub|sub|topics|tail|cursors)/.test(command) ? common : []
+      const remote = remotes.includes(command) ? common : []
       expect([...new Set([...told, ...remote, '--help'])].sort(), command).toEqual(real)
     }
   })

@@ -1,0 +1,51 @@
+/** `reprise explain`: where one job is, why it does not move, and what happened to it. */
+
+import type { Command } from 'commander'
+import { dataText, timeText } from './jobs.ts'
+import { colours, printable, printJson, printLine } from './output.ts'
+import { addRemoteOptions, checkedQueue, getJson, isRecord, queueRoute, type RemoteOptions } from './remote.ts'
+import { cell } from './topics.ts'
+
+const MAX_DATA = 2_000
+const WIDTH = 10
+
+export function addExplain(root: Command): void {
+  const command = root
+    .command('explain')
+    .description('tell of a job where it is, why it does not move, and what happened to it')
+    .argument('<queue>', '', checkedQueue)
+    .argument('<id>')
+  addRemoteOptions(command).action(explain)
+}
+
+async function explain(queue: string, id: string, options: RemoteOptions): Promise<void> {
+  const job = await getJson(options, `${queueRoute(queue)}/jobs/${encodeURIComponent(id)}`)
+  if (options.json || !isRecord(job)) return printJson(job)
+  const paint = colours()
+  await printLine(paint.bold(`job ${printable(id)} in ${cell(job.queue)}: ${cell(job.state)}`))
+  for (const why of records(job.why)) {
+    const until = typeof why.until === 'number' ? ` (until ${timeText(why.until)})` : ''
+    await tell('why', `${cell(why.text)}${until}`)
+  }
+  await tell('sent', `${timeText(job.sentAt)} by ${cell(job.subject)}`)
+  if (job.state === 'delayed') await tell('due', timeText(job.dueAt))
+  await tell('tried', `${cell(job.attempts)} failed attempts, handed out ${cell(job.deliveries)} times`)
+  if (job.key !== undefined) await tell('key', String(job.key))
+  await tell('priority', String(cell(job.priority)))
+  if (job.ttlAt !== undefined && job.state !== 'held') await tell('expires', `${timeText(job.ttlAt)} if it still waits`)
+  if (job.replyBy !== undefined) await tell('request', `somebody waits for the reply until ${timeText(job.replyBy)}`)
+  await tell('data', dataText(job, MAX_DATA))
+  for (const { at, what, holder, why } of records(job.history)) {
+    const by = isRecord(holder) ? ` by ${cell(holder.client)}` : ''
+    const text = why === undefined ? '' : `: ${cell(why)}`
+    await tell('history', `${timeText(at)} ${cell(what)}${by}${text}`)
+  }
+}
+
+function records(list: unknown): Record<string, unknown>[] {
+  return Array.isArray(list) ? list.filter(isRecord) : []
+}
+
+function tell(name: string, text: string): Promise<void> {
+  return printLine(`${name.padEnd(WIDTH)}${printable(text)}`)
+}

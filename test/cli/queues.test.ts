@@ -1,0 +1,301 @@
+import { describe, expect, it } from 'vitest'
+import { EXIT } from '../../cli/exit.ts'
+import { queueCalls } from '../http/queueCalls.ts'
+import { startHub } from '../support/hub.ts'
+import { joinQueues } from '../support/jobs.ts'
+import { cliCommand, runCli, startChild } from '../support/process.ts'
+import { until } from '../support/until.ts'
+
+const hub = await startHub({ queues: { '*': { backoffMs: 1 }, 'slow*': { backoffMs: '1h' } } })
+const { ask, send, claim, bury, look, explain } = queueCalls(hub.url)
+
+const cli = (args: readonly string[], input?: string) =>
+  runCli([...args, '--url', hub.url], input === undefined ? {} : { input })
+
+/** With the options of the command before `--`. */
+const work = (args: readonly string[], command: readonly string[] = []) =>
+  startChild([...cliCommand(), 'work', ...args, '--url', hub.url, ...(command.length === 0 ? [] : ['--', ...command])])
+
+const node = (script: string) => [process.execPath, '-e', script]
+const linesOf = (text: string) =>
+  text
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Record<string, unknown>)
+
+describe('wrong use', () => {
+  it.each<[string[], RegExp]>([
+    [['send', 'q/dead', '1'], /^reprise: the queue "q\/dead" is not a name: .*\n$/],
+    [['send', 'q', '1', '--priority', '10'], /^reprise: .*It is a whole number from 0 to 9\n$/],
+    [['send', 'q', '1', '--delay', 'soon'], /^reprise: .*It is a duration such as 10s or 500ms\n$/],
+    [['send', 'q', '--id', 'x'], /^reprise: --id is for one job; lines carry theirs with --drafts\n$/],
+    [['work', 'q', '--text'], /^reprise: --text is for a command\n$/],
+    [['jobs', 'q', '--state', 'lost'], /^reprise: .*ready, delayed, held, dead.*\n$/],
+    [['redrive', 'q', '--since', 'start'], /^reprise: start is not a time such as .*\n$/],
+    [['purge', 'q'], /^reprise: purge removes what waits in q for good; give --yes to do it\n$/],
+  ])('%j ends with 2 and one line', async (args, line) => {
+    const { code, stdout, stderr } = await runCli(args)
+    expect(stderr).toMatch(line)
+    expect({ code, stdout }).toEqual({ code: EXIT.usage, stdout: '' })
+  })
+})
+
+describe('send', () => {
+  it('sends one job and prints its id', async () => {
+    const [one, other] = await Promise.all([
+      cli([
+        'send',
+        'one',
+        '{"to":"ann"}',
+        '--id',
+        'a',
+        '--key',
+        'k',
+        '--delay',
+        '10m',
+        '--priority',
+        '9',
+        '--ttl',
+        '1d',
+      ]),
+      cli(['send', 'one', 'hello', '--json']),
+    ])
+    expect(one).toMatchObject({ code: 0, stdout: 'a\n', stderr: '' })
+    expect(JSON.parse(other.stdout)).toEqual({ queue: 'one', id: expect.any(String) })
+    expect(await explain('one', 'a')).toMatchObject({ state: 'delayed', data: { to: 'ann' }, key: 'k', priority: 9 })
+    expect(await claim('one')).toMatchObject([{ data: 'hello' }])
+  })
+
+  it('sends lines in their order, as data, text or drafts', async () => {
+    const numbers = Array.from({ length: 1_200 }, (_, i) => i)
+    const [many, text, drafts] = await Promise.all([
+      cli(['send', 'lines'], `${numbers.join('\n\n')}\n`),
+      cli(['send', 'text', '--text', '--json'], 'a b\n\nc'),
+      cli(
+        ['send', 'drafts', '--drafts', '--key', 'k'],
+        '{"data":1,"id":"x"}\n{"base64":"AAE=","key":"l","state":"dead"}\n',
+      ),
+    ])
+    expect(many).toMatchObject({ code: 0, stdout: 'sent 1200 jobs to lines\n' })
+    const first = await claim('lines', { max: 1_000 })
+    const rest = await claim('lines', { max: 1_000 })
+    expect([...first, ...rest].map(({ data }) => data)).toEqual(numbers)
+    expect(linesOf(text.stdout)).toMatchObject([{ line: 1 }, { line: 3, queue: 'text', id: expect.any(String) }])
+    expect((await claim('text', { max: 2 })).map(({ data }) => data)).toEqual(['a b', 'c'])
+    expect(drafts.code).toBe(0)
+    expect(await claim('drafts', { max: 2 })).toMatchObject([
+      { id: 'x', key: 'k' },
+      { base64: 'AAE=', key: 'l' },
+    ])
+  })
+
+  it('says which line is wrong, and what was sent', async () => {
+    await ask('PUT', '/v1/queues/brim', { maxJobs: 2 })
+    const [json, draft, refused, full] = await Promise.all([
+      cli(['send', 'wrong'], '1\n2\n{"a\n4\n'),
+      cli(['send', 'wrong', '--drafts'], '{"data":1,"delay":5}\n'),
+      cli(['send', 'refused', '--drafts'], '{"data":1}\n{"data":2,"priority":11}\n'),
+      cli(['send', 'brim', '--timeout', '500ms'], '1\n2\n3\n'),
+    ])
+    expect(json).toMatchObject({ code: EXIT.usage, stdout: '' })
+    expect(json.stderr).toMatch(/^reprise: line 3 is wrong: .*; sent 2 jobs to wrong, nothing from that line on\n$/)
+    expect(draft.stderr).toMatch(/^reprise: line 1 is wrong: delay is no part of a draft; known: data, .*; sent 0 jobs/)
+    expect(refused).toMatchObject({
+      code: EXIT.refused,
+      stderr: expect.stringMatching(/^reprise: line 2: drafts\[\d\]: priority: .*no other line\n$/),
+    })
+    expect(full).toMatchObject({ code: EXIT.refused, stderr: expect.stringContaining('the queue is full') })
+  })
+})
+
+describe('work', () => {
+  it('runs the command for each job: input, reply, failure, what it is told', async () => {
+    const program = node(`let text = ''
+      process.stdin.on('data', (part) => { text += part }).on('end', () => {
+        const data = JSON.parse(text)
+        if (data.fail) { console.error('no such address'); process.exit(3) }
+        console.log(JSON.stringify({ twice: data.n * 2, id: process.env.JOB_ID, key: process.env.JOB_KEY }))
+      })`)
+    await send('slow.work', { data: { fail: true }, id: 'bad' })
+    const worker = work(['slow.work', '--count', '3', '--concurrency', '2', '--client', 'shell'], program)
+    const wire = await joinQueues(hub.url)
+    const reply = wire.value('request', 'slow.work', { data: { n: 21 }, id: 'good', key: 'k' }, { timeoutMs: 20_000 })
+    expect(await reply).toEqual({ twice: 42, id: 'good', key: 'k' })
+    await send('slow.work', { data: { n: 1 } })
+    expect(await worker.exited).toEqual({ code: 0, signal: null })
+    expect(worker.stderr()).toContain('no such address\n')
+    expect(worker.stderr()).toContain('reprise: job bad comes again: no such address')
+    expect(await explain('slow.work', 'bad')).toMatchObject({
+      state: 'delayed',
+      attempts: 1,
+      history: [{ what: 'retry', why: 'no such address', holder: { client: 'shell' } }],
+    })
+    expect((await look('slow.work')).counts).toMatchObject({ sent: 3, done: 2, delayed: 1 })
+  })
+
+  it('without a command prints the jobs and settles them', async () => {
+    await send('printed', { data: { n: 1 }, id: 'a', key: 'k' }, { base64: 'AAE=', id: 'b' })
+    const lines = work(['printed', '--json', '-n', '2'])
+    expect((await lines.exited).code).toBe(0)
+    expect(linesOf(lines.stdout())).toMatchObject([
+      { queue: 'printed', id: 'a', key: 'k', attempts: 0, deliveries: 1, data: { n: 1 } },
+      { id: 'b', base64: 'AAE=' },
+    ])
+    await send('printed', { data: '\u001b[2J', id: 'c' }, { data: 'not taken', id: 'd' })
+    const text = work(['printed', '-n', '1', '--concurrency', '9'])
+    expect((await text.exited).code).toBe(0)
+    expect(text.stdout()).toBe('c  "\\u001b[2J"\n')
+    expect((await look('printed')).counts).toMatchObject({ sent: 4, done: 3, ready: 1 })
+  })
+
+  it.each([
+    ['SIGINT', EXIT.interrupted],
+    ['SIGTERM', EXIT.terminated],
+  ] as const)('at %s finishes what runs and gives the rest back', async (signal, code) => {
+    const queue = `stop.${signal}`
+    await send(queue, ...['a', 'b', 'c'].map((id) => ({ data: id, id })))
+    const worker = work([queue], node(`console.error('begun'); setTimeout(() => console.error('finished'), 700)`))
+    await until(() => worker.stderr().includes('begun'), { what: 'the command' })
+    worker.process.kill(signal)
+    expect(await worker.exited).toEqual({ code, signal: null })
+    expect(worker.stderr()).toMatch(/^begun\nfinished\n$/)
+    expect((await look(queue)).counts).toMatchObject({ done: 1, ready: 2, held: 0 })
+    expect(await explain(queue, 'b')).toMatchObject({ state: 'ready', attempts: 0 })
+  })
+
+  it('leaves no command behind when it is told twice, and the job goes back', async () => {
+    await send('twice', { data: 1, id: 'a' })
+    const worker = work(['twice'], node(`console.error('pid', process.pid, '.'); setInterval(() => {}, 1000)`))
+    const pid = await until(() => /pid (\d+) \./.exec(worker.stderr())?.[1], { what: 'the command' })
+    worker.process.kill('SIGINT')
+    worker.process.kill('SIGINT')
+    await until(() => worker.process.exitCode !== null || !worker.process.kill('SIGINT'), {
+      what: 'the end',
+      everyMs: 50,
+    })
+    expect((await worker.exited).code).toBe(EXIT.interrupted)
+    await until(() => !alive(Number(pid)), { what: 'the end of the command' })
+  })
+
+  it('ends with 2 where there is no such command, and the job loses nothing', async () => {
+    await send('nowhere', { data: 1, id: 'a' })
+    const worker = work(['nowhere'], ['no-such-command-here'])
+    expect((await worker.exited).code).toBe(EXIT.usage)
+    expect(worker.stderr()).toBe('reprise: no-such-command-here: there is no such command\n')
+    expect(await explain('nowhere', 'a')).toMatchObject({ state: 'ready', attempts: 0 })
+  })
+})
+
+describe('looking', () => {
+  it('lists queues, and tells of one', async () => {
+    await send('seen', { data: 1 }, { data: 2, delayMs: 60_000 })
+    const [table, json, one, none] = await Promise.all([
+      cli(['queues']),
+      cli(['queues', '--json']),
+      cli(['queues', 'seen']),
+      cli(['queues', 'unknown']),
+    ])
+    expect(table.stdout).toMatch(/^queue +ready +delayed +held +dead +done +oldest +consumers +paused\n/)
+    expect(table.stdout).toMatch(/^seen +1 +1 +0 +0 +0 +\d+m?s +0 +-$/m)
+    expect(linesOf(json.stdout)).toContainEqual(expect.objectContaining({ queue: 'seen', paused: false }))
+    expect(one.stdout).toMatch(/^counts +\{"sent":2,.*\}$/m)
+    expect(none).toMatchObject({ code: EXIT.refused, stdout: '' })
+    expect(none.stderr).toBe('reprise: there is no queue unknown: nothing was sent to it\n')
+  })
+
+  it('lists jobs in a state, and explains one', async () => {
+    await bury('jobs', { data: 'luck', id: 'gone' })
+    await send('jobs', { data: { to: 'ann' }, id: 'a', key: 'k' }, { data: 2, id: 'b', key: 'k' })
+    const [job] = await claim('jobs', { client: 'me' })
+    const [ready, held, json, none, behind, why, dead, unknown] = await Promise.all([
+      cli(['jobs', 'jobs']),
+      cli(['jobs', 'jobs', '--state', 'held']),
+      cli(['jobs', 'jobs', '--state', 'dead', '--json']),
+      cli(['jobs', 'jobs', '--state', 'delayed']),
+      cli(['explain', 'jobs', 'b']),
+      cli(['explain', 'jobs', 'a']),
+      cli(['explain', 'jobs', 'gone', '--json']),
+      cli(['explain', 'jobs', 'nothing']),
+    ])
+    expect(job?.id).toBe('a')
+    const head = 'id  key  attempts  priority  sent +due +data'
+    expect(ready.stdout).toMatch(new RegExp(`^${head}\\nb   k +0 +4 +\\S+Z +\\S+Z +2\\n$`))
+    expect(held.stdout).toMatch(new RegExp(`^${head}\\na   k +0 +4 +\\S+Z +\\S+Z +\\{"to":"ann"\\}\\n$`))
+    expect(behind.stdout).toContain('why       job a is before it in the line of key k\n')
+    expect(linesOf(json.stdout)).toMatchObject([
+      { id: 'gone', state: 'dead', data: 'luck', dead: { error: 'no luck' } },
+    ])
+    expect(none.stdout).toBe('no delayed jobs in jobs\n')
+    expect(why.stdout).toMatch(/^job a in jobs: held\nwhy +me#\w+ works on it under a lease \(until .*\)\n/)
+    expect(JSON.parse(dead.stdout)).toMatchObject({
+      state: 'dead',
+      why: [{ reason: 'dead' }, { reason: 'no_consumer' }],
+    })
+    expect(unknown).toMatchObject({
+      code: EXIT.refused,
+      stderr: 'reprise: there is no job nothing in jobs: settled, or never sent\n',
+    })
+  })
+
+  it('pauses, resumes and purges', async () => {
+    await send('managed', { data: 1 }, { data: 2 })
+    expect((await cli(['pause', 'managed'])).stdout).toBe('managed is paused\n')
+    expect(await claim('managed')).toEqual([])
+    expect((await cli(['resume', 'managed', '--json'])).stdout).toBe('{"queue":"managed","paused":false}\n')
+    expect(await claim('managed')).toHaveLength(1)
+    expect((await cli(['purge', 'managed', '--yes'])).stdout).toBe('removed 1 jobs from managed\n')
+  })
+})
+
+describe('redrive', () => {
+  it('brings back what fits, after a dry run', async () => {
+    await bury('graves', ...['ink', 'ink', 'mail'].map((data, n) => ({ data, id: `${data}${n}` })))
+    const dry = await cli(['redrive', 'graves', '--dry-run', '--error', 'no ink'])
+    expect(dry).toMatchObject({ code: 0, stdout: '2 dead letters of graves would come back\n' })
+    expect((await look('graves')).counts).toMatchObject({ dead: 3 })
+    const some = await cli([
+      'redrive',
+      'graves',
+      '--error',
+      'no ink',
+      '--reason',
+      'rejected',
+      '--since',
+      '1h',
+      '--json',
+    ])
+    expect(JSON.parse(some.stdout)).toEqual({ queue: 'graves', matched: 2, moved: 2 })
+    const rest = await cli(['redrive', 'graves', '--id', 'mail2', '--id', 'other'])
+    expect(rest.stdout).toBe('1 dead letters are back in graves\n')
+    expect((await look('graves')).counts).toMatchObject({ ready: 3, dead: 0 })
+  })
+
+  it('of more than one part brings back all of them', async () => {
+    for (let i = 0; i < 2; i++) await bury('many', ...Array.from({ length: 600 }, (_, data) => ({ data })))
+    expect((await cli(['redrive', 'many'])).stdout).toBe('1200 dead letters are back in many\n')
+    expect((await look('many')).counts).toMatchObject({ ready: 1_200, dead: 0 })
+  })
+
+  it('that is interrupted says how far it came and loses nothing', async () => {
+    await bury('paced', ...Array.from({ length: 100 }, (_, data) => ({ data })))
+    const child = startChild([...cliCommand(), 'redrive', 'paced', '--rate', '10', '--url', hub.url])
+    await until(async () => ((await look('paced')).counts.ready ?? 0) > 0, { what: 'the first part' })
+    child.process.kill('SIGINT')
+    expect(await child.exited).toEqual({ code: EXIT.interrupted, signal: null })
+    const [, moved] =
+      /^(\d+) dead letters are back in paced; interrupted, the others stay where they are\n$/.exec(child.stdout()) ?? []
+    const { ready, dead } = (await look('paced')).counts
+    expect(ready).toBe(Number(moved))
+    expect((ready ?? 0) + (dead ?? 0)).toBe(100)
+    expect(dead).toBeGreaterThan(0)
+  })
+})
+
+function alive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
+}
