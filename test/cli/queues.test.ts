@@ -14,7 +14,10 @@ const cli = (args: readonly string[], input?: string) =>
 
 /** With the options of the command before `--`. */
 const work = (args: readonly string[], command: readonly string[] = []) =>
-  startChild([...cliCommand(), 'work', ...args, '--url', hub.url, ...(command.length === 0 ? [] : ['--', ...command])])
+  startChild(
+    [...cliCommand(), 'work', ...args, '--url', hub.url, ...(command.length === 0 ? [] : ['--', ...command])],
+    { group: true },
+  )
 
 const node = (script: string) => [process.execPath, '-e', script]
 const linesOf = (text: string) =>
@@ -27,10 +30,8 @@ describe('wrong use', () => {
   it.each<[string[], RegExp]>([
     [['send', 'q/dead', '1'], /^reprise: the queue "q\/dead" is not a name: .*\n$/],
     [['send', 'q', '1', '--priority', '10'], /^reprise: .*It is a whole number from 0 to 9\n$/],
-    [['send', 'q', '1', '--delay', 'soon'], /^reprise: .*It is a duration such as 10s or 500ms\n$/],
     [['send', 'q', '--id', 'x'], /^reprise: --id is for one job; lines carry theirs with --drafts\n$/],
     [['work', 'q', '--text'], /^reprise: --text is for a command\n$/],
-    [['jobs', 'q', '--state', 'lost'], /^reprise: .*ready, delayed, held, dead.*\n$/],
     [['redrive', 'q', '--since', 'start'], /^reprise: start is not a time such as .*\n$/],
     [['purge', 'q'], /^reprise: purge removes what waits in q for good; give --yes to do it\n$/],
   ])('%j ends with 2 and one line', async (args, line) => {
@@ -141,26 +142,30 @@ describe('work', () => {
       { queue: 'printed', id: 'a', key: 'k', attempts: 0, deliveries: 1, data: { n: 1 } },
       { id: 'b', base64: 'AAE=' },
     ])
-    await send('printed', { data: '\u001b[2J', id: 'c' }, { data: 'not taken', id: 'd' })
-    const text = work(['printed', '-n', '1', '--concurrency', '9'])
+    await send('printed', { data: '\u001b[2J', id: 'c' }, ...['d', 'e', 'f'].map((id) => ({ data: 0, id })))
+    const text = work(['printed', '-n', '3', '--concurrency', '2'])
     expect((await text.exited).code).toBe(0)
-    expect(text.stdout()).toBe('c  "\\u001b[2J"\n')
-    expect((await look('printed')).counts).toMatchObject({ sent: 4, done: 3, ready: 1 })
+    expect(text.stdout()).toBe('c  "\\u001b[2J"\nd  0\ne  0\n')
+    expect((await look('printed')).counts).toMatchObject({ sent: 6, done: 5, ready: 1 })
   })
 
-  it.each([
-    ['SIGINT', EXIT.interrupted],
-    ['SIGTERM', EXIT.terminated],
-  ] as const)('at %s finishes what runs and gives the rest back', async (signal, code) => {
-    const queue = `stop.${signal}`
-    await send(queue, ...['a', 'b', 'c'].map((id) => ({ data: id, id })))
-    const worker = work([queue], node(`console.error('begun'); setTimeout(() => console.error('finished'), 700)`))
-    await until(() => worker.stderr().includes('begun'), { what: 'the command' })
-    worker.process.kill(signal)
-    expect(await worker.exited).toEqual({ code, signal: null })
-    expect(worker.stderr()).toMatch(/^begun\nfinished\n$/)
-    expect((await look(queue)).counts).toMatchObject({ done: 1, ready: 2, held: 0 })
-    expect(await explain(queue, 'b')).toMatchObject({ state: 'ready', attempts: 0 })
+  it('at a signal finishes what runs and gives the rest back', async () => {
+    const signals = [
+      ['SIGINT', EXIT.interrupted],
+      ['SIGTERM', EXIT.terminated],
+    ] as const
+    const stop = async ([signal, code]: (typeof signals)[number]) => {
+      const queue = `stop.${signal}`
+      await send(queue, ...['a', 'b', 'c'].map((id) => ({ data: id, id })))
+      const worker = work([queue], node(`console.error('begun'); setTimeout(() => console.error('finished'), 400)`))
+      await until(() => worker.stderr().includes('begun'), { what: 'the command' })
+      // As a terminal does it: to the whole group.
+      expect(await worker.kill(signal)).toEqual({ code, signal: null })
+      expect(worker.stderr()).toMatch(/^begun\nfinished\n$/)
+      expect((await look(queue)).counts).toMatchObject({ done: 1, ready: 2, held: 0 })
+      expect(await explain(queue, 'b')).toMatchObject({ state: 'ready', attempts: 0 })
+    }
+    await Promise.all(signals.map(stop))
   })
 
   it('leaves no command behind when it is told twice, and the job goes back', async () => {
@@ -248,7 +253,7 @@ describe('looking', () => {
 })
 
 describe('redrive', () => {
-  it('brings back what fits, after a dry run', async () => {
+  it('brings back what fits, after a dry run, or all of many', async () => {
     await bury('graves', ...['ink', 'ink', 'mail'].map((data, n) => ({ data, id: `${data}${n}` })))
     const dry = await cli(['redrive', 'graves', '--dry-run', '--error', 'no ink'])
     expect(dry).toMatchObject({ code: 0, stdout: '2 dead letters of graves would come back\n' })
@@ -265,15 +270,16 @@ describe('redrive', () => {
       '--json',
     ])
     expect(JSON.parse(some.stdout)).toEqual({ queue: 'graves', matched: 2, moved: 2 })
-    const rest = await cli(['redrive', 'graves', '--id', 'mail2', '--id', 'other'])
+    // More than one part.
+    for (let i = 0; i < 2; i++) await bury('many', ...Array.from({ length: 600 }, (_, data) => ({ data })))
+    const [rest, many] = await Promise.all([
+      cli(['redrive', 'graves', '--id', 'mail2', '--id', 'other']),
+      cli(['redrive', 'many']),
+    ])
+    expect(many.stdout).toBe('1200 dead letters are back in many\n')
+    expect((await look('many')).counts).toMatchObject({ ready: 1_200, dead: 0 })
     expect(rest.stdout).toBe('1 dead letters are back in graves\n')
     expect((await look('graves')).counts).toMatchObject({ ready: 3, dead: 0 })
-  })
-
-  it('of more than one part brings back all of them', async () => {
-    for (let i = 0; i < 2; i++) await bury('many', ...Array.from({ length: 600 }, (_, data) => ({ data })))
-    expect((await cli(['redrive', 'many'])).stdout).toBe('1200 dead letters are back in many\n')
-    expect((await look('many')).counts).toMatchObject({ ready: 1_200, dead: 0 })
   })
 
   it('that is interrupted says how far it came and loses nothing', async () => {
