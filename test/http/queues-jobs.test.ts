@@ -150,6 +150,13 @@ describe('dead letters', () => {
     expect((await claim('back', { max: 9 })).map(({ id }) => id)).toEqual(['b', 'd', 'c', 'a'])
   })
 
+  it('come back from the beginning where the place to go on from is gone', async () => {
+    await bury('gone-on', { data: 1, id: 'a' }, { data: 2, id: 'b' })
+    expect((await ask('DELETE', '/v1/queues/gone-on/dead/jobs/a')).status).toBe(204)
+    const { body } = await ask('POST', '/v1/queues/gone-on/redrive', { after: 'a' })
+    expect(body).toMatchObject({ matched: 1, moved: 1, more: false })
+  })
+
   it('that were tried too often say so', async () => {
     await send('short', { data: 1, id: 'a' })
     const [job] = await claim('short')
