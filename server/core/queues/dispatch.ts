@@ -156,7 +156,12 @@ export class Dispatch {
   /** Rounds of claims until nothing waits or nobody takes. */
   async #handOut(): Promise<void> {
     let waiting = 1
-    while (!this.#stopped && this.#context.clock.now >= this.#throttledUntil) {
+    while (!this.#stopped) {
+      if (this.#context.clock.now < this.#throttledUntil) {
+        // A timer may fire a little early, and nobody else wakes what the rate holds back.
+        this.#wakeAt(this.#throttledUntil)
+        return
+      }
       const takers = this.#takers(waiting)
       if (takers.length === 0) return
       const share = takers.length === 1 ? CLAIM_JOBS : Math.ceil(waiting / takers.length)
@@ -214,8 +219,9 @@ export class Dispatch {
     }
     const { jobs, waiting, nextAt } = claimed
     if (jobs.length === 0 && waiting > 0) consumer.stuck = true
-    if (jobs.length < max && now.rate !== Number.POSITIVE_INFINITY && nextAt !== undefined && nextAt > clock.now) {
-      this.#throttledUntil = nextAt
+    if (jobs.length < max && nextAt !== undefined && nextAt > clock.now) {
+      // What is further away is a due time, which holds up nothing that comes meanwhile.
+      if (nextAt <= clock.now + 1_000 / now.rate) this.#throttledUntil = nextAt
     }
     if (consumer.over) {
       // It has left meanwhile and never sees them.
