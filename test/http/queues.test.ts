@@ -105,6 +105,10 @@ describe('jobs', () => {
     const refused = await ask('POST', '/v1/queues/full/jobs', { data: 3 })
     expect(refused).toMatchObject({ status: 429, body: { code: 'too_many', retryable: true, retryAfterMs: 1_000 } })
     expect(refused.headers.get('retry-after')).toBe('1')
+    await ask('PUT', '/v1/queues/full', { maxJobs: 'unlimited', maxBytes: 50 })
+    const { body } = await ask<Problem>('POST', '/v1/queues/full/jobs', { data: 'x'.repeat(50) })
+    expect(body.detail).toMatch(/^the queue is full/)
+    expect(body.detail).not.toContain('Infinity')
   })
 })
 

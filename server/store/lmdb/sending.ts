@@ -129,8 +129,9 @@ function checkFirst(limit: Enqueue['limit'], drafts: readonly StoredJobDraft[]):
   if (jobs > limit.jobs || bytes > limit.bytes) throw isFull(limit)
 }
 
-function isFull(limit: Enqueue['limit']): RepriseError {
-  return new RepriseError('too_many', `the queue is full: it takes ${limit.jobs} jobs and ${limit.bytes} bytes`)
+function isFull({ jobs, bytes }: Enqueue['limit']): RepriseError {
+  const most = [`${jobs} jobs`, `${bytes} bytes`].filter((text) => !text.startsWith('Infinity'))
+  return new RepriseError('too_many', `the queue is full: it takes ${most.join(' and ')}`)
 }
 
 /** Numbered drafts are found again by the number of their job alone, so their ids follow from it. */
