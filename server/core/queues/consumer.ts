@@ -60,11 +60,11 @@ export class Consumer {
     return true
   }
 
-  /** Forgets the leases of these jobs; the ids of those it had. */
-  lost(ids: ReadonlySet<string>): string[] {
+  /** Forgets the leases of these jobs that lapsed by this time: it may have a job again under another one. */
+  lost(ids: ReadonlySet<string>, by: number): string[] {
     const found: string[] = []
-    for (const [lease, { id }] of this.#held) {
-      if (!ids.has(id)) continue
+    for (const [lease, { id, expiresAt }] of this.#held) {
+      if (!ids.has(id) || expiresAt > by) continue
       this.gave(lease)
       found.push(id)
     }

@@ -56,9 +56,11 @@ export class Consumers {
       const { leaseMs = known?.leaseMs ?? this.#context.settings.forQueue(queue).leaseMs, credit, holding } = options
       const answer = { queue, credit, leaseMs, limits: this.#context.limits }
       if (known !== undefined) {
-        known.credit = credit
+        const cancelled = known.credit === 0
         known.leaseMs = leaseMs
-        const held = holding === undefined ? known.kept : await this.#attach(known, queue, holding)
+        const isKept = holding === undefined && !cancelled
+        const held = isKept ? known.kept : await this.#attach(known, queue, holding)
+        known.credit = credit
         this.#desks.get(queue)?.dispatch.kick()
         return { ...answer, held }
       }
@@ -90,7 +92,11 @@ export class Consumers {
     checkQueue(queue, 'dead')
     return this.#inTurn(client, async (seat) => {
       const consumer = seat.consumers.get(queue)
-      if (consumer !== undefined) await this.#leave(consumer, queue, 'keep')
+      if (consumer === undefined) return
+      if (consumer.holds === 0) return await this.#leave(consumer, queue, 'keep')
+      // It stays here to be told of leases that are lost.
+      consumer.credit = 0
+      await this.#detach(consumer, queue, 'keep')
     })
   }
 

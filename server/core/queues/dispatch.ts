@@ -22,6 +22,8 @@ const RETRY_MS = 500
 /** What one claim may carry. */
 const CLAIM_BYTES = 1_048_576
 const CLAIM_JOBS = 1_000
+/** How far this node's idea of the store's clock may be off. */
+const CLOCK_MS = 50
 /** A lease that should have lapsed is asked for after this time more. */
 const SILENCE_MS = 1_000
 /** What is due already is waited for a moment, so that a store that has not got to it is not asked without end. */
@@ -242,6 +244,7 @@ export class Dispatch {
     }
     if (this.#aside !== undefined) return
     for (const consumer of this.#consumers.values()) {
+      if (consumer.credit === 0) continue
       if (this.#aside === undefined || consumer.holds < this.#aside.holds) this.#aside = consumer
     }
   }
@@ -269,7 +272,7 @@ export class Dispatch {
         return
       case 'lapsed': {
         const consumer = this.#consumers.get(keyOf(notification.holder))
-        const lost = consumer?.lost(new Set(notification.ids)) ?? []
+        const lost = consumer?.lost(new Set(notification.ids), this.#context.clock.now + CLOCK_MS) ?? []
         if (lost.length > 0) consumer?.client.outlet.lost(this.queue, lost)
         this.kick()
         return
