@@ -197,11 +197,18 @@ export class Pairs {
   flush(plan: Plan): void {
     for (const block of this.#removed) plan.remove(TABLES.pairs, keyOf(this.#prefix, block))
     for (const block of this.#changed) plan.put(TABLES.pairs, keyOf(this.#prefix, block), encode(block))
+    if (this.#loaded > KEPT) this.#unload()
     this.#removed.clear()
     this.#changed.clear()
-    if (this.#loaded <= KEPT) return
-    for (const block of this.#blocks) block.as = undefined
+  }
+
+  /** Those that this commit changed stay: until it is done, what is stored is not what they are. */
+  #unload(): void {
     this.#loaded = 0
+    for (const block of this.#blocks) {
+      if (this.#changed.has(block)) this.#loaded++
+      else block.as = undefined
+    }
   }
 }
 
