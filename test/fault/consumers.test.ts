@@ -19,7 +19,9 @@ interface JobReport {
 
 async function countsOf(url: string, queue: string): Promise<Record<string, number>> {
   const response = await fetch(`${url}/v1/queues/${queue}`)
-  return ((await response.json()) as { counts: Record<string, number> }).counts
+  const info = (await response.json()) as { counts?: Record<string, number> }
+  if (info.counts === undefined) throw new Error(`no counts but ${JSON.stringify(info)}`)
+  return info.counts
 }
 
 async function jobsOf(url: string, queue: string, state: string): Promise<JobReport[]> {
