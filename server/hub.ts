@@ -1,5 +1,6 @@
 /** The composition root: opens the store, puts the rules together, hands them to the edges. Only this file knows all. */
 
+import { setMaxListeners } from 'node:events'
 import type { Server as HttpServer } from 'node:http'
 
 import { RepriseError } from '../shared/errors.ts'
@@ -83,6 +84,8 @@ export function createHub(options: HubOptions = {}): Hub {
   let draining = false
   // What waits or streams over HTTP ends with it.
   const drain = new AbortController()
+  // Every request and every long poll under way listens to it.
+  setMaxListeners(0, drain.signal)
   let closing: Promise<void> | undefined
 
   async function open(options: ResolvedHubOptions, log: HubLog) {

@@ -81,6 +81,8 @@ class Run {
       for (const row of rows) {
         const prepared = row.map((each) => this.#prepare(each))
         await Promise.all(prepared.map((start) => start()))
+        // A topic that was dropped changes the epoch that all others would begin with.
+        await this.#compare()
       }
     } else if (operation.kind === 'clock') {
       // What has expired would come back where it was not forgotten yet: a clock goes back only before that.
