@@ -168,13 +168,11 @@ describeStores('jobs of $name', (store) => {
           : fate < 0.25
             ? { id, lease, as: 'release' }
             : { id, lease, as: 'done' }
-      if (as.as === 'done') {
-        finished += 1
-        // Delayed ones enter the line when they fall due.
-        if (data >= 0) done.set(key, [...(done.get(key) ?? []), data])
-      }
+      // Delayed ones enter the line when they fall due.
+      if (as.as === 'done' && data >= 0) done.set(key, [...(done.get(key) ?? []), data])
       const [answer] = await wire.settle('work', as)
       if (answer !== 'ok') faults.push(`${id} was ${answer}`)
+      if (as.as === 'done') finished += 1
     }
     for (let i = 0; i < 8; i++) {
       const wire = await joinQueues(url)
