@@ -6,6 +6,8 @@ import type { JobClient } from './outlet.ts'
 interface Held {
   readonly id: string
   expiresAt: number
+  /** On its way to be settled: its place is free, as what is asked of the store next comes behind that. */
+  giving: boolean
 }
 
 export class Consumer {
@@ -21,6 +23,7 @@ export class Consumer {
   /** A claim had no answer: the store may have given it jobs that it does not know of. */
   doubtful = false
   readonly #held = new Map<string, Held>()
+  #giving = 0
 
   constructor(client: JobClient, credit: number, leaseMs: number) {
     const { subject, client: name } = client.caller
@@ -32,11 +35,16 @@ export class Consumer {
 
   /** How many more jobs it takes. */
   get free(): number {
-    return Math.max(0, this.credit - this.#held.size)
+    return Math.max(0, this.credit - this.holds)
   }
 
+  /** Without those on their way to be settled. */
   get holds(): number {
-    return this.#held.size
+    return this.#held.size - this.#giving
+  }
+
+  has(lease: string): boolean {
+    return this.#held.has(lease)
   }
 
   /** Its leases, as far as this node knows. */
@@ -45,7 +53,7 @@ export class Consumer {
   }
 
   took({ id, lease, expiresAt }: KeptLease): void {
-    this.#held.set(lease, { id, expiresAt })
+    this.#held.set(lease, { id, expiresAt, giving: false })
   }
 
   extended(lease: string, expiresAt: number): void {
@@ -53,11 +61,32 @@ export class Consumer {
     if (held !== undefined) held.expiresAt = expiresAt
   }
 
-  /** `false` where it did not have the lease. */
-  gave(lease: string): boolean {
-    if (!this.#held.delete(lease)) return false
+  /** The lease is on its way to be settled. `false` where it does not have it, or that is known. */
+  giving(lease: string): boolean {
+    const held = this.#held.get(lease)
+    if (held === undefined || held.giving) return false
+    held.giving = true
+    this.#giving += 1
     this.stuck = false
     return true
+  }
+
+  /** It could not be settled. */
+  keeps(lease: string): void {
+    const held = this.#held.get(lease)
+    if (held?.giving !== true) return
+    held.giving = false
+    this.#giving -= 1
+  }
+
+  /** `false` where it did not have the lease, or its place was free already. */
+  gave(lease: string): boolean {
+    const held = this.#held.get(lease)
+    if (held === undefined) return false
+    this.#held.delete(lease)
+    if (held.giving) this.#giving -= 1
+    this.stuck = false
+    return !held.giving
   }
 
   /** Forgets the leases of these jobs that lapsed by this time: it may have a job again under another one. */
@@ -76,13 +105,16 @@ export class Consumer {
     this.session = session
     this.stuck = false
     this.#held.clear()
+    this.#giving = 0
     for (const lease of held) this.took(lease)
   }
 
   /** Leases that should have lapsed by this time, and of which nothing was heard. */
   silent(before: number): { readonly id: string; readonly lease: string }[] {
     const found: { id: string; lease: string }[] = []
-    for (const [lease, { id, expiresAt }] of this.#held) if (expiresAt < before) found.push({ id, lease })
+    for (const [lease, { id, expiresAt, giving }] of this.#held) {
+      if (expiresAt < before && !giving) found.push({ id, lease })
+    }
     return found
   }
 }

@@ -93,7 +93,7 @@ export class Consumers {
     return this.#inTurn(client, async (seat) => {
       const consumer = seat.consumers.get(queue)
       if (consumer === undefined) return
-      if (consumer.holds === 0) return await this.#leave(consumer, queue, 'keep')
+      if (consumer.kept.length === 0) return await this.#leave(consumer, queue, 'keep')
       // It stays here to be told of leases that are lost.
       consumer.credit = 0
       await this.#detach(consumer, queue, 'keep')
@@ -120,6 +120,26 @@ export class Consumers {
     })
     this.#leaving.add(left)
     void left.then(() => this.#leaving.delete(left))
+  }
+
+  /** Jobs are on their way into the store: whoever takes asks for them in the same turn, so that one write does both. */
+  sending(queue: string): void {
+    this.#desks.get(queue)?.dispatch.kick()
+  }
+
+  /** Settlements are on their way to the store: what takes their places is asked for in the same turn. */
+  settling(queue: string, settlements: readonly Settlement[], client: JobClient): void {
+    const consumer = this.#seats.get(client)?.consumers.get(queue)
+    if (consumer === undefined) return
+    let isFree = false
+    for (const { lease, as } of settlements) if (as !== 'extend' && consumer.giving(lease)) isFree = true
+    if (isFree) this.#desks.get(queue)?.dispatch.kick()
+  }
+
+  /** The store could not take them. */
+  unsettled(queue: string, settlements: readonly Settlement[], client: JobClient): void {
+    const consumer = this.#seats.get(client)?.consumers.get(queue)
+    for (const { lease } of settlements) consumer?.keeps(lease)
   }
 
   /** Settlements were answered: credit is free again. `client`: who sent them. */

@@ -110,8 +110,8 @@ export class Dispatch {
 
   /** A lease was settled, most likely by `by`: its credit is free. */
   settled(lease: string, by: Consumer | undefined): void {
-    const others = [...this.#consumers.values()]
-    if (by?.gave(lease) === true || others.some((consumer) => consumer.gave(lease))) this.kick()
+    const holder = by?.has(lease) === true ? by : [...this.#consumers.values()].find((one) => one.has(lease))
+    if (holder?.gave(lease) === true) this.kick()
   }
 
   extended(lease: string, expiresAt: number): void {

@@ -88,11 +88,11 @@ export class Queues {
       producer,
     }: { readonly replyMs?: number; readonly producer?: { readonly name: string; readonly seq: number } },
   ): Promise<Sent> {
-    const { store, limits, settings, clock } = this.#context
+    const { store, limits, settings, clock, consumers } = this.#context
     const now = settings.forQueue(queue)
     const stored = storedJobs(drafts, limits, now, clock.now)
     try {
-      return await this.#busy(
+      const sending = this.#busy(
         store.queues.enqueue(queue, {
           subject: caller.subject,
           drafts: replyMs === undefined ? stored : stored.map((draft) => ({ ...draft, replyMs })),
@@ -101,6 +101,8 @@ export class Queues {
           ...(producer === undefined ? {} : { producer }),
         }),
       )
+      if (stored.some(({ due }) => due === undefined)) consumers.sending(queue)
+      return await sending
     } catch (error) {
       if (!(error instanceof RepriseError) || error.code !== 'too_many' || error.retryAfterMs !== undefined) throw error
       throw new RepriseError('too_many', error.message, { cause: error, retryAfterMs: FULL_RETRY_MS })
@@ -116,9 +118,18 @@ export class Queues {
     checkQueue(queue, 'dead')
     authorize(caller, 'consume', queue)
     const { store, settings } = this.#context
+    const { consumers } = this.#context
     const stored = settlements.map((settlement) => this.#stored(settlement))
-    const answers = await this.#busy(store.queues.settle(queue, stored, policyOf(settings.forQueue(queue))))
-    this.#context.consumers.settled(queue, settlements, answers, client)
+    const settling = this.#busy(store.queues.settle(queue, stored, policyOf(settings.forQueue(queue))))
+    if (client !== undefined) consumers.settling(queue, settlements, client)
+    let answers: readonly Settled[]
+    try {
+      answers = await settling
+    } catch (error) {
+      if (client !== undefined) consumers.unsettled(queue, settlements, client)
+      throw error
+    }
+    consumers.settled(queue, settlements, answers, client)
     return answers
   }
 

@@ -42,7 +42,7 @@ export function planAttach(plan: Plan, name: string, owner: Owner, { leaseMs, ho
   tellLapsed(plan, queue, lapsed)
   plan.notifyQueue(queue.name, { kind: 'session', holder: owner, session: record.session })
   turn(plan, queue, policy, held.length + lapsed.length)
-  tellWork(plan, queue)
+  tellWork(queue)
   return { session: record.session, held }
 }
 
@@ -81,7 +81,7 @@ export function planDetach(
     }
   }
   turn(plan, queue, policy, held.length)
-  tellWork(plan, queue)
+  tellWork(queue)
 }
 
 export function planTouch(plan: Plan, name: string, owners: readonly Owner[]): void {

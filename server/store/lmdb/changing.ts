@@ -13,7 +13,7 @@ export function planRemove(plan: Plan, name: string, id: string): boolean {
   const job = half.find(plan, id, numberIn(id, '-'))
   if (job === undefined || job.state === 'held') return false
   removeJob(plan, queue, half, job)
-  tellWork(plan, queue)
+  tellWork(queue)
   return true
 }
 
@@ -33,7 +33,7 @@ export function planPurge(plan: Plan, name: string, query: { before: number; lim
     }
     if (removed === query.limit) break
   }
-  tellWork(plan, queue)
+  tellWork(queue)
   return removed
 }
 
@@ -47,7 +47,7 @@ export function planRedrive(plan: Plan, name: string, ids: readonly string[], tt
     redrive(plan, queue, job, ttlMs)
     found++
   }
-  tellWork(plan, queue)
+  tellWork(queue)
   return found
 }
 

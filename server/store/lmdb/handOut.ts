@@ -33,7 +33,7 @@ export function planClaim(plan: Plan, name: string, claim: Claim): Claimed {
   const { jobs, stuck } = half.books.paused
     ? { jobs: [], stuck: false }
     : handOut(plan, queue, half, holder, claim, rate)
-  tellWork(plan, queue)
+  tellWork(queue)
   if (half.books.paused) return { jobs, waiting: 0, suspects: 0 }
 
   const waiting = Math.min(half.waiting, rate.left)

@@ -19,6 +19,8 @@ export interface Queue {
   readonly dead: QueueHalf
   /** From when on the watches know that there is something to claim: 0 for now; of the queue and its dead letters. */
   readonly workAt: [number, number]
+  /** What they are to be told of that at the end of the commit. */
+  readonly tellAt: [number, number]
   /** The record as it is stored. */
   stored: string
 }
@@ -37,6 +39,7 @@ const caches = new WeakMap<Environment, Cache>()
 const inPlan = new WeakMap<Plan, Set<Queue>>()
 
 const DEAD = '/dead'
+const NOTHING = Number.POSITIVE_INFINITY
 
 export function isDeadName(name: string): boolean {
   return name.endsWith(DEAD)
@@ -107,7 +110,7 @@ export function queueMade(plan: Plan, name: string): Queue {
 function makeQueue({ environment }: Plan, name: string, record: QueueRecord, stored: string): Queue {
   const main = new QueueHalf(environment, name, record.main, false)
   const dead = new QueueHalf(environment, `${name}${DEAD}`, record.dead, true)
-  return { name, record, main, dead, workAt: [workAtOf(main), workAtOf(dead)], stored }
+  return { name, record, main, dead, workAt: [workAtOf(main), workAtOf(dead)], tellAt: [NOTHING, NOTHING], stored }
 }
 
 export function halfOf(queue: Queue, name: string): QueueHalf {
@@ -122,7 +125,12 @@ function join(plan: Plan, queue: Queue): void {
   queues.add(queue)
   plan.atEnd(() => {
     const { record, main, dead } = queue
-    for (const half of [main, dead]) half.complete(plan, record.deadMs)
+    for (const [i, half] of [main, dead].entries()) {
+      half.complete(plan, record.deadMs)
+      const at = queue.tellAt[i] ?? NOTHING
+      if (at < NOTHING) plan.notifyQueue(queue.name, { kind: 'work', at: Math.max(at, plan.now) })
+      queue.tellAt[i as 0 | 1] = NOTHING
+    }
     const text = JSON.stringify(record)
     if (text === queue.stored) return
     queue.stored = text
@@ -134,12 +142,14 @@ function workAtOf(half: QueueHalf): number {
   return half.waiting > 0 ? 0 : half.nextDueAt
 }
 
-/** Called at the end of each step that may have brought work: tells the watches where it comes earlier than they know. */
-export function tellWork(plan: Plan, queue: Queue): void {
-  for (const [i, half] of [queue.main, queue.dead].entries()) {
-    const at = workAtOf(half)
-    const known = queue.workAt[i] ?? 0
-    if (at < known) plan.notifyQueue(queue.name, { kind: 'work', at: Math.max(at, plan.now) })
-    queue.workAt[i as 0 | 1] = at
+/**
+ * Called at the end of each step that may have brought work: the watches are told where it comes earlier than they know,
+ * but not of what a later step of the same commit has handed out.
+ */
+export function tellWork(queue: Queue): void {
+  for (const i of [0, 1] as const) {
+    const at = workAtOf(i === 0 ? queue.main : queue.dead)
+    if (at < queue.workAt[i] || queue.tellAt[i] < NOTHING) queue.tellAt[i] = at
+    queue.workAt[i] = at
   }
 }

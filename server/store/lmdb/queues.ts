@@ -29,7 +29,7 @@ export function createQueues(writer: Writer, watches: Watches<QueueNotification>
         const queue = queueIn(plan, name)
         if (queue === undefined) return { more: false }
         const more = turn(plan, queue, policy)
-        tellWork(plan, queue)
+        tellWork(queue)
         const at = halfOf(queue, name).nextDueAt
         return { more, ...(Number.isFinite(at) && { nextAt: Math.max(at, plan.now) }) }
       }),

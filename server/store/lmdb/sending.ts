@@ -90,7 +90,7 @@ export function planEnqueue(plan: Plan, name: string, enqueue: Enqueue, maxIds: 
       one.topic === binding.topic ? { topic: one.topic, epoch: binding.to.epoch, offset: binding.to.offset } : one,
     )
   }
-  tellWork(plan, queue)
+  tellWork(queue)
   return { ids, duplicates, durability: 'fsync' }
 }
 

@@ -23,7 +23,7 @@ export function planSettle(
   const half = halfOf(queue, name)
   const settled = settlements.map((settlement) => settle(plan, queue, half, settlement, policy))
   turn(plan, queue, policy, settlements.length)
-  tellWork(plan, queue)
+  tellWork(queue)
   return settled
 }
 

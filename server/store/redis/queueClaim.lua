@@ -166,6 +166,8 @@ function operations.claim()
   -- What had to be cleared away first was too much for one call.
   if #names == 0 and looked >= LOOKED then nextAt = now end
   p.told = there > 0 and math.min(p.told, now) or delayed
+  -- What came in this call is gone again: nobody has to be told but of what is due later.
+  if p.tell and there == 0 then p.tell = delayed < huge and delayed or nil end
   local reply = { 'done', whole(waiting), whole(math.min(suspects, waiting)), timeText(math.max(now, nextAt)) }
   for i = 1, #names do
     local at = #reply

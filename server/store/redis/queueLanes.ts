@@ -3,6 +3,7 @@
  * is in the list before it is made, and that it is known when it has something to do.
  */
 
+import { setImmediate as turn } from 'node:timers/promises'
 import { closed, failure, isFull } from './failures.ts'
 import type { Done, LaneContext } from './lanes.ts'
 import { callLibrary, QUEUE_CALLS } from './libraries.ts'
@@ -54,7 +55,7 @@ export class QueueLanes {
       }
       const own: Lane = { queue: [waiting] }
       this.#lanes.set(queue, own)
-      queueMicrotask(() => void this.#drive(queue, own))
+      void this.#drive(queue, own)
     })
   }
 
@@ -69,7 +70,11 @@ export class QueueLanes {
   }
 
   async #drive(queue: string, lane: Lane): Promise<void> {
-    while (lane.queue.length > 0) await this.#do(queue, nextBatch(lane))
+    while (lane.queue.length > 0) {
+      // Calls of this turn belong together, those that follow from the last answer among them.
+      await turn()
+      await this.#do(queue, nextBatch(lane))
+    }
     this.#lanes.delete(queue)
     if (this.#lanes.size === 0) this.#idle?.()
   }
