@@ -327,4 +327,17 @@ describe('what cannot be', () => {
     expect(await thief.settle(queue, { id: job.id, lease: forged, as: 'done' })).toEqual(['lost'])
     expect(await holder.settle(queue, settlement(job))).toEqual(['ok'])
   })
+
+  it("is a lease with another job's id: lost, and it frees no credit", async () => {
+    const queue = nextQueue()
+    const [wire, other] = [await joinQueues(url), await joinQueues(url)]
+    await wire.consume(queue, { credit: 2 })
+    await wire.send(queue, { data: 1 }, { data: 2 }, { data: 3 })
+    const [first, second] = (await wire.jobsSeen(2)) as [Job, Job]
+    expect(await wire.settle(queue, { id: first.id, lease: second.lease, as: 'done' })).toEqual(['lost'])
+    expect(await other.settle(queue, { id: first.id, lease: second.lease, as: 'done' })).toEqual(['lost'])
+    expect(await countsOf(queue)).toMatchObject({ held: 2, ready: 1 })
+    expect(await wire.settle(queue, settlement(first), settlement(second))).toEqual(['ok', 'ok'])
+    await wire.jobsSeen(3)
+  })
 })

@@ -3,6 +3,12 @@
 import type { KeptLease, Owner } from '../../store/contract.ts'
 import type { JobClient } from './outlet.ts'
 
+/** A settlement with another job's id is none of this one. */
+interface Leased {
+  readonly id: string
+  readonly lease: string
+}
+
 interface Held {
   readonly id: string
   expiresAt: number
@@ -43,8 +49,9 @@ export class Consumer {
     return this.#held.size - this.#giving
   }
 
-  has(lease: string): boolean {
-    return this.#held.has(lease)
+  /** Whether it holds this job under this lease. */
+  has({ id, lease }: Leased): boolean {
+    return this.#held.get(lease)?.id === id
   }
 
   /** Its leases, as far as this node knows. */
@@ -62,9 +69,9 @@ export class Consumer {
   }
 
   /** The lease is on its way to be settled. `false` where it does not have it, or that is known. */
-  giving(lease: string): boolean {
+  giving({ id, lease }: Leased): boolean {
     const held = this.#held.get(lease)
-    if (held === undefined || held.giving) return false
+    if (held === undefined || held.id !== id || held.giving) return false
     held.giving = true
     this.#giving += 1
     this.stuck = false

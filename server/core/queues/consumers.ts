@@ -132,7 +132,7 @@ export class Consumers {
     const consumer = this.#seats.get(client)?.consumers.get(queue)
     if (consumer === undefined) return
     let isFree = false
-    for (const { lease, as } of settlements) if (as !== 'extend' && consumer.giving(lease)) isFree = true
+    for (const one of settlements) if (one.as !== 'extend' && consumer.giving(one)) isFree = true
     if (isFree) this.#desks.get(queue)?.dispatch.kick()
   }
 
@@ -151,7 +151,7 @@ export class Consumers {
       if (settlement.as === 'extend' && answers[index] === 'ok') {
         dispatch.extended(settlement.lease, this.#context.clock.now + settlement.leaseMs)
       } else {
-        dispatch.settled(settlement.lease, consumer)
+        dispatch.settled(settlement, consumer)
       }
     }
   }

@@ -109,9 +109,9 @@ export class Dispatch {
   }
 
   /** A lease was settled, most likely by `by`: its credit is free. */
-  settled(lease: string, by: Consumer | undefined): void {
-    const holder = by?.has(lease) === true ? by : [...this.#consumers.values()].find((one) => one.has(lease))
-    if (holder?.gave(lease) === true) this.kick()
+  settled(leased: { readonly id: string; readonly lease: string }, by: Consumer | undefined): void {
+    const holder = by?.has(leased) === true ? by : [...this.#consumers.values()].find((one) => one.has(leased))
+    if (holder?.gave(leased.lease) === true) this.kick()
   }
 
   extended(lease: string, expiresAt: number): void {
