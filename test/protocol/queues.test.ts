@@ -264,6 +264,23 @@ describe('a consumer', () => {
     await young.jobsSeen(1)
   })
 
+  it('hears that a lease is lost before it is handed the job again', async () => {
+    const queue = nextQueue()
+    const wire = await joinQueues(url)
+    await wire.consume(queue, { credit: 5, leaseMs: 150 })
+    await wire.send(queue, { data: 1, id: 'a' }, { data: 2, id: 'b' })
+    await wire.jobsSeen(4)
+    const held = new Set<string>()
+    for (const { name, args } of wire.packets) {
+      if (name === 'lost') for (const id of args[1] as string[]) expect(held.delete(id)).toBe(true)
+      if (name !== 'jobs') continue
+      for (const { id } of args[1] as Job[]) {
+        expect(held, 'a job that is held already').not.toContain(id)
+        held.add(id)
+      }
+    }
+  })
+
   it('with the most free credit is served first', async () => {
     const queue = nextQueue()
     const [small, large] = [await joinQueues(url), await joinQueues(url)]

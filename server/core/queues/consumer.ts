@@ -107,6 +107,17 @@ export class Consumer {
     return found
   }
 
+  /** Forgets older leases of jobs that it was handed again, those on their way to be settled excepted. */
+  replaced(ids: ReadonlySet<string>): string[] {
+    const found: string[] = []
+    for (const [lease, { id, giving }] of this.#held) {
+      if (giving || !ids.has(id)) continue
+      this.gave(lease)
+      found.push(id)
+    }
+    return found
+  }
+
   /** Has exactly these. */
   attached(session: number, held: readonly KeptLease[]): void {
     this.session = session

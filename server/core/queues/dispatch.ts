@@ -231,9 +231,17 @@ export class Dispatch {
       if (back.length > 0) await queues.settle(this.queue, back, policyOf(now))
       return claimed
     }
+    this.#tellReplaced(consumer, jobs)
     for (const job of jobs) consumer.took(job)
     for (const packet of jobsPackets(this.queue, jobs)) consumer.client.outlet.jobs(packet)
     return claimed
+  }
+
+  /** Word of a lapse may come after the job has: then the consumer would take its new lease for lost. */
+  #tellReplaced(consumer: Consumer, jobs: Claimed['jobs']): void {
+    const again = jobs.filter(({ deliveries }) => deliveries > 1).map(({ id }) => id)
+    const replaced = again.length === 0 ? [] : consumer.replaced(new Set(again))
+    if (replaced.length > 0) consumer.client.outlet.lost(this.queue, replaced)
   }
 
   /** Suspects go to empty hands only: one consumer is kept from taking more, the one that is done first. */
