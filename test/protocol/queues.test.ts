@@ -282,8 +282,8 @@ describe('a consumer', () => {
     }
   })
 
-  // Nodes race, each for its own.
-  it.skipIf(nodesOfRun() > 1)('with the most free credit is served first', async () => {
+  it('with the most free credit on its node is served first', async ({ skip }) => {
+    skip(nodesOfRun() > 1, 'nodes race, each for its own')
     const queue = nextQueue()
     const [small, large] = [await joinQueues(url), await joinQueues(url)]
     await small.consume(queue, { credit: 1 })
