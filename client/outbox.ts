@@ -15,6 +15,8 @@ import { randomName } from './randomName.ts'
 const WINDOW = 4
 /** Together at most the 1,024 drafts of a producer whose offsets the hub keeps: each of them can be asked for again. */
 const MAX_PACKET_DRAFTS = 250
+/** What waits is spread over the packets that may be sent, but not thinner: the hub works on one while others travel. */
+const MIN_PACKET_DRAFTS = 50
 /** Bytes of a packet, well below what a hub takes, so that small drafts never meet its limits together. */
 const MAX_PACKET_BYTES = 524_288
 /** Lost so often, a packet may be what closes the connection: from then on it goes in halves. */
@@ -170,7 +172,8 @@ export class Outbox<R> {
   /** Makes a packet of the next drafts; `false` when none wait. */
   #pack(): boolean {
     const entries: Entry<R>[] = []
-    const maxDrafts = Math.min(this.limits.batch, MAX_PACKET_DRAFTS)
+    const share = Math.ceil((this.#queue.length - this.#head) / (WINDOW - this.#inFlight))
+    const maxDrafts = Math.min(this.limits.batch, MAX_PACKET_DRAFTS, Math.max(share, MIN_PACKET_DRAFTS))
     let bytes = 0
     while (this.#head < this.#queue.length && entries.length < maxDrafts) {
       const entry = this.#queue[this.#head]

@@ -45,7 +45,7 @@ function operations.claim()
   local rows, held = {}, {}
   local size = 0
   local expiresAt, capAt = now + math.min(leaseMs, capMs), now + capMs
-  local tailText = nonce .. holder
+  local tailText, expiresText = nonce .. holder, whole(expiresAt)
 
   -- Takes a job, expires it, or says that it does not fit.
   local function take(n, record)
@@ -62,7 +62,7 @@ function operations.claim()
     names[#names + 1] = n
     rows[#rows + 1] = n
     rows[#rows + 1] = record
-    held[#held + 1] = expiresAt
+    held[#held + 1] = expiresText
     held[#held + 1] = n
     return 'taken'
   end

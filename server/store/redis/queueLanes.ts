@@ -3,7 +3,6 @@
  * is in the list before it is made, and that it is known when it has something to do.
  */
 
-import { setImmediate as turn } from 'node:timers/promises'
 import { closed, failure, isFull } from './failures.ts'
 import type { Done, LaneContext } from './lanes.ts'
 import { callLibrary, QUEUE_CALLS } from './libraries.ts'
@@ -15,6 +14,11 @@ import { WAIT_MS } from './router.ts'
 const MAX_OPERATIONS = 512
 const MAX_ARGUMENTS = 6_000
 const MAX_BYTES = 512 * 1024
+/**
+ * Calls of one queue that may be under way, so that the server never waits for this node. It does them in their order;
+ * where the first of two fails, what comes of the second is what would come of it alone.
+ */
+const UNDER_WAY = 2
 /** A queue's next time is told again after this, should a node have died before it told. */
 const TELL_MS = 5_000
 /** Queues of which it is remembered when that was. */
@@ -29,6 +33,13 @@ interface Waiting {
 
 interface Lane {
   queue: Waiting[]
+  /** Calls without an answer. */
+  underWay: number
+  /** The last answered call was done wholly, so that the next ones need not wait for each other. */
+  flows: boolean
+  scheduled: boolean
+  /** Resolves when the outcomes of all calls until now are told. */
+  told: Promise<void>
 }
 
 export class QueueLanes {
@@ -47,15 +58,13 @@ export class QueueLanes {
     if (this.#closed) return Promise.reject(closed())
     return new Promise<Done<T>>((resolve, reject) => {
       const deadline = performance.now() + WAIT_MS
-      const waiting: Waiting = { operation, deadline, resolve: (done) => resolve(done as Done<T>), reject }
-      const lane = this.#lanes.get(queue)
-      if (lane !== undefined) {
-        lane.queue.push(waiting)
-        return
+      let lane = this.#lanes.get(queue)
+      if (lane === undefined) {
+        lane = { queue: [], underWay: 0, flows: false, scheduled: false, told: Promise.resolve() }
+        this.#lanes.set(queue, lane)
       }
-      const own: Lane = { queue: [waiting] }
-      this.#lanes.set(queue, own)
-      void this.#drive(queue, own)
+      lane.queue.push({ operation, deadline, resolve: (done) => resolve(done as Done<T>), reject })
+      this.#schedule(queue, lane)
     })
   }
 
@@ -69,17 +78,38 @@ export class QueueLanes {
     }
   }
 
-  async #drive(queue: string, lane: Lane): Promise<void> {
-    while (lane.queue.length > 0) {
-      // Calls of this turn belong together, those that follow from the last answer among them.
-      await turn()
-      await this.#do(queue, nextBatch(lane))
+  /** Calls of one turn belong together, those that follow from the last answer among them. */
+  #schedule(queue: string, lane: Lane): void {
+    if (lane.scheduled) return
+    lane.scheduled = true
+    setImmediate(() => {
+      lane.scheduled = false
+      this.#send(queue, lane)
+    })
+  }
+
+  #send(queue: string, lane: Lane): void {
+    while (lane.queue.length > 0 && lane.underWay < (lane.flows ? UNDER_WAY : 1)) {
+      lane.underWay += 1
+      const doing = this.#do(queue, lane, nextBatch(lane))
+      lane.told = Promise.all([doing, lane.told]).then(([tell]) => {
+        lane.underWay -= 1
+        // The next ones are under way before the outcomes are told.
+        this.#send(queue, lane)
+        tell()
+        if (lane.queue.length === 0 && lane.underWay === 0) this.#end(queue, lane)
+      })
     }
-    this.#lanes.delete(queue)
+  }
+
+  #end(queue: string, lane: Lane): void {
+    if (this.#lanes.get(queue) === lane) this.#lanes.delete(queue)
     if (this.#lanes.size === 0) this.#idle?.()
   }
 
-  async #do(queue: string, batch: readonly Waiting[]): Promise<void> {
+  /** The result tells the outcomes. */
+  async #do(queue: string, lane: Lane, batch: readonly Waiting[]): Promise<() => void> {
+    const told: (() => void)[] = []
     let rest = batch
     try {
       let full = false
@@ -92,14 +122,10 @@ export class QueueLanes {
         }
         const { stopped, dueAt, isSooner, sweepAt, outcomes, replicas } = answer
         await this.#register(queue, dueAt, isSooner, sweepAt)
-        rest.slice(0, outcomes.length).forEach(({ operation, resolve, reject }, i) => {
-          try {
-            resolve({ value: operation.read(outcomes[i] ?? []), replicas })
-          } catch (error) {
-            reject(failure(error))
-          }
-        })
+        const done = rest.slice(0, outcomes.length)
+        told.push(() => tellAll(done, outcomes, replicas))
         rest = rest.slice(outcomes.length)
+        lane.flows = rest.length === 0
         if (stopped !== 'birth') continue
         // Names stand in the list before the queue is made, so that no crash hides one.
         await this.#global(this.#context.keys.queues, 'ZADD', '0', queue)
@@ -107,7 +133,14 @@ export class QueueLanes {
       }
     } catch (error) {
       const reason = failure(error)
-      for (const { reject } of rest) reject(reason)
+      const failed = rest
+      lane.flows = false
+      told.push(() => {
+        for (const { reject } of failed) reject(reason)
+      })
+    }
+    return () => {
+      for (const tell of told) tell()
     }
   }
 
@@ -167,6 +200,16 @@ export class QueueLanes {
       if (again >= dueAt) return again
     }
   }
+}
+
+function tellAll(done: readonly Waiting[], outcomes: readonly Buffer[][], replicas: number): void {
+  done.forEach(({ operation, resolve, reject }, i) => {
+    try {
+      resolve({ value: operation.read(outcomes[i] ?? []), replicas })
+    } catch (error) {
+      reject(failure(error))
+    }
+  })
 }
 
 function nextBatch(lane: Lane): Waiting[] {

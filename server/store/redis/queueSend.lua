@@ -189,6 +189,7 @@ function operations.enqueue()
 
   local bodies, rows, names, ready, expiring, ids = {}, {}, {}, {}, {}, {}
   local taken, firstNumber = {}, s.number + 1
+  local lastExpAt, expText
   local plain = duplicates == 0
   for i = repeated + 1, count do
     local d = drafts[i]
@@ -198,7 +199,7 @@ function operations.enqueue()
     else
       local body = ARGV[start + 2 * i - 1]
       s.number = s.number + 1
-      local n = whole(s.number)
+      local n = digits(s.number)
       local named, id = 0, nonce
       if d.id ~= '' then
         plain = false
@@ -259,10 +260,11 @@ function operations.enqueue()
           due(now + s.deadMs)
         else
           if rank then
-            ready[#ready + 1] = rank
+            ready[#ready + 1] = digits(rank)
             ready[#ready + 1] = n
           end
-          expiring[#expiring + 1] = expAt
+          if expAt ~= lastExpAt then lastExpAt, expText = expAt, whole(expAt) end
+          expiring[#expiring + 1] = expText
           expiring[#expiring + 1] = n
           due(expAt)
         end

@@ -5,36 +5,52 @@ local ENTRY = 8
 local WORDS = { 'd', 'r', 'l', 'x', 'e' }
 local DONE, RETRY, RELEASE, DEAD, EXTEND = 1, 2, 3, 4, 5
 local SETTLEMENT = '<BddBc0Bc0I4c0I4c0'
-local SETTLE = '<' .. LEASE .. 'I4dBBBB'
 
--- Of a lease: how it ended, the end of its nonce, when.
+-- Of a lease: how it ended, the end of its nonce, when. Those of one hand-out are the same.
+local entries
 local function entryOf(as, nonce)
-  return WORDS[as] .. string.sub('....' .. nonce, -4) .. struct.pack('<I3', now % 16777216)
+  local ofKind = entries[as]
+  if not ofKind then
+    ofKind = {}
+    entries[as] = ofKind
+  end
+  local entry = ofKind[nonce]
+  if not entry then
+    entry = WORDS[as] .. string.sub('....' .. nonce, -4) .. struct.pack('<I3', now % 16777216)
+    ofKind[nonce] = entry
+  end
+  return entry
 end
-local endings, endedSerials
+local ends, endedSerials, highestEnded, areSorted
+local function noneEnded()
+  ends, endedSerials, highestEnded, areSorted = {}, {}, -1, true
+end
 beginnings[#beginnings + 1] = function()
-  endings, endedSerials = {}, {}
+  entries = {}
+  noneEnded()
 end
 local function ended(serial, as, nonce)
+  if serial < highestEnded then areSorted = false end
+  highestEnded = serial
   endedSerials[#endedSerials + 1] = serial
-  endings[serial] = entryOf(as, nonce)
+  ends[serial] = entryOf(as, nonce)
 end
 -- Neighbours are written together.
 local function writeEnded()
   if #endedSerials == 0 then return end
-  table.sort(endedSerials)
+  if not areSorted then table.sort(endedSerials) end
   local chunks = {}
   local i = 1
   while i <= #endedSerials do
     local first = endedSerials[i]
     local chunk = math.floor(first / CHUNK)
-    local parts = { endings[first] }
+    local parts = { ends[first] }
     local last = first
     i = i + 1
     while endedSerials[i] == last or (endedSerials[i] == last + 1 and endedSerials[i] < (chunk + 1) * CHUNK) do
       if endedSerials[i] ~= last then
         last = endedSerials[i]
-        parts[#parts + 1] = endings[last]
+        parts[#parts + 1] = ends[last]
       end
       i = i + 1
     end
@@ -43,10 +59,10 @@ local function writeEnded()
     chunks[key] = true
   end
   for key in pairs(chunks) do redis.call('PEXPIRE', key, ID_MS + 60000) end
-  endings, endedSerials = {}, {}
+  noneEnded()
 end
 local function endedSo(serial, as, nonce)
-  local entry = endings[serial]
+  local entry = ends[serial]
   if not entry then
     local chunk = math.floor(serial / CHUNK)
     local at = (serial - chunk * CHUNK) * ENTRY
@@ -144,34 +160,41 @@ function operations.settle()
     names[i] = each[4]
   end
   fetch(names)
+  local byte, sub, pack = string.byte, string.sub, struct.pack
   local outcomes = {}
   local isDead = p.dead and 1 or 0
-  local heldSet, expiring = noted(scores, p.held), noted(scores, p.expiring)
+  local held, expiring, hands, holder
   for i = 1, count do
     local each = parsed[i]
     local as, serial, value, n, nonce, id, extra = each[1], each[2], each[3], each[4], each[5], each[6], each[7]
     local record = records[n]
     local outcome
     if record then
-      local state, suspect, _, _, _, stored, _, _, nonces, holders, size, _, inDead, history, named, request =
-        struct.unpack(SETTLE, record)
-      local last = #record - nonces - holders
-      if stored == serial and nonces > 0 and inDead == isDead
-        and string.sub(record, last + 1, last + nonces) == nonce
-        and string.sub(record, last - #id + 1, last) == id then
+      local nonces, low, high = byte(record, NONCE_AT, NONCE_AT + 2)
+      local last = #record - nonces - low - 256 * high
+      if nonces > 0 and sub(record, last + 1, last + nonces) == nonce
+        and sub(record, last - #id + 1, last) == id
+        and sub(record, SERIAL_AT, SERIAL_AT + 7) == pack('<d', serial)
+        and byte(record, DEAD_AT) == isDead then
         outcome = 'o'
+        local state, suspect = byte(record, 1, 2)
+        local inDead, history, named, request = byte(record, DEAD_AT, DEAD_AT + 3)
         -- The most common way to end needs none of the rest of the record.
         if as == DONE and state == HELD and suspect + inDead + history + named + request == 0
-          and struct.unpack('<I4', record, KEY_LENGTH_AT) == 0 then
-          heldSet = noted(scores, p.held)
-          heldSet[n] = false
-          expiring = noted(scores, p.expiring)
-          expiring[n] = false
-          noted(members, p.handsOf .. string.sub(record, last + nonces + 1))[n] = false
-          records[n] = false
-          changedRecords[n] = true
+          and sub(record, KEY_LENGTH_AT, KEY_LENGTH_AT + 3) == NO_LENGTH then
+          -- What was written meanwhile is noted anew.
+          if not held or scores[p.held] ~= held or scores[p.expiring] ~= expiring then
+            held, expiring, holder = noted(scores, p.held), noted(scores, p.expiring), nil
+          end
+          local by = sub(record, last + nonces + 1)
+          if by ~= holder then
+            hands, holder = noted(members, p.handsOf .. by), by
+          end
+          held[n], expiring[n], hands[n] = false, false, false
+          records[n], changedRecords[n] = false, true
+          local a, b, c, d = byte(record, SIZE_AT, SIZE_AT + 3)
           p.count = p.count - 1
-          p.bytes = p.bytes - size
+          p.bytes = p.bytes - (a + 256 * b + 65536 * c + 16777216 * d)
           p.done = p.done + 1
         elseif settlers[as](p, decode(n, record), value, extra) == false then
           outcome = 'l'
