@@ -1,4 +1,4 @@
-/** What `pub` reads: data from the command line, drafts from lines. */
+/** What `pub` reads: data and headers from the command line, drafts from lines. */
 
 import { RepriseError } from '../shared/errors.ts'
 import { UsageError } from './exit.ts'
@@ -64,4 +64,11 @@ function readText(what: string, value: unknown): string {
 function readHeaders(value: unknown): Record<string, string> {
   if (!isRecord(value)) throw new RepriseError('bad_request', 'headers is not an object of strings')
   return Object.fromEntries(Object.entries(value).map(([name, text]) => [name, readText(`header ${name}`, text)]))
+}
+
+/** One `--header name=value` beside those before it. */
+export function collectHeader(text: string, headers: Readonly<Record<string, string>> = {}): Record<string, string> {
+  const [, name, value] = /^([^=]+)=(.*)$/s.exec(text) ?? []
+  if (name === undefined || value === undefined) throw new UsageError(`--header ${text} is not name=value`)
+  return { ...headers, [name]: value }
 }

@@ -3,7 +3,7 @@
 import type { Command } from 'commander'
 import type { PublishOptions, Receipt, Topic } from '../client/index.ts'
 import { RepriseError } from '../shared/errors.ts'
-import { type Entry, readData, readDraft } from './drafts.ts'
+import { collectHeader, type Entry, readData, readDraft } from './drafts.ts'
 import { Ended, type ExitCode, UsageError } from './exit.ts'
 import { readLines } from './lines.ts'
 import { note, printJson, printLine } from './output.ts'
@@ -36,12 +36,6 @@ export function addPub(root: Command): void {
     .option('--key <key>', 'for consumers that partition')
     .option('--header <name=value>', 'may be given several times', collectHeader)
     .action((topic: string, data: string | undefined, options: PubOptions) => publish(topic, data, options))
-}
-
-function collectHeader(text: string, headers: Readonly<Record<string, string>> = {}): Record<string, string> {
-  const [, name, value] = /^([^=]+)=(.*)$/s.exec(text) ?? []
-  if (name === undefined || value === undefined) throw new UsageError(`--header ${text} is not name=value`)
-  return { ...headers, [name]: value }
 }
 
 async function publish(name: string, data: string | undefined, options: PubOptions): Promise<void> {

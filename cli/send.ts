@@ -3,7 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Command, InvalidArgumentError } from 'commander'
 import { RepriseError } from '../shared/errors.ts'
-import { readData } from './drafts.ts'
+import { collectHeader, readData } from './drafts.ts'
 import { Ended, type ExitCode, UsageError } from './exit.ts'
 import { readJobDraft } from './jobDrafts.ts'
 import { readLines } from './lines.ts'
@@ -25,6 +25,7 @@ interface SendOptions extends RemoteOptions {
   readonly drafts?: true
   readonly id?: string
   readonly key?: string
+  readonly header?: Readonly<Record<string, string>>
   readonly delay?: number
   readonly priority?: number
   readonly ttl?: number
@@ -45,6 +46,7 @@ export function addSend(root: Command): void {
     .option('--drafts', 'lines are whole drafts: {"data":…,"id":…,"key":…,"priority":…,"delayMs":…}')
     .option('--id <id>', 'the same one within 5 minutes is stored once')
     .option('--key <key>', 'jobs of one key are worked on in order, one at a time')
+    .option('--header <name=value>', 'may be given several times', collectHeader)
     .option('--delay <time>', 'falls due so long from now, for instance 10m', duration)
     .option('--priority <0-9>', 'higher first (default: 4, or what the queue says)', priority)
     .option('--ttl <time>', 'dead-lettered when it still waits so long after falling due', duration)
@@ -70,9 +72,10 @@ async function send(queue: string, data: string | undefined, options: SendOption
 }
 
 function draftOf(given: Record<string, unknown>, options: SendOptions): Record<string, unknown> {
-  const { id, key, delay: delayMs, priority, ttl: ttlMs } = options
-  const own = given.at === undefined ? { id, key, delayMs, priority, ttlMs } : { id, key, priority, ttlMs }
-  return { ...Object.fromEntries(Object.entries(own).filter(([, value]) => value !== undefined)), ...given }
+  const { id, key, header: headers, delay: delayMs, priority, ttl: ttlMs } = options
+  const own = { id, key, headers, priority, ttlMs, ...(given.at === undefined ? { delayMs } : {}) }
+  const draft = { ...Object.fromEntries(Object.entries(own).filter(([, value]) => value !== undefined)), ...given }
+  return isRecord(given.headers) ? { ...draft, headers: { ...headers, ...given.headers } } : draft
 }
 
 interface Entry {

@@ -59,12 +59,12 @@ describe('send', () => {
         '--ttl',
         '1d',
       ]),
-      cli(['send', 'one', 'hello', '--json']),
+      cli(['send', 'one', 'hello', '--json', '--header', 'a=b', '--header', 'c=d=e']),
     ])
     expect(one).toMatchObject({ code: 0, stdout: 'a\n', stderr: '' })
     expect(JSON.parse(other.stdout)).toEqual({ queue: 'one', id: expect.any(String) })
     expect(await explain('one', 'a')).toMatchObject({ state: 'delayed', data: { to: 'ann' }, key: 'k', priority: 9 })
-    expect(await claim('one')).toMatchObject([{ data: 'hello' }])
+    expect(await claim('one')).toMatchObject([{ data: 'hello', headers: { a: 'b', c: 'd=e' } }])
   })
 
   it('sends lines in their order, as data, text or drafts', async () => {
@@ -73,8 +73,8 @@ describe('send', () => {
       cli(['send', 'lines'], `${numbers.join('\n\n')}\n`),
       cli(['send', 'text', '--text', '--json'], 'a b\n\nc'),
       cli(
-        ['send', 'drafts', '--drafts', '--key', 'k'],
-        '{"data":1,"id":"x"}\n{"base64":"AAE=","key":"l","state":"dead"}\n',
+        ['send', 'drafts', '--drafts', '--key', 'k', '--header', 'a=b'],
+        '{"data":1,"id":"x","headers":{"c":"d"}}\n{"base64":"AAE=","key":"l","state":"dead"}\n',
       ),
     ])
     expect(many).toMatchObject({ code: 0, stdout: 'sent 1200 jobs to lines\n' })
@@ -85,8 +85,8 @@ describe('send', () => {
     expect((await claim('text', { max: 2 })).map(({ data }) => data)).toEqual(['a b', 'c'])
     expect(drafts.code).toBe(0)
     expect(await claim('drafts', { max: 2 })).toMatchObject([
-      { id: 'x', key: 'k' },
-      { base64: 'AAE=', key: 'l' },
+      { id: 'x', key: 'k', headers: { a: 'b', c: 'd' } },
+      { base64: 'AAE=', key: 'l', headers: { a: 'b' } },
     ])
   })
 
