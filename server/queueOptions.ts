@@ -3,13 +3,12 @@
 import { z } from 'zod'
 import { RepriseError } from '../shared/errors.ts'
 import { isName, nameRule } from '../shared/names.ts'
-import type { BindingSettings, QueueOverrides } from './core/queues/settings.ts'
+import { type BindingSettings, LONGEST_MS, type QueueOverrides } from './core/queues/settings.ts'
 import {
   bound,
   byPattern,
   checkPattern,
   type Duration,
-  duration,
   known,
   optional,
   parse,
@@ -63,7 +62,13 @@ const lease = value('a time from 100 ms to 24 h', (input) => {
   const ms = readDurationMs(input)
   return ms === undefined || ms < MIN_LEASE_MS || ms > MAX_LEASE_MS ? undefined : ms
 })
-const time = value('a duration such as 7d or 30s', (input) => readDurationMs(input) || undefined)
+/** Nobody waits longer than the longest time, and the store need not count so far. */
+const longTime = (input: unknown) => {
+  const ms = readDurationMs(input)
+  return ms === undefined ? undefined : Math.min(ms, LONGEST_MS)
+}
+const time = value('a duration such as 7d or 30s', (input) => longTime(input) || undefined)
+const timeOrNone = value('a duration: a number of milliseconds, or one with ms, s, m, h, d or w', longTime)
 const size = bound('a size such as 1GiB', readBytes)
 
 const priority = value('a priority: a whole number from 0 to 9', (input) => {
@@ -115,14 +120,14 @@ const queueOptions = known({
   leaseMs: optional(lease),
   maxLeaseMs: optional(lease),
   maxAttempts: optional(positive),
-  backoffMs: optional(duration),
-  maxBackoffMs: optional(duration),
+  backoffMs: optional(timeOrNone),
+  maxBackoffMs: optional(timeOrNone),
   priority: optional(priority),
   ttlMs: optional(time),
   deadMs: optional(time),
   maxJobs: optional(bound('a number of jobs, 1 or more', readCount)),
   maxBytes: optional(size),
-  reconnectGraceMs: optional(duration),
+  reconnectGraceMs: optional(timeOrNone),
   rate: optional(rate),
   maxHoldBytes: optional(size),
 }) satisfies z.ZodType<QueueOverrides>

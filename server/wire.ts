@@ -23,7 +23,13 @@ const MAX_ID_LENGTH = 512
 const YEAR_MS = 365 * 86_400_000
 
 const offset = z.int().min(0)
-const label = z.string().min(1).max(MAX_LABEL_LENGTH)
+const LONE_SURROGATE = /\p{Surrogate}/u
+/** UTF-8 has no half characters: two labels with one each would be the same in the store. */
+const label = z
+  .string()
+  .min(1)
+  .max(MAX_LABEL_LENGTH)
+  .refine((text) => !LONE_SURROGATE.test(text), { error: 'half of a character is in it: it is not Unicode text' })
 
 export const nameSchema = z.custom<string>(isName, { error: (issue) => nameRule('the name', issue.input) })
 

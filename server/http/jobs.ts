@@ -67,7 +67,7 @@ export const jobRoutes: readonly Route[] = [
       const queue = mainQueue(param('queue'))
       return {
         status: 200,
-        json: await redrive(core.queues, caller, queue, query, { now: core.queues.now, gone: over }),
+        json: await redrive(core.queues, caller, queue, query, { now: Math.ceil(core.queues.now), gone: over }),
       }
     },
   }),

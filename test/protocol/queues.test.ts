@@ -100,6 +100,26 @@ describe('a job', () => {
     expect(data(await wire.jobsSeen(3))).toEqual([1, 2, 3])
   })
 
+  it('may wait for ever, and its times are whole milliseconds that are never early', async () => {
+    const queue = nextQueue()
+    const wire = await joinQueues(url)
+    const at = Date.now() + 60_000.25
+    const { ids } = await wire.send(
+      queue,
+      { data: 1, at, ttlMs: 1e15 },
+      { data: 2, delayMs: 60_000.5, ttlMs: Number.MAX_VALUE },
+    )
+    for (const id of ids) {
+      const job = (await (await fetch(`${url}/v1/queues/${queue}/jobs/${id}`)).json()) as Record<string, number>
+      expect([job.dueAt, job.ttlAt].every(Number.isSafeInteger), JSON.stringify(job)).toBe(true)
+      expect(job.dueAt).toBeGreaterThanOrEqual(id === ids[0] ? at : (job.sentAt ?? 0) + 60_000.5)
+    }
+    await wire.send(queue, { data: 3 })
+    expect((await wire.consume(queue, { credit: 1, leaseMs: 1_000.5 })).leaseMs).toBe(1_001)
+    const [job] = (await wire.jobsSeen(1)) as [Job]
+    expect(Number.isSafeInteger(job.expiresAt)).toBe(true)
+  })
+
   it('is taken back while it waits, and not while it is held', async () => {
     const queue = nextQueue()
     const wire = await joinQueues(url)
@@ -310,6 +330,8 @@ describe('what cannot be', () => {
       ['send', [queue, [{ data: 1, delayMs: 400 * 86_400_000 }]], 'bad_request'],
       ['send', [queue, [{ data: 1, delayMs: 1, at: 1 }]], 'bad_request'],
       ['send', [queue, [{ data: 1, ttlMs: 0 }]], 'bad_request'],
+      ['send', [queue, [{ data: 1, id: 'half \ud83d' }]], 'bad_request'],
+      ['send', [queue, [{ data: 1, key: '\udc4d half' }]], 'bad_request'],
       ['send', [queue, [{ data: 1, colour: 'red' }]], 'unsupported'],
       ['send', [queue, [{ data: 1 }, { data: 'x'.repeat(300_000) }]], 'too_large'],
       ['send', [queue, Array.from({ length: 1_001 }, () => ({ data: 1 }))], 'too_large'],

@@ -53,7 +53,8 @@ export class Consumers {
     authorize(client.caller, 'consume', queue)
     return this.#inTurn(client, async (seat) => {
       const known = seat.consumers.get(queue)
-      const { leaseMs = known?.leaseMs ?? this.#context.settings.forQueue(queue).leaseMs, credit, holding } = options
+      const { credit, holding } = options
+      const leaseMs = Math.ceil(options.leaseMs ?? known?.leaseMs ?? this.#context.settings.forQueue(queue).leaseMs)
       const answer = { queue, credit, leaseMs, limits: this.#context.limits }
       if (known !== undefined) {
         const cancelled = known.credit === 0

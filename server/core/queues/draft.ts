@@ -6,7 +6,7 @@ import type { Limits } from '../../../shared/protocol.ts'
 import type { JobDraft } from '../../../shared/queues.ts'
 import type { StoredJobDraft } from '../../store/contract.ts'
 import { bodiesOf } from '../body.ts'
-import { isDead, type QueueSettings } from './settings.ts'
+import { isDead, LONGEST_MS, type QueueSettings } from './settings.ts'
 
 const YEAR_MS = 365 * 86_400_000
 
@@ -37,11 +37,12 @@ export function storedJobs(
     return {
       body,
       priority,
-      ttlMs,
+      // Whole milliseconds, and never early.
+      ttlMs: Math.min(Math.ceil(ttlMs), LONGEST_MS),
       ...(id === undefined ? {} : { id }),
       ...(key === undefined ? {} : { key }),
-      ...(delayMs === undefined || delayMs === 0 ? {} : { due: { delayMs } }),
-      ...(at === undefined ? {} : { due: { at } }),
+      ...(delayMs === undefined || delayMs === 0 ? {} : { due: { delayMs: Math.ceil(delayMs) } }),
+      ...(at === undefined ? {} : { due: { at: Math.ceil(at) } }),
     }
   })
 }

@@ -95,7 +95,7 @@ export class Queues {
       const sending = this.#busy(
         store.queues.enqueue(queue, {
           subject: caller.subject,
-          drafts: replyMs === undefined ? stored : stored.map((draft) => ({ ...draft, replyMs })),
+          drafts: replyMs === undefined ? stored : stored.map((draft) => ({ ...draft, replyMs: Math.ceil(replyMs) })),
           limit: { jobs: now.maxJobs, bytes: now.maxBytes },
           nonce: unguessable(),
           ...(producer === undefined ? {} : { producer }),
@@ -141,8 +141,16 @@ export class Queues {
         const [reply] = bodiesOf([{ data: settlement.reply }], this.limits)
         return reply === undefined ? { id, lease, as: 'done' } : { id, lease, as: 'done', reply }
       }
-      case 'retry':
-        return { ...settlement, ...(settlement.error === undefined ? {} : { error: short(settlement.error) }) }
+      case 'retry': {
+        const { delayMs, error } = settlement
+        return {
+          id,
+          lease,
+          as: 'retry',
+          ...(delayMs === undefined ? {} : { delayMs: Math.ceil(delayMs) }),
+          ...(error === undefined ? {} : { error: short(error) }),
+        }
+      }
       case 'dead':
         return {
           id,
@@ -150,6 +158,8 @@ export class Queues {
           as: 'dead',
           ...(settlement.reason === undefined ? {} : { error: short(settlement.reason) }),
         }
+      case 'extend':
+        return { ...settlement, leaseMs: Math.ceil(settlement.leaseMs) }
       default:
         return settlement
     }

@@ -54,6 +54,9 @@ export type QueuePatterns = ByPattern<QueueOverrides>
 const MINUTE_MS = 60_000
 const DAY_MS = 86_400_000
 
+/** Times that are longer are taken as this: a hundred years. */
+export const LONGEST_MS = 36_525 * DAY_MS
+
 export const DEFAULT_QUEUE_SETTINGS: QueueSettings = {
   leaseMs: 30_000,
   maxLeaseMs: 30 * MINUTE_MS,
