@@ -6,6 +6,7 @@ import { anonymous } from '../../server/core/access.ts'
 import { Subscription } from '../../server/core/topics/subscription.ts'
 import type { Notification, Store } from '../../server/store/contract.ts'
 import { openStore } from '../../server/store/open.ts'
+import { RepriseError } from '../../shared/errors.ts'
 import { runSeed, seededRandom } from '../support/seed.ts'
 import { tempFolder } from '../support/temp.ts'
 import { until } from '../support/until.ts'
@@ -140,6 +141,26 @@ describe('the fan-out', () => {
     expect([watching, hub.fanout.subscribers('a')]).toEqual([2, 2])
     for (const subscription of subscriptions) subscription.close()
     expect([watching, hub.fanout.subscribers('a')]).toEqual([0, 0])
+    hub.fanout.close()
+  })
+
+  it('tells a gap and goes on live although the log was away for a moment', async () => {
+    const hub = await hubOn(store)
+    const { epoch } = await hub.publish('away', [1, 2, 3])
+    const outlet = new TestOutlet(new TestChannel())
+    const { bounds } = hub.log
+    let failures = 0
+    hub.log.bounds = async function (topic) {
+      // The first one places the reader, the second goes with its gap.
+      if (++failures === 2) throw new RepriseError('unavailable', 'the store is away')
+      return await bounds.call(this, topic)
+    }
+    const subscription = hub.subscribe('away', outlet)
+    await subscription.start({ from: { epoch, offset: 9 }, onGap: 'end' }, false)
+    await until(() => outlet.isLive, { what: 'the reader to be live' })
+    expect(failures).toBeGreaterThan(2)
+    expect(outlet.told.map(({ kind }) => kind)).toEqual(['subscribed', 'gap', 'live'])
+    subscription.close()
     hub.fanout.close()
   })
 })

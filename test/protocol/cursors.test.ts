@@ -126,6 +126,24 @@ describe('a newer session of a client', () => {
     expectOffset(await wire.value<Position>('ack', { epoch, offset: 5 }), 5)
   })
 
+  it('asked for before the last one is open takes nothing from itself: the last one counts', async () => {
+    const topic = nextTopic()
+    const epoch = await publish(topic, 5)
+    for (let round = 0; round < 10; round++) {
+      const wire = await join(url, topic, { client: `c${round}`, from: 'start' })
+      const replies = await Promise.all([
+        wire.call('subscribe', {}),
+        wire.call('subscribe', {}),
+        wire.call('subscribe', {}),
+      ])
+      expect(replies.at(-1)).toMatchObject({ ok: true, value: { position: { epoch } } })
+      await wire.seen('live')
+      expectOffset(await wire.value<Position>('ack', { epoch, offset: 5 }), 5)
+      expect(wire.all('error')).toEqual([])
+      wire.close()
+    }
+  })
+
   it('leaves publishers of the same name alone', async () => {
     const topic = nextTopic()
     const subscriber = await join(url, topic, { client: 'c' })

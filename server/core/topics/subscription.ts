@@ -62,7 +62,7 @@ export class Subscription implements Follower {
    * cursor has the last word.
    */
   start(query: SubscribeQuery, again: boolean): Promise<Omit<Subscribed, 'limits'>> {
-    const started = this.#start(query, again)
+    const started = this.#start(query, again, this.#starting)
     this.#starting = started.then(
       () => {},
       () => {},
@@ -75,15 +75,22 @@ export class Subscription implements Follower {
     return this.#starting
   }
 
-  async #start(query: SubscribeQuery, again: boolean): Promise<Omit<Subscribed, 'limits'>> {
+  async #start(
+    query: SubscribeQuery,
+    again: boolean,
+    before: Promise<void> | undefined,
+  ): Promise<Omit<Subscribed, 'limits'>> {
     checkTopic(this.#topic)
     authorize(this.#caller, 'subscribe', this.#topic)
     this.#halt()
     if (again) this.#steered = true
     const run = this.#run
+    // One session after the other: a start still under way would take the next one's for another client's, and end.
+    await before
+    this.#checkRun(run)
     const feed = await this.#watch()
     const start = await this.#open(feed, query.from, again)
-    if (run !== this.#run || this.#closed) throw new RepriseError('unavailable', 'the subscription was ended meanwhile')
+    this.#checkRun(run)
     this.#onGap = query.onGap ?? 'continue'
     const info = { topic: this.#topic, ...start.info }
     this.outlet.subscribed(info)
@@ -135,6 +142,10 @@ export class Subscription implements Follower {
     if (this.#onGap === 'fail') this.end(gapMet(gap))
   }
 
+  #checkRun(run: number): void {
+    if (run !== this.#run || this.#closed) throw new RepriseError('unavailable', 'the subscription was ended meanwhile')
+  }
+
   #halt(): void {
     this.#run += 1
     this.#feed?.unfollow(this)
@@ -176,17 +187,17 @@ export class Subscription implements Follower {
 
   async #read(run: number, start: { readonly position: Position; readonly gap?: Gap }): Promise<void> {
     let { position } = start
-    if (start.gap !== undefined) position = await this.#tell(start.gap)
+    if (start.gap !== undefined) position = await this.#tell(run, start.gap)
     while (run === this.#run) {
-      const step = await this.#step(position)
-      if (step === undefined) continue
+      const step = await this.#ask(run, (log) => log.step(this.#topic, position))
+      if (step === undefined) return
       for (const item of step.items) {
         if (run !== this.#run) return
         if ('events' in item) {
           await this.outlet.page(item)
           position = { epoch: item.epoch, offset: item.last }
         } else {
-          const next = await this.#tell(item)
+          const next = await this.#tell(run, item)
           const skipped = !samePosition(next, item.position)
           position = next
           if (skipped) break
@@ -202,22 +213,27 @@ export class Subscription implements Follower {
     }
   }
 
-  async #step(position: Position) {
-    try {
-      return await this.#context.log.step(this.#topic, position)
-    } catch (cause) {
-      // The store is away: the client stays, and reading goes on when it is back.
-      if (!(cause instanceof RepriseError && cause.retryable)) this.#context.happenings.failed('reading a log', cause)
-      await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
-      return undefined
+  /** Asks until there is an answer: when the store is away the client stays. `undefined` when the run is over. */
+  async #ask<T>(run: number, question: (log: Log) => Promise<T>): Promise<T | undefined> {
+    const { log, happenings } = this.#context
+    while (run === this.#run) {
+      try {
+        const answer = await question(log)
+        return run === this.#run ? answer : undefined
+      } catch (cause) {
+        if (!(cause instanceof RepriseError && cause.retryable)) happenings.failed('reading a log', cause)
+        await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
+      }
     }
+    return undefined
   }
 
   /** Tells a gap while reading and answers where to go on. */
-  async #tell(gap: Gap): Promise<Position> {
+  async #tell(run: number, gap: Gap): Promise<Position> {
     if (this.#onGap === 'end') {
-      const { epoch, head } = await this.#context.log.bounds(this.#topic)
-      const position = { epoch, offset: head }
+      const bounds = await this.#ask(run, (log) => log.bounds(this.#topic))
+      if (bounds === undefined) return gap.position
+      const position = { epoch: bounds.epoch, offset: bounds.head }
       this.outlet.gap({ ...gap, position })
       return position
     }
