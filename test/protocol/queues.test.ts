@@ -225,6 +225,37 @@ describe('a consumer', () => {
     expect(wire.jobs()).toHaveLength(1)
   })
 
+  it('that cancelled and consumes again is the same one, with what it holds counted against its credit', async () => {
+    const queue = nextQueue()
+    const wire = await joinQueues(url, { client: 'again' })
+    await wire.consume(queue, { credit: 2 })
+    await wire.send(queue, { data: 1 }, { data: 2 }, { data: 3 })
+    const held = await wire.jobsSeen(2)
+    await wire.value('cancel', queue)
+    expect((await wire.consume(queue, { credit: 2 })).held).toHaveLength(2)
+    // Word of its own new session has come by the time that this is answered.
+    expect((await wire.consume(queue, { credit: 2, holding: held.map(({ lease }) => lease) })).held).toHaveLength(2)
+    expect(wire.jobs()).toHaveLength(2)
+    await wire.settle(queue, ...held.map((job) => settlement(job)))
+    expect(data(await wire.jobsSeen(3))).toEqual([1, 2, 3])
+    expect(wire.packets.filter(({ name }) => name === 'error')).toEqual([])
+  })
+
+  it('that is gone again before its consume was answered leaves no job with its lease renewed', async () => {
+    const queue = nextQueue()
+    const first = await joinQueues(url, { client: 'hurried' })
+    await first.consume(queue, { credit: 1 })
+    await first.send(queue, { data: 1 })
+    await first.jobsSeen(1)
+    first.cut()
+    const second = await joinQueues(url, { client: 'hurried' })
+    void second.call('consume', queue, { credit: 1 }).catch(() => {})
+    second.close()
+    const other = await joinQueues(url)
+    await other.consume(queue, { credit: 1 })
+    expect(data(await other.jobsSeen(1, 3_000))).toEqual([1])
+  })
+
   it('that disconnects on purpose gives its jobs back at once, without an attempt', async () => {
     const queue = nextQueue()
     const [one, two] = [await joinQueues(url, { client: 'one' }), await joinQueues(url)]

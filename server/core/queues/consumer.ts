@@ -22,6 +22,8 @@ export class Consumer {
   session = 0
   credit: number
   leaseMs: number
+  /** Sessions that it is beginning: word of a new one may be of its own. */
+  attaching = 0
   /** It was given nothing although there is something: no use in asking again before it has settled. */
   stuck = false
   /** It is leaving, or another took its place. */

@@ -34,7 +34,8 @@ interface Desk {
 interface Seat {
   readonly consumers: Map<string, Consumer>
   turn: Promise<unknown>
-  gone: boolean
+  /** The client is gone; `deliberate`: it said so. */
+  gone: false | { readonly deliberate: boolean }
 }
 
 export class Consumers {
@@ -77,7 +78,8 @@ export class Consumers {
         return { ...answer, held }
       } catch (error) {
         this.#exit(queue, desk)
-        await this.#detach(consumer, queue, 'keep').catch(() => {})
+        const leaving = seat.gone === false ? 'keep' : this.#leavingOf(queue, seat.gone.deliberate)
+        await this.#detach(consumer, queue, leaving).catch(() => {})
         throw error
       }
     })
@@ -105,14 +107,12 @@ export class Consumers {
   leave(client: JobClient, deliberate: boolean): void {
     const seat = this.#seats.get(client)
     if (seat === undefined) return
-    seat.gone = true
-    const { settings, draining, happenings } = this.#context
+    seat.gone = { deliberate }
+    const { happenings } = this.#context
     const left = this.#inTurn(client, async () => {
-      const leavings = [...seat.consumers].map(([queue, consumer]) => {
-        // Of a draining hub the leases stay as they are: the consumers come back, to it or to another node.
-        const kept = draining.aborted ? 'keep' : { graceMs: settings.forQueue(queue).reconnectGraceMs }
-        return this.#leave(consumer, queue, deliberate ? 'release' : kept)
-      })
+      const leavings = [...seat.consumers].map(([queue, consumer]) =>
+        this.#leave(consumer, queue, this.#leavingOf(queue, deliberate)),
+      )
       this.#seats.delete(client)
       await Promise.all(leavings)
     }).catch((error: unknown) => {
@@ -121,6 +121,13 @@ export class Consumers {
     })
     this.#leaving.add(left)
     void left.then(() => this.#leaving.delete(left))
+  }
+
+  #leavingOf(queue: string, deliberate: boolean): Leaving {
+    const { settings, draining } = this.#context
+    if (deliberate) return 'release'
+    // Of a draining hub the leases stay as they are: the consumers come back, to it or to another node.
+    return draining.aborted ? 'keep' : { graceMs: settings.forQueue(queue).reconnectGraceMs }
   }
 
   /** Jobs are on their way into the store: whoever takes asks for them in the same turn, so that one write does both. */
@@ -179,13 +186,19 @@ export class Consumers {
   async #attach(consumer: Consumer, queue: string, holding?: readonly string[]): Promise<readonly KeptLease[]> {
     const { store, settings } = this.#context
     const options = { leaseMs: consumer.leaseMs, policy: policyOf(settings.forQueue(queue)) }
-    const { session, held } = await store.queues.attach(
-      queue,
-      consumer.owner,
-      holding === undefined ? options : { ...options, holding },
-    )
-    consumer.attached(session, held)
-    return held
+    consumer.attaching += 1
+    try {
+      const { session, held } = await store.queues.attach(
+        queue,
+        consumer.owner,
+        holding === undefined ? options : { ...options, holding },
+      )
+      consumer.attached(session, held)
+      return held
+    } finally {
+      consumer.attaching -= 1
+      this.#desks.get(queue)?.dispatch.kick()
+    }
   }
 
   /** What the store gave it and it never saw goes back, what it lost meanwhile is told. */

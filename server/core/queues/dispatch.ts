@@ -181,6 +181,8 @@ export class Dispatch {
   #takers(waiting: number): Consumer[] {
     const takers: Consumer[] = []
     for (const consumer of this.#consumers.values()) {
+      // Of a session that is over nothing is claimed.
+      if (consumer.attaching > 0) continue
       if (consumer.free === 0 || consumer.stuck || consumer.over || consumer.client.outlet.overfull) continue
       if (consumer === this.#aside && consumer.holds > 0) continue
       takers.push(consumer)
@@ -287,7 +289,7 @@ export class Dispatch {
       }
       case 'session': {
         const consumer = this.#consumers.get(keyOf(notification.holder))
-        if (consumer === undefined || consumer.session === 0 || consumer.session >= notification.session) return
+        if (consumer === undefined || consumer.attaching > 0 || consumer.session >= notification.session) return
         this.#context.ended(consumer, new RepriseError('taken_over', 'a newer consumer of this client took over'))
         return
       }
