@@ -30,6 +30,8 @@ export class Consumer {
   over = false
   /** A claim had no answer: the store may have given it jobs that it does not know of. */
   doubtful = false
+  /** Jobs that are being claimed for it. */
+  asked = 0
   readonly #held = new Map<string, Held>()
   #giving = 0
 
@@ -43,7 +45,7 @@ export class Consumer {
 
   /** How many more jobs it takes. */
   get free(): number {
-    return Math.max(0, this.credit - this.holds)
+    return Math.max(0, this.credit - this.holds - this.asked)
   }
 
   /** Without those on their way to be settled. */

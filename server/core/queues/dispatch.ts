@@ -17,6 +17,8 @@ import { policyOf, type QueueSettings } from './settings.ts'
 const LOOK_MS = 2_000
 /** Consumers are named to the store so often. */
 const TOUCH_MS = 15_000
+/** Rounds of claims at a time: one is asked for while the answer of the other is on its way. */
+const ROUNDS = 2
 /** After a store that failed. */
 const RETRY_MS = 500
 /** What one claim may carry. */
@@ -57,7 +59,11 @@ export class Dispatch {
   #dueAt = Number.POSITIVE_INFINITY
   #look: NodeJS.Timeout | undefined
   #touch: NodeJS.Timeout | undefined
-  #running = false
+  #rounds = 0
+  /** Somebody was not asked for, as the other round asked for them: to be looked at again when it is over. */
+  #passedOver = false
+  /** Resolves when the rounds that have begun are over. */
+  #underWay: Promise<void> = Promise.resolve()
   #again = false
   #throttledUntil = 0
   #stopped = false
@@ -122,8 +128,8 @@ export class Dispatch {
   kick(): void {
     if (this.#stopped) return
     this.#again = true
-    if (this.#running) return
-    this.#running = true
+    if (this.#rounds === ROUNDS) return
+    this.#rounds += 1
     queueMicrotask(() => void this.#run())
   }
 
@@ -140,19 +146,39 @@ export class Dispatch {
     while (this.#again && !this.#stopped) {
       this.#again = false
       const waiting = this.#waiting.splice(0)
+      const before = this.#underWay
+      const round = this.#handOut()
+      // What a consumer gets may be in the answer of the round before.
+      const all = Promise.all([before, round])
+      this.#underWay = all.then(
+        () => {},
+        () => {},
+      )
+      if (waiting.length > 0) {
+        all.then(
+          () => {
+            for (const { over } of waiting) over()
+          },
+          (error: unknown) => {
+            for (const { failed } of waiting) failed(error)
+          },
+        )
+      }
       try {
-        await this.#handOut()
-        for (const { over } of waiting) over()
+        await round
       } catch (error) {
-        for (const { failed } of waiting) failed(error)
         if (!(error instanceof RepriseError) || !error.retryable) {
           this.#context.happenings.failed(`handing out jobs of ${this.queue}`, error)
         }
         this.#wakeAt(this.#context.clock.now + RETRY_MS)
         break
       }
+      if (this.#passedOver && this.#rounds === 1) {
+        this.#passedOver = false
+        this.#again = true
+      }
     }
-    this.#running = false
+    this.#rounds -= 1
   }
 
   /** Rounds of claims until nothing waits or nobody takes. */
@@ -167,7 +193,8 @@ export class Dispatch {
       const takers = this.#takers(waiting)
       if (takers.length === 0) return
       const share = takers.length === 1 ? CLAIM_JOBS : Math.ceil(waiting / takers.length)
-      const outcomes = await Promise.all(takers.map((taker) => this.#claim(taker, Math.min(taker.free, share))))
+      const most = Math.min(share, CLAIM_JOBS)
+      const outcomes = await Promise.all(takers.map((taker) => this.#claim(taker, Math.min(taker.free, most))))
       const last = outcomes.findLast((outcome) => outcome !== undefined)
       if (last === undefined) return
       waiting = last.waiting
@@ -177,33 +204,40 @@ export class Dispatch {
     }
   }
 
-  /** Who can be given something now, those with the most free credit first; no more of them than there are jobs. */
+  /**
+   * Who can be given something now, those with the most free credit first; no more of them than there are jobs. What is
+   * asked for in the other round may still be free.
+   */
   #takers(waiting: number): Consumer[] {
-    const takers: Consumer[] = []
+    const able: Consumer[] = []
     for (const consumer of this.#consumers.values()) {
-      // Of a session that is over nothing is claimed.
-      if (consumer.attaching > 0) continue
-      if (consumer.free === 0 || consumer.stuck || consumer.over || consumer.client.outlet.overfull) continue
-      if (consumer === this.#aside && consumer.holds > 0) continue
-      takers.push(consumer)
+      if (consumer.free + consumer.asked === 0 || consumer.stuck || consumer.over) continue
+      if (consumer.client.outlet.overfull) continue
+      if (consumer === this.#aside && consumer.holds + consumer.asked > 0) continue
+      able.push(consumer)
     }
-    return takers.sort((a, b) => b.free - a.free).slice(0, waiting)
+    const first = able.sort((a, b) => b.free + b.asked - a.free - a.asked).slice(0, waiting)
+    // One in doubt has to see first what the other claim brings.
+    const takers = first.filter((consumer) => consumer.free > 0 && !(consumer.doubtful && consumer.asked > 0))
+    if (takers.length < first.length) this.#passedOver = true
+    return takers
   }
 
   async #claim(consumer: Consumer, max: number): Promise<Claimed | undefined> {
     const { queues, settings, ended, reattach, clock } = this.#context
-    const { leaseMs } = consumer
+    const { leaseMs, doubtful } = consumer
     const now = settings()
-    if (consumer.doubtful) {
-      await reattach(consumer)
-      consumer.doubtful = false
-    }
     let claimed: Claimed
+    consumer.asked += max
     try {
+      if (doubtful) {
+        await reattach(consumer)
+        consumer.doubtful = false
+      }
       claimed = await queues.claim(this.queue, {
         holder: consumer.owner,
         session: consumer.session,
-        max: Math.min(max, CLAIM_JOBS),
+        max,
         bytes: CLAIM_BYTES,
         leaseMs,
         capMs: Math.max(now.maxLeaseMs, leaseMs),
@@ -213,13 +247,17 @@ export class Dispatch {
       })
     } catch (error) {
       if (!(error instanceof RepriseError)) throw error
-      if (error.code === 'taken_over') ended(consumer, error)
-      else if (error.code === 'not_found') await reattach(consumer)
-      else {
-        consumer.doubtful = true
-        throw error
+      if (error.code === 'taken_over') {
+        ended(consumer, error)
+        return undefined
       }
+      consumer.doubtful = true
+      if (error.code !== 'not_found' || doubtful) throw error
+      // The store has forgotten it: it attaches with its next claim.
+      this.#again = true
       return undefined
+    } finally {
+      consumer.asked -= max
     }
     const { jobs, waiting, nextAt } = claimed
     if (jobs.length === 0 && waiting > 0) consumer.stuck = true
