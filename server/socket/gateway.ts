@@ -122,7 +122,9 @@ async function admit(socket: Socket, context: GatewayContext): Promise<TopicAdmi
   const auth = parse(topicAuthSchema, socket.handshake.auth ?? {}, 'auth')
   checkVersion(auth.protocol)
   const caller = anonymous(auth.client ?? undefined)
-  const listed = auth.positions?.[topic]
+  const { positions } = auth
+  // A topic may be called `constructor`.
+  const listed = positions != null && Object.hasOwn(positions, topic) ? positions[topic] : undefined
   const from = listed === undefined ? auth.from : parse(positionSchema, listed, `auth: positions.${topic}`)
   if (from === 'cursor' && caller.client === undefined) {
     throw new RepriseError('bad_request', "auth: from 'cursor' needs a client: its name names the cursor")

@@ -56,6 +56,13 @@ describe('a handshake', () => {
     expect((await wire.eventsSeen(1)).map(({ data }) => data)).toEqual([3])
   })
 
+  it('for a topic whose name every object has passes, positions or not', async () => {
+    for (const topic of ['constructor', 'toString', 'hasOwnProperty']) {
+      const wire = await join(url, topic, { client: topic, positions: {} })
+      expect(await wire.seen('subscribed')).toMatchObject({ topic, position: { offset: 0 } })
+    }
+  })
+
   it('that is refused leaves no namespace behind, nor does a client that left', async () => {
     const { hub, url } = await startHub()
     const { Server } = await import('socket.io')
