@@ -71,6 +71,32 @@ export function decodeJob(n: string, record: Buffer): JobRecord {
   }
 }
 
+/** Of a job that was just handed out: what its holder is told. */
+export interface HandedJob {
+  readonly id: string
+  readonly lease: string
+  readonly expiresAt: number
+  readonly attempts: number
+  readonly deliveries: number
+  readonly sentAt: number
+  readonly replyBy?: number
+}
+
+/** `nonce` is that of the hand-out. The rest of the record is not looked at, as jobs are handed out in large numbers. */
+export function decodeHanded(n: string, record: Buffer, nonce: string): HandedJob {
+  const idAt = FIXED + record.readUInt32LE(96) + record.readUInt32LE(100)
+  const id = record.toString('utf8', idAt, idAt + record.readUInt32LE(104))
+  const handed = {
+    id: record[49] === 1 ? id : `${Number(n).toString(36)}-${id}`,
+    lease: `${n}.${record.readDoubleLE(8)}.${nonce}`,
+    expiresAt: record.readDoubleLE(16),
+    attempts: record.readUInt32LE(52),
+    deliveries: record.readUInt32LE(4),
+    sentAt: record.readDoubleLE(64),
+  }
+  return record[50] === 1 ? { ...handed, replyBy: record.readDoubleLE(80) } : handed
+}
+
 export function idOf({ n, named, id }: JobRecord): string {
   return named ? id : `${Number(n).toString(36)}-${id}`
 }

@@ -19,7 +19,7 @@ import type {
 import { storageFull } from './failures.ts'
 import { ownerKey } from './keys.ts'
 import type { Argument } from './link.ts'
-import { decodeJob, idOf, type JobRecord, leaseOf } from './queueRecords.ts'
+import { decodeHanded, decodeJob, type HandedJob, idOf, leaseOf } from './queueRecords.ts'
 
 /** The queue itself, or its dead letters. */
 export type Part = 'm' | 'd'
@@ -141,7 +141,7 @@ function idGiven(text: string): string {
 
 /** A job as it was handed out; its body is not looked at yet. */
 export interface Handed {
-  readonly job: JobRecord
+  readonly job: HandedJob
   readonly body: Buffer | undefined
 }
 
@@ -161,7 +161,7 @@ export function claim(queue: string, part: Part, given: Claim): QueueOperation<C
     const handed: Handed[] = []
     for (let i = 4; i + 1 < outcome.length; i += 3) {
       const record = outcome[i + 1] ?? Buffer.alloc(0)
-      handed.push({ job: decodeJob(textAt(outcome, i), record), body: outcome[i + 2] ?? undefined })
+      handed.push({ job: decodeHanded(textAt(outcome, i), record, nonce), body: outcome[i + 2] ?? undefined })
     }
     return {
       handed,
@@ -182,26 +182,28 @@ function settlementOf(settlement: Settlement): Buffer | undefined {
   const [, n = '', serial = '', nonce = ''] = match
   const start = `${Number(n).toString(36)}-`
   // What the record has of the id, see `idOf`.
-  const idPart = Buffer.from(id.startsWith(start) ? id.slice(start.length) : id)
-  const nonceBytes = Buffer.from(nonce)
-  if (nonceBytes.length > 255) return undefined
+  const idPart = id.startsWith(start) ? id.slice(start.length) : id
+  const [nonceBytes, idBytes] = [Buffer.byteLength(nonce), Buffer.byteLength(idPart)]
+  if (nonceBytes > 255) return undefined
   let value = -1
   let extra: Buffer | undefined
   if (as === 'done' && settlement.reply !== undefined) extra = encodeBody(settlement.reply)
   if (as === 'retry') value = settlement.delayMs ?? -1
   if (as === 'extend') value = settlement.leaseMs
   if ((as === 'retry' || as === 'dead') && settlement.error !== undefined) extra = Buffer.from(settlement.error)
-  const head = Buffer.allocUnsafe(18)
-  head[0] = WORDS.indexOf(as) + 1
-  head.writeDoubleLE(Number(serial), 1)
-  head.writeDoubleLE(value, 9)
-  head[17] = n.length
-  const lengths = Buffer.allocUnsafe(8)
-  lengths.writeUInt32LE(idPart.length, 0)
-  lengths.writeUInt32LE(extra?.length ?? 0, 4)
-  const parts: Buffer[] = [head, Buffer.from(n), Buffer.from([nonceBytes.length]), nonceBytes]
-  parts.push(lengths.subarray(0, 4), idPart, lengths.subarray(4), extra ?? Buffer.alloc(0))
-  return Buffer.concat(parts)
+  const words = Buffer.allocUnsafe(27 + n.length + nonceBytes + idBytes + (extra?.length ?? 0))
+  words[0] = WORDS.indexOf(as) + 1
+  words.writeDoubleLE(Number(serial), 1)
+  words.writeDoubleLE(value, 9)
+  words[17] = n.length
+  let at = 18 + words.write(n, 18, 'latin1')
+  words[at] = nonceBytes
+  at += 1 + words.write(nonce, at + 1)
+  at = words.writeUInt32LE(idBytes, at)
+  at += words.write(idPart, at)
+  at = words.writeUInt32LE(extra?.length ?? 0, at)
+  extra?.copy(words, at)
+  return words
 }
 
 export function settle(

@@ -5,7 +5,6 @@ import type { HeldJob, QueueInfo, Queues, Settlement } from '../contract.ts'
 import { failure } from './failures.ts'
 import { readQueueNotice } from './queueNotices.ts'
 import { type QueuesContext, readAnswer, readInfo, readJob, readJobs } from './queueReads.ts'
-import { idOf, leaseOf } from './queueRecords.ts'
 import type { Part } from './queueWords.ts'
 import * as words from './queueWords.ts'
 import { WAIT_MS } from './router.ts'
@@ -46,15 +45,12 @@ export function createQueues(context: QueuesContext): Queues {
       const damaged: Settlement[] = []
       for (const { job, body } of handed) {
         const content = body === undefined ? undefined : readBody(body)
-        const [id, lease] = [idOf(job), leaseOf(job)]
         if (content === undefined) {
-          const settlement = { id, lease, error: 'damaged' }
+          const settlement = { id: job.id, lease: job.lease, error: 'damaged' }
           damaged.push(part === 'm' ? { ...settlement, as: 'dead' } : { ...settlement, as: 'retry', delayMs: NEVER_MS })
           continue
         }
-        const { expiresAt, attempts, deliveries, sentAt, request, replyBy } = job
-        const kept = { id, lease, expiresAt, attempts, deliveries, sentAt, ...(request && { replyBy }) }
-        jobs.push({ ...kept, body: content })
+        jobs.push({ ...job, body: content })
       }
       if (damaged.length > 0) await run(name, words.settle(part, damaged, given.policy))
       return { jobs, waiting, suspects, ...(nextAt !== undefined && { nextAt }) }
