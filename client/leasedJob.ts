@@ -22,7 +22,8 @@ export class Lease {
   /** The hub has said that it is lost, or it was given back: nothing but a result is worth telling. */
   gone = false
   readonly extend: Extend
-  abort: AbortController | undefined
+  #abort: AbortController | undefined
+  #ended: RepriseError | undefined
 
   constructor(leaseMs: number, now: number, extend: Extend) {
     this.leaseMs = leaseMs
@@ -40,6 +41,21 @@ export class Lease {
 
   get live(): boolean {
     return this.stage === 'waiting' || this.stage === 'running'
+  }
+
+  /** The handler works in vain from here on, whether it has asked for the signal yet or not. */
+  abort(error: RepriseError): void {
+    this.#ended ??= error
+    this.#abort?.abort(error)
+  }
+
+  // Made when asked for: most handlers never do.
+  get signal(): AbortSignal {
+    if (this.#abort === undefined) {
+      this.#abort = new AbortController()
+      if (this.#ended !== undefined) this.#abort.abort(this.#ended)
+    }
+    return this.#abort.signal
   }
 }
 
@@ -76,14 +92,8 @@ export class LeasedJob<T> implements HeldJob<T> {
     return job.#lease
   }
 
-  // Made when asked for: most handlers never do.
   get signal(): AbortSignal {
-    const lease = this.#lease
-    if (lease.abort === undefined) {
-      lease.abort = new AbortController()
-      if (lease.stage === 'lost') lease.abort.abort(lostError())
-    }
-    return lease.abort.signal
+    return this.#lease.signal
   }
 
   get extend(): (leaseMs?: number) => Promise<boolean> {

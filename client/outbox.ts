@@ -174,13 +174,14 @@ export class Outbox<R> {
     const entries: Entry<R>[] = []
     const share = Math.ceil((this.#queue.length - this.#head) / (WINDOW - this.#inFlight))
     const maxDrafts = Math.min(this.limits.batch, MAX_PACKET_DRAFTS, Math.max(share, MIN_PACKET_DRAFTS))
+    const maxBytes = Math.min(this.limits.packet / 2, MAX_PACKET_BYTES)
     let bytes = 0
     while (this.#head < this.#queue.length && entries.length < maxDrafts) {
       const entry = this.#queue[this.#head]
       if (entry === undefined) break
       if (!entry.over) {
         bytes += entry.bytes + 64
-        if (entries.length > 0 && bytes > MAX_PACKET_BYTES) break
+        if (entries.length > 0 && bytes > maxBytes) break
         entries.push(entry)
       }
       this.#head++

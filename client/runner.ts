@@ -77,7 +77,7 @@ export class Runner<T> {
     }
     // Awaiting what is no promise would cost a turn for every event.
     if (isPromiseLike(result)) {
-      result.then(
+      Promise.resolve(result).then(
         () => {
           this.#done(run)
           this.#owner.free()

@@ -8,11 +8,14 @@ import { DEFAULT_LIMITS, type Limits } from '../shared/protocol.ts'
 import type { Settled, Settlement } from '../shared/queues.ts'
 import { fullJitter } from './backoff.ts'
 import { LeasedJob as Leased, type LeasedJob } from './leasedJob.ts'
+import { measure } from './measure.ts'
 
 /** Packets in flight. What comes meanwhile travels together. */
 const WINDOW = 2
 const MAX_PACKET = 1_000
 const MAX_PACKET_BYTES = 524_288
+/** About what a settlement takes without its reply. */
+const ITEM_BYTES = 128
 const RETRY = { baseMs: 100, maxMs: 5_000 }
 
 export interface Item<T> {
@@ -23,7 +26,7 @@ export interface Item<T> {
   sentAt: number
   /** A packet with it was refused: it goes alone. */
   alone: boolean
-  readonly extended?: { resolve(ok: boolean): void; reject(error: RepriseError): void }
+  readonly extended: { resolve(ok: boolean): void; reject(error: RepriseError): void } | undefined
 }
 
 export interface SettlementsOwner<T> {
@@ -50,15 +53,10 @@ export class Settlements<T> {
     this.#owner = owner
   }
 
-  add(job: LeasedJob<T>, settlement: Settlement, bytes = 0, extended?: Item<T>['extended']): void {
-    const item: Item<T> = {
-      job,
-      settlement,
-      bytes,
-      sentAt: 0,
-      alone: false,
-      ...(extended === undefined ? {} : { extended }),
-    }
+  add(job: LeasedJob<T>, settlement: Settlement, extended?: Item<T>['extended']): void {
+    const reply = settlement.as === 'done' ? settlement.reply : undefined
+    const bytes = ITEM_BYTES + (reply === undefined ? 0 : measure(reply, 0))
+    const item: Item<T> = { job, settlement, bytes, sentAt: 0, alone: false, extended }
     this.#unanswered++
     if (this.#over !== undefined) this.#answer(item, this.#over)
     else {
@@ -101,11 +99,12 @@ export class Settlements<T> {
 
   #take(): Item<T>[] {
     const most = Math.min(this.limits.batch, MAX_PACKET)
+    const mostBytes = Math.min(this.limits.packet / 2, MAX_PACKET_BYTES)
     let count = 0
     let bytes = 0
     for (const item of this.#queue) {
       bytes += item.bytes
-      if (count > 0 && (count === most || bytes > MAX_PACKET_BYTES || item.alone)) break
+      if (count > 0 && (count === most || bytes > mostBytes || item.alone)) break
       count++
       if (item.alone) break
     }

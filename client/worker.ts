@@ -5,12 +5,11 @@
 
 import { RepriseError } from '../shared/errors.ts'
 import type { Limits } from '../shared/protocol.ts'
-import type { Consuming, Job, Settled, Settlement } from '../shared/queues.ts'
+import type { Consuming, Job, Settled } from '../shared/queues.ts'
 import { fullJitter } from './backoff.ts'
 import { atMost } from './deadline.ts'
 import { Emitter, type Undo } from './emitter.ts'
 import { checkLease, Lease, LeasedJob, lostError } from './leasedJob.ts'
-import { measure } from './measure.ts'
 import { type Decision, decisionOf, failed, textOf } from './outcome.ts'
 import { Prefetch } from './prefetch.ts'
 import type { ConsumeOptions, Work, Worker, WorkerEnding, WorkerStatus, WorkFailure } from './queueFace.ts'
@@ -90,7 +89,7 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
     })
     this.#renewal = new Renewal<T>({
       held: () => this.#held.values(),
-      renew: (job) => this.#renew(job),
+      renew: (job) => this.#renew(job, LeasedJob.leaseOf(job).leaseMs),
       expired: (job) => this.#lose(job, new RepriseError('timeout', 'the lease has run out')),
     })
   }
@@ -112,7 +111,8 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
   }
 
   close(): Promise<void> {
-    this.#closing ??= this.#close()
+    // A listener of its first report may call this again.
+    this.#closing ??= Promise.resolve().then(() => this.#close())
     return this.#closing
   }
 
@@ -125,12 +125,7 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
   joined(): void {
     this.#visit++
     this.#refusals = 0
-    if (this.#closing === undefined) void this.#consume()
-    else if (this.#running > 0) {
-      // Only to be known again as the holder of what still runs: with a credit that it has used up.
-      void this.#consume()
-      this.#context.call('cancel', this.queue).catch(() => {})
-    }
+    this.#announce()
     this.#settlements.joined()
   }
 
@@ -168,6 +163,19 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
     return this.#status.state === 'ended'
   }
 
+  #announce(): void {
+    if (this.#closing === undefined) void this.#consume()
+    else if (this.#running > 0) {
+      // Only to be known again as the holder of what still runs: with a credit that it has used up.
+      void this.#consume()
+      void this.#cancel()
+    }
+  }
+
+  #cancel(): Promise<unknown> {
+    return this.#context.call('cancel', this.queue).catch(() => {})
+  }
+
   async #consume(): Promise<void> {
     const visit = this.#visit
     const holding = [...this.#held.keys()].slice(-MAX_HOLDING)
@@ -181,7 +189,7 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
       const refusal = RepriseError.fromWire(error)
       if (!refusal.retryable) return this.#end({ code: refusal.code, error: refusal })
       const delayMs = fullJitter(this.#refusals++, CONSUME_AGAIN, refusal.retryAfterMs)
-      this.#timer = setTimeout(() => void this.#consume(), delayMs)
+      this.#timer = setTimeout(() => this.#announce(), delayMs)
     }
   }
 
@@ -227,7 +235,7 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
     }
     // Awaiting what is no promise would cost a turn for every job.
     if (isPromiseLike(result)) {
-      result.then(
+      Promise.resolve(result).then(
         (value) => {
           this.#finished(job, decisionOf(value) ?? this.#done(job, value))
           this.#pump()
@@ -272,15 +280,12 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
   #settle(job: LeasedJob<T>, decision: Decision): void {
     const lease = LeasedJob.leaseOf(job)
     if (lease.stage !== 'lost') lease.stage = 'settling'
-    const { id } = job
-    const bytes = decision.as === 'done' && decision.reply !== undefined ? measure(decision.reply, 0) : 0
-    this.#settlements.add(job, { id, lease: job.lease, ...decision }, bytes + 128)
+    this.#settlements.add(job, { id: job.id, lease: job.lease, ...decision })
   }
 
-  #renew(job: LeasedJob<T>): void {
-    const lease = LeasedJob.leaseOf(job)
-    lease.renewAt = Infinity
-    this.#settlements.add(job, { id: job.id, lease: job.lease, as: 'extend', leaseMs: lease.leaseMs }, 128)
+  #renew(job: LeasedJob<T>, leaseMs: number, extended?: Item<T>['extended']): void {
+    LeasedJob.leaseOf(job).renewAt = Infinity
+    this.#settlements.add(job, { id: job.id, lease: job.lease, as: 'extend', leaseMs }, extended)
   }
 
   #extend(job: LeasedJob<T>, leaseMs: number | undefined): Promise<boolean> {
@@ -288,9 +293,7 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
     return new Promise((resolve, reject) => {
       if (leaseMs !== undefined) checkLease(leaseMs)
       if (!lease.live) return resolve(false)
-      lease.renewAt = Infinity
-      const settlement: Settlement = { id: job.id, lease: job.lease, as: 'extend', leaseMs: leaseMs ?? lease.leaseMs }
-      this.#settlements.add(job, settlement, 128, { resolve, reject })
+      this.#renew(job, leaseMs ?? lease.leaseMs, { resolve, reject })
     })
   }
 
@@ -323,7 +326,7 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
     const ran = lease.stage === 'running'
     lease.stage = 'lost'
     this.#held.delete(job.lease)
-    lease.abort?.abort(error)
+    lease.abort(error)
     if (!ran) return
     this.#stopped()
     this.#tell(error, job, 'lost')
@@ -349,25 +352,25 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
     if (this.#over) return
     this.#report({ state: 'closing' })
     clearTimeout(this.#timer)
-    const { connected, drainMs } = this.#context
+    const { drainMs } = this.#context
     const startedAt = performance.now()
-    if (connected) this.#context.call('cancel', this.queue).catch(() => {})
+    const cancelled = this.#cancel()
     for (let job = this.#waiting.take(); job !== undefined; job = this.#waiting.take()) {
       this.#settle(job, { as: 'release' })
     }
-    if (this.#running > 0)
-      await atMost(drainMs, [new Promise<void>((resolve) => this.#rested.push(resolve)), this.ended])
+    if (this.#running > 0) await atMost(drainMs, [new Promise<void>((rested) => this.#rested.push(rested)), this.ended])
     const error = new RepriseError('unavailable', 'the worker was closed')
     for (const job of [...this.#held.values()]) {
       const lease = LeasedJob.leaseOf(job)
       if (lease.stage !== 'running') continue
       this.#running--
       this.#settle(job, { as: 'release' })
-      lease.abort?.abort(error)
+      lease.abort(error)
     }
     const leftMs = drainMs - (performance.now() - startedAt)
     await atMost(this.#context.connected ? Math.max(leftMs, GOODBYE_MS) : leftMs, [
-      this.#settlements.drained(),
+      // What was handed out before the hub knew comes ahead of this answer, and goes back.
+      cancelled.then(() => this.#settlements.drained()),
       this.ended,
     ])
     this.#end({ code: 'closed' })

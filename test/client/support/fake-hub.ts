@@ -49,8 +49,9 @@ export interface Call {
   refuse(code: RepriseError['code'], retryAfterMs?: number): void
 }
 
-/** A client in a topic's namespace. */
+/** A client in a topic's namespace, or in the one of the queues. */
 export interface Guest {
+  /** Empty in the namespace of the queues. */
   readonly topic: string
   readonly auth: TopicAuth
   subscribed(position: Subscribed['position'], behind?: number, limits?: Limits): void
@@ -128,7 +129,7 @@ export async function startFakeHub(atPort = 0): Promise<FakeHub> {
   io.engine.on('connection', () => {
     opened++
   })
-  io.of(/^\/topics\/.+$/)
+  io.of(/^\/(topics\/.+|queues)$/)
     .use((_socket, next) => {
       const refusal = refusals.shift()
       next(refusal && Object.assign(new Error(refusal.message), { data: refusal.toWire() }))
