@@ -256,6 +256,34 @@ describe('a consumer', () => {
     expect(data(await other.jobsSeen(1, 3_000))).toEqual([1])
   })
 
+  it('that stops leaves leases that all lapse at once, however many, and one after it works off all without a pause', async () => {
+    const [many, few] = [nextQueue(), nextQueue()]
+    const [wire, other] = [await joinQueues(url), await joinQueues(url)]
+    const drafts = (count: number) => Array.from({ length: count }, (_, i) => ({ data: i }))
+    await wire.send(many, ...drafts(420))
+    await wire.send(few, ...drafts(60))
+    for (const [queue, credit] of [
+      [many, 420],
+      [few, 20],
+    ] as const) {
+      await wire.consume(queue, { credit, leaseMs: 200 })
+      await until(async () => (await countsOf(queue)).held === credit, { what: 'the hand-out' })
+      await wire.value('cancel', queue)
+    }
+    // The hub looks every second, and at one look there is more to do than fits into one step.
+    await until(async () => (await countsOf(many)).held === 0 && (await countsOf(few)).held === 0, {
+      what: 'all lapses',
+      deadlineMs: 2_600,
+    })
+    const settled: Promise<unknown>[] = []
+    const settle = (queue: string, jobs: Job[]) =>
+      settled.push(other.settle(queue, ...jobs.map((job) => settlement(job))))
+    other.socket.on('jobs', settle)
+    await other.consume(few, { credit: 20 })
+    await until(async () => (await countsOf(few)).done === 60, { what: 'all to be done', deadlineMs: 1_800 })
+    await Promise.all(settled)
+  })
+
   it('that disconnects on purpose gives its jobs back at once, without an attempt', async () => {
     const queue = nextQueue()
     const [one, two] = [await joinQueues(url, { client: 'one' }), await joinQueues(url)]

@@ -26,6 +26,8 @@ export class Consumer {
   attaching = 0
   /** It was given nothing although there is something: no use in asking again before it has settled. */
   stuck = false
+  /** Counts what it settled and lost: an answer to what was asked before says nothing of whether it is stuck. */
+  freed = 0
   /** It is leaving, or another took its place. */
   over = false
   /** A claim had no answer: the store may have given it jobs that it does not know of. */
@@ -79,6 +81,7 @@ export class Consumer {
     held.giving = true
     this.#giving += 1
     this.stuck = false
+    this.freed += 1
     return true
   }
 
@@ -97,6 +100,7 @@ export class Consumer {
     this.#held.delete(lease)
     if (held.giving) this.#giving -= 1
     this.stuck = false
+    this.freed += 1
     return !held.giving
   }
 
@@ -126,6 +130,7 @@ export class Consumer {
   attached(session: number, held: readonly KeptLease[]): void {
     this.session = session
     this.stuck = false
+    this.freed += 1
     this.#held.clear()
     this.#giving = 0
     for (const lease of held) this.took(lease)

@@ -211,6 +211,8 @@ export class Dispatch {
   #takers(waiting: number): Consumer[] {
     const able: Consumer[] = []
     for (const consumer of this.#consumers.values()) {
+      // Of a session that is over nothing is claimed.
+      if (consumer.attaching > 0) continue
       if (consumer.free + consumer.asked === 0 || consumer.stuck || consumer.over) continue
       if (consumer.client.outlet.overfull) continue
       if (consumer === this.#aside && consumer.holds + consumer.asked > 0) continue
@@ -225,7 +227,7 @@ export class Dispatch {
 
   async #claim(consumer: Consumer, max: number): Promise<Claimed | undefined> {
     const { queues, settings, ended, reattach, clock } = this.#context
-    const { leaseMs, doubtful } = consumer
+    const { leaseMs, doubtful, freed } = consumer
     const now = settings()
     let claimed: Claimed
     consumer.asked += max
@@ -260,7 +262,7 @@ export class Dispatch {
       consumer.asked -= max
     }
     const { jobs, waiting, nextAt } = claimed
-    if (jobs.length === 0 && waiting > 0) consumer.stuck = true
+    if (jobs.length === 0 && waiting > 0 && consumer.freed === freed) consumer.stuck = true
     if (jobs.length < max && nextAt !== undefined && nextAt > clock.now) {
       // What is further away is a due time, which holds up nothing that comes meanwhile.
       if (nextAt <= clock.now + 1_000 / now.rate) this.#throttledUntil = nextAt

@@ -7,15 +7,29 @@ import { type HubQueueSettings, policyOf } from './settings.ts'
 
 const TURN_MS = 1_000
 const QUEUES_A_ROUND = 100
+/** Each turn does a bounded part; so often all are gone through before what is overdue by now is looked for. */
+const PASSES = 100
 
 /** Starts it; the result stops it and resolves when it is not at work. */
 export function startTurning(store: Store, settings: HubQueueSettings, happenings: Happenings): () => Promise<void> {
+  let stopped = false
   const round = async () => {
     for (;;) {
       const queues = await store.queues.overdue(QUEUES_A_ROUND)
-      for (const queue of queues) await store.queues.turn(queue, policyOf(settings.forQueue(queue)))
-      if (queues.length < QUEUES_A_ROUND) return
+      let pending = queues
+      for (let pass = 0; pass < PASSES && pending.length > 0 && !stopped; pass++) {
+        const unfinished: string[] = []
+        for (const queue of pending) {
+          if ((await store.queues.turn(queue, policyOf(settings.forQueue(queue)))).more) unfinished.push(queue)
+        }
+        pending = unfinished
+      }
+      if ((queues.length < QUEUES_A_ROUND && pending.length === 0) || stopped) return
     }
   }
-  return every(TURN_MS, round, (error) => happenings.failed('turning queues', error))
+  const stop = every(TURN_MS, round, (error) => happenings.failed('turning queues', error))
+  return () => {
+    stopped = true
+    return stop()
+  }
 }
