@@ -70,7 +70,6 @@ export interface WorkerOptions {
 export class Worker {
   readonly socket: Socket
   readonly errors: string[] = []
-  readonly #url: string
   readonly #queue: string
   readonly #books: Books
   readonly #options: WorkerOptions
@@ -81,7 +80,6 @@ export class Worker {
   #gone = false
 
   constructor(url: string, queue: string, books: Books, options: WorkerOptions) {
-    this.#url = url
     this.#queue = queue
     this.#books = books
     this.#options = options
@@ -122,8 +120,8 @@ export class Worker {
     this.socket.disconnect()
   }
 
-  get url(): string {
-    return this.#url
+  get client(): string | undefined {
+    return this.#options.client
   }
 
   /** Nothing is under way: every settlement has its answer. */
