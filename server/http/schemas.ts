@@ -52,7 +52,8 @@ const from = z.string().transform((text, context): From => {
 function positionOf(text: string) {
   const colon = text.lastIndexOf(':')
   const offset = text.slice(colon + 1)
-  if (colon < 1 || !/^\d{1,16}$/.test(offset)) return undefined
+  // It goes back as the id of an event: a line break in it would begin a line of its own.
+  if (!/^[!-~]+:\d{1,16}$/.test(text)) return undefined
   return positionSchema.safeParse({ epoch: text.slice(0, colon), offset: Number(offset) }).data
 }
 
