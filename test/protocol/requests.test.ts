@@ -91,6 +91,15 @@ describe('a request', () => {
     void lost
   })
 
+  it('with the id of a job that was merely sent is refused, as nobody would answer it', async () => {
+    const queue = nextQueue()
+    const wire = await joinQueues(url)
+    await wire.send(queue, { data: 1, id: 'taken' })
+    expect(await wire.call('request', queue, { data: 1, id: 'taken' }, { timeoutMs: 5_000 })).toMatchObject({
+      error: { code: 'conflict', retryable: false },
+    })
+  })
+
   it('is retried as any job, and answered in the end', async () => {
     const queue = nextQueue()
     const [asking, working] = [await joinQueues(url), await joinQueues(url)]

@@ -73,10 +73,24 @@ export class Queues {
     authorize(caller, 'request', queue)
     const named = draft.id === undefined ? { ...draft, id: unguessable() } : draft
     const send = async () => {
-      const { ids } = await this.#enqueue(caller, queue, [named], { replyMs: timeoutMs })
-      return ids[0] ?? ''
+      const { ids, duplicates } = await this.#enqueue(caller, queue, [named], { replyMs: timeoutMs })
+      const [id = ''] = ids
+      if (duplicates > 0) await this.#checkRequest(queue, id)
+      return id
     }
     return await this.#requests.ask(queue, send, this.#context.draining)
+  }
+
+  /** A job that was sent with this id has no answer to wait for. */
+  async #checkRequest(queue: string, id: string): Promise<void> {
+    const { queues } = this.#context.store
+    if ((await queues.answer(queue, id)) !== undefined) return
+    const job = await queues.job(queue, id)
+    if (job === undefined || job.replyBy !== undefined) return
+    throw new RepriseError(
+      'conflict',
+      `the job ${id} was sent without asking for an answer: a request has an id of its own`,
+    )
   }
 
   async #enqueue(
