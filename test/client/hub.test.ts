@@ -248,6 +248,27 @@ describe('with a hub', () => {
     expect(offsets(got)).toEqual([1, 2, 3, 4, 5])
   })
 
+  it('goes on with a new cursor where its own was deleted under it', async () => {
+    const { url } = await startHub()
+    const cursors = `${url}/v1/topics/orders/cursors`
+    const topic = open(url, { client: 'me' }).topic('orders')
+    const got: Received[] = []
+    const gaps: Gap[] = []
+    const sub = topic.subscribe((event) => got.push(event))
+    sub.onGap((gap) => gaps.push(gap))
+    await until(() => sub.status.state === 'live')
+    for (let round = 1; round <= 3; round++) {
+      await publishMany(topic, 3)
+      expect((await fetch(`${cursors}/me`, { method: 'DELETE' })).status).toBe(204)
+      await publishMany(topic, 2)
+      await until(() => got.length === round * 5, { seen: () => sub.status })
+      await until(async () => (await (await fetch(cursors)).text()).includes(`"offset":${round * 5}`))
+    }
+    expect(offsets(got)).toEqual(range(1, 15))
+    expect(gaps).toEqual([])
+    expect(await sub.ack({ epoch: sub.position?.epoch ?? '', offset: 15 })).toMatchObject({ offset: 15 })
+  })
+
   it('carries 500 topics on one connection', async () => {
     const { url } = await startHub()
     const hub = open(url, { client: 'me' })

@@ -1,5 +1,17 @@
 import { describe, expectTypeOf, it } from 'vitest'
-import { connect, type Ending, type Position, type Receipt, type Received, type Status } from '../../client/index.ts'
+import {
+  connect,
+  type Ending,
+  type HeldJob,
+  type Position,
+  type Receipt,
+  type Received,
+  type SendReceipt,
+  type Status,
+  type WorkerEnding,
+  type WorkerStatus,
+  type WorkFailure,
+} from '../../client/index.ts'
 
 interface Order {
   readonly id: number
@@ -12,6 +24,16 @@ interface Topics {
   [eu: `eu.${string}`]: Order
 }
 
+interface Queues {
+  emails: Email
+  [sums: `sums.${string}`]: number
+}
+
+interface Email {
+  readonly to: string
+}
+
+const queues = connect<{ queues: Queues }>('http://127.0.0.1:9')
 const typed = connect<{ topics: Topics }>('http://127.0.0.1:9')
 const untyped = connect('http://127.0.0.1:9')
 
@@ -70,7 +92,74 @@ function describeStatus(status: Status): string {
   }
 }
 
+/** Checked by tsc, never called. */
+async function rightAndWrongWork(): Promise<void> {
+  const emails = queues.queue('emails')
+  expectTypeOf(await emails.send({ to: 'a' }, { key: 'k', priority: 9 })).toEqualTypeOf<SendReceipt>()
+  // @ts-expect-error an email has a receiver
+  await emails.send({})
+  // @ts-expect-error sums are numbers
+  await queues.queue('sums.a').send('1')
+  // @ts-expect-error no such queue was described
+  queues.queue('unknown')
+  // @ts-expect-error topics have no such option
+  await queues.topic('any').publish(1, { delayMs: 5 })
+
+  const worker = emails.consume(
+    async (job) => {
+      expectTypeOf(job).toEqualTypeOf<HeldJob<Email>>()
+      expectTypeOf(job.data.to).toBeString()
+      expectTypeOf(job.signal).toEqualTypeOf<AbortSignal>()
+      expectTypeOf(await job.extend(5)).toBeBoolean()
+      // @ts-expect-error a job is read, not written
+      job.data = { to: 'b' }
+    },
+    { concurrency: 8, leaseMs: 5_000 },
+  )
+  // @ts-expect-error the credit is the SDK's affair
+  emails.consume(() => {}, { credit: 8 })
+  // @ts-expect-error there is no consuming without a handler
+  emails.consume({ concurrency: 8 })
+  expectTypeOf(worker.status).toEqualTypeOf<WorkerStatus>()
+  expectTypeOf(await worker.ended).toEqualTypeOf<WorkerEnding>()
+  worker.onError((failure) => expectTypeOf(failure).toEqualTypeOf<WorkFailure<Email>>())
+
+  expectTypeOf(await emails.request({ to: 'a' })).toBeUnknown()
+  expectTypeOf(await emails.request<number>({ to: 'a' }, { timeoutMs: 5 })).toBeNumber()
+  // @ts-expect-error an email has a receiver, in requests, too
+  await emails.request<number>(7)
+  expectTypeOf(await emails.remove('id')).toBeBoolean()
+
+  queues.queue('emails/dead').consume((letter) => expectTypeOf(letter.data).toEqualTypeOf<Email>())
+  queues.queue('sums.b/dead').consume((letter) => expectTypeOf(letter.data).toBeNumber())
+  untyped.queue('anything/dead').consume((letter) => expectTypeOf(letter.data).toBeUnknown())
+  await untyped.queue('anything').send(1)
+}
+
+/** Every state is told apart by its name, and there are no others. */
+function describeWork(status: WorkerStatus): string {
+  switch (status.state) {
+    case 'connecting':
+    case 'working':
+    case 'closing':
+      return status.state
+    case 'offline':
+      return status.reason.code
+    case 'ended':
+      return status.reason.code === 'closed' ? 'closed' : String(status.reason.error)
+  }
+}
+
 describe('types', () => {
+  it('follow the description of queues', () => {
+    expectTypeOf(queues.queue)
+      .parameter(0)
+      .toEqualTypeOf<'emails' | `sums.${string}` | 'emails/dead' | `sums.${string}/dead`>()
+    expectTypeOf(queues.topic).parameter(0).toEqualTypeOf<string>()
+    expectTypeOf(describeWork).returns.toBeString()
+    expectTypeOf(rightAndWrongWork).returns.resolves.toBeVoid()
+  })
+
   it('follow the description of topics', () => {
     expectTypeOf(typed.topic).parameter(0).toEqualTypeOf<'orders' | 'notes' | `eu.${string}`>()
     expectTypeOf(untyped.topic).parameter(0).toEqualTypeOf<string>()

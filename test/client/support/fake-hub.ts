@@ -80,6 +80,8 @@ export interface FakeHub {
   guest(): Promise<Guest>
   /** The next call of this name. */
   call(name: string): Promise<Call>
+  /** From now on calls of this name are answered so. */
+  answer(name: string, value: unknown): void
   /** Calls of this name that wait. */
   waiting(name: string): number
   /** How many of the next handshakes are refused, and with what. */
@@ -119,6 +121,7 @@ export async function startFakeHub(atPort = 0): Promise<FakeHub> {
   const io = new Server(server, { serveClient: false })
   const guests = new Mailbox<Guest>()
   const calls = new Map<string, Mailbox<Call>>()
+  const answers = new Map<string, unknown>()
   const refusals: RepriseError[] = []
   let opened = 0
   const mailbox = (name: string) => {
@@ -137,6 +140,7 @@ export async function startFakeHub(atPort = 0): Promise<FakeHub> {
     .on('connection', (socket: Socket) => {
       socket.onAny((name: string, ...args: unknown[]) => {
         const respond = args.pop() as (reply: unknown) => void
+        if (answers.has(name)) return respond({ ok: true, value: answers.get(name) })
         mailbox(name).put({
           args,
           reply: (value) => respond({ ok: true, value }),
@@ -164,6 +168,7 @@ export async function startFakeHub(atPort = 0): Promise<FakeHub> {
     },
     guest: () => guests.take('a client to join'),
     call: (name) => mailbox(name).take(`the call ${name}`),
+    answer: (name, value) => void answers.set(name, value),
     waiting: (name) => mailbox(name).waiting,
     refuse: (code, { times = 1, retryAfterMs } = {}) => {
       for (let i = 0; i < times; i++) refusals.push(failure(code, retryAfterMs))
