@@ -48,7 +48,7 @@ export async function drained(url: string, queue: string, worker: Worker, books:
       what: 'the queue to be empty',
       deadlineMs: 30_000,
       everyMs: 50,
-      seen: () => [counted, worker.idle, worker.errors.slice(-3), books.faults],
+      seen: () => [counted, worker.idle, worker.socket.connected, worker.errors.slice(-3), books.faults],
     },
   )
   return counted

@@ -126,7 +126,7 @@ describe('queues in the LMDB store', () => {
     return seen
   }
 
-  test.each([1, 2].map((n) => Number(process.env.REPRISE_SEED ?? n * 7_919)))(
+  test.each([Number(process.env.REPRISE_SEED ?? 7_919)])(
     'what it keeps in memory never differs from what is stored (seed %i)',
     async (seed) => {
       const run = async (reopens: boolean): Promise<unknown[]> => {
