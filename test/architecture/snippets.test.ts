@@ -4,7 +4,9 @@ import { spawnHub } from '../support/process.ts'
 import { checkTypes, holds, readBlocks, runBlocks, unknownFences } from './snippets.ts'
 import { readText, repositoryFiles } from './sources.ts'
 
-const papers = repositoryFiles().filter((path) => path === 'README.md' || /^docs\/.*\.md$/.test(path))
+const papers = repositoryFiles().filter(
+  (path) => path === 'README.md' || path === 'client/README.md' || /^docs\/.*\.md$/.test(path),
+)
 
 beforeAll(ensureBuilt, 60_000)
 
