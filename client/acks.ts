@@ -15,6 +15,8 @@ interface Waiter {
 export interface AckOwner {
   readonly connected: boolean
   send(position: Position): Promise<Position>
+  /** The hub has no cursor for this client any more; what waits is sent again after `joined`. */
+  forgotten(): void
   /** The hub told that this subscription may not acknowledge any more. */
   refused(error: RepriseError): void
 }
@@ -90,10 +92,12 @@ export class Acks {
         for (const waiter of waiters) waiter.resolve(cursor)
       },
       (error: RepriseError) => {
-        if (error.retryable) {
+        const forgotten = error.code === 'not_found'
+        if (error.retryable || forgotten) {
           this.#waiters.unshift(...waiters)
           this.#inFlight = false
-          if (this.#owner.connected) this.#schedule(error.retryAfterMs ?? RETRY_MS)
+          if (forgotten) this.#owner.forgotten()
+          else if (this.#owner.connected) this.#schedule(error.retryAfterMs ?? RETRY_MS)
           this.#rest()
           return
         }
@@ -107,8 +111,9 @@ export class Acks {
 
   #answered(target: Position): void {
     this.#inFlight = false
-    this.#settled = target
-    if (this.#target === target) this.#rest()
+    // Whoever came while it was in flight, with nothing further, waits for an answer of its own.
+    this.#settled = this.#target === target && this.#waiters.length > 0 ? undefined : target
+    if (this.#target === this.#settled) this.#rest()
     else this.#schedule(this.#idle.length > 0 ? 0 : PAUSE_MS)
   }
 

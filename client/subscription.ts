@@ -88,6 +88,7 @@ export class TopicSubscription<T> implements Subscription<T>, Subscriber {
           return open()
         },
         send: (position) => context.channel.call<Position>('ack', position),
+        forgotten: () => this.#forgotten(),
         refused: (error) => this.#end({ code: error.code, error }),
       })
     }
@@ -314,15 +315,22 @@ export class TopicSubscription<T> implements Subscription<T>, Subscriber {
     this.#report({ state: 'behind', slow: 'handler' })
   }
 
+  /** The cursor was deleted, or lost with the store: another one begins behind what is handled. */
+  #forgotten(): void {
+    if (this.#over || this.#closing !== undefined || !this.#sessionOpen) return
+    this.#accepting = this.#sessionOpen = false
+    if (!this.#paused) this.#resume(this.#position)
+  }
+
   /** Reads on from what has arrived. */
-  #resume(): void {
+  #resume(from = this.#received): void {
     this.#paused = this.#sessionOpen = false
-    this.#context.channel.call<Subscribed>('subscribe', this.#query(this.#received)).catch((error: RepriseError) => {
+    this.#context.channel.call<Subscribed>('subscribe', this.#query(from)).catch((error: RepriseError) => {
       // After a reconnection the handshake has done it.
       if (this.#accepting || this.#over || !this.#context.channel.connected) return
       if (!error.retryable) return this.#end({ code: error.code, error })
       const delayMs = fullJitter(this.#resumes++, RESUBSCRIBE, error.retryAfterMs)
-      this.#timer = setTimeout(() => this.#resume(), delayMs)
+      this.#timer = setTimeout(() => this.#resume(from), delayMs)
     })
   }
 

@@ -67,6 +67,23 @@ describe('acknowledging', () => {
     expect(await answers).toEqual([start(2), start(2)])
   })
 
+  it('is answered although one as far is on its way already', async () => {
+    const { fake, sub, got } = await subscriber({ ack: 'manual' }, { client: 'me' })
+    const guest = await fake.guest()
+    guest.subscribed(start(0))
+    guest.events('a', [1, 2])
+    await seen(got, 2)
+    const first = sub.ack(start(2))
+    const call = await fake.call('ack')
+    const late = Promise.all([sub.ack(start(2)), sub.ack(start(1))])
+    call.reply(start(2))
+    expect(await first).toEqual(start(2))
+    const again = await fake.call('ack')
+    again.reply(start(2))
+    expect(await late).toEqual([start(2), start(2)])
+    await sub.close()
+  })
+
   it('survives a stale position, and tries again when the hub is away for a moment', async () => {
     const { fake, sub } = await subscriber({ ack: 'manual' }, { client: 'me' })
     const guest = await fake.guest()
