@@ -328,7 +328,10 @@ export interface Queues {
   /** Removes up to `limit` waiting jobs that came until `before`, that millisecond included; answers how many, 0 at the end. */
   purge(queue: string, query: { readonly before: number; readonly limit: number }): Promise<number>
 
-  /** Moves waiting dead letters back to the queue, `ready` at its end, attempts 0, no request any more. `queue` is no `/dead`. How many it found. */
+  /**
+   * Moves waiting dead letters back to the queue, `ready` at its end, attempts 0, no request any more; a `gap` stays.
+   * `queue` is no `/dead`. How many it found.
+   */
   redrive(queue: string, ids: readonly string[], options: { readonly ttlMs: number }): Promise<number>
 
   /** A paused queue hands nothing out and takes jobs. `false` when it was so already. */

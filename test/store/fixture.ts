@@ -18,6 +18,8 @@ export interface Engine {
   readonly ordersByTopic?: boolean
   /** Opens the store; after `close` of the one before, the same data again. */
   open(context?: OpenContext): Promise<Store>
+  /** Resolves when all that was told so far has been heard. */
+  heard?(): Promise<void>
   /** Closes what is open and removes the data. */
   destroy(): Promise<void>
 }

@@ -1,7 +1,6 @@
 /** What the store's tests need of the Redis engine: a place of its own on servers that many tests share. */
 
 import { afterAll, beforeAll } from 'vitest'
-import type { Store } from '../../server/store/contract.ts'
 import { openRedis, type RedisStore } from '../../server/store/redis/store.ts'
 import { type RedisServer, startRedis, startRedisCluster } from '../support/redis.ts'
 import { type Clock, type Engine, START } from './fixture.ts'
@@ -51,7 +50,7 @@ export async function redisEngine(servers: Servers): Promise<RedisEngine> {
   const prefix = `p${process.pid}-${places}:`
   const url = servers.url(prefix)
   const clock: Clock = { now: START }
-  const opened: Store[] = []
+  const opened: RedisStore[] = []
   let opening = 0
   return {
     url,
@@ -64,6 +63,7 @@ export async function redisEngine(servers: Servers): Promise<RedisEngine> {
       opened.push(store)
       return hearing(store)
     },
+    heard: async () => opened.at(-1)?.caughtUp(),
     destroy: async () => {
       for (const store of opened) await store.close()
     },

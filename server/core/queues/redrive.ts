@@ -100,7 +100,8 @@ async function isThere(queues: Queues, caller: Caller, queue: string, id: string
 }
 
 function isWanted({ id, key, dead }: JobInfo, filter: RedriveFilter, now: number): boolean {
-  if (dead === undefined || dead.at > now) return false
+  // What a binding could not copy is no job that could be done again.
+  if (dead === undefined || dead.reason === 'gap' || dead.at > now) return false
   if (filter.ids !== undefined && !filter.ids.includes(id)) return false
   if (filter.reason !== undefined && dead.reason !== filter.reason) return false
   if (filter.key !== undefined && key !== filter.key) return false

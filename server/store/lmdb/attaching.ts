@@ -64,22 +64,30 @@ export function planDetach(
   const queue = queueIn(plan, name)
   if (queue === undefined) return
   const half = halfOf(queue, name)
+  turn(plan, queue, policy)
   const holder = half.holders.of(owner)
   const { record } = holder
-  if (!record.attached || record.session !== session) return
-  turn(plan, queue, policy)
+  if (!record.attached || record.session !== session) {
+    tellWork(queue)
+    return
+  }
   record.attached = false
   half.holders.change(holder)
   const held = leaving === 'keep' ? [] : jobsOf(half, holder)
+  const lapsed: Job[] = []
   for (const job of held) {
     if (leaving === 'release') {
       remember(plan, half, job, 'release')
       release(plan, half, job)
+    } else if (leaving !== 'keep' && leaving.graceMs <= 0) {
+      lapsed.push(job)
+      lapse(plan, queue, half, job, policy)
     } else if (leaving !== 'keep' && plan.now + leaving.graceMs < job.expiresAt) {
       half.touch(job)
       extendLease(job, plan.now, leaving.graceMs)
     }
   }
+  tellLapsed(plan, queue, lapsed)
   turn(plan, queue, policy, held.length)
   tellWork(queue)
 }

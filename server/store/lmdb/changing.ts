@@ -43,7 +43,7 @@ export function planRedrive(plan: Plan, name: string, ids: readonly string[], tt
   let found = 0
   for (const id of ids) {
     const job = queue.dead.find(plan, id, numberIn(id, '-'))
-    if (job === undefined || job.state === 'held') continue
+    if (job === undefined || job.state === 'held' || job.dead?.reason === 'gap') continue
     redrive(plan, queue, job, ttlMs)
     found++
   }

@@ -99,12 +99,13 @@ export function fail(
   job.attempts++
   const why = error === undefined ? {} : { why: error }
   note(job, { at: plan.now, what, ...(job.holder !== undefined && { holder: job.holder }), ...why })
-  if (what === 'retry') {
-    endLease(job)
-    job.suspect = false
-  }
   job.state = 'delayed'
   job.dueAt = plan.now + (delayMs ?? backoffMs[Math.min(job.attempts, backoffMs.length) - 1] ?? 0)
   half.index(job)
-  if (!half.isDead && job.attempts >= maxAttempts) deadLetter(plan, queue, job, 'max_attempts', error)
+  if (!half.isDead && job.attempts >= maxAttempts) {
+    deadLetter(plan, queue, job, 'max_attempts', error)
+  } else if (what === 'retry') {
+    endLease(job)
+    job.suspect = false
+  }
 }

@@ -51,6 +51,12 @@ function operations.purge()
   return { 'done', whole(count) }
 end
 
+-- What a binding could not copy is no job.
+local function isGap(j)
+  local death = fields[DEATHS] and fields[DEATHS][j.n] or redis.call('HGET', DEATHS, j.n)
+  return death and cjson.decode(death)[1] == 'gap'
+end
+
 -- redrive: ttlMs count, then for each: id number nonce
 function operations.redrive()
   local ttlMs, count = num(), num()
@@ -58,7 +64,7 @@ function operations.redrive()
   for _ = 1, count do
     local n, record = resolve(arg(), arg(), arg(), recordOf)
     local j = record and decode(n, record)
-    if j and j.dead == 1 and j.state ~= HELD then
+    if j and j.dead == 1 and j.state ~= HELD and not isGap(j) then
       unwait(dead, j)
       unscore(dead.expiring, n)
       field(DEATHS, n, false)

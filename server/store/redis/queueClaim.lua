@@ -160,7 +160,7 @@ function operations.claim()
   local waiting = math.max(0, math.min(there, allowed - #names))
   local delayed = math.min(firstScore(p.first), firstScore(p.again))
   local nextAt = math.min(delayed, firstScore(p.held))
-  if waiting == 0 and there > 0 then
+  if waiting < there then
     nextAt = math.min(nextAt, math.ceil(usedTo + interval - burst * interval - 1e-3 * interval))
   end
   -- What had to be cleared away first was too much for one call.
