@@ -18,6 +18,8 @@ export interface LinkOwner {
   lost(reason: RepriseError): void
   /** Away for good, unless `open` is called again. */
   refused(error: RepriseError): void
+  /** `true`: what the hub's `error` says is not the namespace's end. */
+  takes?(error: unknown): boolean
 }
 
 /** How long the hub may take to disconnect a namespace after its `error`, before the link leaves by itself. */
@@ -50,7 +52,9 @@ export class Link {
     this.#socket.on('connect', () => this.#joined())
     this.#socket.on('disconnect', (reason) => this.#disconnected(reason))
     this.#socket.on('connect_error', (error) => this.#connectError(error))
-    this.#socket.on('error', (error: unknown) => this.#faulted(RepriseError.fromWire(error)))
+    this.#socket.on('error', (error: unknown) => {
+      if (!owner.takes?.(error)) this.#faulted(RepriseError.fromWire(error))
+    })
   }
 
   get connected(): boolean {

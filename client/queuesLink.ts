@@ -1,6 +1,6 @@
 /** The namespace of the queues on one connection, as handles and workers share it: who is told of what. */
 
-import type { RepriseError } from '../shared/errors.ts'
+import { RepriseError } from '../shared/errors.ts'
 import { type Job, QUEUES_NAMESPACE, type QueuesAuth } from '../shared/queues.ts'
 import type { Connection } from './connection.ts'
 import { Link } from './link.ts'
@@ -43,6 +43,14 @@ export class QueuesLink {
         this.#consumers.clear()
         for (const consumer of consumers) consumer.refused(error)
         for (const user of [...this.#users]) user.refused(error)
+      },
+      takes: (error) => {
+        const queue = (error as { readonly queue?: unknown } | null)?.queue
+        if (typeof queue !== 'string') return false
+        const consumer = this.#consumers.get(queue)
+        this.#consumers.delete(queue)
+        consumer?.refused(RepriseError.fromWire(error))
+        return true
       },
     })
     this.#link.on('jobs', (queue: string, jobs: readonly Job[]) => this.#consumers.get(queue)?.jobs(jobs))

@@ -110,6 +110,6 @@ export interface QueueCalls {
 export interface QueuePackets {
   jobs(queue: string, jobs: readonly Job[]): void
   lost(queue: string, ids: readonly string[]): void
-  /** The connection's consumers are over for this reason (`taken_over`, `forbidden`, …). */
-  error(error: WireError): void
+  /** The consumer of this queue is over (`taken_over`). After the connection's last one the hub disconnects the namespace. */
+  error(error: WireError & { readonly queue: string }): void
 }

@@ -6,6 +6,11 @@ import type { JobOutlet } from '../core/queues/outlet.ts'
 import type { JobsPacket } from '../core/queues/packet.ts'
 import { isOverfull } from './flow.ts'
 
+/** A queue's consumers on this node; the prefix keeps it apart from the ids of sockets, which are rooms, too. */
+export function roomOf(queue: string): string {
+  return `queue:${queue}`
+}
+
 export class SocketJobOutlet implements JobOutlet {
   readonly #socket: Socket
 
@@ -22,9 +27,10 @@ export class SocketJobOutlet implements JobOutlet {
     this.#socket.emit('lost', queue, ids)
   }
 
-  end(error: WireError): void {
-    this.#socket.emit('error', error)
-    this.#socket.disconnect()
+  end(queue: string, error: WireError, wasLast: boolean): void {
+    this.#socket.emit('error', { ...error, queue })
+    if (wasLast) this.#socket.disconnect()
+    else void this.#socket.leave(roomOf(queue))
   }
 
   get overfull(): boolean {

@@ -17,6 +17,7 @@ import {
   requestSchema,
 } from '../wire.ts'
 import { type Calls, serving } from './calls.ts'
+import { roomOf } from './jobOutlet.ts'
 
 /** What is kept for a socket in the namespace of the queues. */
 export interface QueuesState {
@@ -27,9 +28,6 @@ export interface QueuesState {
 }
 
 const REQUEST_MS = 30_000
-
-/** A queue's consumers on this node; the prefix keeps it apart from the ids of sockets, which are rooms, too. */
-const ROOM_PREFIX = 'queue:'
 
 const CALLS: Calls<QueuesState> = {
   async send({ core, caller }, [queue, drafts, row]) {
@@ -44,13 +42,13 @@ const CALLS: Calls<QueuesState> = {
     core.admit()
     const name = parse(queueNameSchema, queue, 'consume')
     const consuming = await core.consumers.consume(client, name, parse(consumeSchema, options, 'consume'))
-    await socket.join(ROOM_PREFIX + name)
+    await socket.join(roomOf(name))
     return consuming
   },
 
   async cancel({ core, client, socket }, [queue]) {
     const name = parse(queueNameSchema, queue, 'cancel')
-    await socket.leave(ROOM_PREFIX + name)
+    await socket.leave(roomOf(name))
     await core.consumers.cancel(client, name)
     return null
   },

@@ -222,6 +222,30 @@ describe('remove', () => {
 })
 
 describe('a worker on a connection', () => {
+  it('is ended alone by a newer one; another queue’s goes on, and what is sent, too', async () => {
+    const { fake, hub, queue } = await sender()
+    const [one, two] = [queue.consume(() => {}), hub.queue('other').consume(({ data }) => data)]
+    const guest = await fake.guest()
+    for (const _ of [one, two]) await consuming(fake)
+    guest.send('error', { code: 'taken_over', message: 'a newer one', retryable: false, queue: 'q' })
+    expect(await one.ended).toMatchObject({ code: 'taken_over', error: { message: 'a newer one' } })
+    guest.send('jobs', 'other', [jobOf('1')])
+    const settle = await fake.call('settle')
+    expect(settle.args[0]).toBe('other')
+    settle.reply(['ok'])
+    const receipt = queue.send(1)
+    const call = await fake.call('send')
+    // The hub disconnects after the last one; what waits goes on afterwards.
+    guest.send('error', { code: 'taken_over', message: 'a newer one', retryable: false, queue: 'other' })
+    guest.disconnect()
+    expect(await two.ended).toMatchObject({ code: 'taken_over' })
+    const again = await fake.call('send')
+    expect(again.args).toEqual(call.args)
+    expect(fake.waiting('consume')).toBe(0)
+    sent(again, 'a')
+    expect(await receipt).toMatchObject({ id: 'a' })
+  })
+
   it('says under which name it holds jobs: the client, or one of its own, the same after a blink', async () => {
     const { fake, queue } = await sender({ client: 'printer' })
     queue.consume(() => {})

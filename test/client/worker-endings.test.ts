@@ -51,6 +51,18 @@ describe('the end of a worker', () => {
     expect(await waiting()).toEqual([])
   })
 
+  it('by close: what was given back is not settled again, though the answer is still on its way', async () => {
+    const { worker, call, next, waiting } = await working(['1'])
+    void worker.close()
+    ;(await next('cancel')).reply(null)
+    await pass(1_000)
+    const release = await next('settle')
+    call('1').finish('late')
+    expect(await waiting()).toEqual([])
+    release.reply(['ok'])
+    await worker.ended
+  })
+
   it('by close: a signal that is asked for only then has fired', async () => {
     let job: HeldJob | undefined
     const at = desk((one) => {

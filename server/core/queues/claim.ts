@@ -106,7 +106,7 @@ class Hand implements JobOutlet {
 
   lost(): void {}
 
-  end(error: WireError): void {
+  end(_queue: string, error: WireError): void {
     this.#fail(RepriseError.fromWire(error))
   }
 

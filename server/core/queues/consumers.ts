@@ -238,7 +238,9 @@ export class Consumers {
 
   /** Another consumer took its place; the store knows. */
   #ended(consumer: Consumer, queue: string, error: RepriseError): void {
-    if (this.#end(consumer, queue)) consumer.client.outlet.end(error.toWire())
+    if (!this.#end(consumer, queue)) return
+    const { client } = consumer
+    client.outlet.end(queue, error.toWire(), this.#seats.get(client)?.consumers.size === 0)
   }
 
   #enter(queue: string): Desk {

@@ -8,8 +8,8 @@ export interface JobOutlet {
   jobs(packet: JobsPacket): void
   /** These leases are no longer the client's. */
   lost(queue: string, ids: readonly string[]): void
-  /** Its consumers are over; `error` is told and the client is not to come back by itself. */
-  end(error: WireError): void
+  /** Its consumer of this queue is over. Where it was the client's last one it is not to come back by itself. */
+  end(queue: string, error: WireError, wasLast: boolean): void
   /** `true` when so much waits to be written that it gets no more jobs for now. */
   readonly overfull: boolean
 }
