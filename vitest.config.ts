@@ -31,7 +31,7 @@ export default defineConfig({
         test: {
           ...common,
           name: 'redis',
-          include: ['test/protocol/**/*.test.ts', 'test/client/hub.test.ts'],
+          include: ['test/protocol/**/*.test.ts', 'test/client/{hub,queue-hub}.test.ts'],
           setupFiles: ['test/support/redis-run.ts'],
           maxWorkers: 2,
           sequence: { groupOrder: 0 },
