@@ -13,7 +13,9 @@ const nextQueue = () => `queue-${++number}`
 const data = (jobs: readonly Job[]) => jobs.map((job) => job.data)
 
 beforeAll(async () => {
-  ;({ url } = await startHub({ queues: { '*': { backoffMs: 1, maxBackoffMs: 1, maxAttempts: 3 } } }))
+  ;({ url } = await startHub({
+    queues: { '*': { backoffMs: 1, maxBackoffMs: 1, maxAttempts: 3 }, 'capped-*': { maxLeaseMs: 300 } },
+  }))
 })
 
 async function countsOf(queue: string): Promise<Record<string, number>> {
@@ -199,6 +201,17 @@ describe('a settlement', () => {
 })
 
 describe('a consumer', () => {
+  it('hears at the cap of a lease that it is lost, however far it was extended', async () => {
+    const queue = `capped-${nextQueue()}`
+    const wire = await joinQueues(url)
+    await wire.consume(queue, { credit: 1, leaseMs: 200 })
+    await wire.send(queue, { data: 1, id: 'a' })
+    const [{ id, lease }] = (await wire.jobsSeen(1)) as [Job]
+    expect(await wire.settle(queue, { id, lease, as: 'extend', leaseMs: 60_000 })).toEqual(['ok'])
+    await until(() => wire.lost().includes('a'), { what: 'the word that it is lost', deadlineMs: 1_500 })
+    expect((await wire.jobsSeen(2))[1]).toMatchObject({ id: 'a', attempts: 1 })
+  })
+
   it('never has more unsettled jobs than its credit, and can change it', async () => {
     const queue = nextQueue()
     const wire = await joinQueues(url)

@@ -136,6 +136,13 @@ export class Consumer {
     for (const lease of held) this.took(lease)
   }
 
+  /** Its leases of these jobs, without those on their way to be settled. */
+  leasesOf(ids: ReadonlySet<string>): { readonly id: string; readonly lease: string }[] {
+    const found: { id: string; lease: string }[] = []
+    for (const [lease, { id, giving }] of this.#held) if (ids.has(id) && !giving) found.push({ id, lease })
+    return found
+  }
+
   /** Leases that should have lapsed by this time, and of which nothing was heard. */
   silent(before: number): { readonly id: string; readonly lease: string }[] {
     const found: { id: string; lease: string }[] = []

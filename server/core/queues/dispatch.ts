@@ -28,6 +28,8 @@ const CLAIM_JOBS = 1_000
 const CLOCK_MS = 50
 /** A lease that should have lapsed is asked for after this time more. */
 const SILENCE_MS = 1_000
+/** Leases of one consumer that are asked for at one look. */
+const MAX_LOOKED_AFTER = 100
 /** What is due already is waited for a moment, so that a store that has not got to it is not asked without end. */
 const MIN_TIMER_MS = 2
 const MAX_TIMER_MS = 2 ** 31 - 1
@@ -322,8 +324,11 @@ export class Dispatch {
         return
       case 'lapsed': {
         const consumer = this.#consumers.get(keyOf(notification.holder))
-        const lost = consumer?.lost(new Set(notification.ids), this.#context.clock.now + CLOCK_MS) ?? []
+        const ids = new Set(notification.ids)
+        const lost = consumer?.lost(ids, this.#context.clock.now + CLOCK_MS) ?? []
         if (lost.length > 0) consumer?.client.outlet.lost(this.queue, lost)
+        // At the cap a lease ends sooner than its last extension said.
+        if (consumer !== undefined) void this.#lookAfter(consumer, consumer.leasesOf(ids))
         this.kick()
         return
       }
@@ -344,18 +349,27 @@ export class Dispatch {
   async #lookAgain(): Promise<void> {
     for (const consumer of this.#consumers.values()) consumer.stuck = false
     this.kick()
+    const before = this.#context.clock.now - SILENCE_MS
+    for (const consumer of [...this.#consumers.values()]) {
+      await this.#lookAfter(consumer, consumer.silent(before).slice(0, MAX_LOOKED_AFTER))
+    }
+  }
+
+  /** Asks the store whether the consumer has these leases still; of those that it has not it is told. */
+  async #lookAfter(
+    consumer: Consumer,
+    leases: readonly { readonly id: string; readonly lease: string }[],
+  ): Promise<void> {
     const { queues, clock, happenings } = this.#context
     try {
-      for (const consumer of [...this.#consumers.values()]) {
-        for (const { id, lease } of consumer.silent(clock.now - SILENCE_MS).slice(0, 100)) {
-          const job = await queues.job(this.queue, id)
-          const { holder, expiresAt = 0 } = job ?? {}
-          if (holder !== undefined && keyOf(holder) === keyOf(consumer.owner) && expiresAt > clock.now) {
-            consumer.extended(lease, expiresAt)
-          } else if (consumer.gave(lease)) {
-            consumer.client.outlet.lost(this.queue, [id])
-            this.kick()
-          }
+      for (const { id, lease } of leases) {
+        const job = await queues.job(this.queue, id)
+        const { holder, expiresAt = 0 } = job ?? {}
+        if (holder !== undefined && keyOf(holder) === keyOf(consumer.owner) && expiresAt > clock.now) {
+          consumer.extended(lease, expiresAt)
+        } else if (consumer.gave(lease)) {
+          consumer.client.outlet.lost(this.queue, [id])
+          this.kick()
         }
       }
     } catch (error) {
