@@ -172,6 +172,17 @@ describe('queues in the LMDB store', () => {
     expect((await again.queues.info('q'))?.counts.ready).toBe(1)
   })
 
+  test('are looked at as often as one likes: no reader stays open', async () => {
+    const { queues } = await engine.open()
+    await queues.enqueue('q', { subject: 'ann', drafts: [1, 2, 3].map((i) => draft(i)), limit: LIMIT, nonce: 'n' })
+    // More than the readers that an environment has, each of another state of it.
+    for (let i = 4; i < 154; i++) {
+      expect((await queues.info('q'))?.counts.ready).toBe(i - 1)
+      expect(await queues.jobs('q', { state: 'ready', limit: 1 })).toHaveLength(1)
+      await queues.enqueue('q', { subject: 'ann', drafts: [draft(i)], limit: LIMIT, nonce: 'n' })
+    }
+  })
+
   test('of jobs that are gone nothing is left behind', async () => {
     const store = await engine.open()
     const { queues } = store

@@ -128,22 +128,27 @@ export class StoredQueue {
       const { value } = pairs.next()
       if (value !== undefined) rows.push({ pairs, next: value as Pair })
     }
-    for (let row = 0; row < 10; row++) {
-      if ((this.#books.open[9 - row] ?? 0) > 0) begin(this.#row(SETS.open, row, place))
-      if (this.#books.suspects > 0) begin(this.#row(SETS.suspects, row, place))
-    }
-    begin(this.#pairs(SETS.blocked, place + 1))
-    while (rows.length > 0) {
-      let lowest = 0
-      for (let i = 1; i < rows.length; i++) {
-        if ((rows[i]?.next.a ?? 0) < (rows[lowest]?.next.a ?? 0)) lowest = i
+    try {
+      for (let row = 0; row < 10; row++) {
+        if ((this.#books.open[9 - row] ?? 0) > 0) begin(this.#row(SETS.open, row, place))
+        if (this.#books.suspects > 0) begin(this.#row(SETS.suspects, row, place))
       }
-      const row = rows[lowest]
-      if (row === undefined) return
-      yield* this.#one(row.next.b)
-      const { value, done } = row.pairs.next()
-      if (done === true) rows.splice(lowest, 1)
-      else row.next = value
+      begin(this.#pairs(SETS.blocked, place + 1))
+      while (rows.length > 0) {
+        let lowest = 0
+        for (let i = 1; i < rows.length; i++) {
+          if ((rows[i]?.next.a ?? 0) < (rows[lowest]?.next.a ?? 0)) lowest = i
+        }
+        const row = rows[lowest]
+        if (row === undefined) return
+        yield* this.#one(row.next.b)
+        const { value, done } = row.pairs.next()
+        if (done === true) rows.splice(lowest, 1)
+        else row.next = value
+      }
+    } finally {
+      // Each that is not read to its end keeps one of the environment's few readers, and the pages that it sees.
+      for (const { pairs } of rows) pairs.return(undefined)
     }
   }
 
