@@ -163,6 +163,51 @@ describe('a worker at a hub', () => {
     ])
   })
 
+  it('opened and closed while work comes, leaves no job to wait for its lease', async () => {
+    const { url } = await startHub()
+    const hub = open(url)
+    // Another one keeps the connection, so that nothing comes back by its end.
+    hub.queue('other').consume(() => {})
+    const queue = hub.queue('changing')
+    const done: unknown[] = []
+    const sent: Promise<unknown>[] = []
+    for (let i = 0; i < 10; i++) {
+      const worker = queue.consume(({ data }) => void done.push(data), { concurrency: 20 })
+      await until(() => worker.status.state === 'working')
+      for (let n = 0; n < 20; n++) sent.push(queue.send(`${i}.${n}`))
+      await sent.at(-20)
+      await worker.close()
+    }
+    queue.consume(({ data }) => void done.push(data), { concurrency: 20 })
+    await Promise.all(sent)
+    await until(() => done.length >= 200, { seen: () => done.length, deadlineMs: 5_000 })
+    expect(new Set(done).size).toBe(done.length)
+  })
+
+  it('works through blinks of its connection, each job once', async () => {
+    const { url } = await startHub()
+    const sender = open(url).queue('blinking')
+    const hub = open(url)
+    const runs = new Map<unknown, number>()
+    const worker = hub.queue('blinking').consume(
+      async ({ data }) => {
+        runs.set(data, (runs.get(data) ?? 0) + 1)
+        await new Promise((resolve) => setTimeout(resolve, 5))
+      },
+      { concurrency: 10 },
+    )
+    const sent = Promise.all(Array.from({ length: 500 }, (_, n) => sender.send(n)))
+    for (let i = 1; i <= 5; i++) {
+      await until(() => runs.size >= i * 60)
+      hub.suspend()
+      hub.resume()
+    }
+    await sent
+    await until(() => runs.size === 500, { seen: () => [runs.size, worker.status] })
+    await worker.close()
+    expect([...runs].filter(([, times]) => times !== 1)).toEqual([])
+  })
+
   it('works off thousands of jobs, each once', async () => {
     const { url } = await startHub()
     const queue = open(url, { maxOutbox: 5_000 }).queue('many')
