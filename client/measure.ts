@@ -73,6 +73,8 @@ function measureObject(value: object, depth: number): number {
   const json = (value as { toJSON?: unknown }).toJSON
   if (typeof json === 'function') return measure(json.call(value, ''), depth + 1)
   if (value instanceof Map || value instanceof Set) throw unfit('a Map or Set')
+  // Socket.IO would take it for binary, and not get it over every transport.
+  if (value instanceof Blob) throw unfit('a Blob (its arrayBuffer() can travel)')
   let bytes = 2
   for (const name of Object.keys(value)) {
     const item = (value as Record<string, unknown>)[name]

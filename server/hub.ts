@@ -30,6 +30,7 @@ import { closeConnections } from './socket/drain.ts'
 import { openGateway } from './socket/gateway.ts'
 import { isSocketServer, openSocketServer, type SocketServer } from './socket/server.ts'
 import { openStore } from './store/open.ts'
+import { parseDrafts, parseJobDrafts } from './wire.ts'
 
 /** Publishing from the program that embeds the hub. */
 export interface HubTopic {
@@ -215,12 +216,21 @@ export function createHub(options: HubOptions = {}): Hub {
   async function publish(topic: string, drafts: readonly Draft[]): Promise<Published> {
     const { log, admit } = await core
     admit()
-    return await log.publish(anonymous(), topic, drafts)
+    return await log.publish(anonymous(), topic, parseDrafts(drafts.map(given), 'publish: drafts'))
   }
 
   async function send(queue: string, drafts: readonly JobDraft[]): Promise<Sent> {
     const { queues, admit } = await core
     admit()
-    return await queues.send(anonymous(), queue, drafts)
+    return await queues.send(anonymous(), queue, parseJobDrafts(drafts.map(given), 'send: drafts'))
   }
+}
+
+/** Without what the program left undefined: on the wire that is not there either. */
+function given<D extends object>(draft: D): D {
+  for (const value of Object.values(draft)) {
+    if (value === undefined)
+      return Object.fromEntries(Object.entries(draft).filter(([, one]) => one !== undefined)) as D
+  }
+  return draft
 }

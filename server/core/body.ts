@@ -60,6 +60,7 @@ function binariesIn(data: unknown, index: number): Binary[] {
       found.push({ path: node.path, bytes })
       continue
     }
+    if (hasOwnForm(node.value)) continue
     if (node.path.length >= MAX_DEPTH) {
       throw new RepriseError('bad_request', `draft ${index}: data is nested deeper than ${MAX_DEPTH} levels`)
     }
@@ -91,6 +92,7 @@ function pushChild(
 function withoutBinary(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value
   if (asBytes(value) !== undefined) return null
+  if (hasOwnForm(value)) return value
   if (Array.isArray(value)) return value.map(withoutBinary)
   const copy: Record<string, unknown> = {}
   for (const [name, child] of Object.entries(value)) {
@@ -98,6 +100,11 @@ function withoutBinary(value: unknown): unknown {
     Object.defineProperty(copy, name, { value: withoutBinary(child), enumerable: true })
   }
   return copy
+}
+
+/** Says itself what it is as JSON, as a Date does. Only within this process. */
+function hasOwnForm(value: object): boolean {
+  return typeof (value as { readonly toJSON?: unknown }).toJSON === 'function'
 }
 
 function asBytes(value: object): Uint8Array | undefined {

@@ -143,6 +143,8 @@ async function read(
     }
     const head = { epoch: page.epoch, offset: page.last }
     await waitBehind(core, caller, topic, head, leftMs, [gone, context.draining])
+    // The store may be closed by now, and the page is still true.
+    if (context.draining.aborted) return { status: 200, json: new JsonText(pageText(page)) }
   }
 }
 

@@ -94,6 +94,7 @@ describe('what cannot be published', () => {
     ['a function inside', { f() {} }],
     ['a cycle', cycle],
     ['a Map', new Map([[1, 2]])],
+    ['a Blob', { file: new Blob(['x']) }],
   ])('%s is refused at once and harms no neighbour', async (_name, value) => {
     const { fake, topic } = await publisher()
     const before = topic.publish('before')

@@ -2,6 +2,7 @@
 
 import fc from 'fast-check'
 import { beforeAll, describe, expect, it } from 'vitest'
+import type { Hub } from '../../server/hub.ts'
 import type { Draft, Event, Published, ReadPage } from '../../shared/protocol.ts'
 import { startHub } from '../support/hub.ts'
 import { runSeed } from '../support/seed.ts'
@@ -10,6 +11,7 @@ import { join, type Wire } from '../support/wire.ts'
 const NONE = { from: 'none' } as const
 
 let url: string
+let hub: Hub
 let number = 0
 const nextTopic = () => `publish-${++number}`
 
@@ -24,7 +26,7 @@ async function readAll(wire: Wire): Promise<readonly Event[]> {
 
 describe('publishing', () => {
   beforeAll(async () => {
-    ;({ url } = await startHub())
+    ;({ url, hub } = await startHub())
   })
 
   it('answers with dense offsets, the epoch and the durability', async () => {
@@ -198,6 +200,34 @@ describe('publishing', () => {
     const over = await wire.call('publish', [{ data: Buffer.alloc(262_145) }])
     expect(over).toMatchObject({ ok: false, error: { code: 'too_large' } })
     expect(wire.socket.connected).toBe(true)
+  })
+
+  it('from within the program is held to the same rules', async () => {
+    const topic = hub.topic(nextTopic())
+    const bad = [
+      [1, { id: '' }],
+      [1, { headers: { a: 1 } }],
+      [1, { bogus: 1 }],
+      [undefined, {}],
+    ] as unknown as [unknown, { id?: string }][]
+    for (const [data, options] of bad) {
+      await expect(topic.publish(data, options), JSON.stringify(options)).rejects.toMatchObject({
+        name: 'RepriseError',
+      })
+    }
+    expect(await topic.publish(1, { id: undefined } as unknown as { id: string })).toMatchObject({ offset: 1 })
+  })
+
+  it('from within the program takes what says itself what it is as JSON, beside binary too', async () => {
+    const name = nextTopic()
+    const itself = { bytes: Buffer.from('x'), toJSON: () => 'J' }
+    await hub.topic(name).publish({ at: new Date(0), bytes: Buffer.from('ab'), itself })
+    const wire = await join(url, name, { from: 'start' })
+    expect((await wire.eventsSeen(1))[0]?.data).toEqual({
+      at: '1970-01-01T00:00:00.000Z',
+      bytes: Buffer.from('ab'),
+      itself: 'J',
+    })
   })
 
   it('closes the transport over the packet limit and serves everybody else', async () => {
