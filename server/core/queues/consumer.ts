@@ -11,6 +11,8 @@ interface Leased {
 
 interface Held {
   readonly id: string
+  /** No extension reaches beyond it. */
+  readonly capAt: number
   expiresAt: number
   /** On its way to be settled: its place is free, as what is asked of the store next comes behind that. */
   giving: boolean
@@ -65,13 +67,13 @@ export class Consumer {
     return [...this.#held].map(([lease, { id, expiresAt }]) => ({ id, lease, expiresAt }))
   }
 
-  took({ id, lease, expiresAt }: KeptLease): void {
-    this.#held.set(lease, { id, expiresAt, giving: false })
+  took({ id, lease, expiresAt }: KeptLease, capAt = Number.POSITIVE_INFINITY): void {
+    this.#held.set(lease, { id, capAt, expiresAt, giving: false })
   }
 
   extended(lease: string, expiresAt: number): void {
     const held = this.#held.get(lease)
-    if (held !== undefined) held.expiresAt = expiresAt
+    if (held !== undefined) held.expiresAt = Math.min(expiresAt, held.capAt)
   }
 
   /** The lease is on its way to be settled. `false` where it does not have it, or that is known. */

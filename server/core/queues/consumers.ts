@@ -156,11 +156,10 @@ export class Consumers {
     if (dispatch === undefined) return
     const consumer = client === undefined ? undefined : this.#seats.get(client)?.consumers.get(queue)
     for (const [index, settlement] of settlements.entries()) {
-      if (settlement.as === 'extend' && answers[index] === 'ok') {
+      if (settlement.as !== 'extend') dispatch.settled(settlement, consumer)
+      else if (answers[index] === 'ok') {
         dispatch.extended(settlement.lease, this.#context.clock.now + settlement.leaseMs)
-      } else {
-        dispatch.settled(settlement, consumer)
-      }
+      } else dispatch.lost(settlement, consumer)
     }
   }
 

@@ -118,8 +118,19 @@ export class Dispatch {
 
   /** A lease was settled, most likely by `by`: its credit is free. */
   settled(leased: { readonly id: string; readonly lease: string }, by: Consumer | undefined): void {
-    const holder = by?.has(leased) === true ? by : [...this.#consumers.values()].find((one) => one.has(leased))
-    if (holder?.gave(leased.lease) === true) this.kick()
+    if (this.#holderOf(leased, by)?.gave(leased.lease) === true) this.kick()
+  }
+
+  /** It was found lost when more time was asked for, before word of that came. */
+  lost(leased: { readonly id: string; readonly lease: string }, by: Consumer | undefined): void {
+    const holder = this.#holderOf(leased, by)
+    if (holder?.gave(leased.lease) !== true) return
+    holder.client.outlet.lost(this.queue, [leased.id])
+    this.kick()
+  }
+
+  #holderOf(leased: { readonly id: string; readonly lease: string }, by: Consumer | undefined): Consumer | undefined {
+    return by?.has(leased) === true ? by : [...this.#consumers.values()].find((one) => one.has(leased))
   }
 
   extended(lease: string, expiresAt: number): void {
@@ -231,6 +242,7 @@ export class Dispatch {
     const { queues, settings, ended, reattach, clock } = this.#context
     const { leaseMs, doubtful, freed } = consumer
     const now = settings()
+    const capMs = Math.max(now.maxLeaseMs, leaseMs)
     let claimed: Claimed
     consumer.asked += max
     try {
@@ -244,7 +256,7 @@ export class Dispatch {
         max,
         bytes: CLAIM_BYTES,
         leaseMs,
-        capMs: Math.max(now.maxLeaseMs, leaseMs),
+        capMs,
         nonce: unguessable(),
         policy: policyOf(now),
         ...(now.rate === Number.POSITIVE_INFINITY ? {} : { rate: now.rate }),
@@ -265,7 +277,7 @@ export class Dispatch {
     }
     const { jobs, waiting, nextAt } = claimed
     if (jobs.length === 0 && waiting > 0 && consumer.freed === freed) consumer.stuck = true
-    if (jobs.length < max && nextAt !== undefined && nextAt > clock.now) {
+    if (jobs.length < max && waiting === 0 && nextAt !== undefined && nextAt > clock.now) {
       // What is further away is a due time, which holds up nothing that comes meanwhile.
       if (nextAt <= clock.now + 1_000 / now.rate) this.#throttledUntil = nextAt
     }
@@ -276,7 +288,7 @@ export class Dispatch {
       return claimed
     }
     this.#tellReplaced(consumer, jobs)
-    for (const job of jobs) consumer.took(job)
+    for (const job of jobs) consumer.took(job, job.expiresAt - leaseMs + capMs)
     for (const packet of jobsPackets(this.queue, jobs)) consumer.client.outlet.jobs(packet)
     return claimed
   }
