@@ -41,9 +41,11 @@ describeStores('jobs of $name', (store) => {
     await sender.send('work', ...names.map((name) => ({ data: name })))
     const seen = new Map<string, number[]>()
     let crashes = 0
-    for (;;) {
+    const isOver = async () => {
       const { ready = 0, delayed = 0, held = 0 } = await countsOf(url, 'work')
-      if (ready + delayed + held === 0) break
+      return ready + delayed + held === 0
+    }
+    while (!(await isOver())) {
       const worker = await joinQueues(url, { client: `w${crashes}` })
       const crashed = new Promise<void>((resolve) => {
         worker.socket.on('jobs', (_queue: string, jobs: readonly Job<string>[]) => {
@@ -56,7 +58,7 @@ describeStores('jobs of $name', (store) => {
         })
       })
       await worker.consume('work', { credit: 6 })
-      await Promise.race([crashed, until(async () => (await countsOf(url, 'work')).dead === 1, { what: 'its end' })])
+      await Promise.race([crashed, until(isOver, { what: 'the end of all', deadlineMs: 30_000 })])
       worker.close()
     }
     // The first loss was of six together: nobody knew which of them it was.
