@@ -39,6 +39,12 @@ export class Lease {
     this.renewAt = at + leaseMs / 3
   }
 
+  /** What was asked for was refused: it goes on as it was. */
+  kept(): this {
+    this.renewAt = this.endsAt - (this.leaseMs * 2) / 3
+    return this
+  }
+
   get live(): boolean {
     return this.stage === 'waiting' || this.stage === 'running'
   }

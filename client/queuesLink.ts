@@ -47,9 +47,7 @@ export class QueuesLink {
       takes: (error) => {
         const queue = (error as { readonly queue?: unknown } | null)?.queue
         if (typeof queue !== 'string') return false
-        const consumer = this.#consumers.get(queue)
-        this.#consumers.delete(queue)
-        consumer?.refused(RepriseError.fromWire(error))
+        this.#consumers.get(queue)?.refused(RepriseError.fromWire(error))
         return true
       },
     })

@@ -305,7 +305,7 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
         this.#renewal.watch(lease)
       } else if (lease.live && result === 'lost') this.#lose(job, lostError(), true)
       if (result instanceof RepriseError) {
-        if (lease.live && lease.renewAt === Infinity) lease.renewAt = lease.endsAt
+        if (extended !== undefined && lease.live) this.#renewal.watch(lease.kept())
         extended?.reject(result)
       } else extended?.resolve(result === 'ok')
       return

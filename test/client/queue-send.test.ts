@@ -175,6 +175,9 @@ describe('request', () => {
 
   it('rejects with timeout when the hub says nothing, or is not there', async () => {
     const { fake, hub, queue } = await sender()
+    const first = queue.request('x')
+    ;(await fake.call('request')).reply(1)
+    await first
     const silent = errorOf(queue.request('x', { timeoutMs: 30 }))
     await fake.call('request')
     expect(await silent).toMatchObject({ code: 'timeout' })

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { type HeldJob, RepriseError } from '../../client/index.ts'
 import { desk, kept, pass, working } from './support/worker-desk.ts'
 
@@ -32,6 +32,7 @@ describe('the end of a worker', () => {
     call('1').finish()
     expect(await settle()).toMatchObject([{ id: '1', as: 'done' }])
     await closed
+    expect(vi.getTimerCount()).toBe(0)
     expect(await worker.ended).toEqual({ code: 'closed' })
     expect(begun).toEqual(['1'])
   })

@@ -184,12 +184,15 @@ describe('job.extend', () => {
   })
 
   it('rejects with what the hub refuses, and the lease goes on as it was', async () => {
-    const { next, extend } = await extending()
+    const { next, extend, settle } = await extending()
+    await pass(3_000)
     const extended = extend(10).catch((error) => error)
     ;(await next('settle')).refuse('bad_request')
     expect(await extended).toMatchObject({ code: 'bad_request' })
     for (const wrong of [0, -1, Number.NaN])
       expect(await extend(wrong).catch((e) => e)).toMatchObject({ code: 'bad_request' })
+    await pass(7_000)
+    expect(await settle()).toMatchObject([{ as: 'extend', leaseMs: 30_000 }])
   })
 
   it('rejects when the worker ends before the answer', async () => {

@@ -281,6 +281,17 @@ describe('settlements', () => {
     expect(await at.settle()).toMatchObject([{ id: '1', as: 'done' }])
   })
 
+  it('do not wait for their time when there is a new connection', async () => {
+    const at = desk(() => {})
+    await at.start()
+    await at.jobs('1')
+    ;(await at.next('settle')).refuse('unavailable', 5_000)
+    await pass()
+    await at.cut()
+    at.join()
+    expect(await at.settle()).toMatchObject([{ id: '1', as: 'done' }])
+  })
+
   it('go one by one when a packet is refused for good; only the one at fault is told', async () => {
     const at = desk(() => {}, { concurrency: 10 })
     await at.start()
