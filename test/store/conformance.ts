@@ -5,6 +5,7 @@ import type { Store } from '../../server/store/contract.ts'
 import { describeAppend } from './conformance-append.ts'
 import { describeCursors } from './conformance-cursors.ts'
 import { describeLog } from './conformance-log.ts'
+import { describeQueueBounds } from './conformance-queues-bounds.ts'
 import { describeQueueEndings } from './conformance-queues-endings.ts'
 import { describeQueueLeases } from './conformance-queues-leases.ts'
 import { describeQueueOrder } from './conformance-queues-order.ts'
@@ -38,6 +39,7 @@ export function describeConformance(name: string, makeEngine: () => Promise<Engi
     describeQueueOrder(given)
     describeQueueLeases(given)
     describeQueueEndings(given)
+    describeQueueBounds(given)
     describeStoreItself(given)
   })
 }

@@ -203,7 +203,7 @@ export class Rate {
   }
 
   get nextAt(): number {
-    return Math.ceil(this.#usedTo + this.#eachMs * (1 - 1e-3) - this.#burstMs)
+    return Math.ceil(this.#usedTo + this.#eachMs * (this.left + 1 - 1e-3) - this.#burstMs)
   }
 
   take(): void {

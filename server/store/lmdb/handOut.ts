@@ -196,8 +196,9 @@ class Rate {
     return Math.floor((this.#now + this.#burstMs - this.#usedTo) / this.#eachMs + 1e-3)
   }
 
+  /** When it allows one more than now. */
   get nextAt(): number {
-    return Math.ceil(this.#usedTo + this.#eachMs - this.#burstMs - 1e-3 * this.#eachMs)
+    return Math.ceil(this.#usedTo + this.#eachMs * (this.left + 1 - 1e-3) - this.#burstMs)
   }
 
   take(): void {

@@ -161,7 +161,8 @@ function operations.claim()
   local delayed = math.min(firstScore(p.first), firstScore(p.again))
   local nextAt = math.min(delayed, firstScore(p.held))
   if waiting < there then
-    nextAt = math.min(nextAt, math.ceil(usedTo + interval - burst * interval - 1e-3 * interval))
+    -- When the rate allows one more than now.
+    nextAt = math.min(nextAt, math.ceil(usedTo + interval * (waiting + 1 - burst - 1e-3)))
   end
   -- What had to be cleared away first was too much for one call.
   if #names == 0 and looked >= LOOKED then nextAt = now end
