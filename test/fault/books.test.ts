@@ -23,9 +23,10 @@ const WORKERS = 4
 const TIMEOUT_MS = soak ? 3_600_000 : 90_000
 const MAX_ATTEMPTS = 4
 const LEASE_MS = 700
+const GRACE_MS = 300
 
 const SETTINGS = `queues:
-  work: { maxAttempts: ${MAX_ATTEMPTS}, backoffMs: 5, maxBackoffMs: 50, reconnectGraceMs: 300, ttlMs: 1h }
+  work: { maxAttempts: ${MAX_ATTEMPTS}, backoffMs: 5, maxBackoffMs: 50, reconnectGraceMs: ${GRACE_MS}, ttlMs: 1h }
 `
 
 /** How the hubs on `store` are started with the settings of the queue, each time at the port it had. */
@@ -48,6 +49,7 @@ async function work(urls: readonly string[], random: Random, disturb: () => Prom
       name: `w${born}`,
       credit: random.integer(1, 12),
       leaseMs: LEASE_MS,
+      reconnectGraceMs: GRACE_MS,
       random,
       ...(client === undefined ? {} : { client }),
     })
@@ -76,7 +78,14 @@ async function work(urls: readonly string[], random: Random, disturb: () => Prom
   await Promise.all(senders.map((sender) => sender.stop()))
   for (const worker of workers) worker.leave()
   const [url = ''] = urls
-  const tame = new Worker(url, 'work', books, { name: 'tame', credit: 200, leaseMs: 10_000, random, tame: true })
+  const tame = new Worker(url, 'work', books, {
+    name: 'tame',
+    credit: 200,
+    leaseMs: 10_000,
+    reconnectGraceMs: GRACE_MS,
+    random,
+    tame: true,
+  })
   await drained(url, 'work', tame, books)
   expect(await audit(url, 'work', books, senders)).toBeGreaterThan(100)
 }

@@ -41,6 +41,12 @@ export class Books {
     if (holding?.lease === lease) holding.expiresAt = expiresAt
   }
 
+  /** The holder is cut off: from `at` on others may have the job, until it is heard that it is still its own. */
+  doubtful(id: string, lease: string, at: number): void {
+    const holding = this.#holding.get(id)
+    if (holding?.lease === lease) holding.expiresAt = Math.min(holding.expiresAt, at)
+  }
+
   /** The holder no longer works on it, or may not know that it does. */
   over(id: string, lease: string): void {
     if (this.#holding.get(id)?.lease === lease) this.#holding.delete(id)
@@ -60,6 +66,8 @@ export interface WorkerOptions {
   readonly name: string
   readonly credit: number
   readonly leaseMs: number
+  /** The queue's: how long its jobs wait for it when it is cut off. */
+  readonly reconnectGraceMs: number
   readonly random: Random
   /** Without it the hub has no name for the holder. */
   readonly client?: string
@@ -88,6 +96,10 @@ export class Worker {
     this.socket.on('connect', () => this.#enter())
     this.socket.on('jobs', (_queue: string, jobs: readonly Job[]) => {
       for (const job of jobs) this.#take(job)
+    })
+    this.socket.on('disconnect', () => {
+      const at = Date.now() + options.reconnectGraceMs
+      for (const { id, lease } of this.#working.values()) books.doubtful(id, lease, at)
     })
     this.socket.on('lost', (_queue: string, ids: readonly string[]) => {
       for (const job of this.#working.values()) if (ids.includes(job.id)) this.#drop(job)
