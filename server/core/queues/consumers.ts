@@ -30,10 +30,11 @@ interface Desk {
   users: number
 }
 
-/** What is kept of a client. What it does to its consumers happens in its order. */
+/** What is kept of a client. What it does to its consumer of a queue happens in its order. */
 interface Seat {
   readonly consumers: Map<string, Consumer>
-  turn: Promise<unknown>
+  /** The last that is under way, by queue. */
+  readonly turns: Map<string, Promise<void>>
   /** The client is gone; `deliberate`: it said so. */
   gone: false | { readonly deliberate: boolean }
 }
@@ -52,7 +53,7 @@ export class Consumers {
   consume(client: JobClient, queue: string, options: ConsumeOptions): Promise<Consuming> {
     checkQueue(queue, 'dead')
     authorize(client.caller, 'consume', queue)
-    return this.#inTurn(client, async (seat) => {
+    return this.#inTurn(client, queue, async (seat) => {
       const known = seat.consumers.get(queue)
       const { credit, holding } = options
       const leaseMs = Math.ceil(options.leaseMs ?? known?.leaseMs ?? this.#context.settings.forQueue(queue).leaseMs)
@@ -93,7 +94,7 @@ export class Consumers {
   /** The client takes no more jobs of the queue; what it holds stays its own until it is settled. */
   cancel(client: JobClient, queue: string): Promise<void> {
     checkQueue(queue, 'dead')
-    return this.#inTurn(client, async (seat) => {
+    return this.#inTurn(client, queue, async (seat) => {
       const consumer = seat.consumers.get(queue)
       if (consumer === undefined) return
       if (consumer.kept.length === 0) return await this.#leave(consumer, queue, 'keep')
@@ -109,16 +110,18 @@ export class Consumers {
     if (seat === undefined) return
     seat.gone = { deliberate }
     const { happenings } = this.#context
-    const left = this.#inTurn(client, async () => {
-      const leavings = [...seat.consumers].map(([queue, consumer]) =>
-        this.#leave(consumer, queue, this.#leavingOf(queue, deliberate)),
-      )
-      this.#seats.delete(client)
-      await Promise.all(leavings)
-    }).catch((error: unknown) => {
-      // The leases lapse by themselves.
-      if (!(error instanceof RepriseError) || !error.retryable) happenings.failed('a consumer that left', error)
-    })
+    const left = Promise.all(seat.turns.values())
+      .then(async () => {
+        const leavings = [...seat.consumers].map(([queue, consumer]) =>
+          this.#leave(consumer, queue, this.#leavingOf(queue, deliberate)),
+        )
+        this.#seats.delete(client)
+        await Promise.all(leavings)
+      })
+      .catch((error: unknown) => {
+        // The leases lapse by themselves.
+        if (!(error instanceof RepriseError) || !error.retryable) happenings.failed('a consumer that left', error)
+      })
     this.#leaving.add(left)
     void left.then(() => this.#leaving.delete(left))
   }
@@ -170,15 +173,18 @@ export class Consumers {
     this.#desks.clear()
   }
 
-  #inTurn<T>(client: JobClient, work: (seat: Seat) => Promise<T>): Promise<T> {
-    let seat = this.#seats.get(client)
-    if (seat === undefined) {
-      seat = { consumers: new Map(), turn: Promise.resolve(), gone: false }
-      this.#seats.set(client, seat)
-    }
-    const own = seat
-    const done = own.turn.then(() => work(own))
-    own.turn = done.catch(() => {})
+  #inTurn<T>(client: JobClient, queue: string, work: (seat: Seat) => Promise<T>): Promise<T> {
+    const seat: Seat = this.#seats.get(client) ?? { consumers: new Map(), turns: new Map(), gone: false }
+    this.#seats.set(client, seat)
+    const done = (seat.turns.get(queue) ?? Promise.resolve()).then(() => work(seat))
+    const turn = done.then(
+      () => {},
+      () => {},
+    )
+    seat.turns.set(queue, turn)
+    void turn.then(() => {
+      if (seat.turns.get(queue) === turn) seat.turns.delete(queue)
+    })
     return done
   }
 
