@@ -148,6 +148,47 @@ export function describeQueueBounds(given: () => Case): void {
     expect(await q.job('high')).toMatchObject({ suspect: true, attempts: 0 })
   })
 
+  test('a job held again is not alone where its holder held another one since', async () => {
+    const q = desk()
+    await q.put('a', 'b')
+    const a = await q.take('w')
+    pass(LEASE)
+    const b = await q.take('w')
+    pass(LEASE)
+    await q.turn()
+    expect(await q.job('b')).toMatchObject({ state: 'delayed', attempts: 1 })
+    expect(await q.settle(a, { as: 'extend', leaseMs: 1_000 })).toBe('ok')
+    expect(await q.settle(a, { as: 'done' })).toBe('ok')
+    expect(await q.settle(b, { as: 'extend', leaseMs: 1_000 })).toBe('ok')
+    pass(1_000)
+    await q.turn()
+    expect(await q.job('b')).toMatchObject({ state: 'ready', attempts: 1, suspect: true })
+  })
+
+  test('a suspect that is held again fills the hands of a holder that was forgotten meanwhile, too', async () => {
+    const q = desk()
+    await q.put('a', 'b', 'c')
+    const [a] = (await q.claim('w', { max: 2 })).jobs
+    if (a === undefined) throw new Error('two jobs were there')
+    pass(MINUTE + 1)
+    await q.turn()
+    while ((await given().store.sweep()).more);
+    expect(await q.settle(a, { as: 'extend', leaseMs: LEASE })).toBe('ok')
+    expect((await q.attach('w')).held.map(({ id }) => id)).toEqual(['a'])
+    expect(await q.ids('w')).toEqual([])
+    await q.settle(a, { as: 'done' })
+    expect(await q.ids('w')).toEqual(['b'])
+  })
+
+  test('the same settlement again is ok by a clock that went back, too', async () => {
+    const q = desk()
+    await q.put('a')
+    const job = await q.take('w')
+    await q.settle(job, { as: 'done' })
+    pass(-500)
+    expect(await q.settle(job, { as: 'done' })).toBe('ok')
+  })
+
   test('what a binding could not copy is no job: a redrive leaves it where it is', async () => {
     const { queues } = given().store
     const q = desk()

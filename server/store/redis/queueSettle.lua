@@ -70,7 +70,9 @@ local function endedSo(serial, as, nonce)
   end
   if #entry < ENTRY or as == EXTEND then return false end
   if string.sub(entry, 1, 5) ~= string.sub(entryOf(as, nonce), 1, 5) then return false end
-  return (now % 16777216 - struct.unpack('<I3', entry, 6)) % 16777216 < ID_MS
+  local age = (now % 16777216 - struct.unpack('<I3', entry, 6)) % 16777216
+  -- By a clock that went back since, it ended in the future.
+  return age < ID_MS or age > 16777216 - ID_MS
 end
 
 local settlers = {}
@@ -130,12 +132,16 @@ settlers[EXTEND] = function(p, j, leaseMs)
     flush()
     j.state = HELD
     local h = holderOf(p, j.holder)
-    if h then
-      -- Nobody is alone in hands that hold something already.
-      if redis.call('SCARD', p.handsOf .. j.holder) > 0 then h.lastSerial = -1 end
-      if j.suspect == 1 then h.suspects = h.suspects + 1 end
-      putHolder(p, j.holder, h)
+    if not h then
+      -- One that was forgotten meanwhile. Its suspects have to be counted when it comes back.
+      h = { session = '0', touchedAt = 0, attached = false, lastSerial = -1, suspects = 0 }
+      forgetAt(now + TOUCH_MS, 'h' .. (p.dead and 'd' or 'm') .. j.holder)
     end
+    -- Nobody is alone in hands that hold something already, or held another job since.
+    if redis.call('SCARD', p.handsOf .. j.holder) > 0 or h.lastSerial ~= j.serial then j.alone = 0 end
+    h.lastSerial = j.serial
+    if j.suspect == 1 then h.suspects = h.suspects + 1 end
+    putHolder(p, j.holder, h)
     noted(members, p.handsOf .. j.holder)[j.n] = true
   end
   j.capped = now + leaseMs >= j.capAt and 1 or 0
