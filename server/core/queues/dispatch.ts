@@ -11,14 +11,13 @@ import type { Happenings } from '../happenings.ts'
 import type { Consumer } from './consumer.ts'
 import { unguessable } from './nonce.ts'
 import { jobsPackets } from './packet.ts'
+import { Rounds } from './rounds.ts'
 import { policyOf, type QueueSettings } from './settings.ts'
 
 /** Waiting work and silent leases are looked at again after this time. */
 const LOOK_MS = 2_000
 /** Consumers are named to the store so often. */
 const TOUCH_MS = 15_000
-/** Rounds of claims at a time: one is asked for while the answer of the other is on its way. */
-const ROUNDS = 2
 /** After a store that failed. */
 const RETRY_MS = 500
 /** What one claim may carry. */
@@ -45,11 +44,6 @@ export interface DispatchContext {
   readonly ended: (consumer: Consumer, error: RepriseError) => void
 }
 
-interface Waiting {
-  readonly over: () => void
-  readonly failed: (error: unknown) => void
-}
-
 export class Dispatch {
   readonly queue: string
   readonly #context: DispatchContext
@@ -61,16 +55,12 @@ export class Dispatch {
   #dueAt = Number.POSITIVE_INFINITY
   #look: NodeJS.Timeout | undefined
   #touch: NodeJS.Timeout | undefined
-  #rounds = 0
-  /** Somebody was not asked for, as the other round asked for them: to be looked at again when it is over. */
-  #passedOver = false
-  /** Resolves when the rounds that have begun are over. */
-  #underWay: Promise<void> = Promise.resolve()
-  #again = false
+  readonly #rounds = new Rounds(
+    () => this.#handOut(),
+    (error) => this.#failed(error),
+  )
   #throttledUntil = 0
   #stopped = false
-  /** Who waits for the end of the next round. */
-  #waiting: Waiting[] = []
 
   constructor(queue: string, context: DispatchContext) {
     this.queue = queue
@@ -94,7 +84,7 @@ export class Dispatch {
     clearInterval(this.#look)
     clearInterval(this.#touch)
     clearTimeout(this.#due)
-    for (const { over } of this.#waiting.splice(0)) over()
+    this.#rounds.stop()
   }
 
   get consumers(): number {
@@ -139,62 +129,23 @@ export class Dispatch {
 
   /** There may be something to hand out. */
   kick(): void {
-    if (this.#stopped) return
-    this.#again = true
-    if (this.#rounds === ROUNDS) return
-    this.#rounds += 1
-    queueMicrotask(() => void this.#run())
+    this.#rounds.kick()
   }
 
   /** Resolves when a round that begins now or later is over: whoever takes has what there was. Rejects if it fails. */
   round(): Promise<void> {
-    if (this.#stopped) return Promise.resolve()
-    return new Promise((over, failed) => {
-      this.#waiting.push({ over, failed })
-      this.kick()
-    })
+    return this.#rounds.next()
   }
 
-  async #run(): Promise<void> {
-    while (this.#again && !this.#stopped) {
-      this.#again = false
-      const waiting = this.#waiting.splice(0)
-      const before = this.#underWay
-      const round = this.#handOut()
-      // What a consumer gets may be in the answer of the round before.
-      const all = Promise.all([before, round])
-      this.#underWay = all.then(
-        () => {},
-        () => {},
-      )
-      if (waiting.length > 0) {
-        all.then(
-          () => {
-            for (const { over } of waiting) over()
-          },
-          (error: unknown) => {
-            for (const { failed } of waiting) failed(error)
-          },
-        )
-      }
-      try {
-        await round
-      } catch (error) {
-        if (!(error instanceof RepriseError) || !error.retryable) {
-          this.#context.happenings.failed(`handing out jobs of ${this.queue}`, error)
-        }
-        this.#wakeAt(this.#context.clock.now + RETRY_MS)
-        break
-      }
-      if (this.#passedOver && this.#rounds === 1) {
-        this.#passedOver = false
-        this.#again = true
-      }
+  #failed(error: unknown): void {
+    const { happenings, clock } = this.#context
+    if (!(error instanceof RepriseError) || !error.retryable) {
+      happenings.failed(`handing out jobs of ${this.queue}`, error)
     }
-    this.#rounds -= 1
+    this.#wakeAt(clock.now + RETRY_MS)
   }
 
-  /** Rounds of claims until nothing waits or nobody takes. */
+  /** Claims until nothing waits or nobody takes. */
   async #handOut(): Promise<void> {
     let waiting = 1
     while (!this.#stopped) {
@@ -234,7 +185,7 @@ export class Dispatch {
     const first = able.sort((a, b) => b.free + b.asked - a.free - a.asked).slice(0, waiting)
     // One in doubt has to see first what the other claim brings.
     const takers = first.filter((consumer) => consumer.free > 0 && !(consumer.doubtful && consumer.asked > 0))
-    if (takers.length < first.length) this.#passedOver = true
+    if (takers.length < first.length) this.#rounds.passOver()
     return takers
   }
 
@@ -270,7 +221,7 @@ export class Dispatch {
       consumer.doubtful = true
       if (error.code !== 'not_found' || doubtful) throw error
       // The store has forgotten it: it attaches with its next claim.
-      this.#again = true
+      this.#rounds.again()
       return undefined
     } finally {
       consumer.asked -= max
