@@ -44,7 +44,7 @@ export default defineConfig({
           name: 'nodes',
           include: soak
             ? ['test/protocol/**/*.test.ts', 'test/client/hub.test.ts']
-            : ['test/protocol/{cursors,publish,queues,requests}.test.ts'],
+            : ['test/protocol/{consumers,cursors,publish,queues,requests}.test.ts'],
           setupFiles: ['test/support/nodes-run.ts'],
           maxWorkers: 2,
           sequence: { groupOrder: 0 },
