@@ -40,6 +40,16 @@ describe('the data folder of the LMDB store', () => {
     await engine.destroy()
   })
 
+  test('that cannot be made is refused with a sentence, at once', async () => {
+    const file = join(await mkdtemp(join(tmpdir(), 'reprise-store-')), 'file')
+    await writeFile(file, '')
+    for (const folder of ['/proc/reprise/data', file, join(file, 'data')]) {
+      await expect(openStore(folder, {}), folder).rejects.toThrow(`the data folder ${folder} cannot be used`)
+    }
+    const deep = join(file, '..', 'a', 'b', 'c')
+    await (await openStore(deep, {})).close()
+  })
+
   describe('lock', () => {
     test('a second store on the folder is refused with a sentence, the first goes on', async () => {
       const store = await engine.open()
@@ -218,6 +228,10 @@ describe('the data folder of the LMDB store', () => {
         )
         .toEqual([1])
       expect(head).toBeGreaterThanOrEqual(3)
+    })
+
+    test.skipIf(process.platform !== 'linux')('a folder that cannot be made is refused at once', async () => {
+      await expect(openStore('/proc/1/x/y')).rejects.toThrow('the data folder /proc/1/x/y cannot be used')
     })
 
     test.skipIf(process.platform !== 'linux')(
