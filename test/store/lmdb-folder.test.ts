@@ -41,13 +41,14 @@ describe('the data folder of the LMDB store', () => {
   })
 
   test('that cannot be made is refused with a sentence, at once', async () => {
-    const file = join(await mkdtemp(join(tmpdir(), 'reprise-store-')), 'file')
+    const root = await mkdtemp(join(tmpdir(), 'reprise-store-'))
+    const file = join(root, 'file')
     await writeFile(file, '')
     for (const folder of ['/proc/reprise/data', file, join(file, 'data')]) {
       await expect(openStore(folder, {}), folder).rejects.toThrow(`the data folder ${folder} cannot be used`)
     }
-    const deep = join(file, '..', 'a', 'b', 'c')
-    await (await openStore(deep, {})).close()
+    await (await openStore(join(root, 'a', 'b', 'c'), {})).close()
+    await rm(root, { recursive: true })
   })
 
   describe('lock', () => {
