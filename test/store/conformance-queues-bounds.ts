@@ -121,6 +121,17 @@ export function describeQueueBounds(given: () => Case): void {
     })
   })
 
+  test('a job that is released after its time has passed is dead-lettered in that call', async () => {
+    const q = desk()
+    await q.send([named('a', { ttlMs: 1_000 })])
+    const job = await q.take('w')
+    pass(2_000)
+    await q.turn()
+    expect(await q.settle(job, { as: 'release' })).toBe('ok')
+    expect(await q.listed('ready')).toEqual([])
+    expect(await q.job('a', 'q/dead')).toMatchObject({ dead: { reason: 'expired' } })
+  })
+
   describe('what befell a job', () => {
     test('is kept of the last 20 things, and names who held it at its end', async () => {
       const q = desk()

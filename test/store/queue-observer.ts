@@ -31,25 +31,24 @@ export class Observer {
       this.#heard.set(name, [])
       await this.#store.queues.watch(name, (notification) => this.#heard.get(name)?.push(notification))
     }
-    for (const name of HALVES) {
-      const half = this.#model.half(name)
-      this.#knownAt.set(name, half === undefined ? NOTHING : workAt(half, this.#model.now))
-    }
+    // Who comes anew claims first, and hears from then on what it has to know.
+    for (const name of HALVES) this.#knownAt.set(name, 0)
   }
 
-  /** A step of the model. */
-  async during(operation: QueueOperation, step: () => Promise<void>): Promise<void> {
+  /** A step of the model; a refused one tells nobody anything. */
+  async during(operation: QueueOperation, isRefused: boolean, step: () => Promise<void>): Promise<void> {
     const before = this.#ids()
     await step()
     const after = this.#ids()
     for (const [queue, ids] of before) {
       for (const id of ids) if (!after.get(queue)?.has(id)) this.#gone.push({ queue, id })
     }
+    if (isRefused) return
     if (operation.kind === 'claim' || operation.kind === 'pause') {
       const half = this.#model.half(operation.queue)
-      // A claim says itself when there is more, leases that lapse included. While a queue is paused it says nothing.
-      if (half === undefined) return
-      this.#knownAt.set(operation.queue, Math.min(workAt(half, this.#model.now), nextDueAt(half)))
+      // A claim says itself when there is more, leases that lapse included. Who was told of a pause claims at its end.
+      const at = half === undefined || half.paused || operation.kind === 'pause' ? 0 : nextDueAt(half)
+      this.#knownAt.set(operation.queue, half === undefined ? 0 : Math.min(workAt(half, this.#model.now), at))
     }
   }
 
@@ -172,14 +171,12 @@ export class Observer {
     const due = [...queues.values()].map(({ name, main, dead }) => {
       return { name, at: Math.min(turnAt(main, DEAD_MS), turnAt(dead, DEAD_MS)) }
     })
-    const expected = due.filter(({ at }) => at <= now).sort((a, b) => a.at - b.at)
+    const expected = due.filter(({ at }) => at <= now)
     const overdue = await this.#store.queues.overdue(10)
     // An engine may name one whose expired jobs turn out to be held.
     const named = overdue.filter((name) => expected.some((each) => each.name === name))
-    const halves = [...queues.values()].flatMap(({ main, dead }) => [...main.jobs.values(), ...dead.jobs.values()])
-    const isTie = halves.some(({ state }) => state === 'held') || expected[0]?.at === expected[1]?.at
-    const [theirs, ours] = [named, expected.map(({ name }) => name)].map((names) => (isTie ? names.sort() : names))
-    expect(theirs).toEqual(ours)
+    // In which order they are named is pinned by the conformance suite; here times that are over may count, too.
+    expect([...named].sort()).toEqual(expected.map(({ name }) => name).sort())
     for (const name of overdue.filter((each) => !named.includes(each))) {
       const held = ['', '/dead'].flatMap((end) => [...(this.#model.half(`${name}${end}`)?.jobs.values() ?? [])])
       expect(held.some(({ state }) => state === 'held')).toBe(true)

@@ -55,6 +55,12 @@ class Run {
       this.#observer = new Observer(model, this.#store)
       await this.#observer.watch()
     } else if (operation.kind === 'sweep') {
+      // Whether a holder was alone with a job is forgotten with the holder.
+      const late = [...model.queues.values()].flatMap(({ main, dead }) => [
+        ...main.jobs.values(),
+        ...dead.jobs.values(),
+      ])
+      if (late.some(({ state, lease }) => state !== 'held' && (lease?.capAt ?? 0) > model.now)) return
       while ((await this.#store.sweep()).more);
     } else if (operation.kind === 'together') {
       // What a turn brings into the dead letters at one time has no order that could be foreseen: it comes before.
@@ -105,7 +111,7 @@ class Run {
       const answer = answers[i]
       if (answer === undefined) continue
       try {
-        await this.#observer.during(operation, () => same(answer, model))
+        await this.#observer.during(operation, 'error' in answer, () => same(answer, model))
       } catch (error) {
         throw new Error(`${JSON.stringify(operation)} was answered with ${JSON.stringify(answer)}`, { cause: error })
       }
@@ -161,9 +167,12 @@ export function describeQueueRandom(name: string, makeEngine: () => Promise<Engi
         try {
           const run = new Run(engine, await engine.open())
           await run.begin()
-          for (const each of operations) {
-            await run.step(each)
+          for (const [i, each] of operations.entries()) {
             steps++
+            await run.step(each).catch((cause: unknown) => {
+              const last = operations.slice(Math.max(0, i - 11), i + 1).map((one) => JSON.stringify(one))
+              throw new Error(`at the end of ${i + 1} steps\n${last.join('\n')}`, { cause })
+            })
           }
         } finally {
           await engine.destroy()
@@ -177,8 +186,6 @@ export function describeQueueRandom(name: string, makeEngine: () => Promise<Engi
       console.info(`${numRuns} rows, ${steps} steps`)
       return
     }
-    const last = counterexample[0].slice(-12).map((each) => JSON.stringify(each))
-    console.info(`${steps} steps`)
-    throw new Error(`with REPRISE_SEED=${seed}, at the end of\n${last.join('\n')}`, { cause: errorInstance })
+    throw new Error(`REPRISE_SEED=${seed} fails after ${steps} steps`, { cause: errorInstance })
   })
 }

@@ -278,6 +278,7 @@ export class QueueHalf {
 
   /** When something is to be turned. */
   turnAt(deadMs: number): number {
+    this.refresh()
     const expiry = this.sets.of(SETS.expiries).lowest
     return Math.min(this.nextDueAt, this.isDead ? expiry + deadMs : expiry)
   }
