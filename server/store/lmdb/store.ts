@@ -2,7 +2,7 @@
 
 import { constants } from 'node:fs'
 import { access, mkdir, stat } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import { RepriseError } from '../../../shared/errors.ts'
 import type { Notification, QueueNotification, Store, StoreContext } from '../contract.ts'
 import { createCursors } from './cursors.ts'
@@ -76,28 +76,34 @@ export async function openLmdb(path: string, context: LmdbContext = {}): Promise
 
 async function makeFolder(folder: string): Promise<void> {
   try {
-    await makeFolders(folder)
-    if (!(await stat(folder)).isDirectory()) throw new Error('it is not a folder')
+    await makePath(folder)
     await access(folder, constants.R_OK | constants.W_OK | constants.X_OK)
   } catch (error) {
     throw cannotUse(folder, error)
   }
 }
 
-/** Level by level: Node's own recursion never ends where a parent is there and takes no folders, as in /proc. */
-async function makeFolders(folder: string): Promise<void> {
-  const isThere = await stat(folder).then(
-    () => true,
-    () => false,
-  )
-  if (isThere) return
-  const parent = dirname(folder)
-  if (parent !== folder) await makeFolders(parent)
-  try {
-    await mkdir(folder)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+/** What `recursive` does, which never ends where the system says that a folder in a folder that is there has no parent. */
+async function makePath(folder: string): Promise<void> {
+  const make = async (): Promise<void> => {
+    try {
+      await mkdir(folder)
+    } catch (error) {
+      if (codeOf(error) !== 'EEXIST' || !(await stat(folder)).isDirectory()) throw error
+    }
   }
+  try {
+    await make()
+  } catch (error) {
+    const parent = dirname(folder)
+    if (codeOf(error) !== 'ENOENT' || parent === folder) throw error
+    await makePath(parent)
+    await make()
+  }
+}
+
+function codeOf(error: unknown): string | undefined {
+  return (error as NodeJS.ErrnoException).code
 }
 
 function cannotUse(folder: string, cause: unknown): RepriseError {
