@@ -83,6 +83,29 @@ async function makeFolder(folder: string): Promise<void> {
   }
 }
 
+/** What `recursive` does, which never ends where the system says that a folder in a folder that is there has no parent. */
+async function makePath(folder: string): Promise<void> {
+  const make = async (): Promise<void> => {
+    try {
+      await mkdir(folder)
+    } catch (error) {
+      if (codeOf(error) !== 'EEXIST' || !(await stat(folder)).isDirectory()) throw error
+    }
+  }
+  try {
+    await make()
+  } catch (error) {
+    const parent = dirname(folder)
+    if (codeOf(error) !== 'ENOENT' || parent === folder) throw error
+    await makePath(parent)
+    await make()
+  }
+}
+
+function codeOf(error: unknown): string | undefined {
+  return (error as NodeJS.ErrnoException).code
+}
+
 function cannotUse(folder: string, cause: unknown): RepriseError {
   const reason = cause instanceof Error ? cause.message : String(cause)
   return new RepriseError('unavailable', `the data folder ${folder} cannot be used: ${reason}`, { cause })
