@@ -14,7 +14,7 @@ const common = {
 export default defineConfig({
   test: {
     pool: 'forks',
-    maxWorkers: 2,
+    maxWorkers: 3,
     projects: [
       {
         test: {
@@ -22,7 +22,7 @@ export default defineConfig({
           name: 'main',
           include: ['test/**/*.test.ts'],
           exclude: ['test/browser/**'],
-          maxWorkers: 2,
+          maxWorkers: 3,
           sequence: { groupOrder: 0 },
         },
       },
@@ -33,7 +33,7 @@ export default defineConfig({
           name: 'redis',
           include: ['test/protocol/**/*.test.ts', 'test/client/{hub,queue-hub}.test.ts'],
           setupFiles: ['test/support/redis-run.ts'],
-          maxWorkers: 2,
+          maxWorkers: 3,
           sequence: { groupOrder: 0 },
         },
       },
@@ -46,7 +46,7 @@ export default defineConfig({
             ? ['test/protocol/**/*.test.ts', 'test/client/hub.test.ts']
             : ['test/protocol/{consumers,cursors,publish,queues,requests}.test.ts'],
           setupFiles: ['test/support/nodes-run.ts'],
-          maxWorkers: 2,
+          maxWorkers: 3,
           sequence: { groupOrder: 0 },
         },
       },
