@@ -125,7 +125,12 @@ describe('a stream', () => {
   })
 
   it('takes no position that would write lines of its own into it', async () => {
-    for (const query of ['?from=a%0Adata:%20b%0A%0A:5', '?lastEventId=a%0D:5', '?from=a%20b:5', '?lastEventId=a%00:5']) {
+    for (const query of [
+      '?from=a%0Adata:%20b%0A%0A:5',
+      '?lastEventId=a%0D:5',
+      '?from=a%20b:5',
+      '?lastEventId=a%00:5',
+    ]) {
       const { status, body } = await ask<{ code: string }>('GET', `/v1/topics/lines/stream${query}`)
       expect([status, body.code], query).toEqual([400, 'bad_request'])
     }
