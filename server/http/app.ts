@@ -34,12 +34,14 @@ export function createApp(context: AppContext): HubHandler {
   app.set('query parser', false)
   app.enable('case sensitive routing')
   const rows = allRoutes(new Tickets())
-  const document = openApiOf(rows)
+  // Made when it is first asked for, as it takes a good part of a hub's start.
+  let document: object | undefined
   const guests = new WeakSet<IncomingMessage>()
   const guarded = guard(context.allowOrigins)
 
   app.use('/v1', guarded, oneSegment, serveRoutes(rows, context))
   app.get('/openapi.json', guarded, (_request, response) => {
+    document ??= openApiOf(rows)
     response.set('Cache-Control', 'no-cache').json(document)
   })
   app.use(serveHealth(context.core))

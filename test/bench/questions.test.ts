@@ -12,9 +12,7 @@ import { has, soak } from '../support/tools.ts'
 beforeAll(ensureBuilt, 120_000)
 
 /** One of each kind: the others are made of the same parts, and are asked in the long run. */
-const asked = soak
-  ? QUESTIONS
-  : QUESTIONS.filter(({ name }) => ['fanout', 'publish', 'redis-resume', 'queue'].includes(name))
+const asked = soak ? QUESTIONS : QUESTIONS.filter(({ name }) => ['publish', 'redis-resume', 'queue'].includes(name))
 
 describe('a benchmark', () => {
   // Tiny: whether a question still works, not what its answer is.

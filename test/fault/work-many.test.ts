@@ -6,7 +6,7 @@ import { joinQueues, settlement } from '../support/jobs.ts'
 import { describeStores } from '../support/stores.ts'
 import { soak } from '../support/tools.ts'
 
-const JOBS = soak ? 1_000_000 : 20_000
+const JOBS = soak ? 1_000_000 : 10_000
 const BATCH = 1_000
 const ROUNDS = soak ? 400 : 100
 const READY_MS = 5_000
