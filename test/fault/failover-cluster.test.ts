@@ -62,12 +62,15 @@ describe.runIf(has('redis-server'))('hubs on Redis Cluster', { timeout: soak ? 6
     }
     await Promise.all(feeders.map((feeder) => feeder.goesOn()))
     await Promise.all([...feeders, ...publishers].map((each) => each.stop()))
-    // Live at once: the subscriptions have moved too, and nobody waits for the next look at the log.
-    for (let i = 0; i < 3; i++) {
+    // Live at once: the subscriptions have moved too. Found by looks at the log alone, every 3 s, six events in a row
+    // would hardly come this soon; a busy machine may hold up one or the other.
+    let inTime = 0
+    for (let i = 0; inTime < 6; i++) {
+      expect(i, 'events that came too late to have been told of').toBeLessThan(20)
       const began = performance.now()
       const offset = await publishOne(urls[i % 2] ?? '', 'orders')
       for (const { witness } of readers) await witness.reaches(offset)
-      expect(performance.now() - began).toBeLessThan(900)
+      inTime = performance.now() - began < 900 ? inTime + 1 : 0
     }
     const { lost } = await judge(store, 'orders', claims, readers, feeders)
     expect(lost).toBe(0)

@@ -109,7 +109,7 @@ describe('a consumer', () => {
     // The hub looks every second, and at one look there is more to do than fits into one step.
     await until(async () => (await countsOf(many)).held === 0 && (await countsOf(few)).held === 0, {
       what: 'all lapses',
-      deadlineMs: 2_600,
+      deadlineMs: 3_900,
     })
     const settled: Promise<unknown>[] = []
     const settle = (queue: string, jobs: Job[]) =>

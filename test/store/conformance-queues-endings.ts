@@ -50,6 +50,17 @@ export function describeQueueEndings(given: () => Case): void {
       expect(await q.books()).toMatchObject({ sent: 3, held: 0, dead: 3 })
     })
 
+    test('a job that is to be tried again after its time expires on time, and is nothing to claim then', async () => {
+      const q = desk()
+      await q.send([named('a', { ttlMs: 500 })])
+      await q.settle(await q.take('w'), { as: 'retry', delayMs: 9_000 })
+      expect((await q.claim('w')).nextAt).toBe(given().engine.clock.now + 9_000)
+      pass(500)
+      expect(await given().store.queues.overdue(9)).toEqual(['q'])
+      await q.turn()
+      expect(await q.job('a', 'q/dead')).toMatchObject({ attempts: 1, dead: { reason: 'expired' } })
+    })
+
     test('overdue names the queues with something to turn, the most overdue first', async () => {
       const { store } = given()
       const due = (delayMs: number) => [named('x', { due: { delayMs } })]
@@ -220,7 +231,9 @@ export function describeQueueEndings(given: () => Case): void {
           nonce: nonce(),
           binding: { topic: 't', from: at(from), to: at(to) },
         })
-      await step(5, 7, ['e-6', 'e-7'])
+      // Asked for by two at the same moment, it is the first one's.
+      const both = await Promise.allSettled([step(5, 7, ['e-6', 'e-7']), step(5, 7, ['e-6', 'e-7'])])
+      expect(both.map(({ status }) => status)).toEqual(['fulfilled', 'rejected'])
       await expect(step(5, 7, ['e-6', 'e-7'])).rejects.toMatchObject({ code: 'conflict' })
       await expect(step(8, 9, ['e-9'])).rejects.toMatchObject({ code: 'conflict' })
       await step(7, 8, [])

@@ -6,6 +6,7 @@ local SCANNED = 256
 -- remove: part id number nonce
 function operations.remove()
   local p = partOf(arg())
+  flush()
   local n, record = resolve(arg(), arg(), arg(), recordOf)
   local j = record and decode(n, record)
   if not j or (j.dead == 1) ~= p.dead or j.state == HELD then return { 'none' } end
@@ -53,7 +54,7 @@ end
 
 -- What a binding could not copy is no job.
 local function isGap(j)
-  local death = fields[DEATHS] and fields[DEATHS][j.n] or redis.call('HGET', DEATHS, j.n)
+  local death = fieldOf(DEATHS, j.n)
   return death and cjson.decode(death)[1] == 'gap'
 end
 
@@ -61,6 +62,7 @@ end
 function operations.redrive()
   local ttlMs, count = num(), num()
   local found = 0
+  flush()
   for _ = 1, count do
     local n, record = resolve(arg(), arg(), arg(), recordOf)
     local j = record and decode(n, record)
@@ -101,8 +103,7 @@ end
 -- bind: topic position; an empty one ends it
 function operations.bind()
   local topic, position = arg(), arg()
-  local pendingOne = fields[BINDINGS] and fields[BINDINGS][topic]
-  local stands = pendingOne or (pendingOne == nil and redis.call('HGET', BINDINGS, topic))
+  local stands = fieldOf(BINDINGS, topic)
   if position == '' then
     if stands then
       field(BINDINGS, topic, false)

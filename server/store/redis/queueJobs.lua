@@ -22,19 +22,13 @@ local function makeReady(p, j)
   works(p, now)
 end
 
-local function headOf(key)
-  local map = fields[HEADS]
-  if map and map[key] ~= nil then return map[key] end
-  return redis.call('HGET', HEADS, key)
-end
-
 -- Gives a job its place, and with it its place in the line of its key.
 local function fallDue(p, j)
   p.places = p.places + 1
   j.place = p.places
   j.expAt = math.min(j.dueAt + j.ttlMs, j.request == REQUEST and j.replyBy or huge)
   if j.key ~= '' and not p.dead then
-    if headOf(j.key) then
+    if fieldOf(HEADS, j.key) then
       j.state = BEHIND
       score(p.behind, j.n, j.place)
       score(p.line .. j.key, j.n, j.place)
@@ -140,12 +134,11 @@ local function fail(p, j, why, delayMs)
     makeReady(p, j)
   else
     j.state = AGAIN
-    local at = p.dead and j.dueAt or math.min(j.dueAt, j.expAt)
-    score(p.again, j.n, at)
+    score(p.again, j.n, j.dueAt)
     score(p.againPlaces, j.n, j.place)
     score(p.expiring, j.n, j.expAt)
-    due(at)
-    works(p, at)
+    due(p.dead and j.dueAt or math.min(j.dueAt, j.expAt))
+    works(p, j.dueAt)
   end
   put(j)
 end

@@ -95,13 +95,11 @@ end
 
 -- Whether a job with this id is there, or what became of a request with it.
 local function isTaken(id)
-  local pendingName = fields[NAMES] and fields[NAMES][id]
-  if pendingName or (pendingName == nil and redis.call('HEXISTS', NAMES, id) == 1) then return true end
+  if fieldOf(NAMES, id) then return true end
   local digits, nonce = string.match(id, '^([0-9a-z]+)%-(.+)$')
   if digits and #digits <= 10 then
     local n = whole(tonumber(digits, 36))
-    local record = redis.call('HGET', JOBS, n)
-    local j = record and decode(n, record)
+    local j = jobOf(n)
     if j and j.named == 0 and j.id == nonce then return true end
   end
   local text = redis.call('HGET', ANSWERS, id)
@@ -118,7 +116,7 @@ function operations.enqueue()
   argi = argi + 2 * count
   if full then return { 'error', 'storage_full' } end
   if topic ~= '' then
-    local position = redis.call('HGET', BINDINGS, topic)
+    local position = fieldOf(BINDINGS, topic)
     if position ~= from then return { 'error', 'moved', position or '' } end
   end
 
@@ -244,7 +242,7 @@ function operations.enqueue()
       else
         p.places = p.places + 1
         place = p.places
-        if d.key ~= '' and not p.dead and headOf(d.key) then
+        if d.key ~= '' and not p.dead and fieldOf(HEADS, d.key) then
           state = BEHIND
           score(p.behind, n, place)
           score(p.line .. d.key, n, place)

@@ -76,6 +76,12 @@ end
 local function field(key, name, value)
   noted(fields, key)[name] = value
 end
+-- `false` where there is none, by what this call has not written yet, too.
+local function fieldOf(key, name)
+  local map = fields[key]
+  if map and map[name] ~= nil then return map[name] end
+  return redis.call('HGET', key, name)
+end
 
 local function flush()
   if pending then
