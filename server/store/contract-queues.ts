@@ -296,7 +296,10 @@ export interface Queues {
     options: { readonly leaseMs: number; readonly holding?: readonly string[]; readonly policy: QueuePolicy },
   ): Promise<Attached>
 
-  /** Ends a session; `release` is as if the holder settled so. With `graceMs` the leases lapse after that, or sooner as they would. Nothing for an older session. */
+  /**
+   * Ends a session; `release` is as if the holder settled so. With `graceMs` the leases lapse after that, or sooner as
+   * they would. Nothing for an older session, nor for one that has ended.
+   */
   detach(queue: string, holder: Owner, session: number, leaving: Leaving, policy: QueuePolicy): Promise<void>
 
   /**

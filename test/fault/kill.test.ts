@@ -38,17 +38,24 @@ describeStores('a hub on $name that is killed', (store) => {
       new Witness(url, topic, 'cursor', { client: 'c1' }),
       new Witness(url, topic, 'cursor, polling', { client: 'c2', transports: ['polling'], paced: true }),
     ]
+    // Of hubs that may have died in the middle of the topic's birth: the next one cannot tell that from a loss of all.
+    let unborn = 0
+    const kill = async (victim: { kill(): Promise<unknown> }) => {
+      if (publishers.every(({ acknowledged }) => acknowledged.size === 0)) unborn++
+      await victim.kill()
+    }
     for (let round = 0; round < ROUNDS; round++) {
       // A new one each time replays from the start while the hub dies.
       const late = new Witness(url, topic, `late ${round}`, { keep: false })
       await sleep(random.integer(0, 500))
       if (random.chance(0.3)) relay.cut()
-      await hub.kill()
+      await kill(hub)
       const stillborn = random.chance(0.3)
       if (stillborn) {
         const starting = place.spawn({ port }).catch(() => undefined)
         await sleep(random.integer(0, 900))
-        await (await starting)?.kill()
+        const other = await starting
+        if (other !== undefined) await kill(other)
       }
       hub = await place.spawn({ port })
       await until(() => publishers.every(({ socket }) => socket.connected), { what: 'the publishers to be back' })
@@ -68,7 +75,7 @@ describeStores('a hub on $name that is killed', (store) => {
       expect(witness.events.size, witness.name).toBe(head)
       // The embedded store ends with its hub; a Redis goes on.
       if (store.name === 'lmdb') expect(witness.epochs.size, witness.name).toBeGreaterThan(1)
-      else expect(witness.epochs.size, witness.name).toBe(1)
+      else expect(witness.epochs.size, witness.name).toBeLessThanOrEqual(1 + unborn)
     }
     expect(events.map(({ data }) => data)).toEqual([...(witnesses[0]?.events.values() ?? [])].map(({ data }) => data))
     for (const { errors } of publishers) expect(errors).toEqual([])

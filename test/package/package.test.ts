@@ -52,7 +52,14 @@ async function typeErrors(folder: string, text: string, options: Record<string, 
   const program = join(folder, `types-${String(options.module)}-${String(options.name)}`)
   await mkdir(program, { recursive: true })
   const { name: _, ...given } = options
-  const compilerOptions = { strict: true, noEmit: true, target: 'ES2023', exactOptionalPropertyTypes: true, ...given }
+  const compilerOptions = {
+    strict: true,
+    noEmit: true,
+    target: 'ES2023',
+    skipDefaultLibCheck: true,
+    exactOptionalPropertyTypes: true,
+    ...given,
+  }
   await writeFile(join(program, 'program.ts'), text)
   await writeFile(join(program, 'tsconfig.json'), JSON.stringify({ compilerOptions, include: ['program.ts'] }))
   const tsc = join(ROOT, 'node_modules/typescript/bin/tsc')

@@ -246,6 +246,8 @@ export function describeQueueLeases(given: () => Case): void {
       await q.take('releases')
       await q.take('blinks')
       await q.detach('keeps', 'keep')
+      // It has left already.
+      await q.detach('keeps', 'release')
       await q.detach('releases', 'release')
       await q.detach('blinks', { graceMs: 5_000 })
       expect([await q.listed('held'), await q.listed('ready')]).toEqual([['a', 'c'], ['b']])

@@ -1,6 +1,9 @@
-/** Undoes at the end of a test, or of the file when no test is running, what the supports have started. */
+/**
+ * Undoes at the end of a test, or of the file when no test is running, what the supports have started. The set-up of
+ * every file (file-run.ts) calls `endFile`: files of a worker share their modules.
+ */
 
-import { afterAll, onTestFinished, TestRunner } from 'vitest'
+import { onTestFinished, TestRunner } from 'vitest'
 
 type Undo = () => Promise<void> | void
 
@@ -12,7 +15,7 @@ export function atEnd(undo: Undo): void {
   else onTestFinished(undo)
 }
 
-afterAll(async () => {
+export async function endFile(): Promise<void> {
   const failures: unknown[] = []
   for (let undo = undone.pop(); undo; undo = undone.pop()) {
     try {
@@ -22,4 +25,4 @@ afterAll(async () => {
     }
   }
   if (failures.length > 0) throw new AggregateError(failures, 'what the file started did not end cleanly')
-})
+}

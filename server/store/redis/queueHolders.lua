@@ -66,7 +66,7 @@ function operations.detach()
   readPolicy()
   turn()
   local h = holderOf(p, holder)
-  if not h or h.session ~= session then return { 'done' } end
+  if not h or h.session ~= session or not h.attached then return { 'done' } end
   if leaving ~= 'keep' then
     for _, j in ipairs(handsOf(p, holder)) do
       if leaving == 'release' then
