@@ -77,7 +77,8 @@ local REQUEST, REDRIVEN = 1, 2
 -- A record: what a hand-out changes, then what it does not, then key, subject, id, and the lease's nonce and holder.
 -- The id of a job without a sender's own is kept as the nonce behind its number.
 local LEASE = 'BBBBI4dddBI2'
-local REST = 'I4dBBBBBI4dddddI4I4I4'
+local BEFORE_PLACE, BEHIND_PLACE = 'I4dBBBBBI4', 'ddddI4I4I4'
+local REST = BEFORE_PLACE .. 'd' .. BEHIND_PLACE
 local RECORD = '<' .. LEASE .. REST
 local LEASE_SIZE, RECORD_SIZE = 35, 108
 -- Where some of it stands: the lease's serial, the lengths of its nonce and holder, the body's size, `dead` and the

@@ -188,6 +188,7 @@ function operations.enqueue()
   local bodies, rows, names, ready, expiring, ids = {}, {}, {}, {}, {}, {}
   local taken, firstNumber = {}, s.number + 1
   local lastExpAt, expText
+  local like, size, stateOf, before, behind
   local plain = duplicates == 0
   for i = repeated + 1, count do
     local d = drafts[i]
@@ -269,10 +270,16 @@ function operations.enqueue()
         works(p, now)
       end
       records[n] = nil
+      -- Neighbours that are sent alike differ in their places.
+      if d ~= like or #body ~= size or state ~= stateOf or named == 1 then
+        like, size, stateOf = d, #body, state
+        before = unheldIn(state) .. struct.pack(
+          '<' .. BEFORE_PLACE, size, expAt, p.dead and 1 or 0, 0, named, request, d.priority, 0)
+        behind = struct.pack('<' .. BEHIND_PLACE, now, dueAt, replyBy, d.ttlMs, #d.key, #subject, #id)
+          .. d.key .. subject .. id
+      end
       rows[#rows + 1] = n
-      rows[#rows + 1] = unheldIn(state) .. struct.pack(
-        '<' .. REST, #body, expAt, p.dead and 1 or 0, 0, named, request, d.priority, 0,
-        place, now, dueAt, replyBy, d.ttlMs, #d.key, #subject, #id) .. d.key .. subject .. id
+      rows[#rows + 1] = before .. struct.pack('<d', place) .. behind
       bodies[#bodies + 1] = n
       bodies[#bodies + 1] = body
     end

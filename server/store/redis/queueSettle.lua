@@ -169,7 +169,16 @@ function operations.settle()
   local byte, sub, pack = string.byte, string.sub, struct.pack
   local outcomes = {}
   local isDead = p.dead and 1 or 0
-  local held, expiring, hands, holder
+  -- What is done leaves all lists of its queue alike, and together.
+  local gone, hands, holder = {}, {}, nil
+  local function clear()
+    if #gone == 0 then return end
+    for _, key in ipairs({ p.held, p.expiring }) do many('ZREM', key, gone) end
+    for _, key in ipairs({ JOBS, BODIES }) do many('HDEL', key, gone) end
+    for by, names in pairs(hands) do many('SREM', p.handsOf .. by, names) end
+    gone, hands, holder = {}, {}, nil
+  end
+  local leaving
   for i = 1, count do
     local each = parsed[i]
     local as, serial, value, n, nonce, id, extra = each[1], each[2], each[3], each[4], each[5], each[6], each[7]
@@ -187,29 +196,30 @@ function operations.settle()
         local inDead, history, named, request = byte(record, DEAD_AT, DEAD_AT + 3)
         -- The most common way to end needs none of the rest of the record.
         if as == DONE and state == HELD and suspect + inDead + history + named + request == 0
-          and sub(record, KEY_LENGTH_AT, KEY_LENGTH_AT + 3) == NO_LENGTH then
-          -- What was written meanwhile is noted anew.
-          if not held or scores[p.held] ~= held or scores[p.expiring] ~= expiring then
-            held, expiring, holder = noted(scores, p.held), noted(scores, p.expiring), nil
-          end
+          and not changedRecords[n] and sub(record, KEY_LENGTH_AT, KEY_LENGTH_AT + 3) == NO_LENGTH then
           local by = sub(record, last + nonces + 1)
           if by ~= holder then
-            hands, holder = noted(members, p.handsOf .. by), by
+            holder = by
+            leaving = hands[by] or {}
+            hands[by] = leaving
           end
-          held[n], expiring[n], hands[n] = false, false, false
-          records[n], changedRecords[n] = false, true
+          leaving[#leaving + 1] = n
+          gone[#gone + 1] = n
+          records[n] = false
           local a, b, c, d = byte(record, SIZE_AT, SIZE_AT + 3)
           p.count = p.count - 1
           p.bytes = p.bytes - (a + 256 * b + 65536 * c + 16777216 * d)
           p.done = p.done + 1
-        elseif settlers[as](p, decode(n, record), value, extra) == false then
-          outcome = 'l'
+        else
+          clear()
+          if settlers[as](p, decode(n, record), value, extra) == false then outcome = 'l' end
         end
         if as ~= EXTEND then ended(serial, as, nonce) end
       end
     end
     outcomes[i] = outcome or (endedSo(serial, as, nonce) and 'o' or 'l')
   end
+  clear()
   -- What this call itself made due belongs to it.
   turn()
   return { 'done', table.concat(outcomes) }
