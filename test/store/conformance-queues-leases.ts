@@ -264,6 +264,15 @@ export function describeQueueLeases(given: () => Case): void {
       expect(await q.job('a')).toMatchObject({ state: 'held' })
     })
 
+    test('one that is gone with leases extended to their cap is not blamed for all of them', async () => {
+      const q = desk()
+      await q.put('a', 'b')
+      const held = (await q.claim('w', { max: 2, capMs: LEASE })).jobs
+      for (const job of held) await q.settle(job, { as: 'extend', leaseMs: LEASE })
+      await q.detach('w', { graceMs: 0 })
+      for (const id of ['a', 'b']) expect(await q.job(id)).toMatchObject({ state: 'ready', attempts: 0, suspect: true })
+    })
+
     test('are consumers while they were touched within a minute, and no touch brings them back', async () => {
       const q = desk()
       const { queues } = given().store

@@ -110,7 +110,7 @@ export class Turning {
     const { lease } = job
     if (lease === undefined) throw new Error('a held job has a lease')
     this.tell(queue, { kind: 'lapsed', holder: lease.holder, id: job.id })
-    if (lease.alone || lease.capped) {
+    if (lease.alone || (lease.capped && this.now >= lease.capAt)) {
       this.fail(queue, half, job, policy, { what: 'lapsed', holder: lease.holder })
       return
     }

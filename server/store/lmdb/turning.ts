@@ -73,7 +73,8 @@ export function tellLapsed(plan: Plan, queue: Queue, jobs: readonly Job[]): void
 
 /** The lease of a held job is over. It can still be settled while no other hand-out has begun. */
 export function lapse(plan: Plan, queue: Queue, half: QueueHalf, job: Job, policy: QueuePolicy): void {
-  if (job.alone || job.capped) {
+  // One that ends before its cap does so for another reason.
+  if (job.alone || (job.capped && plan.now >= job.capAt)) {
     fail(plan, queue, half, job, policy, { what: 'lapsed' })
     return
   }

@@ -150,7 +150,8 @@ end
 local function lapse(p, j)
   unhold(p, j)
   tellLapsed(j)
-  if j.capped == 1 or isAlone(p, j) then
+  -- One that ends before its cap does so for another reason.
+  if (j.capped == 1 and now >= j.capAt) or isAlone(p, j) then
     befall(j, 'lapsed', j.holder)
     return fail(p, j, nil, -1)
   end
