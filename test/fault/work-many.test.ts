@@ -19,6 +19,11 @@ describeStores('a queue of very many jobs on $name', (store) => {
   }, async () => {
     const place = await store.place()
     const first = await place.spawn()
+    // All of them, and those that are measured behind them, fit into it.
+    const settings = JSON.stringify({ maxJobs: 2 * JOBS })
+    const headers = { 'content-type': 'application/json' }
+    const { status } = await fetch(`${first.url}/v1/queues/long`, { method: 'PUT', headers, body: settings })
+    expect(status).toBe(200)
     const sender = await joinQueues(first.url, {}, { deadlineMs: 60_000 })
     for (let sent = 0; sent < JOBS; sent += BATCH) {
       await sender.send('long', ...Array.from({ length: BATCH }, (_, i) => ({ data: sent + i })))

@@ -4,6 +4,7 @@ import { hash } from 'node:crypto'
 import { RepriseError } from '../../../shared/errors.ts'
 import { type SizedBody, sizeBody } from '../codec.ts'
 import type { Enqueue, Enqueued, StoredJobDraft } from '../contract.ts'
+import { queueFull } from '../queueFull.ts'
 import { isAnswered, rememberRequest, requestOf } from './answers.ts'
 import { Ids } from './ids.ts'
 import { newJob, numberIn } from './jobs.ts'
@@ -113,7 +114,7 @@ function checkBinding(queue: Queue | undefined, { binding }: Enqueue): void {
 
 function checkLimit({ record }: Queue, limit: Enqueue['limit'], jobs: number, bytes: number): void {
   const { ready, delayed, held, bytes: kept } = record.main
-  if (jobs > 0 && (ready + delayed + held + jobs > limit.jobs || kept + bytes > limit.bytes)) throw isFull(limit)
+  if (jobs > 0 && (ready + delayed + held + jobs > limit.jobs || kept + bytes > limit.bytes)) throw queueFull(limit)
 }
 
 /** A call that is refused makes no queue. */
@@ -126,12 +127,7 @@ function checkFirst(limit: Enqueue['limit'], drafts: readonly StoredJobDraft[]):
     jobs++
     bytes += sizeBody(body).bytes
   }
-  if (jobs > limit.jobs || bytes > limit.bytes) throw isFull(limit)
-}
-
-function isFull({ jobs, bytes }: Enqueue['limit']): RepriseError {
-  const most = [`${jobs} jobs`, `${bytes} bytes`].filter((text) => !text.startsWith('Infinity'))
-  return new RepriseError('too_many', `the queue is full: it takes ${most.join(' and ')}`)
+  if (jobs > limit.jobs || bytes > limit.bytes) throw queueFull(limit)
 }
 
 /** Neighbours take theirs from one hash, the last one of which is kept. */

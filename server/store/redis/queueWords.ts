@@ -16,6 +16,7 @@ import type {
   Settlement,
   StoredJobDraft,
 } from '../contract.ts'
+import { queueFull } from '../queueFull.ts'
 import { storageFull } from './failures.ts'
 import { ownerKey } from './keys.ts'
 import type { Argument } from './link.ts'
@@ -331,13 +332,10 @@ function refuse(queue: string, outcome: readonly Buffer[], given?: Enqueue): voi
   const [word, detail] = [textAt(outcome, 1), textAt(outcome, 2)]
   const producer = JSON.stringify(given?.producer?.name)
   const seq = given?.producer?.seq
+  if (word === 'too_many' && given !== undefined) throw queueFull(given.limit)
   switch (word) {
     case 'storage_full':
       throw storageFull()
-    case 'too_many':
-      throw new RepriseError('too_many', `the queue ${queue} is full: its jobs have to be worked on first`, {
-        retryAfterMs: 1_000,
-      })
     case 'moved': {
       const stands = detail === '' ? 'there is none' : `it stands at ${detail}`
       throw new RepriseError('conflict', `the binding of ${queue} to ${given?.binding?.topic} is elsewhere: ${stands}`)
