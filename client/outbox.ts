@@ -7,7 +7,7 @@
  */
 
 import { RepriseError } from '../shared/errors.ts'
-import { DEFAULT_LIMITS, type Draft, type Limits, type ProducerSeq } from '../shared/protocol.ts'
+import { DEFAULT_LIMITS, type Draft, type Durability, type Limits, type ProducerSeq } from '../shared/protocol.ts'
 import { fullJitter } from './backoff.ts'
 import { randomName } from './randomName.ts'
 
@@ -62,6 +62,8 @@ interface Packet<R> {
 
 export class Outbox<R> {
   limits: Limits = DEFAULT_LIMITS
+  /** How the hub keeps drafts: where each packet costs it a sync of the disk, what waits is not spread. */
+  durability: Durability | undefined
   readonly #post: Post<R>
   readonly #options: OutboxOptions
   #producer = randomName()
@@ -172,7 +174,8 @@ export class Outbox<R> {
   /** Makes a packet of the next drafts; `false` when none wait. */
   #pack(): boolean {
     const entries: Entry<R>[] = []
-    const share = Math.ceil((this.#queue.length - this.#head) / (WINDOW - this.#inFlight))
+    const waiting = this.#queue.length - this.#head
+    const share = this.durability === 'fsync' ? waiting : Math.ceil(waiting / (WINDOW - this.#inFlight))
     const maxDrafts = Math.min(this.limits.batch, MAX_PACKET_DRAFTS, Math.max(share, MIN_PACKET_DRAFTS))
     const maxBytes = Math.min(this.limits.packet / 2, MAX_PACKET_BYTES)
     let bytes = 0

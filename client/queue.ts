@@ -46,6 +46,7 @@ export class QueueHandle<T> implements Queue<T> {
         open: () => link.open(),
         send: async (drafts, row) => {
           const { ids, durability } = await link.call<Sent>('send', name, drafts, row)
+          this.#outbox.durability = durability
           return ids.map((id) => ({ id, durability }))
         },
       },

@@ -51,6 +51,7 @@ export class TopicHandle<T> implements Topic<T> {
         open: () => channel.open(),
         send: async (drafts, row) => {
           const { epoch, offsets, durability } = await channel.call<Published>('publish', drafts, row)
+          this.#outbox.durability = durability
           return offsets.map((offset) => ({ epoch, offset, durability }))
         },
       },

@@ -65,6 +65,26 @@ describe('publishing', () => {
     expect((await outcomes).map(({ offset }) => offset)).toEqual(Array.from({ length: 3_000 }, (_, i) => i + 1))
   })
 
+  it.each([
+    ['spreads what waits over its packets', 'everysec', [50, 50, 50, 50]],
+    ['sends what waits together where each packet costs a sync', 'fsync', [200]],
+  ] as const)('%s', async (_does, durability, sizes) => {
+    const { fake, topic } = await publisher()
+    const first = topic.publish('first')
+    const one = await nextPublish(fake)
+    one.kept(1, 'a', durability)
+    await first
+    const outcomes = Promise.all(Array.from({ length: 200 }, (_, i) => topic.publish(i)))
+    let next = 2
+    for (const size of sizes) {
+      const packet = await nextPublish(fake)
+      expect(packet.drafts).toHaveLength(size)
+      packet.kept(next, 'a', durability)
+      next += size
+    }
+    expect(await outcomes).toHaveLength(200)
+  })
+
   it('splits by bytes, so that no packet comes near the limits', async () => {
     const { fake, topic } = await publisher()
     const big = 'x'.repeat(200_000)

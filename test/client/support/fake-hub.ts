@@ -11,6 +11,7 @@ import { RepriseError } from '../../../shared/errors.ts'
 import {
   DEFAULT_LIMITS,
   type Draft,
+  type Durability,
   type Event,
   type Gap,
   type Limits,
@@ -101,7 +102,7 @@ export interface Publish extends Call {
   readonly drafts: readonly Draft[]
   readonly row: ProducerSeq
   /** Answers with these offsets on. */
-  kept(firstOffset: number, epoch?: string): void
+  kept(firstOffset: number, epoch?: string, durability?: Durability): void
 }
 
 export async function nextPublish(hub: FakeHub): Promise<Publish> {
@@ -111,8 +112,8 @@ export async function nextPublish(hub: FakeHub): Promise<Publish> {
     ...call,
     drafts,
     row: call.args[1] as ProducerSeq,
-    kept: (first, epoch = 'a') =>
-      call.reply({ epoch, offsets: drafts.map((_, i) => first + i), duplicates: 0, durability: 'fsync' }),
+    kept: (first, epoch = 'a', durability = 'fsync') =>
+      call.reply({ epoch, offsets: drafts.map((_, i) => first + i), duplicates: 0, durability }),
   }
 }
 
