@@ -2,7 +2,8 @@
 
 import { describe, expect, test } from 'vitest'
 import type { Case } from './conformance-cursors.ts'
-import { CAP, deskOf, holder, LEASE, named, POLICY } from './queue-desk.ts'
+import { text } from './fixture.ts'
+import { CAP, deskOf, holder, LEASE, named, POLICY, TTL } from './queue-desk.ts'
 
 const MINUTE = 60_000
 
@@ -262,6 +263,37 @@ export function describeQueueLeases(given: () => Case): void {
       await q.turn()
       expect(await q.job('c')).toMatchObject({ state: 'delayed', attempts: 1 })
       expect(await q.job('a')).toMatchObject({ state: 'held' })
+    })
+
+    test('one that is done with a job has empty hands, whatever else it was told in the same call', async () => {
+      const q = desk()
+      const plain = { body: text('x'), priority: 4, ttlMs: TTL }
+      await q.send([plain, plain, plain])
+      const { queues } = given().store
+      const [first, second] = (await q.claim('w', { max: 2 })).jobs
+      if (first === undefined || second === undefined) throw new Error('two jobs were there')
+      const leases = [first, second].map(({ id, lease }) => ({ id, lease }))
+      const settled = await queues.settle(
+        'q',
+        leases.flatMap((one) => [
+          { ...one, as: 'extend' as const, leaseMs: LEASE },
+          { ...one, as: 'done' as const },
+        ]),
+        POLICY,
+      )
+      expect(settled).toEqual(['ok', 'ok', 'ok', 'ok'])
+      expect(await q.books()).toMatchObject({ held: 0, ready: 1, done: 2 })
+      const third = await q.take('w')
+      expect(await q.settle(third, { as: 'done' })).toBe('ok')
+      await q.send([plain])
+      const { id } = await q.take('w', { leaseMs: 1_000 })
+      // Alone in its hands, so that its lapse is its own failure.
+      pass(1_000)
+      await q.turn()
+      expect(await q.job(id)).toMatchObject({ state: 'delayed', attempts: 1, suspect: false })
+      pass(LEASE)
+      await q.turn()
+      expect(await q.books()).toMatchObject({ held: 0, ready: 1, done: 3 })
     })
 
     test('one that is gone with leases extended to their cap is not blamed for all of them', async () => {
