@@ -28,8 +28,9 @@ export class Books {
 
   taken(worker: string, { id, lease, attempts, expiresAt }: Job): void {
     const other = this.#holding.get(id)
-    if (other !== undefined && other.lease !== lease && other.expiresAt > Date.now() + 20) {
-      this.faults.push(`${id} was given to ${worker} while ${other.worker} held it`)
+    const leftMs = (other?.expiresAt ?? 0) - Date.now()
+    if (other !== undefined && other.lease !== lease && leftMs > 20) {
+      this.faults.push(`${id} was given to ${worker} while ${other.worker} held it for ${leftMs} ms more`)
     }
     if (attempts >= this.#maxAttempts) this.faults.push(`${id} was handed out with ${attempts} attempts`)
     if (this.done.has(id)) this.faults.push(`${id} was handed out after it was done`)
@@ -196,7 +197,6 @@ export class Worker {
     if (this.#gone) return
     if (settlement.as === 'extend') {
       if (!this.#working.has(settlement.lease)) return
-      this.#books.extended(settlement.id, settlement.lease, Date.now() + settlement.leaseMs)
     } else {
       this.#working.delete(settlement.lease)
       this.#books.over(settlement.id, settlement.lease)
@@ -206,6 +206,7 @@ export class Worker {
   }
 
   #send(settlement: Settlement): void {
+    const sentAt = Date.now()
     this.socket.emit('settle', this.#queue, [settlement], (reply: Reply<readonly Settled[]>) => {
       if (!this.#unanswered.has(settlement)) return
       if (!reply.ok) {
@@ -214,7 +215,9 @@ export class Worker {
         return
       }
       this.#unanswered.delete(settlement)
-      this.#books.settled(settlement, reply.value[0] ?? 'lost')
+      const [answer = 'lost'] = reply.value
+      if (settlement.as !== 'extend') this.#books.settled(settlement, answer)
+      else if (answer === 'ok') this.#books.extended(settlement.id, settlement.lease, sentAt + settlement.leaseMs)
     })
   }
 

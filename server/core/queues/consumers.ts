@@ -71,8 +71,10 @@ export class Consumers {
       const desk = this.#enter(queue)
       try {
         await desk.started
+        await this.#reachable(queue)
+        if (seat.gone) throw connectionGone()
         const held = await this.#attach(consumer, queue, holding)
-        if (seat.gone) throw new RepriseError('unavailable', 'the connection is gone')
+        if (seat.gone) throw connectionGone()
         seat.consumers.set(queue, consumer)
         const replaced = desk.dispatch.add(consumer)
         if (replaced !== undefined) this.#ended(replaced, queue, takenOver())
@@ -188,6 +190,14 @@ export class Consumers {
     return done
   }
 
+  /**
+   * Waits while the store is away. A session begun after that wait by who is gone by then would take the place, and the
+   * jobs, of the one under which its client is at another node already.
+   */
+  async #reachable(queue: string): Promise<void> {
+    await this.#context.store.queues.touch(queue, [])
+  }
+
   async #attach(consumer: Consumer, queue: string, holding?: readonly string[]): Promise<readonly KeptLease[]> {
     const { store, settings } = this.#context
     const options = { leaseMs: consumer.leaseMs, policy: policyOf(settings.forQueue(queue)) }
@@ -208,6 +218,8 @@ export class Consumers {
 
   /** What the store gave it and it never saw goes back, what it lost meanwhile is told. */
   async #reattach(consumer: Consumer, queue: string): Promise<void> {
+    await this.#reachable(queue)
+    if (consumer.over) return
     const known = new Map(consumer.kept.map(({ id, lease }) => [lease, id]))
     const held = await this.#attach(consumer, queue)
     const unseen = held.filter(({ lease }) => !known.delete(lease))
@@ -276,6 +288,10 @@ export class Consumers {
     desk.dispatch.stop()
     if (this.#desks.get(queue) === desk) this.#desks.delete(queue)
   }
+}
+
+function connectionGone(): RepriseError {
+  return new RepriseError('unavailable', 'the connection is gone')
 }
 
 function takenOver(): RepriseError {

@@ -18,7 +18,9 @@ export interface Start {
 /**
  * Without an owner `from` says it (default: the end). With one the cursor does: the words place nothing but a new
  * cursor, a position counts when it is at the cursor or beyond. `again` (the client's own `subscribe({ from })`): `from`
- * says where this session reads, back or forth; the cursor stays where it is.
+ * says where this session reads, back or forth; the cursor stays where it is. `check` throws where the subscription is no
+ * longer wanted: it is asked when the store is there, as a session that is begun after its client has gone would end the
+ * one that the client has on another node by then.
  */
 export async function startOf(
   store: Store,
@@ -27,6 +29,7 @@ export async function startOf(
   owner: Owner | undefined,
   from: From | undefined,
   again: boolean,
+  check: () => void,
 ): Promise<Start> {
   if (owner === undefined) {
     if (from === 'cursor')
@@ -34,7 +37,9 @@ export async function startOf(
     const bounds = await log.bounds(topic)
     return startAt(await placeOf(log, topic, from ?? 'end', bounds), bounds)
   }
-  const opened = await store.cursors.open(topic, owner, await cursorStart(log, topic, from))
+  const start = await cursorStart(log, topic, from)
+  check()
+  const opened = await store.cursors.open(topic, owner, start)
   const { session } = opened
   if (opened.expired) {
     return { ...startAt(opened.position, opened), session, gap: unknownReset(opened.position) }
@@ -53,9 +58,9 @@ export async function startOf(
 }
 
 async function cursorStart(log: Log, topic: string, from: From | undefined): Promise<CursorStart> {
+  const bounds = await log.bounds(topic)
   if (from === undefined || from === 'cursor' || from === 'end') return 'end'
   if (from === 'start') return 'start'
-  const bounds = await log.bounds(topic)
   const place = await placeOf(log, topic, from, bounds)
   // A cursor ahead of the log would not move until the log is there, and pass over what is published meanwhile.
   const end = endOfEpoch(bounds.lineage, bounds.head, place.epoch)

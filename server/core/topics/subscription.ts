@@ -89,7 +89,7 @@ export class Subscription implements Follower {
     await before
     this.#checkRun(run)
     const feed = await this.#watch()
-    const start = await this.#open(feed, query.from, again)
+    const start = await this.#open(feed, query.from, again, () => this.#checkRun(run))
     this.#checkRun(run)
     this.#onGap = query.onGap ?? 'continue'
     const info = { topic: this.#topic, ...start.info }
@@ -164,16 +164,16 @@ export class Subscription implements Follower {
   }
 
   /** Begins the session and takes its place on this node, with nothing missed in between. */
-  async #open(feed: Feed, from: From | undefined, again: boolean): Promise<Start> {
+  async #open(feed: Feed, from: From | undefined, again: boolean, check: () => void): Promise<Start> {
     const { store, log } = this.#context
-    if (this.#caller.client === undefined) return await startOf(store, log, this.#topic, undefined, from, again)
+    if (this.#caller.client === undefined) return await startOf(store, log, this.#topic, undefined, from, again, check)
     const { owner } = this
     // Its own newer session is not to end it.
     feed.sessions.release(this)
     feed.sessions.opening(owner)
     let start: Start | undefined
     try {
-      start = await startOf(store, log, this.#topic, owner, from, again)
+      start = await startOf(store, log, this.#topic, owner, from, again, check)
     } finally {
       const newest = feed.sessions.opened(owner)
       if (start?.session !== undefined && !this.#closed) {
