@@ -14,7 +14,11 @@ const data = (jobs: readonly Job[]) => jobs.map((job) => job.data)
 
 beforeAll(async () => {
   ;({ url } = await startHub({
-    queues: { '*': { backoffMs: 1, maxBackoffMs: 1, maxAttempts: 3 }, 'capped-*': { maxLeaseMs: 300 } },
+    queues: {
+      '*': { backoffMs: 1, maxBackoffMs: 1, maxAttempts: 3 },
+      'capped-*': { maxLeaseMs: 300 },
+      'brief-*': { reconnectGraceMs: 500 },
+    },
   }))
 })
 
@@ -78,7 +82,7 @@ describe('a consumer', () => {
   })
 
   it('that is gone again before its consume was answered leaves no job with its lease renewed', async () => {
-    const queue = nextQueue()
+    const queue = `brief-${nextQueue()}`
     const first = await joinQueues(url, { client: 'hurried' })
     await first.consume(queue, { credit: 1 })
     await first.send(queue, { data: 1 })
