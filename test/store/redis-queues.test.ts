@@ -12,6 +12,9 @@ const LIMIT = { jobs: 1_000_000, bytes: 1e9 }
 const holder = { subject: 'ann', client: 'worker' }
 let nonces = 0
 
+/** A retry is due at once. */
+const NOW = { ...POLICY, backoffMs: [0] }
+
 function send(store: RedisStore, ...data: unknown[]) {
   const drafts = data.map((value) => ({ body: text(value), priority: 4, ttlMs: 3_600_000 }))
   return store.queues.enqueue('q', { subject: 'ann', drafts, limit: LIMIT, nonce: `n${nonces++}` })
@@ -142,7 +145,7 @@ describe('queues in Redis', { timeout: 30_000 }, () => {
 
   test('a job whose body was damaged is dead-lettered instead of handed out', async () => {
     const session = await attached(store)
-    const { ids } = await send(store, 1, 2)
+    const { ids } = await send(store, 'x'.repeat(1_000), 2)
     await server.cli('hset', 'reprise:{q:q}:bodies', '1', 'spoilt')
     expect(await claimed(store, session)).toHaveLength(1)
     const letter = await store.queues.job('q/dead', ids[0] ?? '')
@@ -161,5 +164,44 @@ describe('queues in Redis', { timeout: 30_000 }, () => {
     expect(await store.queues.turn('q', POLICY)).toEqual({ more: false })
     expect(await store.queues.overdue(10)).toEqual([])
     expect((await store.queues.info('q'))?.counts).toMatchObject({ ready: 1, delayed: 0 })
+  })
+
+  test('of jobs that are gone nothing is left behind, however they ended and however large they were', async () => {
+    const session = await attached(store)
+    const drafts = Array.from({ length: 120 }, (_, i) => ({
+      body: text('x'.repeat((i % 7) * 60)),
+      priority: i % 10,
+      ttlMs: 3_600_000,
+      ...(i % 3 === 0 && { key: `k${i % 5}` }),
+      ...(i % 4 === 0 && { id: `i${i}`, replyMs: 40_000 }),
+    }))
+    const { ids } = await store.queues.enqueue('q', { subject: 'ann', drafts, limit: LIMIT, nonce: 'x' })
+    for (const id of ids.slice(0, 20)) await store.queues.remove('q', id)
+    const sizes: number[] = []
+    for (let round = 0; (await store.queues.info('q'))?.counts.ready !== 0; round++) {
+      const jobs = await claimed(store, session, 1 + (round % 9))
+      sizes.push(...jobs.map(({ body }) => body.json.length))
+      const as = (['done', 'retry', 'dead', 'done', 'release'] as const)[round % 5] ?? 'done'
+      await store.queues.settle(
+        'q',
+        jobs.map(({ id, lease }) => ({ id, lease, as })),
+        NOW,
+      )
+    }
+    expect(Math.max(...sizes)).toBeGreaterThan(360)
+    expect(Math.min(...sizes)).toBeLessThan(20)
+    await store.queues.redrive('q', ids.slice(0, 60), { ttlMs: 3_600_000 })
+    for (;;) {
+      const jobs = await claimed(store, session)
+      if (jobs.length === 0) break
+      await store.queues.settle('q', done(jobs), NOW)
+    }
+    while ((await store.queues.purge('q/dead', { before: Date.now() + 1_000, limit: 50 })) > 0);
+    const { sent, done: ended, removed } = (await store.queues.info('q'))?.counts ?? { sent: 0, done: 0, removed: 0 }
+    expect([sent, ended + removed]).toEqual([120, 120])
+    const keys = (await server.cli('keys', '*')).split('\n').filter((key) => key.includes('{q:q}'))
+    const kept = ['meta', 'holders', 'present', 'due', 'answers', 'subjects', 'ids:ann', 'idlog:ann']
+    const names = keys.map((key) => key.slice(key.indexOf('}') + 2)).filter((name) => !name.startsWith('ended:'))
+    expect(names.filter((name) => !kept.includes(name))).toEqual([])
   })
 })

@@ -2,7 +2,8 @@
 -- its dead letters `dead:` behind it.
 --
 -- <tag>meta       figures of the queue and of its dead letters, packed
--- <tag>jobs       hash: a job's record by its number · `bodies` its body · `history`, `deaths` what befell it, as JSON
+-- <tag>jobs       hash: a job's record by its number · `bodies` its body where it is large · `history`, `deaths` what
+--                 befell it, as JSON
 -- <tag>names      hash: numbers of the jobs with ids of their senders' choice; in other ids the number is written
 -- <tag>ready      numbers by (9 - priority) * 2^49 + place: what can be handed out · `suspects` likewise
 -- <tag>behind     numbers by place: what waits behind another job of its key · `line:<key>` the same of one key
@@ -74,8 +75,8 @@ local FIRST, READY, HELD, AGAIN, BEHIND = 0, 1, 2, 3, 4
 -- Whether a job is a request, or was sent anew from the dead letters.
 local REQUEST, REDRIVEN = 1, 2
 
--- A record: what a hand-out changes, then what it does not, then key, subject, id, and the lease's nonce and holder.
--- The id of a job without a sender's own is kept as the nonce behind its number.
+-- A record: what a hand-out changes, then what it does not, then the body where it is small, key, subject, id, and the
+-- lease's nonce and holder. The id of a job without a sender's own is kept as the nonce behind its number.
 local LEASE = 'BBBBI4dddBI2'
 local BEFORE_PLACE, BEHIND_PLACE = 'I4dBBBBBI4', 'ddddI4I4I4'
 local REST = BEFORE_PLACE .. 'd' .. BEHIND_PLACE
@@ -85,6 +86,8 @@ local LEASE_SIZE, RECORD_SIZE = 35, 108
 -- three behind it, the key's length.
 local SERIAL_AT, NONCE_AT, SIZE_AT, DEAD_AT, KEY_LENGTH_AT = 9, 33, 36, 48, RECORD_SIZE - 11
 local NO_LENGTH = '\0\0\0\0'
+-- The largest body that is kept in its record: a hand-out writes that anew.
+local SMALL = 256
 
 local function decode(n, record)
   local j = { n = n }
@@ -93,6 +96,12 @@ local function decode(n, record)
     j.size, j.expAt, j.dead, j.history, j.named, j.request, j.priority, j.attempts,
     j.place, j.sentAt, j.dueAt, j.replyBy, j.ttlMs, keys, subjects, ids = struct.unpack(RECORD, record)
   local at = RECORD_SIZE
+  if j.size <= SMALL then
+    j.body = string.sub(record, at + 1, at + j.size)
+    at = at + j.size
+  else
+    j.body = ''
+  end
   j.key = string.sub(record, at + 1, at + keys)
   at = at + keys
   j.subject = string.sub(record, at + 1, at + subjects)

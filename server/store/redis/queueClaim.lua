@@ -41,7 +41,7 @@ function operations.claim()
     allowed = math.floor((now - usedTo) / interval + burst + 1e-3)
   end
 
-  local found, names = {}, {}
+  local names, large = {}, {}
   local rows, held = {}, {}
   local size = 0
   local expiresAt, capAt = now + math.min(leaseMs, capMs), now + capMs
@@ -53,6 +53,7 @@ function operations.claim()
     if not p.dead and expAt <= now then return 'expired' end
     if #names > 0 and size + length > bytes then return 'large' end
     size = size + length
+    if length > SMALL then large[#large + 1] = n end
     s.serial = s.serial + 1
     record = struct.pack(
       '<' .. LEASE, HELD, suspect, 0, 0, deliveries + 1, s.serial, expiresAt, capAt, #nonce, #holder)
@@ -154,7 +155,6 @@ function operations.claim()
       p.tat = usedTo
     end
   end
-  local bodies = valuesOf(BODIES, names)
   local suspects = redis.call('ZCARD', p.suspects)
   local there = redis.call('ZCARD', p.ready) + suspects
   local waiting = math.max(0, math.min(there, allowed - #names))
@@ -169,10 +169,16 @@ function operations.claim()
   p.told = there > 0 and math.min(p.told, now) or delayed
   -- What came in this call is gone again: nobody has to be told but of what is due later.
   if p.tell and there == 0 then p.tell = delayed < huge and delayed or nil end
-  local reply = { 'done', whole(waiting), whole(math.min(suspects, waiting)), timeText(math.max(now, nextAt)) }
+  -- Each with the length of its number, and its number, in front of its record; then the large bodies.
+  local parts = {}
   for i = 1, #names do
-    local at = #reply
-    reply[at + 1], reply[at + 2], reply[at + 3] = names[i], rows[2 * i], bodies[i]
+    local n = names[i]
+    parts[3 * i - 2], parts[3 * i - 1], parts[3 * i] = string.char(#n), n, rows[2 * i]
   end
+  local reply = {
+    'done', whole(waiting), whole(math.min(suspects, waiting)), timeText(math.max(now, nextAt)), table.concat(parts),
+  }
+  local bodies = valuesOf(BODIES, large)
+  for i = 1, #large do reply[5 + i] = bodies[i] end
   return reply
 end

@@ -92,6 +92,7 @@ local function vanish(p, j)
   if j.history == 1 then field(HISTORY, j.n, false) end
   if p.dead then field(DEATHS, j.n, false) end
   if j.named == 1 then field(NAMES, j.id, false) end
+  if j.size > SMALL then field(BODIES, j.n, false) end
   setRecord(j.n, false)
   p.count = p.count - 1
   p.bytes = p.bytes - j.size

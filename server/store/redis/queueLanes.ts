@@ -12,7 +12,7 @@ import { WAIT_MS } from './router.ts'
 
 /** What one call of the script may carry. */
 const MAX_OPERATIONS = 512
-const MAX_ARGUMENTS = 6_000
+const MAX_SIZE = 3_000
 const MAX_BYTES = 512 * 1024
 /**
  * Calls of one queue that may be under way, so that the server never waits for this node. It does them in their order;
@@ -213,13 +213,13 @@ function tellAll(done: readonly Waiting[], outcomes: readonly Buffer[][], replic
 }
 
 function nextBatch(lane: Lane): Waiting[] {
+  let bytes = 0
   let size = 0
-  let args = 0
   let count = 0
   for (const { operation } of lane.queue) {
-    size += operation.bytes
-    args += operation.args.length
-    if (count > 0 && (count >= MAX_OPERATIONS || args > MAX_ARGUMENTS || size > MAX_BYTES)) break
+    bytes += operation.bytes
+    size += operation.size
+    if (count > 0 && (count >= MAX_OPERATIONS || size > MAX_SIZE || bytes > MAX_BYTES)) break
     count++
   }
   const batch = lane.queue.slice(0, count)

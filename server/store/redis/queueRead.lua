@@ -9,7 +9,7 @@ local function told(reply, n, record)
   local j = decode(n, record)
   local at = #reply
   reply[at + 1], reply[at + 2] = n, record
-  reply[at + 3] = redis.call('HGET', BODIES, n)
+  reply[at + 3] = j.size > SMALL and redis.call('HGET', BODIES, n) or j.body
   reply[at + 4] = j.history == 1 and redis.call('HGET', HISTORY, n) or ''
   reply[at + 5] = j.dead == 1 and redis.call('HGET', DEATHS, n) or ''
   local head = j.state == BEHIND and redis.call('HGET', HEADS, j.key)

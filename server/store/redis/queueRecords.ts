@@ -35,11 +35,14 @@ export interface JobRecord {
 
 const STATES: readonly JobState[] = ['delayed', 'ready', 'held', 'delayed', 'ready']
 const FIXED = 108
+/** The largest body that is kept in its record. */
+const SMALL = 256
 
 export function decodeJob(n: string, record: Buffer): JobRecord {
   const [nonces, holders] = [record.readUInt8(32), record.readUInt16LE(33)]
   const [keys, subjects, ids] = [96, 100, 104].map((at) => record.readUInt32LE(at)) as [number, number, number]
-  let at = FIXED
+  const bodyBytes = record.readUInt32LE(35)
+  let at = FIXED + (bodyBytes <= SMALL ? bodyBytes : 0)
   const text = (length: number): string => {
     at += length
     return record.toString('utf8', at - length, at)
@@ -82,19 +85,45 @@ export interface HandedJob {
   readonly replyBy?: number
 }
 
-/** `nonce` is that of the hand-out. The rest of the record is not looked at, as jobs are handed out in large numbers. */
-export function decodeHanded(n: string, record: Buffer, nonce: string): HandedJob {
-  const idAt = FIXED + record.readUInt32LE(96) + record.readUInt32LE(100)
-  const id = record.toString('utf8', idAt, idAt + record.readUInt32LE(104))
-  const handed = {
-    id: record[49] === 1 ? id : `${Number(n).toString(36)}-${id}`,
-    lease: `${n}.${record.readDoubleLE(8)}.${nonce}`,
-    expiresAt: record.readDoubleLE(16),
-    attempts: record.readUInt32LE(52),
-    deliveries: record.readUInt32LE(4),
-    sentAt: record.readDoubleLE(64),
+export interface Handed {
+  readonly job: HandedJob
+  /** Not looked at yet; `undefined` where it is missing. */
+  readonly body: Buffer | undefined
+}
+
+/**
+ * What a claim answers: records, each behind the length of its number and that, and the large bodies by themselves. `nonce`
+ * is that of the hand-out. The rest of a record is not looked at, as jobs are handed out in large numbers.
+ */
+export function decodeHanded(records: Buffer, large: readonly (Buffer | null)[], nonce: string): Handed[] {
+  const handed: Handed[] = []
+  let nextLarge = 0
+  let numberAt = 0
+  while (numberAt < records.length) {
+    const at = numberAt + 1 + (records[numberAt] ?? 0)
+    const n = records.toString('latin1', numberAt + 1, at)
+    const bodyAt = at + FIXED
+    const bodyBytes = records.readUInt32LE(at + 35)
+    const isSmall = bodyBytes <= SMALL
+    const keyAt = isSmall ? bodyAt + bodyBytes : bodyAt
+    const idAt = keyAt + records.readUInt32LE(at + 96) + records.readUInt32LE(at + 100)
+    const nonceAt = idAt + records.readUInt32LE(at + 104)
+    const id = records.toString('utf8', idAt, nonceAt)
+    const job = {
+      id: records[at + 49] === 1 ? id : `${Number(n).toString(36)}-${id}`,
+      lease: `${n}.${records.readDoubleLE(at + 8)}.${nonce}`,
+      expiresAt: records.readDoubleLE(at + 16),
+      attempts: records.readUInt32LE(at + 52),
+      deliveries: records.readUInt32LE(at + 4),
+      sentAt: records.readDoubleLE(at + 64),
+    }
+    handed.push({
+      job: records[at + 50] === 1 ? { ...job, replyBy: records.readDoubleLE(at + 80) } : job,
+      body: isSmall ? records.subarray(bodyAt, keyAt) : (large[nextLarge++] ?? undefined),
+    })
+    numberAt = nonceAt + records.readUInt8(at + 32) + records.readUInt16LE(at + 33)
   }
-  return record[50] === 1 ? { ...handed, replyBy: record.readDoubleLE(80) } : handed
+  return handed
 }
 
 export function idOf({ n, named, id }: JobRecord): string {

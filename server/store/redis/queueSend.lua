@@ -3,7 +3,7 @@
 local PRODUCER_MS = 604800000
 local KEPT_DRAFTS = 1024
 local REASONS = { 'max_attempts', 'rejected', 'expired', 'gap' }
-local OPTIONS = '<BBdddBI4c0I4c0'
+local DRAFT, OPTIONS = '<I4c0I4c0', '<BBdddBI4c0I4c0'
 -- The part of a record that hand-outs change, of a job that had none, by its state.
 local unheld = {}
 local function unheldIn(state)
@@ -106,14 +106,12 @@ local function isTaken(id)
   return text and struct.unpack('<d', text) > now
 end
 
--- enqueue: subject nonce jobs bytes producer seq topic from to count, then bodies, each with its options behind it;
--- these are empty where they are those of the draft before.
+-- enqueue: subject nonce jobs bytes producer seq topic from to count drafts; of each draft its body and its options, which
+-- are empty where they are those of the draft before.
 function operations.enqueue()
   local subject, nonce, maxJobs, maxBytes = arg(), arg(), num(), num()
   local producer, seq = arg(), num()
-  local topic, from, to, count = arg(), arg(), arg(), num()
-  local start = argi
-  argi = argi + 2 * count
+  local topic, from, to, count, sent = arg(), arg(), arg(), num(), arg()
   if full then return { 'error', 'storage_full' } end
   if topic ~= '' then
     local position = fieldOf(BINDINGS, topic)
@@ -148,8 +146,11 @@ function operations.enqueue()
   local drafts, inThisCall, sameAs, duplicates = {}, {}, {}, repeated
   local jobs, bytes = 0, 0
   local options, draft
+  local bodyOf, at = {}, 1
   for i = 1, count do
-    local body, text = ARGV[start + 2 * i - 1], ARGV[start + 2 * i]
+    local body, text
+    body, text, at = struct.unpack(DRAFT, sent, at)
+    bodyOf[i] = body
     if text ~= '' and text ~= options then
       options = text
       local priority, kind, time, ttlMs, replyMs, reason, line, id = struct.unpack(OPTIONS, text)
@@ -188,7 +189,7 @@ function operations.enqueue()
   local bodies, rows, names, ready, expiring, ids = {}, {}, {}, {}, {}, {}
   local taken, firstNumber = {}, s.number + 1
   local lastExpAt, expText
-  local like, size, stateOf, before, behind
+  local like, size, stateOf, before, behind, texts
   local plain = duplicates == 0
   for i = repeated + 1, count do
     local d = drafts[i]
@@ -196,7 +197,7 @@ function operations.enqueue()
       -- A duplicate of a draft of this call has the id that this one got.
       if sameAs[i] then given[i] = taken[sameAs[i]] end
     else
-      local body = ARGV[start + 2 * i - 1]
+      local body = bodyOf[i]
       s.number = s.number + 1
       local n = digits(s.number)
       local named, id = 0, nonce
@@ -276,12 +277,15 @@ function operations.enqueue()
         before = unheldIn(state) .. struct.pack(
           '<' .. BEFORE_PLACE, size, expAt, p.dead and 1 or 0, 0, named, request, d.priority, 0)
         behind = struct.pack('<' .. BEHIND_PLACE, now, dueAt, replyBy, d.ttlMs, #d.key, #subject, #id)
-          .. d.key .. subject .. id
+        texts = d.key .. subject .. id
       end
       rows[#rows + 1] = n
-      rows[#rows + 1] = before .. struct.pack('<d', place) .. behind
-      bodies[#bodies + 1] = n
-      bodies[#bodies + 1] = body
+      if size > SMALL then
+        bodies[#bodies + 1] = n
+        bodies[#bodies + 1] = body
+        body = ''
+      end
+      rows[#rows + 1] = before .. struct.pack('<d', place) .. behind .. body .. texts
     end
   end
   many('HSET', BODIES, bodies)

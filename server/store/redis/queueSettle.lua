@@ -151,32 +151,33 @@ settlers[EXTEND] = function(p, j, leaseMs)
   put(j)
 end
 
--- settle: part policy count, then the settlements
+-- settle: part policy count settlements
 function operations.settle()
   local p = partOf(arg())
   readPolicy()
-  local count = num()
-  local start = argi
-  argi = argi + count
+  local count, settlements = num(), arg()
   turn()
   local parsed, names = {}, {}
+  local at = 1
   for i = 1, count do
-    local each = { struct.unpack(SETTLEMENT, ARGV[start + i]) }
+    local each = { struct.unpack(SETTLEMENT, settlements, at) }
     parsed[i] = each
     names[i] = each[4]
+    at = each[8]
   end
   fetch(names)
   local byte, sub, pack = string.byte, string.sub, struct.pack
   local outcomes = {}
   local isDead = p.dead and 1 or 0
   -- What is done leaves all lists of its queue alike, and together.
-  local gone, hands, holder = {}, {}, nil
+  local gone, large, hands, holder = {}, {}, {}, nil
   local function clear()
     if #gone == 0 then return end
     for _, key in ipairs({ p.held, p.expiring }) do many('ZREM', key, gone) end
-    for _, key in ipairs({ JOBS, BODIES }) do many('HDEL', key, gone) end
+    many('HDEL', JOBS, gone)
+    many('HDEL', BODIES, large)
     for by, names in pairs(hands) do many('SREM', p.handsOf .. by, names) end
-    gone, hands, holder = {}, {}, nil
+    gone, large, hands, holder = {}, {}, {}, nil
   end
   local leaving
   for i = 1, count do
@@ -207,8 +208,10 @@ function operations.settle()
           gone[#gone + 1] = n
           records[n] = false
           local a, b, c, d = byte(record, SIZE_AT, SIZE_AT + 3)
+          local size = a + 256 * b + 65536 * c + 16777216 * d
+          if size > SMALL then large[#large + 1] = n end
           p.count = p.count - 1
-          p.bytes = p.bytes - (a + 256 * b + 65536 * c + 16777216 * d)
+          p.bytes = p.bytes - size
           p.done = p.done + 1
         else
           clear()

@@ -115,7 +115,6 @@ local function flush()
     changedRecords = {}
     many('HSET', JOBS, sets)
     many('HDEL', JOBS, dels)
-    many('HDEL', BODIES, dels)
   end
   if next(scores) then
     for key, map in pairs(scores) do
@@ -152,7 +151,7 @@ local function encode(j)
     RECORD, j.state, j.suspect, j.alone, j.capped, j.deliveries, j.serial, j.expiresAt, j.capAt, #j.nonce, #j.holder,
     j.size, j.expAt, j.dead, j.history, j.named, j.request, j.priority, j.attempts,
     j.place, j.sentAt, j.dueAt, j.replyBy, j.ttlMs, #j.key, #j.subject, #j.id)
-    .. j.key .. j.subject .. j.id .. j.nonce .. j.holder
+    .. j.body .. j.key .. j.subject .. j.id .. j.nonce .. j.holder
 end
 local function put(j)
   setRecord(j.n, encode(j))

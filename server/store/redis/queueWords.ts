@@ -20,7 +20,7 @@ import { queueFull } from '../queueFull.ts'
 import { storageFull } from './failures.ts'
 import { ownerKey } from './keys.ts'
 import type { Argument } from './link.ts'
-import { decodeHanded, decodeJob, type HandedJob, idOf, leaseOf } from './queueRecords.ts'
+import { decodeHanded, decodeJob, type Handed, idOf, leaseOf } from './queueRecords.ts'
 
 /** The queue itself, or its dead letters. */
 export type Part = 'm' | 'd'
@@ -29,12 +29,14 @@ export type Part = 'm' | 'd'
 export interface QueueOperation<T> {
   readonly args: readonly Argument[]
   readonly bytes: number
+  /** How many things it does: drafts, settlements. */
+  readonly size: number
   /** Throws what the operation is refused with. */
   read(outcome: readonly Buffer[]): T
 }
 
 function operation<T>(args: readonly Argument[], read: (outcome: readonly Buffer[]) => T): QueueOperation<T> {
-  return { args, bytes: 0, read }
+  return { args, bytes: 0, size: 1, read }
 }
 
 function textAt(outcome: readonly Buffer[], index: number): string {
@@ -74,6 +76,7 @@ export function idWords(id: string): [string, string, string] {
   return match === null ? [id, '', ''] : [id, String(Number.parseInt(match[1] ?? '', 36)), match[2] ?? '']
 }
 
+const NOTHING = Buffer.alloc(0)
 const REASONS: readonly DeadReason[] = ['max_attempts', 'rejected', 'expired', 'gap']
 
 function optionsOf({ priority, due, ttlMs, replyMs = -1, dead, key = '', id = '' }: StoredJobDraft): Buffer {
@@ -115,13 +118,13 @@ export function enqueue(queue: string, given: Enqueue): QueueOperation<Omit<Enqu
   args.push(producer?.name ?? '', String(producer?.seq ?? -1))
   if (binding === undefined) args.push('', '', '')
   else args.push(binding.topic, positionText(binding.from), positionText(binding.to))
-  args.push(String(drafts.length))
-  let bytes = 0
-  drafts.forEach((draft, i) => {
-    const record = encodeBody(draft.body)
-    bytes += record.length
-    args.push(record, isAlike(draft, drafts[i - 1]) ? '' : optionsOf(draft))
+  const parts = drafts.flatMap((draft, i) => {
+    const options = isAlike(draft, drafts[i - 1]) ? NOTHING : optionsOf(draft)
+    const body = encodeBody(draft.body)
+    return [lengthOf(body), body, lengthOf(options), options]
   })
+  const words = Buffer.concat(parts)
+  args.push(String(drafts.length), words)
   const read = (outcome: readonly Buffer[]): Omit<Enqueued, 'durability'> => {
     refuse(queue, outcome, given)
     if (textAt(outcome, 0) === 'new') {
@@ -130,7 +133,13 @@ export function enqueue(queue: string, given: Enqueue): QueueOperation<Omit<Enqu
     }
     return { ids: outcome.slice(2).map((id) => idGiven(id.toString())), duplicates: numberAt(outcome, 1) }
   }
-  return { args, bytes, read }
+  return { args, bytes: words.length, size: drafts.length, read }
+}
+
+function lengthOf({ length }: Buffer): Buffer {
+  const words = Buffer.allocUnsafe(4)
+  words.writeUInt32LE(length)
+  return words
 }
 
 /** `=<id>`, or `#<number>-<nonce>`. */
@@ -138,12 +147,6 @@ function idGiven(text: string): string {
   if (text.startsWith('=')) return text.slice(1)
   const dash = text.indexOf('-')
   return Number(text.slice(1, dash)).toString(36) + text.slice(dash)
-}
-
-/** A job as it was handed out; its body is not looked at yet. */
-export interface Handed {
-  readonly job: HandedJob
-  readonly body: Buffer | undefined
 }
 
 export interface ClaimOutcome {
@@ -159,13 +162,9 @@ export function claim(queue: string, part: Part, given: Claim): QueueOperation<C
   const args = ['claim', part, ownerKey(holder), String(session), ...limits, nonce, ...policyWords(policy)]
   return operation(args, (outcome) => {
     refuse(queue, outcome)
-    const handed: Handed[] = []
-    for (let i = 4; i + 1 < outcome.length; i += 3) {
-      const record = outcome[i + 1] ?? Buffer.alloc(0)
-      handed.push({ job: decodeHanded(textAt(outcome, i), record, nonce), body: outcome[i + 2] ?? undefined })
-    }
     return {
-      handed,
+      // A paused queue answers without any.
+      handed: decodeHanded(outcome[4] ?? NOTHING, outcome.slice(5), nonce),
       waiting: numberAt(outcome, 1),
       suspects: numberAt(outcome, 2),
       nextAt: timeAt(outcome, 3),
@@ -214,14 +213,14 @@ export function settle(
 ): QueueOperation<readonly Settled[]> {
   const asked = settlements.map(settlementOf)
   const given = asked.filter((each) => each !== undefined)
-  const args = ['settle', part, ...policyWords(policy), String(given.length), ...given]
-  const bytes = given.reduce((sum, { length }) => sum + length, 0)
+  const words = Buffer.concat(given)
+  const args = ['settle', part, ...policyWords(policy), String(given.length), words]
   const read = (outcome: readonly Buffer[]): readonly Settled[] => {
     const letters = textAt(outcome, 1)
     let next = 0
     return asked.map((each) => (each !== undefined && letters[next++] === 'o' ? 'ok' : 'lost'))
   }
-  return { args, bytes, read }
+  return { args, bytes: words.length, size: given.length, read }
 }
 
 export function attach(
