@@ -200,17 +200,25 @@ export async function judge(
       witness.name,
     ).toEqual(expected)
     for (const { epoch, offset, gap } of losses) {
-      const end = endOfEpoch(lineage, head, epoch)
-      // Of an epoch that went down with its master nobody knows where it began.
-      const range =
-        end === undefined ? { from: null, to: null, count: null } : { from: end + 1, to: offset, count: offset - end }
-      expect({ ...gap, at: offset }, witness.name).toMatchObject({ reason: 'reset', ...range, at: offset })
+      const told = `${witness.name} of ${JSON.stringify(losses)} in ${JSON.stringify({ lineage, head })}`
+      expect(gap, told).toMatchObject(rangeOf(log, epoch, offset, gap))
     }
   }
   const unkept = feeders.flatMap(({ acknowledged }) =>
     [...acknowledged.values()].filter(({ epoch, offset }) => !isKept(epoch, offset)),
   )
   return { lost, unkept, log }
+}
+
+/** What a gap behind an event has to say, as far as the log tells. */
+function rangeOf({ lineage, head }: Log, epoch: string, offset: number, gap: Gap): Partial<Gap> {
+  // It was told at a master that was replaced in its turn: what that one lacked, the next one may have.
+  if (endOfEpoch(lineage, head, gap.epoch) === undefined)
+    return { reason: 'reset', to: gap.to === null ? null : offset }
+  const end = endOfEpoch(lineage, head, epoch)
+  // Of an epoch that went down with its master nobody knows where it began.
+  if (end === undefined) return { reason: 'reset', from: null, to: null, count: null }
+  return { reason: 'reset', from: end + 1, to: offset, count: offset - end }
 }
 
 /** The replicas lose their master, and get it back only by `rejoin`; all others are served on. */
