@@ -1,7 +1,7 @@
 /** A progress bar on standard error: only where that is a terminal, never in the way of what a program reads. */
 
 import { fstatSync } from 'node:fs'
-import { Presets, SingleBar } from 'cli-progress'
+import { createRequire } from 'node:module'
 
 export interface ProgressBar {
   update(done: number, total?: number): void
@@ -14,6 +14,8 @@ const NONE: ProgressBar = { update() {}, stop() {} }
 export function startProgress(what: string, unit: string, total: number, wanted = true): ProgressBar {
   if (!wanted || !process.stderr.isTTY) return NONE
   const format = total > 0 ? `${what} [{bar}] {percentage}% · {value} of {total} ${unit}` : `${what} · {value} ${unit}`
+  // Most commands show none, and start sooner without it.
+  const { Presets, SingleBar } = createRequire(import.meta.url)('cli-progress') as typeof import('cli-progress')
   const bar = new SingleBar(
     { format, stream: process.stderr, hideCursor: null, fps: 8, clearOnComplete: true },
     Presets.legacy,

@@ -10,7 +10,7 @@ import { soak } from '../support/tools.ts'
 import { until, within } from '../support/until.ts'
 import { join } from '../support/wire.ts'
 
-const TOUCHED = soak ? 200_000 : 10_000
+const TOUCHED = soak ? 200_000 : 6_000
 const HELD = soak ? 20_000 : 2_000
 /** Half of what as many topics take that stay, 5 KiB each, and by how much an idle process differs from itself. */
 const HELD_MB = (HELD * 5) / 1_024 / 2 + 16

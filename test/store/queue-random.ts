@@ -17,7 +17,7 @@ import { Observer } from './queue-observer.ts'
 import { type QueueOperation, queueOperation } from './queue-operations.ts'
 import { holder, Preparer } from './queue-steps.ts'
 
-const BUDGET_MS = soak ? Number(process.env.REPRISE_SOAK_MS ?? 600_000) : 6_000
+const BUDGET_MS = soak ? Number(process.env.REPRISE_SOAK_MS ?? 600_000) : 4_000
 /** Jobs of a queue and its dead letters: one turn does them all. */
 const MOST_JOBS = 90
 

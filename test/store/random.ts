@@ -331,6 +331,6 @@ export function describeRandom(name: string, makeEngine: () => Promise<Engine>):
         }
       },
     )
-    await fc.assert(property, { seed, numRuns: SOAK ? 2_000 : 6, interruptAfterTimeLimit: SOAK ? 3_000_000 : 8_000 })
+    await fc.assert(property, { seed, numRuns: SOAK ? 2_000 : 6, interruptAfterTimeLimit: SOAK ? 3_000_000 : 5_000 })
   })
 }
