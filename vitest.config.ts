@@ -10,6 +10,9 @@ const WORKERS = 3
 
 const everyFile = 'test/support/file-run.ts'
 
+/** They stop the clock, and count its timers: what other files left behind would stand still, or count with them. */
+const STILL = 'test/client/{outbox-faults,queue-send,worker*}.test.ts'
+
 const common = {
   pool: 'forks',
   // Loading the hub and its libraries for every file anew takes a tenth of the whole run.
@@ -29,7 +32,17 @@ export default defineConfig({
           ...common,
           name: 'main',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/browser/**'],
+          exclude: ['test/browser/**', STILL],
+          maxWorkers: WORKERS,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        test: {
+          ...common,
+          name: 'still',
+          isolate: true,
+          include: [STILL],
           maxWorkers: WORKERS,
           sequence: { groupOrder: 0 },
         },

@@ -43,19 +43,22 @@ async function twoHubs() {
 }
 
 it.runIf(has('redis-server')).each([
-  ['was on its way in', false],
-  ['was handed jobs', true],
-])(
+  ['was on its way in', 'coming'],
+  ['had asked for jobs', 'asking'],
+  ['said again what it holds', 'again'],
+] as const)(
   'a consumer that %s when its hub lost Redis keeps what another hub gives it meanwhile',
   { timeout: 40_000 },
-  async (_how, wasIn) => {
+  async (_what, when) => {
     const { far, near, swallow, away, back } = await twoHubs()
     const first = await joinQueues(far.url, { client: 'c' })
-    if (wasIn) {
+    if (when !== 'coming') {
       await first.consume('work', CREDIT)
       await first.send('work', { data: 0 })
       const [job] = await first.jobsSeen(1)
       if (job !== undefined) await first.settle('work', settlement(job))
+    }
+    if (when === 'asking') {
       swallow()
       // What comes of more credit is lost on its way: the hub attaches it anew before it asks again.
       await first.consume('work', { ...CREDIT, credit: 6 })

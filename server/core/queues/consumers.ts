@@ -39,6 +39,13 @@ interface Seat {
   gone: false | { readonly deliberate: boolean }
 }
 
+interface Attachment {
+  /** What the store says that it holds. */
+  readonly held: readonly KeptLease[]
+  /** What this node knew of. */
+  readonly known: readonly KeptLease[]
+}
+
 export class Consumers {
   readonly #context: ConsumersContext
   readonly #desks = new Map<string, Desk>()
@@ -62,7 +69,7 @@ export class Consumers {
         const cancelled = known.credit === 0
         known.leaseMs = leaseMs
         const isKept = holding === undefined && !cancelled
-        const held = isKept ? known.kept : await this.#attach(known, queue, holding)
+        const held = isKept ? known.kept : (await this.#attach(known, queue, holding)).held
         known.credit = credit
         this.#desks.get(queue)?.dispatch.kick()
         return { ...answer, held }
@@ -71,9 +78,7 @@ export class Consumers {
       const desk = this.#enter(queue)
       try {
         await desk.started
-        await this.#reachable(queue)
-        if (seat.gone) throw connectionGone()
-        const held = await this.#attach(consumer, queue, holding)
+        const { held } = await this.#attach(consumer, queue, holding)
         if (seat.gone) throw connectionGone()
         seat.consumers.set(queue, consumer)
         const replaced = desk.dispatch.add(consumer)
@@ -191,25 +196,24 @@ export class Consumers {
   }
 
   /**
-   * Waits while the store is away. A session begun after that wait by who is gone by then would take the place, and the
-   * jobs, of the one under which its client is at another node already.
+   * Waits while the store is away, and asks then whether the session is still wanted: begun by who is gone by then, it
+   * would take the place, and the jobs, of the one under which the client is at another node already.
    */
-  async #reachable(queue: string): Promise<void> {
-    await this.#context.store.queues.touch(queue, [])
-  }
-
-  async #attach(consumer: Consumer, queue: string, holding?: readonly string[]): Promise<readonly KeptLease[]> {
+  async #attach(consumer: Consumer, queue: string, holding?: readonly string[]): Promise<Attachment> {
     const { store, settings } = this.#context
     const options = { leaseMs: consumer.leaseMs, policy: policyOf(settings.forQueue(queue)) }
     consumer.attaching += 1
     try {
+      await store.queues.touch(queue, [])
+      if (consumer.over || this.#seats.get(consumer.client)?.gone !== false) throw connectionGone()
       const { session, held } = await store.queues.attach(
         queue,
         consumer.owner,
         holding === undefined ? options : { ...options, holding },
       )
+      const known = consumer.kept
       consumer.attached(session, held)
-      return held
+      return { held, known }
     } finally {
       consumer.attaching -= 1
       this.#desks.get(queue)?.dispatch.kick()
@@ -218,12 +222,10 @@ export class Consumers {
 
   /** What the store gave it and it never saw goes back, what it lost meanwhile is told. */
   async #reattach(consumer: Consumer, queue: string): Promise<void> {
-    await this.#reachable(queue)
-    if (consumer.over) return
-    const known = new Map(consumer.kept.map(({ id, lease }) => [lease, id]))
-    const held = await this.#attach(consumer, queue)
-    const unseen = held.filter(({ lease }) => !known.delete(lease))
-    if (known.size > 0) consumer.client.outlet.lost(queue, [...known.values()])
+    const { held, known } = await this.#attach(consumer, queue)
+    const lost = new Map(known.map(({ id, lease }) => [lease, id]))
+    const unseen = held.filter(({ lease }) => !lost.delete(lease))
+    if (lost.size > 0) consumer.client.outlet.lost(queue, [...lost.values()])
     if (unseen.length === 0) return
     const { store, settings } = this.#context
     const back = unseen.map(({ id, lease }) => ({ id, lease, as: 'release' }) as const)

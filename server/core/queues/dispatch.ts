@@ -38,7 +38,7 @@ export interface DispatchContext {
   readonly clock: StoreClock
   readonly happenings: Happenings
   readonly settings: () => QueueSettings
-  /** The consumer attaches anew, unless it is over by then: the store has forgotten it. */
+  /** The consumer attaches anew: the store has forgotten it. Rejects with `unavailable` where it is gone. */
   readonly reattach: (consumer: Consumer) => Promise<void>
   /** The consumer is over, for everybody. */
   readonly ended: (consumer: Consumer, error: RepriseError) => void
@@ -199,7 +199,6 @@ export class Dispatch {
     try {
       if (doubtful) {
         await reattach(consumer)
-        if (consumer.over) return undefined
         consumer.doubtful = false
       }
       claimed = await queues.claim(this.queue, {
