@@ -17,7 +17,7 @@ import { audit, balance, countsOf, drained } from './audit.ts'
 import { type Numbered, Sender } from './sender.ts'
 import { Books, Worker } from './worker.ts'
 
-const ROUNDS = soak ? 60 : 3
+const ROUNDS = soak ? 60 : 2
 const STEPS = 6
 const WORKERS = 4
 const TIMEOUT_MS = soak ? 3_600_000 : 90_000

@@ -13,7 +13,7 @@ import { contradictions, readAll } from './ledger.ts'
 import { Publisher } from './publisher.ts'
 import { Witness } from './witness.ts'
 
-const ROUNDS = soak ? 1_000 : 3
+const ROUNDS = soak ? 1_000 : 2
 const TIMEOUT_MS = soak ? 3_600_000 : 60_000
 
 describeStores('a hub on $name that is killed', (store) => {
