@@ -319,7 +319,7 @@ export function describeRandom(name: string, makeEngine: () => Promise<Engine>):
     const seed = process.env.REPRISE_SEED === undefined ? Date.now() & 0x7fffffff : Number(process.env.REPRISE_SEED)
     console.log(`random operations on ${name}: REPRISE_SEED=${seed}`)
     const property = fc.asyncProperty(
-      fc.array(operation, { minLength: 20, maxLength: SOAK ? 400 : 80 }),
+      fc.array(operation, { minLength: 20, maxLength: SOAK ? 400 : 60 }),
       async (operations) => {
         const engine = await makeEngine()
         try {
@@ -331,6 +331,9 @@ export function describeRandom(name: string, makeEngine: () => Promise<Engine>):
         }
       },
     )
-    await fc.assert(property, { seed, numRuns: SOAK ? 2_000 : 6, interruptAfterTimeLimit: SOAK ? 3_000_000 : 5_000 })
+    await fc.assert(
+      property,
+      SOAK ? { seed, numRuns: 2_000, interruptAfterTimeLimit: 3_000_000 } : { seed, numRuns: 4 },
+    )
   })
 }

@@ -34,8 +34,6 @@ export interface SentinelSet {
   masterAfter(old: RedisServer, deadlineMs?: number): Promise<RedisServer>
   /** Resolves when every server that lives is the master's or the master, and the sentinels know all of them. */
   whole(replicas?: number): Promise<void>
-  /** Whole, and as willing to act as on the first day. */
-  reset(): Promise<void>
 }
 
 interface SetOptions {
@@ -90,12 +88,6 @@ export async function startSentinelSet(options: SetOptions = {}): Promise<Sentin
       { what: 'the sentinels to know everybody', everyMs: 50, deadlineMs: 20_000 },
     )
   }
-  /** Forgets earlier failovers, after which they would hold back, and learns everything anew. */
-  const reset = async (): Promise<void> => {
-    await whole()
-    for (const { cli } of sentinels) await cli('sentinel', 'reset', NAME)
-    await whole()
-  }
   const named = async (): Promise<RedisServer> => {
     const port = await masterPort()
     const found = servers.find((server) => server.port === port)
@@ -118,7 +110,6 @@ export async function startSentinelSet(options: SetOptions = {}): Promise<Sentin
         { what: 'another master', everyMs: 50, deadlineMs },
       ),
     whole,
-    reset,
   }
 }
 
