@@ -78,6 +78,17 @@ export function describeQueueOrder(given: () => Case): void {
       expect((await q.job('x'))?.body).toEqual(body)
       expect((await q.take('a')).body).toEqual(body)
     })
+
+    test('keeps bodies of every length, small ones and large ones in one hand-out', async () => {
+      const bodies = [0, 1, 200, ...Array.from({ length: 40 }, (_, i) => 225 + i), 9_000].map((length) =>
+        text('x'.repeat(length)),
+      )
+      const q = desk()
+      await q.send(bodies.map((body, i) => named(`n${i}`, { body })))
+      for (const [i, body] of bodies.entries()) expect((await q.job(`n${i}`))?.body).toEqual(body)
+      const { jobs } = await q.claim('a', { max: bodies.length })
+      expect(jobs.map(({ body }) => body)).toEqual(bodies)
+    })
   })
 
   describe('hand-outs', () => {

@@ -58,6 +58,7 @@ export async function startOf(
 }
 
 async function cursorStart(log: Log, topic: string, from: From | undefined): Promise<CursorStart> {
+  // Asked for in any case: it waits while the store is away.
   const bounds = await log.bounds(topic)
   if (from === undefined || from === 'cursor' || from === 'end') return 'end'
   if (from === 'start') return 'start'

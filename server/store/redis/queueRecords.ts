@@ -92,8 +92,8 @@ export interface Handed {
 }
 
 /**
- * What a claim answers: records, each behind the length of its number and that, and the large bodies by themselves. `nonce`
- * is that of the hand-out. The rest of a record is not looked at, as jobs are handed out in large numbers.
+ * What a claim answers: the jobs, of each the length of its number, the number and the record, and the large bodies by
+ * themselves. `nonce` is that of the hand-out. The rest of a record is not looked at, as there are many.
  */
 export function decodeHanded(records: Buffer, large: readonly (Buffer | null)[], nonce: string): Handed[] {
   const handed: Handed[] = []
