@@ -58,8 +58,8 @@ describe('the rules themselves', () => {
     expect(broken('shared/a.ts', "import { readFile } from 'node:fs'")).toBe(1)
     expect(broken('client/a.ts', "import type { Store } from '../server/store/contract.ts'")).toBe(1)
     expect(broken('bench/a.ts', "import { main } from '../cli/main.ts'")).toBe(1)
-    expect(broken('cli/pub.ts', "await import('../server/index.ts')")).toBe(1)
-    expect(broken('cli/serve.ts', "import { createHub } from '../server/index.ts'")).toBe(1)
+    expect(broken('cli/commands/pub.ts', "await import('../../server/index.ts')")).toBe(1)
+    expect(broken('cli/commands/serve.ts', "import { createHub } from '../../server/index.ts'")).toBe(1)
     expect(broken('server/store/lmdb/a.ts', "import { x } from '../redis/b.ts'")).toBe(1)
   })
 
@@ -67,7 +67,7 @@ describe('the rules themselves', () => {
     expect(broken('server/core/topics/a.ts', "import type { Store } from '../../store/contract.ts'")).toBe(0)
     expect(broken('server/socket/a.ts', "import { Server } from 'socket.io'\nimport { x } from '../wire.ts'")).toBe(0)
     expect(broken('server/store/lmdb/a.ts', "import { open } from 'lmdb'\nimport { x } from '../codec.ts'")).toBe(0)
-    expect(broken('cli/serve.ts', "await import('../server/index.ts')")).toBe(0)
+    expect(broken('cli/commands/serve.ts', "await import('../../server/index.ts')")).toBe(0)
     expect(broken('server/hub.ts', "import { x } from './store/open.ts'")).toBe(0)
   })
 

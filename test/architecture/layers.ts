@@ -99,7 +99,7 @@ const DRIVERS: Readonly<Record<string, readonly Part[]>> = {
 export const LIGHT = ['server/units.ts', 'server/core/nearest.ts']
 
 /** The only modules that load the server, when their command runs: the others start without it. */
-const SERVER_COMMANDS = ['cli/serve.ts', 'cli/config.ts']
+const SERVER_COMMANDS = ['cli/commands/serve.ts', 'cli/commands/config.ts']
 
 export function partOf(path: string): Part | undefined {
   return PARTS.find((part) => path.startsWith(part))

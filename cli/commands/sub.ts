@@ -1,11 +1,11 @@
 /** `reprise sub`: prints a topic's events from a place on, under a name whose cursor moves with what was printed. */
 
 import { type Command, Option } from 'commander'
-import type { From, OnGap } from '../client/index.ts'
-import { UsageError } from './exit.ts'
-import { follow } from './follow.ts'
-import { readPlace } from './places.ts'
-import { addRemoteOptions, checkedName, connectTo, type RemoteOptions, wholeNumber } from './remote.ts'
+import type { From, OnGap } from '../../client/index.ts'
+import { UsageError } from '../exit.ts'
+import { follow } from '../follow.ts'
+import { readPlace } from '../places.ts'
+import { addRemoteOptions, checkedName, connectTo, type RemoteOptions, wholeNumber } from '../remote.ts'
 
 interface SubOptions extends RemoteOptions {
   readonly client?: string

@@ -1,8 +1,8 @@
 /** `reprise jobs`: the jobs of a queue in one state. */
 
 import { type Command, Option } from 'commander'
-import { RepriseError } from '../shared/errors.ts'
-import { note, printable, printJson, printLine, table } from './output.ts'
+import { RepriseError } from '../../shared/errors.ts'
+import { note, printable, printJson, printLine, table } from '../output.ts'
 import {
   addRemoteOptions,
   checkedQueue,
@@ -11,7 +11,7 @@ import {
   queueRoute,
   type RemoteOptions,
   wholeNumber,
-} from './remote.ts'
+} from '../remote.ts'
 import { cell } from './topics.ts'
 
 interface JobsOptions extends RemoteOptions {

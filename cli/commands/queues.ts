@@ -1,9 +1,9 @@
 /** `reprise queues`, `pause`, `resume`, `purge`: the queues of a hub, or what the hub knows of one; stopping and emptying. */
 
 import type { Command } from 'commander'
-import { UsageError } from './exit.ts'
-import { printable, printJson, printLine, table } from './output.ts'
-import { getPages } from './pages.ts'
+import { UsageError } from '../exit.ts'
+import { printable, printJson, printLine, table } from '../output.ts'
+import { getPages } from '../pages.ts'
 import {
   addRemoteOptions,
   checkedQueue,
@@ -12,7 +12,7 @@ import {
   postJson,
   queueRoute,
   type RemoteOptions,
-} from './remote.ts'
+} from '../remote.ts'
 import { cell } from './topics.ts'
 
 const COUNTS = ['ready', 'delayed', 'held', 'dead', 'done'] as const

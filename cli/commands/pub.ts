@@ -1,15 +1,15 @@
 /** `reprise pub`: publishes an argument, or standard input line by line, in order and no faster than the hub takes it. */
 
 import type { Command } from 'commander'
-import type { PublishOptions, Receipt, Topic } from '../client/index.ts'
-import { RepriseError } from '../shared/errors.ts'
-import { collectHeader, type Entry, readData, readDraft } from './drafts.ts'
-import { Ended, type ExitCode, UsageError } from './exit.ts'
-import { readLines } from './lines.ts'
-import { note, printJson, printLine } from './output.ts'
-import { inputBytes, startProgress } from './progress.ts'
-import { addRemoteOptions, checkedName, connectTo, type RemoteOptions } from './remote.ts'
-import { listenForStop } from './signals.ts'
+import type { PublishOptions, Receipt, Topic } from '../../client/index.ts'
+import { RepriseError } from '../../shared/errors.ts'
+import { collectHeader, type Entry, readData, readDraft } from '../drafts.ts'
+import { Ended, type ExitCode, UsageError } from '../exit.ts'
+import { readLines } from '../lines.ts'
+import { note, printJson, printLine } from '../output.ts'
+import { inputBytes, startProgress } from '../progress.ts'
+import { addRemoteOptions, checkedName, connectTo, type RemoteOptions } from '../remote.ts'
+import { listenForStop } from '../signals.ts'
 
 interface PubOptions extends RemoteOptions {
   readonly text?: true

@@ -1,12 +1,12 @@
 /** `reprise serve`: starts a hub, says where it is, drains it on a signal. The only command that loads the server. */
 
 import type { Command } from 'commander'
-import type { ResolvedServeOptions } from '../server/options.ts'
-import { RepriseError } from '../shared/errors.ts'
-import { EXIT, UsageError } from './exit.ts'
-import { note, printJson, printLine } from './output.ts'
-import { addServeFlags } from './serve-flags.ts'
-import { listenForStop } from './signals.ts'
+import type { ResolvedServeOptions } from '../../server/options.ts'
+import { RepriseError } from '../../shared/errors.ts'
+import { EXIT, UsageError } from '../exit.ts'
+import { note, printJson, printLine } from '../output.ts'
+import { addServeFlags } from '../serveFlags.ts'
+import { listenForStop } from '../signals.ts'
 
 /** Beyond its own drain time a close gets this long to finish before it is given up. */
 const CLOSE_GRACE_MS = 10_000
@@ -21,7 +21,7 @@ export function addServe(root: Command): void {
 async function serve(flags: Record<string, unknown>, json: boolean): Promise<void> {
   const options = await readOptions(flags)
   const { signalled } = listenForStop()
-  const { startServer } = await import('../server/serve.ts')
+  const { startServer } = await import('../../server/serve.ts')
   const server = await startServer(options).catch((error: unknown) => {
     throw startError(error)
   })
@@ -42,7 +42,7 @@ async function serve(flags: Record<string, unknown>, json: boolean): Promise<voi
 }
 
 async function readOptions(flags: Record<string, unknown>): Promise<ResolvedServeOptions> {
-  const { parseServeOptions } = await import('../server/configuration.ts')
+  const { parseServeOptions } = await import('../../server/configuration.ts')
   try {
     return parseServeOptions({ flags, env: process.env }).options
   } catch (error) {

@@ -1,11 +1,11 @@
 /** `reprise redrive`: brings dead letters back, part by part, so that it can be watched, paced and stopped. */
 
 import { type Command, Option } from 'commander'
-import { RepriseError } from '../shared/errors.ts'
-import { Ended, type ExitCode, UsageError } from './exit.ts'
-import { printJson, printLine } from './output.ts'
-import { readPlace } from './places.ts'
-import { startProgress } from './progress.ts'
+import { RepriseError } from '../../shared/errors.ts'
+import { Ended, type ExitCode, UsageError } from '../exit.ts'
+import { printJson, printLine } from '../output.ts'
+import { readPlace } from '../places.ts'
+import { startProgress } from '../progress.ts'
 import {
   addRemoteOptions,
   checkedName,
@@ -15,8 +15,8 @@ import {
   queueRoute,
   type RemoteOptions,
   wholeNumber,
-} from './remote.ts'
-import { listenForStop } from './signals.ts'
+} from '../remote.ts'
+import { listenForStop } from '../signals.ts'
 
 interface RedriveOptions extends RemoteOptions {
   readonly dryRun?: true

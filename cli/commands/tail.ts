@@ -1,11 +1,11 @@
 /** `reprise tail`: prints a topic's last events, and with `-f` those that come. Keeps no cursor. */
 
 import type { Command } from 'commander'
-import type { Position, ReadPage, Topic } from '../client/index.ts'
-import { eventJson, eventText } from './events.ts'
-import { follow } from './follow.ts'
-import { printLine } from './output.ts'
-import { addRemoteOptions, checkedName, connectTo, type RemoteOptions, wholeNumber } from './remote.ts'
+import type { Position, ReadPage, Topic } from '../../client/index.ts'
+import { eventJson, eventText } from '../events.ts'
+import { follow } from '../follow.ts'
+import { printLine } from '../output.ts'
+import { addRemoteOptions, checkedName, connectTo, type RemoteOptions, wholeNumber } from '../remote.ts'
 
 interface TailOptions extends RemoteOptions {
   readonly lines: number

@@ -2,10 +2,10 @@
 
 import { relative } from 'node:path'
 import type { Command } from 'commander'
-import { RepriseError } from '../shared/errors.ts'
-import { UsageError } from './exit.ts'
-import { colours, printJson, printLine } from './output.ts'
-import { addServeFlags } from './serve-flags.ts'
+import { RepriseError } from '../../shared/errors.ts'
+import { UsageError } from '../exit.ts'
+import { colours, printJson, printLine } from '../output.ts'
+import { addServeFlags } from '../serveFlags.ts'
 
 export function addConfig(root: Command): void {
   const config = root.command('config').description('check a configuration file, show the effective options')
@@ -15,7 +15,7 @@ export function addConfig(root: Command): void {
     .argument('<file>')
     .option('--json', 'answer as JSON')
     .action(async (file: string, { json }: { json?: true }) => {
-      const { readConfigFile } = await import('../server/configuration.ts')
+      const { readConfigFile } = await import('../../server/configuration.ts')
       refusals(() => readConfigFile(file, process.cwd()))
       await (json ? printJson({ file, ok: true }) : printLine(`${file} is fine`))
     })
@@ -25,7 +25,7 @@ export function addConfig(root: Command): void {
 }
 
 async function show(flags: Record<string, unknown>, json: boolean): Promise<void> {
-  const { parseServeOptions } = await import('../server/configuration.ts')
+  const { parseServeOptions } = await import('../../server/configuration.ts')
   const { options, sources } = refusals(() => parseServeOptions({ flags, env: process.env }))
   const paint = colours()
   for (const [option, value] of Object.entries(options)) {

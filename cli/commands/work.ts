@@ -1,11 +1,10 @@
 /** `reprise work`: works on the jobs of a queue by running a command for each, or prints them as lines. */
 
 import type { Command } from 'commander'
-import type { HeldJob, Outcome, Worker } from '../client/index.ts'
-import { RepriseError } from '../shared/errors.ts'
-import { Ended, EXIT, UsageError } from './exit.ts'
-import { dataText } from './jobs.ts'
-import { colours, note, printable, printLine } from './output.ts'
+import type { HeldJob, Outcome, Worker } from '../../client/index.ts'
+import { RepriseError } from '../../shared/errors.ts'
+import { Ended, EXIT, UsageError } from '../exit.ts'
+import { colours, note, printable, printLine } from '../output.ts'
 import {
   addRemoteOptions,
   checkedName,
@@ -14,9 +13,10 @@ import {
   duration,
   type RemoteOptions,
   wholeNumber,
-} from './remote.ts'
-import { type Runner, startRunner } from './runner.ts'
-import { listenForStop } from './signals.ts'
+} from '../remote.ts'
+import { type Runner, startRunner } from '../runner.ts'
+import { listenForStop } from '../signals.ts'
+import { dataText } from './jobs.ts'
 
 interface WorkOptions extends RemoteOptions {
   readonly client?: string
@@ -47,7 +47,7 @@ async function work(queue: string, given: readonly string[], options: WorkOption
   const [program, ...args] = given
   if (program === undefined && options.text) throw new UsageError('--text is for a command')
   const stop = listenForStop()
-  const { release, retry } = await import('../client/index.ts')
+  const { release, retry } = await import('../../client/index.ts')
   const hub = await connectTo(options, options.client, { drainMs: options.drain })
   const runner = program === undefined ? undefined : startRunner(program, args, { text: options.text === true })
   const { count = Number.POSITIVE_INFINITY } = options

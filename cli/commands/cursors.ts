@@ -1,9 +1,9 @@
 /** `reprise cursors`: who reads a topic under a name, and how far each is behind. */
 
 import type { Command } from 'commander'
-import { printJson, printLine, table } from './output.ts'
-import { getPages } from './pages.ts'
-import { addRemoteOptions, checkedName, isRecord, type RemoteOptions, wholeNumber } from './remote.ts'
+import { printJson, printLine, table } from '../output.ts'
+import { getPages } from '../pages.ts'
+import { addRemoteOptions, checkedName, isRecord, type RemoteOptions, wholeNumber } from '../remote.ts'
 import { cell } from './topics.ts'
 
 interface CursorOptions extends RemoteOptions {

@@ -2,13 +2,13 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Command, InvalidArgumentError } from 'commander'
-import { RepriseError } from '../shared/errors.ts'
-import { collectHeader, readData } from './drafts.ts'
-import { Ended, type ExitCode, UsageError } from './exit.ts'
-import { readJobDraft } from './jobDrafts.ts'
-import { readLines } from './lines.ts'
-import { note, printJson, printLine } from './output.ts'
-import { inputBytes, startProgress } from './progress.ts'
+import { RepriseError } from '../../shared/errors.ts'
+import { collectHeader, readData } from '../drafts.ts'
+import { Ended, type ExitCode, UsageError } from '../exit.ts'
+import { readJobDraft } from '../jobDrafts.ts'
+import { readLines } from '../lines.ts'
+import { note, printJson, printLine } from '../output.ts'
+import { inputBytes, startProgress } from '../progress.ts'
 import {
   addRemoteOptions,
   checkedName,
@@ -17,8 +17,8 @@ import {
   postJson,
   queueRoute,
   type RemoteOptions,
-} from './remote.ts'
-import { listenForStop } from './signals.ts'
+} from '../remote.ts'
+import { listenForStop } from '../signals.ts'
 
 interface SendOptions extends RemoteOptions {
   readonly text?: true

@@ -1,9 +1,9 @@
 /** `reprise topics`: lists the topics of a hub, or tells of one what the hub knows. */
 
 import type { Command } from 'commander'
-import { printable, printJson, printLine, table } from './output.ts'
-import { getPages } from './pages.ts'
-import { addRemoteOptions, checkedName, getJson, isRecord, type RemoteOptions } from './remote.ts'
+import { printable, printJson, printLine, table } from '../output.ts'
+import { getPages } from '../pages.ts'
+import { addRemoteOptions, checkedName, getJson, isRecord, type RemoteOptions } from '../remote.ts'
 
 const COLUMNS = ['topic', 'first', 'last', 'events', 'bytes', 'subscribers', 'cursors'] as const
 

@@ -1,9 +1,9 @@
 /** `reprise explain`: where one job is, why it does not move, and what happened to it. */
 
 import type { Command } from 'commander'
+import { colours, printable, printJson, printLine } from '../output.ts'
+import { addRemoteOptions, checkedQueue, getJson, isRecord, queueRoute, type RemoteOptions } from '../remote.ts'
 import { dataText, timeText } from './jobs.ts'
-import { colours, printable, printJson, printLine } from './output.ts'
-import { addRemoteOptions, checkedQueue, getJson, isRecord, queueRoute, type RemoteOptions } from './remote.ts'
 import { cell } from './topics.ts'
 
 const MAX_DATA = 2_000
