@@ -71,7 +71,10 @@ export interface ProducerSeq {
 export interface Published {
   readonly epoch: string
   readonly offsets: readonly number[]
+  /** How many of the drafts were there already. */
   readonly duplicates: number
+  /** Which ones, by their place in the call, from 0; only where there are any. */
+  readonly duplicatesAt?: readonly number[]
   readonly durability: Durability
 }
 

@@ -40,7 +40,10 @@ export interface Job<T = unknown> {
 
 export interface Sent {
   readonly ids: readonly string[]
+  /** How many of the drafts were there already. */
   readonly duplicates: number
+  /** Which ones, by their place in the call, from 0; only where there are any. */
+  readonly duplicatesAt?: readonly number[]
   readonly durability: Durability
 }
 

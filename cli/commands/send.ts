@@ -67,8 +67,11 @@ async function send(queue: string, data: string | undefined, options: SendOption
   if (!fromInput && options.drafts) throw new UsageError('--drafts is for lines of standard input')
   if (fromInput) return await sendLines(queue, options)
   const draft = draftOf({ data: readData(data, options.text === true) }, options)
-  const [id] = await post(queue, [draft], options)
-  await (options.json ? printJson({ queue, id }) : printLine(String(id)))
+  const { ids, duplicatesAt } = await post(queue, [draft], options)
+  const isDuplicate = duplicatesAt.has(0)
+  if (options.json) return await printJson({ queue, id: ids[0], ...(isDuplicate && DUPLICATE) })
+  await printLine(String(ids[0]))
+  if (isDuplicate) note('this id was sent before: nothing was stored again')
 }
 
 function draftOf(given: Record<string, unknown>, options: SendOptions): Record<string, unknown> {
@@ -77,6 +80,8 @@ function draftOf(given: Record<string, unknown>, options: SendOptions): Record<s
   const draft = { ...Object.fromEntries(Object.entries(own).filter(([, value]) => value !== undefined)), ...given }
   return isRecord(given.headers) ? { ...draft, headers: { ...headers, ...given.headers } } : draft
 }
+
+const DUPLICATE = { duplicate: true }
 
 interface Entry {
   readonly line: number
@@ -93,7 +98,7 @@ async function sendLines(queue: string, options: SendOptions): Promise<void> {
     interrupted = code
     process.stdin.destroy()
   })
-  let [sent, sentBytes] = [0, 0]
+  let [sent, sentBytes, repeated] = [0, 0, 0]
   let waiting: Entry[] = []
   let waitingBytes = 0
   let failure: unknown
@@ -107,7 +112,7 @@ async function sendLines(queue: string, options: SendOptions): Promise<void> {
       waiting = []
       waitingBytes = 0
       try {
-        const ids = await post(
+        const { ids, duplicatesAt } = await post(
           queue,
           part.map(({ draft }) => draft),
           options,
@@ -115,7 +120,10 @@ async function sendLines(queue: string, options: SendOptions): Promise<void> {
         for (const [index, { line, bytes }] of part.entries()) {
           sent++
           sentBytes += bytes
-          if (options.json) await printJson({ line, queue, id: ids[index] })
+          if (duplicatesAt.has(index)) repeated++
+          if (options.json) {
+            await printJson({ line, queue, id: ids[index], ...(duplicatesAt.has(index) && DUPLICATE) })
+          }
         }
         bar.update(size > 0 ? sentBytes : sent)
       } catch (error) {
@@ -143,7 +151,7 @@ async function sendLines(queue: string, options: SendOptions): Promise<void> {
   }
   await underWay
   bar.stop()
-  const told = `sent ${sent} ${sent === 1 ? 'job' : 'jobs'} to ${queue}`
+  const told = `sent ${sent} ${sent === 1 ? 'job' : 'jobs'} to ${queue}${repeated === 0 ? '' : `, ${repeated} of them sent before`}`
   if (failure instanceof RepriseError) {
     throw new RepriseError(failure.code, `${failure.message}; ${told}, no other line`, { cause: failure })
   }
@@ -174,13 +182,21 @@ function readEntry(text: string, line: number, options: SendOptions): Record<str
   }
 }
 
+interface Posted {
+  readonly ids: readonly unknown[]
+  readonly duplicatesAt: ReadonlySet<unknown>
+}
+
 /** A full queue is waited for, as long as `--timeout` says. */
-async function post(queue: string, drafts: readonly object[], options: SendOptions): Promise<readonly unknown[]> {
+async function post(queue: string, drafts: readonly object[], options: SendOptions): Promise<Posted> {
   const deadline = performance.now() + options.timeout
   for (;;) {
     try {
       const answer = await postJson(options, `${queueRoute(queue)}/jobs`, drafts)
-      if (isRecord(answer) && Array.isArray(answer.ids)) return answer.ids
+      if (isRecord(answer) && Array.isArray(answer.ids)) {
+        const { ids, duplicatesAt } = answer
+        return { ids, duplicatesAt: new Set(Array.isArray(duplicatesAt) ? duplicatesAt : []) }
+      }
       throw new RepriseError('unavailable', `${options.url} answers without ids: another version?`)
     } catch (error) {
       if (!(error instanceof RepriseError) || error.code !== 'too_many') throw error

@@ -90,7 +90,12 @@ export const queueSettingsBody = z
 
 export const queueSettingsAnswer = z.object({ queue: z.string(), settings: queueSettingsBody })
 
-export const sentAnswer = z.object({ ids: z.array(z.string()), duplicates: count, durability: z.string() })
+export const sentAnswer = z.object({
+  ids: z.array(z.string()),
+  duplicates: count,
+  duplicatesAt: z.array(count).optional(),
+  durability: z.string(),
+})
 
 const content = {
   data: z.unknown().optional(),

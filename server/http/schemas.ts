@@ -168,6 +168,7 @@ export const publishedAnswer = z.object({
   epoch: z.string(),
   offsets: z.array(z.int().min(1)),
   duplicates: count,
+  duplicatesAt: z.array(count).optional(),
   durability: z.templateLiteral([z.string()]),
 }) as unknown as z.ZodType<Published>
 

@@ -97,6 +97,8 @@ export interface Enqueued {
   /** One for each draft, in their order; a duplicate has the id of the first one. */
   readonly ids: readonly string[]
   readonly duplicates: number
+  /** Which drafts they were, from 0, rising; only where there are any. */
+  readonly duplicatesAt?: readonly number[]
   readonly durability: Durability
 }
 
@@ -264,15 +266,13 @@ export interface Queues {
   /**
    * Adds jobs, all or none. `queue` is no `/dead`. The id of a job is its draft's; where a job with that id is there
    * already (in the queue or its dead letters) or an answer is kept under it, `<id>~<number>`; without a draft's, one that the store gives. Ids are
-   * remembered as topics remember them (5 minutes, 1 M a subject), jobs of a binding excepted: these just get their id.
+   * remembered as topics remember them (5 minutes, 1 M a subject), until the job is removed or purged, as a dead letter too:
+   * then its id is a new one. Jobs of a binding just get their id, and those of a producer keep their numbers.
    * `too_many`: over `limit`. `conflict`: see `binding`.
    */
   enqueue(queue: string, enqueue: Enqueue): Promise<Enqueued>
 
-  /**
-   * Hands out jobs. `taken_over`: a newer session is known; `not_found`: the holder is not attached any more,
-   * or the store forgot this session: it attaches anew.
-   */
+  /** Hands out jobs. `taken_over`: `session` is not the newest; `not_found`: the holder is not attached any more. */
   claim(queue: string, claim: Claim): Promise<Claimed>
 
   /**
@@ -301,7 +301,7 @@ export interface Queues {
 
   /**
    * Ends a session; `release` is as if the holder settled so. With `graceMs` the leases lapse after that, or sooner as
-   * they would. Nothing for a session older than the known one, nor for one that has ended.
+   * they would. Nothing for an older session, nor for one that has ended.
    */
   detach(queue: string, holder: Owner, session: number, leaving: Leaving, policy: QueuePolicy): Promise<void>
 

@@ -63,6 +63,21 @@ describe('send', () => {
     ])
     expect(one).toMatchObject({ code: 0, stdout: 'a\n', stderr: '' })
     expect(JSON.parse(other.stdout)).toEqual({ queue: 'one', id: expect.any(String) })
+    expect(await cli(['send', 'one', '1', '--id', 'a'])).toMatchObject({
+      code: 0,
+      stdout: 'a\n',
+      stderr: 'this id was sent before: nothing was stored again\n',
+    })
+    const again = await cli(['send', 'one', '--drafts', '--json'], '{"data":1,"id":"b"}\n{"data":1,"id":"a"}\n')
+    expect(
+      again.stdout
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line)),
+    ).toEqual([
+      { line: 1, queue: 'one', id: 'b' },
+      { line: 2, queue: 'one', id: 'a', duplicate: true },
+    ])
     expect(await explain('one', 'a')).toMatchObject({ state: 'delayed', data: { to: 'ann' }, key: 'k', priority: 9 })
     expect(await claim('one')).toMatchObject([{ data: 'hello', headers: { a: 'b', c: 'd=e' } }])
   })

@@ -57,7 +57,7 @@ describe('publishing', () => {
       { data: 'new', id: 'n' },
       { data: 'third', id: 'n' },
     ])
-    expect(again).toMatchObject({ offsets: [1, 2, 2], duplicates: 2 })
+    expect(again).toMatchObject({ offsets: [1, 2, 2], duplicates: 2, duplicatesAt: [0, 2] })
     expect((await readAll(wire)).map(({ data }) => data)).toEqual(['first', 'new'])
     const other = await join(url, nextTopic(), NONE)
     expect(await other.value<Published>('publish', [{ data: 1, id: 'same' }])).toMatchObject({ duplicates: 0 })
@@ -74,6 +74,7 @@ describe('publishing', () => {
     expect(await wire.value('publish', [{ data: 2 }, { data: 3 }], row(2))).toMatchObject({
       offsets: [2, 3],
       duplicates: 1,
+      duplicatesAt: [0],
     })
     const beyond = await wire.call('publish', [{ data: 9 }], row(9))
     expect(beyond).toMatchObject({ ok: false, error: { code: 'conflict', retryable: false } })

@@ -68,12 +68,39 @@ describe('a job', () => {
     expect(Buffer.from(second.data).toString()).toBe('x')
   })
 
+  it('that was removed or purged is forgotten: the same id is stored anew, and its request asked anew', async () => {
+    const queue = nextQueue()
+    const wire = await joinQueues(url)
+    const fresh = { ids: ['a'], duplicates: 0 }
+    const send = () => wire.send(queue, { data: 1, id: 'a' })
+    await send()
+    expect(await wire.value('remove', queue, 'a')).toBe(true)
+    expect(await send()).toMatchObject(fresh)
+    await fetch(`${url}/v1/queues/${queue}/purge`, { method: 'POST' })
+    expect(await send()).toMatchObject(fresh)
+    await fetch(`${url}/v1/queues/${queue}/jobs/a`, { method: 'DELETE' })
+    expect(await send()).toMatchObject(fresh)
+    const asked = wire.call('request', queue, { data: 2, id: 'r' }, {})
+    await until(async () => (await countsOf(queue)).ready === 2, { what: 'the request' })
+    await wire.value('remove', queue, 'r')
+    expect(await asked).toMatchObject({ ok: false, error: { code: 'failed' } })
+    const askedAgain = wire.value('request', queue, { data: 3, id: 'r' }, {})
+    await wire.consume(queue, { credit: 2 })
+    const [, again] = (await wire.jobsSeen(2)) as [Job, Job]
+    await wire.settle(queue, { ...settlement(again), as: 'done', reply: 'yes' })
+    expect(await askedAgain).toBe('yes')
+  })
+
   it('with an id that was sent already is not stored again', async () => {
     const queue = nextQueue()
     const wire = await joinQueues(url)
     const first = await wire.send(queue, { data: 1, id: 'mail-7' })
     expect(first).toMatchObject({ ids: ['mail-7'], duplicates: 0 })
-    expect(await wire.send(queue, { data: 2, id: 'mail-7' }, { data: 3 })).toMatchObject({ duplicates: 1 })
+    expect(first).not.toHaveProperty('duplicatesAt')
+    expect(await wire.send(queue, { data: 3 }, { data: 2, id: 'mail-7' })).toMatchObject({
+      duplicates: 1,
+      duplicatesAt: [1],
+    })
     await wire.consume(queue, { credit: 10 })
     expect(data(await wire.jobsSeen(2))).toEqual([1, 3])
   })

@@ -3,7 +3,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Case } from './conformance-cursors.ts'
 import { text } from './fixture.ts'
-import { deskOf, named, ROOM } from './queue-desk.ts'
+import { deskOf, named, ROOM, TTL } from './queue-desk.ts'
 
 const MINUTE = 60_000
 
@@ -22,6 +22,92 @@ export function describeQueueOrder(given: () => Case): void {
       engine.clock.now += 1
       expect(await q.put('x')).toMatchObject({ ids: ['x'], duplicates: 0 })
       expect(await q.books()).toMatchObject({ sent: 3, ready: 2, done: 1 })
+    })
+
+    test('the id of a job that was removed or purged is a new one, also after its dead letter', async () => {
+      const q = desk()
+      const { queues } = given().store
+      const sent = async () => {
+        const { ids, duplicates } = await q.put('a')
+        return [ids, duplicates]
+      }
+      const fresh = [['a'], 0]
+      expect(await sent()).toEqual(fresh)
+      expect(await queues.remove('q', 'a')).toBe(true)
+      expect(await sent()).toEqual(fresh)
+      expect(await queues.purge('q', { before: given().engine.clock.now, limit: 9 })).toBe(1)
+      expect(await sent()).toEqual(fresh)
+      await q.settle(await q.take('w'), { as: 'dead' })
+      expect(await sent()).toEqual([['a'], 1])
+      expect(await queues.remove('q/dead', 'a')).toBe(true)
+      expect(await sent()).toEqual(fresh)
+      await q.settle(await q.take('w'), { as: 'dead' })
+      expect(await queues.redrive('q', ['a'], { ttlMs: TTL })).toBe(1)
+      expect(await sent()).toEqual([['a'], 1])
+      expect(await queues.remove('q', 'a')).toBe(true)
+      expect(await sent()).toEqual(fresh)
+      await q.settle(await q.take('w'), { as: 'done' })
+      expect(await sent()).toEqual([['a'], 1])
+    })
+
+    test('what is removed is forgotten by itself alone: another job that got the id since is still known by it', async () => {
+      const q = desk()
+      const { queues } = given().store
+      await q.put('a')
+      given().engine.clock.now += 300_000
+      const [second = ''] = (await q.put('a')).ids
+      expect(second.startsWith('a~')).toBe(true)
+      await queues.remove('q', 'a')
+      expect(await q.put('a')).toMatchObject({ ids: [second], duplicates: 1 })
+      await queues.remove('q', second)
+      expect(await q.put('a')).toMatchObject({ ids: ['a'], duplicates: 0 })
+      await q.send([named('a')], { subject: 'bob' })
+      await queues.remove('q', 'a')
+      expect(await q.send([named('a')], { subject: 'bob' })).toMatchObject({ duplicates: 1 })
+    })
+
+    test('a removed job of a numbered draft keeps its number; one of a binding is not copied twice', async () => {
+      const q = desk()
+      const { queues } = given().store
+      const producer = { name: 'p', seq: 1 }
+      await q.send([named('a')], { producer })
+      await queues.remove('q', 'a')
+      expect(await q.send([named('a')], { producer })).toMatchObject({ ids: ['a'], duplicates: 1, duplicatesAt: [0] })
+      expect(await q.send([named('a')], { producer: { name: 'p', seq: 2 } })).toMatchObject({
+        ids: ['a'],
+        duplicates: 0,
+      })
+      const [from, to] = [
+        { epoch: 'e', offset: 0 },
+        { epoch: 'e', offset: 1 },
+      ]
+      await queues.bind('q', 't', from)
+      const step = () => q.send([named('t:e:1')], { subject: '', binding: { topic: 't', from, to } })
+      await step()
+      await queues.remove('q', 't:e:1')
+      await expect(step()).rejects.toMatchObject({ code: 'conflict' })
+      expect(await q.listed('ready')).toEqual(['a'])
+    })
+
+    test('the id of a removed request asks anew', async () => {
+      const q = desk()
+      const { queues } = given().store
+      const ask = () => q.send([named('a', { replyMs: 600_000 })])
+      await ask()
+      await queues.remove('q', 'a')
+      const { ids, duplicates } = await ask()
+      expect(duplicates).toBe(0)
+      expect(await queues.answer('q', ids[0] ?? '')).toMatchObject({ state: 'waiting' })
+      expect(await queues.answer('q', 'a')).toMatchObject({ state: 'failed', reason: 'removed' })
+      given().engine.clock.now += 400_000
+      expect(await ask()).toMatchObject({ ids, duplicates: 1 })
+    })
+
+    test('says which drafts of a call were duplicates', async () => {
+      const q = desk()
+      const first = await q.put('a', 'b')
+      expect(first).not.toHaveProperty('duplicatesAt')
+      expect(await q.put('c', 'a', 'd', 'd', 'b')).toMatchObject({ duplicates: 3, duplicatesAt: [1, 3, 4] })
     })
 
     test('an id that a job of another subject has gets a number', async () => {

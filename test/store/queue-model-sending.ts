@@ -9,7 +9,11 @@ import { type ModelQueue, Turning } from './queue-model-turning.ts'
 const DAY = 86_400_000
 
 export class Sending extends Turning {
-  enqueue(name: string, given: Enqueue, theirs: readonly string[]): { ids: string[]; duplicates: number } {
+  enqueue(
+    name: string,
+    given: Enqueue,
+    theirs: readonly string[],
+  ): { ids: string[]; duplicates: number; duplicatesAt?: number[] } {
     const known = this.queues.get(name)
     const { subject, drafts, limit, producer, binding } = given
     if (binding !== undefined) {
@@ -63,7 +67,8 @@ export class Sending extends Turning {
       queue.producers.set(key, taken)
     }
     if (binding !== undefined) queue.bindings.set(binding.topic, binding.to)
-    return { ids, duplicates: drafts.length - fresh.size }
+    const duplicatesAt = drafts.flatMap((_, i) => (fresh.has(i) ? [] : [i]))
+    return { ids, duplicates: duplicatesAt.length, ...(duplicatesAt.length > 0 && { duplicatesAt }) }
   }
 
   #add(queue: ModelQueue, subject: string, draft: StoredJobDraft, theirs: string, remembers: boolean): string {

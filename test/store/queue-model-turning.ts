@@ -166,6 +166,9 @@ export class Turning {
   protected takeAway(queue: ModelQueue, half: Half, job: ModelJob): void {
     half.jobs.delete(job.id)
     half.removed++
+    for (const [given, { id }] of queue.ids) {
+      if (id === job.id && given.startsWith(`${job.subject}/`)) queue.ids.delete(given)
+    }
     if (half.isDead) queue.main.removed++
     else this.answer(queue, job, { state: 'failed', reason: 'removed' })
   }

@@ -48,6 +48,13 @@ export function requestOf(plan: Plan, queueNumber: number, subject: string, id: 
   return record?.state === 'asked' && record.replyBy > plan.now ? record.id : undefined
 }
 
+/** The job of this subject's request is removed: the next request with this id is another one. */
+export function forgetRequest(plan: Plan, queueNumber: number, subject: string, given: string, id: string): void {
+  const key = digestKey(queueNumber, ASKED, digest(subject, given))
+  const record = plan.get(TABLES.answers, key)
+  if (record?.state === 'asked' && record.id === id) plan.remove(TABLES.answers, key)
+}
+
 /** Whether an answer is kept under this id. */
 export function isAnswered(plan: Plan, queueNumber: number, id: string): boolean {
   const record = plan.get(TABLES.answers, digestKey(queueNumber, ANSWER, digest(id)))

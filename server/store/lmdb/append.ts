@@ -2,6 +2,7 @@
 
 import { type SizedBody, sizeBody } from '../codec.ts'
 import type { Append, Appended } from '../contract.ts'
+import { duplicatesOf } from '../duplicates.ts'
 import { Ids } from './ids.ts'
 import type { Plan } from './plan.ts'
 import { Producer } from './producers.ts'
@@ -23,13 +24,13 @@ export function planAppend(plan: Plan, topic: string, append: Append, maxIds: nu
   const offsets = [...repeated]
   const fresh: { readonly id: string; readonly offset: number }[] = []
   const inThisCall = new Map<string, number>()
-  let duplicates = repeated.length
+  const duplicatesAt = repeated.map((_, i) => i)
   const added: SizedBody[] = []
   const head = before?.head ?? 0
   for (const { body, id } of drafts.slice(repeated.length)) {
     const earlier = id === undefined ? undefined : (inThisCall.get(id) ?? remembered?.offsetOf(id))
     if (earlier !== undefined) {
-      duplicates++
+      duplicatesAt.push(offsets.length)
       offsets.push(earlier)
       continue
     }
@@ -53,7 +54,7 @@ export function planAppend(plan: Plan, topic: string, append: Append, maxIds: nu
     }
     work.trim(append.retain, added.length > 0)
   }
-  return { epoch: work.epoch, offsets, duplicates, durability: 'fsync' }
+  return { epoch: work.epoch, offsets, ...duplicatesOf(duplicatesAt), durability: 'fsync' }
 }
 
 /** No topic has this number. */

@@ -67,8 +67,7 @@ export function planDetach(
   turn(plan, queue, policy)
   const holder = half.holders.of(owner)
   const { record } = holder
-  // A higher session is one that the store forgot: it ends what an earlier one of the holder had.
-  if (session < record.session || (session === record.session && !record.attached)) {
+  if (!record.attached || record.session !== session) {
     tellWork(queue)
     return
   }

@@ -2,6 +2,7 @@
 
 import type { DeadReason, QueuePolicy } from '../contract.ts'
 import { keepAnswer } from './answers.ts'
+import { forgetId } from './jobNames.ts'
 import { type Job, newJob, note } from './jobs.ts'
 import type { Plan } from './plan.ts'
 import type { Queue } from './queueCache.ts'
@@ -24,9 +25,9 @@ export function deadLetter(plan: Plan, queue: Queue, job: Job, reason: DeadReaso
   books.lastJob++
   books.lastPlace++
   books.sent++
-  const { id, subject, key, priority, sentAt, replyBy, bytes, attempts, deliveries, history } = job
+  const { id, sentAs, subject, key, priority, sentAt, replyBy, bytes, attempts, deliveries, history } = job
   const letter = newJob({
-    ...{ id, subject, key, priority, sentAt, replyBy, bytes, attempts, deliveries, history },
+    ...{ id, sentAs, subject, key, priority, sentAt, replyBy, bytes, attempts, deliveries, history },
     n: books.lastJob,
     cameAt: now,
     ttlAt: 0,
@@ -48,9 +49,9 @@ export function redrive(plan: Plan, queue: Queue, letter: Job, ttlMs: number): v
   const { books } = main
   books.lastJob++
   books.lastPlace++
-  const { id, subject, key, priority, sentAt, bytes, deliveries, history } = letter
+  const { id, sentAs, subject, key, priority, sentAt, bytes, deliveries, history } = letter
   const job = newJob({
-    ...{ id, subject, key, priority, sentAt, bytes, deliveries, history },
+    ...{ id, sentAs, subject, key, priority, sentAt, bytes, deliveries, history },
     n: books.lastJob,
     cameAt: now,
     replyBy: undefined,
@@ -63,10 +64,11 @@ export function redrive(plan: Plan, queue: Queue, letter: Job, ttlMs: number): v
   main.add(plan, job, { raw, bytes })
 }
 
-/** Takes a job out of the books as removed. */
+/** Takes a job out of the books as removed, and its id out of memory. */
 export function removeJob(plan: Plan, queue: Queue, half: QueueHalf, job: Job): void {
   half.take(plan, job)
   half.books.removed++
+  forgetId(plan, queue, job)
   if (half.isDead) queue.main.books.removed++
   else keepAnswer(plan, queue, job, { state: 'failed', reason: 'removed' })
 }

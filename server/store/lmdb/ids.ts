@@ -40,6 +40,11 @@ export class Ids {
     return owner === undefined || known.number < owner.floor ? undefined : known.offset
   }
 
+  /** As if it had never been given. */
+  forget(id: string): void {
+    this.#plan.remove(TABLES.ids, this.#key(digest(id)))
+  }
+
   /** Remembers new ids in their order, and forgets the oldest beyond the limit. */
   remember(given: readonly { readonly id: string; readonly offset: number }[]): void {
     if (given.length === 0) return

@@ -15,6 +15,8 @@ export interface Job {
   /** Its number in its queue, in the order of coming. */
   readonly n: number
   readonly id: string
+  /** What its sender called it, where that is another one than its id. */
+  readonly sentAs: string | undefined
   readonly subject: string
   readonly key: string | undefined
   readonly priority: number
@@ -58,6 +60,7 @@ const FLAG = { suspect: 1, blocked: 2, alone: 4, capped: 8 } as const
 /** What few jobs have. */
 interface Extra {
   readonly key?: string
+  readonly sentAs?: string
   readonly replyBy?: number
   readonly cameAt?: number
   readonly dead?: Job['dead']
@@ -96,12 +99,18 @@ function flagsOf({ suspect, blocked, alone, capped }: Job): number {
   )
 }
 
-function extraOf({ key, replyBy, cameAt, sentAt, dead, history }: Job): Extra | undefined {
+function extraOf({ key, sentAs, replyBy, cameAt, sentAt, dead, history }: Job): Extra | undefined {
   const has =
-    key !== undefined || replyBy !== undefined || cameAt !== sentAt || dead !== undefined || history.length > 0
+    key !== undefined ||
+    sentAs !== undefined ||
+    replyBy !== undefined ||
+    cameAt !== sentAt ||
+    dead !== undefined ||
+    history.length > 0
   if (!has) return undefined
   return {
     ...(key !== undefined && { key }),
+    ...(sentAs !== undefined && { sentAs }),
     ...(replyBy !== undefined && { replyBy }),
     ...(cameAt !== sentAt && { cameAt }),
     ...(dead !== undefined && { dead }),
@@ -119,6 +128,7 @@ function decodeJob(written: Written): Job {
     n,
     id,
     subject,
+    sentAs: extra?.sentAs,
     key: extra?.key,
     priority,
     sentAt,
@@ -151,6 +161,7 @@ function decodeJob(written: Written): Job {
 export function newJob(given: {
   readonly n: number
   readonly id: string
+  readonly sentAs: string | undefined
   readonly subject: string
   readonly key: string | undefined
   readonly priority: number
@@ -170,6 +181,7 @@ export function newJob(given: {
   return {
     n: given.n,
     id: given.id,
+    sentAs: given.sentAs === given.id ? undefined : given.sentAs,
     subject: given.subject,
     key: given.key,
     priority: given.priority,

@@ -1,19 +1,17 @@
 /** The step that adds jobs to a queue: all checks first, then everything that is written. */
 
-import { hash } from 'node:crypto'
 import { RepriseError } from '../../../shared/errors.ts'
 import { type SizedBody, sizeBody } from '../codec.ts'
 import type { Enqueue, Enqueued, StoredJobDraft } from '../contract.ts'
+import { duplicatesOf } from '../duplicates.ts'
 import { queueFull } from '../queueFull.ts'
-import { isAnswered, rememberRequest, requestOf } from './answers.ts'
+import { rememberRequest, requestOf } from './answers.ts'
 import { Ids } from './ids.ts'
-import { newJob, numberIn } from './jobs.ts'
+import { freeId, howNamed, idOf, NAMED, newId } from './jobNames.ts'
+import { newJob } from './jobs.ts'
 import type { Plan } from './plan.ts'
 import { Producer } from './producers.ts'
 import { type Queue, queueIn, queueMade, tellWork } from './queueCache.ts'
-
-/** How a job got its id, for those who have to find it again by its number: `number * 4 + how`. */
-const NAMED = { byStore: 0, byDraft: 1, numbered: 2 } as const
 
 interface Fresh {
   readonly draft: StoredJobDraft
@@ -34,7 +32,7 @@ export function planEnqueue(plan: Plan, name: string, enqueue: Enqueue, maxIds: 
   if (known === undefined) checkFirst(limit, drafts)
   const queue = known ?? queueMade(plan, name)
   const { record, main } = queue
-  const ids = repeated.map((found, i) => idOf(queue, found, drafts[i]))
+  const ids = repeated.map((found, i) => idOf(queue, found, drafts[i]?.id))
 
   const remembers = binding === undefined && drafts.some(({ id }) => id !== undefined)
   const remembered = remembers ? new Ids(plan, record.main.number, subject, maxIds) : undefined
@@ -43,7 +41,7 @@ export function planEnqueue(plan: Plan, name: string, enqueue: Enqueue, maxIds: 
   const taken = new Set<string>()
   const found = [...repeated]
   const fresh: Fresh[] = []
-  let duplicates = repeated.length
+  const duplicatesAt = repeated.map((_, i) => i)
   let [jobs, bytes] = [0, 0]
   for (const draft of drafts.slice(repeated.length)) {
     const { id } = draft
@@ -52,8 +50,8 @@ export function planEnqueue(plan: Plan, name: string, enqueue: Enqueue, maxIds: 
       const before = earlier === undefined ? remembered.offsetOf(id) : earlier.found
       const asked = before === undefined ? requestOf(plan, record.main.number, subject, id) : undefined
       if (before !== undefined || asked !== undefined) {
-        duplicates++
-        ids.push(earlier?.id ?? asked ?? idOf(queue, before ?? 0, draft))
+        duplicatesAt.push(ids.length)
+        ids.push(earlier?.id ?? asked ?? idOf(queue, before ?? 0, id))
         found.push(before ?? NAMED.byDraft)
         continue
       }
@@ -92,16 +90,11 @@ export function planEnqueue(plan: Plan, name: string, enqueue: Enqueue, maxIds: 
     )
   }
   tellWork(queue)
-  return { ids, duplicates, durability: 'fsync' }
+  return { ids, ...duplicatesOf(duplicatesAt), durability: 'fsync' }
 }
 
 /** No queue has this number. */
 const UNKNOWN = 0
-
-function howNamed(named: string, id: string): number {
-  if (named === id) return NAMED.byDraft
-  return named.startsWith(`${id}~`) ? NAMED.numbered : NAMED.byStore
-}
 
 function checkBinding(queue: Queue | undefined, { binding }: Enqueue): void {
   if (binding === undefined) return
@@ -130,43 +123,6 @@ function checkFirst(limit: Enqueue['limit'], drafts: readonly StoredJobDraft[]):
   if (jobs > limit.jobs || bytes > limit.bytes) throw queueFull(limit)
 }
 
-/** Neighbours take theirs from one hash, the last one of which is kept. */
-const IDS_A_HASH = 6
-const ID_DIGITS = 20
-const hashed = { secret: '', block: -1, text: '' }
-
-/** Numbered drafts are found again by the number of their job alone, so their ids follow from it. */
-function newId({ record }: Queue, n: number, { nonce, producer }: Enqueue): string {
-  return producer === undefined ? `${n.toString(36)}-${nonce}` : secretId(record.secret, n)
-}
-
-function secretId(secret: string, n: number): string {
-  const place = n % IDS_A_HASH
-  const block = (n - place) / IDS_A_HASH
-  if (hashed.secret !== secret || hashed.block !== block) {
-    Object.assign(hashed, { secret, block, text: hash('sha512', `${secret} ${block}`, 'hex') })
-  }
-  return `${n.toString(36)}-${hashed.text.slice(place * ID_DIGITS, (place + 1) * ID_DIGITS)}`
-}
-
-function idOf(queue: Queue, found: number, draft: StoredJobDraft | undefined): string {
-  const n = Math.floor(found / 4)
-  const how = found % 4
-  if (how === NAMED.byDraft) return draft?.id ?? ''
-  if (how === NAMED.numbered) return `${draft?.id ?? ''}~${n}`
-  return secretId(queue.record.secret, n)
-}
-
-function freeId(plan: Plan, { record, main, dead }: Queue, id: string, n: number, taken: Set<string>): string {
-  const isTaken = (candidate: string): boolean =>
-    taken.has(candidate) ||
-    main.find(plan, candidate, numberIn(candidate, '-')) !== undefined ||
-    dead.find(plan, candidate, numberIn(candidate, '-')) !== undefined ||
-    isAnswered(plan, record.main.number, candidate)
-  if (!isTaken(id)) return id
-  return isTaken(`${id}~${n}`) ? secretId(record.secret, n) : `${id}~${n}`
-}
-
 function add(plan: Plan, queue: Queue, subject: string, { draft, n, id, sized }: Fresh): void {
   const { now } = plan
   const { record, main, dead } = queue
@@ -182,6 +138,7 @@ function add(plan: Plan, queue: Queue, subject: string, { draft, n, id, sized }:
   const job = newJob({
     n,
     id,
+    sentAs: draft.id,
     subject,
     key,
     priority,

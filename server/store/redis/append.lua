@@ -221,7 +221,7 @@ function operations.append()
     end
   end
   if duplicates == 0 then return { 'new', s.epoch, whole(head + 1) } end
-  local reply = { 'mixed', presentEpoch(), whole(duplicates) }
-  for _, offset in ipairs(offsets) do reply[#reply + 1] = whole(offset) end
+  local reply = { 'mixed', presentEpoch() }
+  for i, offset in ipairs(offsets) do reply[#reply + 1] = (isNew[i] and '' or '-') .. whole(offset) end
   return reply
 end

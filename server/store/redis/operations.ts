@@ -4,6 +4,7 @@ import { RepriseError } from '../../../shared/errors.ts'
 import type { Lineage, Position } from '../../../shared/positions.ts'
 import { encodeBody } from '../codec.ts'
 import type { Append, Appended, Bounds, CursorStart, OpenedCursor, Owner, Retention } from '../contract.ts'
+import { duplicatesOf } from '../duplicates.ts'
 import { storageFull } from './failures.ts'
 import { ownerKey } from './keys.ts'
 import type { Argument } from './link.ts'
@@ -89,7 +90,10 @@ export function appendArgs(head: readonly Argument[], bodies: readonly Buffer[],
 export function readAppended(outcome: readonly Buffer[], count: number): AppendOutcome {
   const epoch = textAt(outcome, 1)
   if (textAt(outcome, 0) === 'mixed') {
-    return { epoch, duplicates: numberAt(outcome, 2), offsets: outcome.slice(3).map(Number) }
+    // The offset of a duplicate has a sign in front.
+    const offsets = outcome.slice(2).map(Number)
+    const duplicatesAt = offsets.flatMap((offset, i) => (offset < 0 ? [i] : []))
+    return { epoch, offsets: offsets.map(Math.abs), ...duplicatesOf(duplicatesAt) }
   }
   const first = numberAt(outcome, 2)
   return { epoch, duplicates: 0, offsets: Array.from({ length: count }, (_, i) => first + i) }

@@ -97,8 +97,26 @@ local function vanish(p, j)
   p.count = p.count - 1
   p.bytes = p.bytes - j.size
 end
+-- What the sender gives the id of a removed job to next is a new one.
+local function forgetIdOf(j)
+  if j.named == 0 then return end
+  local hash, ending = tag .. 'ids:' .. j.subject, '~' .. j.n
+  local given = j.id
+  while true do
+    local text = redis.call('HGET', hash, given)
+    -- It may have been given to another job since.
+    if text and string.match(text, '^%d+ %d+ (.*)$') == '=' .. j.id then
+      redis.call('HDEL', hash, given)
+      return
+    end
+    if string.sub(given, -#ending) ~= ending then return end
+    given = string.sub(given, 1, -1 - #ending)
+  end
+end
+
 local function removed(p, j)
   vanish(p, j)
+  forgetIdOf(j)
   p.removed = p.removed + 1
   if p.dead then live.removed = live.removed + 1 end
 end

@@ -303,7 +303,7 @@ function operations.enqueue()
     produced(key, sender, firstSeq or seq, nextSeq or 0, seq + repeated, fresh)
   end
   if plain then return { 'new', whole(firstNumber) } end
-  local reply = { 'mixed', whole(duplicates) }
-  for i = 1, count do reply[#reply + 1] = given[i] end
+  local reply = { 'mixed' }
+  for i = 1, count do reply[#reply + 1] = (drafts[i] and '' or '!') .. given[i] end
   return reply
 end

@@ -16,6 +16,7 @@ import type {
   Settlement,
   StoredJobDraft,
 } from '../contract.ts'
+import { duplicatesOf } from '../duplicates.ts'
 import { queueFull } from '../queueFull.ts'
 import { storageFull } from './failures.ts'
 import { ownerKey } from './keys.ts'
@@ -131,7 +132,9 @@ export function enqueue(queue: string, given: Enqueue): QueueOperation<Omit<Enqu
       const first = numberAt(outcome, 1)
       return { ids: drafts.map((_, i) => `${(first + i).toString(36)}-${nonce}`), duplicates: 0 }
     }
-    return { ids: outcome.slice(2).map((id) => idGiven(id.toString())), duplicates: numberAt(outcome, 1) }
+    const ids = outcome.slice(1).map(String)
+    const duplicatesAt = ids.flatMap((text, i) => (text.startsWith('!') ? [i] : []))
+    return { ids: ids.map(idGiven), ...duplicatesOf(duplicatesAt) }
   }
   return { args, bytes: words.length, size: drafts.length, read }
 }
@@ -142,8 +145,9 @@ function lengthOf({ length }: Buffer): Buffer {
   return words
 }
 
-/** `=<id>`, or `#<number>-<nonce>`. */
-function idGiven(text: string): string {
+/** `=<id>`, or `#<number>-<nonce>`; behind a `!` that of a duplicate. */
+function idGiven(given: string): string {
+  const text = given.startsWith('!') ? given.slice(1) : given
   if (text.startsWith('=')) return text.slice(1)
   const dash = text.indexOf('-')
   return Number(text.slice(1, dash)).toString(36) + text.slice(dash)

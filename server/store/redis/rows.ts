@@ -3,6 +3,7 @@
  * go to the script as a single operation, and each gets its part of the outcome.
  */
 
+import { duplicatesOf } from '../duplicates.ts'
 import type { Argument } from './link.ts'
 import type { AppendOutcome, Operation } from './operations.ts'
 import { appendArgs, readAppended } from './operations.ts'
@@ -54,9 +55,9 @@ export function partsOf<T extends Asked>({ members }: Row<T>, outcome: readonly 
   let start = 0
   return counts.map((count) => {
     const offsets = whole.offsets.slice(start, start + count)
-    // Without ids only the first numbers of a producer can be duplicates.
-    const duplicates = Math.min(count, Math.max(0, whole.duplicates - start))
+    const duplicatesAt = (whole.duplicatesAt ?? []).filter((at) => at >= start && at < start + count)
+    const part = { epoch: whole.epoch, offsets, ...duplicatesOf(duplicatesAt.map((at) => at - start)) }
     start += count
-    return { epoch: whole.epoch, offsets, duplicates }
+    return part
   })
 }

@@ -1,0 +1,11 @@
+/** What a call is told of its drafts that were there already, in the same shape by all stores. */
+
+export interface Duplicates {
+  readonly duplicates: number
+  readonly duplicatesAt?: readonly number[]
+}
+
+/** `at`: which drafts they were, from 0, rising. */
+export function duplicatesOf(at: readonly number[]): Duplicates {
+  return at.length === 0 ? { duplicates: 0 } : { duplicates: at.length, duplicatesAt: at }
+}
