@@ -4,6 +4,7 @@ import type { RepriseError } from '../shared/errors.ts'
 import { TOPIC_PREFIX } from '../shared/names.ts'
 import type { EventsPacket, Gap, Subscribed, SubscribeQuery, TopicAuth } from '../shared/protocol.ts'
 import type { Connection } from './connection.ts'
+import { unpacked } from './joining.ts'
 import { Link } from './link.ts'
 
 export interface Subscriber {
@@ -35,6 +36,7 @@ export class Channel {
       introduce: (): TopicAuth => ({
         ...(client === undefined ? {} : { client }),
         paced: true,
+        joined: true,
         ...(this.#subscriber?.introduce() ?? { from: 'none' }),
       }),
       joined: () => {
@@ -56,7 +58,10 @@ export class Channel {
     this.#link.on('gap', (gap: Gap) => this.#subscriber?.gap(gap))
     this.#link.on('events', (packet: EventsPacket, done?: () => void) => {
       if (this.#subscriber === undefined) done?.()
-      else this.#subscriber.events(packet, done)
+      else {
+        unpacked(packet.events)
+        this.#subscriber.events(packet, done)
+      }
     })
     this.#link.on('live', () => this.#subscriber?.live())
     this.#link.on('behind', () => this.#subscriber?.behind())

@@ -105,7 +105,7 @@ function estimate(events: readonly Event[]): number {
   let bytes = 0
   let measured = 0
   for (let i = 0; i < events.length; i += step) {
-    bytes += measure(events[i]?.data ?? null, 0)
+    bytes += measure(events[i]?.data ?? null).bytes
     measured++
   }
   return Math.ceil(bytes / measured)

@@ -5,6 +5,7 @@
 
 import type { Socket } from 'socket.io-client'
 import { RepriseError } from '../shared/errors.ts'
+import { whole } from '../shared/joined.ts'
 import { PROTOCOL_VERSION, type Reply, type TopicAuth } from '../shared/protocol.ts'
 import { fullJitter } from './backoff.ts'
 import type { Connection } from './connection.ts'
@@ -120,7 +121,7 @@ export class Link {
     } catch (cause) {
       throw new RepriseError('unavailable', 'the connection was lost before the reply', { cause })
     }
-    if (reply.ok) return reply.value
+    if (reply.ok) return reply.joined === undefined ? reply.value : (whole(reply.joined) as T)
     throw RepriseError.fromWire(reply.error)
   }
 

@@ -1,13 +1,22 @@
 /** Whether a draft can travel as it is, and how many bytes it takes as JSON text. */
 
 import { RepriseError } from '../shared/errors.ts'
+import { isBytes, isMark } from '../shared/joined.ts'
 import type { Draft, Headers } from '../shared/protocol.ts'
 import type { JobDraft } from '../shared/queues.ts'
 import type { PublishOptions } from './face.ts'
 import type { SendOptions } from './queueFace.ts'
 
-/** Deeper values are left to JSON.stringify, which also finds the cycles. */
-const MAX_DEPTH = 200
+/** Deeper values are left to JSON.stringify, which also finds the cycles. The hub takes none. */
+const MAX_DEPTH = 1_000
+
+/** What a value takes in a packet. */
+export interface Size {
+  /** As JSON text; binary counts its bytes. */
+  bytes: number
+  /** Binary values in it; `Infinity` where something looks like Socket.IO's mark of one. */
+  attachments: number
+}
 
 /** The draft to send. Throws `bad_request` for what would not arrive as it was given. */
 export function draftOf(data: unknown, options: PublishOptions | undefined): Draft {
@@ -37,16 +46,23 @@ export function jobDraftOf(data: unknown, options: SendOptions | undefined): Job
   return draft
 }
 
-/** Bytes of the draft's values as JSON text; binary counts its bytes. Throws `bad_request`. */
-export function measureDraft(draft: Draft): number {
-  let bytes = measure(draft.data, 0)
-  if (draft.id !== undefined) bytes += measureText(draft.id)
-  if (draft.key !== undefined) bytes += measureText(draft.key)
-  if (draft.headers !== undefined) bytes += measure(draft.headers, 0)
-  return bytes
+/** The size of the draft's values. Throws `bad_request` for what cannot travel. */
+export function measureDraft(draft: Draft): Size {
+  const size = measure(draft.data)
+  if (draft.id !== undefined) size.bytes += measureText(draft.id)
+  if (draft.key !== undefined) size.bytes += measureText(draft.key)
+  if (draft.headers !== undefined) size.bytes += measureValue(draft.headers, 0, size)
+  return size
 }
 
-export function measure(value: unknown, depth: number): number {
+/** The size of a value. Throws `bad_request` for what cannot travel. */
+export function measure(value: unknown): Size {
+  const size: Size = { bytes: 0, attachments: 0 }
+  size.bytes = measureValue(value, 0, size)
+  return size
+}
+
+function measureValue(value: unknown, depth: number, size: Size): number {
   switch (typeof value) {
     case 'string':
       return measureText(value)
@@ -56,30 +72,34 @@ export function measure(value: unknown, depth: number): number {
     case 'boolean':
       return value ? 4 : 5
     case 'object':
-      return value === null ? 4 : measureObject(value, depth)
+      return value === null ? 4 : measureObject(value, depth, size)
     default:
       throw unfit(typeof value)
   }
 }
 
-function measureObject(value: object, depth: number): number {
+function measureObject(value: object, depth: number, size: Size): number {
   if (depth > MAX_DEPTH) return measureDeep(value)
   if (Array.isArray(value)) {
     let bytes = 2
-    for (const item of value) bytes += 1 + (item === undefined ? 4 : measure(item, depth + 1))
+    for (const item of value) bytes += 1 + (item === undefined ? 4 : measureValue(item, depth + 1, size))
     return bytes
   }
-  if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer) return value.byteLength
+  if (isBytes(value)) {
+    size.attachments++
+    return value.byteLength
+  }
   const json = (value as { toJSON?: unknown }).toJSON
-  if (typeof json === 'function') return measure(json.call(value, ''), depth + 1)
+  if (typeof json === 'function') return measureValue(json.call(value, ''), depth + 1, size)
   if (value instanceof Map || value instanceof Set) throw unfit('a Map or Set')
   // Socket.IO would take it for binary, and not get it over every transport.
   if (value instanceof Blob) throw unfit('a Blob (its arrayBuffer() can travel)')
+  if (isMark(value)) size.attachments = Infinity
   let bytes = 2
   for (const name of Object.keys(value)) {
     const item = (value as Record<string, unknown>)[name]
     // As JSON does: a property that is undefined is a property that is not there.
-    if (item !== undefined) bytes += measureText(name) + 2 + measure(item, depth + 1)
+    if (item !== undefined) bytes += measureText(name) + 2 + measureValue(item, depth + 1, size)
   }
   return bytes
 }

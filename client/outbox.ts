@@ -9,6 +9,8 @@
 import { RepriseError } from '../shared/errors.ts'
 import { DEFAULT_LIMITS, type Draft, type Durability, type Limits, type ProducerSeq } from '../shared/protocol.ts'
 import { fullJitter } from './backoff.ts'
+import { packed } from './joining.ts'
+import type { Size } from './measure.ts'
 import { randomName } from './randomName.ts'
 
 /** Packets in flight: enough to keep the hub busy while replies travel. */
@@ -36,12 +38,13 @@ export interface Post<R> {
   /** Asks for a connection; `joined` is called when it is there. */
   open(): void
   /** Resolves with one receipt for each draft. */
-  send(drafts: readonly Draft[], row: ProducerSeq): Promise<readonly R[]>
+  send(drafts: object, row: ProducerSeq): Promise<readonly R[]>
 }
 
 interface Entry<R> {
   readonly draft: Draft
   readonly bytes: number
+  readonly attachments: number
   readonly resolve: (receipt: R) => void
   readonly reject: (error: RepriseError) => void
   timer: ReturnType<typeof setTimeout> | undefined
@@ -93,7 +96,7 @@ export class Outbox<R> {
     return this.#drafts
   }
 
-  add(draft: Draft, bytes: number, timeoutMs: number | undefined): Promise<R> {
+  add(draft: Draft, { bytes, attachments }: Size, timeoutMs: number | undefined): Promise<R> {
     if (bytes > this.limits.payload) {
       const text = `the draft has ${bytes} bytes of JSON, the hub takes up to ${this.limits.payload}`
       return Promise.reject(new RepriseError('too_large', text))
@@ -105,7 +108,7 @@ export class Outbox<R> {
     this.#drafts++
     this.#bytes += bytes
     return new Promise((resolve, reject) => {
-      const entry: Entry<R> = { draft, bytes, resolve, reject, timer: undefined, sent: false, over: false }
+      const entry: Entry<R> = { draft, bytes, attachments, resolve, reject, timer: undefined, sent: false, over: false }
       if (timeoutMs !== undefined) entry.timer = setTimeout(() => this.#expire(entry, timeoutMs), timeoutMs)
       this.#queue.push(entry)
       this.#schedule()
@@ -207,7 +210,11 @@ export class Outbox<R> {
     for (const entry of packet.entries) entry.sent = true
     if (packet.tries++ === 0) packet.sentAt = Date.now()
     try {
-      const drafts = packet.entries.map((entry) => entry.draft)
+      const attachments = packet.entries.reduce((sum, entry) => sum + entry.attachments, 0)
+      const drafts = packed(
+        packet.entries.map((entry) => entry.draft),
+        attachments,
+      )
       const receipts = await this.#post.send(drafts, { producer: this.#producer, seq: packet.seq })
       this.#inFlight--
       this.#kept(packet, receipts)

@@ -5,6 +5,7 @@ import type { JobDraft, Sent } from '../shared/queues.ts'
 import { Asking } from './asking.ts'
 import { atMost } from './deadline.ts'
 import type { ConnectOptions } from './face.ts'
+import { packedDraft } from './joining.ts'
 import { jobDraftOf, measureDraft } from './measure.ts'
 import { Outbox } from './outbox.ts'
 import type { ConsumeOptions, Queue, RequestOptions, SendOptions, SendReceipt, Work, Worker } from './queueFace.ts'
@@ -86,9 +87,9 @@ export class QueueHandle<T> implements Queue<T> {
     }
     // The same id every time: that is how a request is found again.
     const draft: JobDraft = jobDraftOf(data, { ...options, id: options.id ?? randomName() })
-    measureDraft(draft)
+    const packed = packedDraft(draft, measureDraft(draft).attachments)
     const { link } = this.#context
-    return this.#asking.ask(timeoutMs, (leftMs) => link.call<R>('request', this.name, draft, { timeoutMs: leftMs }))
+    return this.#asking.ask(timeoutMs, (leftMs) => link.call<R>('request', this.name, packed, { timeoutMs: leftMs }))
   }
 
   async remove(id: string): Promise<boolean> {

@@ -3,6 +3,7 @@
 import { RepriseError } from '../shared/errors.ts'
 import { type Job, QUEUES_NAMESPACE, type QueuesAuth } from '../shared/queues.ts'
 import type { Connection } from './connection.ts'
+import { unpacked } from './joining.ts'
 import { Link } from './link.ts'
 
 /** A handle: its outbox and its requests. */
@@ -51,7 +52,7 @@ export class QueuesLink {
         return true
       },
     })
-    this.#link.on('jobs', (queue: string, jobs: readonly Job[]) => this.#consumers.get(queue)?.jobs(jobs))
+    this.#link.on('jobs', (queue: string, jobs: readonly Job[]) => this.#consumers.get(queue)?.jobs(unpacked(jobs)))
     this.#link.on('lost', (queue: string, ids: readonly string[]) => this.#consumers.get(queue)?.lostJobs(ids))
   }
 

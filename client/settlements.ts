@@ -7,6 +7,7 @@ import { RepriseError } from '../shared/errors.ts'
 import { DEFAULT_LIMITS, type Limits } from '../shared/protocol.ts'
 import type { Settled, Settlement } from '../shared/queues.ts'
 import { fullJitter } from './backoff.ts'
+import { packed } from './joining.ts'
 import { LeasedJob as Leased, type LeasedJob } from './leasedJob.ts'
 import { measure } from './measure.ts'
 
@@ -22,6 +23,7 @@ export interface Item<T> {
   readonly job: LeasedJob<T>
   readonly settlement: Settlement
   readonly bytes: number
+  readonly attachments: number
   /** Of the last try. */
   sentAt: number
   /** A packet with it was refused: it goes alone. */
@@ -31,7 +33,7 @@ export interface Item<T> {
 
 export interface SettlementsOwner<T> {
   readonly connected: boolean
-  send(settlements: readonly Settlement[]): Promise<readonly Settled[]>
+  send(settlements: object): Promise<readonly Settled[]>
   answered(item: Item<T>, result: Settled | RepriseError): void
   /** How long an answer took. */
   travelled(ms: number): void
@@ -55,8 +57,8 @@ export class Settlements<T> {
 
   add(job: LeasedJob<T>, settlement: Settlement, extended?: Item<T>['extended']): void {
     const reply = settlement.as === 'done' ? settlement.reply : undefined
-    const bytes = ITEM_BYTES + (reply === undefined ? 0 : measure(reply, 0))
-    const item: Item<T> = { job, settlement, bytes, sentAt: 0, alone: false, extended }
+    const { bytes, attachments } = measure(reply ?? null)
+    const item: Item<T> = { job, settlement, bytes: ITEM_BYTES + bytes, attachments, sentAt: 0, alone: false, extended }
     this.#unanswered++
     if (this.#over !== undefined) this.#answer(item, this.#over)
     else {
@@ -118,7 +120,12 @@ export class Settlements<T> {
     const sentAt = performance.now()
     for (const item of items) item.sentAt = sentAt
     try {
-      const answers = await this.#owner.send(items.map((item) => item.settlement))
+      const answers = await this.#owner.send(
+        packed(
+          items.map((item) => item.settlement),
+          items.reduce((sum, item) => sum + item.attachments, 0),
+        ),
+      )
       this.#failures = 0
       this.#inFlight--
       this.#owner.travelled(performance.now() - sentAt)

@@ -8,6 +8,7 @@ import { Channel } from './channel.ts'
 import type { Connection } from './connection.ts'
 import { atMost } from './deadline.ts'
 import type { ConnectOptions, Handler, PublishOptions, Receipt, SubscribeOptions, Subscription, Topic } from './face.ts'
+import { unpacked } from './joining.ts'
 import { draftOf, measureDraft } from './measure.ts'
 import { Outbox } from './outbox.ts'
 import { TopicSubscription } from './subscription.ts'
@@ -105,7 +106,9 @@ export class TopicHandle<T> implements Topic<T> {
   async read(query: ReadQuery = {}): Promise<ReadPage<T>> {
     this.#checkOpen()
     const { readTimeoutMs = 10_000 } = this.#context.options
-    return this.#reads.ask(readTimeoutMs, () => this.#channel.call<ReadPage<T>>('read', query))
+    const page = await this.#reads.ask(readTimeoutMs, () => this.#channel.call<ReadPage<T>>('read', query))
+    unpacked(page.events)
+    return page
   }
 
   close(): Promise<void> {

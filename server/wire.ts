@@ -177,6 +177,7 @@ export const topicAuthSchema = z.looseObject({
   from: fromSchema.nullish(),
   positions: z.record(z.string(), z.unknown()).nullish(),
   paced: z.boolean().nullish(),
+  joined: z.boolean().nullish(),
   onGap: onGapSchema.nullish(),
 })
 

@@ -1,6 +1,7 @@
 /** The wire's types, as docs/protocol.md describes them. Both ends use these and nothing else. */
 
 import type { WireError } from './errors.ts'
+import type { Joined } from './joined.ts'
 import type { Position } from './positions.ts'
 
 /** The version of the wire that this code speaks; `auth.protocol` of a handshake. */
@@ -59,6 +60,8 @@ export interface TopicAuth {
   readonly from?: From
   readonly positions?: Readonly<Record<string, Position>>
   readonly paced?: boolean
+  /** The client reads joined replies: a page of `read` comes whole. */
+  readonly joined?: boolean
   readonly onGap?: OnGap
 }
 
@@ -130,7 +133,9 @@ export interface EventsPacket<T = unknown> {
   readonly events: readonly Event<T>[]
 }
 
-export type Reply<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: WireError }
+export type Reply<T> =
+  | { readonly ok: true; readonly value: T; readonly joined?: Joined }
+  | { readonly ok: false; readonly error: WireError }
 
 export type Respond<T> = (reply: Reply<T>) => void
 

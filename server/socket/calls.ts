@@ -5,6 +5,7 @@ import { RepriseError } from '../../shared/errors.ts'
 import type { Reply } from '../../shared/protocol.ts'
 import type { Core } from '../core/core.ts'
 import { refusalOf } from '../core/refusal.ts'
+import { JoinedReply } from './joining.ts'
 
 /** What is kept for every socket, in `data`. */
 export interface SocketState {
@@ -22,7 +23,8 @@ export function serving<State extends SocketState>(calls: Calls<State>): (socket
     const last = args.at(-1)
     const respond = typeof last === 'function' ? (args.pop() as (reply: Reply<unknown>) => void) : () => {}
     answer(calls, state, name, args).then(
-      (value) => respond({ ok: true, value }),
+      (value) =>
+        respond(value instanceof JoinedReply ? { ok: true, value: null, joined: value.joined } : { ok: true, value }),
       (error) => respond({ ok: false, error: refusalOf(error, String(name), state.core.happenings).toWire() }),
     )
   }

@@ -39,6 +39,7 @@ interface TopicAdmission {
   readonly from: From | undefined
   readonly onGap: OnGap | undefined
   readonly paced: boolean
+  readonly joined: boolean
 }
 
 /** A subscription whose start failed for a passing reason is tried again after this long. */
@@ -93,10 +94,10 @@ export function openGateway(io: Server, context: GatewayContext, everything: boo
       channel = new RoomChannel(socket.nsp)
       channels.set(socket.nsp, channel)
     }
-    const { core, caller, topic, paced, from } = admission
+    const { core, caller, topic, paced, from, joined } = admission
     const outlet = new SocketOutlet(socket, channel, paced, core.log.limits)
     const subscription = core.subscription(caller, topic, outlet)
-    socket.data = { core, caller, topic, outlet, subscription } satisfies TopicState
+    socket.data = { core, caller, topic, outlet, subscription, joined } satisfies TopicState
     serveTopic(socket)
     socket.on('disconnect', onDisconnect)
     if (from !== 'none') void begin(socket, subscription, admission)
@@ -139,6 +140,7 @@ async function admit(socket: Socket, context: GatewayContext): Promise<TopicAdmi
     from: from ?? undefined,
     onGap: auth.onGap ?? undefined,
     paced: auth.paced ?? false,
+    joined: auth.joined ?? false,
   }
 }
 

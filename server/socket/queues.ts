@@ -18,6 +18,7 @@ import {
 } from '../wire.ts'
 import { type Calls, serving } from './calls.ts'
 import { roomOf } from './jobOutlet.ts'
+import { incoming, incomingList, replying } from './joining.ts'
 
 /** What is kept for a socket in the namespace of the queues. */
 export interface QueuesState {
@@ -33,7 +34,7 @@ const CALLS: Calls<QueuesState> = {
   async send({ core, caller }, [queue, drafts, row]) {
     core.admit()
     const name = parse(queueNameSchema, queue, 'send')
-    const parsed = parseJobDrafts(drafts, 'send: drafts')
+    const parsed = parseJobDrafts(incomingList(drafts, 'data'), 'send: drafts')
     if (row === undefined || row === null) return await core.queues.send(caller, name, parsed)
     return await core.queues.send(caller, name, parsed, parse(producerSchema, row, 'send: options'))
   },
@@ -55,14 +56,20 @@ const CALLS: Calls<QueuesState> = {
 
   async settle({ core, caller, client }, [queue, settlements]) {
     const name = parse(queueNameSchema, queue, 'settle')
-    return await core.queues.settle(caller, name, parseSettlements(settlements, 'settle'), client)
+    return await core.queues.settle(
+      caller,
+      name,
+      parseSettlements(incomingList(settlements, 'reply'), 'settle'),
+      client,
+    )
   },
 
   async request({ core, caller }, [queue, draft, options]) {
     core.admit()
     const name = parse(queueNameSchema, queue, 'request')
     const { timeoutMs = REQUEST_MS } = parse(requestSchema, options ?? {}, 'request: options')
-    return await core.queues.request(caller, name, parse(jobDraftSchema, draft, 'request: draft'), timeoutMs)
+    const parsed = parse(jobDraftSchema, incoming(draft, 'data'), 'request: draft')
+    return replying(await core.queues.request(caller, name, parsed, timeoutMs))
   },
 
   async remove({ core, caller }, [queue, id]) {

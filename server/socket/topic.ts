@@ -1,10 +1,8 @@
 /** The calls of a client in a topic's namespace. */
 
 import { RepriseError } from '../../shared/errors.ts'
-import type { ReadPage } from '../../shared/protocol.ts'
 import type { Caller } from '../core/access.ts'
 import type { Core } from '../core/core.ts'
-import { eventObject } from '../core/topics/packet.ts'
 import type { Subscription } from '../core/topics/subscription.ts'
 import {
   credentialsSchema,
@@ -16,6 +14,7 @@ import {
   subscribeSchema,
 } from '../wire.ts'
 import { type Calls, serving } from './calls.ts'
+import { fittingPage, incomingList, wholePage } from './joining.ts'
 import type { SocketOutlet } from './outlet.ts'
 
 /** What is kept for a socket in a topic's namespace. */
@@ -25,12 +24,14 @@ export interface TopicState {
   readonly topic: string
   readonly outlet: SocketOutlet
   readonly subscription: Subscription
+  /** Whether the client reads joined replies. */
+  readonly joined: boolean
 }
 
 const CALLS: Calls<TopicState> = {
   async publish({ core, caller, topic }, [drafts, row]) {
     core.admit()
-    const parsed = parseDrafts(drafts, 'publish: drafts')
+    const parsed = parseDrafts(incomingList(drafts, 'data'), 'publish: drafts')
     if (row === undefined || row === null) return await core.log.publish(caller, topic, parsed)
     return await core.log.publish(caller, topic, parsed, parse(producerSchema, row, 'publish: options'))
   },
@@ -42,10 +43,10 @@ const CALLS: Calls<TopicState> = {
     return await core.cursors.ack(caller, topic, subscription.session, parsed)
   },
 
-  async read({ core, caller, topic }, [query]) {
-    const page = await core.log.read(caller, topic, parse(readSchema, query ?? {}, 'read'))
-    const events = page.events.flatMap((event) => ('damaged' in event ? [] : [eventObject(event)]))
-    return { ...page, events } satisfies ReadPage
+  async read({ core, caller, topic, joined }, [query]) {
+    const parsed = parse(readSchema, query ?? {}, 'read')
+    const page = await core.log.read(caller, topic, parsed)
+    return joined ? wholePage(page) : fittingPage(page, parsed.before !== undefined)
   },
 
   async subscribe({ core, subscription }, [query]) {

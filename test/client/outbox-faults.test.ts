@@ -115,9 +115,9 @@ describe('an outbox that slept', () => {
       },
     }
     const outbox = new Outbox(post, { maxDrafts: 10, maxBytes: 1_000 })
-    const first = errorOf(outbox.add({ data: 'first' }, 5, undefined))
+    const first = errorOf(outbox.add({ data: 'first' }, { bytes: 5, attachments: 0 }, undefined))
     await until(() => sent.length === 1)
-    void outbox.add({ data: 'second' }, 5, undefined).catch(() => {})
+    void outbox.add({ data: 'second' }, { bytes: 5, attachments: 0 }, undefined).catch(() => {})
     post.connected = false
     lose(new RepriseError('unavailable', 'the connection was lost'))
     await new Promise((resolve) => setImmediate(resolve))

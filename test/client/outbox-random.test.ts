@@ -103,7 +103,7 @@ async function oneRound(random: Random, seed: number): Promise<void> {
   const count = random.integer(5, 60)
   for (let i = 0; i < count; i++) {
     const data = random.chance(0.03) ? 'poison' : i
-    outcomes.push(outbox.add({ data }, 10, undefined).catch((error: unknown) => error))
+    outcomes.push(outbox.add({ data }, { bytes: 10, attachments: 0 }, undefined).catch((error: unknown) => error))
     if (random.chance(0.4)) await sky.turn()
   }
   const results = await Promise.all(outcomes)

@@ -9,7 +9,14 @@ describe('a subscription', () => {
   it('says in its handshake who it is and where it starts, then where it has come to', async () => {
     const { fake, sub, got } = await subscriber({ from: { last: 5 }, onGap: 'end' }, { client: 'me' })
     const first = await fake.guest()
-    expect(first.auth).toEqual({ client: 'me', protocol: 1, paced: true, from: { last: 5 }, onGap: 'end' })
+    expect(first.auth).toEqual({
+      client: 'me',
+      protocol: 1,
+      joined: true,
+      paced: true,
+      from: { last: 5 },
+      onGap: 'end',
+    })
     first.subscribed(start(10))
     first.events('a', [11, 12])
     await seen(got, 2)

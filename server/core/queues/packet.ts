@@ -1,8 +1,10 @@
 /** Jobs on their way to a consumer. Their JSON text is put together from the texts that are stored. */
 
+import { MAX_ATTACHMENTS } from '../../../shared/joined.ts'
 import type { Job } from '../../../shared/queues.ts'
 import type { HeldJob } from '../../store/contract.ts'
-import { bodyBytes, contentOf } from '../body.ts'
+import { bodyBytes } from '../body.ts'
+import { attachmentsOf, carried } from '../joining.ts'
 
 const PACKET_BYTES = 262_144
 
@@ -42,7 +44,7 @@ function jobText(
 }
 
 export function jobObject(queue: string, { body, ...rest }: HeldJob): Job {
-  return { queue, ...rest, ...contentOf(body) }
+  return { queue, ...rest, ...carried(body) }
 }
 
 /** Cuts jobs into packets, in order. */
@@ -50,18 +52,22 @@ export function jobsPackets(queue: string, jobs: readonly HeldJob[]): JobsPacket
   const packets: JobsPacket[] = []
   let run: HeldJob[] = []
   let bytes = 0
+  let attachments = 0
   let binary = false
   const flush = () => {
     if (run.length > 0) packets.push(new JobsPacket(queue, run, binary))
     run = []
-    bytes = 0
+    bytes = attachments = 0
   }
   for (const job of jobs) {
     const size = bodyBytes(job.body)
     const hasBinary = job.body.binaries !== undefined
-    if (run.length > 0 && (bytes + size > PACKET_BYTES || hasBinary !== binary)) flush()
+    const more = attachmentsOf(job.body)
+    const full = bytes + size > PACKET_BYTES || attachments + more > MAX_ATTACHMENTS
+    if (run.length > 0 && (full || hasBinary !== binary)) flush()
     binary = hasBinary
     bytes += size
+    attachments += more
     run.push(job)
   }
   flush()

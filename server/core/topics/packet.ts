@@ -3,9 +3,11 @@
  * are stored, and serves every recipient; nothing is parsed on the way.
  */
 
+import { MAX_ATTACHMENTS } from '../../../shared/joined.ts'
 import type { Event, EventsPacket, Gap } from '../../../shared/protocol.ts'
 import type { Body, StoredEvent } from '../../store/contract.ts'
-import { bodyBytes, contentOf } from '../body.ts'
+import { bodyBytes } from '../body.ts'
+import { attachmentsOf, carried } from '../joining.ts'
 
 export type Kept = Extract<StoredEvent, { readonly body: Body }>
 
@@ -45,7 +47,7 @@ export class Packet {
 
   /** The same as an object, for encoders that do not know texts and for binary data. */
   toJSON(): EventsPacket {
-    return { epoch: this.epoch, events: this.events.map(eventObject) }
+    return { epoch: this.epoch, events: this.events.map((event) => eventObject(event)) }
   }
 }
 
@@ -54,8 +56,9 @@ export function eventText(event: Kept): string {
   return `{"offset":${event.offset},"at":${event.at},${event.body.json.slice(1)}`
 }
 
-export function eventObject(event: Kept): Event {
-  return { offset: event.offset, at: event.at, ...contentOf(event.body) }
+/** `beside`: in a packet with binary. */
+export function eventObject(event: Kept, beside?: boolean): Event {
+  return { offset: event.offset, at: event.at, ...carried(event.body, beside) }
 }
 
 /** Cuts stored events into packets, and damaged ones into gaps, in order. */
@@ -63,11 +66,12 @@ export function packetsOf(epoch: string, events: readonly StoredEvent[]): (Packe
   const out: (Packet | Gap)[] = []
   let run: Kept[] = []
   let bytes = 0
+  let attachments = 0
   let binary = false
   const flush = () => {
     if (run.length > 0) out.push(new Packet(epoch, run, bytes, binary))
     run = []
-    bytes = 0
+    bytes = attachments = 0
   }
   for (const event of events) {
     if ('damaged' in event) {
@@ -77,9 +81,12 @@ export function packetsOf(epoch: string, events: readonly StoredEvent[]): (Packe
     }
     const hasBinary = event.body.binaries !== undefined
     const size = bodyBytes(event.body)
-    if (run.length > 0 && (run.length >= PACKET_EVENTS || bytes + size > PACKET_BYTES || hasBinary !== binary)) flush()
+    const more = attachmentsOf(event.body)
+    const full = run.length >= PACKET_EVENTS || bytes + size > PACKET_BYTES || attachments + more > MAX_ATTACHMENTS
+    if (run.length > 0 && (full || hasBinary !== binary)) flush()
     binary = hasBinary
     bytes += size
+    attachments += more
     run.push(event)
   }
   flush()

@@ -1,0 +1,41 @@
+/**
+ * How binary leaves over Socket.IO, whose clients take ten attachments a packet: lists are cut there, and what has more
+ * by itself, or looks like a mark of an attachment, goes in its joined form.
+ */
+
+import { isBytes, isMark, type Joined, join, MAX_ATTACHMENTS } from '../../shared/joined.ts'
+import type { Body } from '../store/contract.ts'
+import { contentOf } from './body.ts'
+
+const MARK = '"_placeholder":true'
+
+/** What a body holds as Socket.IO can carry it. `beside`: there is binary in the same packet. */
+export function carried(body: Body, beside = body.binaries !== undefined): { data: unknown; joined?: Joined } {
+  const content = contentOf(body)
+  const many = (body.binaries?.length ?? 0) > MAX_ATTACHMENTS
+  if (!many && !(beside && body.json.includes(MARK))) return content
+  return { ...content, data: null, joined: join(content.data) }
+}
+
+/** Attachments that the body takes in a packet. */
+export function attachmentsOf({ binaries }: Body): number {
+  return binaries === undefined || binaries.length > MAX_ATTACHMENTS
+    ? Math.sign(binaries?.length ?? 0)
+    : binaries.length
+}
+
+/** Whether a value with its binary in place has to be joined to travel in one packet. */
+export function mustJoin(value: unknown): boolean {
+  let attachments = 0
+  let marked = false
+  const stack: unknown[] = [value]
+  for (let item = stack.pop(); item !== undefined; item = stack.pop()) {
+    if (typeof item !== 'object' || item === null) continue
+    if (isBytes(item)) attachments++
+    else {
+      marked ||= isMark(item)
+      for (const child of Object.values(item)) if (typeof child === 'object') stack.push(child)
+    }
+  }
+  return attachments > MAX_ATTACHMENTS || (marked && attachments > 0)
+}
