@@ -272,7 +272,10 @@ export interface Queues {
    */
   enqueue(queue: string, enqueue: Enqueue): Promise<Enqueued>
 
-  /** Hands out jobs. `taken_over`: `session` is not the newest; `not_found`: the holder is not attached any more. */
+  /**
+   * Hands out jobs. `taken_over`: a newer session is known; `not_found`: the holder is not attached any more,
+   * or the store forgot this session: it attaches anew.
+   */
   claim(queue: string, claim: Claim): Promise<Claimed>
 
   /**
@@ -301,7 +304,7 @@ export interface Queues {
 
   /**
    * Ends a session; `release` is as if the holder settled so. With `graceMs` the leases lapse after that, or sooner as
-   * they would. Nothing for an older session, nor for one that has ended.
+   * they would. Nothing for a session older than the known one, nor for one that has ended.
    */
   detach(queue: string, holder: Owner, session: number, leaving: Leaving, policy: QueuePolicy): Promise<void>
 

@@ -104,7 +104,7 @@ export type CursorStart = 'end' | 'start' | Position
 
 export interface OpenedCursor extends Bounds {
   readonly position: Position
-  /** The session that this opening began; higher than every earlier one of this owner on this topic. */
+  /** The session that this opening began; higher than every known one of this owner on this topic. */
   readonly session: number
   /** `true` when the cursor was made by this call. */
   readonly created: boolean
@@ -208,8 +208,10 @@ export interface Cursors {
    * Moves the cursor to `position` if that is further, and answers where it is then. Compared by trusted offset (see
    * shared/positions), so a cursor whose tail was lost can move on from the end of its epoch; at the same trusted offset
    * a later epoch is further, so what was lost in between is not told again.
-   * `taken_over`: `session` is not the newest · `stale_epoch`: an epoch outside the lineage · `bad_request`: beyond the
-   * end of its epoch · `not_found`: no such cursor.
+   * `taken_over`: a newer session is known · `stale_epoch`: an epoch outside the lineage · `bad_request`: beyond the
+   * end of its epoch · `not_found`: no such cursor. A session above the known one is one that the store forgot (a lost
+   * tail, a failover, a restored copy): it goes on, and counts from now on. Where its cursor was forgotten with it and
+   * no session that high is known, the cursor is made again (`storage_full` where there is no room).
    */
   commit(topic: string, owner: Owner, session: number, position: Position): Promise<Position>
 

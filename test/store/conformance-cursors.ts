@@ -81,14 +81,46 @@ export function describeCursors(given: () => Case): void {
       const { store } = given()
       const { epoch } = await publish(store, 't', 1, 2)
       const old = await store.cursors.open('t', ann, 'start')
-      const [present, late] = await Promise.all([
+      const [, late] = await Promise.all([
         store.cursors.open('t', ann, 'start'),
         store.cursors.commit('t', ann, old.session, { epoch, offset: 2 }).catch((error: unknown) => error),
       ])
       expect(late).toMatchObject({ code: 'taken_over' })
-      const future = store.cursors.commit('t', ann, present.session + 1, { epoch, offset: 2 })
-      await expect(future).rejects.toMatchObject({ code: 'taken_over' })
       expect(await store.cursors.list('t', { limit: 1 })).toMatchObject([{ position: { offset: 0 } }])
+    })
+
+    test('a session above the known one was forgotten by the store: it goes on, and fences older ones', async () => {
+      const { store } = given()
+      const { epoch } = await publish(store, 't', 1, 2, 3)
+      const known = await store.cursors.open('t', ann, 'start')
+      const forgotten = known.session + 5
+      expect(await store.cursors.commit('t', ann, forgotten, { epoch, offset: 1 })).toEqual({ epoch, offset: 1 })
+      const older = store.cursors.commit('t', ann, known.session, { epoch, offset: 2 })
+      await expect(older).rejects.toMatchObject({ code: 'taken_over' })
+      const next = await store.cursors.open('t', ann, 'start')
+      expect(next.session).toBeGreaterThan(forgotten)
+      const late = store.cursors.commit('t', ann, forgotten, { epoch, offset: 2 })
+      await expect(late).rejects.toMatchObject({ code: 'taken_over' })
+      expect(await store.cursors.list('t', { limit: 1 })).toMatchObject([{ position: { offset: 1 } }])
+    })
+
+    test('a cursor that was forgotten with its session is made again by what is acknowledged', async () => {
+      const { store } = given()
+      const { epoch } = await publish(store, 't', 1, 2, 3)
+      const { session } = await store.cursors.open('t', ann, 'start')
+      const bob = { subject: 'bob', client: 'phone' }
+      const beyond = store.cursors.commit('t', bob, session + 5, { epoch, offset: 4 })
+      await expect(beyond).rejects.toMatchObject({ code: 'bad_request' })
+      expect(await store.cursors.commit('t', bob, session + 5, { epoch, offset: 2 })).toEqual({ epoch, offset: 2 })
+      expect(await store.cursors.list('t', { limit: 2, after: ann })).toMatchObject([
+        { client: 'phone', subject: 'bob', position: { epoch, offset: 2 }, lag: 1, session: session + 5 },
+      ])
+      const again = await store.cursors.open('t', bob, 'end')
+      expect(again).toMatchObject({ created: false, position: { epoch, offset: 2 } })
+      expect(again.session).toBeGreaterThan(session + 5)
+      expect(await store.cursors.forget('t', bob)).toBe(true)
+      const late = store.cursors.commit('t', bob, again.session, { epoch, offset: 3 })
+      await expect(late).rejects.toMatchObject({ code: 'not_found' })
     })
 
     test('commit refuses a strange epoch, an offset beyond the end of its epoch, an unknown cursor', async () => {

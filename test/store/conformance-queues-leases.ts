@@ -231,6 +231,17 @@ export function describeQueueLeases(given: () => Case): void {
       expect(await q.ids('w')).toEqual(['b', 'c'])
     })
 
+    test('a session above the known one was forgotten by the store: it is told to attach, and its end counts', async () => {
+      const q = desk()
+      await q.put('a', 'b')
+      await q.claim('w')
+      const forgotten = q.session('w') + 5
+      await expect(q.claim('w', { session: forgotten })).rejects.toMatchObject({ code: 'not_found' })
+      await q.detach('w', 'release', forgotten)
+      expect(await q.listed('held')).toEqual([])
+      expect((await q.attach('w')).session).toBeGreaterThan(forgotten - 5)
+    })
+
     test('leases that an attaching holder does not name lapse at once', async () => {
       const q = desk()
       await q.put('a', 'b')

@@ -270,7 +270,7 @@ export class Model {
   commit(name: string, owner: Owner, session: number, position: Position): Position {
     const cursor = this.#cursor(name, owner)
     if (cursor === undefined) throw new RepriseError('not_found', 'unknown')
-    if (cursor.session !== session) throw new RepriseError('taken_over', 'old')
+    if (session < cursor.session) throw new RepriseError('taken_over', 'old')
     this.check(name, position)
     const { lineage, head } = this.bounds(name)
     const place = (at: Position): [number, number] => [

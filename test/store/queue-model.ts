@@ -177,7 +177,8 @@ export class QueueModel extends Sending {
     if (queue === undefined || half === undefined) return
     this.turn(name, policy)
     const holder = half.holders.get(ownerName(owner))
-    if (holder?.session !== session || !holder.attached) return
+    if (holder === undefined || session < holder.session) return
+    if (session === holder.session && !holder.attached) return
     holder.attached = false
     for (const job of leaving === 'keep' ? [] : heldBy(half, owner)) {
       const { lease } = job

@@ -67,7 +67,8 @@ export function planDetach(
   turn(plan, queue, policy)
   const holder = half.holders.of(owner)
   const { record } = holder
-  if (!record.attached || record.session !== session) {
+  // A higher session is one that the store forgot: it ends what an earlier one of the holder had.
+  if (session < record.session || (session === record.session && !record.attached)) {
     tellWork(queue)
     return
   }

@@ -106,15 +106,13 @@ function beginSession(
   const { epoch, offset } = position
 
   const store = storeRecord(plan)
-  const session = store.lastSession + 1
+  const session = Math.max(store.lastSession, stored?.session ?? 0) + 1
   plan.put(TABLES.store, STORE_KEY, { ...store, lastSession: session })
   const note = plan.get(TABLES.notes, key)
   if (note !== undefined) plan.remove(TABLES.notes, key)
   // One that is over its time and not swept yet has expired all the same.
   const expired = known === undefined && (stored !== undefined || (note !== undefined && plan.now < note.dueAt))
-  const dueAt = stored?.dueAt ?? plan.now + CURSOR_MS
-  if (stored === undefined) fallDue(plan, dueAt, DUE.cursor, key)
-  plan.put(TABLES.cursors, key, { epoch, offset, session, usedAt: plan.now, dueAt })
+  putCursor(plan, key, stored, position, session)
   plan.notify(topic, { kind: 'session', owner, session })
   return { ...bounds, position: { epoch, offset }, session, created: known === undefined, expired }
 }
@@ -130,14 +128,32 @@ function checkPosition({ lineage, head }: Bounds, position: Position): void {
 }
 
 function moveCursor(plan: Plan, topic: string, key: Buffer, session: number, position: Position): Position {
+  const stored = plan.get(TABLES.cursors, key)
   const known = knownCursor(plan, key)
-  if (known === undefined) throw new RepriseError('not_found', 'this client has no cursor on the topic')
-  if (session !== known.session) throw new RepriseError('taken_over', 'a newer session of this client took over')
+  // Above the known ones it is a session that the store forgot, and maybe its cursor with it: both are remembered again.
+  const isForgotten = session > (known?.session ?? storeRecord(plan).lastSession)
+  if (known === undefined && !isForgotten) throw new RepriseError('not_found', 'this client has no cursor on the topic')
+  if (known !== undefined && session < known.session) {
+    throw new RepriseError('taken_over', 'a newer session of this client took over')
+  }
   const bounds = topicIn(plan, topic).bounds()
   checkPosition(bounds, position)
-  const { epoch, offset } = isFurther(bounds, position, known) ? position : known
-  plan.put(TABLES.cursors, key, { ...known, epoch, offset, usedAt: plan.now })
+  if (known === undefined) plan.needRoom('a new cursor')
+  const { epoch, offset } = known === undefined || isFurther(bounds, position, known) ? position : known
+  putCursor(plan, key, stored, { epoch, offset }, session)
   return { epoch, offset }
+}
+
+function putCursor(
+  plan: Plan,
+  key: Buffer,
+  stored: CursorRecord | undefined,
+  { epoch, offset }: Position,
+  session: number,
+): void {
+  const dueAt = stored?.dueAt ?? plan.now + CURSOR_MS
+  if (stored === undefined) fallDue(plan, dueAt, DUE.cursor, key)
+  plan.put(TABLES.cursors, key, { epoch, offset, session, usedAt: plan.now, dueAt })
 }
 
 /** At the same place a later epoch is further: what was lost in between has been told. */

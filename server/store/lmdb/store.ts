@@ -1,13 +1,12 @@
 /** The embedded engine, put together: folder, lock, schema, and the parts of the contract. */
 
-import { constants } from 'node:fs'
-import { access, mkdir, stat } from 'node:fs/promises'
-import { dirname, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import { RepriseError } from '../../../shared/errors.ts'
 import type { Notification, QueueNotification, Store, StoreContext } from '../contract.ts'
 import { createCursors } from './cursors.ts'
 import { Environment, SCHEMA_KEY, SCHEMA_VERSION, type Write } from './environment.ts'
 import { newEpoch } from './epochs.ts'
+import { checkFiles, makeFolder, prepareFiles } from './folder.ts'
 import { MAX_IDS } from './ids.ts'
 import { lockFolder } from './lock.ts'
 import { createQueues } from './queues.ts'
@@ -33,7 +32,10 @@ const RESERVE_BYTES = 16 * 1024 * 1024
 export async function openLmdb(path: string, context: LmdbContext = {}): Promise<Store> {
   const folder = resolve(path)
   const warn = context.warn ?? (() => {})
-  await makeFolder(folder)
+  await orCannotUse(folder, async () => {
+    await makeFolder(folder)
+    await checkFiles(folder)
+  })
   const lock = await lockFolder(folder)
   const space = new Space(context.freeBytes ?? (() => freeBytesOf(folder)), context.reserveBytes ?? RESERVE_BYTES)
   const watches = new Watches<Notification>(warn)
@@ -41,6 +43,7 @@ export async function openLmdb(path: string, context: LmdbContext = {}): Promise
   const open = (): Promise<Environment> => openEnvironment(folder)
   let writer: Writer
   try {
+    await orCannotUse(folder, () => prepareFiles(folder, warn))
     const now = context.now ?? Date.now
     writer = new Writer(await open(), { open, now, space, watches, queueWatches, warn })
   } catch (error) {
@@ -74,36 +77,12 @@ export async function openLmdb(path: string, context: LmdbContext = {}): Promise
   }
 }
 
-async function makeFolder(folder: string): Promise<void> {
+async function orCannotUse(folder: string, work: () => Promise<void>): Promise<void> {
   try {
-    await makePath(folder)
-    await access(folder, constants.R_OK | constants.W_OK | constants.X_OK)
+    await work()
   } catch (error) {
     throw cannotUse(folder, error)
   }
-}
-
-/** What `recursive` does, which never ends where the system says that a folder in a folder that is there has no parent. */
-async function makePath(folder: string): Promise<void> {
-  const make = async (): Promise<void> => {
-    try {
-      await mkdir(folder)
-    } catch (error) {
-      if (codeOf(error) !== 'EEXIST' || !(await stat(folder)).isDirectory()) throw error
-    }
-  }
-  try {
-    await make()
-  } catch (error) {
-    const parent = dirname(folder)
-    if (codeOf(error) !== 'ENOENT' || parent === folder) throw error
-    await makePath(parent)
-    await make()
-  }
-}
-
-function codeOf(error: unknown): string | undefined {
-  return (error as NodeJS.ErrnoException).code
 }
 
 function cannotUse(folder: string, cause: unknown): RepriseError {

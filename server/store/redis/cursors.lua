@@ -10,9 +10,16 @@ end
 local function isOver(cursor)
   return now - cursor.usedAt >= CURSOR_MS
 end
-local function putCursor(key, cursor)
+local function putCursor(key, cursor, isNew)
   redis.call(
     'HSET', CURSORS, key, whole(cursor.offset) .. ' ' .. cursor.session .. ' ' .. whole(now) .. ' ' .. cursor.epoch)
+  if isNew then
+    redis.call('ZADD', OWNERS, 0, key)
+    fallDue(now + CURSOR_MS, 'c' .. key)
+  end
+end
+local function lastSession()
+  return tonumber(redis.call('HGET', CURSORS, '') or 0)
 end
 local function checked(epoch, offset)
   local last = endOf(epoch)
@@ -41,14 +48,10 @@ function operations.open()
   local note = redis.call('HGET', NOTES, key)
   local expired = not known and (stored or (note and now < tonumber(note)))
   -- By the clock, so that a session is higher than one that the server forgot.
-  local session = math.max(microseconds(), tonumber(redis.call('HGET', CURSORS, '') or 0) + 1)
+  local session = math.max(microseconds(), lastSession() + 1, stored and tonumber(stored.session) + 1 or 0)
   redis.call('HSET', CURSORS, '', whole(session))
-  putCursor(key, { epoch = epoch, offset = offset, session = whole(session) })
+  putCursor(key, { epoch = epoch, offset = offset, session = whole(session) }, not stored)
   if note then redis.call('HDEL', NOTES, key) end
-  if not stored then
-    redis.call('ZADD', OWNERS, 0, key)
-    fallDue(now + CURSOR_MS, 'c' .. key)
-  end
   tellAppended()
   tell('S\n' .. whole(session) .. '\n' .. key)
   return bounds({ 'done', epoch, whole(offset), whole(session), known and '0' or '1', expired and '1' or '0' })
@@ -57,21 +60,24 @@ end
 function operations.commit()
   local key, session, epoch, offset = arg(), arg(), arg(), num()
   if not knowsLineage() then return 'epochs' end
-  local known = storedCursor(key)
-  if not known or isOver(known) then return { 'error', 'not_found' } end
-  if known.session ~= session then return { 'error', 'taken_over' } end
+  local stored = storedCursor(key)
+  local known = stored and not isOver(stored) and stored or nil
+  -- Above the known ones it is a session that the server forgot, and maybe its cursor with it: both are remembered again.
+  if not known and tonumber(session) <= lastSession() then return { 'error', 'not_found' } end
+  if known and tonumber(session) < tonumber(known.session) then return { 'error', 'taken_over' } end
   local wrong = checked(epoch, offset)
   if wrong then return wrong end
-  local further
-  if epoch == known.epoch then
+  if full and not known then return { 'error', 'storage_full' } end
+  local further = not known
+  if known and epoch == known.epoch then
     further = offset > math.min(known.offset, endOf(epoch))
-  else
+  elseif known then
     further = trusted(epoch, offset) - trusted(known.epoch, known.offset)
     further = further > 0 or (further == 0 and rank(epoch) > rank(known.epoch))
   end
-  if further then known.epoch, known.offset = epoch, offset end
-  putCursor(key, known)
-  return { 'done', known.epoch, whole(known.offset) }
+  if not further then epoch, offset = known.epoch, known.offset end
+  putCursor(key, { epoch = epoch, offset = offset, session = session }, not stored)
+  return { 'done', epoch, whole(offset) }
 end
 
 function operations.forget()
