@@ -1,11 +1,13 @@
 /** The composition root: opens the store, puts the rules together, hands them to the edges. Only this file knows all. */
 
 import { setMaxListeners } from 'node:events'
-import type { Server as HttpServer } from 'node:http'
+import { type Agent, createServer, type Server as HttpServer, type IncomingMessage } from 'node:http'
 
+import type { HubTypes } from '../client/index.ts'
 import { RepriseError } from '../shared/errors.ts'
-import type { Draft, Published } from '../shared/protocol.ts'
+import type { Draft, Published, ReadPage, ReadQuery } from '../shared/protocol.ts'
 import type { JobDraft, Sent } from '../shared/queues.ts'
+import type { Hub } from './api.ts'
 import { anonymous } from './core/access.ts'
 import { StoreClock } from './core/clock.ts'
 import type { Core } from './core/core.ts'
@@ -19,59 +21,27 @@ import { startTurning } from './core/queues/turning.ts'
 import { openSettings } from './core/settings.ts'
 import { CursorBook } from './core/topics/cursors.ts'
 import { Fanout } from './core/topics/fanout.ts'
-import { Log } from './core/topics/log.ts'
+import { Log, readable } from './core/topics/log.ts'
 import { startRetention } from './core/topics/retention.ts'
 import { Subscription } from './core/topics/subscription.ts'
-import { createApp, type HubHandler } from './http/app.ts'
+import { createApp } from './http/app.ts'
+import { LocalClients } from './localClients.ts'
 import { createLog, type HubLog } from './observe/log.ts'
 import { type HubOptions, type ResolvedHubOptions, readTopicOverrides, resolveHubOptions } from './options.ts'
 import { readQueueOverrides } from './queueOptions.ts'
 import { closeConnections } from './socket/drain.ts'
 import { openGateway } from './socket/gateway.ts'
+import { agentOf } from './socket/inProcess.ts'
 import { isSocketServer, openSocketServer, type SocketServer } from './socket/server.ts'
 import { openStore } from './store/open.ts'
-import { parseDrafts, parseJobDrafts } from './wire.ts'
-
-/** Publishing from the program that embeds the hub. */
-export interface HubTopic {
-  /** Resolves when the event is durable. Rejects with a `RepriseError`. */
-  publish(data: unknown, options?: Omit<Draft, 'data'>): Promise<{ readonly epoch: string; readonly offset: number }>
-  /** The same for several drafts, all of them or none. */
-  publishAll(drafts: readonly Draft[]): Promise<Published>
-}
-
-/** Sending from the program that embeds the hub. */
-export interface HubQueue {
-  /** Resolves with the job's id when it is durable. Rejects with a `RepriseError`. */
-  send(data: unknown, options?: Omit<JobDraft, 'data'>): Promise<{ readonly id: string }>
-  /** The same for several drafts, all of them or none. */
-  sendAll(drafts: readonly JobDraft[]): Promise<Sent>
-}
-
-export interface Hub extends AsyncDisposable {
-  /** Resolves when the store is open and an event went through; rejects when the hub cannot start. */
-  readonly ready: Promise<void>
-  /**
-   * Serves Socket.IO's namespaces of the hub on an HTTP server, or in a Socket.IO server that exists already. A program
-   * that has its own Socket.IO server passes that one: two on one HTTP server do not work.
-   */
-  attach(target: HttpServer | SocketServer, options?: { readonly path?: string }): void
-  /**
-   * The HTTP interface (`/v1`, health, console) as a handler to mount in Express or to give to `createServer`. What is
-   * not the hub's goes on to the program's own routes.
-   */
-  readonly handler: HubHandler
-  topic(name: string): HubTopic
-  queue(name: string): HubQueue
-  /** Tells clients by closing their transports, finishes what was accepted, closes the store. Safe to call twice. */
-  close(): Promise<void>
-}
+import { parse, parseDrafts, parseJobDrafts, readSchema } from './wire.ts'
 
 /**
- * A hub to embed. It can be attached and called at once; calls wait until the store is open. Throws `bad_request` for
- * wrong options; what goes wrong with the store rejects `ready` and every call.
+ * A hub to embed: `createHub<{ topics: { orders: Order }, queues: { emails: Email } }>()` names what its topics and
+ * queues carry. It can be attached and called at once; calls wait until the store is open. Throws `bad_request` for
+ * wrong options. What goes wrong with the store rejects `ready` and every call.
  */
-export function createHub(options: HubOptions = {}): Hub {
+export function createHub<S extends HubTypes = HubTypes>(options: HubOptions = {}): Hub<S> {
   const resolved = resolveHubOptions(options)
   const log = createLog(resolved.logLevel)
   const opened = open(resolved, log)
@@ -154,7 +124,23 @@ export function createHub(options: HubOptions = {}): Hub {
 
   const context = { core, happenings: log.happenings }
 
+  /** The way of this program's own subscriptions and workers: a server that does not listen. */
+  function openLocal(): Agent {
+    const http = createServer()
+    serve(http, resolved.path, async () => true)
+    return agentOf(http)
+  }
+  const local = new LocalClients<S>(resolved.path, openLocal)
+
+  function serve(http: HttpServer, path: string, allows: (request: IncomingMessage) => Promise<boolean>): void {
+    const io = openSocketServer(http, { path, maxPacketBytes: resolved.limits.packet, mayConnect: allows })
+    servers.push({ io, own: true })
+    openGateway(io, context, true)
+  }
+
   async function closeAll(): Promise<void> {
+    // What their handlers still publish, send and settle is accepted.
+    if (local.used) await local.close()
     draining = true
     drain.abort()
     const hub = await opened.catch(() => undefined)
@@ -168,19 +154,13 @@ export function createHub(options: HubOptions = {}): Hub {
   return {
     ready,
     attach(target, { path = resolved.path } = {}) {
-      if (draining) throw new RepriseError('unavailable', 'the hub is closed')
+      if (closing !== undefined) throw new RepriseError('unavailable', 'the hub is closed')
       if (isSocketServer(target)) {
         servers.push({ io: target, own: false })
         openGateway(target, context, false)
         return
       }
-      const io = openSocketServer(target, {
-        path,
-        maxPacketBytes: resolved.limits.packet,
-        mayConnect: (request) => mayConnect(request, resolved.allowOrigins),
-      })
-      servers.push({ io, own: true })
-      openGateway(io, context, true)
+      serve(target, path, (request) => mayConnect(request, resolved.allowOrigins))
     },
     handler: createApp({
       ...context,
@@ -192,17 +172,26 @@ export function createHub(options: HubOptions = {}): Hub {
     }),
     topic: (name) => ({
       async publish(data, options = {}) {
-        const { epoch, offsets } = await publish(name, [{ ...options, data }])
-        return { epoch, offset: offsets[0] ?? 0 }
+        const { epoch, offsets, durability } = await publish(name, [{ ...options, data }])
+        return { epoch, offset: offsets[0] ?? 0, durability }
       },
       publishAll: (drafts) => publish(name, drafts),
+      subscribe: (handler, { client, ...options } = {}) => local.as(client).topic(name).subscribe(handler, options),
+      read: (query) => read(name, query),
+      async head() {
+        const { epoch, last } = await read(name, { limit: 1 })
+        return { epoch, offset: last }
+      },
     }),
     queue: (name) => ({
       async send(data, options = {}) {
-        const { ids } = await send(name, [{ ...options, data }])
-        return { id: ids[0] ?? '' }
+        const { ids, durability } = await send(name, [{ ...options, data }])
+        return { id: ids[0] ?? '', durability }
       },
       sendAll: (drafts) => send(name, drafts),
+      consume: (handler, { client, ...options } = {}) => local.as(client).queue(name).consume(handler, options),
+      request: (data, options) => local.as().queue(name).request(data, options),
+      remove: (id) => local.as().queue(name).remove(id),
     }),
     close: () => {
       closing ??= closeAll()
@@ -217,6 +206,13 @@ export function createHub(options: HubOptions = {}): Hub {
     const { log, admit } = await core
     admit()
     return await log.publish(anonymous(), topic, parseDrafts(drafts.map(given), 'publish: drafts'))
+  }
+
+  async function read<T>(topic: string, query: ReadQuery = {}): Promise<ReadPage<T>> {
+    const { log, admit } = await core
+    admit()
+    // The program says what its topics carry.
+    return readable(await log.read(anonymous(), topic, parse(readSchema, given(query), 'read'))) as ReadPage<T>
   }
 
   async function send(queue: string, drafts: readonly JobDraft[]): Promise<Sent> {

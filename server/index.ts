@@ -1,10 +1,57 @@
 /** What a program that embeds a hub imports. */
 
+export type {
+  ConsumeOptions,
+  Ending,
+  Failure,
+  Handler,
+  HeldJob,
+  HubTypes,
+  Jitter,
+  JobData,
+  Outcome,
+  Progress,
+  QueueName,
+  QueuesOf,
+  Receipt,
+  Received,
+  RequestOptions,
+  SendOptions,
+  SendReceipt,
+  Status,
+  SubscribeOptions,
+  Subscription,
+  TopicsOf,
+  Undo,
+  Work,
+  Worker,
+  WorkerEnding,
+  WorkerStatus,
+  WorkFailure,
+} from '../client/index.ts'
+export { dead, release, retry } from '../client/index.ts'
 export { type ErrorCode, RepriseError, type WireError } from '../shared/errors.ts'
 export { ERRORS } from '../shared/errorTable.ts'
 export type { Position } from '../shared/positions.ts'
-export type { Draft, Durability, Event, From, Gap, Limits, OnGap, Published } from '../shared/protocol.ts'
-export { createHub, type Hub, type HubTopic } from './hub.ts'
+export type {
+  Draft,
+  Durability,
+  Event,
+  From,
+  Gap,
+  GapReason,
+  Headers,
+  Limits,
+  OnGap,
+  Published,
+  ReadPage,
+  ReadQuery,
+} from '../shared/protocol.ts'
+export type { Job, JobDraft, Sent } from '../shared/queues.ts'
+export type { Hub, HubQueue, HubTopic, LocalName } from './api.ts'
+export type { HubHandler } from './http/app.ts'
+export { createHub } from './hub.ts'
+export type { Duration, Size } from './optionChecks.ts'
 export type { AllowOrigins, HubOptions, LogLevel, ServeOptions, TopicOptions } from './options.ts'
 export type { BindingOption, QueueOptions } from './queueOptions.ts'
 export { type RunningServer, startServer } from './serve.ts'

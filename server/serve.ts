@@ -2,14 +2,16 @@
 
 import { createServer, type Server as HttpServer } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
+import type { HubTypes } from '../client/index.ts'
 import { RepriseError } from '../shared/errors.ts'
-import { createHub, type Hub } from './hub.ts'
+import type { Hub } from './api.ts'
+import { createHub } from './hub.ts'
 import { resolveServeOptions, type ServeOptions } from './options.ts'
 
-export interface RunningServer {
+export interface RunningServer<S extends HubTypes = HubTypes> {
   /** `http://HOST:PORT` as it can be reached. */
   readonly url: string
-  readonly hub: Hub
+  readonly hub: Hub<S>
   /** Drains: nothing new is accepted, clients are told, what was accepted is finished. */
   close(): Promise<void>
 }
@@ -18,7 +20,9 @@ export interface RunningServer {
  * Resolves when it serves. Rejects with a `RepriseError` whose message says in one line what was wrong: a taken port, a
  * data folder that is locked or cannot be written; nothing was changed then.
  */
-export async function startServer(options: ServeOptions = {}): Promise<RunningServer> {
+export async function startServer<S extends HubTypes = HubTypes>(
+  options: ServeOptions = {},
+): Promise<RunningServer<S>> {
   const resolved = resolveServeOptions(options)
   const { port, host, drainMs, config: _file, open: _open, ...hubOptions } = resolved
   const server = createServer()
@@ -29,7 +33,7 @@ export async function startServer(options: ServeOptions = {}): Promise<RunningSe
   })
   // The port comes first: a hub that cannot serve does not touch the store.
   await listen(server, port, host)
-  const hub = createHub(hubOptions)
+  const hub = createHub<S>(hubOptions)
   // In the turn in which the port was taken: a client that comes back while the store is opened waits for that, instead
   // of for an answer that nobody gives.
   server.on('request', hub.handler)
@@ -69,7 +73,12 @@ async function listen(server: HttpServer, port: number, host: string): Promise<v
   })
 }
 
-async function drain(server: HttpServer, hub: Hub, connections: ReadonlySet<Socket>, drainMs: number): Promise<void> {
+async function drain(
+  server: HttpServer,
+  hub: Pick<Hub, 'close'>,
+  connections: ReadonlySet<Socket>,
+  drainMs: number,
+): Promise<void> {
   const stopped = new Promise<void>((resolve) => server.close(() => resolve()))
   // A client that hardly reads would not get to the end of its connection for long; nor does one that has gone silent.
   const late = setTimeout(() => {

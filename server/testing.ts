@@ -3,20 +3,21 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Hub } from './hub.ts'
+import type { HubTypes } from '../client/index.ts'
+import type { Hub } from './api.ts'
 import type { ServeOptions } from './options.ts'
 import { startServer } from './serve.ts'
 
-export interface TestHub extends AsyncDisposable {
+export interface TestHub<S extends HubTypes = HubTypes> extends AsyncDisposable {
   readonly url: string
-  readonly hub: Hub
+  readonly hub: Hub<S>
   close(): Promise<void>
 }
 
 /** Resolves when it serves on a free port of 127.0.0.1. `store`: one to use instead of a temporary one, which stays. */
-export async function createTestHub(options: ServeOptions = {}): Promise<TestHub> {
+export async function createTestHub<S extends HubTypes = HubTypes>(options: ServeOptions = {}): Promise<TestHub<S>> {
   const folder = options.store === undefined ? await mkdtemp(join(tmpdir(), 'reprise-')) : undefined
-  const server = await startServer({
+  const server = await startServer<S>({
     port: 0,
     logLevel: 'silent',
     drainMs: 1_000,

@@ -35,7 +35,13 @@ export function isErrorCode(value: unknown): value is ErrorCode {
   return typeof value === 'string' && Object.hasOwn(RETRYABLE, value)
 }
 
-/** What every refused call ends in, at both ends of the wire. Compare `code`, never `message`. */
+/** A program may load this module more than once: by `import` and by `require`, in the SDK and in the hub. */
+const BRAND = Symbol.for('reprise.error')
+
+/**
+ * What every refused call ends in, at both ends of the wire. Compare `code`, never `message`. `instanceof` holds for the
+ * errors of every copy of this package in a program.
+ */
 export class RepriseError extends Error {
   override readonly name = 'RepriseError'
   readonly code: ErrorCode
@@ -45,6 +51,13 @@ export class RepriseError extends Error {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.code = code
     this.retryAfterMs = options.retryAfterMs
+    Object.defineProperty(this, BRAND, { value: true })
+  }
+
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    // biome-ignore lint/complexity/noThisInStatic: a class that extends this one asks for its own instances
+    if (this !== RepriseError) return Function.prototype[Symbol.hasInstance].call(this, value)
+    return typeof value === 'object' && value !== null && BRAND in value
   }
 
   get retryable(): boolean {

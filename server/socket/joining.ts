@@ -4,7 +4,7 @@ import { RepriseError } from '../../shared/errors.ts'
 import { type Joined, join, MAX_ATTACHMENTS, whole } from '../../shared/joined.ts'
 import type { ReadPage } from '../../shared/protocol.ts'
 import { attachmentsOf, mustJoin } from '../core/joining.ts'
-import type { LogPage } from '../core/topics/log.ts'
+import { type LogPage, readable } from '../core/topics/log.ts'
 import { eventObject, type Kept } from '../core/topics/packet.ts'
 
 /** A reply whose value is joined; it stands in the reply beside `value: null`. */
@@ -41,7 +41,7 @@ function isJoined(value: unknown): value is { readonly joined: unknown } {
 
 /** A page of `read` for a client that reads joined replies: all of it. */
 export function wholePage(page: LogPage): unknown {
-  return replying({ ...page, events: kept(page).map((event) => eventObject(event)) } satisfies ReadPage)
+  return replying(readable(page))
 }
 
 /** A page for any client: it ends, or `back` begins, where the attachments of a packet end. */

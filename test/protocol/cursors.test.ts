@@ -1,7 +1,7 @@
 /** Acknowledging, taking over, positions that cannot be. No SDK. */
 
 import { beforeAll, describe, expect, it } from 'vitest'
-import type { Hub } from '../../server/hub.ts'
+import type { Hub } from '../../server/api.ts'
 import type { Position } from '../../shared/positions.ts'
 import { startHub } from '../support/hub.ts'
 import { until } from '../support/until.ts'

@@ -2,7 +2,7 @@
 
 import fc from 'fast-check'
 import { beforeAll, describe, expect, it } from 'vitest'
-import type { Hub } from '../../server/hub.ts'
+import type { Hub } from '../../server/api.ts'
 import type { Draft, Event, Published, ReadPage } from '../../shared/protocol.ts'
 import { startHub } from '../support/hub.ts'
 import { runSeed } from '../support/seed.ts'

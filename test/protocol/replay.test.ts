@@ -1,7 +1,7 @@
 /** A client that was away gets exactly what it missed, in order, then what is new, with no seam. No SDK. */
 
 import { beforeAll, describe, expect, it } from 'vitest'
-import type { Hub } from '../../server/hub.ts'
+import type { Hub } from '../../server/api.ts'
 import type { Position } from '../../shared/positions.ts'
 import type { Event, Published } from '../../shared/protocol.ts'
 import { startHub } from '../support/hub.ts'

@@ -3,12 +3,12 @@
 import { RepriseError } from '../../../shared/errors.ts'
 import { isName, nameRule } from '../../../shared/names.ts'
 import type { Position } from '../../../shared/positions.ts'
-import type { Draft, Gap, Limits, ProducerSeq, Published } from '../../../shared/protocol.ts'
+import type { Draft, Gap, Limits, ProducerSeq, Published, ReadPage } from '../../../shared/protocol.ts'
 import type { Bounds, ListQuery, ReadBound, Store, StoredDraft, StoredEvent, TopicInfo } from '../../store/contract.ts'
 import { authorize, type Caller } from '../access.ts'
 import { bodiesOf } from '../body.ts'
 import type { HubSettings } from '../settings.ts'
-import { PACKET_BYTES, PACKET_EVENTS, type Packet, packetsOf } from './packet.ts'
+import { eventObject, PACKET_BYTES, PACKET_EVENTS, type Packet, packetsOf } from './packet.ts'
 import { resolve } from './resolve.ts'
 
 export interface LogQuery {
@@ -24,6 +24,11 @@ export interface LogPage {
   readonly events: readonly StoredEvent[]
   /** What the page does not show and a reader would expect in it: trimmed, lost, damaged. Absent when nothing. */
   readonly gaps?: readonly Gap[]
+}
+
+/** The page as a caller gets it; its gaps tell of damaged events. */
+export function readable(page: LogPage): ReadPage {
+  return { ...page, events: page.events.flatMap((event) => ('damaged' in event ? [] : [eventObject(event)])) }
 }
 
 /** One page of a subscription that reads. */
