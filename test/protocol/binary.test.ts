@@ -1,7 +1,7 @@
 /** More binary than one packet of Socket.IO carries: ten attachments are what its clients take. */
 
 import { beforeAll, describe, expect, it } from 'vitest'
-import type { Hub } from '../../server/hub.ts'
+import type { Hub } from '../../server/api.ts'
 import { join as joined, whole } from '../../shared/joined.ts'
 import type { Published, ReadPage } from '../../shared/protocol.ts'
 import type { Job } from '../../shared/queues.ts'
