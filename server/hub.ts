@@ -11,7 +11,7 @@ import type { Hub } from './api.ts'
 import { anonymous } from './core/access.ts'
 import { StoreClock } from './core/clock.ts'
 import type { Core } from './core/core.ts'
-import { mayConnect } from './core/origins.ts'
+import { pageRefusal } from './core/origins.ts'
 import { Probe } from './core/probe.ts'
 import { Bindings } from './core/queues/bindings.ts'
 import { Consumers } from './core/queues/consumers.ts'
@@ -32,6 +32,7 @@ import { readQueueOverrides } from './queueOptions.ts'
 import { closeConnections } from './socket/drain.ts'
 import { openGateway } from './socket/gateway.ts'
 import { agentOf } from './socket/inProcess.ts'
+import { GuestRequests, type PageRefusal } from './socket/requests.ts'
 import { isSocketServer, openSocketServer, type SocketServer } from './socket/server.ts'
 import { openStore } from './store/open.ts'
 import { parse, parseDrafts, parseJobDrafts, readSchema } from './wire.ts'
@@ -123,19 +124,32 @@ export function createHub<S extends HubTypes = HubTypes>(options: HubOptions = {
   }
 
   const context = { core, happenings: log.happenings }
+  const ofPage = async (request: IncomingMessage) => {
+    try {
+      return await pageRefusal(request, resolved.allowOrigins)
+    } catch (cause) {
+      log.happenings.failed('allowOrigins', cause)
+      return 'the rule of origins failed; the log of the hub says more'
+    }
+  }
 
   /** The way of this program's own subscriptions and workers: a server that does not listen. */
   function openLocal(): Agent {
     const http = createServer()
-    serve(http, resolved.path, async () => true)
+    serve(http, resolved.path, async () => undefined)
     return agentOf(http)
   }
   const local = new LocalClients<S>(resolved.path, openLocal)
 
-  function serve(http: HttpServer, path: string, allows: (request: IncomingMessage) => Promise<boolean>): void {
-    const io = openSocketServer(http, { path, maxPacketBytes: resolved.limits.packet, mayConnect: allows })
+  function serve(http: HttpServer, path: string, pageRefusal: PageRefusal): void {
+    const io = openSocketServer(http, {
+      path,
+      maxPacketBytes: resolved.limits.packet,
+      pageRefusal,
+      withCookies: resolved.allowOrigins !== '*',
+    })
     servers.push({ io, own: true })
-    openGateway(io, context, true)
+    openGateway(io, context)
   }
 
   async function closeAll(): Promise<void> {
@@ -157,10 +171,10 @@ export function createHub<S extends HubTypes = HubTypes>(options: HubOptions = {
       if (closing !== undefined) throw new RepriseError('unavailable', 'the hub is closed')
       if (isSocketServer(target)) {
         servers.push({ io: target, own: false })
-        openGateway(target, context, false)
+        openGateway(target, context, new GuestRequests(ofPage))
         return
       }
-      serve(target, path, (request) => mayConnect(request, resolved.allowOrigins))
+      serve(target, path, ofPage)
     },
     handler: createApp({
       ...context,
@@ -168,7 +182,7 @@ export function createHub<S extends HubTypes = HubTypes>(options: HubOptions = {
       maxBodyBytes: resolved.limits.packet,
       readTopicSettings: readTopicOverrides,
       readQueueSettings: readQueueOverrides,
-      allowOrigins: resolved.allowOrigins,
+      pageRefusal: ofPage,
     }),
     topic: (name) => ({
       async publish(data, options = {}) {

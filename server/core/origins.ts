@@ -11,37 +11,58 @@ export type OriginRule<Asked extends Request = Request> =
 
 /** What is judged of a request. */
 interface Request {
-  readonly headers: { readonly origin?: string | undefined; readonly host?: string | undefined }
-  readonly socket: { readonly localAddress?: string | undefined }
+  readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>
+  readonly socket: { readonly localAddress?: string | undefined; readonly encrypted?: boolean }
 }
 
 /**
- * Requests without an Origin come from programs, not from pages, and pass. Without a rule pages of the host that was
- * asked for pass, and those of this machine when the host is this machine too.
+ * Why the page behind a request may not have what it asks for, as a sentence; `undefined` when it may. Requests that
+ * come from no page have no Origin and pass. Without a rule, pages of the host that was asked for pass, and those of
+ * this machine when the host is this machine too.
  */
-export async function mayConnect<Asked extends Request>(
+export async function pageRefusal<Asked extends Request>(
   request: Asked,
   rule: OriginRule<Asked> | undefined,
+): Promise<string | undefined> {
+  if (rule === '*') return undefined
+  const { origin, host } = request.headers as Readonly<Record<string, string | undefined>>
+  if (origin === undefined && isForeignPage(request)) {
+    return 'pages of other sites may not ask this hub without naming their origin: use fetch or Socket.IO'
+  }
+  if (typeof rule !== 'function' && isRebound(request, rule)) {
+    return `this hub is on loopback and does not answer as ${host}: name http://${host} in allowOrigins`
+  }
+  if (origin === undefined || (await isAllowed(request, origin, host, rule))) return undefined
+  return `pages of ${origin} may not connect to ${host}: name ${origin} in allowOrigins`
+}
+
+async function isAllowed<Asked extends Request>(
+  request: Asked,
+  origin: string,
+  host: string | undefined,
+  rule: Exclude<OriginRule<Asked>, '*'> | undefined,
 ): Promise<boolean> {
-  const { origin, host } = request.headers
-  if (rule === '*') return true
-  if (typeof rule === 'function') return origin === undefined || (await rule(origin, request))
-  if (isRebound(request, rule)) return false
-  if (origin === undefined || rule?.includes(origin)) return true
+  if (typeof rule === 'function') return await rule(origin, request)
+  if (rule?.includes(origin)) return true
   const page = URL.canParse(origin) ? new URL(origin) : undefined
   if (page === undefined || host === undefined) return false
-  if (page.host === host) return true
+  // Who asks by TLS was not sent by a page that anybody on the way could have written.
+  if (request.socket.encrypted === true && page.protocol !== 'https:') return false
+  // A rule that names the host's origin says of which scheme it is.
+  if (page.host === host) return !rule?.some((named) => URL.canParse(named) && new URL(named).host === page.host)
   if (rule !== undefined) return false
   const asked = urlOf(host)
   return asked !== undefined && isThisMachine(asked.hostname) && isThisMachine(page.hostname)
 }
 
-/** The sentence for whom `mayConnect` refuses. */
-export function originRefusal({ headers }: Request): string {
-  const { origin, host } = headers
-  return origin === undefined
-    ? `this hub is on loopback and does not answer as ${host}: name http://${host} in allowOrigins`
-    : `pages of ${origin} may not connect to ${host}: name ${origin} in allowOrigins`
+/**
+ * A page of another site can ask without an Origin: by a `<script>`, an image, a `fetch` whose answer it cannot read.
+ * Browsers say so in a header of their own. Who follows a link to an address of the hub looks at it himself.
+ */
+function isForeignPage({ headers }: Request): boolean {
+  const { 'sec-fetch-site': site, 'sec-fetch-mode': mode, 'sec-fetch-dest': target } = headers
+  if (site === undefined || site === 'same-origin' || site === 'none') return false
+  return mode !== 'navigate' || target !== 'document'
 }
 
 /**
@@ -49,7 +70,7 @@ export function originRefusal({ headers }: Request): string {
  * none at all. So where only this machine can connect, names that are not this machine's have to be in the rule.
  */
 function isRebound({ headers, socket }: Request, rule: readonly string[] | undefined): boolean {
-  const { host } = headers
+  const host = typeof headers.host === 'string' ? headers.host : undefined
   if (host === undefined || !isLoopbackAddress(socket.localAddress)) return false
   const asked = urlOf(host)
   if (asked === undefined) return true

@@ -3,9 +3,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import express from 'express'
 import { RepriseError } from '../../shared/errors.ts'
-import type { OriginRule } from '../core/origins.ts'
 import { cursorRoutes } from './cursors.ts'
-import { guard } from './guard.ts'
+import { guard, type PageRefusal } from './guard.ts'
 import { serveHealth } from './health.ts'
 import { jobRoutes } from './jobs.ts'
 import { openApiOf } from './openapi.ts'
@@ -18,8 +17,8 @@ import { Tickets, ticketRoutes } from './tickets.ts'
 import { topicRoutes } from './topics.ts'
 
 export interface AppContext extends RoutesContext {
-  /** Which pages may use the hub. */
-  readonly allowOrigins: OriginRule<IncomingMessage> | undefined
+  /** Why the page behind a request may not use the hub; `undefined` when it may. */
+  readonly pageRefusal: PageRefusal
 }
 
 /** For `createServer`, or as middleware: paths that are not the hub's go on to `next`. */
@@ -37,8 +36,12 @@ export function createApp(context: AppContext): HubHandler {
   // Made when it is first asked for, as it takes a good part of a hub's start.
   let document: object | undefined
   const guests = new WeakSet<IncomingMessage>()
-  const guarded = guard(context.allowOrigins)
+  const guarded = guard(context.pageRefusal)
 
+  app.use(['/v1', ...OWN_PATHS], (_request, response, next) => {
+    response.setHeader('X-Content-Type-Options', 'nosniff')
+    next()
+  })
   app.use('/v1', guarded, oneSegment, serveRoutes(rows, context))
   app.get('/openapi.json', guarded, (_request, response) => {
     document ??= openApiOf(rows)

@@ -6,7 +6,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { RequestHandler } from 'express'
 import { RepriseError } from '../../shared/errors.ts'
-import { mayConnect, type OriginRule, originRefusal } from '../core/origins.ts'
 
 const ALLOW_HEADERS = 'authorization, content-type, idempotency-key, last-event-id'
 const ALLOW_METHODS = 'GET, HEAD, POST, PUT, DELETE'
@@ -14,10 +13,13 @@ const ALLOW_METHODS = 'GET, HEAD, POST, PUT, DELETE'
 const EXPOSE_HEADERS = 'retry-after, allow'
 const PREFLIGHT_S = 600
 
-export function guard(rule: OriginRule<IncomingMessage> | undefined): RequestHandler {
+export type PageRefusal = (request: IncomingMessage) => Promise<string | undefined>
+
+export function guard(pageRefusal: PageRefusal): RequestHandler {
   return async (request, response, next) => {
     const { origin } = request.headers
-    if (!(await mayConnect(request, rule))) throw new RepriseError('forbidden', originRefusal(request))
+    const refusal = await pageRefusal(request)
+    if (refusal !== undefined) throw new RepriseError('forbidden', refusal)
     response.vary('Origin')
     if (origin === undefined) return next()
     response.set({ 'Access-Control-Allow-Origin': origin, 'Access-Control-Expose-Headers': EXPOSE_HEADERS })

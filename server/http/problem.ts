@@ -44,6 +44,7 @@ export function answerProblem(response: ServerResponse, error: unknown, what: st
     response.setHeader('Retry-After', retryAfterMs === undefined ? RETRY_AFTER_S : Math.ceil(retryAfterMs / 1_000))
   }
   response.setHeader('Cache-Control', 'no-store')
+  response.setHeader('X-Content-Type-Options', 'nosniff')
   response.setHeader('Content-Type', 'application/problem+json')
   response.statusCode = status
   response.end(JSON.stringify(problem))

@@ -16,6 +16,7 @@ import { parse, positionSchema, queuesAuthSchema, topicAuthSchema } from '../wir
 import { SocketJobOutlet } from './jobOutlet.ts'
 import { RoomChannel, SocketOutlet } from './outlet.ts'
 import { type QueuesState, serveQueues } from './queues.ts'
+import type { GuestRequests } from './requests.ts'
 import { serveTopic, type TopicState } from './topic.ts'
 
 export interface GatewayContext {
@@ -46,17 +47,18 @@ interface TopicAdmission {
 const RETRY_MS = 500
 
 /**
- * Serves a hub's namespaces. `everything`: names outside of them are refused with a reason too; not for a server that
- * has namespaces of its own.
+ * Serves a hub's namespaces. `guests`: the server is a program's own. There, names outside of the hub's are not the
+ * hub's to refuse, and what has to hold at each request is looked at by the hub.
  */
-export function openGateway(io: Server, context: GatewayContext, everything: boolean): void {
+export function openGateway(io: Server, context: GatewayContext, guests?: GuestRequests): void {
   // Matched loosely, so that a wrong name is refused below with its reason instead of Socket.IO's bare text.
-  const parent = io.of(everything ? /^\/.+$/s : /^\/(topics\/.*|queues)$/s)
+  const parent = io.of(guests === undefined ? /^\/.+$/s : /^\/(topics\/.*|queues)$/s)
   const channels = new WeakMap<Namespace, Channel>()
   const admissions = new WeakMap<Socket, TopicAdmission | QueuesAdmission>()
 
+  guests?.watch(io)
   parent.use((socket, next) => {
-    admit(socket, context).then(
+    knock(socket).then(
       (admission) => {
         admissions.set(socket, admission)
         next()
@@ -69,6 +71,13 @@ export function openGateway(io: Server, context: GatewayContext, everything: boo
       },
     )
   })
+
+  async function knock(socket: Socket): Promise<TopicAdmission | QueuesAdmission> {
+    guests?.watch(io)
+    const refusal = await guests?.enter(socket.conn)
+    if (refusal !== undefined) throw new RepriseError('forbidden', refusal)
+    return await admit(socket, context)
+  }
 
   parent.on('connection', (socket: Socket) => {
     const admission = admissions.get(socket)

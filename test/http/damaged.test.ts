@@ -37,7 +37,7 @@ it('a page names the records whose checksums do not fit, in one gap for each run
     maxBodyBytes: 1_000,
     readTopicSettings: () => ({}),
     readQueueSettings: () => ({}),
-    allowOrigins: undefined,
+    pageRefusal: async () => undefined,
   })
   const server = createServer(handler).listen(0, '127.0.0.1')
   atEnd(() => {
