@@ -64,7 +64,7 @@ describe('dependencies', () => {
   })
 
   it('are declared: what ships imports no package that only another package brings', () => {
-    const shipped = readSources().filter(({ path }) => /^(shared|server|client|cli)\//.test(path))
+    const shipped = readSources(/^(shared|server|client|cli)\//)
     const declared = new Set(Object.keys({ ...dependencies, ...optionalDependencies }))
     const undeclared = shipped
       .filter(({ path }) => path !== 'client/bundle.ts')
@@ -75,7 +75,7 @@ describe('dependencies', () => {
           .map((one) => `${path}: ${one.specifier}`),
       )
     expect(undeclared).toEqual([])
-  })
+  }, 120_000)
 
   it('are pinned', () => {
     expect(Object.entries(all).filter(([, version]) => !/^\d+\.\d+\.\d+$/.test(version))).toEqual([])

@@ -43,9 +43,9 @@ export function readText(path: string): string {
   return readFileSync(join(ROOT, path), 'utf8')
 }
 
-export function readSources(): Source[] {
+export function readSources(within = /^/): Source[] {
   return repositoryFiles()
-    .filter((path) => /\.tsx?$/.test(path))
+    .filter((path) => /\.tsx?$/.test(path) && within.test(path))
     .map((path) => readSource(path, readText(path)))
 }
 
