@@ -2,6 +2,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import type { HeldJob } from '../client/index.ts'
+import { readJson } from './drafts.ts'
 import { UsageError } from './exit.ts'
 
 export interface Runner {
@@ -122,7 +123,7 @@ function replyOf(output: string): unknown {
   const text = output.replace(/\r?\n$/, '')
   if (text === '') return undefined
   try {
-    return JSON.parse(text)
+    return readJson(text)
   } catch {
     return text
   }

@@ -219,7 +219,7 @@ export function createHub<S extends HubTypes = HubTypes>(options: HubOptions = {
   async function publish(topic: string, drafts: readonly Draft[]): Promise<Published> {
     const { log, admit } = await core
     admit()
-    return await log.publish(anonymous(), topic, parseDrafts(drafts.map(given), 'publish: drafts'))
+    return await log.publish(anonymous(), topic, parseDrafts(drafts.map(given), 'publish: drafts', log.limits.batch))
   }
 
   async function read<T>(topic: string, query: ReadQuery = {}): Promise<ReadPage<T>> {
@@ -232,7 +232,7 @@ export function createHub<S extends HubTypes = HubTypes>(options: HubOptions = {
   async function send(queue: string, drafts: readonly JobDraft[]): Promise<Sent> {
     const { queues, admit } = await core
     admit()
-    return await queues.send(anonymous(), queue, parseJobDrafts(drafts.map(given), 'send: drafts'))
+    return await queues.send(anonymous(), queue, parseJobDrafts(drafts.map(given), 'send: drafts', queues.limits.batch))
   }
 }
 

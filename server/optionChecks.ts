@@ -20,13 +20,16 @@ export function value<T>(rule: string, read: (input: unknown) => T | undefined):
   })
 }
 
+/** Characters of what somebody wrote that a sentence repeats. */
+const MAX_SHOWN = 80
+
 /** An object that names what it knows when it meets what it does not. */
 export function known<Shape extends z.ZodRawShape>(shape: Shape) {
   return z.strictObject(shape, {
     error: (issue) => {
       if (issue.code !== 'unrecognized_keys') return `${shown(issue.input)} is not a group of options`
       const word = issue.keys[0] ?? ''
-      return `unknown option ${word}${suggestion(word, Object.keys(shape))}`
+      return `unknown option ${word.slice(0, MAX_SHOWN)}${suggestion(word, Object.keys(shape))}`
     },
   })
 }
@@ -98,7 +101,7 @@ export function parse<T extends z.ZodType>(schema: T, input: unknown, what: stri
 
 /** A value in a sentence, without what a URL may hold of passwords. */
 export function shown(input: unknown): string {
-  if (typeof input === 'string') return JSON.stringify(input.slice(0, 80).replace(/:\/\/[^/@]*@/, '://…@'))
+  if (typeof input === 'string') return JSON.stringify(input.slice(0, MAX_SHOWN).replace(/:\/\/[^/@]*@/, '://…@'))
   if (input === undefined) return 'nothing'
   return typeof input === 'object' && input !== null ? (Array.isArray(input) ? 'a list' : 'a group') : String(input)
 }

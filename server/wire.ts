@@ -4,7 +4,7 @@ import { z } from 'zod'
 import { RepriseError } from '../shared/errors.ts'
 import { isName, isQueueName, nameRule } from '../shared/names.ts'
 import type { Position } from '../shared/positions.ts'
-import type { Draft, From, OnGap, ProducerSeq, ReadQuery, SubscribeQuery } from '../shared/protocol.ts'
+import type { Draft, From, Headers, OnGap, ProducerSeq, ReadQuery, SubscribeQuery } from '../shared/protocol.ts'
 import type { ConsumeOptions, JobDraft, RequestOptions, Settlement } from '../shared/queues.ts'
 
 /** The longest `id` and `key` of a draft, in characters. */
@@ -38,9 +38,35 @@ export const positionSchema = z.strictObject({
   offset,
 }) satisfies z.ZodType<Position>
 
+/** Checked by hand: a record would look at all of them before they are counted, and leave out one called `__proto__`. */
 const headersSchema = z
-  .record(z.string().max(MAX_LABEL_LENGTH), z.string())
-  .refine((headers) => Object.keys(headers).length <= MAX_HEADERS, { error: `at most ${MAX_HEADERS} headers` })
+  .unknown()
+  .superRefine((value, context) => {
+    const fault = headersFault(value)
+    if (fault !== undefined) context.addIssue({ code: 'custom', message: fault })
+  })
+  .transform((value) => value as Headers)
+  .meta({ type: 'object', additionalProperties: { type: 'string' }, maxProperties: MAX_HEADERS })
+
+function headersFault(value: unknown): string | undefined {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return 'headers map strings to strings'
+  const names = firstKeys(value, MAX_HEADERS)
+  if (names === undefined) return `at most ${MAX_HEADERS} headers`
+  for (const name of names) {
+    if (name.length > MAX_LABEL_LENGTH) return `the name of a header has at most ${MAX_LABEL_LENGTH} characters`
+    if (typeof (value as Record<string, unknown>)[name] !== 'string') {
+      return `headers map strings to strings; ${JSON.stringify(name.slice(0, MAX_SHOWN_LENGTH))} is none`
+    }
+  }
+  return undefined
+}
+
+/** The keys of an object, `undefined` where there are more. */
+function firstKeys(value: object, most: number): string[] | undefined {
+  const keys: string[] = []
+  for (const key in value) if (keys.push(key) > most) return undefined
+  return keys
+}
 
 export const draftSchema = z.strictObject({
   data: z.unknown().refine((data) => data !== undefined, { error: 'data is missing; null is a value, nothing is not' }),
@@ -56,23 +82,36 @@ export const jobDraftSchema = draftSchema.extend({
   ttlMs: z.number().min(1).exactOptional(),
 }) satisfies z.ZodType<JobDraft>
 
-const jobDraftsSchema = z.array(jobDraftSchema).min(1, { error: 'at least one draft' })
-
 /** The drafts of a `send`, as `parseDrafts` does it. */
-export function parseJobDrafts(value: unknown, what: string): readonly JobDraft[] {
-  if (Array.isArray(value) && value.length > 0 && value.every(isBareDraft)) return value
-  return parse(jobDraftsSchema, value, what)
+export function parseJobDrafts(value: unknown, what: string, most: number): readonly JobDraft[] {
+  checkDraftCount(value, what, most)
+  return parseEach(value, isBareDraft, jobDraftSchema, what)
 }
-
-export const draftsSchema = z.array(draftSchema).min(1, { error: 'at least one draft' })
 
 /** The drafts of a call. Most hold data and nothing else: those are known at a glance, which the schema costs 30 times. */
-export function parseDrafts(value: unknown, what: string): readonly Draft[] {
-  if (Array.isArray(value) && value.length > 0 && value.every(isBareDraft)) return value
-  return parse(draftsSchema, value, what)
+export function parseDrafts(value: unknown, what: string, most: number): readonly Draft[] {
+  checkDraftCount(value, what, most)
+  return parseEach(value, isBareDraft, draftSchema, what)
 }
 
-function isBareDraft(value: unknown): value is Draft {
+/** Throws before a draft is looked at: `bad_request` for no list or an empty one, `too_large` for more than `most`. */
+export function checkDraftCount(value: unknown, what: string, most: number): asserts value is readonly unknown[] {
+  if (!Array.isArray(value)) throw new RepriseError('bad_request', `${what}: drafts come as a list`)
+  if (value.length === 0) throw new RepriseError('bad_request', `${what}: at least one draft`)
+  if (value.length > most) throw new RepriseError('too_large', `${value.length} drafts in one call; at most ${most}`)
+}
+
+/** One after the other, up to the first that is wrong: a schema of the list would collect what is wrong with each. */
+function parseEach<T>(
+  values: readonly unknown[],
+  isBare: (value: unknown) => boolean,
+  schema: z.ZodType<T>,
+  what: string,
+): readonly T[] {
+  return values.map((value, index) => (isBare(value) ? (value as T) : parse(schema, value, what, [index])))
+}
+
+function isBareDraft(value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return false
   for (const name in value) if (name !== 'data') return false
   return Object.hasOwn(value, 'data') && (value as { readonly data?: unknown }).data !== undefined
@@ -113,8 +152,19 @@ const leaseMs = z.number().min(MIN_LEASE_MS).max(MAX_LEASE_MS)
 export const consumeSchema = z.strictObject({
   credit: z.int().min(1).max(MAX_CREDIT),
   leaseMs: leaseMs.exactOptional(),
-  holding: z.array(z.string().max(MAX_LEASE_LENGTH)).max(MAX_CREDIT).exactOptional(),
+  holding: z
+    .custom<readonly string[]>(isHolding, { error: `holding is a list of at most ${MAX_CREDIT} leases` })
+    .exactOptional(),
 }) satisfies z.ZodType<ConsumeOptions>
+
+function isHolding(value: unknown): boolean {
+  const most = MAX_LEASE_LENGTH
+  return (
+    Array.isArray(value) &&
+    value.length <= MAX_CREDIT &&
+    value.every((lease) => typeof lease === 'string' && lease.length <= most)
+  )
+}
 
 const lease = { id: z.string().min(1).max(MAX_ID_LENGTH), lease: z.string().min(1).max(MAX_LEASE_LENGTH) }
 
@@ -135,18 +185,19 @@ const settlementSchema = z.discriminatedUnion(
   { error: "a settlement is { id, lease, as } with as 'done', 'retry', 'release', 'dead' or 'extend'" },
 ) satisfies z.ZodType<Settlement>
 
-export const settlementsSchema = z
-  .array(settlementSchema)
-  .min(1, { error: 'at least one settlement' })
-  .max(MAX_CREDIT, { error: `at most ${MAX_CREDIT} settlements in one call` })
+/** For the document alone: `parseSettlements` counts them first. */
+export const settlementsSchema = z.array(settlementSchema).min(1).max(MAX_CREDIT)
 
 /** The settlements of a call. Most say `done` and nothing else: those are known at a glance. */
 export function parseSettlements(value: unknown, what: string): readonly Settlement[] {
-  if (Array.isArray(value) && value.length > 0 && value.length <= MAX_CREDIT && value.every(isBareDone)) return value
-  return parse(settlementsSchema, value, what)
+  const wrong = (rule: string) => new RepriseError('bad_request', `${what}: ${rule}`)
+  if (!Array.isArray(value)) throw wrong('settlements come as a list')
+  if (value.length === 0) throw wrong('at least one settlement')
+  if (value.length > MAX_CREDIT) throw wrong(`${value.length} settlements in one call; at most ${MAX_CREDIT}`)
+  return parseEach(value, isBareDone, settlementSchema, what)
 }
 
-function isBareDone(value: unknown): value is Settlement {
+function isBareDone(value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return false
   for (const name in value) if (name !== 'id' && name !== 'lease' && name !== 'as' && name !== 'reply') return false
   const { id, lease, as } = value as { readonly id?: unknown; readonly lease?: unknown; readonly as?: unknown }
@@ -175,7 +226,12 @@ export const topicAuthSchema = z.looseObject({
   client: nameSchema.nullish(),
   protocol: z.unknown().optional(),
   from: fromSchema.nullish(),
-  positions: z.record(z.string(), z.unknown()).nullish(),
+  /** Of all topics of the connection: only the one that is asked for is looked at. */
+  positions: z
+    .custom<Readonly<Record<string, unknown>>>((value) => typeof value === 'object' && !Array.isArray(value), {
+      error: 'positions maps topics to positions',
+    })
+    .nullish(),
   paced: z.boolean().nullish(),
   joined: z.boolean().nullish(),
   onGap: onGapSchema.nullish(),
@@ -187,12 +243,13 @@ export const credentialsSchema = z.strictObject({ token: z.string() })
 const MAX_SHOWN_KEYS = 3
 const MAX_SHOWN_LENGTH = 80
 
-/** The value as the schema has it. Throws `bad_request`, or `unsupported` for a key that this hub does not know. */
-export function parse<T>(schema: z.ZodType<T>, value: unknown, what: string): T {
+/** The value as the schema has it; `at` is its place in what came. Throws `bad_request`, or `unsupported` for a key that this hub does not know. */
+export function parse<T>(schema: z.ZodType<T>, value: unknown, what: string, at: readonly PropertyKey[] = []): T {
   const result = schema.safeParse(value)
   if (result.success) return result.data
   const issue = result.error.issues[0]
-  const where = issue === undefined || issue.path.length === 0 ? what : `${what}: ${pathText(issue.path)}`
+  const path = [...at, ...(issue?.path ?? [])]
+  const where = path.length === 0 ? what : `${what}: ${pathText(path)}`
   if (issue?.code === 'unrecognized_keys') {
     const keys = issue.keys.slice(0, MAX_SHOWN_KEYS).map((key) => JSON.stringify(key.slice(0, MAX_SHOWN_LENGTH)))
     const more = issue.keys.length - keys.length

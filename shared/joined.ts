@@ -4,6 +4,7 @@
  */
 
 import { RepriseError } from './errors.ts'
+import { changedNumber, changedNumberRule } from './exactNumbers.ts'
 
 /** Clients of Socket.IO refuse a packet with more of them. */
 export const MAX_ATTACHMENTS = 10
@@ -80,6 +81,8 @@ export function whole(joined: unknown): unknown {
   } catch (cause) {
     throw unfit('json is not JSON text', cause)
   }
+  const changed = changedNumber(json)
+  if (changed !== undefined) throw unfit(changedNumberRule(changed))
   const root: Node = { value }
   let at = 0
   for (const part of parts as readonly unknown[]) {

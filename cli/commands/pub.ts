@@ -3,7 +3,7 @@
 import type { Command } from 'commander'
 import type { PublishOptions, Receipt, Topic } from '../../client/index.ts'
 import { RepriseError } from '../../shared/errors.ts'
-import { collectHeader, type Entry, readData, readDraft } from '../drafts.ts'
+import { collectHeader, type Entry, readData, readDraft, readJson } from '../drafts.ts'
 import { Ended, type ExitCode, UsageError } from '../exit.ts'
 import { readLines } from '../lines.ts'
 import { note, printJson, printLine } from '../output.ts'
@@ -143,7 +143,7 @@ function refusedLine({ line, error }: RefusedLine, told: string): Error {
 function readEntry(text: string, line: number, options: PubOptions): Entry {
   try {
     if (options.drafts) return readDraft(text)
-    return { data: options.text ? text : JSON.parse(text) }
+    return { data: options.text ? text : readJson(text) }
   } catch (error) {
     const hint = options.drafts || options.text ? '' : ' (give --text for lines of plain text)'
     throw new UsageError(`line ${line} is wrong: ${error instanceof Error ? error.message : String(error)}${hint}`)

@@ -12,24 +12,24 @@ export function bodiesOf(drafts: readonly Draft[], limits: Limits): Body[] {
   if (drafts.length > limits.batch) {
     throw new RepriseError('too_large', `${drafts.length} drafts in one call; at most ${limits.batch}`)
   }
+  const most = Math.max(MAX_BATCH_BYTES, limits.payload)
   let total = 0
-  const out = drafts.map((draft, index) => {
-    const body = bodyOf(draft, index)
+  return drafts.map((draft, index) => {
+    const body = bodyOf(draft, index, limits.payload)
     const bytes = exactBytes(body)
     if (bytes > limits.payload) {
       throw new RepriseError('too_large', `draft ${index} has ${bytes} bytes; at most ${limits.payload}`)
     }
     total += bytes
+    if (total > most) {
+      throw new RepriseError('too_large', `the drafts of one call have more than ${most} bytes together`)
+    }
     return body
   })
-  if (total > Math.max(MAX_BATCH_BYTES, limits.payload)) {
-    throw new RepriseError('too_large', `the drafts of one call have ${total} bytes; at most ${MAX_BATCH_BYTES}`)
-  }
-  return out
 }
 
-function bodyOf(draft: Draft, index: number): Body {
-  const binaries = binariesIn(draft.data, index)
+function bodyOf(draft: Draft, index: number, most: number): Body {
+  const binaries = binariesIn(draft.data, index, most)
   const data = binaries.length === 0 ? draft.data : withoutBinary(draft.data)
   const { id, key, headers } = draft
   let json: string
@@ -49,44 +49,94 @@ function exactBytes(body: Body): number {
   return bytes
 }
 
-/** Walks without recursion, so that no depth of data can exhaust the stack. */
-function binariesIn(data: unknown, index: number): Binary[] {
-  if (typeof data !== 'object' || data === null || isFlat(data)) return []
+/** Where the walk is. The way to it is written down for binary data only: for every value it would cost its square. */
+interface Place {
+  readonly value: object
+  readonly parent: Place | undefined
+  readonly step: string | number
+  readonly depth: number
+  /** Characters of the way to it. */
+  readonly wayLength: number
+}
+
+/**
+ * The binary parts of data. Walks without recursion, so that no depth of data can exhaust
+ * the stack, and ends where the data is too large for sure: the work has the bound that the data has.
+ */
+function binariesIn(data: unknown, index: number, most: number): Binary[] {
+  if (typeof data === 'number') checkNumber(data, index)
+  if (typeof data !== 'object' || data === null || isFlat(data, index)) return []
   const found: Binary[] = []
-  const stack: { value: object; path: readonly (string | number)[] }[] = [{ value: data, path: [] }]
-  for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
-    const bytes = asBytes(node.value)
-    if (bytes !== undefined) {
-      found.push({ path: node.path, bytes })
-      continue
+  const stack: Place[] = [{ value: data, parent: undefined, step: '', depth: 0, wayLength: 0 }]
+  let bytes = 0
+  let wayLength = 0
+  for (let place = stack.pop(); place !== undefined; place = stack.pop()) {
+    const { value, depth } = place
+    const part = asBytes(value)
+    if (part !== undefined) {
+      bytes += part.length
+      wayLength += place.wayLength
+      if (wayLength > most) {
+        throw new RepriseError('too_large', `draft ${index}: the places of its binary data have over ${most} bytes`)
+      }
+      found.push({ path: wayTo(place), bytes: part })
+    } else if (!hasOwnForm(value)) {
+      if (depth >= MAX_DEPTH) {
+        throw new RepriseError('bad_request', `draft ${index}: data is nested deeper than ${MAX_DEPTH} levels`)
+      }
+      bytes += pushChildren(stack, place, index)
     }
-    if (hasOwnForm(node.value)) continue
-    if (node.path.length >= MAX_DEPTH) {
-      throw new RepriseError('bad_request', `draft ${index}: data is nested deeper than ${MAX_DEPTH} levels`)
-    }
-    if (Array.isArray(node.value)) {
-      for (let i = 0; i < node.value.length; i++) pushChild(stack, node.path, i, node.value[i])
-    } else {
-      for (const [name, child] of Object.entries(node.value)) pushChild(stack, node.path, name, child)
+    if (bytes > most) {
+      throw new RepriseError('too_large', `draft ${index} has more than ${most} bytes`)
     }
   }
   return found
 }
 
-/** Holds no other objects and is no bytes itself. Most data is so, and walking it would cost more than this look. */
-function isFlat(data: object): boolean {
-  if (asBytes(data) !== undefined) return false
-  const children: readonly unknown[] = Array.isArray(data) ? data : Object.values(data)
-  return children.every((child) => typeof child !== 'object' || child === null)
+/** Puts the objects in it on the stack. Answers how many bytes it has at least as JSON text, without those objects. */
+function pushChildren(stack: Place[], parent: Place, index: number): number {
+  const { value } = parent
+  let bytes = 1
+  const push = (step: string | number, child: unknown, length: number) => {
+    if (typeof child === 'number') checkNumber(child, index)
+    bytes += typeof child === 'string' ? child.length + 3 : 2
+    if (typeof child !== 'object' || child === null) return
+    stack.push({ value: child, parent, step, depth: parent.depth + 1, wayLength: parent.wayLength + length })
+  }
+  if (Array.isArray(value)) {
+    for (let i = 0; i < value.length; i++) push(i, value[i], 2)
+    return bytes
+  }
+  for (const [name, child] of Object.entries(value)) {
+    // JSON leaves these out.
+    if (child === undefined || typeof child === 'function' || typeof child === 'symbol') continue
+    bytes += name.length + 3
+    push(name, child, name.length + 3)
+  }
+  return bytes
 }
 
-function pushChild(
-  stack: { value: object; path: readonly (string | number)[] }[],
-  path: readonly (string | number)[],
-  step: string | number,
-  child: unknown,
-): void {
-  if (typeof child === 'object' && child !== null) stack.push({ value: child, path: [...path, step] })
+function wayTo(place: Place): readonly (string | number)[] {
+  const way: (string | number)[] = []
+  for (let at = place; at.parent !== undefined; at = at.parent) way.push(at.step)
+  return way.reverse()
+}
+
+/** Holds no other objects and is no bytes itself. Most data is so, and walking it would cost more than this look. */
+function isFlat(data: object, index: number): boolean {
+  if (asBytes(data) !== undefined) return false
+  const children: readonly unknown[] = Array.isArray(data) ? data : Object.values(data)
+  for (const child of children) {
+    if (typeof child === 'object' && child !== null) return false
+    if (typeof child === 'number') checkNumber(child, index)
+  }
+  return true
+}
+
+/** JSON would have `null` in their place. */
+function checkNumber(value: number, index: number): void {
+  if (Number.isFinite(value)) return
+  throw new RepriseError('bad_request', `draft ${index}: data holds ${value}, which JSON has no number for`)
 }
 
 function withoutBinary(value: unknown): unknown {

@@ -1,7 +1,11 @@
 /** Finds what somebody may have meant: the known word nearest to a mistyped one. */
 
+/** Longer words are nobody's slip, and comparing them takes time. */
+const MAX_LENGTH = 64
+
 /** The nearest of `known` within a third of the word's length in edits, or `undefined` when none is that near. */
 export function nearest(word: string, known: Iterable<string>): string | undefined {
+  if (word.length > MAX_LENGTH) return undefined
   let best: string | undefined
   let bestDistance = Math.max(2, Math.floor(word.length / 3)) + 1
   for (const candidate of known) {

@@ -2,6 +2,7 @@
 
 import type { IncomingMessage } from 'node:http'
 import { RepriseError } from '../../shared/errors.ts'
+import { changedNumber, changedNumberRule } from '../../shared/exactNumbers.ts'
 import { HttpRefusal } from './problem.ts'
 
 /** A body that is too large is read on and thrown away up to this many times its limit, so that the answer is read. */
@@ -13,12 +14,16 @@ export async function readJson(request: IncomingMessage & { body?: unknown }, ma
   checkType(request)
   const text = decode(await readBytes(request, maxBytes))
   if (text.trim() === '') throw new RepriseError('bad_request', 'the body is empty; JSON is expected')
+  let body: unknown
   try {
-    return JSON.parse(text)
+    body = JSON.parse(text)
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause)
     throw new RepriseError('bad_request', `the body is not JSON: ${why}`, { cause })
   }
+  const changed = changedNumber(text)
+  if (changed !== undefined) throw new RepriseError('bad_request', `the body: ${changedNumberRule(changed)}`)
+  return body
 }
 
 /** Whether the request says that it has one. */

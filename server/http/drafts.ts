@@ -2,7 +2,7 @@
 
 import type { z } from 'zod'
 import { RepriseError } from '../../shared/errors.ts'
-import { parse } from '../wire.ts'
+import { checkDraftCount, parse } from '../wire.ts'
 
 /** The schemas of one kind of draft. */
 export interface DraftSchemas<Draft> {
@@ -11,17 +11,18 @@ export interface DraftSchemas<Draft> {
   readonly binary: z.ZodType<Draft>
 }
 
-/** `key` is what the header Idempotency-Key says. */
+/** `key` is what the header Idempotency-Key says; `most` how many drafts a call may have. */
 export function draftsOf<Draft extends { readonly id?: string }>(
   schemas: DraftSchemas<Draft>,
   body: unknown,
   key: string | undefined,
+  most: number,
 ): readonly Draft[] {
   if (Array.isArray(body)) {
     if (key !== undefined) {
       throw new RepriseError('bad_request', 'Idempotency-Key goes with a single draft; give each draft an id instead')
     }
-    if (body.length === 0) throw new RepriseError('bad_request', 'drafts: at least one draft')
+    checkDraftCount(body, 'drafts', most)
     return body.map((draft, index) => draftOf(schemas, draft, `drafts[${index}]`))
   }
   const draft = draftOf(schemas, body, 'draft')

@@ -47,10 +47,19 @@ export const jobsQuery = {
 
 export const queuesQuery = listQuery
 
+function areIds(value: unknown): boolean {
+  if (!Array.isArray(value) || value.length === 0 || value.length > MAX_FILTER_IDS) return false
+  return value.every((id) => typeof id === 'string')
+}
+
 export const redriveBody = z.strictObject({
   filter: z
     .strictObject({
-      ids: z.array(z.string()).min(1).max(MAX_FILTER_IDS).exactOptional(),
+      // Counted before they are looked at.
+      ids: z
+        .custom<readonly string[]>(areIds, { error: `ids is a list of 1 to ${MAX_FILTER_IDS} ids` })
+        .exactOptional()
+        .meta({ type: 'array', items: { type: 'string' }, minItems: 1, maxItems: MAX_FILTER_IDS }),
       reason: z.enum(['max_attempts', 'rejected', 'expired', 'gap']).exactOptional(),
       key: z.string().exactOptional(),
       error: z.string().exactOptional().meta({ description: "A part of the error's text" }),

@@ -38,7 +38,8 @@ export const queueRoutes: readonly Route[] = [
     status: 201,
     answer: sentAnswer,
     async run(call) {
-      const drafts = draftsOf(jobDrafts, await call.json(), call.request.get('idempotency-key'))
+      const most = call.core.queues.limits.batch
+      const drafts = draftsOf(jobDrafts, await call.json(), call.request.get('idempotency-key'), most)
       // The body may have taken a while to come.
       call.core.admit()
       return { status: 201, json: await call.core.queues.send(call.caller, call.param('queue'), drafts) }

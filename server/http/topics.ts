@@ -44,6 +44,7 @@ export const topicRoutes: readonly Route[] = [
         { json: jsonDraft, binary: binaryDraft },
         await call.json(),
         call.request.get('idempotency-key'),
+        call.core.log.limits.batch,
       )
       // The body may have taken a while to come.
       call.core.admit()

@@ -2,9 +2,11 @@
 
 import type { Socket } from 'socket.io'
 import { RepriseError } from '../../shared/errors.ts'
+import { changedNumberRule } from '../../shared/exactNumbers.ts'
 import type { Reply } from '../../shared/protocol.ts'
 import type { Core } from '../core/core.ts'
 import { refusalOf } from '../core/refusal.ts'
+import { ChangedNumber } from './decoder.ts'
 import { JoinedReply } from './joining.ts'
 
 /** What is kept for every socket, in `data`. */
@@ -44,6 +46,9 @@ async function answer<State extends SocketState>(
     const known = Object.keys(calls).join(', ')
     const asked = JSON.stringify(String(name).slice(0, 80))
     throw new RepriseError('bad_request', `there is no call ${asked} here; there are ${known}`)
+  }
+  for (const arg of args) {
+    if (arg instanceof ChangedNumber) throw new RepriseError('bad_request', `${name}: ${changedNumberRule(arg.number)}`)
   }
   return await call(state, args)
 }

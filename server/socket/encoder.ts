@@ -3,9 +3,10 @@
  * Any client with the standard parser reads it.
  */
 
-import { Decoder, Encoder as StandardEncoder, type Packet as WirePacket } from 'socket.io-parser'
+import { Encoder as StandardEncoder, type Packet as WirePacket } from 'socket.io-parser'
 import { JobsPacket } from '../core/queues/packet.ts'
 import { Packet } from '../core/topics/packet.ts'
+import { Decoder } from './decoder.ts'
 
 /** Socket.IO's numbers of an event packet and of one with attachments. */
 const EVENT = 2

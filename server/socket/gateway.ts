@@ -163,8 +163,10 @@ async function admitToQueues(socket: Socket, context: GatewayContext): Promise<Q
 
 function checkVersion(version: unknown): void {
   if ((version ?? PROTOCOL_VERSION) === PROTOCOL_VERSION) return
-  const text = `this hub speaks protocol ${PROTOCOL_VERSION}, not ${JSON.stringify(version)?.slice(0, 80)}`
-  throw new RepriseError('unsupported', text)
+  // What else it may be is as large and as deep as its sender likes.
+  const asked =
+    typeof version === 'number' || typeof version === 'string' ? JSON.stringify(version).slice(0, 80) : 'that'
+  throw new RepriseError('unsupported', `this hub speaks protocol ${PROTOCOL_VERSION}, not ${asked}`)
 }
 
 async function begin(socket: Socket, subscription: Subscription, { core, from, onGap }: TopicAdmission): Promise<void> {

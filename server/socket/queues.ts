@@ -34,7 +34,7 @@ const CALLS: Calls<QueuesState> = {
   async send({ core, caller }, [queue, drafts, row]) {
     core.admit()
     const name = parse(queueNameSchema, queue, 'send')
-    const parsed = parseJobDrafts(incomingList(drafts, 'data'), 'send: drafts')
+    const parsed = parseJobDrafts(incomingList(drafts, 'data'), 'send: drafts', core.queues.limits.batch)
     if (row === undefined || row === null) return await core.queues.send(caller, name, parsed)
     return await core.queues.send(caller, name, parsed, parse(producerSchema, row, 'send: options'))
   },

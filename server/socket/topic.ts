@@ -31,7 +31,7 @@ export interface TopicState {
 const CALLS: Calls<TopicState> = {
   async publish({ core, caller, topic }, [drafts, row]) {
     core.admit()
-    const parsed = parseDrafts(incomingList(drafts, 'data'), 'publish: drafts')
+    const parsed = parseDrafts(incomingList(drafts, 'data'), 'publish: drafts', core.log.limits.batch)
     if (row === undefined || row === null) return await core.log.publish(caller, topic, parsed)
     return await core.log.publish(caller, topic, parsed, parse(producerSchema, row, 'publish: options'))
   },
