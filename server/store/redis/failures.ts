@@ -8,7 +8,10 @@ export class NotSent extends Error {
 }
 
 /** Answers that say that nothing was done and that it may be otherwise soon. */
-const PASSING = /^(LOADING|CLUSTERDOWN|TRYAGAIN|MASTERDOWN|READONLY|BUSY|NOREPLICAS|NOMASTERLINK)\b/
+const PASSING = /^(LOADING|CLUSTERDOWN|TRYAGAIN|MASTERDOWN|READONLY|BUSY|NOREPLICAS|NOMASTERLINK|MOVED|ASK)\b/
+
+/** The server has not what was loaded into it before. Nothing was done. */
+const FORGETFUL = /^(NOSCRIPT\b|ERR Function not found)/
 
 export function isPassing(error: unknown): boolean {
   return error instanceof NotSent || PASSING.test(messageOf(error))
@@ -17,6 +20,10 @@ export function isPassing(error: unknown): boolean {
 /** The server does not let this hub in, or is none that it trusts. */
 export function isRefusal(error: unknown): boolean {
   return /\b(NOAUTH|WRONGPASS|NOPERM|certificate)\b/.test(messageOf(error))
+}
+
+export function isForgetful(error: unknown): boolean {
+  return FORGETFUL.test(messageOf(error))
 }
 
 export function messageOf(error: unknown): string {
@@ -38,7 +45,7 @@ export function failure(error: unknown): RepriseError {
   if (/^(NOAUTH|WRONGPASS|NOPERM)\b/.test(message)) {
     return new RepriseError('unavailable', `Redis refuses this hub: ${message.slice(0, 120)}`)
   }
-  if (isPassing(error)) return new RepriseError('unavailable', `Redis is away: ${message}`)
+  if (isPassing(error) || isForgetful(error)) return new RepriseError('unavailable', `Redis is away: ${message}`)
   return new RepriseError('internal', `Redis answered with an error: ${message.slice(0, 300)}`)
 }
 

@@ -5,10 +5,9 @@
 
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { RepriseError } from '../../../shared/errors.ts'
-import { messageOf } from './failures.ts'
+import { isForgetful, messageOf } from './failures.ts'
 import type { Argument, Command } from './link.ts'
-import type { Router } from './router.ts'
+import { NotTaken, type Router } from './router.ts'
 import { runScript, type Script, scriptOf } from './scripts.ts'
 
 export interface LibraryCall {
@@ -68,21 +67,16 @@ export async function callLibrary(
   deadline: number,
   following: readonly Command[] = [],
 ): Promise<unknown[]> {
-  const run = (): Promise<unknown[]> => router.run(key, [['FCALL', name, '1', key, ...args], ...following], deadline)
-  if (performance.now() < (refusedUntil.get(router) ?? 0)) {
-    return await runScript(router, script, key, args, deadline, following)
-  }
-  try {
-    return await run()
-  } catch (error) {
-    if (!/Function not found|unknown command|NOPERM/i.test(messageOf(error))) throw error
-  }
-  try {
-    await router.run(key, [['FUNCTION', 'LOAD', 'REPLACE', library]], deadline)
-  } catch (error) {
-    if (error instanceof RepriseError) throw error
+  if (performance.now() >= (refusedUntil.get(router) ?? 0)) {
+    const lacking = (error: unknown): Command | undefined => {
+      return isForgetful(error) ? ['FUNCTION', 'LOAD', 'REPLACE', library] : undefined
+    }
+    try {
+      return await router.run(key, [['FCALL', name, '1', key, ...args], ...following], deadline, lacking)
+    } catch (error) {
+      if (!(error instanceof NotTaken) && !/unknown command|NOPERM/i.test(messageOf(error))) throw error
+    }
     refusedUntil.set(router, performance.now() + REFUSED_MS)
-    return await runScript(router, script, key, args, deadline, following)
   }
-  return await run()
+  return await runScript(router, script, key, args, deadline, following)
 }

@@ -5,7 +5,8 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Redis, RedisOptions } from 'ioredis'
-import { failure, isPassing, messageOf } from './failures.ts'
+import { RepriseError } from '../../../shared/errors.ts'
+import { failure, isPassing, messageOf, NotSent } from './failures.ts'
 import { type Command, Link, type LinkContext } from './link.ts'
 import type { Location } from './location.ts'
 import { watchSentinels } from './sentinels.ts'
@@ -14,12 +15,20 @@ import { slotOf } from './slot.ts'
 /** How long a call waits for a server that is away. */
 export const WAIT_MS = 5_000
 const RETRY_MS = 50
-/** In a cluster another server may have the key by now: how long one that cannot be reached is waited for. */
+/** How long a server of a cluster that cannot be reached is waited for. */
 const REACH_MS = 500
 /** How long a sentinel may take to name the master. */
 const SENTINEL_MS = 700
 /** How long a server may take to tell the slots. */
 const LEARN_MS = 1_000
+
+/** What a server lacks before it can do what it was given; `undefined` where the error says something else. */
+export type Remedy = (error: unknown) => Command | undefined
+
+/** A server did not take what it lacks. */
+export class NotTaken extends Error {
+  override readonly name = 'NotTaken'
+}
 
 /** The one server that is no shard. */
 const ONLY = ''
@@ -30,6 +39,8 @@ export class Router {
   /** Address of the master of each slot, in a cluster. */
   #slots: string[] = []
   #refreshing: Promise<void> | undefined
+  /** Servers that a slot moves to, and when that was last heard of: they may have no slot yet. */
+  readonly #gaining = new Map<string, number>()
   /** Which sentinel is asked first: another one at each try, as one may hang. */
   #turn = 0
   /** Those that others have of their own. */
@@ -139,38 +150,73 @@ export class Router {
       throw error instanceof AggregateError ? error.errors[0] : error
     }
     for (const [known, link] of this.#links) {
-      if (this.#slots.includes(known)) continue
+      const isGaining = performance.now() - (this.#gaining.get(known) ?? Number.NEGATIVE_INFINITY) < WAIT_MS
+      if (this.#slots.includes(known) || isGaining) continue
       link.close()
       this.#links.delete(known)
+      this.#gaining.delete(known)
     }
   }
 
-  /** Gives commands to the server that has the key. Rejects with a `RepriseError`, or with the server's own answer. */
-  async run(key: string, commands: readonly Command[], deadline: number): Promise<unknown[]> {
+  /**
+   * Gives commands to the server that has the key. Rejects with a `RepriseError`, with the server's own answer, or with
+   * `NotTaken`. What a server lacks is given to the one where the call ended: while a slot moves that is another one than
+   * the key's.
+   */
+  async run(key: string, commands: readonly Command[], deadline: number, remedy?: Remedy): Promise<unknown[]> {
     let address: string | undefined
     let asking = false
     for (;;) {
       address ??= this.addressOf(key)
+      let error: unknown
       try {
-        const by = this.#location.kind === 'cluster' ? Math.min(deadline, performance.now() + REACH_MS) : deadline
-        const answers = await this.#link(address).send(asking ? [['ASKING'], ...commands] : commands, by)
+        const answers = await this.#link(address).send(
+          asking ? [['ASKING'], ...commands] : commands,
+          this.#by(deadline),
+        )
         return asking ? answers.slice(1) : answers
-      } catch (error) {
-        const [word, slot, target = ''] = messageOf(error).split(' ')
-        if (word === 'MOVED' || word === 'ASK') {
-          address = target.startsWith(':') ? `${address.slice(0, address.lastIndexOf(':'))}${target}` : target
-          asking = word === 'ASK'
-          if (!asking) this.#slots[Number(slot)] = address
-          if (performance.now() < deadline) continue
-        }
-        if (!isPassing(error)) throw error
-        if (this.#closed || performance.now() + RETRY_MS > deadline) throw failure(error)
-        if (word === 'READONLY') this.#link(address).renew()
-        address = undefined
-        asking = false
-        await sleep(RETRY_MS)
-        await this.refresh(deadline).catch(() => {})
+      } catch (cause) {
+        error = cause
       }
+      const [word, slot, target = ''] = messageOf(error).split(' ')
+      const inTime = performance.now() < deadline
+      if (inTime && (word === 'MOVED' || word === 'ASK')) {
+        address = target.startsWith(':') ? `${address.slice(0, address.lastIndexOf(':'))}${target}` : target
+        asking = word === 'ASK'
+        if (asking) this.#gaining.set(address, performance.now())
+        else this.#slots[Number(slot)] = address
+        continue
+      }
+      const lacking = inTime ? remedy?.(error) : undefined
+      if (lacking !== undefined) {
+        const refused = await this.#give(address, lacking, deadline)
+        if (refused === undefined) continue
+        error = refused
+      }
+      if (!isPassing(error)) throw error
+      if (this.#closed || performance.now() + RETRY_MS > deadline) throw failure(error)
+      if (word === 'READONLY') this.#link(address).renew()
+      address = undefined
+      asking = false
+      await sleep(RETRY_MS)
+      await this.refresh(deadline).catch(() => {})
+    }
+  }
+
+  /** In a cluster another server may have the key soon, so that one which cannot be reached is not waited for. */
+  #by(deadline: number): number {
+    return this.#location.kind === 'cluster' ? Math.min(deadline, performance.now() + REACH_MS) : deadline
+  }
+
+  /** Answers why the server did not take it. It may be given twice: an answer that was lost is as if it was not sent. */
+  async #give(address: string, lacking: Command, deadline: number): Promise<Error | undefined> {
+    try {
+      await this.#link(address).send([lacking], this.#by(deadline))
+      return undefined
+    } catch (error) {
+      if (isPassing(error)) return error as Error
+      if (error instanceof RepriseError) return new NotSent(error.message)
+      return new NotTaken(messageOf(error), { cause: error })
     }
   }
 

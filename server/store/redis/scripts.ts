@@ -2,7 +2,7 @@
 
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { messageOf } from './failures.ts'
+import { isForgetful } from './failures.ts'
 import type { Argument, Command } from './link.ts'
 import type { Router } from './router.ts'
 
@@ -44,7 +44,7 @@ export async function runScript(
   try {
     return await router.run(key, [['EVALSHA', digest, '1', key, ...args], ...following], deadline)
   } catch (error) {
-    if (!messageOf(error).startsWith('NOSCRIPT')) throw error
+    if (!isForgetful(error)) throw error
     return await router.run(key, [['EVAL', text, '1', key, ...args], ...following], deadline)
   }
 }
