@@ -1,7 +1,7 @@
 /** A hub with an HTTP server of its own: what `reprise serve` runs. */
 
 import { createServer, type Server as HttpServer } from 'node:http'
-import type { AddressInfo, Socket } from 'node:net'
+import { type AddressInfo, connect, type Socket } from 'node:net'
 import type { HubTypes } from '../client/index.ts'
 import { RepriseError } from '../shared/errors.ts'
 import type { Hub } from './api.ts'
@@ -16,9 +16,12 @@ export interface RunningServer<S extends HubTypes = HubTypes> {
   close(): Promise<void>
 }
 
+/** How long whoever may have the port already is waited for. */
+const ASK_MS = 500
+
 /**
- * Resolves when it serves. Rejects with a `RepriseError` whose message says in one line what was wrong: a taken port, a
- * data folder that is locked or cannot be written; nothing was changed then.
+ * Resolves when it serves; until the store is open nothing listens. Rejects with a `RepriseError` whose message says in
+ * one line what was wrong: a taken port, a data folder that is locked or cannot be written; nothing was changed then.
  */
 export async function startServer<S extends HubTypes = HubTypes>(
   options: ServeOptions = {},
@@ -31,19 +34,18 @@ export async function startServer<S extends HubTypes = HubTypes>(
     connections.add(connection)
     connection.once('close', () => connections.delete(connection))
   })
-  // The port comes first: a hub that cannot serve does not touch the store.
-  await listen(server, port, host)
+  // A hub that cannot serve does not touch the store, and one that has no store takes no port.
+  if (port !== 0 && (await isTaken(port, host))) {
+    throw portTaken(port, host, Object.assign(new Error('somebody answers there'), { code: 'EADDRINUSE' }))
+  }
   const hub = createHub<S>(hubOptions)
-  // In the turn in which the port was taken: a client that comes back while the store is opened waits for that, instead
-  // of for an answer that nobody gives.
-  server.on('request', hub.handler)
-  hub.attach(server)
   try {
     await hub.ready
+    server.on('request', hub.handler)
+    hub.attach(server)
+    await listen(server, port, host)
   } catch (error) {
     await hub.close()
-    server.close()
-    server.closeAllConnections()
     throw error
   }
   const address = server.address() as AddressInfo
@@ -59,12 +61,31 @@ export async function startServer<S extends HubTypes = HubTypes>(
   }
 }
 
+/** Asked by connecting: to listen just to see whether one can would be a port that somebody may come to. */
+async function isTaken(port: number, host: string): Promise<boolean> {
+  const local = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host
+  const probe = connect({ port, host: local })
+  try {
+    return await new Promise<boolean>((resolve) => {
+      probe.once('connect', () => resolve(true))
+      probe.once('error', () => resolve(false))
+      probe.setTimeout(ASK_MS, () => resolve(false))
+    })
+  } finally {
+    probe.destroy()
+  }
+}
+
+function portTaken(port: number, host: string, cause: unknown): RepriseError {
+  return new RepriseError('conflict', `port ${port} of ${host} is taken by another program`, { cause })
+}
+
 async function listen(server: HttpServer, port: number, host: string): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     server.once('error', (cause: NodeJS.ErrnoException) => {
-      const why = cause.code === 'EADDRINUSE' ? 'is taken by another program' : `cannot be used: ${cause.message}`
-      const code = cause.code === 'EADDRINUSE' ? 'conflict' : 'bad_request'
-      reject(new RepriseError(code, `port ${port} of ${host} ${why}`, { cause }))
+      const cannot = `port ${port} of ${host} cannot be used: ${cause.message}`
+      const isInUse = cause.code === 'EADDRINUSE'
+      reject(isInUse ? portTaken(port, host, cause) : new RepriseError('bad_request', cannot, { cause }))
     })
     server.listen(port, host, () => {
       server.removeAllListeners('error')

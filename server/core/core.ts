@@ -1,5 +1,6 @@
 /** What the edges (Socket.IO, HTTP) are handed: the hub's rules, put together by hub.ts. */
 
+import { RepriseError } from '../../shared/errors.ts'
 import type { Caller } from './access.ts'
 import type { Happenings } from './happenings.ts'
 import type { Probe } from './probe.ts'
@@ -27,4 +28,13 @@ export interface Core {
   subscribers(topic: string): number
   /** Throws `unavailable` while the hub is draining. */
   admit(): void
+}
+
+/** A hub that could not start says why in its log and in `/readyz`, not to everybody; another one may, so this may pass. */
+export async function started(core: Promise<Core>): Promise<Core> {
+  try {
+    return await core
+  } catch (cause) {
+    throw new RepriseError('unavailable', 'the hub could not start', { cause })
+  }
 }

@@ -7,7 +7,7 @@ import express, { type Request, type Response, type Router } from 'express'
 import type { z } from 'zod'
 import { RepriseError } from '../../shared/errors.ts'
 import { anonymous, type Caller } from '../core/access.ts'
-import type { Core } from '../core/core.ts'
+import { type Core, started } from '../core/core.ts'
 import type { Happenings } from '../core/happenings.ts'
 import type { QueueOverrides } from '../core/queues/settings.ts'
 import type { TopicOverrides } from '../core/settings.ts'
@@ -158,13 +158,4 @@ async function serve(row: Route, context: RoutesContext, request: Request, respo
   }
   response.setHeader('Content-Type', 'application/json')
   response.end(answer.json instanceof JsonText ? answer.json.text : JSON.stringify(answer.json))
-}
-
-/** A hub that could not start says why in its log and in `/readyz`, not to everybody. */
-async function started(core: Promise<Core>): Promise<Core> {
-  try {
-    return await core
-  } catch (cause) {
-    throw new RepriseError('unavailable', 'the hub could not start', { cause })
-  }
 }

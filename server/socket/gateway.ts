@@ -6,7 +6,7 @@ import { TOPIC_PREFIX } from '../../shared/names.ts'
 import { type From, type OnGap, PROTOCOL_VERSION } from '../../shared/protocol.ts'
 import { QUEUES_NAMESPACE } from '../../shared/queues.ts'
 import { anonymous, authorize, type Caller } from '../core/access.ts'
-import type { Core } from '../core/core.ts'
+import { type Core, started } from '../core/core.ts'
 import type { Happenings } from '../core/happenings.ts'
 import { refusalOf } from '../core/refusal.ts'
 import { checkTopic } from '../core/topics/log.ts'
@@ -140,7 +140,7 @@ async function admit(socket: Socket, context: GatewayContext): Promise<TopicAdmi
     throw new RepriseError('bad_request', "auth: from 'cursor' needs a client: its name names the cursor")
   }
   if (from !== 'none') authorize(caller, 'subscribe', topic)
-  const core = await context.core
+  const core = await started(context.core)
   core.admit()
   return {
     core,
@@ -156,7 +156,7 @@ async function admit(socket: Socket, context: GatewayContext): Promise<TopicAdmi
 async function admitToQueues(socket: Socket, context: GatewayContext): Promise<QueuesAdmission> {
   const auth = parse(queuesAuthSchema, socket.handshake.auth ?? {}, 'auth')
   checkVersion(auth.protocol)
-  const core = await context.core
+  const core = await started(context.core)
   core.admit()
   return { core, caller: anonymous(auth.client ?? undefined) }
 }

@@ -32,17 +32,19 @@ export interface Wanted {
   readonly run?: string
   /** If one is begun now, it counts for this run. */
   readonly noted?: string
+  /** The store is being opened: one that this hub does not know is refused for good. */
+  readonly opening?: boolean
 }
 
 export async function storeEpochs(router: Router, key: string, wanted: Wanted = {}): Promise<StoreEpochs> {
-  const { after = '0', run = '', noted = run } = wanted
+  const { after = '0', run = '', noted = run, opening = false } = wanted
   try {
     const deadline = performance.now() + WAIT_MS
     const [reply] = await runScript(router, SCRIPTS.epochs, key, [newEpoch(), after, run, noted], deadline)
     const [begun = '0', runs = '', epochs = '', schema = '1'] = (reply as Buffer[]).map(String)
     if (Number(schema) > SCHEMA_VERSION) {
       const text = `the store in Redis has schema version ${schema}, this hub knows ${SCHEMA_VERSION}: use a newer hub`
-      throw new RepriseError('unsupported', text)
+      throw new RepriseError(opening ? 'unsupported' : 'unavailable', text)
     }
     return { begun, runs, epochs: epochs.trim() }
   } catch (error) {

@@ -43,7 +43,7 @@ export async function openRedis(url: string, context: RedisContext = {}): Promis
   const durable = new Durable(location.replicas, warn)
   try {
     await begin(router, durable)
-    await storeEpochs(router, keys.store)
+    await storeEpochs(router, keys.store, { opening: true })
   } catch (error) {
     router.close()
     throw cannotUse(location, error, router.lastError)
