@@ -13,6 +13,8 @@ export interface Health {
   readonly reason?: string
   /** Milliseconds since 1970 of the last event that went all the way; absent before the first. */
   readonly lastOkAt?: number
+  /** What of the store was found damaged since the hub began, in sentences; absent where nothing was. */
+  readonly damage?: readonly string[]
 }
 
 /** Between two events. */
@@ -47,7 +49,11 @@ export class Probe {
   }
 
   health(): Health {
-    const last = this.#lastOkAt === undefined ? {} : { lastOkAt: this.#lastOkAt }
+    const damage = this.#store.damage()
+    const last = {
+      ...(this.#lastOkAt !== undefined && { lastOkAt: this.#lastOkAt }),
+      ...(damage.length > 0 && { damage }),
+    }
     return this.#wrong === undefined ? { ready: true, ...last } : { ready: false, reason: this.#wrong, ...last }
   }
 

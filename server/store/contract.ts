@@ -256,6 +256,8 @@ export interface Store {
   readonly settings: Settings
   /** The store's clock. */
   now(): Promise<number>
+  /** What was found damaged since the store was opened, in sentences; the first hundred. */
+  damage(): readonly string[]
   /**
    * Forgets what is over its time, a bounded part at each call: ids after 5 minutes, producers after 7 days, cursors 30
    * days after their last use. What is over its time counts as gone whether it was swept or not. An expired cursor

@@ -128,13 +128,13 @@ describe('the data folder of the LMDB store', () => {
     await store.close()
     const raw = { encoding: 'binary', keyEncoding: 'binary' } as const
     const root = openLmdb<Buffer, Buffer>({ path: engine.folder, noSubdir: false, overlappingSync: false, ...raw })
-    await root.openDB<Buffer, Buffer>({ name: 'schema', ...raw }).put(Buffer.from('version'), Buffer.from('2'))
+    await root.openDB<Buffer, Buffer>({ name: 'schema', ...raw }).put(Buffer.from('version'), Buffer.from('3'))
     await root.close()
     const before = await sha(join(engine.folder, 'data.mdb'))
     for (let i = 0; i < 2; i++) {
       await expect(openStore(engine.folder)).rejects.toMatchObject({
         code: 'unsupported',
-        message: expect.stringContaining('schema version 2'),
+        message: expect.stringContaining('schema version 3'),
       })
     }
     expect(await sha(join(engine.folder, 'data.mdb'))).toBe(before)

@@ -1,6 +1,7 @@
 /** Sorted pairs of the LMDB store: what a commit has changed is there for the rest of it, whatever leaves the memory. */
 
 import { expect, it } from 'vitest'
+import { Damage } from '../../server/store/damage.ts'
 import { Environment } from '../../server/store/lmdb/environment.ts'
 import { Pairs } from '../../server/store/lmdb/pairs.ts'
 import { Plan } from '../../server/store/lmdb/plan.ts'
@@ -8,12 +9,12 @@ import { atEnd } from '../support/ending.ts'
 import { tempFolder } from '../support/temp.ts'
 
 it('keeps pairs that are planned and not yet stored, however many blocks came and went before', async () => {
-  const environment = await Environment.open(await tempFolder())
+  const environment = await Environment.open(await tempFolder(), new Damage(() => {}))
   atEnd(() => environment.close())
   environment.openTables()
   const isWatched = () => false
   const plan = new Plan(environment, { now: 1, opening: 'a', hasRoom: true, isWatched, isQueueWatched: isWatched })
-  const pairs = new Pairs(environment, Buffer.from('pairs'))
+  const pairs = new Pairs(environment, Buffer.from('pairs'), 'work')
   for (let n = 1; n <= 40; n++) {
     pairs.add(n, n)
     pairs.flush(plan)

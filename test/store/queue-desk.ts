@@ -58,6 +58,7 @@ export function deskOf(store: Store, queue = 'q') {
     return queues.claim(name, { holder: holder(client), session, ...common, ...options })
   }
   return {
+    policy: POLICY,
     send,
     /** Jobs with these names as data and id. */
     put: (...ids: string[]) => send(ids.map((id) => named(id))),

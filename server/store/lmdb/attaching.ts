@@ -49,7 +49,7 @@ export function planAttach(plan: Plan, name: string, owner: Owner, { leaseMs, ho
 /** In the order of their hand-outs. */
 function jobsOf(half: QueueHalf, holder: Holder): Job[] {
   const jobs = holder.held.all()
-  const held = jobs.map(({ a }) => half.job(a)).filter((job) => job !== undefined)
+  const held = jobs.map(({ a }) => half.indexed(a, 'held'))
   return held.sort((a, b) => a.handOut - b.handOut)
 }
 

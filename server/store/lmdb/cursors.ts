@@ -38,9 +38,8 @@ export function createCursors(writer: Writer): Cursors {
       return writer.readWithTime((environment, now) => {
         const bounds = storedBounds(environment, topic)
         const cursors: CursorInfo[] = []
-        for (const { key, value } of environment.range(TABLES.cursors, { start, end: afterPrefix(prefix) })) {
+        for (const { key, value: record } of environment.records(TABLES.cursors, { start, end: afterPrefix(prefix) })) {
           if (cursors.length >= limit) break
-          const record = TABLES.cursors.decode(value)
           if (isOver(record, now)) continue
           const lag = lagOf(bounds, record)
           if (behind !== undefined && lag < behind) continue

@@ -10,11 +10,12 @@
 import { open as openFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Database, open, type RootDatabase } from 'lmdb'
-import { checkDataFile } from './header.ts'
+import type { Damage } from '../damage.ts'
+import { DATA_FILE } from './folder.ts'
 import { TABLES, type Table } from './tables.ts'
 
 /** The version of what is stored. A store with a newer one is refused. */
-export const SCHEMA_VERSION = 1
+export const SCHEMA_VERSION = 2
 
 const BINARY = { encoding: 'binary', keyEncoding: 'binary' } as const
 
@@ -59,13 +60,15 @@ export class Environment {
   readonly #root: RootDatabase<Buffer, Buffer>
   readonly #databases = new Map<string, Database<Buffer, Buffer>>()
 
-  private constructor(root: RootDatabase<Buffer, Buffer>) {
+  readonly damage: Damage
+
+  private constructor(root: RootDatabase<Buffer, Buffer>, damage: Damage) {
     this.#root = root
+    this.damage = damage
   }
 
   /** Opens the files in `folder`, making them if there are none. Opens no table yet, so that nothing is written. */
-  static async open(folder: string): Promise<Environment> {
-    await checkDataFile(join(folder, 'data.mdb'))
+  static async open(folder: string, damage: Damage): Promise<Environment> {
     const root = open<Buffer, Buffer>({
       path: folder,
       // Without it a folder with a dot in its name is taken for a file.
@@ -76,10 +79,10 @@ export class Environment {
       maxDbs: 48,
       ...BINARY,
     })
-    const environment = new Environment(root)
+    const environment = new Environment(root, damage)
     try {
       // What a killed predecessor left in the page cache may be readable without being on disk.
-      await syncPath(join(folder, 'data.mdb'))
+      await syncPath(join(folder, DATA_FILE))
       // Names of new files are on disk only after their folder is.
       await syncPath(folder)
       await syncPath(join(folder, '..'))
@@ -113,9 +116,35 @@ export class Environment {
     return database
   }
 
+  /** `undefined` also of a record that is damaged, which is told. */
   get<T>(table: Table<T>, key: Buffer): T | undefined {
     const bytes = this.#database(table).getBinary(key)
-    return bytes === undefined ? undefined : table.decode(asBuffer(bytes))
+    return bytes === undefined ? undefined : this.#decode(table, key, asBuffer(bytes))
+  }
+
+  has<T>(table: Table<T>, key: Buffer): boolean {
+    return this.#database(table).doesExist(key)
+  }
+
+  isEmpty(...tables: readonly { readonly name: string }[]): boolean {
+    return tables.every((table) => this.#database(table).getKeysCount({ limit: 1 }) === 0)
+  }
+
+  #decode<T>(table: Table<T>, key: Buffer, bytes: Buffer): T | undefined {
+    try {
+      return table.decode(bytes)
+    } catch {
+      this.damage.record(table.name, key)
+      return undefined
+    }
+  }
+
+  /** Records with `start <= key < end`, in order, but for those that are damaged. */
+  *records<T>(table: Table<T>, range: Range): Generator<{ readonly key: Buffer; readonly value: T }> {
+    for (const { key, value: bytes } of this.range(table, range)) {
+      const value = this.#decode(table, key, bytes)
+      if (value !== undefined) yield { key, value }
+    }
   }
 
   /** Entries with `start <= key < end`, in order. Values are copies. All that one turn reads is of one moment. */

@@ -4,7 +4,7 @@
  */
 
 import { constants } from 'node:fs'
-import { access, chmod, lstat, mkdir, open, readdir, stat } from 'node:fs/promises'
+import { access, chmod, lstat, mkdir, open, readdir, stat, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 
 export const DATA_FILE = 'data.mdb'
@@ -12,6 +12,8 @@ export const LOCK_FILE = 'lock.mdb'
 export const OWNER_SOCKET = 'owner.sock'
 /** What a damaged data file is kept as, beside the one that was made from it. */
 export const DAMAGED = 'damaged-'
+/** Where that one is made. */
+export const MENDING = 'mending'
 
 const FOLDER_MODE = 0o700
 const FILE_MODE = 0o600
@@ -75,7 +77,7 @@ export async function prepareFiles(folder: string, warn: (message: string) => vo
 }
 
 function isOwn(name: string): boolean {
-  return name === DATA_FILE || name === LOCK_FILE || name.startsWith('owner.') || name.startsWith(DAMAGED)
+  return [DATA_FILE, LOCK_FILE, MENDING].includes(name) || name.startsWith('owner.') || name.startsWith(DAMAGED)
 }
 
 /** Looked at before anything is opened: a pipe would be waited for, a link followed. */
@@ -91,11 +93,21 @@ async function checkPlain(folder: string, name: string): Promise<void> {
   if (name === OWNER_SOCKET ? !found.isSocket() : !found.isFile()) {
     throw new Error(`${name} is not a ${name === OWNER_SOCKET ? 'socket' : 'file'} of the store`)
   }
-  if (name === DATA_FILE && found.nlink > 1) {
+  if (name === DATA_FILE && found.nlink > 1 && !(await wasBeingMended(folder, found.ino))) {
     throw new Error(
       `${name} is known under ${found.nlink} names (hard links): a second hub could open it by another one; make a copy of the file instead`,
     )
   }
+}
+
+/** A hub that ended while it put a mended file in this one's place has given it a second name already. */
+async function wasBeingMended(folder: string, ino: number): Promise<boolean> {
+  for (const name of await readdir(folder)) {
+    if (!name.startsWith(DAMAGED) || (await lstat(join(folder, name))).ino !== ino) continue
+    await unlink(join(folder, name))
+    return (await lstat(join(folder, DATA_FILE))).nlink === 1
+  }
+  return false
 }
 
 async function makeFile(path: string): Promise<void> {

@@ -2,6 +2,7 @@
 
 import { RepriseError } from '../../../shared/errors.ts'
 import type { Claim, Claimed, HeldJob } from '../contract.ts'
+import { DamagedQueue } from '../damage.ts'
 import { deadLetter } from './deadLetters.ts'
 import { type Holder, isAttached } from './holders.ts'
 import { extendLease, type Job } from './jobs.ts'
@@ -109,7 +110,14 @@ function next(half: QueueHalf, kind: number): Job | undefined {
   const set = half.sets.of(kind)
   const isOldest = (half.books.handOuts + 1) % OLDEST_EACH === 0
   const first = isOldest ? lowestPlace(half, kind) : set.first()
-  return first === undefined ? undefined : half.job(first.b)
+  if (first !== undefined) {
+    const job = half.indexed(first.b, 'ready')
+    if (job.blocked) throw new DamagedQueue(half.name)
+    return job
+  }
+  const there = kind === SETS.suspects ? half.books.suspects : half.waiting - half.books.suspects
+  if (there > 0) throw new DamagedQueue(half.name)
+  return undefined
 }
 
 function lowestPlace(half: QueueHalf, kind: number): Pair | undefined {

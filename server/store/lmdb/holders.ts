@@ -130,8 +130,8 @@ export function isAttached({ attached, touchedAt }: HolderRecord, now: number): 
 export function countConsumers(environment: Environment, queue: string, now: number): number {
   const start = Buffer.concat([nameKey(queue), Buffer.of(0)])
   let count = 0
-  for (const { value } of environment.range(TABLES.holders, { start, end: afterPrefix(start) })) {
-    if (isAttached(TABLES.holders.decode(value), now)) count++
+  for (const { value } of environment.records(TABLES.holders, { start, end: afterPrefix(start) })) {
+    if (isAttached(value, now)) count++
   }
   return count
 }

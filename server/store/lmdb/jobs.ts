@@ -214,8 +214,8 @@ export function newJob(given: {
 const NONE: readonly HistoryEntry[] = []
 
 /** In the order of their numbers. */
-export function encodeChunk(jobs: readonly Job[]): Buffer {
-  return Buffer.from(JSON.stringify(jobs.map(written)))
+export function encodeChunk(jobs: readonly Job[]): readonly unknown[] {
+  return jobs.map(written)
 }
 
 function written(job: Job): Written {
@@ -252,9 +252,8 @@ export function chunkKey(queueNumber: number, chunk: number): Buffer {
   return blockKey(queueNumber, chunk)
 }
 
-export function decodeChunk(bytes: Buffer | undefined): Job[] {
-  if (bytes === undefined) return []
-  return (JSON.parse(bytes.toString()) as Written[]).map(decodeJob)
+export function decodeChunk(jobs: readonly unknown[] = []): Job[] {
+  return (jobs as readonly Written[]).map(decodeJob)
 }
 
 /** As it is stored; for reading alone. */

@@ -5,6 +5,7 @@
  * A block's key is a pair that is not above any of its own, nor below those of the block before.
  */
 
+import { DamagedQueue } from '../damage.ts'
 import type { Environment } from './environment.ts'
 import { afterPrefix } from './keys.ts'
 import type { Plan } from './plan.ts'
@@ -43,6 +44,11 @@ function encode({ as = [], bs }: Block): Buffer {
   return Buffer.from(numbers.buffer)
 }
 
+export function pairsOf(bytes: Buffer): Pair[] {
+  const { as, bs } = decode(bytes)
+  return as.map((a, i) => ({ a, b: bs[i] ?? 0 }))
+}
+
 function decode(bytes: Buffer): { as: number[]; bs: number[] } {
   const numbers = new Float64Array(bytes.length >> 3)
   Buffer.from(numbers.buffer).set(bytes)
@@ -66,15 +72,18 @@ function lowerBound(as: readonly number[], bs: readonly number[], a: number, b: 
 export class Pairs {
   readonly #environment: Environment
   readonly #prefix: Buffer
+  readonly #queue: string
   readonly #blocks: Block[]
   readonly #changed = new Set<Block>()
   readonly #removed = new Set<Pair>()
   #loaded = 0
 
-  constructor(environment: Environment, prefix: Buffer) {
+  /** `queue` is named where a block cannot be read. `isAnew`: whatever is stored is being replaced. */
+  constructor(environment: Environment, prefix: Buffer, queue: string, isAnew = false) {
     this.#environment = environment
     this.#prefix = prefix
-    const keys = environment.keys(TABLES.pairs, { start: prefix, end: afterPrefix(prefix) })
+    this.#queue = queue
+    const keys = isAnew ? [] : environment.keys(TABLES.pairs, { start: prefix, end: afterPrefix(prefix) })
     this.#blocks = keys.map((key) => ({
       a: key.readUIntBE(prefix.length, COUNT),
       b: key.readUIntBE(prefix.length + COUNT, COUNT),
@@ -99,7 +108,8 @@ export class Pairs {
   #load(block: Block): number[] {
     if (block.as === undefined) {
       const bytes = this.#environment.get(TABLES.pairs, keyOf(this.#prefix, block))
-      const { as, bs } = decode(bytes ?? Buffer.alloc(0))
+      if (bytes === undefined) throw new DamagedQueue(this.#queue)
+      const { as, bs } = decode(bytes)
       block.as = as
       block.bs = bs
       this.#loaded++
@@ -216,7 +226,7 @@ export class Pairs {
 export function* storedPairs(environment: Environment, prefix: Buffer, a = 0, b = 0): Generator<Pair> {
   const from = keyOf(prefix, { a, b })
   const start = environment.lastUpTo(TABLES.pairs, prefix, from)?.key ?? prefix
-  for (const { value } of environment.range(TABLES.pairs, { start, end: afterPrefix(prefix) })) {
+  for (const { value } of environment.records(TABLES.pairs, { start, end: afterPrefix(prefix) })) {
     const { as, bs } = decode(value)
     for (let at = lowerBound(as, bs, a, b); at < as.length; at++) yield { a: as[at] ?? 0, b: bs[at] ?? 0 }
   }

@@ -8,6 +8,7 @@ import type { Environment } from './environment.ts'
 import { storeRecord } from './epochs.ts'
 import { nameKey } from './keys.ts'
 import type { Plan } from './plan.ts'
+import { checkOnce } from './queueCheck.ts'
 import { QueueHalf } from './queueHalf.ts'
 import { newBooks, type QueueRecord } from './queueRecords.ts'
 import { STORE_KEY, TABLES } from './tables.ts'
@@ -78,6 +79,7 @@ export function queueIn(plan: Plan, name: string): Queue | undefined {
     const record = plan.environment.get(TABLES.queues, nameKey(base))
     if (record === undefined) return undefined
     queue = makeQueue(plan, base, record, JSON.stringify(record))
+    checkOnce(plan.environment, base, [queue.main, queue.dead])
   }
   // The one used last is forgotten last.
   queues.delete(base)
@@ -107,9 +109,19 @@ export function queueMade(plan: Plan, name: string): Queue {
   return queue
 }
 
-function makeQueue({ environment }: Plan, name: string, record: QueueRecord, stored: string): Queue {
-  const main = new QueueHalf(environment, name, record.main, false)
-  const dead = new QueueHalf(environment, `${name}${DEAD}`, record.dead, true)
+/** The queue with indexes that are being made anew; what they are is read again after this plan. */
+export function queueAnew(plan: Plan, name: string, record: QueueRecord): Queue {
+  const { queues } = cacheOf(plan)
+  const queue = makeQueue(plan, name, record, '', true)
+  queues.set(name, queue)
+  join(plan, queue)
+  plan.atEnd(() => queues.delete(name))
+  return queue
+}
+
+function makeQueue({ environment }: Plan, name: string, record: QueueRecord, stored: string, isAnew = false): Queue {
+  const main = new QueueHalf(environment, name, record.main, false, isAnew)
+  const dead = new QueueHalf(environment, `${name}${DEAD}`, record.dead, true, isAnew)
   return { name, record, main, dead, workAt: [workAtOf(main), workAtOf(dead)], tellAt: [NOTHING, NOTHING], stored }
 }
 

@@ -4,12 +4,14 @@
  * one commit to the next as long as everything it planned became durable (see queueCache.ts).
  */
 
+import type { JobState } from '../contract.ts'
+import { DamagedQueue } from '../damage.ts'
 import type { Environment } from './environment.ts'
 import { Holders } from './holders.ts'
 import { JobBodies, type JobBody } from './jobBodies.ts'
 import { chunkKey, chunkOfJob, decodeChunk, encodeChunk, type Job, PER_CHUNK } from './jobs.ts'
 import { countOf, digest, digestKey, dueKey, nameKey, numberKey } from './keys.ts'
-import type { Pair } from './pairs.ts'
+import type { Pair, Pairs } from './pairs.ts'
 import type { Plan } from './plan.ts'
 import type { Books } from './queueRecords.ts'
 import { QueueSets, SETS } from './queueSets.ts'
@@ -39,17 +41,20 @@ export class QueueHalf {
   readonly holders: Holders
   readonly settled: SettledLeases
   readonly #environment: Environment
+  readonly #isAnew: boolean
   readonly #chunks = new Map<number, Chunk>()
   readonly #changed = new Set<Chunk>()
   /** Those whose jobs changed since the indexes of chunks were brought up. */
   readonly #stale = new Set<Chunk>()
 
-  constructor(environment: Environment, name: string, books: Books, isDead: boolean) {
+  /** `isAnew`: its indexes are being made anew (see mending.ts). */
+  constructor(environment: Environment, name: string, books: Books, isDead: boolean, isAnew = false) {
     this.name = name
     this.isDead = isDead
     this.books = books
     this.#environment = environment
-    this.sets = new QueueSets(environment, books.number)
+    this.#isAnew = isAnew
+    this.sets = new QueueSets(environment, books.number, name, isAnew)
     this.bodies = new JobBodies(environment, books.number)
     this.holders = new Holders(environment, name, this.sets)
     this.settled = new SettledLeases(environment, books.number, this.sets)
@@ -67,8 +72,10 @@ export class QueueHalf {
         jobs[job.n % PER_CHUNK] = job
       }
       chunk = { number, jobs, lapseAt: 0, expiryAt: 0 }
-      chunk.lapseAt = this.#earliest(chunk, lapseOf)
-      chunk.expiryAt = this.#earliest(chunk, (job) => this.#expiryOf(job))
+      if (!this.#isAnew) {
+        chunk.lapseAt = this.#earliest(chunk, lapseOf)
+        chunk.expiryAt = this.#earliest(chunk, (job) => this.#expiryOf(job))
+      }
       this.#chunks.set(number, chunk)
     }
     return chunk
@@ -90,6 +97,18 @@ export class QueueHalf {
 
   job(n: number): Job | undefined {
     return n <= 0 || n > this.books.lastJob ? undefined : this.#chunk(chunkOfJob(n)).jobs[n % PER_CHUNK]
+  }
+
+  /** The job that an index names. */
+  indexed(n: number, state: JobState): Job {
+    const job = this.job(n)
+    if (job === undefined || job.state !== state) throw new DamagedQueue(this.name)
+    return job
+  }
+
+  /** Jobs of a chunk. */
+  jobsIn(chunk: number): Job[] {
+    return this.#chunk(chunk).jobs.filter((job) => job !== undefined)
   }
 
   /** The job with this id. */
@@ -191,6 +210,14 @@ export class QueueHalf {
     this.index(job)
   }
 
+  /** A job that is there, into indexes that are made anew. */
+  readd(plan: Plan, job: Job): void {
+    this.books.bytes += job.bytes
+    if (!isNamed(job)) plan.put(TABLES.jobIds, this.#idKey(job.id), job.n)
+    this.touch(job)
+    this.index(job)
+  }
+
   /** A job that falls due for the first time. */
   place(job: Job): void {
     this.books.lastPlace++
@@ -198,19 +225,22 @@ export class QueueHalf {
     this.#joinLine(job)
   }
 
-  #line(key: string) {
+  line(key: string): Pairs {
     return this.sets.of(SETS.line, digest(key))
   }
 
   /** The first job of its line. */
   first(key: string): Job | undefined {
-    const pair = this.#line(key).first()
-    return pair === undefined ? undefined : this.job(pair.b)
+    const pair = this.line(key).first()
+    if (pair === undefined) return undefined
+    const job = this.job(pair.b)
+    if (job === undefined) throw new DamagedQueue(this.name)
+    return job
   }
 
   #joinLine(job: Job): void {
     if (this.isDead || job.key === undefined) return
-    const line = this.#line(job.key)
+    const line = this.line(job.key)
     job.blocked = line.first() !== undefined
     line.add(job.place, job.n)
   }
@@ -225,7 +255,7 @@ export class QueueHalf {
     this.books.bytes -= job.bytes
     if (!isNamed(job)) plan.remove(TABLES.jobIds, this.#idKey(job.id))
     if (this.isDead || job.key === undefined || job.place === 0) return
-    this.#line(job.key).remove(job.place, job.n)
+    this.line(job.key).remove(job.place, job.n)
     const next = this.first(job.key)
     if (next === undefined || !next.blocked) return
     this.unindex(next)
@@ -266,7 +296,9 @@ export class QueueHalf {
 
   #nextOf(pair: Pair | undefined, timeOf: (job: Job) => number): Job | undefined {
     if (pair === undefined) return undefined
-    return this.#chunk(pair.b).jobs.find((job) => job !== undefined && timeOf(job) === pair.a)
+    const job = this.#chunk(pair.b).jobs.find((job) => job !== undefined && timeOf(job) === pair.a)
+    if (job === undefined) throw new DamagedQueue(this.name)
+    return job
   }
 
   /** When something may be handed out that cannot be now; `Infinity` where nothing falls due. */

@@ -41,10 +41,15 @@ export class QueueSets {
   readonly #number: number
   readonly #single: (Pairs | undefined)[] = []
   readonly #many = new Map<string, Pairs>()
+  readonly #queue: string
+  readonly #isAnew: boolean
 
-  constructor(environment: Environment, queueNumber: number) {
+  /** `isAnew`: whatever is stored is being replaced. */
+  constructor(environment: Environment, queueNumber: number, queue: string, isAnew: boolean) {
     this.#environment = environment
     this.#number = queueNumber
+    this.#queue = queue
+    this.#isAnew = isAnew
   }
 
   of(kind: number, whose?: Buffer): Pairs {
@@ -55,7 +60,7 @@ export class QueueSets {
     const name = whose === undefined ? '' : `${kind}${whose.toString('latin1')}`
     const known = this.#many.get(name)
     if (known !== undefined) return known
-    const pairs = new Pairs(this.#environment, setKey(this.#number, kind, whose))
+    const pairs = new Pairs(this.#environment, setKey(this.#number, kind, whose), this.#queue, this.#isAnew)
     if (whose === undefined) this.#single[kind] = pairs
     else this.#many.set(name, pairs)
     return pairs

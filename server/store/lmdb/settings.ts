@@ -11,11 +11,11 @@ export function createSettings(writer: Writer): Settings {
     all: () =>
       writer.read((environment) => {
         const all = new Map<string, unknown>()
-        for (const { key, value } of environment.range(TABLES.settings, {
+        for (const { key, value } of environment.records(TABLES.settings, {
           start: Buffer.of(0),
           end: Buffer.of(0xff),
         })) {
-          all.set(key.toString(), TABLES.settings.decode(value))
+          all.set(key.toString(), value)
         }
         return all
       }),

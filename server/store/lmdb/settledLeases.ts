@@ -7,7 +7,7 @@
 
 import { DUE, fallDue } from './due.ts'
 import type { Environment } from './environment.ts'
-import { blockKey, nameKey } from './keys.ts'
+import { afterPrefix, blockKey, countOf, nameKey, numberKey } from './keys.ts'
 import type { Plan } from './plan.ts'
 import type { Books } from './queueRecords.ts'
 import { type QueueSets, SETS } from './queueSets.ts'
@@ -64,6 +64,18 @@ export class SettledLeases {
       this.#chunks.set(number, chunk)
     }
     return chunk
+  }
+
+  /** Their times, into an index that is made anew. */
+  gather(): void {
+    const prefix = numberKey(this.#number)
+    const times = this.#sets.of(SETS.settled)
+    for (const { key, value } of this.#environment.records(TABLES.settled, {
+      start: prefix,
+      end: afterPrefix(prefix),
+    })) {
+      if (value.length >= ENTRY) times.add(value.readUIntBE(value.length - 6, 6), countOf(key))
+    }
   }
 
   remember(handOut: number, lease: string, outcome: number, now: number): void {

@@ -3,13 +3,18 @@
 import { resolve } from 'node:path'
 import { RepriseError } from '../../../shared/errors.ts'
 import type { Notification, QueueNotification, Store, StoreContext } from '../contract.ts'
+import { Damage } from '../damage.ts'
 import { createCursors } from './cursors.ts'
+import { DataFile } from './dataFile.ts'
 import { Environment, SCHEMA_KEY, SCHEMA_VERSION, type Write } from './environment.ts'
 import { newEpoch } from './epochs.ts'
 import { checkFiles, makeFolder, prepareFiles } from './folder.ts'
 import { MAX_IDS } from './ids.ts'
 import { lockFolder } from './lock.ts'
+import { mendQueue } from './mending.ts'
 import { createQueues } from './queues.ts'
+import { restore } from './restore.ts'
+import { mendFile } from './salvage.ts'
 import { createSettings } from './settings.ts'
 import { freeBytesOf, Space } from './space.ts'
 import { planSweep } from './sweep.ts'
@@ -40,16 +45,28 @@ export async function openLmdb(path: string, context: LmdbContext = {}): Promise
   const space = new Space(context.freeBytes ?? (() => freeBytesOf(folder)), context.reserveBytes ?? RESERVE_BYTES)
   const watches = new Watches<Notification>(warn)
   const queueWatches = new Watches<QueueNotification>(warn)
-  const open = (): Promise<Environment> => openEnvironment(folder)
-  let writer: Writer
+  const damage = new Damage(warn)
+  const open = (): Promise<Environment> => openEnvironment(folder, damage)
+  let begun: Writer | undefined
+  let file: DataFile | undefined
   try {
-    await orCannotUse(folder, () => prepareFiles(folder, warn))
+    let wreck: string | undefined
+    await orCannotUse(folder, async () => {
+      await prepareFiles(folder, warn)
+      wreck = await mendFile(folder)
+    })
+    if (wreck !== undefined) damage.tell(wreck)
+    file = new DataFile(folder)
     const now = context.now ?? Date.now
-    writer = new Writer(await open(), { open, now, space, watches, queueWatches, warn })
+    begun = new Writer(await open(), { open, now, space, file, watches, queueWatches, warn, mend: mendQueue })
+    if (wreck !== undefined) await begun.write(restore)
   } catch (error) {
+    if (begun === undefined) file?.close()
+    else await begun.close()
     await lock.release()
     throw error
   }
+  const writer = begun
   let closing: Promise<void> | undefined
   const close = async (): Promise<void> => {
     await writer.close()
@@ -64,6 +81,7 @@ export async function openLmdb(path: string, context: LmdbContext = {}): Promise
     cursors: createCursors(writer),
     queues: createQueues(writer, queueWatches, context.maxIds ?? MAX_IDS),
     settings: createSettings(writer),
+    damage: () => damage.told,
     now: () => writer.readWithTime((_, now) => now),
     sweep: async () => {
       writer.collectAgain()
@@ -90,10 +108,10 @@ function cannotUse(folder: string, cause: unknown): RepriseError {
   return new RepriseError('unavailable', `the data folder ${folder} cannot be used: ${reason}`, { cause })
 }
 
-async function openEnvironment(folder: string): Promise<Environment> {
+async function openEnvironment(folder: string, damage: Damage): Promise<Environment> {
   let environment: Environment
   try {
-    environment = await Environment.open(folder)
+    environment = await Environment.open(folder, damage)
   } catch (error) {
     throw cannotUse(folder, error)
   }
@@ -104,7 +122,9 @@ async function openEnvironment(folder: string): Promise<Environment> {
       throw new RepriseError('unsupported', text)
     }
     environment.openTables()
-    if (version === undefined) await environment.commit(firstWrites())
+    const isNew = !environment.has(TABLES.store, STORE_KEY) && environment.isEmpty(TABLES.topics, TABLES.queues)
+    if (isNew) await environment.commit(firstWrites())
+    else if (version !== SCHEMA_VERSION) await environment.commit([schemaWrite()])
     return environment
   } catch (error) {
     await environment.close()
@@ -114,10 +134,12 @@ async function openEnvironment(folder: string): Promise<Environment> {
 
 /** What makes an empty environment a store. Its first epoch belongs to no opening: the first birth begins another. */
 function firstWrites(): Write[] {
-  const { schema, store } = TABLES
+  const { store } = TABLES
   const record = { epochs: [newEpoch()], opening: '', lastTopicNumber: 0, lastSession: 0 }
-  return [
-    { table: store as Table<unknown>, key: STORE_KEY, bytes: store.encode(record) },
-    { table: schema as Table<unknown>, key: SCHEMA_KEY, bytes: schema.encode(SCHEMA_VERSION) },
-  ]
+  return [{ table: store as Table<unknown>, key: STORE_KEY, bytes: store.encode(record) }, schemaWrite()]
+}
+
+function schemaWrite(): Write {
+  const { schema } = TABLES
+  return { table: schema as Table<unknown>, key: SCHEMA_KEY, bytes: schema.encode(SCHEMA_VERSION) }
 }

@@ -1,5 +1,6 @@
 /** The tables of the embedded store: what each record holds and how it is written. Says nothing about when. */
 
+import { crc32 } from 'node:zlib'
 import type { LineageEntry } from '../../../shared/positions.ts'
 import type { AnswerRecord, HolderRecord, QueueRecord } from './queueRecords.ts'
 
@@ -19,6 +20,39 @@ function json<T>(name: string): Table<T> {
 
 function raw(name: string): Table<Buffer> {
   return { name, encode: (value) => value, decode: (bytes) => bytes }
+}
+
+/** Behind a record: its checksum, and a byte that no text ends with. */
+const SUM_BYTES = 5
+const SUM_MARK = 0xc5
+
+/**
+ * The same with a checksum; `decode` throws where it does not fit. What earlier versions wrote has none: its last byte is
+ * another, and where records are rows of numbers of `unit` bytes, its length is.
+ */
+function summed<T>(table: Table<T>, unit?: number): Table<T> {
+  const { name } = table
+  const hasSum = (bytes: Buffer): boolean =>
+    unit === undefined ? bytes[bytes.length - 1] === SUM_MARK : bytes.length % unit === SUM_BYTES
+  return {
+    name,
+    encode(value) {
+      const bytes = table.encode(value)
+      const record = Buffer.allocUnsafe(bytes.length + SUM_BYTES)
+      record.set(bytes)
+      record.writeUInt32LE(crc32(bytes), bytes.length)
+      record[bytes.length + 4] = SUM_MARK
+      return record
+    },
+    decode(record) {
+      if (unit !== undefined && record.length % unit === 0) return table.decode(record)
+      if (unit === undefined && !hasSum(record)) return table.decode(record)
+      const end = record.length - SUM_BYTES
+      const bytes = record.subarray(0, end)
+      if (end < 0 || !hasSum(record) || crc32(bytes) !== record.readUInt32LE(end)) throw new Error(`damaged: ${name}`)
+      return table.decode(bytes)
+    },
+  }
 }
 
 /** The store's own state. */
@@ -132,30 +166,30 @@ const lineages: Table<readonly LineageEntry[]> = {
 }
 
 export const TABLES = {
-  store: json<StoreRecord>('store'),
+  store: summed(json<StoreRecord>('store')),
   schema: json<number>('schema'),
-  topics: json<TopicRecord>('topics'),
-  lineages,
+  topics: summed(json<TopicRecord>('topics')),
+  lineages: summed(lineages),
   blocks: raw('blocks'),
-  idOwners: json<IdsRecord>('id-owners'),
-  ids,
-  idLog: raw('id-log'),
-  producers: json<ProducerRecord>('producers'),
-  producerLog: raw('producer-log'),
-  cursors: json<CursorRecord>('cursors'),
-  notes: json<NoteRecord>('notes'),
-  settings: json<unknown>('settings'),
+  idOwners: summed(json<IdsRecord>('id-owners')),
+  ids: summed(ids, 18),
+  idLog: summed(raw('id-log'), 22),
+  producers: summed(json<ProducerRecord>('producers')),
+  producerLog: summed(raw('producer-log'), 6),
+  cursors: summed(json<CursorRecord>('cursors')),
+  notes: summed(json<NoteRecord>('notes')),
+  settings: summed(json<unknown>('settings')),
   due: raw('due'),
-  garbage: json<GarbageRecord>('garbage'),
-  holds: json<Readonly<Record<string, number>>>('holds'),
-  queues: json<QueueRecord>('queues'),
-  jobs: raw('jobs'),
+  garbage: summed(json<GarbageRecord>('garbage')),
+  holds: summed(json<Readonly<Record<string, number>>>('holds')),
+  queues: summed(json<QueueRecord>('queues')),
+  jobs: summed(json<readonly unknown[]>('jobs')),
   jobBodies: raw('job-bodies'),
-  jobIds: json<number>('job-ids'),
-  pairs: raw('pairs'),
-  holders: json<HolderRecord>('holders'),
-  settled: raw('settled'),
-  answers: json<AnswerRecord>('answers'),
+  jobIds: summed(json<number>('job-ids')),
+  pairs: summed(raw('pairs'), 16),
+  holders: summed(json<HolderRecord>('holders')),
+  settled: summed(raw('settled'), 12),
+  answers: summed(json<AnswerRecord>('answers')),
   turns: raw('turns'),
 } as const
 

@@ -50,8 +50,9 @@ export function createTopics(writer: Writer, watches: Watches<Notification>, max
       writer.read((environment) => {
         const start = Buffer.concat([nameKey(after ?? ''), Buffer.of(0)])
         const topics: TopicInfo[] = []
-        for (const { key, value } of environment.range(TABLES.topics, { start, end: Buffer.of(0xff), limit })) {
-          topics.push(infoOf(environment, key.toString(), TABLES.topics.decode(value)))
+        for (const { key, value } of environment.records(TABLES.topics, { start, end: Buffer.of(0xff) })) {
+          if (topics.length >= limit) break
+          topics.push(infoOf(environment, key.toString(), value))
         }
         return topics
       }),

@@ -36,8 +36,7 @@ function turnHalf(plan: Plan, queue: Queue, half: QueueHalf, policy: QueuePolicy
   for (const kind of [SETS.retrying, SETS.scheduled]) {
     const due = half.sets.of(kind)
     for (let done = 0, first = due.first(); done < part && first !== undefined && first.a <= now; done++) {
-      const job = half.job(first.b)
-      if (job === undefined) break
+      const job = half.indexed(first.b, 'delayed')
       half.unindex(job)
       if (job.place === 0) half.place(job)
       job.state = 'ready'

@@ -35,6 +35,10 @@ export class Watches<Notification> {
     }
   }
 
+  tellAll(notification: Notification): void {
+    for (const name of [...this.#listeners.keys()]) this.tell(name, notification)
+  }
+
   clear(): void {
     this.#listeners.clear()
   }

@@ -7,6 +7,8 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { RepriseError } from '../../../shared/errors.ts'
 import type { Notification, QueueNotification } from '../contract.ts'
+import { DamagedQueue } from '../damage.ts'
+import type { DataFile } from './dataFile.ts'
 import { CommitFailure, type Environment } from './environment.ts'
 import { newEpoch } from './epochs.ts'
 import { collectGarbage } from './garbage.ts'
@@ -27,6 +29,8 @@ interface Call {
   readonly reject: (error: RepriseError) => void
   /** A commit with it has failed before. */
   tried: boolean
+  /** What it met damaged was mended for it. */
+  mended?: boolean
 }
 
 interface Outcome {
@@ -39,9 +43,12 @@ export interface WriterContext {
   readonly open: () => Promise<Environment>
   readonly now: () => number
   readonly space: Space
+  readonly file: DataFile
   readonly watches: Watches<Notification>
   readonly queueWatches: Watches<QueueNotification>
   readonly warn: (message: string, cause?: unknown) => void
+  /** Makes anew what does not fit in a queue. */
+  readonly mend: (plan: Plan, queue: string) => void
 }
 
 export class Writer {
@@ -56,6 +63,7 @@ export class Writer {
   #garbage = true
   #garbagePart = GARBAGE_PART
   #closed = false
+  #wrong: string | undefined
 
   constructor(environment: Environment, context: WriterContext) {
     this.#environment = environment
@@ -86,6 +94,7 @@ export class Writer {
     this.refuseClosed()
     if (this.#reopening !== undefined) await this.#reopening
     if (this.#environment === undefined) throw new RepriseError('unavailable', 'the data folder cannot be opened')
+    if (this.#context.file.isCut) throw new RepriseError('unavailable', this.#look() ?? '')
     try {
       return reading(this.#environment)
     } catch (error) {
@@ -127,7 +136,8 @@ export class Writer {
       // Removing needs a few pages itself: a smaller part may find them.
       this.#garbage ||= part > SMALLEST_GARBAGE_PART
       this.#garbagePart = Math.max(Math.floor(part / 4), SMALLEST_GARBAGE_PART)
-      this.#context.warn('what was trimmed could not be removed from the data folder', error)
+      if (error.code !== 'unavailable')
+        this.#context.warn('what was trimmed could not be removed from the data folder', error)
     }
     this.#queue.push({ step: (plan) => collectGarbage(plan, part), resolve, reject, tried: false })
   }
@@ -147,6 +157,11 @@ export class Writer {
     const calls = alone ? this.#again : this.#queue
     if (alone) this.#again = []
     else this.#queue = []
+    const wrong = this.#look()
+    if (wrong !== undefined) {
+      for (const { reject } of calls) reject(new RepriseError('unavailable', wrong))
+      return
+    }
     const environment = this.#environment ?? (await this.#reopen())
     if (environment === undefined) {
       for (const { reject } of calls) reject(new RepriseError('unavailable', 'the data folder cannot be opened'))
@@ -167,9 +182,29 @@ export class Writer {
     }
     plan.isCommitted = true
     this.#garbage ||= plan.leftGarbage
+    const lost = this.#look()
+    if (lost !== undefined) {
+      for (const { call } of outcomes) call.reject(new RepriseError('unavailable', lost))
+      return
+    }
     for (const { topic, notification } of plan.notifications) watches.tell(topic, notification)
     for (const { queue, notification } of plan.queueNotifications) queueWatches.tell(queue, notification)
     for (const { settle } of outcomes) settle()
+  }
+
+  /** What is wrong with the data file; told when it changes. */
+  #look(): string | undefined {
+    const { file, warn, watches, queueWatches } = this.#context
+    const { wrong } = file
+    if (wrong === this.#wrong) return wrong
+    this.#wrong = wrong
+    warn(wrong ?? 'data.mdb is there again: the hub goes on')
+    if (wrong === undefined) {
+      // What was committed last before it was missed is in it, and nobody was told.
+      watches.tellAll({ kind: 'lost' })
+      queueWatches.tellAll({ kind: 'lost' })
+    }
+    return wrong
   }
 
   /** Plans calls in their order; those it has no time for go back to the queue. */
@@ -186,6 +221,10 @@ export class Writer {
         outcomes.push({ call, usedRoom: plan.takeUsedRoom(), settle: () => call.resolve(value as never) })
       } catch (error) {
         plan.takeUsedRoom()
+        if (error instanceof DamagedQueue && call.mended !== true) {
+          this.#putBack([this.#mending(error.queue, call), ...calls])
+          return undefined
+        }
         if (!(error instanceof RepriseError)) {
           // It may have planned a part of itself: everything is planned again without it.
           call.reject(asRepriseError(error))
@@ -197,6 +236,19 @@ export class Writer {
       }
     }
     return outcomes
+  }
+
+  /** Goes before the call that met the damage. */
+  #mending(queue: string, call: Call): Call {
+    call.mended = true
+    const reject = (error: RepriseError): void => this.#context.warn(`queue ${queue} could not be mended`, error)
+    return {
+      step: (plan) => this.#context.mend(plan, queue),
+      resolve: () => {},
+      reject,
+      tried: call.tried,
+      mended: true,
+    }
   }
 
   /** Each to where it came from, before what has come since. */
@@ -229,6 +281,8 @@ export class Writer {
     this.#environment = undefined
     const reopening = (async () => {
       await old?.close()
+      const wrong = this.#look()
+      if (wrong !== undefined) throw new Error(wrong)
       this.#environment = await this.#context.open()
       this.#opening = newEpoch()
     })().catch((error: unknown) => this.#context.warn('the data folder cannot be opened', error))
@@ -242,8 +296,10 @@ export class Writer {
   async close(): Promise<void> {
     this.#closed = true
     while (this.#running !== undefined) await this.#running
-    await this.#environment?.close()
+    // Of a file that was cut off nothing may be touched.
+    if (!this.#context.file.isCut) await this.#environment?.close()
     this.#environment = undefined
+    this.#context.file.close()
   }
 }
 

@@ -1,5 +1,5 @@
--- The store's own epochs: begins one where the store has none, none of number `after + 1` or more, or none for `run`.
--- `noted`: the run that a new one counts for. Arguments: fresh after run noted · Answer: how many were begun, for which runs, the last ones, oldest first, the schema.
+-- The store's own epochs: writes nothing where the schema is newer than `known`. Begins one where the store has none, none of number `after + 1` or more, or none for `run`.
+-- `noted`: the run that a new one counts for. Arguments: fresh after run noted known · Answer: how many were begun, for which runs, the last ones, oldest first, the schema.
 
 local MAX_EPOCHS = 1000
 local MAX_RUNS = 256
@@ -12,6 +12,7 @@ end
 
 local stored = redis.call('HMGET', KEYS[1], 'begun', 'runs', 'epochs', 'schema')
 local begun, runs, epochs = tonumber(stored[1] or 0), stored[2] or '', stored[3] or ''
+if tonumber(stored[4] or 0) > tonumber(ARGV[5]) then return { '0', '', '', stored[4] } end
 local fresh, after, run, noted = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4]
 if begun == 0 or begun <= after or (run ~= '' and not string.find(runs, run, 1, true)) then
   begun = math.max(begun, after) + 1

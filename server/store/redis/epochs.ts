@@ -40,7 +40,13 @@ export async function storeEpochs(router: Router, key: string, wanted: Wanted = 
   const { after = '0', run = '', noted = run, opening = false } = wanted
   try {
     const deadline = performance.now() + WAIT_MS
-    const [reply] = await runScript(router, SCRIPTS.epochs, key, [newEpoch(), after, run, noted], deadline)
+    const [reply] = await runScript(
+      router,
+      SCRIPTS.epochs,
+      key,
+      [newEpoch(), after, run, noted, String(SCHEMA_VERSION)],
+      deadline,
+    )
     const [begun = '0', runs = '', epochs = '', schema = '1'] = (reply as Buffer[]).map(String)
     if (Number(schema) > SCHEMA_VERSION) {
       const text = `the store in Redis has schema version ${schema}, this hub knows ${SCHEMA_VERSION}: use a newer hub`

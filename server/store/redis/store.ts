@@ -2,6 +2,7 @@
 
 import { RepriseError } from '../../../shared/errors.ts'
 import type { Store, StoreContext } from '../contract.ts'
+import { Damage } from '../damage.ts'
 import { createCursors } from './cursors.ts'
 import { Durable } from './durability.ts'
 import { storeEpochs } from './epochs.ts'
@@ -41,6 +42,7 @@ export async function openRedis(url: string, context: RedisContext = {}): Promis
   const router = new Router(location)
   const keys = keysWith(location.prefix)
   const durable = new Durable(location.replicas, warn)
+  const damage = new Damage(warn)
   try {
     await begin(router, durable)
     await storeEpochs(router, keys.store, { opening: true })
@@ -87,6 +89,7 @@ export async function openRedis(url: string, context: RedisContext = {}): Promis
     queues: createQueues(queueParts),
     settings: createSettings(parts, warn),
     now: time,
+    damage: () => damage.told,
     sweep: async () => sweepPart(parts, queueParts, await time()),
     caughtUp: () => subscriptions.caughtUp(),
     close: () => {

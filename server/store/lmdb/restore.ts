@@ -1,0 +1,107 @@
+/**
+ * What follows from pages that a data file has lost: records that others lead to are made anew from these, as far as they
+ * can be, and all queues are looked through.
+ */
+
+import { DUE, fallDue } from './due.ts'
+import { MAX_EPOCHS, newEpoch } from './epochs.ts'
+import { afterPrefix, numberKey, partsOfDue } from './keys.ts'
+import { mendRecord } from './mending.ts'
+import type { Plan } from './plan.ts'
+import { baseOf, isDeadName } from './queueCache.ts'
+import { newBooks, type QueueRecord } from './queueRecords.ts'
+import { STORE_KEY, TABLES, type Table } from './tables.ts'
+
+const ALL = { start: Buffer.of(0), end: afterPrefix(Buffer.alloc(0)) }
+/** Numbers that are left out where it is not known which were given: nobody has to wonder whose they are. */
+const MARGIN = 1_000_000
+
+/** One plan, before any other. */
+export function restore(plan: Plan): void {
+  restoreStore(plan)
+  restoreLineages(plan)
+  restoreDue(plan)
+  const queues = new Map<string, QueueRecord>()
+  for (const { key, value } of plan.environment.records(TABLES.queues, ALL)) queues.set(key.toString(), value)
+  for (const [name, record] of lostQueues(plan, queues)) queues.set(name, record)
+  for (const [name, record] of queues) mendRecord(plan, name, record)
+}
+
+function restoreStore(plan: Plan): void {
+  const { environment } = plan
+  if (environment.get(TABLES.store, STORE_KEY) !== undefined) return
+  let lastTopicNumber = 0
+  let lastSession = 0
+  for (const table of [TABLES.lineages, TABLES.blocks, TABLES.jobs, TABLES.garbage] as Table<unknown>[]) {
+    const key = environment.lastUpTo(table, ALL.start, ALL.end)?.key
+    if (key !== undefined) lastTopicNumber = Math.max(lastTopicNumber, key.readUInt32BE())
+  }
+  for (const { value } of environment.records(TABLES.topics, ALL)) {
+    lastTopicNumber = Math.max(lastTopicNumber, value.number)
+  }
+  for (const { value } of environment.records(TABLES.queues, ALL)) {
+    lastTopicNumber = Math.max(lastTopicNumber, value.dead.number)
+  }
+  for (const { value } of environment.records(TABLES.cursors, ALL)) lastSession = Math.max(lastSession, value.session)
+  plan.put(TABLES.store, STORE_KEY, {
+    epochs: [newEpoch()].slice(-MAX_EPOCHS),
+    opening: '',
+    lastTopicNumber: lastTopicNumber + 1_000,
+    lastSession: lastSession + MARGIN,
+  })
+}
+
+/** Of a topic whose lineage is lost its present epoch is known; what was before is told as lost. */
+function restoreLineages(plan: Plan): void {
+  for (const { value } of plan.environment.records(TABLES.topics, ALL)) {
+    const key = numberKey(value.number)
+    if (plan.get(TABLES.lineages, key) !== undefined) continue
+    plan.put(TABLES.lineages, key, [{ epoch: value.epoch, startsAfter: 0 }])
+  }
+}
+
+/** An entry for each record that expires. */
+function restoreDue(plan: Plan): void {
+  const { environment } = plan
+  const tables = [
+    [TABLES.idOwners, DUE.ids],
+    [TABLES.producers, DUE.producer],
+    [TABLES.cursors, DUE.cursor],
+    [TABLES.notes, DUE.note],
+    [TABLES.holders, DUE.holder],
+  ] as const
+  for (const [table, kind] of tables) {
+    for (const { key, value } of environment.records<{ readonly dueAt: number }>(table as Table<never>, ALL)) {
+      fallDue(plan, value.dueAt, kind, key)
+    }
+  }
+  for (const { key, value } of environment.records(TABLES.answers, ALL)) fallDue(plan, value.replyBy, DUE.answer, key)
+  for (const { key, value } of environment.records(TABLES.queues, ALL)) {
+    if (value.main.sweepAt > 0) fallDue(plan, value.main.sweepAt, DUE.settled, key)
+    const letters = Buffer.from(`${key.toString()}/dead`)
+    if (value.dead.sweepAt > 0) fallDue(plan, value.dead.sweepAt, DUE.settled, letters)
+  }
+}
+
+/** Queues whose record is lost, by what falls due in them: their jobs are there. */
+function lostQueues(plan: Plan, known: ReadonlyMap<string, QueueRecord>): Map<string, QueueRecord> {
+  const found = new Map<string, QueueRecord>()
+  const now = plan.now
+  for (const { key, value } of plan.environment.range(TABLES.turns, ALL)) {
+    const name = value.toString()
+    const base = baseOf(name)
+    if (known.has(base) || found.has(base)) continue
+    const number = partsOfDue(key).key.readUInt32BE() - (isDeadName(name) ? 1 : 0)
+    // Sessions and leases that were given are none of those that come.
+    const ahead = { lastSession: now, handOuts: MARGIN }
+    found.set(base, {
+      main: { ...newBooks(number), ...ahead },
+      dead: { ...newBooks(number + 1), ...ahead },
+      secret: newEpoch() + newEpoch() + newEpoch(),
+      deadMs: Number.MAX_SAFE_INTEGER,
+      bindings: [],
+    })
+    plan.environment.damage.tell(`the record of queue ${base} was lost: its jobs are kept, its counts begin anew`)
+  }
+  return found
+}
