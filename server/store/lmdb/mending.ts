@@ -116,6 +116,7 @@ function bury(plan: Plan, { dead }: Queue, numbers: readonly number[]): void {
     const letter = newJob({
       n: dead.books.lastJob,
       id: `${n.toString(36)}-damaged`,
+      sentAs: undefined,
       subject: '',
       key: undefined,
       priority: 4,
