@@ -23,6 +23,8 @@ export interface Counts {
   readonly twice: number
   /** Came after a later one. */
   readonly disordered: number
+  /** Came although they were published before the page was there; in no other count. */
+  readonly earlier: number
 }
 
 export type Mark = 'live' | 'replayed' | 'awaited' | 'lost'
@@ -31,6 +33,10 @@ export class Ledger {
   /** Offsets that publish replies named. */
   readonly receipts = new RangeSet()
   readonly tracks: Track[] = []
+  /** The same by epoch: when counting starts again, those of the new epoch stay. */
+  readonly #byEpoch = new Map<string, RangeSet>()
+  /** Epochs before the last new start: what still names them is late. */
+  readonly #over = new Set<string>()
   #epoch: string | undefined
 
   track(): Track {
@@ -40,16 +46,28 @@ export class Ledger {
   }
 
   published({ epoch, offset }: Position): void {
+    if (this.#over.has(epoch)) return
     // An offset that was named before belongs to another log of the same name.
     if (this.receipts.has(offset)) this.begin(epoch)
     this.receipts.add(offset)
+    const own = this.#byEpoch.get(epoch) ?? new RangeSet()
+    own.add(offset)
+    this.#byEpoch.set(epoch, own)
   }
 
   /** The log lost its continuity, and its offsets may name other events: counting starts again, once an epoch. */
   begin(epoch: string): void {
-    if (this.#epoch === epoch) return
+    if (this.#epoch === epoch || this.#over.has(epoch)) return
+    if (this.#epoch !== undefined) this.#over.add(this.#epoch)
     this.#epoch = epoch
     this.receipts.clear()
+    for (const [other, offsets] of this.#byEpoch) {
+      if (other === epoch) for (const { from, to } of offsets.ranges) this.receipts.add(from, to)
+      else {
+        this.#over.add(other)
+        this.#byEpoch.delete(other)
+      }
+    }
     for (const track of this.tracks) track.begin()
   }
 }
@@ -62,14 +80,18 @@ export class Track {
   readonly #gaps = new RangeSet()
   /** The event the subscription starts after; `undefined` before the hub named it. */
   #start: number | undefined
-  /** The last event that came. */
+  /** The highest offset that came, or that the subscription has nothing to do with. */
   #last = 0
+  /** The highest offset that came. What was published before the page was there comes too, below the start. */
+  #arrived = 0
   /** The last event before the subscriber went away, while it is. */
   #leftAt: number | undefined
   /** Up to here everything has had time to come. */
   #dueUpTo = 0
   /** What the replies had named when `settle` was last called. */
   #named = 0
+  /** How many events the subscriber is catching up with since it came back. */
+  #behind = 0
   #twice = 0
   #disordered = 0
 
@@ -95,10 +117,11 @@ export class Track {
   /** An event came. */
   arrived(offset: number): 'live' | 'replayed' {
     if (this.#seen.has(offset)) this.#twice++
-    else if (offset < this.#last) this.#disordered++
+    else if (offset < this.#arrived) this.#disordered++
     // What comes while it is away had reached the page before.
     if (this.#leftAt !== undefined) this.#leftAt = Math.max(this.#leftAt, offset)
     this.#seen.add(offset)
+    this.#arrived = Math.max(this.#arrived, offset)
     this.#last = Math.max(this.#last, offset)
     return this.#away.has(offset) || offset <= (this.#start ?? 0) ? 'replayed' : 'live'
   }
@@ -114,19 +137,24 @@ export class Track {
     if (this.#leftAt === undefined) return
     this.#away.add(this.#leftAt + 1, Math.max(this.#leftAt + behind, this.#ledger.receipts.max))
     this.#leftAt = undefined
+    this.#behind = behind
   }
 
   /** Called now and then while the subscriber is live: what was named by the last time is due by now. */
   settle(): void {
     this.#dueUpTo = Math.max(this.#dueUpTo, this.#named)
     this.#named = this.#ledger.receipts.max
+    this.#behind = 0
   }
 
   gap({ epoch, from, to, reason, position }: Gap): void {
     if (reason === 'reset') {
       this.#ledger.begin(epoch)
+      // Another subscriber may have been told first, and this one's books were closed in the old log's numbers.
+      this.begin()
       this.#start = position.offset
       this.#last = position.offset
+      this.#away.add(position.offset + 1, position.offset + this.#behind)
     } else if (from !== null && to !== null) {
       this.#gaps.add(from, to)
       this.#last = Math.max(this.#last, to)
@@ -139,6 +167,7 @@ export class Track {
     if (this.#leftAt !== undefined) this.#leftAt = this.#last
     this.#dueUpTo = 0
     this.#named = 0
+    this.#arrived = 0
     this.#twice = 0
     this.#disordered = 0
   }
@@ -159,6 +188,7 @@ export class Track {
       told: gone.size - intersection(gone, this.#seen).size,
       twice: this.#twice,
       disordered: this.#disordered,
+      earlier: intersection(this.#seen, rangeSet([1, this.#start ?? 0])).size,
     }
   }
 

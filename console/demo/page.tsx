@@ -54,20 +54,22 @@ export function Page({ model, frame }: { model: Model; frame: Signal<number> }) 
 }
 
 function Steps({ model: { publisher, fickle } }: { model: Model }) {
-  const { missed, replayed } = fickle.track.counts()
-  const isBack = missed > 0 && replayed === missed && !fickle.isCut
+  const { missed } = fickle.track.counts()
+  const isBack = missed > 0 && !fickle.isCut && fickle.status.state === 'live'
   const steps = [
-    { text: 'Publish', done: publisher.published > 0 },
-    { text: 'Cut the connection', done: fickle.isCut || missed > 0 },
-    { text: 'Publish more', done: missed > 0 },
-    { text: 'Connect again', done: isBack },
+    { text: 'Publish', done: publisher.published > 0, run: () => publisher.publish(1) },
+    { text: 'Cut the connection', done: fickle.isCut || missed > 0, run: () => fickle.cut(true) },
+    { text: 'Publish more', done: missed > 0, run: () => publisher.publish(3) },
+    { text: 'Connect again', done: isBack, run: () => fickle.cut(false) },
   ]
   const next = steps.findIndex(({ done }) => !done)
   return (
     <ol class="steps">
-      {steps.map(({ text, done }, i) => (
+      {steps.map(({ text, done, run }, i) => (
         <li key={text} class={done ? 'done' : ''} aria-current={i === next ? 'step' : undefined}>
-          {text}
+          <button type="button" onClick={run}>
+            {text}
+          </button>
         </li>
       ))}
     </ol>

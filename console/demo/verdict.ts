@@ -9,7 +9,7 @@ export interface Verdict {
 }
 
 export function verdictOf(counts: Counts, status: Status, isCut: boolean): Verdict {
-  const { published, here, missed, replayed, lost, told, twice, disordered } = counts
+  const { published, here, missed, replayed, lost, told, twice, disordered, earlier } = counts
   const faults = [
     lost > told ? `${events(lost - told)} lost` : '',
     twice > 0 ? `${events(twice)} twice` : '',
@@ -25,6 +25,9 @@ export function verdictOf(counts: Counts, status: Status, isCut: boolean): Verdi
     }
   }
   if (told > 0) return { tone: 'bad', text: `${events(told)} gone, as the gap says; the other ${here} here, in order` }
+  if (published === 0 && earlier > 0) {
+    return { tone: 'good', text: `${events(earlier)} from before this page was loaded, in order` }
+  }
   if (published === 0) return { tone: 'calm', text: 'Waiting for the first event' }
   if (here < published)
     return { tone: 'calm', text: `${here} of ${published} are here, ${published - here} on the way` }

@@ -236,6 +236,7 @@ describe.runIf(has('chromium'))('the replay demo', () => {
     expect(await clients.allInnerTexts()).toEqual(names)
     await until(async () => (await demo.lines('fickle')).length === 30, { what: 'the missed ones' })
     expect((await demo.lines('fickle')).every(({ kind }) => kind === 'replayed')).toBe(true)
+    expect(await demo.says('fickle', '30 events from before this page was loaded, in order')).toMatchObject({ lost: 0 })
 
     // A duplicate begins with the storage of its original.
     const [popup] = await Promise.all([
@@ -250,6 +251,66 @@ describe.runIf(has('chromium'))('the replay demo', () => {
     await until(async () => (await demo.lines('steady'))[0]?.offset === 33, { what: 'events of the other tab' })
     expect((await demo.panel('fickle')).state).toBe('live')
     expect(topic).not.toBe('')
+  })
+
+  it('says nothing false after any order of cutting, publishing, reloading and dropping the topic', async () => {
+    const { demo, topic } = await openDemo()
+    const fine = (count: number) => async () => {
+      await demo.bothLive()
+      for (const which of ['fickle', 'steady'] as const) {
+        expect(await demo.says(which, allHere(count))).toMatchObject({ lost: 0, twice: 0 })
+      }
+    }
+    // Cut, publish, reload, publish, cut, publish, connect, reload while cut again.
+    await demo.toggle()
+    await demo.publish(3)
+    await demo.says('fickle', 'Away: 3 missed so far')
+    await demo.page.reload()
+    await demo.bothLive()
+    await demo.says('fickle', '3 events from before this page was loaded, in order')
+    await demo.says('steady', 'Waiting for the first event')
+    await demo.publish(2)
+    await fine(2)()
+    await demo.toggle()
+    await demo.publish(4)
+    await demo.says('fickle', 'Away: 4 missed so far')
+    await demo.toggle()
+    await fine(6)()
+    // The topic goes while one is away, and while both are there.
+    const drop = () => fetch(`${hub.url}/v1/topics/${topic}`, { method: 'DELETE' })
+    for (const cut of [true, false]) {
+      if (cut) await demo.toggle()
+      expect((await drop()).status).toBe(204)
+      await demo.publish(2)
+      if (cut) await demo.toggle()
+      await demo.bothLive()
+      await until(
+        async () => {
+          const panels = [await demo.panel('fickle'), await demo.panel('steady')]
+          return panels.every(({ verdict }) =>
+            /^(All|The one) .* (here, once|in order)$|, as the gap says/.test(verdict),
+          )
+        },
+        { what: 'both to have what is there', seen: () => demo.panel('fickle') },
+      )
+    }
+    expect(await demo.page.locator('.verdict').allInnerTexts()).not.toContainEqual(
+      expect.stringMatching(/out of order|twice/),
+    )
+  })
+
+  it('does what each of its steps says when it is clicked', async () => {
+    const { demo } = await openDemo()
+    const click = (name: string) => demo.page.locator('.steps').getByRole('button', { name, exact: true }).click()
+    await click('Publish')
+    await demo.says('fickle', allHere(1))
+    await click('Cut the connection')
+    await demo.reaches('fickle', 'cut')
+    await click('Publish more')
+    await demo.says('fickle', 'Away: 3 missed so far')
+    await click('Connect again')
+    expect(await demo.says('fickle', allHere(4))).toMatchObject({ state: 'live', missed: 3, replayed: 3 })
+    expect(await demo.page.locator('.steps .done').count()).toBe(4)
   })
 
   it('works over long polling where a proxy lets no WebSocket pass', async () => {

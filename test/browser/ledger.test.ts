@@ -57,6 +57,7 @@ describe('the counts', () => {
       told: 0,
       twice: 0,
       disordered: 0,
+      earlier: 0,
     })
   })
 
@@ -117,6 +118,39 @@ describe('the counts', () => {
     ledger.published({ epoch: 'b', offset: 1 })
     arrive(track, 1, 1)
     expect(track.counts()).toMatchObject({ published: 1, here: 1, twice: 0 })
+  })
+
+  it('take what was missed before the page was there for what it is: in order, and in no other count', () => {
+    const { track } = start(4)
+    expect(arrive(track, 2, 4)).toEqual(Array(3).fill('replayed'))
+    expect(track.counts()).toMatchObject({ published: 0, twice: 0, disordered: 0, lost: 0, earlier: 3 })
+    arrive(track, 6, 6)
+    arrive(track, 5, 5)
+    expect(track.counts()).toMatchObject({ disordered: 1 })
+  })
+
+  it('keep what the replies named in the new log before a subscriber was told of it, and nothing of the old one', () => {
+    const { ledger, track } = start()
+    const other = ledger.track()
+    other.startAfter(0)
+    publish(ledger, 1, 5)
+    for (const each of [track, other]) arrive(each, 1, 5)
+    track.left()
+    ledger.published({ epoch: 'b', offset: 6 })
+    const position = { epoch: 'b', offset: 5 }
+    other.gap({ epoch: 'b', from: null, to: null, count: null, reason: 'reset', position })
+    arrive(other, 6, 6)
+    // The reply to what went into the old log was on its way for long.
+    ledger.published({ epoch: 'a', offset: 7 })
+    track.returned(1)
+    track.gap({ epoch: 'b', from: null, to: null, count: null, reason: 'reset', position })
+    expect(arrive(track, 6, 6)).toEqual(['replayed'])
+    for (const each of [track, other]) {
+      each.settle()
+      each.settle()
+      expect(each.counts()).toMatchObject({ published: 1, here: 1, lost: 0, twice: 0, disordered: 0 })
+    }
+    expect(track.counts()).toMatchObject({ missed: 1, replayed: 1 })
   })
 
   function start(offset = 0): { ledger: Ledger; track: Track } {
