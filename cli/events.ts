@@ -1,7 +1,8 @@
 /** Events and gaps as lines, for people and for programs. */
 
 import type { Gap, Received } from '../client/index.ts'
-import { colours, printable } from './output.ts'
+import { printable } from '../shared/printable.ts'
+import { colours } from './output.ts'
 
 type Kept = Omit<Received, 'epoch'>
 

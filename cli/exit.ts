@@ -1,6 +1,7 @@
 /** How a command ends: the exit codes, and which of them an error means. The table in docs/cli.md is held against this. */
 
 import { RepriseError } from '../shared/errors.ts'
+import { printable } from '../shared/printable.ts'
 
 export const EXIT = {
   /** Done. */
@@ -24,6 +25,16 @@ export type ExitCode = (typeof EXIT)[keyof typeof EXIT]
 /** Wrong use, as the user gave it. The message says what would be right. */
 export class UsageError extends Error {
   override readonly name = 'UsageError'
+  /** Where several things are wrong: all of them, the message's among them. */
+  readonly faults: readonly string[] | undefined
+
+  constructor(
+    message: string,
+    { faults, cause }: { readonly faults?: readonly string[]; readonly cause?: unknown } = {},
+  ) {
+    super(message, cause === undefined ? undefined : { cause })
+    this.faults = faults
+  }
 }
 
 /** An ending that is no error and still has a code. */
@@ -45,14 +56,19 @@ export function exitCodeOf(error: unknown): ExitCode {
   return ['unavailable', 'timeout', 'internal'].includes(error.code) ? EXIT.failed : EXIT.refused
 }
 
-/** What standard error says: one line, as text or as JSON. */
+/** What standard error says: a line for each thing that is wrong, as text; one object as JSON. */
 export function errorLine(error: unknown, json: boolean): string {
   const message = error instanceof Error ? error.message : String(error)
-  if (!json) return `reprise: ${message}`
+  const faults = error instanceof UsageError ? error.faults : undefined
+  if (!json) return (faults ?? [message]).map((fault) => `reprise: ${printable(fault)}`).join('\n')
   const known = error instanceof Error && error.cause instanceof RepriseError ? error.cause : error
   const wire =
     known instanceof RepriseError
       ? { ...known.toWire(), message }
-      : { code: error instanceof UsageError ? 'bad_request' : 'failed', message }
+      : {
+          code: error instanceof UsageError ? 'bad_request' : 'failed',
+          message,
+          ...(faults === undefined ? {} : { faults }),
+        }
   return JSON.stringify({ error: wire })
 }

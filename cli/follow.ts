@@ -2,6 +2,7 @@
 
 import type { Hub, Received, Status, SubscribeOptions, Subscription } from '../client/index.ts'
 import { RepriseError } from '../shared/errors.ts'
+import { startTimer } from '../shared/timer.ts'
 import { eventJson, eventText, gapJson, gapText } from './events.ts'
 import { Ended, EXIT } from './exit.ts'
 import { note, printLine } from './output.ts'
@@ -31,7 +32,7 @@ export async function follow(hub: Hub, name: string, remote: RemoteOptions, opti
   // Where even a gap cannot be written the next event cannot either, and ends the subscription with the reason.
   subscription.onGap((gap) => void printLine(json ? gapJson(name, gap) : gapText(gap)).catch(() => {}))
   const unwatch = json ? () => {} : tellStatus(subscription)
-  const started = startTimer(subscription, remote)
+  const started = patience(subscription, remote)
   try {
     const outcome = await Promise.race([stop.signalled, started.late, subscription.ended])
     if (outcome instanceof Error) throw outcome
@@ -49,21 +50,21 @@ export async function follow(hub: Hub, name: string, remote: RemoteOptions, opti
 }
 
 /** The SDK tries for ever; a command that never got through says so. */
-function startTimer(subscription: Subscription, remote: RemoteOptions): { late: Promise<Error>; clear(): void } {
-  let timer: NodeJS.Timeout | undefined
+function patience(subscription: Subscription, remote: RemoteOptions): { late: Promise<Error>; clear(): void } {
+  let stop = () => {}
   let last: RepriseError | undefined
   const undo = subscription.onStatus((status) => {
     if (status.state === 'offline') last = status.reason
     else if (status.state !== 'connecting') clear()
   })
   function clear(): void {
-    clearTimeout(timer)
+    stop()
     undo()
   }
   const late = new Promise<Error>((resolve) => {
-    timer = setTimeout(() => {
+    stop = startTimer(remote.timeout, () => {
       resolve(last ?? new RepriseError('timeout', `no subscription at ${remote.url} within ${remote.timeout} ms`))
-    }, remote.timeout)
+    })
   })
   return { late, clear }
 }

@@ -1,57 +1,13 @@
 #!/usr/bin/env node
-/** The command line: knows every command, turns each ending into an exit code. What a command does is in its own file. */
+/** Runs the command line and turns each ending into an exit code. */
 
-import { readFileSync } from 'node:fs'
-import { Command, CommanderError } from 'commander'
+import { CommanderError } from 'commander'
 import { RepriseError } from '../shared/errors.ts'
-import { addConfig } from './commands/config.ts'
-import { addCursors } from './commands/cursors.ts'
-import { addExplain } from './commands/explain.ts'
-import { addJobs } from './commands/jobs.ts'
-import { addPub } from './commands/pub.ts'
-import { addPause, addPurge, addQueues } from './commands/queues.ts'
-import { addRedrive } from './commands/redrive.ts'
-import { addSend } from './commands/send.ts'
-import { addServe } from './commands/serve.ts'
-import { addSub } from './commands/sub.ts'
-import { addTail } from './commands/tail.ts'
-import { addTopics } from './commands/topics.ts'
-import { addWork } from './commands/work.ts'
 import { Ended, EXIT, errorLine, exitCodeOf, UsageError } from './exit.ts'
 import { endWhenNobodyReads, exitWith } from './output.ts'
+import { program } from './program.ts'
 
 const json = process.argv.slice(2).includes('--json')
-
-function version(): string {
-  // The sources lie one folder below package.json, what is built of them two.
-  for (const place of ['../package.json', '../../package.json']) {
-    try {
-      const { name, version } = JSON.parse(readFileSync(new URL(place, import.meta.url), 'utf8')) as Record<
-        string,
-        string
-      >
-      if (name === 'reprise' && version !== undefined) return version
-    } catch {
-      // The next place is tried.
-    }
-  }
-  return 'unknown'
-}
-
-function program(): Command {
-  const root = new Command('reprise')
-    .description('A real-time hub whose clients get what they missed.')
-    .version(version(), '-V, --version')
-    .showSuggestionAfterError(true)
-    .exitOverride()
-    // What commander would print is told once, below, in the form that was asked for.
-    .configureOutput({ outputError: () => {} })
-    .addHelpText('after', '\nExit codes, environment and examples: docs/cli.md')
-  for (const add of [addServe, addPub, addSub, addTopics, addTail, addCursors]) add(root)
-  for (const add of [addSend, addWork, addQueues, addJobs, addExplain, addRedrive, addPause, addPurge]) add(root)
-  addConfig(root)
-  return root
-}
 
 /** Commander's errors in one line: its suggestion stands on a second one. */
 function usageMessage(error: CommanderError): string {

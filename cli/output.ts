@@ -1,6 +1,7 @@
 /** Standard output, line by line: waits for slow readers, ends quietly when nobody reads, colours only for people. */
 
 import pc from 'picocolors'
+import { printable } from '../shared/printable.ts'
 import { EXIT } from './exit.ts'
 
 /** Colours for a stream: none without a terminal, with NO_COLOR or with TERM=dumb; FORCE_COLOR asks for them. */
@@ -47,14 +48,6 @@ export async function exitWith(code: number): Promise<never> {
   await new Promise<void>((resolve) => process.stdout.write('', () => resolve()))
   await new Promise<void>((resolve) => process.stderr.write('', () => resolve()))
   process.exit(code)
-}
-
-/** Text from events without the characters that would steer a terminal. */
-export function printable(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-  return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, (character) => {
-    return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
-  })
 }
 
 /** Rows with their columns in line; numbers to the right. */

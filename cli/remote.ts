@@ -2,9 +2,11 @@
 
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import type { ConnectOptions, Hub } from '../client/index.ts'
-import { readDurationMs } from '../server/units.ts'
 import { isErrorCode, RepriseError } from '../shared/errors.ts'
 import { isName, isQueueName, nameRule } from '../shared/names.ts'
+import { type Place, readPlace } from '../shared/places.ts'
+import { timeoutSignal } from '../shared/timer.ts'
+import { DURATION_RULE, readDurationMs } from '../shared/units.ts'
 import { UsageError } from './exit.ts'
 
 export interface RemoteOptions {
@@ -16,17 +18,25 @@ export interface RemoteOptions {
   readonly json?: true
 }
 
+/** In a group of their own, below what is peculiar to the command. */
 export function addRemoteOptions(command: Command): Command {
   return command
+    .optionsGroup('Connection:')
     .addOption(
-      new Option('-u, --url <url>', 'the hub').env('REPRISE_URL').default('http://127.0.0.1:3000').argParser(hubUrl),
+      new Option('-u, --url <url>', 'address of the hub')
+        .env('REPRISE_URL')
+        .default('http://127.0.0.1:3000')
+        .argParser(hubUrl),
     )
-    .addOption(new Option('--token <token>', 'who is calling; better in the environment').env('REPRISE_TOKEN'))
-    .option('--path <path>', 'path of Socket.IO, where the hub has another one')
+    .addOption(new Option('--token <token>', 'your token; safer in the environment').env('REPRISE_TOKEN'))
+    .option('--path <path>', 'path of Socket.IO, if the hub has another one than /socket.io')
     .addOption(
-      new Option('--timeout <time>', 'how long to wait for the hub').default(30_000, '30s').argParser(duration),
+      new Option('--timeout <time>', 'how long to wait for the hub, such as 500ms, 30s or 5m')
+        .default(30_000, '30s')
+        .argParser(positiveDuration),
     )
-    .option('--json', 'one JSON object a line; errors too')
+    .optionsGroup('Options:')
+    .option('--json', 'print one JSON object a line, errors as well')
 }
 
 function hubUrl(text: string): string {
@@ -42,8 +52,29 @@ function hubUrl(text: string): string {
 /** Milliseconds, for commander. */
 export function duration(text: string): number {
   const ms = readDurationMs(text)
-  if (ms === undefined || ms === 0) throw new InvalidArgumentError('It is a duration such as 10s or 500ms')
+  if (ms === undefined) throw new InvalidArgumentError(`It is ${DURATION_RULE}`)
   return ms
+}
+
+/** The same where no time at all makes no sense. */
+export function positiveDuration(text: string): number {
+  const ms = duration(text)
+  if (ms === 0) throw new InvalidArgumentError(`It is ${DURATION_RULE} above 0`)
+  return ms
+}
+
+/** Where in a topic, for commander. */
+export function place(text: string): Place {
+  const read = readPlace(text)
+  if ('fault' in read) throw new InvalidArgumentError(`It ${read.fault}`)
+  return read.place
+}
+
+/** A point in time, for commander. */
+export function time(text: string): number {
+  const read = readPlace(text)
+  if ('place' in read && typeof read.place === 'object' && 'at' in read.place) return read.place.at
+  throw new UsageError(`${text} is not a time such as 2026-11-21T08:30:00Z, or 2h for two hours ago`)
 }
 
 /** A whole number of at least `least`, for commander. */
@@ -76,6 +107,11 @@ export function queueRoute(queue: string): string {
   return `/queues/${encodeURIComponent(queue)}`
 }
 
+/** Where a topic is under `/v1`. */
+export function topicRoute(topic: string): string {
+  return `/topics/${encodeURIComponent(topic)}`
+}
+
 /** A connection of the SDK, after a look whether anything answers there: the SDK itself would go on trying. */
 export async function connectTo(
   remote: RemoteOptions,
@@ -99,13 +135,37 @@ export async function getJson(
   route: string,
   query: Record<string, string> = {},
 ): Promise<unknown> {
-  const search = new URLSearchParams(query).toString()
-  return await answerOf(remote, await reach(remote, `/v1${route}${search === '' ? '' : `?${search}`}`))
+  return await answerOf(remote, await reach(remote, `/v1${route}${searchOf(query)}`))
 }
 
 /** `POST` to a `/v1` route, likewise. */
 export async function postJson(remote: RemoteOptions, route: string, body: unknown): Promise<unknown> {
-  return await answerOf(remote, await reach(remote, `/v1${route}`, JSON.stringify(body)))
+  return await answerOf(remote, await reach(remote, `/v1${route}`, 'POST', JSON.stringify(body)))
+}
+
+/** `PUT` to a `/v1` route, likewise. */
+export async function putJson(
+  remote: RemoteOptions,
+  route: string,
+  body: unknown,
+  query: Record<string, string> = {},
+): Promise<unknown> {
+  return await answerOf(remote, await reach(remote, `/v1${route}${searchOf(query)}`, 'PUT', JSON.stringify(body)))
+}
+
+/** `DELETE` of a `/v1` route, likewise. */
+export async function deleteAt(
+  remote: RemoteOptions,
+  route: string,
+  query: Record<string, string> = {},
+): Promise<void> {
+  const response = await reach(remote, `/v1${route}${searchOf(query)}`, 'DELETE')
+  if (response.status !== 204) await answerOf(remote, response)
+}
+
+function searchOf(query: Record<string, string>): string {
+  const search = new URLSearchParams(query).toString()
+  return search === '' ? '' : `?${search}`
 }
 
 async function answerOf(remote: RemoteOptions, response: Response): Promise<unknown> {
@@ -116,23 +176,27 @@ async function answerOf(remote: RemoteOptions, response: Response): Promise<unkn
     const retryAfterMs = typeof body.retryAfterMs === 'number' ? { retryAfterMs: body.retryAfterMs } : {}
     throw new RepriseError(body.code, String(message ?? body.code), retryAfterMs)
   }
-  throw new RepriseError('unavailable', `${remote.url} answers ${response.status}, but not as a hub does: is it one?`)
+  throw new RepriseError(
+    'unavailable',
+    `${remote.url} answers ${response.status}, but not as a hub does: is the address right?`,
+  )
 }
 
-async function reach(remote: RemoteOptions, route: string, body?: string): Promise<Response> {
+async function reach(remote: RemoteOptions, route: string, method = 'GET', body?: string): Promise<Response> {
   try {
     return await fetch(remote.url + route, {
-      ...(body === undefined ? {} : { method: 'POST', body }),
+      method,
+      ...(body === undefined ? {} : { body }),
       headers: {
         accept: 'application/json',
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),
         ...(remote.token === undefined ? {} : { authorization: `Bearer ${remote.token}` }),
       },
-      signal: AbortSignal.timeout(remote.timeout),
+      signal: timeoutSignal(remote.timeout),
     })
   } catch (error) {
     const timedOut = error instanceof Error && error.name === 'TimeoutError'
-    const reason = timedOut ? `no answer in ${remote.timeout} ms` : reasonOf(error)
+    const reason = timedOut ? `no answer within ${remote.timeout} ms` : reasonOf(error)
     throw new RepriseError(
       timedOut ? 'timeout' : 'unavailable',
       `no hub at ${remote.url} (${reason}): start one with "reprise serve", or give --url or REPRISE_URL`,

@@ -4,15 +4,15 @@ import type { Command } from 'commander'
 
 export function addServeFlags(command: Command): Command {
   return command
-    .option('-p, --port <number>', 'port; 0 takes a free one (default 3000)')
-    .option('--host <address>', 'address to listen on (default 127.0.0.1)')
-    .option('--open', 'let everyone in who can reach the host: there is no authentication')
-    .option('--data <folder>', 'folder of the embedded store (default ./data)')
-    .option('--store <place>', 'the same, or the URL of a store')
-    .option('-c, --config <file>', 'options and settings by name pattern, as YAML')
-    .option('--path <path>', 'path of Socket.IO (default /socket.io)')
-    .option('--allow-origins <list>', 'origins of pages that may connect, with commas between, or *')
-    .option('--reserve-bytes <size>', 'disk space to leave free, such as 500MB')
-    .option('--drain-ms <time>', 'how long a stop waits for what was accepted, such as 10s')
-    .option('--log-level <level>', 'silent, fatal, error, warn, info, debug or trace (default info)')
+    .option('-p, --port <number>', 'port; 0 takes a free one (default: 3000)')
+    .option('--host <address>', 'address to listen on (default: 127.0.0.1)')
+    .option('--open', 'allow a host that other machines can reach, although the hub has no authentication')
+    .option('--data <folder>', 'folder of the embedded store (default: ./data)')
+    .option('--store <place>', 'the same, or the URL of a store, such as redis://127.0.0.1:6379')
+    .option('-c, --config <file>', 'YAML file with options and settings')
+    .option('--path <path>', 'path of Socket.IO (default: /socket.io)')
+    .option('--allow-origins <list>', 'origins of web pages that may connect, separated by commas, or *')
+    .option('--reserve-bytes <size>', 'disk space to keep free, such as 500MB')
+    .option('--drain-ms <time>', 'how long a stop waits for work in progress, such as 10s (default: 10s)')
+    .option('--log-level <level>', 'silent, fatal, error, warn, info, debug or trace (default: info)')
 }

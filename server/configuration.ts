@@ -10,8 +10,9 @@ import type { Document, LineCounter } from 'yaml'
 import { z } from 'zod'
 import { RepriseError } from '../shared/errors.ts'
 import { suggestion } from './core/nearest.ts'
-import { faultOf, fields, pathText } from './optionChecks.ts'
+import { faultsOf, faultText, fields } from './optionChecks.ts'
 import {
+  contradictions,
   groupedFields,
   hubFields,
   isUrl,
@@ -61,6 +62,18 @@ interface Layer {
   readonly place: (option: string) => string
 }
 
+/** What is wrong with a configuration: the message is the first line, `faults` has all of them. */
+export class ConfigurationError extends RepriseError {
+  readonly faults: readonly string[]
+
+  constructor(faults: readonly string[]) {
+    const [first = 'is not valid', ...others] = faults
+    const more = others.length === 0 ? '' : ` (and ${others.length} more: see "reprise config check")`
+    super('bad_request', `${first}${more}`)
+    this.faults = faults
+  }
+}
+
 /** Reads all sources and checks them. Throws `bad_request` with one line that says what is wrong, and where. */
 export function parseServeOptions(sources: Sources = {}): Configuration {
   const { flags = {}, env = {}, cwd = process.cwd() } = sources
@@ -91,16 +104,40 @@ function yaml(): typeof import('yaml') {
   return createRequire(import.meta.url)('yaml')
 }
 
-/** Checks a YAML file by itself. Throws `bad_request` with one line: `reprise.yaml:3: topics…`. */
-export function readConfigFile(file: string, cwd: string): Layer {
+/** All that is wrong with a file, a line each: `reprise.yaml:3: topics…`. Empty where a hub can run with it. */
+export function checkConfigFile(file: string, cwd: string): readonly string[] {
+  try {
+    const { content, faults, place, base } = readYaml(file, cwd)
+    // What is wrong by itself is left out, so that the rest is looked at as well.
+    const { values } = foldStore(content, place, base)
+    const together = contradictions(values).map((fault) => `${place(optionOf(fault))}: ${fault}`)
+    return [...faults, ...together].sort((a, b) => lineIn(a) - lineIn(b))
+  } catch (error) {
+    if (error instanceof ConfigurationError) return error.faults
+    if (error instanceof RepriseError) return [error.message]
+    throw error
+  }
+}
+
+/** Throws a `ConfigurationError`. */
+function readConfigFile(file: string, cwd: string): Layer {
+  const { content, faults, place, base } = readYaml(file, cwd)
+  if (faults.length > 0) throw new ConfigurationError(faults)
+  return foldStore(content, place, base)
+}
+
+/** The options that are right, and what is wrong with the others. Throws where the file is none. */
+function readYaml(file: string, cwd: string) {
   const short = relative(cwd, resolve(cwd, file))
   const shownFile = short === '' || short.startsWith('..') ? file : short
   const { LineCounter, parseDocument } = yaml()
   const lines = new LineCounter()
   const document = parseDocument(readText(resolve(cwd, file), shownFile), { lineCounter: lines, prettyErrors: false })
-  const [broken] = document.errors
-  if (broken !== undefined) {
-    throw wrong(`${shownFile}:${lines.linePos(broken.pos[0]).line}`, `is not YAML: ${broken.message.split('\n')[0]}`)
+  if (document.errors.length > 0) {
+    const faults = document.errors.map(({ pos, message }) => {
+      return `${shownFile}:${lines.linePos(pos[0]).line}: is not YAML: ${message.split('\n')[0]}`
+    })
+    throw new ConfigurationError(faults)
   }
   const place = (path: readonly PropertyKey[]) => `${shownFile}:${lineOf(document, lines, path)}`
   let content: unknown
@@ -109,21 +146,35 @@ export function readConfigFile(file: string, cwd: string): Layer {
   } catch (cause) {
     throw wrong(shownFile, `is not usable YAML: ${cause instanceof Error ? cause.message : String(cause)}`)
   }
-  const result = fileSchema.safeParse(content)
-  if (!result.success) {
-    const { path, message } = faultOf(result.error)
-    const where = message.startsWith('unknown option') ? path.slice(0, -1) : path
-    throw wrong(place(path), [pathText(where), message].filter(Boolean).join(': '))
-  }
+  const atLine = (option: string) => place([option])
   const base = dirname(resolve(cwd, file))
-  return foldStore(result.data, (option) => place([option]), base)
+  const result = fileSchema.safeParse(content)
+  if (result.success) return { content: result.data, faults: [], place: atLine, base }
+  const told = faultsOf(result.error).map((fault) => ({ fault, line: lineOf(document, lines, fault.path) }))
+  told.sort((a, b) => a.line - b.line)
+  const wrongOptions = new Set(told.map(({ fault }) => String(fault.path[0])))
+  const right = Object.entries(isGroup(content) ? content : {}).filter(([option]) => !wrongOptions.has(option))
+  return {
+    content: fileSchema.parse(Object.fromEntries(right)),
+    faults: told.map(({ fault, line }) => `${shownFile}:${line}: ${faultText(fault)}`),
+    place: atLine,
+    base,
+  }
+}
+
+function lineIn(fault: string): number {
+  return Number(/:(\d+): /.exec(fault)?.[1] ?? 0)
+}
+
+function isGroup(content: unknown): content is Readonly<Record<string, unknown>> {
+  return typeof content === 'object' && content !== null && !Array.isArray(content)
 }
 
 function readFlags(flags: Readonly<Record<string, unknown>>, cwd: string): Layer {
   const place = (option: string) => `--${kebab(option)}`
   const result = flagSchema.safeParse(flags)
   if (!result.success) {
-    const { path, message } = faultOf(result.error)
+    const [{ path, message }] = faultsOf(result.error)
     const option = String(path[0] ?? '')
     if (!Object.hasOwn(lineFields, option)) {
       throw wrong(place(option), `unknown option${suggestion(place(option), Object.keys(lineFields).map(place))}`)
@@ -148,7 +199,7 @@ function readEnvironment(env: Readonly<Record<string, string | undefined>>, cwd:
   }
   const result = flagSchema.safeParse(values)
   if (!result.success) {
-    const { path, message } = faultOf(result.error)
+    const [{ path, message }] = faultsOf(result.error)
     throw wrong(place(String(path[0])), message)
   }
   return foldStore(result.data, place, cwd)
@@ -208,15 +259,19 @@ function lineOf(document: Document, lines: LineCounter, path: readonly PropertyK
   return lines.linePos(offset).line || 1
 }
 
-/** Faults that only the merged options show name the place of the option they begin with. */
+/** Faults that only the merged options show name the place of the option that they are about. */
 function placed<T>(places: Readonly<Record<string, string>>, run: () => T): T {
   try {
     return run()
   } catch (error) {
     if (!(error instanceof RepriseError)) throw error
-    const place = places[/^[a-zA-Z]+/.exec(error.message)?.[0] ?? '']
+    const place = places[optionOf(error.message)]
     throw place === undefined ? error : wrong(place, error.message)
   }
+}
+
+function optionOf(sentence: string): string {
+  return /^[a-zA-Z]+/.exec(sentence)?.[0] ?? ''
 }
 
 function kebab(option: string): string {

@@ -2,8 +2,9 @@
 
 import { z } from 'zod'
 import { RepriseError } from '../shared/errors.ts'
+import { DURATION_RULE, readBytes, readCount, readDurationMs } from '../shared/units.ts'
 import { suggestion } from './core/nearest.ts'
-import { readBytes, readCount, readDurationMs } from './units.ts'
+import { PATTERN, PATTERN_RULE } from './core/patterns.ts'
 
 /** A number of bytes, or text such as `1GiB` or `500MB`. */
 export type Size = number | string
@@ -22,14 +23,20 @@ export function value<T>(rule: string, read: (input: unknown) => T | undefined):
 
 /** Characters of what somebody wrote that a sentence repeats. */
 const MAX_SHOWN = 80
+/** Unknown options of one group that are told. */
+const MAX_KEYS = 50
 
 /** An object that names what it knows when it meets what it does not. */
 export function known<Shape extends z.ZodRawShape>(shape: Shape) {
   return z.strictObject(shape, {
     error: (issue) => {
       if (issue.code !== 'unrecognized_keys') return `${shown(issue.input)} is not a group of options`
-      const word = issue.keys[0] ?? ''
-      return `unknown option ${word.slice(0, MAX_SHOWN)}${suggestion(word, Object.keys(shape))}`
+      // One line a key; a body may be megabytes of them.
+      return issue.keys
+        .slice(0, MAX_KEYS)
+        .map((key) => oneLine(key.slice(0, MAX_SHOWN)))
+        .map((key) => `unknown option ${key}${suggestion(key, Object.keys(shape))}`)
+        .join('\n')
     },
   })
 }
@@ -43,7 +50,7 @@ export function fields<Shape extends z.ZodRawShape>(shape: Shape) {
 export const optional = z.exactOptional
 
 export const bytes = value('a size: a number of bytes, or one with KB, MB, GB, KiB, MiB or GiB', readBytes)
-export const duration = value('a duration: a number of milliseconds, or one with ms, s, m, h, d or w', readDurationMs)
+export const duration = value(DURATION_RULE, readDurationMs)
 export const positive = value('a whole number of 1 or more', (input) => readCount(input) || undefined)
 
 /** For what is kept: `unlimited` sets no bound, and nothing at all cannot be kept. */
@@ -53,19 +60,10 @@ export function bound(rule: string, read: (input: unknown) => number | undefined
   )
 }
 
-const PATTERN = /^[A-Za-z0-9*][A-Za-z0-9._:*-]{0,127}$/
-const PATTERN_RULE = 'not a name pattern: 1 to 128 of A-Z a-z 0-9 . _ : - and * for any run of characters'
-
 export function byPattern<T extends z.ZodType>(values: T) {
   return z.record(z.string().regex(PATTERN, PATTERN_RULE), values, {
     error: (issue) => (issue.code === 'invalid_type' ? 'is not a list of name patterns with their options' : undefined),
   })
-}
-
-/** Throws `bad_request` with what a pattern is. */
-export function checkPattern(pattern: string): void {
-  if (PATTERN.test(pattern)) return
-  throw new RepriseError('bad_request', `${JSON.stringify(pattern.slice(0, 40))} is ${PATTERN_RULE}`)
 }
 
 /** What is wrong with an option: where it stands, and the sentence. */
@@ -74,13 +72,25 @@ export interface Fault {
   readonly message: string
 }
 
-/** The first fault of a failed check; for an unknown key the path leads to that key. */
-export function faultOf(error: z.ZodError): Fault {
-  const issue = error.issues[0]
-  if (issue === undefined) return { path: [], message: 'is not valid' }
-  if (issue.code === 'unrecognized_keys') return { path: [...issue.path, issue.keys[0] ?? ''], message: issue.message }
-  const [inner] = issue.code === 'invalid_key' ? issue.issues : []
-  return { path: issue.path, message: inner?.message ?? issue.message }
+/** The faults of a failed check, at least one; for an unknown key the path leads to that key. */
+export function faultsOf(error: z.ZodError): readonly [Fault, ...Fault[]] {
+  const [first, ...others] = error.issues.flatMap((issue): Fault[] => {
+    if (issue.code === 'unrecognized_keys') {
+      const known = issue.message.split('\n')
+      return issue.keys
+        .slice(0, MAX_KEYS)
+        .map((key, index) => ({ path: [...issue.path, key], message: known[index] ?? '' }))
+    }
+    const [inner] = issue.code === 'invalid_key' ? issue.issues : []
+    return [{ path: issue.path, message: inner?.message ?? issue.message }]
+  })
+  return [first ?? { path: [], message: 'is not valid' }, ...others]
+}
+
+/** `topics."orders.*".retain: unknown option aeg`: where it stands, as an unknown key names itself. */
+export function faultText({ path, message }: Fault): string {
+  const where = message.startsWith('unknown option') ? path.slice(0, -1) : path
+  return [pathText(where), message].filter(Boolean).join(': ')
 }
 
 /** `topics."orders.*".retain` from its parts. */
@@ -94,9 +104,12 @@ export function pathText(path: readonly PropertyKey[]): string {
 export function parse<T extends z.ZodType>(schema: T, input: unknown, what: string): z.output<T> {
   const result = schema.safeParse(input)
   if (result.success) return result.data
-  const { path, message } = faultOf(result.error)
-  const where = message.startsWith('unknown option') ? path.slice(0, -1) : path
-  throw new RepriseError('bad_request', `${[what, pathText(where)].filter(Boolean).join(': ')}: ${message}`)
+  const [fault] = faultsOf(result.error)
+  throw new RepriseError('bad_request', [what, faultText(fault)].filter(Boolean).join(': '))
+}
+
+function oneLine(text: string): string {
+  return text.replace(/\s/g, ' ')
 }
 
 /** A value in a sentence, without what a URL may hold of passwords. */

@@ -9,13 +9,14 @@ import { resolve } from 'node:path'
 import { z } from 'zod'
 import { RepriseError } from '../shared/errors.ts'
 import { DEFAULT_LIMITS, type Limits, MAX_BATCH_BYTES } from '../shared/protocol.ts'
+import { DURATION_RULE, readBytes, readCount, readDurationMs, readSwitch } from '../shared/units.ts'
+import { checkPattern } from './core/patterns.ts'
 import type { QueuePatterns } from './core/queues/settings.ts'
 import type { TopicOverrides, TopicPatterns } from './core/settings.ts'
 import {
   bound,
   byPattern,
   bytes,
-  checkPattern,
   type Duration,
   duration,
   fields,
@@ -27,7 +28,6 @@ import {
   value,
 } from './optionChecks.ts'
 import { type QueueOptions, queuePatterns } from './queueOptions.ts'
-import { readBytes, readCount, readDurationMs, readSwitch } from './units.ts'
 
 export const LOG_LEVELS = ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]
@@ -109,7 +109,7 @@ export const DEFAULTS = {
   drainMs: 10_000,
 } as const
 
-const age = bound('a duration such as 7d or 30s', readDurationMs)
+const age = bound(DURATION_RULE, readDurationMs)
 
 const topicOptions = known({
   retain: optional(
@@ -174,14 +174,10 @@ export function resolveHubOptions(options: HubOptions = {}, cwd = process.cwd())
 /** The same for a server of its own; refuses a host that others can reach, unless `open`. */
 export function resolveServeOptions(options: ServeOptions = {}, cwd = process.cwd()): ResolvedServeOptions {
   const given = parse(serveSchema, options, 'serve')
+  const [fault] = contradictions(given)
+  if (fault !== undefined) throw new RepriseError('bad_request', fault)
   const host = given.host ?? DEFAULTS.host
   const open = given.open ?? DEFAULTS.open
-  if (!open && !isLoopback(host)) {
-    throw new RepriseError(
-      'bad_request',
-      `host ${host} can be reached from other machines and nothing asks who is calling: keep 127.0.0.1, or let everyone in with --open`,
-    )
-  }
   return {
     ...withHubDefaults(given, cwd),
     port: given.port ?? DEFAULTS.port,
@@ -192,20 +188,30 @@ export function resolveServeOptions(options: ServeOptions = {}, cwd = process.cw
   }
 }
 
+/** What is wrong although each option by itself is right; each sentence begins with the option. */
+export function contradictions({
+  host = DEFAULTS.host,
+  open = DEFAULTS.open,
+  limits,
+}: Pick<z.infer<typeof serveSchema>, 'host' | 'open' | 'limits'>): readonly string[] {
+  const found = limitFaults({ ...DEFAULT_LIMITS, ...limits })
+  if (open || isLoopback(host)) return found
+  return [
+    `host ${host} can be reached from other machines and nothing asks who is calling: keep 127.0.0.1, or let everyone in with --open`,
+    ...found,
+  ]
+}
+
+function limitFaults({ payload, packet }: Limits): readonly string[] {
+  if (payload > MAX_BATCH_BYTES) return [`limits.payload: ${payload} is over ${MAX_BATCH_BYTES}, what one call carries`]
+  if (packet >= payload + 1_024) return []
+  return [`limits.packet: ${packet} is too little for one payload of ${payload}; give ${payload + 1_024} or more`]
+}
+
 function withHubDefaults(given: z.infer<typeof hubSchema>, cwd: string): ResolvedHubOptions {
   const limits: Limits = { ...DEFAULT_LIMITS, ...given.limits }
-  if (limits.payload > MAX_BATCH_BYTES) {
-    throw new RepriseError(
-      'bad_request',
-      `limits.payload: ${limits.payload} is over ${MAX_BATCH_BYTES}, what one call carries`,
-    )
-  }
-  if (limits.packet < limits.payload + 1_024) {
-    throw new RepriseError(
-      'bad_request',
-      `limits.packet: ${limits.packet} is too little for one payload of ${limits.payload}; give ${limits.payload + 1_024} or more`,
-    )
-  }
+  const [fault] = limitFaults(limits)
+  if (fault !== undefined) throw new RepriseError('bad_request', fault)
   const store = given.store ?? DEFAULTS.store
   return {
     store: isUrl(store) ? store : resolve(cwd, store),

@@ -3,11 +3,12 @@
 import { z } from 'zod'
 import { RepriseError } from '../shared/errors.ts'
 import { isName, nameRule } from '../shared/names.ts'
+import { DURATION_RULE, readBytes, readCount, readDurationMs } from '../shared/units.ts'
+import { checkPattern } from './core/patterns.ts'
 import { type BindingSettings, LONGEST_MS, type QueueOverrides } from './core/queues/settings.ts'
 import {
   bound,
   byPattern,
-  checkPattern,
   type Duration,
   known,
   optional,
@@ -17,7 +18,6 @@ import {
   shown,
   value,
 } from './optionChecks.ts'
-import { readBytes, readCount, readDurationMs } from './units.ts'
 
 /** A topic by its name, from its end on; or with where a new binding begins. */
 export type BindingOption = string | { readonly topic: string; readonly from?: 'start' | 'end' }
@@ -67,8 +67,8 @@ const longTime = (input: unknown) => {
   const ms = readDurationMs(input)
   return ms === undefined ? undefined : Math.min(ms, LONGEST_MS)
 }
-const time = value('a duration such as 7d or 30s', (input) => longTime(input) || undefined)
-const timeOrNone = value('a duration: a number of milliseconds, or one with ms, s, m, h, d or w', longTime)
+const time = value(DURATION_RULE, (input) => longTime(input) || undefined)
+const timeOrNone = value(DURATION_RULE, longTime)
 const size = bound('a size such as 1GiB', readBytes)
 
 const priority = value('a priority: a whole number from 0 to 9', (input) => {

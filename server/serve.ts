@@ -4,6 +4,7 @@ import { createServer, type Server as HttpServer } from 'node:http'
 import { type AddressInfo, connect, type Socket } from 'node:net'
 import type { HubTypes } from '../client/index.ts'
 import { RepriseError } from '../shared/errors.ts'
+import { startTimer } from '../shared/timer.ts'
 import type { Hub } from './api.ts'
 import { createHub } from './hub.ts'
 import { resolveServeOptions, type ServeOptions } from './options.ts'
@@ -102,12 +103,15 @@ async function drain(
 ): Promise<void> {
   const stopped = new Promise<void>((resolve) => server.close(() => resolve()))
   // A client that hardly reads would not get to the end of its connection for long; nor does one that has gone silent.
-  const late = setTimeout(() => {
-    for (const connection of connections) connection.destroy()
-  }, drainMs)
-  late.unref()
+  const stopWaiting = startTimer(
+    drainMs,
+    () => {
+      for (const connection of connections) connection.destroy()
+    },
+    { unref: true },
+  )
   await hub.close()
   server.closeIdleConnections()
   await stopped
-  clearTimeout(late)
+  stopWaiting()
 }

@@ -127,7 +127,12 @@ const lastSchema = z.strictObject({ last: z.int().min(0) })
 
 export const fromSchema = z.union(
   [z.enum(['cursor', 'start', 'end', 'none']), positionSchema, timeSchema, lastSchema],
-  { error: "from is 'cursor', 'start', 'end', 'none', { epoch, offset }, { at: time } or { last: n }" },
+  {
+    error: ({ input }) =>
+      typeof input === 'number'
+        ? `from: ${input} by itself is no place: an offset comes with its epoch, { epoch, offset: ${input} }, a time as { at: time }`
+        : "from is 'cursor', 'start', 'end', 'none', { epoch, offset }, { at: time } or { last: n }",
+  },
 ) satisfies z.ZodType<From>
 
 export const onGapSchema = z.enum(['continue', 'end', 'fail'], {

@@ -1,31 +1,50 @@
-/** The place in a topic that `--from` names. */
+/** The place in a topic as people write it: after `--from`, in the query of a stream. */
 
-import { InvalidArgumentError } from 'commander'
-import type { From } from '../client/index.ts'
-import { readDurationMs } from '../server/units.ts'
+import type { Position } from './positions.ts'
+import type { From } from './protocol.ts'
+import { readDurationMs } from './units.ts'
+
+export type Place = Exclude<From, 'none'>
 
 /** Milliseconds below this are a day of the seventies: more likely an offset that lacks its epoch. */
 const LEAST_TIME = 100_000_000_000
+const MAX_EPOCH_LENGTH = 64
 
-/** `start`, `end`, `cursor`, `<epoch>:<offset>`, a time (ISO, milliseconds since 1970, or `2h` for so long ago). */
-export function readPlace(text: string, now = Date.now()): Exclude<From, 'none'> {
-  if (text === 'start' || text === 'end' || text === 'cursor') return text
+export const PLACE_RULE =
+  'start, end, epoch:offset, last:n, a time such as 2026-11-21T08:30:00Z (or its milliseconds since 1970), or 2h for two hours ago'
+
+/**
+ * `start`, `end`, `cursor`, `epoch:offset`, `last:n`, a time, or a duration for so long ago. A number by itself is a
+ * time, and refused where it is too small for one: as an offset it would lack its epoch. A fault completes "It …".
+ */
+export function readPlace(text: string, now = Date.now()): { readonly place: Place } | { readonly fault: string } {
+  if (text === 'start' || text === 'end' || text === 'cursor') return { place: text }
   if (/^\d{4}-\d{2}(-\d{2}|$)/.test(text)) {
     const at = Date.parse(text)
-    if (Number.isNaN(at)) throw new InvalidArgumentError('That is no time; one is 2026-11-21T08:30:00Z')
-    return { at }
+    return Number.isNaN(at) ? { fault: 'is a time such as 2026-11-21T08:30:00Z' } : { place: { at } }
   }
-  const [, epoch, offset] = /^([^:\s]+):(\d+)$/.exec(text) ?? []
-  if (epoch !== undefined && offset !== undefined) return { epoch, offset: Number(offset) }
-  if (/^\d+$/.test(text)) {
-    if (Number(text) >= LEAST_TIME) return { at: Number(text) }
-    throw new InvalidArgumentError(
-      'A bare number is a time in milliseconds since 1970; an offset is written epoch:offset',
-    )
+  const [, last] = /^last:(\d{1,15})$/.exec(text) ?? []
+  if (last !== undefined) return { place: { last: Number(last) } }
+  const position = readPosition(text)
+  if (position !== undefined) return { place: position }
+  if (/^\d{1,16}$/.test(text)) {
+    const at = Number(text)
+    if (at >= LEAST_TIME && Number.isSafeInteger(at)) return { place: { at } }
+    return {
+      fault: 'is a time in milliseconds since 1970 where it is a number by itself; an offset is written epoch:offset',
+    }
   }
   const ago = readDurationMs(text)
-  if (ago !== undefined) return { at: Math.max(0, now - ago) }
-  throw new InvalidArgumentError(
-    'It is start, end, cursor, epoch:offset, a time such as 2026-11-21T08:30:00Z, or 2h for two hours ago',
-  )
+  if (ago !== undefined) return { place: { at: Math.max(0, now - ago) } }
+  return { fault: `is ${PLACE_RULE}` }
+}
+
+/** `epoch:offset`, as ids of server-sent events have it. */
+export function readPosition(text: string): Position | undefined {
+  // It goes back as the id of an event: a line break in it would begin a line of its own.
+  if (!/^[!-~]+:\d{1,16}$/.test(text)) return undefined
+  const colon = text.lastIndexOf(':')
+  const epoch = text.slice(0, colon)
+  const offset = Number(text.slice(colon + 1))
+  return epoch.length <= MAX_EPOCH_LENGTH && Number.isSafeInteger(offset) ? { epoch, offset } : undefined
 }

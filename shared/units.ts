@@ -29,6 +29,9 @@ export function readBytes(value: unknown): number | undefined {
   return readQuantity(value, BYTES)
 }
 
+/** What a duration is, to complete "… is not". */
+export const DURATION_RULE = 'a duration such as 500ms, 30s, 5m, 1h or 7d (a number by itself is milliseconds)'
+
 /** `7d`, `30s`, `250ms`, `1000` or a number of milliseconds. */
 export function readDurationMs(value: unknown): number | undefined {
   return readQuantity(value, MS)

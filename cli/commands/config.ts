@@ -1,49 +1,57 @@
 /** `reprise config`: checks a configuration file, and shows which options `serve` would run with and where each is from. */
 
-import { relative } from 'node:path'
 import type { Command } from 'commander'
 import { RepriseError } from '../../shared/errors.ts'
+import { addExamples } from '../examples.ts'
 import { UsageError } from '../exit.ts'
-import { colours, printJson, printLine } from '../output.ts'
+import { printJson, printLine } from '../output.ts'
 import { addServeFlags } from '../serveFlags.ts'
 
+interface ShowFlags extends Record<string, unknown> {
+  readonly json?: true
+  readonly secrets?: true
+}
+
 export function addConfig(root: Command): void {
-  const config = root.command('config').description('check a configuration file, show the effective options')
-  config
+  const config = root.command('config').description('Check a configuration file, or show the options in force.')
+  addExamples(config, ['reprise config check reprise.yaml', 'is it right?'])
+  const check = config
     .command('check')
-    .description('check a YAML file; says the line of what is wrong')
-    .argument('<file>')
-    .option('--json', 'answer as JSON')
-    .action(async (file: string, { json }: { json?: true }) => {
-      const { readConfigFile } = await import('../../server/configuration.ts')
-      refusals(() => readConfigFile(file, process.cwd()))
-      await (json ? printJson({ file, ok: true }) : printLine(`${file} is fine`))
-    })
-  addServeFlags(config.command('show').description('show the options that serve would run with, and their sources'))
-    .option('--json', 'one option a line, as JSON')
-    .action(async ({ json, ...flags }: Record<string, unknown>) => show(flags, json === true))
+    .description('Check a configuration file without starting anything. Prints every fault with its line.')
+    .argument('<file>', 'the YAML file')
+    .option('--json', 'print JSON')
+    .action(checkFile)
+  addExamples(check, ['reprise config check reprise.yaml', 'is it right?'])
+  const show = addServeFlags(
+    config.command('show').description('Print the options that serve would run with as YAML, each with its source.'),
+  )
+    .option('--secrets', 'print passwords too; by default they are left out')
+    .option('--json', 'print one option a line, as JSON')
+    .action(showOptions)
+  addExamples(
+    show,
+    ['reprise config show --config reprise.yaml', 'what a hub would run with, and why'],
+    ['reprise config show --port 4000 > reprise.yaml', 'write a file to begin with'],
+  )
 }
 
-async function show(flags: Record<string, unknown>, json: boolean): Promise<void> {
+async function checkFile(file: string, { json }: { readonly json?: true }): Promise<void> {
+  const { checkConfigFile } = await import('../../server/configuration.ts')
+  const faults = checkConfigFile(file, process.cwd())
+  const [first] = faults
+  if (first !== undefined) throw new UsageError(first, { faults })
+  await (json ? printJson({ file, ok: true }) : printLine(`${file} is fine`))
+}
+
+async function showOptions({ json, secrets, ...flags }: ShowFlags): Promise<void> {
   const { parseServeOptions } = await import('../../server/configuration.ts')
-  const { options, sources } = refusals(() => parseServeOptions({ flags, env: process.env }))
-  const paint = colours()
-  for (const [option, value] of Object.entries(options)) {
-    const source = sources[option] ?? 'default'
-    const shown = option === 'store' ? shownStore(String(value)) : value
-    if (json) await printJson({ option, value: shown ?? null, source })
-    else await printLine(`${option} = ${JSON.stringify(shown ?? null, unlimited)}  ${paint.dim(`# ${source}`)}`)
+  const { configurationText, shownStore } = await import('../../server/configurationText.ts')
+  const configuration = refusals(() => parseServeOptions({ flags, env: process.env }))
+  if (!json) return await printLine(configurationText(configuration, { secrets: secrets === true }).trimEnd())
+  for (const [option, value] of Object.entries(configuration.options)) {
+    const shown = option === 'store' && !secrets ? shownStore(String(value)) : value
+    await printJson({ option, value: shown ?? null, source: configuration.sources[option] ?? 'default' })
   }
-}
-
-function shownStore(store: string): string {
-  if (store.includes('://')) return store.replace(/:\/\/[^/@]*@/, '://…@')
-  const short = relative(process.cwd(), store)
-  return short === '' || short.startsWith('..') ? store : `./${short}`
-}
-
-function unlimited(_key: string, value: unknown): unknown {
-  return value === Number.POSITIVE_INFINITY ? 'unlimited' : value
 }
 
 function refusals<T>(run: () => T): T {

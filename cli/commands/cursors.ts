@@ -1,10 +1,12 @@
-/** `reprise cursors`: who reads a topic under a name, and how far each is behind. */
+/** `reprise cursors`: lists the cursors of a topic with their lag. */
 
 import type { Command } from 'commander'
+import { cell } from '../cells.ts'
+import { addExamples } from '../examples.ts'
+import { existing } from '../existing.ts'
 import { printJson, printLine, table } from '../output.ts'
 import { getPages } from '../pages.ts'
-import { addRemoteOptions, checkedName, isRecord, type RemoteOptions, wholeNumber } from '../remote.ts'
-import { cell } from './topics.ts'
+import { addRemoteOptions, checkedName, isRecord, type RemoteOptions, topicRoute, wholeNumber } from '../remote.ts'
 
 interface CursorOptions extends RemoteOptions {
   readonly behind?: number
@@ -13,17 +15,22 @@ interface CursorOptions extends RemoteOptions {
 export function addCursors(root: Command): void {
   const command = root
     .command('cursors')
-    .description('list the cursors of a topic: who is where')
-    .argument('<topic>', '', checkedName('the topic'))
+    .description('List the cursors of a topic with their lag.')
+    .argument('<topic>', 'name of the topic', checkedName('the topic'))
   addRemoteOptions(command)
-    .option('--behind <offset>', 'only those that have not seen this offset', wholeNumber(1))
+    .option('--behind <offset>', 'only cursors that have not seen this offset', wholeNumber(1))
     .action(list)
+  addExamples(
+    command,
+    ['reprise cursors orders', 'every client with a cursor, and its lag'],
+    ['reprise cursors orders --behind 42', 'who has not seen event 42 yet'],
+  )
 }
 
 async function list(topic: string, options: CursorOptions): Promise<void> {
   const query = options.behind === undefined ? {} : { behind: String(options.behind) }
   let first = true
-  for await (const page of getPages(options, `/topics/${encodeURIComponent(topic)}/cursors`, 'cursors', query)) {
+  for await (const page of getPages(options, `${topicRoute(topic)}/cursors`, 'cursors', query)) {
     if (options.json) for (const cursor of page) await printJson(cursor)
     else {
       const lines = table(['client', 'subject', 'offset', 'epoch', 'lag', 'session', 'used'], page.map(row))
@@ -31,6 +38,8 @@ async function list(topic: string, options: CursorOptions): Promise<void> {
     }
     first = false
   }
+  // A client may wait for a topic that has no event yet; where nobody does, the name may be wrong.
+  if (first) await existing(options, 'topic', topic)
   if (first && !options.json) await printLine(`no cursors${options.behind === undefined ? '' : ' behind that'}`)
 }
 

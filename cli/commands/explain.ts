@@ -1,10 +1,12 @@
-/** `reprise explain`: where one job is, why it does not move, and what happened to it. */
+/** `reprise explain`: explains why a job is waiting, and what happened to it. */
 
 import type { Command } from 'commander'
-import { colours, printable, printJson, printLine } from '../output.ts'
+import { printable } from '../../shared/printable.ts'
+import { cell, dataText, plural, timeText } from '../cells.ts'
+import { addExamples } from '../examples.ts'
+import { existing } from '../existing.ts'
+import { colours, printJson, printLine } from '../output.ts'
 import { addRemoteOptions, checkedQueue, getJson, isRecord, queueRoute, type RemoteOptions } from '../remote.ts'
-import { dataText, timeText } from './jobs.ts'
-import { cell } from './topics.ts'
 
 const MAX_DATA = 2_000
 const WIDTH = 10
@@ -12,13 +14,19 @@ const WIDTH = 10
 export function addExplain(root: Command): void {
   const command = root
     .command('explain')
-    .description('tell of a job where it is, why it does not move, and what happened to it')
-    .argument('<queue>', '', checkedQueue)
-    .argument('<id>')
+    .description('Explain why a job is waiting, and show what happened to it.')
+    .argument('<queue>', 'name of the queue', checkedQueue)
+    .argument('<id>', 'id of the job')
   addRemoteOptions(command).action(explain)
+  addExamples(
+    command,
+    ['reprise explain emails order-7', 'why is it not done yet?'],
+    ['reprise explain emails order-7 --json', 'the same for a program'],
+  )
 }
 
 async function explain(queue: string, id: string, options: RemoteOptions): Promise<void> {
+  await existing(options, 'queue', queue)
   const job = await getJson(options, `${queueRoute(queue)}/jobs/${encodeURIComponent(id)}`)
   if (options.json || !isRecord(job)) return printJson(job)
   const paint = colours()
@@ -29,7 +37,7 @@ async function explain(queue: string, id: string, options: RemoteOptions): Promi
   }
   await tell('sent', `${timeText(job.sentAt)} by ${cell(job.subject)}`)
   if (job.state === 'delayed') await tell('due', timeText(job.dueAt))
-  await tell('tried', `${cell(job.attempts)} failed attempts, handed out ${cell(job.deliveries)} times`)
+  await tell('tried', `${plural(job.attempts, 'failed attempt')}, handed out ${plural(job.deliveries, 'time')}`)
   if (job.key !== undefined) await tell('key', String(job.key))
   await tell('priority', String(cell(job.priority)))
   if (job.ttlAt !== undefined && job.state !== 'held') await tell('expires', `${timeText(job.ttlAt)} if it still waits`)

@@ -1,8 +1,11 @@
-/** `reprise jobs`: the jobs of a queue in one state. */
+/** `reprise jobs`: lists the jobs of a queue in one state. */
 
 import { type Command, Option } from 'commander'
 import { RepriseError } from '../../shared/errors.ts'
-import { note, printable, printJson, printLine, table } from '../output.ts'
+import { cell, dataText, timeText } from '../cells.ts'
+import { addExamples } from '../examples.ts'
+import { existing } from '../existing.ts'
+import { note, printJson, printLine, table } from '../output.ts'
 import {
   addRemoteOptions,
   checkedQueue,
@@ -12,7 +15,6 @@ import {
   type RemoteOptions,
   wholeNumber,
 } from '../remote.ts'
-import { cell } from './topics.ts'
 
 interface JobsOptions extends RemoteOptions {
   readonly state: string
@@ -20,22 +22,27 @@ interface JobsOptions extends RemoteOptions {
 }
 
 const PAGE = 100
-const DATA_LENGTH = 60
 
 export function addJobs(root: Command): void {
   const command = root
     .command('jobs')
-    .description('list the jobs of a queue in one state, in their order')
-    .argument('<queue>', '', checkedQueue)
+    .description('List the jobs of a queue in one state, in their order.')
+    .argument('<queue>', 'name of the queue; <queue>/dead for its dead letters', checkedQueue)
   addRemoteOptions(command)
     .addOption(
-      new Option('--state <state>', 'which ones').choices(['ready', 'delayed', 'held', 'dead']).default('ready'),
+      new Option('--state <state>', 'state of the jobs').choices(['ready', 'delayed', 'held', 'dead']).default('ready'),
     )
-    .option('-n, --count <n>', 'at most so many', wholeNumber(1), 100)
+    .option('-n, --count <n>', 'list at most so many', wholeNumber(1), 100)
     .action(list)
+  addExamples(
+    command,
+    ['reprise jobs emails', 'the first 100 ready jobs'],
+    ['reprise jobs emails --state dead --json', 'the dead letters, for a program'],
+  )
 }
 
 async function list(queue: string, options: JobsOptions): Promise<void> {
+  await existing(options, 'queue', queue)
   let left = options.count
   let after: string | undefined
   let first = true
@@ -79,15 +86,4 @@ async function nextPage(options: RemoteOptions, queue: string, query: Record<str
 function row(job: Record<string, unknown>): (string | number)[] {
   const { id, key, attempts, priority, sentAt, dueAt } = job
   return [cell(id), cell(key), cell(attempts), cell(priority), timeText(sentAt), timeText(dueAt), dataText(job)]
-}
-
-export function timeText(at: unknown): string {
-  return typeof at === 'number' ? new Date(at).toISOString() : '-'
-}
-
-/** What a job holds, on one line. */
-export function dataText({ data, base64, damaged }: Record<string, unknown>, length = DATA_LENGTH): string {
-  if (damaged === true) return '(damaged)'
-  const text = printable(typeof base64 === 'string' ? `(base64) ${base64}` : (JSON.stringify(data) ?? 'null'))
-  return text.length > length ? `${text.slice(0, length)}…` : text
 }

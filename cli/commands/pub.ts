@@ -4,6 +4,7 @@ import type { Command } from 'commander'
 import type { PublishOptions, Receipt, Topic } from '../../client/index.ts'
 import { RepriseError } from '../../shared/errors.ts'
 import { collectHeader, type Entry, readData, readDraft, readJson } from '../drafts.ts'
+import { addExamples } from '../examples.ts'
 import { Ended, type ExitCode, UsageError } from '../exit.ts'
 import { readLines } from '../lines.ts'
 import { note, printJson, printLine } from '../output.ts'
@@ -26,16 +27,23 @@ const MAX_OUTSTANDING_BYTES = 4 * 2 ** 20
 export function addPub(root: Command): void {
   const command = root
     .command('pub')
-    .description('publish an event, or one for each line of standard input')
-    .argument('<topic>', '', checkedName('the topic'))
-    .argument('[data]', 'JSON, or a plain word; left out or "-": lines of JSON from standard input')
+    .alias('publish')
+    .description('Publish an event, or one for each line of standard input.')
+    .argument('<topic>', 'name of the topic', checkedName('the topic'))
+    .argument('[data]', 'JSON, or a plain word; without it, or with -, each line of standard input is an event')
   addRemoteOptions(command)
-    .option('--text', 'take data as text, whatever it looks like')
-    .option('--drafts', 'lines are whole drafts: {"data":…,"id":…,"key":…,"headers":{…}}')
-    .option('--id <id>', 'the same one within 5 minutes is stored once')
-    .option('--key <key>', 'for consumers that partition')
-    .option('--header <name=value>', 'may be given several times', collectHeader)
+    .option('--text', 'take the data, or every line, as text')
+    .option('--drafts', 'each line is a whole draft: {"data":…,"id":…,"key":…,"headers":{…}}')
+    .option('--id <id>', 'store one event only, if the same id comes again within 5 minutes')
+    .option('--key <key>', 'key of the event')
+    .option('--header <name=value>', 'add a header; can be repeated', collectHeader)
     .action((topic: string, data: string | undefined, options: PubOptions) => publish(topic, data, options))
+  addExamples(
+    command,
+    ['reprise pub orders \'{"id":1}\'', 'publish one event'],
+    ['reprise pub log.web --text < access.log', 'one event for each line of a file'],
+    ['reprise sub orders --json | reprise pub copies --drafts', 'copy a topic'],
+  )
 }
 
 async function publish(name: string, data: string | undefined, options: PubOptions): Promise<void> {

@@ -2,18 +2,20 @@
 
 import { type Command, Option } from 'commander'
 import { RepriseError } from '../../shared/errors.ts'
-import { Ended, type ExitCode, UsageError } from '../exit.ts'
+import { plural } from '../cells.ts'
+import { addExamples } from '../examples.ts'
+import { existing } from '../existing.ts'
+import { Ended, type ExitCode } from '../exit.ts'
 import { printJson, printLine } from '../output.ts'
-import { readPlace } from '../places.ts'
 import { startProgress } from '../progress.ts'
 import {
   addRemoteOptions,
   checkedName,
-  getJson,
   isRecord,
   postJson,
   queueRoute,
   type RemoteOptions,
+  time,
   wholeNumber,
 } from '../remote.ts'
 import { listenForStop } from '../signals.ts'
@@ -35,35 +37,41 @@ const PART = 500
 export function addRedrive(root: Command): void {
   const command = root
     .command('redrive')
-    .description('bring the dead letters of a queue back: all, or those that fit all that is given')
-    .argument('<queue>', '', checkedName('the queue'))
+    .description('Bring dead letters back to their queue: all of them, or those that match every given filter.')
+    .argument('<queue>', 'name of the queue', checkedName('the queue'))
   addRemoteOptions(command)
-    .option('--dry-run', 'only count them')
-    .option('--rate <n>', 'at most so many a second', wholeNumber(1))
-    .option('--id <id>', 'this one; may be given several times', collect)
-    .addOption(new Option('--reason <reason>', 'why they died').choices(['max_attempts', 'rejected', 'expired', 'gap']))
-    .option('--key <key>', 'those with this key')
-    .option('--error <text>', 'those whose error has this text in it')
-    .option('--since <time>', 'those that died at this time or later: 2h for two hours ago, or a time', time)
-    .option('--before <time>', 'those that died before', time)
+    .option('--dry-run', 'count them and change nothing')
+    .option('--rate <n>', 'bring back at most so many a second', wholeNumber(1))
+    .option('--id <id>', 'the dead letter with this id; can be repeated', collect)
+    .addOption(
+      new Option('--reason <reason>', 'dead letters with this reason').choices([
+        'max_attempts',
+        'rejected',
+        'expired',
+        'gap',
+      ]),
+    )
+    .option('--key <key>', 'dead letters with this key')
+    .option('--error <text>', 'dead letters whose error contains this text')
+    .option('--since <time>', 'dead-lettered at this time or later: a time, or 2h for two hours ago', time)
+    .option('--before <time>', 'dead-lettered before this time', time)
     .action(redrive)
+  addExamples(
+    command,
+    ['reprise redrive emails --dry-run', 'how many would come back?'],
+    ["reprise redrive emails --error 'mail server' --since 2h --rate 50", 'those of the last two hours, 50 a second'],
+  )
 }
 
 function collect(id: string, ids: readonly string[] = []): string[] {
   return [...ids, id]
 }
 
-function time(text: string): number {
-  const place = readPlace(text)
-  if (typeof place === 'object' && 'at' in place) return place.at
-  throw new UsageError(`${text} is not a time such as 2026-11-21T08:30:00Z, or 2h for two hours ago`)
-}
-
 async function redrive(queue: string, options: RedriveOptions): Promise<void> {
   const { id: ids, reason, key, error, since, before, rate, dryRun } = options
   const given = Object.entries({ ids, reason, key, error, since, before }).filter(([, value]) => value !== undefined)
   const filter: Record<string, unknown> = Object.fromEntries(given)
-  const info = await getJson(options, queueRoute(queue))
+  const info = await existing(options, 'queue', queue)
   const total = isRecord(info) && isRecord(info.counts) ? Number(info.counts.dead) : 0
   const bar = startProgress(`redriving ${queue}`, 'dead letters', total, !options.json)
   let interrupted: ExitCode | undefined
@@ -100,15 +108,17 @@ async function redrive(queue: string, options: RedriveOptions): Promise<void> {
     }
   } catch (cause) {
     if (moved === 0 || !(cause instanceof RepriseError)) throw cause
-    throw new RepriseError(cause.code, `${cause.message}; ${moved} are back in ${queue} already`, { cause })
+    throw new RepriseError(cause.code, `${cause.message}; ${plural(moved, 'is', 'are')} back in ${queue} already`, {
+      cause,
+    })
   } finally {
     bar.stop()
   }
   if (options.json) await printJson(told())
-  else if (dryRun) await printLine(`${matched} dead letters of ${queue} would come back`)
+  else if (dryRun) await printLine(`${plural(matched, 'dead letter')} of ${queue} would come back`)
   else
     await printLine(
-      `${moved} dead letters are back in ${queue}${interrupted ? '; interrupted, the others stay where they are' : ''}`,
+      `${plural(moved, 'dead letter is', 'dead letters are')} back in ${queue}${interrupted ? '; interrupted, the others stay where they are' : ''}`,
     )
   if (interrupted !== undefined) throw new Ended(interrupted)
 }

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type Command, InvalidArgumentError } from 'commander'
 import { RepriseError } from '../../shared/errors.ts'
 import { collectHeader, readData, readJson } from '../drafts.ts'
+import { addExamples } from '../examples.ts'
 import { Ended, type ExitCode, UsageError } from '../exit.ts'
 import { readJobDraft } from '../jobDrafts.ts'
 import { readLines } from '../lines.ts'
@@ -14,6 +15,7 @@ import {
   checkedName,
   duration,
   isRecord,
+  positiveDuration,
   postJson,
   queueRoute,
   type RemoteOptions,
@@ -38,19 +40,25 @@ const MAX_BYTES = 512 * 1_024
 export function addSend(root: Command): void {
   const command = root
     .command('send')
-    .description('send a job to a queue, or one for each line of standard input')
-    .argument('<queue>', '', checkedName('the queue'))
-    .argument('[data]', 'JSON, or a plain word; left out or "-": lines of JSON from standard input')
+    .description('Send a job to a queue, or one for each line of standard input.')
+    .argument('<queue>', 'name of the queue', checkedName('the queue'))
+    .argument('[data]', 'JSON, or a plain word; without it, or with -, each line of standard input is a job')
   addRemoteOptions(command)
-    .option('--text', 'take data as text, whatever it looks like')
-    .option('--drafts', 'lines are whole drafts: {"data":…,"id":…,"key":…,"priority":…,"delayMs":…}')
-    .option('--id <id>', 'the same one within 5 minutes is stored once')
-    .option('--key <key>', 'jobs of one key are worked on in order, one at a time')
-    .option('--header <name=value>', 'may be given several times', collectHeader)
-    .option('--delay <time>', 'falls due so long from now, for instance 10m', duration)
-    .option('--priority <0-9>', 'higher first (default: 4, or what the queue says)', priority)
-    .option('--ttl <time>', 'dead-lettered when it still waits so long after falling due', duration)
+    .option('--text', 'take the data, or every line, as text')
+    .option('--drafts', 'each line is a whole draft: {"data":…,"id":…,"key":…,"priority":…,"delayMs":…}')
+    .option('--id <id>', 'store one job only, if the same id comes again within 5 minutes')
+    .option('--key <key>', 'jobs with the same key run in order, one at a time')
+    .option('--header <name=value>', 'add a header; can be repeated', collectHeader)
+    .option('--delay <time>', 'hand it out only after this time, such as 10m', duration)
+    .option('--priority <0-9>', 'higher runs first (default: the setting of the queue, 4)', priority)
+    .option('--ttl <time>', 'dead-letter it if it still waits this long after it is due, such as 7d', positiveDuration)
     .action((queue: string, data: string | undefined, options: SendOptions) => send(queue, data, options))
+  addExamples(
+    command,
+    ['reprise send emails \'{"to":"ann"}\'', 'send one job, print its id'],
+    ['reprise send emails \'{"to":"bob"}\' --delay 10m --key bob', 'in ten minutes, behind the other jobs for bob'],
+    ['reprise jobs emails/dead --json | reprise send emails --drafts', 'send the dead letters again as new jobs'],
+  )
 }
 
 function priority(text: string): number {

@@ -3,6 +3,8 @@
 import type { Command } from 'commander'
 import type { ResolvedServeOptions } from '../../server/options.ts'
 import { RepriseError } from '../../shared/errors.ts'
+import { startTimer } from '../../shared/timer.ts'
+import { addExamples } from '../examples.ts'
 import { EXIT, UsageError } from '../exit.ts'
 import { note, printJson, printLine } from '../output.ts'
 import { addServeFlags } from '../serveFlags.ts'
@@ -12,10 +14,16 @@ import { listenForStop } from '../signals.ts'
 const CLOSE_GRACE_MS = 10_000
 
 export function addServe(root: Command): void {
-  const command = root.command('serve').description('start a hub')
+  const command = root.command('serve').description('Start a hub.')
   addServeFlags(command)
-    .option('--json', 'tell the address as JSON')
+    .option('--json', 'print the address as JSON')
     .action(async ({ json, ...flags }: Record<string, unknown>) => serve(flags, json === true))
+  addExamples(
+    command,
+    ['reprise serve', 'a hub on http://127.0.0.1:3000, its data in ./data'],
+    ['reprise serve --port 4000 --data /var/lib/reprise', 'another port and folder'],
+    ['reprise serve --store redis://127.0.0.1:6379 --config reprise.yaml', 'the data in Redis, settings from a file'],
+  )
 }
 
 async function serve(flags: Record<string, unknown>, json: boolean): Promise<void> {
@@ -33,12 +41,12 @@ async function serve(flags: Record<string, unknown>, json: boolean): Promise<voi
     await printLine(whoMayConnect(options))
   }
   await signalled
-  const late = setTimeout(() => {
+  const stopWaiting = startTimer(options.drainMs + CLOSE_GRACE_MS, () => {
     note('reprise: the hub did not stop in time; what was acknowledged is kept')
     process.exit(EXIT.failed)
-  }, options.drainMs + CLOSE_GRACE_MS)
+  })
   await server.close()
-  clearTimeout(late)
+  stopWaiting()
 }
 
 async function readOptions(flags: Record<string, unknown>): Promise<ResolvedServeOptions> {

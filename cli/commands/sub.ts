@@ -1,15 +1,18 @@
 /** `reprise sub`: prints a topic's events from a place on, under a name whose cursor moves with what was printed. */
 
 import { type Command, Option } from 'commander'
-import type { From, OnGap } from '../../client/index.ts'
+import type { OnGap } from '../../client/index.ts'
+import type { Place } from '../../shared/places.ts'
+import { addExamples } from '../examples.ts'
+import { missing } from '../existing.ts'
 import { UsageError } from '../exit.ts'
 import { follow } from '../follow.ts'
-import { readPlace } from '../places.ts'
-import { addRemoteOptions, checkedName, connectTo, type RemoteOptions, wholeNumber } from '../remote.ts'
+import { note } from '../output.ts'
+import { addRemoteOptions, checkedName, connectTo, place, type RemoteOptions, wholeNumber } from '../remote.ts'
 
 interface SubOptions extends RemoteOptions {
   readonly client?: string
-  readonly from?: Exclude<From, 'none'>
+  readonly from?: Place
   readonly onGap: OnGap
   readonly count?: number
   readonly ack: boolean
@@ -18,27 +21,37 @@ interface SubOptions extends RemoteOptions {
 export function addSub(root: Command): void {
   const command = root
     .command('sub')
-    .description('print the events of a topic: what was missed, then what comes')
-    .argument('<topic>', '', checkedName('the topic'))
+    .alias('subscribe')
+    .description('Print the events of a topic: first what was missed, then new ones as they come.')
+    .argument('<topic>', 'name of the topic', checkedName('the topic'))
   addRemoteOptions(command)
     .option(
       '--client <name>',
-      'the hub keeps a cursor under this name; the next run goes on there',
+      'keep a cursor under this name: the next run continues where this one ended',
       checkedName('--client'),
     )
     .option(
       '--from <place>',
-      'start, end, cursor, epoch:offset, a time, or 2h for two hours ago (default: cursor with --client, else end)',
-      (text: string) => readPlace(text),
+      'start, end, cursor, epoch:offset, last:n, a time, or 2h for two hours ago (default: cursor with --client, else end)',
+      place,
     )
     .addOption(
-      new Option('--on-gap <what>', 'after events that are gone: go on, go on live, or exit with 4')
+      new Option(
+        '--on-gap <what>',
+        'when events are gone: continue with the earliest kept, go on at the end, or fail with exit code 4',
+      )
         .choices(['continue', 'end', 'fail'])
         .default('continue'),
     )
-    .option('-n, --count <n>', 'end after so many events', wholeNumber(1))
-    .option('--no-ack', 'leave the cursor of --client where it is')
+    .option('-n, --count <n>', 'stop after so many events', wholeNumber(1))
+    .option('--no-ack', 'do not move the cursor of --client')
     .action(subscribe)
+  addExamples(
+    command,
+    ['reprise sub orders', 'new events as they come'],
+    ['reprise sub orders --client billing --from start', 'all events once; the next run continues behind them'],
+    ['reprise sub orders --from 2h --json', 'the last two hours and what comes, for a program'],
+  )
 }
 
 async function subscribe(topic: string, options: SubOptions): Promise<void> {
@@ -47,6 +60,8 @@ async function subscribe(topic: string, options: SubOptions): Promise<void> {
   if (!ack && client === undefined) throw new UsageError('--no-ack needs --client: without one nothing is acknowledged')
   const hub = await connectTo(options, client)
   try {
+    const why = await missing(options, 'topic', topic)
+    if (why !== undefined) note(`reprise: ${why}; waiting for its first event`)
     await follow(hub, topic, options, {
       onGap,
       ack: ack ? 'auto' : 'manual',

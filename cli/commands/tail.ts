@@ -3,8 +3,10 @@
 import type { Command } from 'commander'
 import type { Position, ReadPage, Topic } from '../../client/index.ts'
 import { eventJson, eventText } from '../events.ts'
+import { addExamples } from '../examples.ts'
+import { existing, missing } from '../existing.ts'
 import { follow } from '../follow.ts'
-import { printLine } from '../output.ts'
+import { note, printLine } from '../output.ts'
 import { addRemoteOptions, checkedName, connectTo, type RemoteOptions, wholeNumber } from '../remote.ts'
 
 interface TailOptions extends RemoteOptions {
@@ -17,17 +19,27 @@ const MAX_PAGE = 1_000
 export function addTail(root: Command): void {
   const command = root
     .command('tail')
-    .description('print the last events of a topic')
-    .argument('<topic>', '', checkedName('the topic'))
+    .description('Print the last events of a topic.')
+    .argument('<topic>', 'name of the topic', checkedName('the topic'))
   addRemoteOptions(command)
-    .option('-n, --lines <n>', 'how many', wholeNumber(0), 10)
-    .option('-f, --follow', 'go on with those that come')
+    .option('-n, --lines <n>', 'how many events', wholeNumber(0), 10)
+    .option('-f, --follow', 'go on and print new events as they come')
     .action(tail)
+  addExamples(
+    command,
+    ['reprise tail orders', 'the last ten events'],
+    ['reprise tail orders -n 100 -f', 'the last hundred, then new ones as they come'],
+  )
 }
 
 async function tail(name: string, options: TailOptions): Promise<void> {
   const hub = await connectTo(options)
   try {
+    if (!options.follow) await existing(options, 'topic', name)
+    else {
+      const why = await missing(options, 'topic', name)
+      if (why !== undefined) note(`reprise: ${why}; waiting for its first event`)
+    }
     const topic = hub.topic(name)
     const head = await topic.head()
     for (const page of await lastPages(topic, head, options.lines)) {

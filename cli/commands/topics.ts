@@ -1,19 +1,27 @@
-/** `reprise topics`: lists the topics of a hub, or tells of one what the hub knows. */
+/** `reprise topics`: lists the topics of a hub, or shows what the hub knows of one. */
 
 import type { Command } from 'commander'
-import { printable, printJson, printLine, table } from '../output.ts'
+import { cell, printFields } from '../cells.ts'
+import { addExamples } from '../examples.ts'
+import { existing } from '../existing.ts'
+import { printJson, printLine, table } from '../output.ts'
 import { getPages } from '../pages.ts'
-import { addRemoteOptions, checkedName, getJson, isRecord, type RemoteOptions } from '../remote.ts'
+import { addRemoteOptions, checkedName, isRecord, type RemoteOptions } from '../remote.ts'
 
 const COLUMNS = ['topic', 'first', 'last', 'events', 'bytes', 'subscribers', 'cursors'] as const
 
 export function addTopics(root: Command): void {
   const command = root
     .command('topics')
-    .description('list the topics of a hub, or look at one')
-    .argument('[topic]', 'only this one', checkedName('the topic'))
+    .description('List the topics of a hub, or show one.')
+    .argument('[topic]', 'show only this one', checkedName('the topic'))
   addRemoteOptions(command).action((topic: string | undefined, options: RemoteOptions) =>
     topic === undefined ? list(options) : detail(topic, options),
+  )
+  addExamples(
+    command,
+    ['reprise topics', 'all topics with their kept range'],
+    ['reprise topics orders', 'all that the hub knows of one'],
   )
 }
 
@@ -34,16 +42,6 @@ async function list(options: RemoteOptions): Promise<void> {
 }
 
 async function detail(topic: string, options: RemoteOptions): Promise<void> {
-  const info = await getJson(options, `/topics/${encodeURIComponent(topic)}`)
-  if (options.json || !isRecord(info)) return printJson(info)
-  const width = Math.max(...Object.keys(info).map((name) => name.length))
-  for (const [name, value] of Object.entries(info)) {
-    const text = typeof value === 'object' ? JSON.stringify(value) : String(value)
-    await printLine(`${name.padEnd(width)}  ${printable(text)}`)
-  }
-}
-
-export function cell(value: unknown): string | number {
-  if (typeof value === 'number') return value
-  return value === undefined || value === null ? '-' : typeof value === 'string' ? value : JSON.stringify(value)
+  const info = await existing(options, 'topic', topic)
+  await (options.json || !isRecord(info) ? printJson(info) : printFields(info))
 }

@@ -1,22 +1,27 @@
 /** `reprise work`: works on the jobs of a queue by running a command for each, or prints them as lines. */
 
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import type { HeldJob, Outcome, Worker } from '../../client/index.ts'
 import { RepriseError } from '../../shared/errors.ts'
+import { printable } from '../../shared/printable.ts'
+import { startTimer } from '../../shared/timer.ts'
+import { dataText } from '../cells.ts'
+import { addExamples } from '../examples.ts'
+import { missing } from '../existing.ts'
 import { Ended, EXIT, UsageError } from '../exit.ts'
-import { colours, note, printable, printLine } from '../output.ts'
+import { colours, note, printLine } from '../output.ts'
 import {
   addRemoteOptions,
   checkedName,
   checkedQueue,
   connectTo,
   duration,
+  positiveDuration,
   type RemoteOptions,
   wholeNumber,
 } from '../remote.ts'
 import { type Runner, startRunner } from '../runner.ts'
 import { listenForStop } from '../signals.ts'
-import { dataText } from './jobs.ts'
 
 interface WorkOptions extends RemoteOptions {
   readonly client?: string
@@ -30,17 +35,38 @@ interface WorkOptions extends RemoteOptions {
 export function addWork(root: Command): void {
   const command = root
     .command('work')
-    .description('run a command for each job of a queue, or print the jobs; both settle them')
-    .argument('<queue>', '', checkedQueue)
-    .argument('[command...]', 'behind --: the data is its input; exit 0 is done, its output the reply; others: again')
+    .description('Run a command for each job of a queue. Without a command, print the jobs and settle them as done.')
+    .argument('<queue>', 'name of the queue; <queue>/dead for its dead letters', checkedQueue)
+    .argument(
+      '[command...]',
+      'command to run, after --: reads the data from standard input; exit code 0 is done, any other is a failed attempt',
+    )
   addRemoteOptions(command)
-    .option('--concurrency <n>', 'jobs at a time', wholeNumber(1), 1)
-    .option('--client <name>', 'who holds the jobs; without it a name of its own', checkedName('--client'))
-    .option('--lease <time>', 'how long a job stays with a worker that is not heard of', duration)
-    .option('-n, --count <n>', 'end after so many jobs', wholeNumber(1))
-    .option('--drain <time>', 'how long a stop waits for what runs', duration, 60_000)
-    .option('--text', 'give data that is text to the command as it is, not as JSON')
+    .option('--concurrency <n>', 'run so many jobs at a time', wholeNumber(1), 1)
+    .option(
+      '--client <name>',
+      'name of the worker: after a restart it keeps the jobs that it held',
+      checkedName('--client'),
+    )
+    .option(
+      '--lease <time>',
+      'how long a silent worker keeps a job (default: the setting of the queue)',
+      positiveDuration,
+    )
+    .option('-n, --count <n>', 'stop after so many jobs', wholeNumber(1))
+    .addOption(
+      new Option('--drain <time>', 'how long a stop waits for running commands')
+        .default(60_000, '60s')
+        .argParser(duration),
+    )
+    .option('--text', 'pass text data to the command as it is, not as JSON')
     .action((queue: string, given: readonly string[], options: WorkOptions) => work(queue, given, options))
+  addExamples(
+    command,
+    ['reprise work emails -- ./send-mail.sh', 'run a script for each job'],
+    ['reprise work emails --concurrency 8 --client mailer-1 -- node mail.js', 'eight at a time'],
+    ['reprise work emails --count 1', 'take one job, print it, settle it as done'],
+  )
 }
 
 async function work(queue: string, given: readonly string[], options: WorkOptions): Promise<void> {
@@ -77,11 +103,13 @@ async function work(queue: string, given: readonly string[], options: WorkOption
     }
   }
 
+  const why = await missing(options, 'queue', queue)
+  if (why !== undefined) note(`reprise: ${why}; waiting for its first job`)
   const worker: Worker = hub.queue(queue).consume(handle, {
     concurrency: Math.min(options.concurrency, count),
     ...(options.lease === undefined ? {} : { leaseMs: options.lease }),
   })
-  const late = startTimer(worker, options)
+  const late = patience(worker, options)
   const untell = tellLost(worker)
   try {
     const outcome = await Promise.race([stop.signalled, late.passed, worker.ended])
@@ -126,21 +154,21 @@ function contentOf(data: unknown): Record<string, unknown> {
 }
 
 /** The SDK tries for ever; a command that never got through says so. */
-function startTimer(worker: Worker, { url, timeout }: RemoteOptions): { passed: Promise<Error>; clear(): void } {
-  let timer: NodeJS.Timeout | undefined
+function patience(worker: Worker, { url, timeout }: RemoteOptions): { passed: Promise<Error>; clear(): void } {
+  let stop = () => {}
   let last: RepriseError | undefined
   const undo = worker.onStatus((status) => {
     if (status.state === 'offline') last = status.reason
     else if (status.state !== 'connecting') clear()
   })
   function clear(): void {
-    clearTimeout(timer)
+    stop()
     undo()
   }
   const passed = new Promise<Error>((resolve) => {
-    timer = setTimeout(() => {
+    stop = startTimer(timeout, () => {
       resolve(last ?? new RepriseError('timeout', `no jobs could be asked for at ${url} within ${timeout} ms`))
-    }, timeout)
+    })
   })
   return { passed, clear }
 }

@@ -165,6 +165,13 @@ export const queueDetailAnswer = queueAnswer.extend({
   settings: queueSettingsBody,
 })
 
+/** What is stored may be a part of the settings, or nothing. */
+export const storedQueueSettingsAnswer = z.object({
+  queue: z.string(),
+  stored: queueSettingsBody,
+  settings: queueSettingsBody.optional(),
+})
+
 export const queuesAnswer = z.object({ queues: z.array(queueAnswer), next: z.string().optional() })
 
 const owner = z.object({ subject: z.string(), client: z.string() })

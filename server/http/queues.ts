@@ -2,6 +2,7 @@
 
 import { RepriseError } from '../../shared/errors.ts'
 import { authorize } from '../core/access.ts'
+import { checkPattern } from '../core/patterns.ts'
 import { claim } from '../core/queues/claim.ts'
 import { isDead, mainQueue, type QueueOverrides } from '../core/queues/settings.ts'
 import { parse, parseSettlements, settlementsSchema } from '../wire.ts'
@@ -22,6 +23,7 @@ import {
   sendBody,
   sentAnswer,
   settledAnswer,
+  storedQueueSettingsAnswer,
 } from './queueSchemas.ts'
 import { type Answer, type Call, JsonText, type Route, route } from './routes.ts'
 
@@ -102,6 +104,23 @@ export const queueRoutes: readonly Route[] = [
       }
       const settings = shown(core.queueSettings.forQueue(info.queue))
       return { status: 200, json: { ...sizeOf(info, core.queues.now), bindings, settings } }
+    },
+  }),
+
+  route({
+    method: 'get',
+    path: '/queues/:queue/settings',
+    summary: 'The settings of a queue or of a name pattern with `*`: what is stored, and what is in force for a name',
+    query: {},
+    status: 200,
+    answer: storedQueueSettingsAnswer,
+    async run({ core, caller, param }) {
+      const queue = param('queue')
+      checkPattern(mainQueue(queue))
+      authorize(caller, 'read', queue)
+      const answer = { queue, stored: shown(core.queueSettings.stored()[mainQueue(queue)] ?? {}) }
+      if (queue.includes('*')) return { status: 200, json: answer }
+      return { status: 200, json: { ...answer, settings: shown(core.queueSettings.forQueue(queue)) } }
     },
   }),
 

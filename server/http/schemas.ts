@@ -4,6 +4,7 @@
  */
 
 import { z } from 'zod'
+import { PLACE_RULE, readPlace, readPosition } from '../../shared/places.ts'
 import type { Draft, From, Gap, Published } from '../../shared/protocol.ts'
 import { draftSchema, onGapSchema, positionSchema } from '../wire.ts'
 
@@ -22,7 +23,7 @@ export function whole(least: number, most = Number.MAX_SAFE_INTEGER) {
 }
 
 const place = z.string().transform((text, context) => {
-  const position = positionOf(text)
+  const position = readPosition(text)
   if (position !== undefined) return position
   context.addIssue({ code: 'custom', message: 'is a position such as 3f2a:42 (epoch:offset)' })
   return z.NEVER
@@ -31,31 +32,18 @@ const place = z.string().transform((text, context) => {
 const after = z.string().transform((text, context) => {
   const offset = whole(0).safeParse(text)
   if (offset.success) return offset.data
-  const position = positionOf(text)
+  const position = readPosition(text)
   if (position !== undefined) return position
   context.addIssue({ code: 'custom', message: 'is an offset such as 42, or a position such as 3f2a:42 (epoch:offset)' })
   return z.NEVER
 })
 
 const from = z.string().transform((text, context): From => {
-  if (text === 'start' || text === 'end') return text
-  const [, last] = /^last:(\d{1,15})$/.exec(text) ?? []
-  if (last !== undefined) return { last: Number(last) }
-  if (/^\d{1,16}$/.test(text)) return { at: Number(text) }
-  const position = positionOf(text)
-  if (position !== undefined) return position
-  context.addIssue({ code: 'custom', message: 'is start, end, last:n, epoch:offset or a time in milliseconds' })
+  const read = readPlace(text)
+  if ('place' in read && read.place !== 'cursor') return read.place
+  context.addIssue({ code: 'custom', message: 'fault' in read ? read.fault : `is ${PLACE_RULE}` })
   return z.NEVER
 })
-
-/** `epoch:offset` as ids of server-sent events and `after` have it. */
-function positionOf(text: string) {
-  const colon = text.lastIndexOf(':')
-  const offset = text.slice(colon + 1)
-  // It goes back as the id of an event: a line break in it would begin a line of its own.
-  if (!/^[!-~]+:\d{1,16}$/.test(text)) return undefined
-  return positionSchema.safeParse({ epoch: text.slice(0, colon), offset: Number(offset) }).data
-}
 
 export const readQuery = {
   after: after.meta({ description: 'Events behind this offset, or behind this position as `epoch:offset`' }),
@@ -65,7 +53,10 @@ export const readQuery = {
 }
 
 export const streamQuery = {
-  from: from.meta({ description: 'Where to start: `start`, `end` (default), `last:n`, `epoch:offset`, or a time' }),
+  from: from.meta({
+    description:
+      'Where to start: `start`, `end` (default), `last:n`, `epoch:offset`, a time, or `2h` for two hours ago',
+  }),
   lastEventId: place.meta({ description: 'Stands for the header Last-Event-ID where a page cannot send it' }),
   onGap: onGapSchema.meta({ description: 'When events are gone: go on, go on live, or end' }),
   ticket: z.string().min(1).meta({ description: 'From POST /v1/tickets, for pages that cannot send a token' }),
@@ -139,6 +130,13 @@ export const settingsBody = z.strictObject({
 export const settingsAnswer = z.object({
   topic: z.string(),
   settings: z.object({ retain: z.object({ events: bound, bytes: bound, ageMs: bound }).partial() }),
+})
+
+/** What is stored may be a part of the settings, or nothing. */
+export const storedSettingsAnswer = z.object({
+  topic: z.string(),
+  stored: settingsAnswer.shape.settings.partial(),
+  settings: settingsAnswer.shape.settings.optional(),
 })
 
 const gap = z.object({

@@ -2,6 +2,7 @@
 
 import { RepriseError } from '../../shared/errors.ts'
 import { authorize } from '../core/access.ts'
+import { checkPattern } from '../core/patterns.ts'
 import type { TopicOverrides } from '../core/settings.ts'
 import type { LogPage } from '../core/topics/log.ts'
 import { draftsOf } from './drafts.ts'
@@ -19,6 +20,7 @@ import {
   readQuery,
   settingsAnswer,
   settingsBody,
+  storedSettingsAnswer,
   topicsAnswer,
 } from './schemas.ts'
 import { waitBehind } from './wait.ts'
@@ -95,6 +97,24 @@ export const topicRoutes: readonly Route[] = [
       const cursors = await core.cursors.count(caller, info.topic, COUNTED)
       const settings = shown(core.settings.forTopic(info.topic))
       return { status: 200, json: { ...sizeOf(info), subscribers, cursors, settings } }
+    },
+  }),
+
+  route({
+    method: 'get',
+    path: '/topics/:topic/settings',
+    summary: 'The settings of a topic or of a name pattern with `*`: what is stored, and what is in force for a name',
+    query: {},
+    status: 200,
+    answer: storedSettingsAnswer,
+    async run({ core, caller, param }) {
+      const topic = param('topic')
+      checkPattern(topic)
+      authorize(caller, 'read', topic)
+      const stored = core.settings.stored()[topic]
+      const answer = { topic, stored: stored === undefined ? {} : shown(stored) }
+      if (topic.includes('*')) return { status: 200, json: answer }
+      return { status: 200, json: { ...answer, settings: shown(core.settings.forTopic(topic)) } }
     },
   }),
 

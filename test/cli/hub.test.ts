@@ -244,8 +244,18 @@ describe('tail', () => {
     expect((await cli(['tail', 'tail.many', '-n', '1'])).stdout).toMatch(/^ {2}2000 {2}\d{4}-.*Z {2}1000\n$/)
   })
 
-  it('prints nothing of a topic that has nothing', async () => {
-    expect(await cli(['tail', 'tail.unborn'])).toMatchObject({ code: EXIT.ok, stdout: '', stderr: '' })
+  it('tells that a topic has nothing yet, and waits for it with -f', async () => {
+    const sentence = 'reprise: there is no topic tail.unborn: nothing was published to it'
+    expect(await cli(['tail', 'tail.unborn'])).toMatchObject({
+      code: EXIT.refused,
+      stdout: '',
+      stderr: `${sentence}\n`,
+    })
+    const child = start(['tail', 'tail.unborn', '-f', '--json'])
+    await until(() => child.stderr() === `${sentence}; waiting for its first event\n`)
+    await fill('tail.unborn', 1)
+    await until(() => child.stdout() !== '')
+    await child.kill('SIGINT')
   })
 
   it('goes on with -f, without a seam', async () => {

@@ -1,9 +1,10 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { parseServeOptions, readConfigFile, type Sources } from '../../server/configuration.ts'
+import { checkConfigFile, parseServeOptions, type Sources } from '../../server/configuration.ts'
+import { configurationText } from '../../server/configurationText.ts'
 import { type HubOptions, readTopicOverrides, resolveHubOptions, resolveServeOptions } from '../../server/options.ts'
-import { readBytes, readDurationMs } from '../../server/units.ts'
+import { readBytes, readDurationMs } from '../../shared/units.ts'
 import { tempFolder } from '../support/temp.ts'
 
 const CWD = '/srv/hub'
@@ -33,7 +34,7 @@ async function configFile(content: string): Promise<{ file: string; cwd: string 
 
 async function refusedLine(content: string): Promise<string> {
   const { file, cwd } = await configFile(content)
-  return refusal(() => readConfigFile(file, cwd))
+  return refusal(() => parseServeOptions({ cwd, flags: { config: file } }))
 }
 
 describe('options of serve', () => {
@@ -125,7 +126,7 @@ describe('options of serve', () => {
     [{ flags: { port: '-1' } }, '--port: "-1" is not a port: 0 (any free one) to 65535'],
     [
       { flags: { drainMs: '10 sec' } },
-      '--drain-ms: "10 sec" is not a duration: a number of milliseconds, or one with ms, s, m, h, d or w',
+      '--drain-ms: "10 sec" is not a duration such as 500ms, 30s, 5m, 1h or 7d (a number by itself is milliseconds)',
     ],
     [
       { flags: { reserveBytes: 'much' } },
@@ -236,6 +237,77 @@ allowOrigins: [https://app.example.com/]
   })
 })
 
+describe('a check of the file', () => {
+  it('tells all that is wrong, in the order of the lines, also what only contradicts other options', async () => {
+    const { file, cwd } = await configFile(`host: 0.0.0.0
+topics:
+  "a b": {}
+  orders: { retain: { event: 5, age: soon, byte: 1 } }
+prot: 3
+queues:
+  emails: { rate: 0, leaseMs: 30 sec }
+limits: { packet: 1KB }
+`)
+    const told = checkConfigFile(file, cwd)
+    const beginnings = [
+      '1: host 0.0.0.0 can be reached from other',
+      '3: topics."a b": not a name pattern',
+      '4: topics.orders.retain.age: "soon" is not a duration',
+      '4: topics.orders.retain: unknown option event; did you mean events?',
+      '4: topics.orders.retain: unknown option byte; did you mean bytes?',
+      '5: unknown option prot; did you mean port?',
+      '7: queues.emails.leaseMs: "30 sec" is not a time from 100 ms',
+      '7: queues.emails.rate: 0 is not a number of jobs a second',
+      '8: limits.packet: 1000 is too little for one payload',
+    ]
+    expect(told).toHaveLength(beginnings.length)
+    for (const [n, beginning] of beginnings.entries()) expect(told[n]).toContain(`reprise.yaml:${beginning}`)
+    expect(refusalOf({ cwd, flags: { config: file } })).toMatch(
+      /^reprise.yaml:3: .* \(and 6 more: see "reprise config check"\)$/,
+    )
+  })
+
+  it('tells every fault of the YAML itself', async () => {
+    const { file, cwd } = await configFile('port: 1\nport: 2\nhost: a\nhost: b\n')
+    expect(checkConfigFile(file, cwd)).toEqual([
+      expect.stringMatching(/^reprise.yaml:2: is not YAML/),
+      expect.stringMatching(/^reprise.yaml:4: is not YAML/),
+    ])
+  })
+})
+
+describe('options that are shown', () => {
+  it('are a file that gives the same options again, without passwords unless they are asked for', async () => {
+    const { file, cwd } = await configFile(`port: 7
+topics: { "*": { retain: { events: unlimited, age: 7d } }, "a.b": { retain: { bytes: 1GiB } } }
+queues: { emails: { from: [orders, { topic: other, from: start }], rate: 0.5, maxJobs: unlimited } }
+limits: { payload: 100KB }
+allowOrigins: [https://app.example.com, "null"]
+logLevel: warn
+reserveBytes: 1GB
+`)
+    for (const flags of [
+      { config: file },
+      { config: file, store: 'redis://me:secr@et@host/2' },
+      { config: file, allowOrigins: '*' },
+    ]) {
+      const given = parseServeOptions({
+        cwd,
+        flags,
+        env: { REPRISE_PATH: '/rt', REPRISE_DRAIN_MS: '40d' },
+      })
+      const again = await configFile(configurationText(given, { secrets: true }))
+      const { config: _config, ...options } = given.options
+      expect(parseServeOptions({ cwd: again.cwd, flags: { config: again.file } }).options).toEqual({
+        ...options,
+        config: again.file,
+      })
+      expect(checkConfigFile((await configFile(configurationText(given))).file, again.cwd)).toEqual([])
+      expect(configurationText(given)).not.toMatch(/secr|me:/)
+    }
+  })
+})
+
 describe('options of a program', () => {
   it('are what they resolve to, when they are resolved again', () => {
     const allow = () => true
@@ -257,7 +329,7 @@ describe('options of a program', () => {
     const wrong = (options: unknown) => refusal(() => resolveHubOptions(options as HubOptions))
     expect(wrong({ sotre: 'x' })).toBe('createHub: unknown option sotre; did you mean store?')
     expect(wrong({ topics: { a: { retain: { age: 'soon' } } } })).toBe(
-      'createHub: topics.a.retain.age: "soon" is not a duration such as 7d or 30s, or unlimited',
+      'createHub: topics.a.retain.age: "soon" is not a duration such as 500ms, 30s, 5m, 1h or 7d (a number by itself is milliseconds), or unlimited',
     )
     expect(wrong({ limits: { packet: 1_000 } })).toMatch(/^limits.packet: 1000 is too little/)
     expect(wrong({ port: 3000 })).toMatch(/^createHub: unknown option port; /)

@@ -263,7 +263,7 @@ describe('looking', () => {
     expect(await claim('managed')).toEqual([])
     expect((await cli(['resume', 'managed', '--json'])).stdout).toBe('{"queue":"managed","paused":false}\n')
     expect(await claim('managed')).toHaveLength(1)
-    expect((await cli(['purge', 'managed', '--yes'])).stdout).toBe('removed 1 jobs from managed\n')
+    expect((await cli(['purge', 'managed', '--yes'])).stdout).toBe('removed 1 job from managed\n')
   })
 })
 
@@ -293,7 +293,7 @@ describe('redrive', () => {
     ])
     expect(many.stdout).toBe('1200 dead letters are back in many\n')
     expect((await look('many')).counts).toMatchObject({ ready: 1_200, dead: 0 })
-    expect(rest.stdout).toBe('1 dead letters are back in graves\n')
+    expect(rest.stdout).toBe('1 dead letter is back in graves\n')
     expect((await look('graves')).counts).toMatchObject({ ready: 3, dead: 0 })
   })
 

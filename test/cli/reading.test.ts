@@ -2,8 +2,9 @@ import { afterEach, describe, expect, it, vi } from 'vitest'
 import { readData, readDraft } from '../../cli/drafts.ts'
 import { eventJson, eventText, gapText } from '../../cli/events.ts'
 import { readLines } from '../../cli/lines.ts'
-import { colours, printable, table } from '../../cli/output.ts'
-import { readPlace } from '../../cli/places.ts'
+import { colours, table } from '../../cli/output.ts'
+import { readPlace } from '../../shared/places.ts'
+import { printable } from '../../shared/printable.ts'
 import { runSeed, seededRandom } from '../support/seed.ts'
 
 async function* chunks(...parts: (string | Uint8Array)[]): AsyncGenerator<Uint8Array> {
@@ -110,13 +111,14 @@ describe('a place', () => {
     ['2026-11-21T08:30:00Z', { at: Date.parse('2026-11-21T08:30:00Z') }],
     ['2026-11-21', { at: Date.parse('2026-11-21') }],
     ['1795000000000', { at: 1_795_000_000_000 }],
+    ['last:5', { last: 5 }],
     ['2h', { at: now - 7_200_000 }],
   ])('%s', (text, place) => {
-    expect(readPlace(text, now)).toEqual(place)
+    expect(readPlace(text, now)).toEqual({ place })
   })
 
   it.each(['begin', '42', '2026-13-45', 'a:b', '', '2 hours'])('is not "%s"', (text) => {
-    expect(() => readPlace(text, now)).toThrow(/^(It is|A bare number|That is no time)/)
+    expect(readPlace(text, now)).toEqual({ fault: expect.stringMatching(/^is (start|a time)/) })
   })
 })
 

@@ -87,15 +87,33 @@ describe('config', () => {
     })
   })
 
+  it('check tells all that is wrong, a line each', async () => {
+    const cwd = await tempFolder()
+    await writeFile(join(cwd, 'bad.yaml'), 'prot: 3000\ntopics: { a: { retain: { age: soon } } }\nhost: 0.0.0.0\n')
+    const [text, json] = await Promise.all([
+      runCli(['config', 'check', 'bad.yaml'], { cwd }),
+      runCli(['config', 'check', 'bad.yaml', '--json'], { cwd }),
+    ])
+    const lines = text.stderr.trimEnd().split('\n')
+    expect(lines).toEqual([
+      expect.stringMatching(/^reprise: bad.yaml:1: unknown option prot; did you mean port\?$/),
+      expect.stringMatching(/^reprise: bad.yaml:2: topics.a.retain.age: "soon" is not a duration such as /),
+      expect.stringMatching(/^reprise: bad.yaml:3: host 0.0.0.0 can be reached/),
+    ])
+    expect({ code: text.code, stdout: text.stdout }).toEqual({ code: EXIT.usage, stdout: '' })
+    const { error } = JSON.parse(json.stderr) as { error: object }
+    expect(error).toMatchObject({ code: 'bad_request', faults: lines.map((line) => line.slice('reprise: '.length)) })
+  })
+
   it('show names each option with its source', async () => {
     const cwd = await tempFolder()
     await writeFile(join(cwd, 'reprise.yaml'), 'topics: { "a": { retain: { events: unlimited } } }\n')
     const args = ['config', 'show', '--config', 'reprise.yaml', '--port', '0']
     const env = { REPRISE_STORE: 'redis://me:secret@host' }
     const [text, json] = await Promise.all([runCli(args, { cwd, env }), runCli([...args, '--json'], { cwd, env })])
-    expect(text.stdout).toContain('port = 0  # --port\n')
-    expect(text.stdout).toContain('topics = {"a":{"retain":{"events":"unlimited"}}}  # reprise.yaml:1\n')
-    expect(text.stdout).toContain('host = "127.0.0.1"  # default\n')
+    expect(text.stdout).toContain('port: 0 # --port\n')
+    expect(text.stdout).toContain('topics: # reprise.yaml:1\n  a:\n    retain:\n      events: unlimited\n')
+    expect(text.stdout).toContain('host: 127.0.0.1 # default\n')
     expect(text.stdout + json.stdout).not.toContain('secret')
     const options = json.stdout
       .trim()
@@ -130,8 +148,8 @@ describe('the manual', () => {
   it('names every option of every command, and no other', async () => {
     const common = ['--json', '--path', '--timeout', '--token', '--url']
     const remotes = [
-      ...['pub', 'sub', 'topics', 'tail', 'cursors'],
-      ...['send', 'work', 'queues', 'jobs', 'explain', 'redrive', 'pause', 'resume', 'purge'],
+      ...['pub', 'sub', 'topics', 'tail', 'drop', 'cursors', 'seek', 'forget', 'settings get', 'settings set'],
+      ...['send', 'work', 'queues', 'jobs', 'explain', 'remove', 'redrive', 'pause', 'resume', 'purge'],
     ]
     const commands = ['serve', ...remotes, 'config check', 'config show']
     const helps = await Promise.all(commands.map((command) => runCli([...command.split(' '), '--help'])))

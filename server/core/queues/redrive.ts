@@ -1,6 +1,7 @@
 /** Bringing dead letters back: which ones, how fast, and what would happen. Each part is a step of its own. */
 
 import { RepriseError } from '../../../shared/errors.ts'
+import { startTimer } from '../../../shared/timer.ts'
 import type { JobInfo } from '../../store/contract.ts'
 import type { Caller } from '../access.ts'
 import { authorize } from '../access.ts'
@@ -113,9 +114,9 @@ function isWanted({ id, key, dead }: JobInfo, filter: RedriveFilter, now: number
 async function pause(ms: number, gone: AbortSignal): Promise<void> {
   if (ms <= 0 || gone.aborted) return
   await new Promise<void>((resolve) => {
-    const timer = setTimeout(resolve, ms)
+    const stop = startTimer(ms, resolve)
     gone.addEventListener('abort', () => {
-      clearTimeout(timer)
+      stop()
       resolve()
     })
   })
