@@ -73,7 +73,8 @@ export interface Hub<S extends HubTypes = HubTypes> extends AsyncDisposable {
   readonly ready: Promise<void>
   /**
    * Serves the hub's Socket.IO namespaces on an HTTP server, or in a Socket.IO server that exists already. A program
-   * that has its own Socket.IO server passes that one: two on one HTTP server do not work.
+   * that has its own Socket.IO server passes that one: a second one on its HTTP server is refused. Throws `bad_request`
+   * for what is no server, and `conflict` where a hub or a Socket.IO server is already.
    */
   attach(target: HttpServer | SocketServer, options?: { readonly path?: string }): void
   /**

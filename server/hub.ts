@@ -27,13 +27,20 @@ import { Subscription } from './core/topics/subscription.ts'
 import { createApp } from './http/app.ts'
 import { LocalClients } from './localClients.ts'
 import { createLog, type HubLog } from './observe/log.ts'
-import { type HubOptions, type ResolvedHubOptions, readTopicOverrides, resolveHubOptions } from './options.ts'
+import {
+  type HubOptions,
+  type ResolvedHubOptions,
+  readAttachOptions,
+  readTopicOverrides,
+  resolveHubOptions,
+} from './options.ts'
 import { readQueueOverrides } from './queueOptions.ts'
 import { closeConnections } from './socket/drain.ts'
 import { openGateway } from './socket/gateway.ts'
 import { agentOf } from './socket/inProcess.ts'
 import { GuestRequests, type PageRefusal } from './socket/requests.ts'
-import { isSocketServer, openSocketServer, type SocketServer } from './socket/server.ts'
+import { openSocketServer, type SocketServer } from './socket/server.ts'
+import { isSocketServer, targetOf } from './socket/target.ts'
 import { openStore } from './store/open.ts'
 import { parse, parseDrafts, parseJobDrafts, readSchema } from './wire.ts'
 
@@ -43,16 +50,24 @@ import { parse, parseDrafts, parseJobDrafts, readSchema } from './wire.ts'
  * wrong options. What goes wrong with the store rejects `ready` and every call.
  */
 export function createHub<S extends HubTypes = HubTypes>(options: HubOptions = {}): Hub<S> {
+  return openHub(options, (cause, { happenings }) => happenings.failed('opening the store', cause))
+}
+
+/** The same for a server that tells itself why its hub could not start. */
+export function openHub<S extends HubTypes = HubTypes>(
+  options: HubOptions,
+  onFailure?: (cause: unknown, log: HubLog) => void,
+): Hub<S> {
   const resolved = resolveHubOptions(options)
   const log = createLog(resolved.logLevel)
   const opened = open(resolved, log)
   const core = opened.then(({ core }) => core)
   const ready = opened.then(() => {})
-  // Whoever does not look at `ready` meets the failure in the first call.
-  ready.catch(() => {})
+  // Whoever does not look at `ready` meets the failure in the log, and in the first call.
+  ready.catch((cause) => onFailure?.(cause, log))
   core.catch(() => {})
 
-  const servers: { readonly io: SocketServer; readonly own: boolean }[] = []
+  const servers: { readonly io: SocketServer; readonly own: boolean; readonly target: unknown }[] = []
   let draining = false
   // What waits or streams over HTTP ends with it.
   const drain = new AbortController()
@@ -147,8 +162,9 @@ export function createHub<S extends HubTypes = HubTypes>(options: HubOptions = {
       maxPacketBytes: resolved.limits.packet,
       pageRefusal,
       withCookies: resolved.allowOrigins !== '*',
+      notice: log.happenings.noticed,
     })
-    servers.push({ io, own: true })
+    servers.push({ io, own: true, target: http })
     openGateway(io, context)
   }
 
@@ -167,14 +183,19 @@ export function createHub<S extends HubTypes = HubTypes>(options: HubOptions = {
 
   return {
     ready,
-    attach(target, { path = resolved.path } = {}) {
-      if (closing !== undefined) throw new RepriseError('unavailable', 'the hub is closed')
-      if (isSocketServer(target)) {
-        servers.push({ io: target, own: false })
-        openGateway(target, context, new GuestRequests(ofPage))
-        return
+    attach(target, options = {}) {
+      if (closing !== undefined) throw new RepriseError('unavailable', 'attach: the hub is closed')
+      const { path } = readAttachOptions(options)
+      if (servers.some((server) => server.target === target)) {
+        throw new RepriseError('conflict', 'attach: the hub is attached to this server already')
       }
-      serve(target, path, ofPage)
+      const server = targetOf(target)
+      if (!isSocketServer(server)) return serve(server, path ?? resolved.path, ofPage)
+      if (path !== undefined) {
+        throw new RepriseError('bad_request', 'attach: path is for an HTTP server; a Socket.IO server has its own')
+      }
+      openGateway(server, context, new GuestRequests(ofPage))
+      servers.push({ io: server, own: false, target })
     },
     handler: createApp({
       ...context,

@@ -163,6 +163,11 @@ export const groupedFields = {
   limits: known({ payload: optional(bytes), batch: optional(positive), packet: optional(bytes) }),
 } as const
 
+/** Checks what `attach` was given. */
+export function readAttachOptions(options: unknown): { readonly path?: string | undefined } {
+  return parse(fields({ path: hubFields.path }), options, 'attach')
+}
+
 const hubSchema = fields({ ...hubFields, ...groupedFields })
 const serveSchema = fields({ ...hubFields, ...groupedFields, ...serveFields, config: z.string() })
 

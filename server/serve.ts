@@ -6,7 +6,7 @@ import type { HubTypes } from '../client/index.ts'
 import { RepriseError } from '../shared/errors.ts'
 import { startTimer } from '../shared/timer.ts'
 import type { Hub } from './api.ts'
-import { createHub } from './hub.ts'
+import { openHub } from './hub.ts'
 import { resolveServeOptions, type ServeOptions } from './options.ts'
 
 export interface RunningServer<S extends HubTypes = HubTypes> {
@@ -39,7 +39,7 @@ export async function startServer<S extends HubTypes = HubTypes>(
   if (port !== 0 && (await isTaken(port, host))) {
     throw portTaken(port, host, Object.assign(new Error('somebody answers there'), { code: 'EADDRINUSE' }))
   }
-  const hub = createHub<S>(hubOptions)
+  const hub = openHub<S>(hubOptions)
   try {
     await hub.ready
     server.on('request', hub.handler)

@@ -52,7 +52,11 @@ const RETRY_MS = 500
  */
 export function openGateway(io: Server, context: GatewayContext, guests?: GuestRequests): void {
   // Matched loosely, so that a wrong name is refused below with its reason instead of Socket.IO's bare text.
-  const parent = io.of(guests === undefined ? /^\/.+$/s : /^\/(topics\/.*|queues)$/s)
+  const names = guests === undefined ? /^\/.+$/s : /^\/(topics\/.*|queues)$/s
+  if ([...rawOf(io).parentNamespacesFromRegExp.keys()].some(({ source }) => source === names.source)) {
+    throw new RepriseError('conflict', 'attach: another hub is attached to this Socket.IO server')
+  }
+  const parent = io.of(names)
   const channels = new WeakMap<Namespace, Channel>()
   const admissions = new WeakMap<Socket, TopicAdmission | QueuesAdmission>()
 
@@ -195,16 +199,15 @@ function tidyLater(io: Server, namespace: Namespace): void {
     if (namespace.sockets.size > 0 || entering.size > 0 || io._nsps.get(namespace.name) !== namespace) return
     namespace.adapter.close()
     io._nsps.delete(namespace.name)
-    for (const parent of parentsOf(io)) parent.children.delete(namespace)
+    for (const parent of rawOf(io).parentNamespacesFromRegExp.values()) parent.children.delete(namespace)
   })
 }
 
-interface Parent {
-  readonly children: Set<Namespace>
+/** What Socket.IO has and does not declare. */
+interface RawServer {
+  readonly parentNamespacesFromRegExp: ReadonlyMap<RegExp, { readonly children: Set<Namespace> }>
 }
 
-function parentsOf(io: Server): Iterable<Parent> {
-  return (
-    io as unknown as { parentNamespacesFromRegExp: ReadonlyMap<RegExp, Parent> }
-  ).parentNamespacesFromRegExp.values()
+function rawOf(io: Server): RawServer {
+  return io as unknown as RawServer
 }

@@ -1,9 +1,10 @@
-/** The hub's own Socket.IO server on an HTTP server, and how one that exists already is told apart. */
+/** The hub's own Socket.IO server on an HTTP server. */
 
 import type { Server as HttpServer } from 'node:http'
 import { Server } from 'socket.io'
 import { parser } from './encoder.ts'
 import { guardRequests, type PageRefusal } from './requests.ts'
+import { keepPath } from './target.ts'
 
 export type { Server as SocketServer }
 
@@ -15,16 +16,14 @@ export interface SocketServerOptions {
   readonly pageRefusal: PageRefusal
   /** Whether pages of other origins that may connect may send their cookies along. */
   readonly withCookies: boolean
+  /** Told what a person should know. */
+  notice(message: string): void
 }
 
 export function openSocketServer(http: HttpServer, options: SocketServerOptions): Server {
-  const { path, maxPacketBytes, pageRefusal, withCookies } = options
+  const { path, maxPacketBytes, pageRefusal, withCookies, notice } = options
   const io = new Server(http, { path, parser, serveClient: false, maxHttpBufferSize: maxPacketBytes })
+  keepPath(http, path, notice)
   guardRequests(io.engine, { pageRefusal, withCookies, admit: () => undefined })
   return io
-}
-
-/** A program's own server; the class may come from another copy of the package, so its methods count. */
-export function isSocketServer(target: HttpServer | Server): target is Server {
-  return 'of' in target && typeof target.of === 'function'
 }
