@@ -14,5 +14,6 @@ export function addServeFlags(command: Command): Command {
     .option('--allow-origins <list>', 'origins of web pages that may connect, separated by commas, or *')
     .option('--reserve-bytes <size>', 'disk space to keep free, such as 500MB')
     .option('--drain-ms <time>', 'how long a stop waits for work in progress, such as 10s (default: 10s)')
+    .option('--keep-alive-ms <time>', 'how long to keep an idle HTTP connection (default: 75s)')
     .option('--log-level <level>', 'silent, fatal, error, warn, info, debug or trace (default: info)')
 }

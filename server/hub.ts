@@ -97,13 +97,16 @@ export function openHub<S extends HubTypes = HubTypes>(
     }
     const queueSettings = await openQueueSettings({ ...documents, file: options.queues })
     const settings = await openSettings({ ...documents, file: options.topics }, queueSettings.holdBytes)
-    const topicLog = new Log(store, settings, options.limits)
+    // What clients are told of.
+    const { payload, batch, packet } = options.limits
+    const limits = { payload, batch, packet }
+    const topicLog = new Log(store, settings, limits)
     const fanout = new Fanout(store, topicLog, happenings)
     const context = { store, log: topicLog, fanout, happenings }
     const probe = new Probe(store)
     const stopRetention = startRetention(store, settings, happenings)
     const clock = new StoreClock(store)
-    const shared = { store, settings: queueSettings, limits: options.limits, clock, happenings, draining: drain.signal }
+    const shared = { store, settings: queueSettings, limits, clock, happenings, draining: drain.signal }
     const consumers = new Consumers(shared)
     const queues = new Queues({ ...shared, consumers })
     const bindings = new Bindings({ store, log: topicLog, settings: queueSettings, happenings })
@@ -138,7 +141,7 @@ export function openHub<S extends HubTypes = HubTypes>(
     return { core, close }
   }
 
-  const context = { core, happenings: log.happenings }
+  const context = { core, happenings: log.happenings, maxNamespaces: resolved.limits.namespacesPerSocket }
   const ofPage = async (request: IncomingMessage) => {
     try {
       return await pageRefusal(request, resolved.allowOrigins)
@@ -159,13 +162,13 @@ export function openHub<S extends HubTypes = HubTypes>(
   function serve(http: HttpServer, path: string, pageRefusal: PageRefusal): void {
     const io = openSocketServer(http, {
       path,
-      maxPacketBytes: resolved.limits.packet,
+      limits: resolved.limits,
       pageRefusal,
       withCookies: resolved.allowOrigins !== '*',
       notice: log.happenings.noticed,
+      open: (io) => openGateway(io, context),
     })
     servers.push({ io, own: true, target: http })
-    openGateway(io, context)
   }
 
   async function closeAll(): Promise<void> {
@@ -204,6 +207,7 @@ export function openHub<S extends HubTypes = HubTypes>(
       readTopicSettings: readTopicOverrides,
       readQueueSettings: readQueueOverrides,
       pageRefusal: ofPage,
+      bodyTimeoutMs: resolved.limits.connectTimeoutMs,
     }),
     topic: (name) => ({
       async publish(data, options = {}) {

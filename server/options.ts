@@ -49,13 +49,33 @@ export interface TopicOptions {
   }
 }
 
+/** What clients are told, and what connections may take. */
+export interface LimitOptions {
+  readonly payload?: Size
+  readonly batch?: number
+  readonly packet?: Size
+  /** Topics, and the queues, that one connection may be in. Default 10,000. */
+  readonly namespacesPerSocket?: number
+  /** Connections that one address may have. Default 20,000; `'unlimited'` behind a proxy that has one address. */
+  readonly connectionsPerAddress?: number | 'unlimited'
+  /** How long a connection may be in none of them, and may leave a packet unfinished. Default 10 s. */
+  readonly connectTimeoutMs?: Duration
+}
+
+/** The limits of connections, which clients need not know. */
+export interface ConnectionLimits {
+  readonly namespacesPerSocket: number
+  readonly connectionsPerAddress: number
+  readonly connectTimeoutMs: number
+}
+
 export interface HubOptions {
   /** Folder of the embedded store, or the URL of a Redis server. Default `./data`. */
   readonly store?: string
   /** Settings by name pattern; `*` stands for any run of characters. */
   readonly topics?: Readonly<Record<string, TopicOptions>>
   readonly queues?: Readonly<Record<string, QueueOptions>>
-  readonly limits?: { readonly payload?: Size; readonly batch?: number; readonly packet?: Size }
+  readonly limits?: LimitOptions
   /** Default: the origin that the Host header names, and loopback origins. Clients without an Origin always may. */
   readonly allowOrigins?: AllowOrigins | undefined
   /** Path of Socket.IO. Default `/socket.io`. */
@@ -77,6 +97,8 @@ export interface ServeOptions extends HubOptions {
   readonly config?: string | undefined
   /** How long a stop waits for what was accepted. Default 10 s. */
   readonly drainMs?: Duration
+  /** How long an idle HTTP connection is kept; longer than a proxy in front keeps its own. Default 75 s. */
+  readonly keepAliveMs?: Duration
 }
 
 export interface ResolvedHubOptions {
@@ -84,7 +106,7 @@ export interface ResolvedHubOptions {
   readonly store: string
   readonly topics: TopicPatterns
   readonly queues: QueuePatterns
-  readonly limits: Limits
+  readonly limits: Limits & ConnectionLimits
   readonly allowOrigins: AllowOrigins | undefined
   readonly path: string
   readonly logLevel: LogLevel
@@ -97,6 +119,7 @@ export interface ResolvedServeOptions extends ResolvedHubOptions {
   readonly open: boolean
   readonly config: string | undefined
   readonly drainMs: number
+  readonly keepAliveMs: number
 }
 
 export const DEFAULTS = {
@@ -107,6 +130,8 @@ export const DEFAULTS = {
   host: '127.0.0.1',
   open: false,
   drainMs: 10_000,
+  keepAliveMs: 75_000,
+  limits: { namespacesPerSocket: 10_000, connectionsPerAddress: 20_000, connectTimeoutMs: 10_000 },
 } as const
 
 const age = bound(DURATION_RULE, readDurationMs)
@@ -154,13 +179,21 @@ export const serveFields = {
   ),
   open: value('true or false', readSwitch),
   drainMs: duration,
+  keepAliveMs: duration,
 } as const
 
 /** Options that only a program or the file can give, as they have parts. */
 export const groupedFields = {
   topics: byPattern(topicOptions),
   queues: queuePatterns,
-  limits: known({ payload: optional(bytes), batch: optional(positive), packet: optional(bytes) }),
+  limits: known({
+    payload: optional(bytes),
+    batch: optional(positive),
+    packet: optional(bytes),
+    namespacesPerSocket: optional(positive),
+    connectionsPerAddress: optional(bound('a number of connections, 1 or more', readCount)),
+    connectTimeoutMs: optional(value('a duration of 1 ms or more', (input) => readDurationMs(input) || undefined)),
+  }),
 } as const
 
 /** Checks what `attach` was given. */
@@ -190,6 +223,7 @@ export function resolveServeOptions(options: ServeOptions = {}, cwd = process.cw
     open,
     config: given.config,
     drainMs: given.drainMs ?? DEFAULTS.drainMs,
+    keepAliveMs: given.keepAliveMs ?? DEFAULTS.keepAliveMs,
   }
 }
 
@@ -214,7 +248,7 @@ function limitFaults({ payload, packet }: Limits): readonly string[] {
 }
 
 function withHubDefaults(given: z.infer<typeof hubSchema>, cwd: string): ResolvedHubOptions {
-  const limits: Limits = { ...DEFAULT_LIMITS, ...given.limits }
+  const limits: Limits & ConnectionLimits = { ...DEFAULT_LIMITS, ...DEFAULTS.limits, ...given.limits }
   const [fault] = limitFaults(limits)
   if (fault !== undefined) throw new RepriseError('bad_request', fault)
   const store = given.store ?? DEFAULTS.store

@@ -6,6 +6,7 @@ import type { HubTypes } from '../client/index.ts'
 import { RepriseError } from '../shared/errors.ts'
 import { startTimer } from '../shared/timer.ts'
 import type { Hub } from './api.ts'
+import { PerAddress } from './core/perAddress.ts'
 import { openHub } from './hub.ts'
 import { resolveServeOptions, type ServeOptions } from './options.ts'
 
@@ -20,6 +21,12 @@ export interface RunningServer<S extends HubTypes = HubTypes> {
 /** How long whoever may have the port already is waited for. */
 const ASK_MS = 500
 
+/** The longest that a request may take to come; bodies are bounded by what has come of them. */
+const REQUEST_MS = 150_000
+/** How often is looked for what is late. */
+const CHECK_MS = 1_000
+const TOO_MANY = 'HTTP/1.1 429 Too Many Requests\r\nConnection: close\r\nRetry-After: 5\r\nContent-Length: 0\r\n\r\n'
+
 /**
  * Resolves when it serves; until the store is open nothing listens. Rejects with a `RepriseError` whose message says in
  * one line what was wrong: a taken port, a data folder that is locked or cannot be written; nothing was changed then.
@@ -28,8 +35,15 @@ export async function startServer<S extends HubTypes = HubTypes>(
   options: ServeOptions = {},
 ): Promise<RunningServer<S>> {
   const resolved = resolveServeOptions(options)
-  const { port, host, drainMs, config: _file, open: _open, ...hubOptions } = resolved
-  const server = createServer()
+  const { port, host, drainMs, keepAliveMs, config: _file, open: _open, ...hubOptions } = resolved
+  const { connectTimeoutMs, connectionsPerAddress } = resolved.limits
+  const server = createServer({
+    keepAliveTimeout: keepAliveMs,
+    headersTimeout: connectTimeoutMs,
+    requestTimeout: Math.max(REQUEST_MS, connectTimeoutMs),
+    connectionsCheckingInterval: CHECK_MS,
+  })
+  boundConnections(server, new PerAddress(connectionsPerAddress))
   const connections = new Set<Socket>()
   server.on('connection', (connection: Socket) => {
     connections.add(connection)
@@ -60,6 +74,22 @@ export async function startServer<S extends HubTypes = HubTypes>(
       return closing
     },
   }
+}
+
+/** Whoever has too many connections gets an answer instead of one more. */
+function boundConnections(server: HttpServer, addresses: PerAddress): void {
+  const serve = server.listeners('connection') as ((connection: Socket) => void)[]
+  server.removeAllListeners('connection')
+  server.on('connection', (connection: Socket) => {
+    const { remoteAddress } = connection
+    if (!addresses.hasRoom(remoteAddress)) {
+      connection.on('error', () => {})
+      connection.end(TOO_MANY, () => connection.destroy())
+      return
+    }
+    connection.once('close', addresses.take(remoteAddress))
+    for (const listener of serve) listener.call(server, connection)
+  })
 }
 
 /** Asked by connecting: to listen just to see whether one can would be a port that somebody may come to. */

@@ -3,6 +3,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import express from 'express'
 import { RepriseError } from '../../shared/errors.ts'
+import { boundArrival } from '../core/arrival.ts'
 import { cursorRoutes } from './cursors.ts'
 import { guard, type PageRefusal } from './guard.ts'
 import { serveHealth } from './health.ts'
@@ -17,6 +18,8 @@ import { Tickets, ticketRoutes } from './tickets.ts'
 import { topicRoutes } from './topics.ts'
 
 export interface AppContext extends RoutesContext {
+  /** How long a body may take that hardly comes. */
+  readonly bodyTimeoutMs: number
   /** Why the page behind a request may not use the hub; `undefined` when it may. */
   readonly pageRefusal: PageRefusal
 }
@@ -36,10 +39,18 @@ export function createApp(context: AppContext): HubHandler {
   // Made when it is first asked for, as it takes a good part of a hub's start.
   let document: object | undefined
   const guests = new WeakSet<IncomingMessage>()
+  const tooSlow = new HttpRefusal(408, 'the body did not come in time', { Connection: 'close' })
   const guarded = guard(context.pageRefusal)
 
   app.use(['/v1', ...OWN_PATHS], (_request, response, next) => {
     response.setHeader('X-Content-Type-Options', 'nosniff')
+    next()
+  })
+  app.use('/v1', (request, response, next) => {
+    boundArrival(request, context.bodyTimeoutMs, () => {
+      if (response.headersSent) request.destroy()
+      else answerProblem(response, tooSlow, `${request.method} ${request.path}`, context.happenings)
+    })
     next()
   })
   app.use('/v1', guarded, oneSegment, serveRoutes(rows, context))

@@ -11,7 +11,7 @@ export class HttpRefusal extends RepriseError {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
 
-  constructor(status: 405 | 415, message: string, headers: Readonly<Record<string, string>> = {}) {
+  constructor(status: 405 | 408 | 415, message: string, headers: Readonly<Record<string, string>> = {}) {
     super('bad_request', message)
     this.status = status
     this.headers = headers

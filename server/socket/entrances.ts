@@ -1,84 +1,90 @@
 /**
- * How many namespaces a connection is in, or about to enter. Socket.IO knows a socket only when its handshake has been
- * judged, so the entrances of one burst would all find room: here they are counted before anything waits.
+ * How many namespaces a connection is in or about to enter. Socket.IO knows a socket only when its handshake has been
+ * judged, so all entrances of one burst would find room: here each is counted before anything waits.
  */
 
 import type { Namespace, Socket } from 'socket.io'
 
 type Client = Socket['client']
-type Entered = (socket: Socket) => void
+type Connection = Socket['conn']
 
 /** What Socket.IO has and does not declare. */
 interface RawNamespace {
-  readonly name: string
-  readonly sockets: ReadonlyMap<string, Socket>
-  _add(client: Client, auth: unknown, entered?: Entered): Promise<void>
+  _add(client: Client, auth: unknown, entered?: (socket: Socket) => void): Promise<void>
   run(socket: Socket, done: (error?: Error) => void): void
 }
 
-interface RawClient {
-  readonly nsps: ReadonlyMap<string, Socket>
+interface Entering {
+  /** The namespaces that the connection is in, by name. */
+  readonly inside: ReadonlyMap<string, Socket>
+  /** Names of those that it is about to enter. */
+  readonly pending: Set<string>
+  /** Entrances that found no room since the last one that did. */
+  refused: number
 }
 
 export interface EntranceRules {
   /** Namespaces of one connection. */
   readonly max: number
-  /** Answers one that is over it, the `count`th of its connection. */
-  tooMany(client: Client, namespace: Namespace, count: number): void
+  /** Answers the entrance that found no room. `untouched`: nobody has ever entered the namespace. */
+  refuse(client: Client, namespace: Namespace, refused: number, untouched: boolean): void
 }
 
 export class Entrances {
   readonly #rules: EntranceRules
-  /** Names of namespaces that a connection is about to enter. */
-  readonly #pending = new WeakMap<Client, Set<string>>()
-  readonly #refused = new WeakMap<Client, number>()
+  readonly #connections = new WeakMap<Connection, Entering>()
 
   constructor(rules: EntranceRules) {
     this.#rules = rules
   }
 
-  /** Whether the connection is in a namespace or about to enter one. */
-  isUsed(client: Client): boolean {
-    return this.#count(client) > 0
+  /** Whether the connection is in a namespace of the hub or about to enter one. */
+  isUsed(connection: Connection): boolean {
+    const entering = this.#connections.get(connection)
+    if (entering === undefined) return false
+    const { inside, pending } = entering
+    return inside.size + pending.size > (inside.has('/') ? 1 : 0) + (pending.has('/') ? 1 : 0)
   }
 
   /** Counts whoever enters this namespace from now on. */
   watch(namespace: Namespace): void {
+    const { name } = namespace
     const raw = namespace as unknown as RawNamespace
     const { _add: add, run } = raw
+    let untouched = true
     raw._add = async (client, auth, entered) => {
-      let pending = this.#pending.get(client)
-      // A client that asks again while it is on its way in gets one answer, and has one place.
-      if (pending?.has(raw.name)) return
-      if (this.#count(client) >= this.#rules.max) {
-        const count = (this.#refused.get(client) ?? 0) + 1
-        this.#refused.set(client, count)
-        this.#rules.tooMany(client, namespace, count)
+      const entering = this.#of(client)
+      const { inside, pending } = entering
+      // Who asks again on the way in has one place and gets one answer.
+      if (pending.has(name)) return
+      if (inside.size + pending.size >= this.#rules.max) {
+        entering.refused += 1
+        this.#rules.refuse(client, namespace, entering.refused, untouched)
         return
       }
-      if (pending === undefined) {
-        pending = new Set()
-        this.#pending.set(client, pending)
-      }
-      pending.add(raw.name)
+      untouched = false
+      entering.refused = 0
+      pending.add(name)
       await add.call(raw, client, auth, (socket) => {
-        this.#settle(client, raw.name)
+        pending.delete(name)
         entered?.(socket)
       })
     }
     raw.run = (socket, done) => {
       run.call(raw, socket, (error) => {
-        if (error) this.#settle(socket.client, raw.name)
+        if (error) this.#of(socket.client).pending.delete(name)
         done(error)
       })
     }
   }
 
-  #settle(client: Client, name: string): void {
-    this.#pending.get(client)?.delete(name)
-  }
-
-  #count(client: Client): number {
-    return (client as unknown as RawClient).nsps.size + (this.#pending.get(client)?.size ?? 0)
+  #of(client: Client): Entering {
+    let entering = this.#connections.get(client.conn)
+    if (entering === undefined) {
+      const { nsps: inside } = client as unknown as { readonly nsps: ReadonlyMap<string, Socket> }
+      entering = { inside, pending: new Set(), refused: 0 }
+      this.#connections.set(client.conn, entering)
+    }
+    return entering
   }
 }

@@ -13,6 +13,9 @@ import { checkTopic } from '../core/topics/log.ts'
 import type { Channel } from '../core/topics/outlet.ts'
 import type { Subscription } from '../core/topics/subscription.ts'
 import { parse, positionSchema, queuesAuthSchema, topicAuthSchema } from '../wire.ts'
+import { cut } from './connections.ts'
+import { Entrances } from './entrances.ts'
+import { isOverfull } from './flow.ts'
 import { SocketJobOutlet } from './jobOutlet.ts'
 import { RoomChannel, SocketOutlet } from './outlet.ts'
 import { type QueuesState, serveQueues } from './queues.ts'
@@ -20,6 +23,8 @@ import type { GuestRequests } from './requests.ts'
 import { serveTopic, type TopicState } from './topic.ts'
 
 export interface GatewayContext {
+  /** Namespaces that a connection may be in. */
+  readonly maxNamespaces: number
   /** Resolves when the hub can serve; rejects when it never will. */
   readonly core: Promise<Core>
   readonly happenings: Happenings
@@ -45,12 +50,16 @@ interface TopicAdmission {
 
 /** A subscription whose start failed for a passing reason is tried again after this long. */
 const RETRY_MS = 500
+/** A connection that is in too many namespaces may ask for another one after this long. */
+const TOO_MANY_RETRY_MS = 5_000
+/** Socket.IO's number of the packet. */
+const CONNECT_ERROR = 4
 
 /**
  * Serves a hub's namespaces. `guests`: the server is a program's own. There, names outside of the hub's are not the
- * hub's to refuse, and what has to hold at each request is looked at by the hub.
+ * hub's to refuse, and what has to hold at each request is looked at by the hub. Gives who is in.
  */
-export function openGateway(io: Server, context: GatewayContext, guests?: GuestRequests): void {
+export function openGateway(io: Server, context: GatewayContext, guests?: GuestRequests): Entrances {
   // Matched loosely, so that a wrong name is refused below with its reason instead of Socket.IO's bare text.
   const names = guests === undefined ? /^\/.+$/s : /^\/(topics\/.*|queues)$/s
   if ([...rawOf(io).parentNamespacesFromRegExp.keys()].some(({ source }) => source === names.source)) {
@@ -59,6 +68,23 @@ export function openGateway(io: Server, context: GatewayContext, guests?: GuestR
   const parent = io.of(names)
   const channels = new WeakMap<Namespace, Channel>()
   const admissions = new WeakMap<Socket, TopicAdmission | QueuesAdmission>()
+
+  const entrances = new Entrances({
+    max: context.maxNamespaces,
+    refuse(client, namespace, refused, untouched) {
+      if (refused > context.maxNamespaces || isOverfull(client.conn)) cut(client.conn)
+      else turnAway(client, namespace.name, context.maxNamespaces)
+      if (untouched) remove(io, namespace)
+    },
+  })
+  if (guests === undefined) entrances.watch(io.sockets)
+  const raw = parent as unknown as RawParent
+  const create = raw.createChild
+  raw.createChild = (name) => {
+    const child = create.call(raw, name)
+    entrances.watch(child)
+    return child
+  }
 
   guests?.watch(io)
   parent.use((socket, next) => {
@@ -70,6 +96,8 @@ export function openGateway(io: Server, context: GatewayContext, guests?: GuestR
       },
       (error) => {
         const refusal = refusalOf(error, 'a handshake', context.happenings)
+        // Whoever does not read why it is refused, again and again, has had its answers.
+        if (isOverfull(socket.conn)) cut(socket.conn)
         next(Object.assign(new Error(refusal.message), { data: refusal.toWire() }))
         tidyLater(io, socket.nsp)
       },
@@ -90,6 +118,8 @@ export function openGateway(io: Server, context: GatewayContext, guests?: GuestR
     if (admission.topic === undefined) enterQueues(socket, admission)
     else enterTopic(socket, admission)
   })
+
+  return entrances
 
   function enterQueues(socket: Socket, { core, caller }: QueuesAdmission): void {
     const client = { caller, id: socket.id, outlet: new SocketJobOutlet(socket) }
@@ -189,6 +219,14 @@ async function begin(socket: Socket, subscription: Subscription, { core, from, o
   }
 }
 
+/** The answer to one namespace more than a connection may have, given without making a socket for it. */
+function turnAway(client: Socket['client'], name: string, max: number): void {
+  const message = `this connection is in ${max} namespaces, which is the limit (limits.namespacesPerSocket): leave some, or open another connection`
+  const refusal = new RepriseError('too_many', message, { retryAfterMs: TOO_MANY_RETRY_MS })
+  const raw = client as unknown as { _packet(packet: object): void }
+  raw._packet({ type: CONNECT_ERROR, nsp: name, data: { message, data: refusal.toWire() } })
+}
+
 /**
  * Removes a namespace that nobody is in or about to enter. Later, as a client that enters is not to be seen anywhere for
  * a moment of this turn.
@@ -196,14 +234,22 @@ async function begin(socket: Socket, subscription: Subscription, { core, from, o
 function tidyLater(io: Server, namespace: Namespace): void {
   setImmediate(() => {
     const { _preConnectSockets: entering } = namespace as unknown as { _preConnectSockets: ReadonlyMap<string, Socket> }
-    if (namespace.sockets.size > 0 || entering.size > 0 || io._nsps.get(namespace.name) !== namespace) return
-    namespace.adapter.close()
-    io._nsps.delete(namespace.name)
-    for (const parent of rawOf(io).parentNamespacesFromRegExp.values()) parent.children.delete(namespace)
+    if (namespace.sockets.size === 0 && entering.size === 0) remove(io, namespace)
   })
 }
 
+function remove(io: Server, namespace: Namespace): void {
+  if (namespace === io.sockets || io._nsps.get(namespace.name) !== namespace) return
+  namespace.adapter.close()
+  io._nsps.delete(namespace.name)
+  for (const parent of rawOf(io).parentNamespacesFromRegExp.values()) parent.children.delete(namespace)
+}
+
 /** What Socket.IO has and does not declare. */
+interface RawParent {
+  createChild(name: string): Namespace
+}
+
 interface RawServer {
   readonly parentNamespacesFromRegExp: ReadonlyMap<RegExp, { readonly children: Set<Namespace> }>
 }

@@ -5,6 +5,7 @@
 
 import { type IncomingMessage, ServerResponse } from 'node:http'
 import type { Server, Socket } from 'socket.io'
+import { boundArrival } from '../core/arrival.ts'
 
 type Engine = Server['engine']
 type Connection = Socket['conn']
@@ -17,7 +18,7 @@ interface EngineRequest extends IncomingMessage {
 
 /** Why a request may not be served. */
 export interface Refused {
-  readonly status: 400 | 403 | 405 | 429
+  readonly status: 400 | 403 | 405 | 408 | 429
   readonly message: string
   readonly headers?: Readonly<Record<string, string>>
 }
@@ -31,23 +32,27 @@ const PREFLIGHT_S = '600'
 const BAD_REQUEST = 3
 const FORBIDDEN = 4
 
+const LATE: Refused = { status: 408, message: 'the body did not come in time' }
 const JSONP = 'JSONP polling (j=) is off, as it lets any page in: use polling without j, or WebSocket'
 
 export interface RequestRules {
   readonly pageRefusal: PageRefusal
   /** Whether pages that may connect may send their cookies along. */
   readonly withCookies: boolean
+  /** How long a body may take that hardly comes. */
+  readonly bodyTimeoutMs: number
   /** What else speaks against a request that begins a connection. */
   admit(request: IncomingMessage): Refused | undefined
 }
 
 /** Holds the rules at each request of the hub's own Socket.IO server. */
-export function guardRequests(engine: Engine, { pageRefusal, withCookies, admit }: RequestRules): void {
+export function guardRequests(engine: Engine, { pageRefusal, withCookies, bodyTimeoutMs, admit }: RequestRules): void {
   engine.use((request: EngineRequest, response: unknown, next: Next) => {
     void held(request, response, async () => {
       const refused = await judge(request)
       if (refused !== undefined) return refuse(request, response, refused, next)
       if (!(response instanceof ServerResponse)) return next()
+      boundArrival(request, bodyTimeoutMs, () => refuse(request, response, LATE, next))
       response.setHeader('X-Content-Type-Options', 'nosniff')
       allowPage(request, response, withCookies)
       if (request.method !== 'OPTIONS') return next()
@@ -156,7 +161,8 @@ function refuse(request: IncomingMessage, response: unknown, refused: Refused, n
     ...refused.headers,
   }
   if (response instanceof ServerResponse) {
-    response.writeHead(status, headers).end(body)
+    if (response.headersSent) request.destroy()
+    else response.writeHead(status, headers).end(body)
     return
   }
   const { socket } = request
@@ -169,4 +175,10 @@ function refuse(request: IncomingMessage, response: unknown, refused: Refused, n
   socket.end(`HTTP/1.1 ${status} ${WORDS[status]}\r\n${lines.join('')}\r\n${body}`, () => socket.destroy())
 }
 
-const WORDS = { 400: 'Bad Request', 403: 'Forbidden', 405: 'Method Not Allowed', 429: 'Too Many Requests' } as const
+const WORDS = {
+  400: 'Bad Request',
+  403: 'Forbidden',
+  405: 'Method Not Allowed',
+  408: 'Request Timeout',
+  429: 'Too Many Requests',
+} as const

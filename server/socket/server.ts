@@ -2,7 +2,10 @@
 
 import type { Server as HttpServer } from 'node:http'
 import { Server } from 'socket.io'
+import { type ServerOptions, WebSocketServer } from 'ws'
+import { Connections } from './connections.ts'
 import { parser } from './encoder.ts'
+import type { Entrances } from './entrances.ts'
 import { guardRequests, type PageRefusal } from './requests.ts'
 import { keepPath } from './target.ts'
 
@@ -11,19 +14,51 @@ export type { Server as SocketServer }
 export interface SocketServerOptions {
   /** Where Socket.IO listens. */
   readonly path: string
-  /** Bytes of one packet; above it the transport closes. */
-  readonly maxPacketBytes: number
+  readonly limits: {
+    /** Bytes of one packet; above it the transport closes. */
+    readonly packet: number
+    readonly connectionsPerAddress: number
+    readonly connectTimeoutMs: number
+  }
   readonly pageRefusal: PageRefusal
   /** Whether pages of other origins that may connect may send their cookies along. */
   readonly withCookies: boolean
   /** Told what a person should know. */
   notice(message: string): void
+  /** Declares the namespaces; gives who is in them. */
+  open(io: Server): Entrances
+}
+
+/** Answers to pings that the client has not read. One more ends the connection. */
+const MAX_PENDING_PONGS = 100
+
+/** Node's own, and one that is longer than proxies keep their connections (60 s). */
+const NODE_KEEP_ALIVE_MS = 5_000
+const KEEP_ALIVE_MS = 75_000
+
+class BoundedWebSockets extends WebSocketServer {
+  constructor(options: ServerOptions) {
+    super({ ...options, maxPendingAutoPongs: MAX_PENDING_PONGS } as ServerOptions)
+  }
 }
 
 export function openSocketServer(http: HttpServer, options: SocketServerOptions): Server {
-  const { path, maxPacketBytes, pageRefusal, withCookies, notice } = options
-  const io = new Server(http, { path, parser, serveClient: false, maxHttpBufferSize: maxPacketBytes })
+  const { path, limits, pageRefusal, withCookies, notice } = options
+  const { packet: maxPacketBytes, connectTimeoutMs, connectionsPerAddress: perAddress } = limits
+  const io = new Server(http, {
+    path,
+    parser,
+    serveClient: false,
+    maxHttpBufferSize: maxPacketBytes,
+    wsEngine: BoundedWebSockets,
+  })
   keepPath(http, path, notice)
-  guardRequests(io.engine, { pageRefusal, withCookies, admit: () => undefined })
+  const entrances = options.open(io)
+  const isUsed = (connection: Parameters<Entrances['isUsed']>[0]) => entrances.isUsed(connection)
+  const connections = new Connections(io.engine, { perAddress, connectTimeoutMs, maxPacketBytes, isUsed })
+  const admit: Connections['admit'] = (request) => connections.admit(request)
+  guardRequests(io.engine, { pageRefusal, withCookies, bodyTimeoutMs: connectTimeoutMs, admit })
+  // A program that has said nothing would close connections that a proxy in front still uses.
+  if (http.keepAliveTimeout === NODE_KEEP_ALIVE_MS) http.keepAliveTimeout = KEEP_ALIVE_MS
   return io
 }

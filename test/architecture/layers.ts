@@ -99,6 +99,7 @@ const DRIVERS: Readonly<Record<string, readonly Part[]>> = {
   ioredis: ['server/store/redis/'],
   'socket.io': ['server/socket/'],
   'socket.io-parser': ['server/socket/'],
+  ws: ['server/socket/'],
   express: ['server/http/'],
   helmet: ['server/http/'],
   'rate-limiter-flexible': ['server/socket/', 'server/http/'],

@@ -43,7 +43,14 @@ describe('options of serve', () => {
       store: '/srv/hub/data',
       topics: {},
       queues: {},
-      limits: { payload: 262_144, batch: 1_000, packet: 2_097_152 },
+      limits: {
+        payload: 262_144,
+        batch: 1_000,
+        packet: 2_097_152,
+        namespacesPerSocket: 10_000,
+        connectionsPerAddress: 20_000,
+        connectTimeoutMs: 10_000,
+      },
       allowOrigins: undefined,
       path: '/socket.io',
       logLevel: 'info',
@@ -53,6 +60,7 @@ describe('options of serve', () => {
       open: false,
       config: undefined,
       drainMs: 10_000,
+      keepAliveMs: 75_000,
     })
   })
 

@@ -11,7 +11,7 @@ import { until, within } from '../support/until.ts'
 import { join } from '../support/wire.ts'
 
 const TOUCHED = soak ? 200_000 : 10_000
-const HELD = soak ? 20_000 : 2_000
+const HELD = soak ? 9_000 : 2_000
 const GROUP = 500
 /** Garbage is collected early, so that what is left is what the hub holds. */
 const HEAP = '--max-old-space-size=192 --max-semi-space-size=2'

@@ -38,6 +38,7 @@ it('a page names the records whose checksums do not fit, in one gap for each run
     readTopicSettings: () => ({}),
     readQueueSettings: () => ({}),
     pageRefusal: async () => undefined,
+    bodyTimeoutMs: 10_000,
   })
   const server = createServer(handler).listen(0, '127.0.0.1')
   atEnd(() => {
