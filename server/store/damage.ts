@@ -13,6 +13,13 @@ export class DamagedQueue extends Error {
 
 const KEPT = 100
 
+/** What is told of a queue whose indexes were made anew. */
+export function mended(queue: string, lost: number): string {
+  const what =
+    lost === 0 ? 'no job is lost' : `${lost} ${lost === 1 ? 'job is' : 'jobs are'} lost, and dead-lettered as damaged`
+  return `the indexes of queue ${queue} were damaged and have been made anew: ${what}`
+}
+
 export class Damage {
   readonly #warn: (message: string) => void
   readonly #told = new Set<string>()

@@ -16,7 +16,7 @@ import { deskOf, named } from './queue-desk.ts'
 const MAIN = new URL('../../', import.meta.url)
 const PAGE = 4_096
 /** Of each kind in the short run. */
-const CHANGES = soak ? Number.POSITIVE_INFINITY : 4
+const CHANGES = soak ? Number.POSITIVE_INFINITY : 2
 
 interface Made {
   readonly folder: string
@@ -127,8 +127,8 @@ test('a file that was cut off is refused with a sentence, wherever, and left as 
   const random = seededRandom(runSeed('cut files'))
   const store = await made()
   const size = store.pages * PAGE
-  const places = [1, 100, 159, 160, PAGE - 1, PAGE, PAGE + 1, 2 * PAGE - 1, 2 * PAGE, 3 * PAGE]
-  for (let i = 0; i < (soak ? 400 : 12); i++) places.push(random.integer(1, size - 1))
+  const places = [1, 160, PAGE, PAGE + 1, 2 * PAGE, 3 * PAGE]
+  for (let i = 0; i < (soak ? 400 : 4); i++) places.push(random.integer(1, size - 1))
   const changes = places.map((at) => ({ at }))
   const outcomes = await outcomesOf(store, changes)
   for (const [i, outcome] of outcomes.entries()) {

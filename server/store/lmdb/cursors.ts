@@ -109,8 +109,9 @@ function beginSession(
   plan.put(TABLES.store, STORE_KEY, { ...store, lastSession: session })
   const note = plan.get(TABLES.notes, key)
   if (note !== undefined) plan.remove(TABLES.notes, key)
-  // One that is over its time and not swept yet has expired all the same.
-  const expired = known === undefined && (stored !== undefined || (note !== undefined && plan.now < note.dueAt))
+  // One that is over its time and not swept yet has expired all the same, as has one that cannot be read.
+  const isKnown = stored !== undefined || plan.isDamaged(TABLES.cursors, key)
+  const expired = known === undefined && (isKnown || (note !== undefined && plan.now < note.dueAt))
   putCursor(plan, key, stored, position, session)
   plan.notify(topic, { kind: 'session', owner, session })
   return { ...bounds, position: { epoch, offset }, session, created: known === undefined, expired }

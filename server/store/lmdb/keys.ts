@@ -68,6 +68,9 @@ export function afterPrefix(prefix: Buffer): Buffer {
   return Buffer.concat([prefix, Buffer.alloc(32, 0xff)])
 }
 
+/** The whole of a table. */
+export const ALL = { start: Buffer.of(0), end: afterPrefix(Buffer.alloc(0)) }
+
 /** What falls due, by time. `kind` says in which table `key` is. */
 export function dueKey(at: number, kind: number, key: Buffer): Buffer {
   const due = Buffer.allocUnsafe(COUNT + 1 + key.length)

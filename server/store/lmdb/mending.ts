@@ -3,17 +3,20 @@
  * there, or a job is in no index. A job whose record is lost is dead-lettered by its number, so that it is told.
  */
 
-import type { Damage } from '../damage.ts'
+import { mended } from '../damage.ts'
+import { newEpoch } from './epochs.ts'
 import { newJob, note } from './jobs.ts'
-import { afterPrefix, countOf, dueKey, nameKey, numberKey } from './keys.ts'
+import { ALL, afterPrefix, countOf, dueKey, nameKey, numberKey, partsOfDue } from './keys.ts'
 import { pairsOf } from './pairs.ts'
 import type { Plan } from './plan.ts'
-import { baseOf, type Queue, queueAnew, tellWork } from './queueCache.ts'
+import { baseOf, isDeadName, type Queue, queueAnew, tellWork } from './queueCache.ts'
 import type { QueueHalf } from './queueHalf.ts'
-import type { Books, QueueRecord } from './queueRecords.ts'
+import { type Books, newBooks, type QueueRecord } from './queueRecords.ts'
 import { SETS } from './queueSets.ts'
 import { TABLES } from './tables.ts'
 
+/** Numbers that are left out where it is not known which were given. */
+const MARGIN = 1_000_000
 /** Lost jobs that are dead-lettered; what are more is told in one sentence. */
 const LETTERS = 10_000
 const NOTHING = Buffer.alloc(0)
@@ -22,7 +25,9 @@ const NOTHING = Buffer.alloc(0)
 export function mendQueue(plan: Plan, name: string): void {
   const base = baseOf(name)
   const record = plan.environment.get(TABLES.queues, nameKey(base))
-  if (record !== undefined) mendRecord(plan, base, record)
+  const found = record ?? lostQueues(plan, { has: (other) => other !== base }).get(base)
+  if (found === undefined) plan.remove(TABLES.queues, nameKey(base))
+  else mendRecord(plan, base, found)
 }
 
 export function mendRecord(plan: Plan, name: string, record: QueueRecord): void {
@@ -40,13 +45,7 @@ export function mendRecord(plan: Plan, name: string, record: QueueRecord): void 
   }
   bury(plan, queue, [...named].slice(0, LETTERS))
   tellWork(queue)
-  tell(plan.environment.damage, name, named.size, namedDead.size)
-}
-
-function tell(damage: Damage, name: string, lost: number, lostLetters: number): void {
-  const what = lost + lostLetters === 0 ? 'no job is lost' : `${lost + lostLetters} jobs are lost`
-  const where = lost > 0 ? `, dead-lettered as damaged` : ''
-  damage.tell(`the indexes of queue ${name} were damaged and have been made anew: ${what}${where}`)
+  plan.environment.damage.tell(mended(name, named.size + namedDead.size))
 }
 
 /** Numbers of the jobs that the indexes name. */
@@ -132,4 +131,27 @@ function bury(plan: Plan, { dead }: Queue, numbers: readonly number[]): void {
     note(letter, { at: now, what: 'dead', why: 'damaged' })
     dead.add(plan, letter, { raw: NOTHING, bytes: 0 })
   }
+}
+
+/** Queues whose record is lost, by what falls due in them: their jobs are there. */
+export function lostQueues(plan: Plan, known: { has(name: string): boolean }): Map<string, QueueRecord> {
+  const found = new Map<string, QueueRecord>()
+  const now = plan.now
+  for (const { key, value } of plan.environment.range(TABLES.turns, ALL)) {
+    const name = value.toString()
+    const base = baseOf(name)
+    if (known.has(base) || found.has(base)) continue
+    const number = partsOfDue(key).key.readUInt32BE() - (isDeadName(name) ? 1 : 0)
+    // Sessions and leases that were given are none of those that come.
+    const ahead = { lastSession: now, handOuts: MARGIN }
+    found.set(base, {
+      main: { ...newBooks(number), ...ahead },
+      dead: { ...newBooks(number + 1), ...ahead },
+      secret: newEpoch() + newEpoch() + newEpoch(),
+      deadMs: Number.MAX_SAFE_INTEGER,
+      bindings: [],
+    })
+    plan.environment.damage.tell(`the record of queue ${base} was lost: its jobs are kept, its counts begin anew`)
+  }
+  return found
 }

@@ -71,6 +71,12 @@ export class Plan {
     return change === undefined ? this.environment.get(table, key) : (change.value as T | undefined)
   }
 
+  /** A record is there and cannot be read. */
+  isDamaged<T>(table: Table<T>, key: Buffer): boolean {
+    const isChanged = this.#changes.get(table.name)?.has(key.toString('latin1')) === true
+    return !isChanged && this.environment.has(table, key) && this.environment.get(table, key) === undefined
+  }
+
   put<T>(table: Table<T>, key: Buffer, value: T): void {
     this.#change(table as Table<unknown>, key, value)
   }

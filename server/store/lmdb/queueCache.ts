@@ -4,6 +4,7 @@
  */
 
 import { randomBytes } from 'node:crypto'
+import { DamagedQueue } from '../damage.ts'
 import type { Environment } from './environment.ts'
 import { storeRecord } from './epochs.ts'
 import { nameKey } from './keys.ts'
@@ -77,6 +78,7 @@ export function queueIn(plan: Plan, name: string): Queue | undefined {
   let queue = queues.get(base)
   if (queue === undefined) {
     const record = plan.environment.get(TABLES.queues, nameKey(base))
+    if (record === undefined && plan.isDamaged(TABLES.queues, nameKey(base))) throw new DamagedQueue(base)
     if (record === undefined) return undefined
     queue = makeQueue(plan, base, record, JSON.stringify(record))
     checkOnce(plan.environment, base, [queue.main, queue.dead])

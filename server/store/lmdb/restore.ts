@@ -5,14 +5,12 @@
 
 import { DUE, fallDue } from './due.ts'
 import { MAX_EPOCHS, newEpoch } from './epochs.ts'
-import { afterPrefix, numberKey, partsOfDue } from './keys.ts'
-import { mendRecord } from './mending.ts'
+import { ALL, numberKey } from './keys.ts'
+import { lostQueues, mendRecord } from './mending.ts'
 import type { Plan } from './plan.ts'
-import { baseOf, isDeadName } from './queueCache.ts'
-import { newBooks, type QueueRecord } from './queueRecords.ts'
+import type { QueueRecord } from './queueRecords.ts'
 import { STORE_KEY, TABLES, type Table } from './tables.ts'
 
-const ALL = { start: Buffer.of(0), end: afterPrefix(Buffer.alloc(0)) }
 /** Numbers that are left out where it is not known which were given: nobody has to wonder whose they are. */
 const MARGIN = 1_000_000
 
@@ -81,27 +79,4 @@ function restoreDue(plan: Plan): void {
     const letters = Buffer.from(`${key.toString()}/dead`)
     if (value.dead.sweepAt > 0) fallDue(plan, value.dead.sweepAt, DUE.settled, letters)
   }
-}
-
-/** Queues whose record is lost, by what falls due in them: their jobs are there. */
-function lostQueues(plan: Plan, known: ReadonlyMap<string, QueueRecord>): Map<string, QueueRecord> {
-  const found = new Map<string, QueueRecord>()
-  const now = plan.now
-  for (const { key, value } of plan.environment.range(TABLES.turns, ALL)) {
-    const name = value.toString()
-    const base = baseOf(name)
-    if (known.has(base) || found.has(base)) continue
-    const number = partsOfDue(key).key.readUInt32BE() - (isDeadName(name) ? 1 : 0)
-    // Sessions and leases that were given are none of those that come.
-    const ahead = { lastSession: now, handOuts: MARGIN }
-    found.set(base, {
-      main: { ...newBooks(number), ...ahead },
-      dead: { ...newBooks(number + 1), ...ahead },
-      secret: newEpoch() + newEpoch() + newEpoch(),
-      deadMs: Number.MAX_SAFE_INTEGER,
-      bindings: [],
-    })
-    plan.environment.damage.tell(`the record of queue ${base} was lost: its jobs are kept, its counts begin anew`)
-  }
-  return found
 }

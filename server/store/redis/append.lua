@@ -13,7 +13,7 @@ local function producerOf(key)
   if text then
     local numbers = {}
     for number in string.gmatch(text, '%d+') do numbers[#numbers + 1] = tonumber(number) end
-    if now - numbers[3] < PRODUCER_MS then
+    if #numbers == 6 and now - numbers[3] < PRODUCER_MS then
       p.start, p.next, p.usedAt, p.seq, p.offset, p.count = unpack(numbers)
     end
   end
@@ -85,7 +85,7 @@ local function offsetOfId(hash, id)
   local text = redis.call('HGET', hash, id)
   if not text then return nil end
   local offset, at = string.match(text, '^(%d+) (%d+) ')
-  return now - tonumber(at) < ID_MS and tonumber(offset) or nil
+  return at and now - tonumber(at) < ID_MS and tonumber(offset) or nil
 end
 local function forgetId(subject, floor)
   local id = redis.call('LPOP', tag .. 'idlog:' .. subject)

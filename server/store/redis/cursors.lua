@@ -5,6 +5,8 @@ local function storedCursor(key)
   local text = redis.call('HGET', CURSORS, key)
   if not text then return nil end
   local offset, session, usedAt, epoch = string.match(text, '^(%d+) (%d+) (%d+) (.*)$')
+  -- One that is spoilt is over: whoever opens it is told.
+  if not offset then return { offset = 0, session = '0', usedAt = 0, epoch = '' } end
   return { offset = tonumber(offset), session = session, usedAt = tonumber(usedAt), epoch = epoch }
 end
 local function isOver(cursor)
@@ -19,7 +21,7 @@ local function putCursor(key, cursor, isNew)
   end
 end
 local function lastSession()
-  return tonumber(redis.call('HGET', CURSORS, '') or 0)
+  return tonumber(redis.call('HGET', CURSORS, '') or 0) or 0
 end
 local function checked(epoch, offset)
   local last = endOf(epoch)

@@ -4,6 +4,7 @@
  */
 
 import { RepriseError } from '../../../shared/errors.ts'
+import type { Damage } from '../damage.ts'
 import { newEpoch, type StoreEpochs, storeEpochs } from './epochs.ts'
 import { closed, failure, isFull, storageFull } from './failures.ts'
 import type { Keys } from './keys.ts'
@@ -31,6 +32,7 @@ export interface LaneContext {
   /** Replicas that a write waits for, and for how long. */
   readonly replicas: number
   readonly replicaWaitMs: number
+  readonly damage: Damage
   readonly warn: (message: string, cause?: unknown) => void
 }
 

@@ -46,7 +46,7 @@ function library<Name extends string>(
   return Object.fromEntries(calls) as Record<Name, LibraryCall>
 }
 
-const WRITING = ['State', 'Jobs', 'Turn', 'Send', 'Claim', 'Settle', 'Holders', 'Change', 'Write']
+const WRITING = ['State', 'Jobs', 'Mend', 'Turn', 'Send', 'Claim', 'Settle', 'Holders', 'Change', 'Write']
 
 export const QUEUE_CALLS = {
   ...library(

@@ -154,9 +154,11 @@ local function name(prefix)
   PRODUCERS, SUBJECTS = tag .. 'producers', tag .. 'subjects'
 end
 
+-- Figures that are gone, or cut off, begin anew: see queueMend.lua.
+local META_SIZE = 1 + 8 * (#COMMON + 2 * #PART)
 local function load()
   stored = redis.call('GET', KEYS[1])
-  if not stored then
+  if not stored or #stored ~= META_SIZE then
     for _, name in ipairs(COMMON) do s[name] = 0 end
     s.nextDue = huge
     s.deadMs = 1209600000

@@ -55,7 +55,8 @@ end
 -- What a binding could not copy is no job.
 local function isGap(j)
   local death = fieldOf(DEATHS, j.n)
-  return death and cjson.decode(death)[1] == 'gap'
+  local isRead, told = pcall(cjson.decode, death or '[]')
+  return isRead and told[1] == 'gap'
 end
 
 -- redrive: ttlMs count, then for each: id number nonce

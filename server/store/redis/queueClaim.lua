@@ -164,6 +164,10 @@ function operations.claim()
     -- When the rate allows one more than now.
     nextAt = math.min(nextAt, math.ceil(usedTo + interval * (waiting + 1 - burst - 1e-3)))
   end
+  if #names == 0 and allowed > 0 then
+    mending.look(true)
+    if mending.lost then nextAt = now end
+  end
   -- What had to be cleared away first was too much for one call.
   if #names == 0 and looked >= LOOKED then nextAt = now end
   p.told = there > 0 and math.min(p.told, now) or delayed

@@ -3,6 +3,7 @@
  * is in the list before it is made, and that it is known when it has something to do.
  */
 
+import { mended } from '../damage.ts'
 import { closed, failure, isFull } from './failures.ts'
 import type { Done, LaneContext } from './lanes.ts'
 import { callLibrary, QUEUE_CALLS } from './libraries.ts'
@@ -158,8 +159,10 @@ export class QueueLanes {
       if (isFull(error) && !full) return 'full'
       throw error
     }
-    const [reply, replicas = 0] = answers as [[Buffer, Buffer, Buffer, Buffer, Buffer[][]], number?]
+    const [reply, replicas = 0] = answers as [[Buffer, Buffer, Buffer, Buffer, Buffer[][], Buffer], number?]
     const [stopped, dueAt, isSooner, sweepAt] = reply.slice(0, 4).map(String) as [string, string, string, string]
+    const lost = String(reply[5] ?? '')
+    if (lost !== '') this.#context.damage.tell(mended(queue, Number(lost)))
     return { stopped, dueAt, isSooner: isSooner === '1', sweepAt, outcomes: reply[4], replicas }
   }
 

@@ -2,7 +2,9 @@
 -- nonce. Each job is told by its number, record, body, history, death, and number and record of what it is behind.
 
 local function recordOf(n)
-  return redis.call('HGET', JOBS, n)
+  local record = redis.call('HGET', JOBS, n)
+  -- One that was cut off is found by the next call that writes.
+  return record and #record >= RECORD_SIZE and record
 end
 
 local function told(reply, n, record)

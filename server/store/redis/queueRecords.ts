@@ -162,13 +162,22 @@ export function jobInfo(told: readonly (Buffer | null)[]): JobInfo {
   }
 }
 
+/** `undefined` where there is none, or it is spoilt. */
+function parsed<T>(text: Buffer | null | undefined): T | undefined {
+  try {
+    return text == null ? undefined : (JSON.parse(text.toString()) as T)
+  } catch {
+    return undefined
+  }
+}
+
 function deathOf(text: Buffer | null | undefined): NonNullable<JobInfo['dead']> {
-  const [reason, at, error] = JSON.parse(text?.toString() || '["rejected",0,""]') as [DeadReason, number, string]
+  const [reason, at, error] = parsed<[DeadReason, number, string]>(text) ?? ['rejected', 0, 'damaged']
   return { reason, at, ...(error !== '' && { error }) }
 }
 
 function historyOf(text: Buffer | null | undefined): HistoryEntry[] {
-  const entries = JSON.parse(text?.toString() || '[]') as [number, HistoryEntry['what'], string, string][]
+  const entries = parsed<[number, HistoryEntry['what'], string, string][]>(text) ?? []
   return entries.map(([at, what, holder, why]) => ({
     at,
     what,

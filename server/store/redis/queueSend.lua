@@ -17,7 +17,7 @@ local function producedAt(key, from, to)
   local expected = from
   for _, text in ipairs(redis.call('LRANGE', tag .. 'produced:' .. key, 0, -1)) do
     local seq, count, n, id = string.match(text, '^(%d+) (%d+) (%S+) (.*)$')
-    seq, count = tonumber(seq), tonumber(count)
+    seq, count = tonumber(seq or -1), tonumber(count or 0)
     while expected >= seq and expected < seq + count and expected <= to do
       ids[#ids + 1] = n == '=' and '=' .. id or '#' .. whole(tonumber(n) + expected - seq) .. '-' .. id
       expected = expected + 1
@@ -61,7 +61,7 @@ local function idGiven(hash, id)
   local text = redis.call('HGET', hash, id)
   if not text then return nil end
   local over, stored = string.match(text, '^%d+ (%d+) (.*)$')
-  return now < tonumber(over) and stored or nil
+  return over and now < tonumber(over) and stored or nil
 end
 local function forgetId(subject, floor)
   local id = redis.call('LPOP', tag .. 'idlog:' .. subject)
@@ -125,7 +125,7 @@ function operations.enqueue()
     sender = redis.call('HGET', PRODUCERS, key)
     if sender then
       local first, following, usedAt = string.match(sender, '^(%d+) (%d+) (%d+)$')
-      if now - tonumber(usedAt) < PRODUCER_MS then
+      if usedAt and now - tonumber(usedAt) < PRODUCER_MS then
         firstSeq, nextSeq = tonumber(first), tonumber(following)
       else
         sender = nil

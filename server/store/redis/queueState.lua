@@ -9,10 +9,16 @@ local policy
 
 -- Records as this call leaves them; `false` where there is none.
 local records, changedRecords
+-- One that was cut off is gone.
+local function intact(n, record)
+  if not record or #record >= RECORD_SIZE then return record end
+  redis.call('HDEL', JOBS, n)
+  return false
+end
 local function recordOf(n)
   local record = records[n]
   if record == nil then
-    record = redis.call('HGET', JOBS, n)
+    record = intact(n, redis.call('HGET', JOBS, n))
     records[n] = record
   end
   return record
@@ -52,7 +58,7 @@ local function fetch(names)
     if records[n] == nil then missing[#missing + 1] = n end
   end
   local found = valuesOf(JOBS, missing)
-  for i = 1, #missing do records[missing[i]] = found[i] end
+  for i = 1, #missing do records[missing[i]] = intact(missing[i], found[i]) end
 end
 
 -- Scores of sorted sets, members of sets, fields of hashes, as they shall be; `false` where they shall not.
@@ -199,7 +205,8 @@ local function befall(j, what, holder, why)
   local list = {}
   if j.history == 1 then
     local text = redis.call('HGET', HISTORY, j.n)
-    if text then list = cjson.decode(text) end
+    local isRead, kept = pcall(cjson.decode, text or '[]')
+    if isRead then list = kept end
   end
   list[#list + 1] = { now, what, holder or '', why or '' }
   while #list > 20 do table.remove(list, 1) end
@@ -221,9 +228,9 @@ local function holderOf(p, name)
   if h == nil then
     local text = redis.call('HGET', key, name)
     h = false
-    if text then
-      local session, touchedAt, attached, lastSerial, suspects =
-        string.match(text, '^(%d+) (%d+) (%d) (%-?%d+) (%d+)$')
+    local session, touchedAt, attached, lastSerial, suspects =
+      string.match(text or '', '^(%d+) (%d+) (%d) (%-?%d+) (%d+)$')
+    if session then
       h = {
         session = session, touchedAt = tonumber(touchedAt), attached = attached == '1',
         lastSerial = tonumber(lastSerial), suspects = tonumber(suspects),

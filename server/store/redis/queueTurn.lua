@@ -111,6 +111,7 @@ end
 function operations.turn()
   local p = partOf(arg())
   readPolicy()
+  mending.look(true)
   local more = turn()
   reckon()
   return { 'done', more and '1' or '0', timeText(nextOf(p)) }

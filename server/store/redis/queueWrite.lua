@@ -3,11 +3,13 @@
 --
 -- Arguments: now full mayBeBorn maxIds, then the operations.
 -- Answer: `birth` where that is what the next operation needs, when something is to be done next, whether that is
---   sooner than before this call, when a sweep has to forget something that this call wrote, and an outcome for each operation that was done.
+--   sooner than before this call, when a sweep has to forget something that this call wrote, an outcome for each
+--   operation that was done, and how many jobs were found lost where the lists had to be made anew.
 
 local function call(keys, args)
   local refused = begin(keys, args)
   if refused then return refused end
+  mending.look(false)
   local stopped = ''
   local outcomes = {}
   while argi < #ARGV do
@@ -38,5 +40,6 @@ local function call(keys, args)
     redis.call('SPUBLISH', CHANNEL, 'L\n' .. #ids .. '\n' .. table.concat(ids, '\n') .. '\n' .. holder)
   end
   for _, message in ipairs(messages) do redis.call('SPUBLISH', CHANNEL, message) end
-  return { stopped, timeText(s.nextDue), s.nextDue < nextDueBefore and '1' or '0', nextSweep and whole(nextSweep) or '', outcomes }
+  return { stopped, timeText(s.nextDue), s.nextDue < nextDueBefore and '1' or '0', nextSweep and whole(nextSweep) or '', outcomes,
+    mending.lost and whole(mending.lost) or '' }
 end

@@ -1,6 +1,7 @@
 /** The contract's settings over Redis: one hash, and a channel that tells of changes. */
 
 import type { Settings } from '../contract.ts'
+import type { Damage } from '../damage.ts'
 import { failure } from './failures.ts'
 import { WAIT_MS } from './router.ts'
 import type { TopicsContext } from './topics.ts'
@@ -8,6 +9,7 @@ import type { TopicsContext } from './topics.ts'
 export function createSettings(
   { router, keys, subscriptions, refuseClosed }: TopicsContext,
   warn: (message: string, cause?: unknown) => void,
+  damage: Damage,
 ): Settings {
   const own = new Set<() => void>()
   return {
@@ -16,7 +18,13 @@ export function createSettings(
       try {
         const [reply] = await router.run(keys.settings, [['HGETALL', keys.settings]], performance.now() + WAIT_MS)
         const all = new Map<string, unknown>()
-        for (const [key, value] of pairsOf(reply)) all.set(key, JSON.parse(value))
+        for (const [key, value] of pairsOf(reply)) {
+          try {
+            all.set(key, JSON.parse(value))
+          } catch {
+            damage.record('settings', Buffer.from(key))
+          }
+        }
         return all
       } catch (error) {
         throw failure(error)

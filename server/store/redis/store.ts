@@ -53,7 +53,7 @@ export async function openRedis(url: string, context: RedisContext = {}): Promis
   const subscriptions = new Subscriptions(router, warn)
   const { now, run, maxIds = MAX_IDS } = context
   const replicas = { replicas: location.replicas, replicaWaitMs: REPLICA_WAIT_MS }
-  const laneContext = { router, keys, now, run, maxIds, ...replicas, warn }
+  const laneContext = { damage, router, keys, now, run, maxIds, ...replicas, warn }
   const lanes = new Lanes(laneContext)
   const queueLanes = new QueueLanes(laneContext)
   let closing: Promise<void> | undefined
@@ -87,7 +87,7 @@ export async function openRedis(url: string, context: RedisContext = {}): Promis
     topics,
     cursors: createCursors(parts, (topic) => boundsOf(parts, topic), time),
     queues: createQueues(queueParts),
-    settings: createSettings(parts, warn),
+    settings: createSettings(parts, warn, damage),
     now: time,
     damage: () => damage.told,
     sweep: async () => sweepPart(parts, queueParts, await time()),

@@ -1,0 +1,195 @@
+-- What is done where the lists of a queue do not fit the records of its jobs, as somebody has taken keys or parts of them
+-- away: the lists are made anew from the records. A job whose record is gone and that a list names is dead-lettered by
+-- its number, or by its sender's name for it, so that it is told.
+
+-- A record whose parts have the lengths that it says.
+local function isWhole(record)
+  if #record < RECORD_SIZE then return false end
+  local state = string.byte(record, 1)
+  local nonces, holders, size = struct.unpack('<BI2I4', record, NONCE_AT)
+  local keys, subjects, ids = struct.unpack('<I4I4I4', record, KEY_LENGTH_AT)
+  local small = size <= SMALL and size or 0
+  return state <= 4 and #record == RECORD_SIZE + small + keys + subjects + ids + nonces + holders
+end
+
+-- `lost`: how many jobs this call has found lost, where it had to mend.
+local mending = {}
+beginnings[#beginnings + 1] = function()
+  mending.lost = nil
+end
+
+-- Whether every job is in one list, and every list's job is there. Nothing of this call may be unwritten.
+function mending.fits()
+  if redis.call('HLEN', JOBS) ~= live.count + dead.count then return false end
+  for _, p in ipairs({ live, dead }) do
+    local count = 0
+    for _, key in ipairs({ p.ready, p.suspects, p.behind, p.first, p.again, p.held }) do
+      count = count + redis.call('ZCARD', key)
+    end
+    -- The first job that waits behind another one stands in the line of its key.
+    local waits = redis.call('ZRANGE', p.behind, 0, 0)[1]
+    local j = waits and jobOf(waits)
+    if waits and not (j and fieldOf(HEADS, j.key) and redis.call('ZSCORE', p.line .. j.key, waits)) then return false end
+    if count ~= p.count or redis.call('ZCARD', p.againPlaces) ~= redis.call('ZCARD', p.again) then return false end
+  end
+  return true
+end
+
+-- Numbers that lists name, and the lists themselves away.
+local function takeLists(present)
+  local named = {}
+  for _, p in ipairs({ live, dead }) do
+    for _, key in ipairs({ p.ready, p.suspects, p.behind, p.again, p.againPlaces, p.held, p.expiring, p.first }) do
+      for _, member in ipairs(redis.call('ZRANGE', key, 0, -1)) do
+        local n = whole(tonumber(member) or 0)
+        if n ~= '0' and not present[n] then named[n] = p end
+      end
+      redis.call('UNLINK', key)
+    end
+    for _, holder in ipairs(redis.call('HKEYS', p.holders)) do redis.call('UNLINK', p.handsOf .. holder) end
+  end
+  for _, key in ipairs(redis.call('HKEYS', HEADS)) do redis.call('UNLINK', live.line .. key) end
+  redis.call('UNLINK', HEADS)
+  return named
+end
+
+local function lay(p, j)
+  if j.state == FIRST then
+    score(p.first, string.format('%014.0f', j.n), j.dueAt)
+    due(j.dueAt)
+  elseif j.state == HELD then
+    score(p.held, j.n, j.expiresAt)
+    noted(members, p.handsOf .. j.holder)[j.n] = true
+    due(j.expiresAt)
+    local h = j.suspect == 1 and holderOf(p, j.holder)
+    if h then
+      h.suspects = h.suspects + 1
+      putHolder(p, j.holder, h)
+    end
+  elseif j.state == AGAIN then
+    score(p.again, j.n, j.dueAt)
+    score(p.againPlaces, j.n, j.place)
+    score(p.expiring, j.n, j.expAt)
+    due(math.min(j.dueAt, j.expAt))
+  elseif j.state == BEHIND then
+    score(p.behind, j.n, j.place)
+    score(p.line .. j.key, j.n, j.place)
+    score(p.expiring, j.n, j.expAt)
+    due(j.expAt)
+  else
+    makeReady(p, j)
+  end
+end
+
+local function buryLost(n, name)
+  local size = redis.call('HSTRLEN', BODIES, n)
+  dead.sent = dead.sent + 1
+  dead.places = dead.places + 1
+  dead.count = dead.count + 1
+  dead.bytes = dead.bytes + size
+  local j = {
+    n = n, state = READY, suspect = 0, alone = 0, capped = 0, deliveries = 0, serial = 0, expiresAt = 0, capAt = 0,
+    nonce = '', holder = '', size = size, expAt = now, dead = 1, history = 0, named = name and 1 or 0, request = 0,
+    priority = 4, attempts = 0, place = dead.places, sentAt = now, dueAt = now, replyBy = 0, ttlMs = 0, key = '',
+    subject = '', id = name or 'damaged', body = '',
+  }
+  if size <= SMALL then
+    redis.call('HDEL', BODIES, n)
+    dead.bytes = dead.bytes - size
+    j.size = 0
+  end
+  field(DEATHS, n, cjson.encode({ 'rejected', now, 'damaged' }))
+  lay(dead, j)
+  put(j)
+end
+
+function mending.mend()
+  flush()
+  records = {}
+  -- Numbers that were never given are what a call has left that failed half-way.
+  local highest = s.born == 1 and s.number or huge
+  local all = redis.call('HGETALL', JOBS)
+  local jobs, present = {}, {}
+  for i = 1, #all, 2 do
+    local n, record = all[i], all[i + 1]
+    if tonumber(n) <= highest and isWhole(record) then
+      jobs[#jobs + 1] = decode(n, record)
+      present[n] = true
+    else
+      redis.call('HDEL', JOBS, n)
+    end
+  end
+  table.sort(jobs, function(a, b) return a.place < b.place end)
+  for _, j in ipairs(jobs) do
+    if j.key ~= '' then redis.call('UNLINK', live.line .. j.key) end
+    if j.state == HELD then redis.call('UNLINK', (j.dead == 1 and dead or live).handsOf .. j.holder) end
+  end
+  local named = takeLists(present)
+  for i = 1, #all, 2 do
+    if not present[all[i]] then named[all[i]] = named[all[i]] or live end
+  end
+  local names = redis.call('HGETALL', NAMES)
+  local nameOf = {}
+  for i = 1, #names, 2 do
+    local n = names[i + 1]
+    if not present[n] then
+      redis.call('HDEL', NAMES, names[i])
+      nameOf[n] = names[i]
+      -- It may be in no list at all.
+      named[n] = named[n] or live
+    end
+  end
+  for _, p in ipairs({ live, dead }) do
+    p.count, p.bytes = 0, 0
+    for _, holder in ipairs(redis.call('HKEYS', p.holders)) do
+      local h = holderOf(p, holder)
+      if h then
+        h.suspects = 0
+        putHolder(p, holder, h)
+      end
+    end
+  end
+  local heads = {}
+  for _, j in ipairs(jobs) do
+    if j.key ~= '' and j.dead == 0 and j.state ~= FIRST and j.state ~= BEHIND then heads[j.key] = j.n end
+  end
+  for _, j in ipairs(jobs) do
+    local p = j.dead == 1 and dead or live
+    p.count, p.bytes = p.count + 1, p.bytes + j.size
+    p.places = math.max(p.places, j.place)
+    s.number, s.serial = math.max(s.number, tonumber(j.n)), math.max(s.serial, j.serial)
+    if j.state == BEHIND and not heads[j.key] then
+      heads[j.key] = j.n
+      j.state = READY
+      put(j)
+    end
+    if j.named == 1 then field(NAMES, j.id, j.n) end
+    lay(p, j)
+  end
+  for key, n in pairs(heads) do field(HEADS, key, n) end
+  local lost = 0
+  for n in pairs(named) do
+    if tonumber(n) > highest then
+      for _, key in ipairs({ BODIES, HISTORY, DEATHS }) do redis.call('HDEL', key, n) end
+      named[n] = nil
+    end
+  end
+  for n, p in pairs(named) do
+    s.number = math.max(s.number, tonumber(n))
+    lost = lost + 1
+    if not p.dead then buryLost(n, nameOf[n]) end
+  end
+  s.born, s.nextDue = 1, math.min(s.nextDue, now)
+  live.told, dead.told = huge, huge
+  works(live, now)
+  flush()
+  mending.lost = (mending.lost or 0) + lost
+end
+
+-- Before the operations of a call: one look at how many there are, a closer one where something is due or was asked for.
+function mending.look(isClose)
+  flush()
+  local fits = redis.call('HLEN', JOBS) == live.count + dead.count
+  if fits and isClose then fits = mending.fits() end
+  if not fits then mending.mend() end
+end
