@@ -1,7 +1,7 @@
 /** A name that the hub does not know is told, with the known one that may have been meant. Nothing is created by it. */
 
-import { nearest } from '../server/core/nearest.ts'
 import { RepriseError } from '../shared/errors.ts'
+import { nearest } from '../shared/nearest.ts'
 import { getPages } from './pages.ts'
 import { getJson, queueRoute, type RemoteOptions, topicRoute } from './remote.ts'
 

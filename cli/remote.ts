@@ -125,6 +125,8 @@ export async function connectTo(
     ...(remote.path === undefined ? {} : { path: remote.path }),
     ...(client === undefined ? {} : { client }),
     readTimeoutMs: remote.timeout,
+    // What fails is told by the command itself.
+    quiet: true,
     ...options,
   })
 }

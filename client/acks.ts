@@ -2,6 +2,7 @@
 
 import type { RepriseError } from '../shared/errors.ts'
 import type { Position } from '../shared/positions.ts'
+import { LONGEST_MS } from './timer.ts'
 
 const PAUSE_MS = 50
 /** After a refusal that may pass. */
@@ -74,7 +75,7 @@ export class Acks {
 
   #schedule(pauseMs: number): void {
     if (this.#inFlight || this.#timer !== undefined) return
-    const delayMs = Math.max(0, this.#sentAt + pauseMs - Date.now())
+    const delayMs = Math.min(LONGEST_MS, Math.max(0, this.#sentAt + pauseMs - Date.now()))
     this.#timer = setTimeout(() => this.#send(), delayMs)
   }
 

@@ -2,6 +2,7 @@
 
 import { RepriseError } from '../shared/errors.ts'
 import { fullJitter } from './backoff.ts'
+import { after } from './timer.ts'
 
 const AGAIN = { baseMs: 100, maxMs: 2_000 }
 
@@ -22,12 +23,12 @@ export class Asking {
   /** Rejects with `timeout` after `timeoutMs`. */
   async ask<T>(timeoutMs: number, call: (leftMs: number) => Promise<T>): Promise<T> {
     const deadline = performance.now() + timeoutMs
-    let timer: ReturnType<typeof setTimeout> | undefined
+    let cancel = () => {}
     let giveUp: (error: RepriseError) => void = () => {}
     const expiry = new Promise<never>((_, reject) => {
       giveUp = reject
       const text = `no answer within ${timeoutMs} ms`
-      timer = setTimeout(() => reject(new RepriseError('timeout', text)), timeoutMs)
+      cancel = after(timeoutMs, () => reject(new RepriseError('timeout', text)))
     })
     this.#pending.add(giveUp)
     try {
@@ -42,7 +43,7 @@ export class Asking {
         }
       }
     } finally {
-      clearTimeout(timer)
+      cancel()
       this.#pending.delete(giveUp)
     }
   }

@@ -3,27 +3,50 @@
 import { RepriseError } from '../shared/errors.ts'
 import { isName, isQueueName, nameRule } from '../shared/names.ts'
 import { Connection } from './connection.ts'
+import type { CloseOptions } from './deadline.ts'
 import type { ConnectOptions, Hub, HubTypes, JobData, QueueName, Topic, TopicsOf } from './face.ts'
+import { addressOf, checkNames, countOf, drainMsOf, durationOf } from './options.ts'
 import { QueueHandle } from './queue.ts'
 import type { Queue } from './queueFace.ts'
 import { QueuesLink } from './queuesLink.ts'
 import { randomName } from './randomName.ts'
 import { TopicHandle } from './topic.ts'
+import { Warnings } from './warnings.ts'
+
+const OPTIONS = [
+  'token',
+  'client',
+  'path',
+  'transports',
+  'reconnect',
+  'maxOutbox',
+  'maxOutboxBytes',
+  'drainMs',
+  'readTimeoutMs',
+  'socketOptions',
+  'quiet',
+] as const satisfies readonly (keyof ConnectOptions)[]
 
 /**
  * A handle of the hub at `url` (in a browser by default the page's origin). Nothing is sent until a topic or a queue is used, and
- * it comes back by itself after every loss. Throws `bad_request` for a `client` that is no name.
+ * it comes back by itself after every loss. Throws `bad_request` for what is no address, for an option that is not known, and
+ * for a `client` that is no name.
  */
-export function connect<S extends HubTypes = HubTypes>(url?: string, options: ConnectOptions = {}): Hub<S> {
+export function connect<S extends HubTypes = HubTypes>(url?: string | URL, options: ConnectOptions = {}): Hub<S> {
+  const address = addressOf(url)
+  checkNames('connect', options, OPTIONS)
+  for (const name of ['drainMs', 'readTimeoutMs'] as const) durationOf(name, options[name], 0)
+  for (const name of ['maxOutbox', 'maxOutboxBytes'] as const) countOf(name, options[name], 1)
   if (options.client !== undefined && !isName(options.client)) {
     throw new RepriseError('bad_request', nameRule('client', options.client))
   }
-  return new HubHandle<S>(url, options)
+  return new HubHandle<S>(address, options)
 }
 
 class HubHandle<S extends HubTypes> implements Hub<S> {
   readonly #url: string | undefined
   readonly #options: ConnectOptions
+  readonly #warnings: Warnings
   readonly #connections = new Set<Connection>()
   readonly #shared: Connection
   readonly #topics = new Map<string, TopicHandle<unknown>>()
@@ -35,6 +58,7 @@ class HubHandle<S extends HubTypes> implements Hub<S> {
   constructor(url: string | undefined, options: ConnectOptions) {
     this.#url = url
     this.#options = options
+    this.#warnings = new Warnings(options.quiet ?? false)
     this.#shared = this.#connect()
   }
 
@@ -46,6 +70,7 @@ class HubHandle<S extends HubTypes> implements Hub<S> {
       topic = new TopicHandle(name, {
         connection: this.#shared,
         options: this.#options,
+        warnings: this.#warnings,
         connect: () => this.#connect(),
         closed: () => this.#topics.delete(name),
       })
@@ -64,6 +89,7 @@ class HubHandle<S extends HubTypes> implements Hub<S> {
       queue = new QueueHandle(name, {
         link: this.#queuesLink,
         options: this.#options,
+        warnings: this.#warnings,
         connect: () => {
           const connection = this.#connect()
           const link = new QueuesLink(connection, randomName())
@@ -94,8 +120,11 @@ class HubHandle<S extends HubTypes> implements Hub<S> {
     for (const connection of this.#connections) connection.resume()
   }
 
-  close(): Promise<void> {
-    this.#closing ??= this.#close()
+  close(options: CloseOptions = {}): Promise<void> {
+    this.#closing ??= this.#close(drainMsOf(options, this.#options.drainMs ?? 5_000))
+    for (const handle of [...this.#topics.values(), ...this.#queues.values()]) {
+      if (handle.calling) return Promise.resolve()
+    }
     return this.#closing
   }
 
@@ -103,14 +132,16 @@ class HubHandle<S extends HubTypes> implements Hub<S> {
     return this.close()
   }
 
-  async #close(): Promise<void> {
-    await Promise.all([...this.#topics.values(), ...this.#queues.values()].map((handle) => handle.close()))
+  async #close(drainMs: number): Promise<void> {
+    await Promise.all([...this.#topics.values(), ...this.#queues.values()].map((handle) => handle.closed(drainMs)))
     this.#queuesLink?.close()
     for (const connection of this.#connections) connection.close()
   }
 
   #connect(): Connection {
-    const connection = new Connection(this.#url, this.#options, () => this.#connections.delete(connection))
+    const connection = new Connection(this.#url, this.#options, this.#warnings, () =>
+      this.#connections.delete(connection),
+    )
     if (this.#suspended) connection.suspend()
     this.#connections.add(connection)
     return connection

@@ -8,7 +8,9 @@ import { RepriseError } from '../shared/errors.ts'
 import type { Reply } from '../shared/protocol.ts'
 import { fullJitter } from './backoff.ts'
 import type { ConnectOptions, Jitter } from './face.ts'
+import { jitterOf } from './options.ts'
 import { Tokens } from './tokens.ts'
+import { UNREACHABLE_MS, type Warnings } from './warnings.ts'
 
 export class Connection {
   readonly tokens: Tokens
@@ -23,11 +25,18 @@ export class Connection {
   #suspended = false
   #closed = false
   readonly #onClose: () => void
+  readonly #warnings: Warnings
+  readonly #url: string | undefined
+  /** Runs while the hub cannot be reached. */
+  #unreachable: ReturnType<typeof setTimeout> | undefined
+  #error: unknown
 
-  constructor(url: string | undefined, options: ConnectOptions, onClose: () => void) {
+  constructor(url: string | undefined, options: ConnectOptions, warnings: Warnings, onClose: () => void) {
     this.#onClose = onClose
+    this.#warnings = warnings
+    this.#url = url
     this.tokens = new Tokens(options.token)
-    this.jitter = { baseMs: 250, maxMs: 5_000, ...options.reconnect }
+    this.jitter = jitterOf('reconnect', options.reconnect, 250, 5_000)
     this.#manager = new Manager(url, {
       transports: [...(options.transports ?? ['websocket', 'polling'])],
       tryAllTransports: true,
@@ -43,8 +52,10 @@ export class Connection {
     }
     this.#manager.on('open', () => {
       this.#openedAt = Date.now()
+      this.#reached()
     })
-    this.#manager.on('error', () => {
+    this.#manager.on('error', (error: unknown) => {
+      this.#error = error
       if (this.#manager._readyState === 'closed') this.#retry()
     })
     this.#manager.on('close', () => {
@@ -87,6 +98,7 @@ export class Connection {
 
   suspend(): void {
     this.#suspended = true
+    this.#reached()
     this.#stopTimer()
     this.#manager._close()
   }
@@ -104,6 +116,7 @@ export class Connection {
       removeEventListener('offline', this.#goneOffline)
       removeEventListener('online', this.#backOnline)
     }
+    this.#reached()
     this.#stopTimer()
     this.#manager._close()
     this.#onClose()
@@ -135,6 +148,7 @@ export class Connection {
 
   #retry(): void {
     if (this.#closed || this.#suspended || this.#timer !== undefined || !this.#wanted()) return
+    this.#unreachable ??= setTimeout(() => this.#warn(), UNREACHABLE_MS)
     this.#timer = setTimeout(() => this.#reopen(), fullJitter(this.#attempts++, this.jitter))
   }
 
@@ -143,6 +157,17 @@ export class Connection {
     for (const socket of this.#waiting) socket.connect()
     this.#waiting.clear()
     if (this.#wanted()) this.#manager.open()
+  }
+
+  #warn(): void {
+    if (this.#warnings.watchers > 0) return
+    const text = `no hub can be reached at ${this.#url ?? 'this page’s address'} for ${UNREACHABLE_MS / 1_000} s; trying on`
+    this.#warnings.tell('unreachable', text, this.#error)
+  }
+
+  #reached(): void {
+    clearTimeout(this.#unreachable)
+    this.#unreachable = undefined
   }
 
   #stopTimer(): void {

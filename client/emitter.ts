@@ -6,6 +6,11 @@ export type Undo = () => void
 export class Emitter<T> {
   readonly #listeners = new Set<(value: T) => void>()
 
+  /** Whether anybody listens. */
+  get heard(): boolean {
+    return this.#listeners.size > 0
+  }
+
   on(listener: (value: T) => void): Undo {
     // Wrapped, so that the same function given twice is called twice and each undo takes one away.
     const entry = (value: T) => listener(value)

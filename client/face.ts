@@ -3,6 +3,7 @@
 import type { ErrorCode, RepriseError } from '../shared/errors.ts'
 import type { Position } from '../shared/positions.ts'
 import type { Durability, Event, From, Gap, Headers, OnGap, ReadPage, ReadQuery } from '../shared/protocol.ts'
+import type { CloseOptions } from './deadline.ts'
 import type { Undo } from './emitter.ts'
 import type { Queue } from './queueFace.ts'
 
@@ -60,6 +61,11 @@ export interface ConnectOptions {
   readonly readTimeoutMs?: number
   /** More options of Socket.IO's Manager, such as `extraHeaders` or `ca`; reconnection is the SDK's own. */
   readonly socketOptions?: Readonly<Record<string, unknown>>
+  /**
+   * Nothing goes to `console.warn`. Otherwise what nobody listens to is told there once: a handler that fails, a hub that
+   * cannot be reached for 5 s, a subscription or a worker that the hub has ended.
+   */
+  readonly quiet?: boolean
 }
 
 export interface Hub<S extends HubTypes = HubTypes> {
@@ -73,8 +79,11 @@ export interface Hub<S extends HubTypes = HubTypes> {
   suspend(): void
   /** Comes back after `suspend`, at once. */
   resume(): void
-  /** Ends subscriptions and workers after the running handlers, acknowledges, empties the outbox, disconnects; within `drainMs`. */
-  close(): Promise<void>
+  /**
+   * Ends subscriptions and workers after the running handlers, acknowledges, empties the outbox, disconnects; within
+   * `drainMs`. Called in a handler, as any `close`, it does not wait for that one: it resolves at once, and goes on behind it.
+   */
+  close(options?: CloseOptions): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
 }
 
@@ -94,6 +103,8 @@ export interface PublishOptions {
 /** Where a published event stands, and how far it is kept. */
 export interface Receipt extends Position {
   readonly durability: Durability
+  /** The `id` was published before, within 5 minutes: this is where that event stands, and nothing was stored. */
+  readonly duplicate?: true
 }
 
 /** An event as a handler gets it: its offset and epoch are its position. */
@@ -121,7 +132,7 @@ export interface Topic<T = unknown> {
   /** A page of kept events, forward from `after` or backward from `before`. Rejects with `timeout` after `readTimeoutMs`. */
   read(query?: ReadQuery): Promise<ReadPage<T>>
   /** Closes the subscriptions, empties the outbox within `drainMs`, and leaves the topic. */
-  close(): Promise<void>
+  close(options?: CloseOptions): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
 }
 
@@ -208,7 +219,10 @@ export interface Subscription<T = unknown> {
   ack(position: Position): Promise<Position>
   /** Starts again from another place, back or forth; what waits for the handler is dropped. */
   seek(from: Exclude<From, 'none'>): Promise<void>
-  /** Waits for the running handler calls, acknowledges, leaves. What was not handled comes again to the same `client`. */
-  close(): Promise<void>
+  /**
+   * Waits for the running handler calls, acknowledges, leaves; within `drainMs`. What was not handled comes again to the
+   * same `client`. Called in its own handler, it resolves at once and ends behind it: see `ended`.
+   */
+  close(options?: CloseOptions): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
 }

@@ -17,6 +17,7 @@ export type {
 } from '../shared/protocol.ts'
 export type { Job } from '../shared/queues.ts'
 export { connect } from './connect.ts'
+export type { CloseOptions } from './deadline.ts'
 export type { Undo } from './emitter.ts'
 export type {
   ConnectOptions,

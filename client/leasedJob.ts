@@ -21,6 +21,8 @@ export class Lease {
   startedAt = 0
   /** The hub has said that it is lost, or it was given back: nothing but a result is worth telling. */
   gone = false
+  /** It came late: to be begun when the hub has said that it is still ours. */
+  doubtful = false
   readonly extend: Extend
   #abort: AbortController | undefined
   #ended: RepriseError | undefined
@@ -109,6 +111,10 @@ export class LeasedJob<T> implements HeldJob<T> {
 
 export function lostError(): RepriseError {
   return new RepriseError('conflict', 'the lease was lost: another consumer may have the job')
+}
+
+export function closedError(): RepriseError {
+  return new RepriseError('unavailable', 'the worker was closed')
 }
 
 export function checkLease(leaseMs: number): void {

@@ -4,7 +4,7 @@
  */
 
 import type { Socket } from 'socket.io-client'
-import { RepriseError } from '../shared/errors.ts'
+import { isErrorCode, RepriseError, type WireError } from '../shared/errors.ts'
 import { whole } from '../shared/joined.ts'
 import { PROTOCOL_VERSION, type Reply, type TopicAuth } from '../shared/protocol.ts'
 import { fullJitter } from './backoff.ts'
@@ -184,9 +184,7 @@ export class Link {
     if (!this.#wanted) this.#connection.leave(this.#socket)
     else if (this.#socket.active) {
       this.#owner.lost(new RepriseError('unavailable', `the hub cannot be reached: ${error.message}`, { cause: error }))
-    } else if (error.data === undefined) {
-      this.#refused(new RepriseError('unsupported', `no Reprise hub answers here: ${error.message}`))
-    } else this.#refused(RepriseError.fromWire(error.data))
+    } else this.#refused(refusalOf(error))
   }
 
   #faulted(error: RepriseError): void {
@@ -237,4 +235,17 @@ export class Link {
     this.#waiters = []
     for (const waiter of waiters) waiter.reject(error)
   }
+}
+
+/** A refusal as it was said: by the hub, by Socket.IO, or by a middleware of the program around the hub. */
+function refusalOf(error: Error & { readonly data?: unknown }): RepriseError {
+  const { data, message } = error
+  // What Socket.IO itself says where nobody serves the namespace.
+  if (data === undefined && message === 'Invalid namespace') {
+    return new RepriseError('unsupported', `no Reprise hub answers here: ${message}`)
+  }
+  const told = (typeof data === 'object' && data !== null ? data : {}) as Partial<WireError>
+  const code = isErrorCode(told.code) ? told.code : told.retryable === true ? 'unavailable' : 'forbidden'
+  const options = typeof told.retryAfterMs === 'number' ? { retryAfterMs: told.retryAfterMs } : {}
+  return new RepriseError(code, message, { ...options, cause: error })
 }

@@ -5,10 +5,14 @@ import { isBytes, isMark } from '../shared/joined.ts'
 import type { Draft, Headers } from '../shared/protocol.ts'
 import type { JobDraft } from '../shared/queues.ts'
 import type { PublishOptions } from './face.ts'
+import { checkNames, durationOf } from './options.ts'
 import type { SendOptions } from './queueFace.ts'
 
 /** Deeper values are left to JSON.stringify, which also finds the cycles. The hub takes none. */
 const MAX_DEPTH = 1_000
+
+const PUBLISH = ['id', 'key', 'headers', 'timeoutMs'] as const satisfies readonly (keyof PublishOptions)[]
+const SEND = [...PUBLISH, 'priority', 'delayMs', 'at', 'ttlMs'] as const satisfies readonly (keyof SendOptions)[]
 
 /** What a value takes in a packet. */
 export interface Size {
@@ -21,7 +25,12 @@ export interface Size {
 /** The draft to send. Throws `bad_request` for what would not arrive as it was given. */
 export function draftOf(data: unknown, options: PublishOptions | undefined): Draft {
   if (options === undefined) return { data }
-  const { id, key, headers } = options
+  checkNames('publish', options, PUBLISH)
+  return withOptions(data, options)
+}
+
+function withOptions(data: unknown, { id, key, headers, timeoutMs }: PublishOptions): Draft {
+  durationOf('timeoutMs', timeoutMs, 0)
   checkWord('id', id)
   checkWord('key', key)
   if (headers !== undefined) checkHeaders(headers)
@@ -34,9 +43,10 @@ export function draftOf(data: unknown, options: PublishOptions | undefined): Dra
 }
 
 /** The same for a job. */
-export function jobDraftOf(data: unknown, options: SendOptions | undefined): JobDraft {
-  const draft: { -readonly [K in keyof JobDraft]: JobDraft[K] } = draftOf(data, options)
-  if (options === undefined) return draft
+export function jobDraftOf(call: string, data: unknown, options: SendOptions | undefined): JobDraft {
+  if (options === undefined) return { data }
+  checkNames(call, options, SEND)
+  const draft: { -readonly [K in keyof JobDraft]: JobDraft[K] } = withOptions(data, options)
   for (const name of ['priority', 'delayMs', 'at', 'ttlMs'] as const) {
     const value = options[name]
     if (value === undefined) continue

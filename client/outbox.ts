@@ -12,6 +12,7 @@ import { fullJitter } from './backoff.ts'
 import { packed } from './joining.ts'
 import type { Size } from './measure.ts'
 import { randomName } from './randomName.ts'
+import { after } from './timer.ts'
 
 /** Packets in flight: enough to keep the hub busy while replies travel. */
 const WINDOW = 4
@@ -37,8 +38,8 @@ export interface Post<R> {
   readonly connected: boolean
   /** Asks for a connection; `joined` is called when it is there. */
   open(): void
-  /** Resolves with one receipt for each draft. */
-  send(drafts: object, row: ProducerSeq): Promise<readonly R[]>
+  /** Resolves with one receipt for each draft. `again`: an earlier try may have been kept, and is no duplicate. */
+  send(drafts: object, row: ProducerSeq, again: boolean): Promise<readonly R[]>
 }
 
 interface Entry<R> {
@@ -47,7 +48,7 @@ interface Entry<R> {
   readonly attachments: number
   readonly resolve: (receipt: R) => void
   readonly reject: (error: RepriseError) => void
-  timer: ReturnType<typeof setTimeout> | undefined
+  cancel: (() => void) | undefined
   sent: boolean
   over: boolean
 }
@@ -108,8 +109,17 @@ export class Outbox<R> {
     this.#drafts++
     this.#bytes += bytes
     return new Promise((resolve, reject) => {
-      const entry: Entry<R> = { draft, bytes, attachments, resolve, reject, timer: undefined, sent: false, over: false }
-      if (timeoutMs !== undefined) entry.timer = setTimeout(() => this.#expire(entry, timeoutMs), timeoutMs)
+      const entry: Entry<R> = {
+        draft,
+        bytes,
+        attachments,
+        resolve,
+        reject,
+        cancel: undefined,
+        sent: false,
+        over: false,
+      }
+      if (timeoutMs !== undefined) entry.cancel = after(timeoutMs, () => this.#expire(entry, timeoutMs))
       this.#queue.push(entry)
       this.#schedule()
     })
@@ -215,7 +225,7 @@ export class Outbox<R> {
         packet.entries.map((entry) => entry.draft),
         attachments,
       )
-      const receipts = await this.#post.send(drafts, { producer: this.#producer, seq: packet.seq })
+      const receipts = await this.#post.send(drafts, { producer: this.#producer, seq: packet.seq }, packet.uncertain)
       this.#inFlight--
       this.#kept(packet, receipts)
     } catch (error) {
@@ -341,7 +351,7 @@ export class Outbox<R> {
   #settle(entry: Entry<R>, result: R | RepriseError): void {
     if (entry.over) return
     entry.over = true
-    if (entry.timer !== undefined) clearTimeout(entry.timer)
+    entry.cancel?.()
     this.#drafts--
     this.#bytes -= entry.bytes
     if (result instanceof RepriseError) entry.reject(result)
@@ -349,4 +359,11 @@ export class Outbox<R> {
     if (this.#drafts > 0) return
     for (const resolve of this.#emptied.splice(0)) resolve()
   }
+}
+
+/** The receipts, of which those at these places were stored before. */
+export function marked<R extends object>(receipts: readonly R[], at: readonly number[] = []): readonly R[] {
+  if (at.length === 0) return receipts
+  const known = new Set(at)
+  return receipts.map((receipt, i) => (known.has(i) ? { ...receipt, duplicate: true } : receipt))
 }

@@ -2,6 +2,8 @@
 
 import { RepriseError } from '../shared/errors.ts'
 
+const YEAR_MS = 365 * 86_400_000
+
 // Of all copies of the SDK in a program the same.
 const OUTCOME: unique symbol = Symbol.for('reprise.outcome') as never
 
@@ -19,8 +21,8 @@ export interface Outcome {
 
 /** The job failed and comes again: after `delayMs`, or after the queue's backoff. Counts as an attempt. */
 export function retry(delayMs?: number, why?: unknown): Outcome {
-  if (delayMs !== undefined && !(Number.isFinite(delayMs) && delayMs >= 0)) {
-    throw new RepriseError('bad_request', 'retry takes milliseconds, 0 or more')
+  if (delayMs !== undefined && !(delayMs >= 0 && delayMs <= YEAR_MS)) {
+    throw new RepriseError('bad_request', 'retry takes milliseconds, from 0 to a year')
   }
   return { [OUTCOME]: { ...failed(why), ...(delayMs === undefined ? {} : { delayMs }) } }
 }

@@ -3,22 +3,26 @@
 import { RepriseError } from '../shared/errors.ts'
 import type { JobDraft, Sent } from '../shared/queues.ts'
 import { Asking } from './asking.ts'
-import { atMost } from './deadline.ts'
+import { atMost, type CloseOptions } from './deadline.ts'
 import type { ConnectOptions } from './face.ts'
 import { packedDraft } from './joining.ts'
 import { jobDraftOf, measureDraft } from './measure.ts'
-import { Outbox } from './outbox.ts'
+import { drainMsOf, durationOf } from './options.ts'
+import { marked, Outbox } from './outbox.ts'
 import type { ConsumeOptions, Queue, RequestOptions, SendOptions, SendReceipt, Work, Worker } from './queueFace.ts'
 import type { QueuesLink } from './queuesLink.ts'
 import { randomName } from './randomName.ts'
+import type { Warnings } from './warnings.ts'
 import { QueueWorker } from './worker.ts'
 
 const REQUEST_MS = 30_000
+const MAX_REQUEST_MS = 3_600_000
 
 export interface QueueContext {
   /** Shared by all queues of the hub's handle. */
   readonly link: QueuesLink
   readonly options: ConnectOptions
+  readonly warnings: Warnings
   /** A link of its own for a second worker, and how to be rid of it. */
   connect(): { readonly link: QueuesLink; close(): void }
   /** The handle has left the queue. */
@@ -32,12 +36,14 @@ export class QueueHandle<T> implements Queue<T> {
   readonly #asking: Asking
   readonly #workers = new Set<QueueWorker<T>>()
   readonly #user
+  readonly #drainMs: number
   #closing: Promise<void> | undefined
 
   constructor(name: string, context: QueueContext) {
     this.name = name
     this.#context = context
     const { link, options } = context
+    this.#drainMs = durationOf('drainMs', options.drainMs, 5_000)
     this.#asking = new Asking(() => link.joined())
     this.#outbox = new Outbox<SendReceipt>(
       {
@@ -45,10 +51,13 @@ export class QueueHandle<T> implements Queue<T> {
           return link.connected
         },
         open: () => link.open(),
-        send: async (drafts, row) => {
-          const { ids, durability } = await link.call<Sent>('send', name, drafts, row)
+        send: async (drafts, row, again) => {
+          const { ids, durability, duplicatesAt } = await link.call<Sent>('send', name, drafts, row)
           this.#outbox.durability = durability
-          return ids.map((id) => ({ id, durability }))
+          return marked(
+            ids.map((id) => ({ id, durability })),
+            again ? [] : duplicatesAt,
+          )
         },
       },
       { maxDrafts: options.maxOutbox ?? 10_000, maxBytes: options.maxOutboxBytes ?? 16_777_216 },
@@ -72,7 +81,7 @@ export class QueueHandle<T> implements Queue<T> {
   send(data: T, options?: SendOptions): Promise<SendReceipt> {
     try {
       this.#checkOpen()
-      const draft = jobDraftOf(data, options)
+      const draft = jobDraftOf('send', data, options)
       return this.#outbox.add(draft, measureDraft(draft), options?.timeoutMs)
     } catch (error) {
       return Promise.reject(error)
@@ -82,11 +91,12 @@ export class QueueHandle<T> implements Queue<T> {
   async request<R = unknown>(data: T, options: RequestOptions = {}): Promise<R> {
     this.#checkOpen()
     const { timeoutMs = REQUEST_MS } = options
-    if (!(Number.isFinite(timeoutMs) && timeoutMs >= 1)) {
-      throw new RepriseError('bad_request', 'timeoutMs has to be a number of milliseconds from 1')
+    if (!(durationOf('timeoutMs', timeoutMs, 0) >= 1 && timeoutMs <= MAX_REQUEST_MS)) {
+      const text = `timeoutMs of a request is a number of milliseconds from 1 to an hour, ${MAX_REQUEST_MS}`
+      throw new RepriseError('bad_request', text)
     }
     // The same id every time: that is how a request is found again.
-    const draft: JobDraft = jobDraftOf(data, { ...options, id: options.id ?? randomName() })
+    const draft: JobDraft = jobDraftOf('request', data, { ...options, id: options.id ?? randomName() })
     const packed = packedDraft(draft, measureDraft(draft).attachments)
     const { link } = this.#context
     return this.#asking.ask(timeoutMs, (leftMs) => link.call<R>('request', this.name, packed, { timeoutMs: leftMs }))
@@ -109,7 +119,7 @@ export class QueueHandle<T> implements Queue<T> {
 
   consume(handler: Work<T>, options: ConsumeOptions = {}): Worker<T> {
     this.#checkOpen()
-    const { link: shared, options: connection } = this.#context
+    const { link: shared } = this.#context
     const own = shared.has(this.name) ? this.#context.connect() : undefined
     const link = own?.link ?? shared
     const outbox = this.#outbox
@@ -117,7 +127,8 @@ export class QueueHandle<T> implements Queue<T> {
     try {
       worker = new QueueWorker(handler, options, {
         queue: this.name,
-        drainMs: connection.drainMs ?? 5_000,
+        drainMs: this.#drainMs,
+        warnings: this.#context.warnings,
         get connected() {
           return link.connected
         },
@@ -140,20 +151,36 @@ export class QueueHandle<T> implements Queue<T> {
     return worker
   }
 
-  close(): Promise<void> {
-    this.#closing ??= this.#close()
+  close(options: CloseOptions = {}): Promise<void> {
+    const closed = this.closed(drainMsOf(options, this.#drainMs))
+    return this.calling ? Promise.resolve() : closed
+  }
+
+  /** Closes, and resolves when that is done, wherever it is asked. */
+  closed(drainMs: number): Promise<void> {
+    this.#closing ??= this.#close(drainMs)
     return this.#closing
+  }
+
+  /** Whether this is asked in a handler of one of its workers. */
+  get calling(): boolean {
+    for (const worker of this.#workers) if (worker.calling) return true
+    return false
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }
 
-  async #close(): Promise<void> {
+  async #close(drainMs: number): Promise<void> {
     const error = new RepriseError('unavailable', 'the handle was closed before the hub answered')
     this.#asking.fail(error)
-    const drained = atMost(this.#context.options.drainMs ?? 5_000, [this.#outbox.drained()])
-    await Promise.all([drained, ...[...this.#workers].map((worker) => worker.close())])
+    const drained = atMost(drainMs, [this.#outbox.drained()])
+    const closings = [...this.#workers].map((worker) => {
+      void worker.close({ drainMs })
+      return worker.ended
+    })
+    await Promise.all([drained, ...closings])
     this.#outbox.fail(error)
     this.#context.link.unuse(this.#user)
     this.#context.closed()

@@ -3,6 +3,7 @@
 import type { ErrorCode, RepriseError } from '../shared/errors.ts'
 import type { Durability, Headers } from '../shared/protocol.ts'
 import type { Job } from '../shared/queues.ts'
+import type { CloseOptions } from './deadline.ts'
 import type { Undo } from './emitter.ts'
 import type { Outcome } from './outcome.ts'
 
@@ -36,6 +37,8 @@ export interface RequestOptions extends Omit<SendOptions, 'timeoutMs'> {
 export interface SendReceipt {
   readonly id: string
   readonly durability: Durability
+  /** The `id` was sent before: nothing was stored now. */
+  readonly duplicate?: true
 }
 
 /** A job as a handler gets it. `expiresAt` is as it was handed out; renewals are the SDK's affair. */
@@ -97,8 +100,11 @@ export interface Worker<T = unknown> {
   onStatus(listener: (status: WorkerStatus) => void): Undo
   /** Each handler that threw, each reply that cannot travel, each lease that was lost. */
   onError(listener: (failure: WorkFailure<T>) => void): Undo
-  /** Takes no more, waits for the running handlers within `drainMs`, gives the rest back, and leaves. */
-  close(): Promise<void>
+  /**
+   * Takes no more, waits for the running handlers within `drainMs`, gives the rest back, and leaves. Called in its own
+   * handler, it resolves at once and ends behind it: see `ended`.
+   */
+  close(options?: CloseOptions): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
 }
 
@@ -122,6 +128,6 @@ export interface Queue<T = unknown> {
    */
   consume(handler: Work<T>, options?: ConsumeOptions): Worker<T>
   /** Closes the workers, empties the outbox within `drainMs`, ends requests with `unavailable`. */
-  close(): Promise<void>
+  close(options?: CloseOptions): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
 }

@@ -2,11 +2,11 @@
 
 import type { Lease, LeasedJob } from './leasedJob.ts'
 import { LeasedJob as Leased } from './leasedJob.ts'
+import { LONGEST_MS } from './timer.ts'
 
 /** Leases within this part of their time are renewed together. */
 const TOGETHER = 1 / 12
 const MIN_WAIT_MS = 5
-const MAX_WAIT_MS = 2 ** 31 - 1
 
 export interface RenewalOwner<T> {
   /** All of them; only those alive are looked at. */
@@ -30,7 +30,7 @@ export class Renewal<T> {
     clearTimeout(this.#timer)
     this.#dueAt = dueAt
     const waitMs = Math.max(MIN_WAIT_MS, dueAt - performance.now())
-    this.#timer = setTimeout(() => this.#look(), Math.min(waitMs, MAX_WAIT_MS))
+    this.#timer = setTimeout(() => this.#look(), Math.min(waitMs, LONGEST_MS))
   }
 
   stop(): void {

@@ -2,12 +2,17 @@
 
 import { RepriseError } from '../shared/errors.ts'
 import { measure } from './measure.ts'
-import type { Decision } from './outcome.ts'
+import { type Decision, textOf } from './outcome.ts'
 
-/** Done with a reply. Throws where it cannot travel. */
-export function replying(reply: unknown, maxBytes: number): Decision {
+/** Done with a reply; dead with the reason, which `tell` hears, where it cannot travel: it would be the same the next time. */
+export function replying(reply: unknown, maxBytes: number, tell: (error: unknown) => void): Decision {
   if (reply === undefined) return { as: 'done' }
-  const { bytes } = measure(reply)
-  if (bytes <= maxBytes) return { as: 'done', reply }
-  throw new RepriseError('too_large', `the reply has ${bytes} bytes of JSON, the hub takes up to ${maxBytes}`)
+  try {
+    const { bytes } = measure(reply)
+    if (bytes <= maxBytes) return { as: 'done', reply }
+    throw new RepriseError('too_large', `the reply has ${bytes} bytes of JSON, the hub takes up to ${maxBytes}`)
+  } catch (error) {
+    tell(error)
+    return { as: 'dead', reason: textOf(error) }
+  }
 }

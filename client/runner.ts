@@ -4,6 +4,7 @@
  */
 
 import { fullJitter } from './backoff.ts'
+import { Calling } from './calling.ts'
 import type { Failure, Handler, Jitter, Received } from './face.ts'
 
 export interface RunnerOptions {
@@ -28,7 +29,7 @@ interface Run<T> {
 }
 
 export class Runner<T> {
-  readonly #handler: Handler<T>
+  readonly #handler: Calling<Received<T>>
   readonly #options: RunnerOptions
   readonly #owner: RunnerOwner<T>
   /** Begun and not all handled, in order. */
@@ -39,13 +40,18 @@ export class Runner<T> {
   #idle: (() => void)[] = []
 
   constructor(handler: Handler<T>, options: RunnerOptions, owner: RunnerOwner<T>) {
-    this.#handler = handler
+    this.#handler = new Calling(handler)
     this.#options = options
     this.#owner = owner
   }
 
   get busy(): boolean {
     return this.#runs.length > 0
+  }
+
+  /** Whether this is asked in a handler, before its first wait. */
+  get calling(): boolean {
+    return this.#handler.now
   }
 
   get full(): boolean {
@@ -70,7 +76,7 @@ export class Runner<T> {
     let result: unknown
     this.#calls++
     try {
-      result = this.#handler(run.event)
+      result = this.#handler.call(run.event)
     } catch (error) {
       this.#failed(run, error)
       return

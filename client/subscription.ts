@@ -9,10 +9,14 @@ import type { EventsPacket, From, Gap, Subscribed, SubscribeQuery } from '../sha
 import { Acks } from './acks.ts'
 import { fullJitter } from './backoff.ts'
 import type { Channel, Subscriber } from './channel.ts'
+import { atMost, type CloseOptions } from './deadline.ts'
 import { Emitter, type Undo } from './emitter.ts'
 import type { Ending, Failure, Handler, Progress, Received, Status, SubscribeOptions, Subscription } from './face.ts'
 import { Inbox, type Mark } from './inbox.ts'
+import { countOf, drainMsOf, jitterOf } from './options.ts'
 import { Runner } from './runner.ts'
+import { Standing } from './standing.ts'
+import type { Warnings } from './warnings.ts'
 
 const RESUBSCRIBE = { baseMs: 250, maxMs: 5_000 }
 /** Below this part of the queue's limit more is asked for. */
@@ -22,6 +26,8 @@ export interface SubscriptionContext {
   readonly topic: string
   readonly client: string | undefined
   readonly channel: Channel
+  readonly drainMs: number
+  readonly warnings: Warnings
   /** The subscription is over and wants nothing more of its channel. */
   detach(): void
 }
@@ -36,11 +42,10 @@ export class TopicSubscription<T> implements Subscription<T>, Subscriber {
   readonly #inbox = new Inbox<T>()
   readonly #runner: Runner<T>
   readonly #acks: Acks | undefined
-  readonly #statusReports = new Emitter<Status>()
+  readonly #standing: Standing<Status>
   readonly #gapReports = new Emitter<Gap>()
   readonly #progressReports = new Emitter<Progress>()
   readonly #errorReports = new Emitter<Failure<T>>()
-  #status: Status = { state: 'connecting' }
   /** All up to here is handled. */
   #position: Position | undefined
   /** All up to here has arrived. */
@@ -65,16 +70,17 @@ export class TopicSubscription<T> implements Subscription<T>, Subscriber {
     this.topic = context.topic
     this.#context = context
     this.#options = options
-    this.#maxQueue = count('maxQueue', options.maxQueue, 1_000)
-    this.#maxQueueBytes = count('maxQueueBytes', options.maxQueueBytes, 1_048_576)
+    this.#maxQueue = countOf('maxQueue', options.maxQueue, 1_000)
+    this.#maxQueueBytes = countOf('maxQueueBytes', options.maxQueueBytes, 1_048_576)
+    this.#standing = new Standing<Status>({ state: 'connecting' }, context.warnings)
     this.ended = new Promise((resolve) => {
       this.#resolveEnded = resolve
     })
     const runnerOptions = {
-      concurrency: count('concurrency', options.concurrency, 1),
-      maxAttempts: count('maxAttempts', options.maxAttempts, 5),
+      concurrency: countOf('concurrency', options.concurrency, 1),
+      maxAttempts: countOf('maxAttempts', options.maxAttempts, 5),
       onFailure: options.onFailure ?? 'stop',
-      retry: { baseMs: 100, maxMs: 10_000, ...options.retry },
+      retry: jitterOf('retry', options.retry, 100, 10_000),
     }
     this.#runner = new Runner(handler, runnerOptions, {
       handled: (last) => this.#handled(last),
@@ -95,8 +101,8 @@ export class TopicSubscription<T> implements Subscription<T>, Subscriber {
   }
 
   get status(): Status {
-    if (this.#status.state !== 'catching-up') return this.#status
-    return { ...this.#status, done: this.#done() }
+    const status = this.#standing.now
+    return status.state === 'catching-up' ? { ...status, done: this.#done() } : status
   }
 
   get position(): Position | undefined {
@@ -104,7 +110,7 @@ export class TopicSubscription<T> implements Subscription<T>, Subscriber {
   }
 
   onStatus(listener: (status: Status) => void): Undo {
-    return this.#statusReports.on(listener)
+    return this.#standing.on(listener)
   }
 
   onGap(listener: (gap: Gap) => void): Undo {
@@ -123,22 +129,28 @@ export class TopicSubscription<T> implements Subscription<T>, Subscriber {
     if (this.#acks === undefined) {
       throw new RepriseError('bad_request', 'the hub keeps a cursor only where connect was given a `client`')
     }
-    if (this.#over) throw new RepriseError('unavailable', 'the subscription is over')
+    if (this.#standing.over) throw new RepriseError('unavailable', 'the subscription is over')
     return this.#acks.ack({ epoch, offset })
   }
 
   async seek(from: Exclude<From, 'none'>): Promise<void> {
     await this.#context.channel.joined()
-    if (this.#over || this.#closing !== undefined) throw new RepriseError('unavailable', 'the subscription is over')
+    if (this.#standing.over || this.#closing !== undefined)
+      throw new RepriseError('unavailable', 'the subscription is over')
     this.#accepting = this.#sessionOpen = this.#paused = false
     this.#seeking = true
     this.#inbox.clear()
     await this.#context.channel.call<Subscribed>('subscribe', this.#query(from))
   }
 
-  close(): Promise<void> {
-    this.#closing ??= this.#close()
-    return this.#closing
+  close(options: CloseOptions = {}): Promise<void> {
+    this.#closing ??= this.#close(drainMsOf(options, this.#context.drainMs))
+    return this.calling ? Promise.resolve() : this.#closing
+  }
+
+  /** Whether this is asked in its handler: who waits there for the end waits for itself. */
+  get calling(): boolean {
+    return this.#runner.calling
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -159,7 +171,7 @@ export class TopicSubscription<T> implements Subscription<T>, Subscriber {
     this.#accepting = this.#sessionOpen = false
     this.#inbox.forgetPages()
     clearTimeout(this.#timer)
-    this.#report({ state: 'offline', reason })
+    this.#standing.report({ state: 'offline', reason })
   }
 
   refused(error: RepriseError): void {
@@ -182,7 +194,7 @@ export class TopicSubscription<T> implements Subscription<T>, Subscriber {
     this.#startOffset = this.#position.offset
     this.#total = behind + this.#inbox.size
     this.#nextReport = this.#total === 0 ? Infinity : 1
-    this.#report({ state: 'catching-up', done: 0, total: this.#total })
+    this.#standing.report({ state: 'catching-up', done: 0, total: this.#total })
     this.#acks?.joined()
   }
 
@@ -219,16 +231,12 @@ export class TopicSubscription<T> implements Subscription<T>, Subscriber {
   }
 
   behind(): void {
-    if (this.#accepting) this.#report({ state: 'behind', slow: 'connection' })
+    if (this.#accepting) this.#standing.report({ state: 'behind', slow: 'connection' })
   }
 
   /** The hub never leaves one; should it, the program hears of it like of any other loss. */
   #hole(epoch: string, from: number, to: number): void {
     this.gap({ epoch, from, to, count: to - from + 1, reason: 'reset', position: { epoch, offset: to } })
-  }
-
-  get #over(): boolean {
-    return this.#status.state === 'ended'
   }
 
   #query(from: From | undefined): SubscribeQuery {
@@ -240,7 +248,7 @@ export class TopicSubscription<T> implements Subscription<T>, Subscriber {
   #pump(): void {
     if (this.#pumping) return
     this.#pumping = true
-    while (!this.#over && this.#closing === undefined && this.#inbox.next !== undefined) {
+    while (!this.#standing.over && this.#closing === undefined && this.#inbox.next !== undefined) {
       if (this.#inbox.next === 'events') {
         if (this.#runner.full) break
         const event = this.#inbox.takeEvent()
@@ -252,7 +260,7 @@ export class TopicSubscription<T> implements Subscription<T>, Subscriber {
       }
     }
     this.#pumping = false
-    if (this.#over || this.#closing !== undefined || !this.#hasRoom()) return
+    if (this.#standing.over || this.#closing !== undefined || !this.#hasRoom()) return
     if (this.#paused) this.#resume()
     else this.#inbox.release()
   }
@@ -265,8 +273,8 @@ export class TopicSubscription<T> implements Subscription<T>, Subscriber {
         this.#gapReports.emit(mark.gap)
         return
       case 'live':
-        if (this.#status.state === 'catching-up' && this.#total > 0) this.#progress(this.#total)
-        this.#report({ state: 'live' })
+        if (this.#standing.now.state === 'catching-up' && this.#total > 0) this.#progress(this.#total)
+        this.#standing.report({ state: 'live' })
         return
       case 'end':
         this.#end({ code: mark.error.code, error: mark.error })
@@ -277,14 +285,16 @@ export class TopicSubscription<T> implements Subscription<T>, Subscriber {
     const position = { epoch, offset }
     this.#position = position
     if (this.#options.ack !== 'manual') this.#acks?.move(position)
-    if (this.#status.state === 'catching-up' && this.#done() >= this.#nextReport) this.#progress(this.#done())
+    if (this.#standing.now.state === 'catching-up' && this.#done() >= this.#nextReport) this.#progress(this.#done())
   }
 
   #failed(failure: Failure<T>): void {
+    const { event, then, error } = failure
+    if (!this.#errorReports.heard) this.#context.warnings.failed(this.topic, `event ${event.offset}`, then, error)
     this.#errorReports.emit(failure)
-    if (failure.then !== 'stop') return
-    const { epoch, offset } = failure.event
-    this.#end({ code: 'handler_failed', error: failure.error, position: { epoch, offset } })
+    if (then !== 'stop') return
+    const { epoch, offset } = event
+    this.#end({ code: 'handler_failed', error, position: { epoch, offset } })
   }
 
   #done(): number {
@@ -297,7 +307,7 @@ export class TopicSubscription<T> implements Subscription<T>, Subscriber {
     const step = Math.max(1, Math.floor(this.#total / 100))
     this.#nextReport = done >= this.#total ? Infinity : Math.min(this.#total, done + step)
     this.#progressReports.emit({ done, total: this.#total })
-    this.#statusReports.emit(this.status)
+    this.#standing.report(this.status)
   }
 
   #isFull(): boolean {
@@ -312,12 +322,12 @@ export class TopicSubscription<T> implements Subscription<T>, Subscriber {
     this.#paused = true
     this.#accepting = false
     this.#context.channel.call('unsubscribe').catch(() => {})
-    this.#report({ state: 'behind', slow: 'handler' })
+    this.#standing.report({ state: 'behind', slow: 'handler' })
   }
 
   /** The cursor was deleted, or lost with the store: another one begins behind what is handled. */
   #forgotten(): void {
-    if (this.#over || this.#closing !== undefined || !this.#sessionOpen) return
+    if (this.#standing.over || this.#closing !== undefined || !this.#sessionOpen) return
     this.#accepting = this.#sessionOpen = false
     if (!this.#paused) this.#resume(this.#position)
   }
@@ -327,7 +337,7 @@ export class TopicSubscription<T> implements Subscription<T>, Subscriber {
     this.#paused = this.#sessionOpen = false
     this.#context.channel.call<Subscribed>('subscribe', this.#query(from)).catch((error: RepriseError) => {
       // After a reconnection the handshake has done it.
-      if (this.#accepting || this.#over || !this.#context.channel.connected) return
+      if (this.#accepting || this.#standing.over || !this.#context.channel.connected) return
       if (!error.retryable) return this.#end({ code: error.code, error })
       const delayMs = fullJitter(this.#resumes++, RESUBSCRIBE, error.retryAfterMs)
       this.#timer = setTimeout(() => this.#resume(from), delayMs)
@@ -339,16 +349,13 @@ export class TopicSubscription<T> implements Subscription<T>, Subscriber {
     this.#end({ code: 'closed' })
   }
 
-  async #close(): Promise<void> {
-    if (!this.#over) {
-      await this.#runner.stop()
-      await this.#acks?.flush()
-    }
+  async #close(drainMs: number): Promise<void> {
+    if (!this.#standing.over) await atMost(drainMs, [this.#runner.stop().then(() => this.#acks?.flush()), this.ended])
     this.#end({ code: 'closed' })
   }
 
   #end(ending: Ending): void {
-    if (this.#over) return
+    if (this.#standing.over) return
     clearTimeout(this.#timer)
     this.#accepting = false
     this.#inbox.clear()
@@ -360,19 +367,7 @@ export class TopicSubscription<T> implements Subscription<T>, Subscriber {
     // What was handled before the failure should not come again.
     if (ending.code === 'handler_failed' && this.#acks !== undefined) void this.#acks.flush().then(detach)
     else detach()
-    this.#report({ state: 'ended', reason: ending })
+    this.#standing.end(`the subscription of ${this.topic}`, { state: 'ended', reason: ending })
     this.#resolveEnded(ending)
   }
-
-  #report(status: Status): void {
-    if (this.#over) return
-    this.#status = status
-    this.#statusReports.emit(status)
-  }
-}
-
-function count(name: string, value: number | undefined, byDefault: number): number {
-  if (value === undefined) return byDefault
-  if (Number.isSafeInteger(value) && value >= 1) return value
-  throw new RepriseError('bad_request', `${name} has to be a whole number from 1`)
 }

@@ -6,16 +6,20 @@ import type { Published, ReadPage, ReadQuery } from '../shared/protocol.ts'
 import { Asking } from './asking.ts'
 import { Channel } from './channel.ts'
 import type { Connection } from './connection.ts'
-import { atMost } from './deadline.ts'
+import { atMost, type CloseOptions } from './deadline.ts'
 import type { ConnectOptions, Handler, PublishOptions, Receipt, SubscribeOptions, Subscription, Topic } from './face.ts'
 import { unpacked } from './joining.ts'
 import { draftOf, measureDraft } from './measure.ts'
-import { Outbox } from './outbox.ts'
+import { checkNames, drainMsOf, durationOf } from './options.ts'
+import { marked, Outbox } from './outbox.ts'
+import { checkSubscribe } from './subscribing.ts'
 import { TopicSubscription } from './subscription.ts'
+import type { Warnings } from './warnings.ts'
 
 export interface TopicContext {
   readonly connection: Connection
   readonly options: ConnectOptions
+  readonly warnings: Warnings
   /** A connection for a second subscription; a namespace carries one at a time. */
   connect(): Connection
   /** The handle has left the topic. */
@@ -29,6 +33,7 @@ export class TopicHandle<T> implements Topic<T> {
   readonly #outbox: Outbox<Receipt>
   readonly #reads: Asking
   readonly #subscriptions = new Set<TopicSubscription<T>>()
+  readonly #drainMs: number
   #closing: Promise<void> | undefined
 
   constructor(name: string, context: TopicContext) {
@@ -43,6 +48,7 @@ export class TopicHandle<T> implements Topic<T> {
       },
     })
     this.#channel = channel
+    this.#drainMs = durationOf('drainMs', options.drainMs, 5_000)
     this.#reads = new Asking(() => channel.joined())
     this.#outbox = new Outbox(
       {
@@ -50,10 +56,13 @@ export class TopicHandle<T> implements Topic<T> {
           return channel.connected
         },
         open: () => channel.open(),
-        send: async (drafts, row) => {
-          const { epoch, offsets, durability } = await channel.call<Published>('publish', drafts, row)
+        send: async (drafts, row, again) => {
+          const { epoch, offsets, durability, duplicatesAt } = await channel.call<Published>('publish', drafts, row)
           this.#outbox.durability = durability
-          return offsets.map((offset) => ({ epoch, offset, durability }))
+          return marked(
+            offsets.map((offset) => ({ epoch, offset, durability })),
+            again ? [] : duplicatesAt,
+          )
         },
       },
       { maxDrafts: options.maxOutbox ?? 10_000, maxBytes: options.maxOutboxBytes ?? 16_777_216 },
@@ -72,10 +81,7 @@ export class TopicHandle<T> implements Topic<T> {
 
   subscribe(handler: Handler<T>, options: SubscribeOptions = {}): Subscription<T> {
     this.#checkOpen()
-    const { from } = options as { readonly from?: unknown }
-    if (typeof handler !== 'function' || from === 'none') {
-      throw new RepriseError('bad_request', "subscribe takes a function, and a `from` that is not 'none'")
-    }
+    checkSubscribe(handler, options)
     const { client } = this.#context.options
     const shared = !this.#channel.subscribed
     const own = shared ? undefined : this.#context.connect()
@@ -84,6 +90,8 @@ export class TopicHandle<T> implements Topic<T> {
       topic: this.name,
       client,
       channel,
+      drainMs: this.#drainMs,
+      warnings: this.#context.warnings,
       detach: () => {
         this.#subscriptions.delete(subscription)
         if (own === undefined) channel.detach(subscription, this.#outbox.size + this.#reads.size > 0)
@@ -105,24 +113,40 @@ export class TopicHandle<T> implements Topic<T> {
 
   async read(query: ReadQuery = {}): Promise<ReadPage<T>> {
     this.#checkOpen()
+    checkNames('read', query, ['after', 'before', 'limit'])
     const { readTimeoutMs = 10_000 } = this.#context.options
     const page = await this.#reads.ask(readTimeoutMs, () => this.#channel.call<ReadPage<T>>('read', query))
     unpacked(page.events)
     return page
   }
 
-  close(): Promise<void> {
-    this.#closing ??= this.#close()
+  close(options: CloseOptions = {}): Promise<void> {
+    const closed = this.closed(drainMsOf(options, this.#drainMs))
+    return this.calling ? Promise.resolve() : closed
+  }
+
+  /** Closes, and resolves when that is done, wherever it is asked. */
+  closed(drainMs: number): Promise<void> {
+    this.#closing ??= this.#close(drainMs)
     return this.#closing
+  }
+
+  /** Whether this is asked in a handler of one of its subscriptions. */
+  get calling(): boolean {
+    for (const subscription of this.#subscriptions) if (subscription.calling) return true
+    return false
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }
 
-  async #close(): Promise<void> {
-    const closings = [...this.#subscriptions].map((subscription) => subscription.close())
-    await atMost(this.#context.options.drainMs ?? 5_000, [Promise.all([...closings, this.#outbox.drained()])])
+  async #close(drainMs: number): Promise<void> {
+    const closings = [...this.#subscriptions].map((subscription) => {
+      void subscription.close({ drainMs })
+      return subscription.ended
+    })
+    await atMost(drainMs, [Promise.all([...closings, this.#outbox.drained()])])
     const error = new RepriseError('unavailable', 'the handle was closed before the hub answered')
     this.#outbox.fail(error)
     for (const subscription of this.#subscriptions) subscription.abandon()

@@ -10,15 +10,17 @@ export class WaitingJobs<T> {
     this.#jobs.push(job)
   }
 
-  /** The next whose lease still stands. */
-  take(): LeasedJob<T> | undefined {
+  /** The next whose lease still stands, at `now`: what has lapsed is left to the watch of leases. */
+  take(now: number): LeasedJob<T> | undefined {
     while (this.#next < this.#jobs.length) {
       const job = this.#jobs[this.#next++]
       if (this.#next > 1_024) {
         this.#jobs = this.#jobs.slice(this.#next)
         this.#next = 0
       }
-      if (job !== undefined && LeasedJob.leaseOf(job).stage === 'waiting') return job
+      if (job === undefined) continue
+      const { stage, endsAt } = LeasedJob.leaseOf(job)
+      if (stage === 'waiting' && now < endsAt) return job
     }
     this.#jobs = []
     this.#next = 0

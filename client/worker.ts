@@ -4,51 +4,45 @@
  */
 
 import { RepriseError } from '../shared/errors.ts'
-import type { Limits } from '../shared/protocol.ts'
 import type { Consuming, Job, Settled } from '../shared/queues.ts'
 import { fullJitter } from './backoff.ts'
-import { atMost } from './deadline.ts'
+import { Calling } from './calling.ts'
+import { checkConsume, type WorkerContext } from './consuming.ts'
+import { atMost, type CloseOptions } from './deadline.ts'
 import { Emitter, type Undo } from './emitter.ts'
-import { checkLease, Lease, LeasedJob, lostError } from './leasedJob.ts'
-import { type Decision, decisionOf, failed, textOf } from './outcome.ts'
+import { checkLease, closedError, Lease, LeasedJob, lostError } from './leasedJob.ts'
+import { drainMsOf } from './options.ts'
+import { type Decision, decisionOf, failed } from './outcome.ts'
 import { Prefetch } from './prefetch.ts'
-import type { ConsumeOptions, Work, Worker, WorkerEnding, WorkerStatus, WorkFailure } from './queueFace.ts'
+import type { ConsumeOptions, HeldJob, Work, Worker, WorkerEnding, WorkerStatus, WorkFailure } from './queueFace.ts'
 import type { Consumer } from './queuesLink.ts'
 import { Renewal } from './renewal.ts'
 import { replying } from './reply.ts'
 import { isPromiseLike } from './runner.ts'
 import { type Item, Settlements } from './settlements.ts'
+import { Standing } from './standing.ts'
+import { Standstill } from './standstill.ts'
 import { WaitingJobs } from './waitingJobs.ts'
 
 const CONSUME_AGAIN = { baseMs: 100, maxMs: 5_000 }
-const LEASE_MS = 30_000
 /** Leases that one `consume` may name. */
 const MAX_HOLDING = 10_000
 /** What is given back at the end has at least so long to be answered. */
 const GOODBYE_MS = 1_000
 
-export interface WorkerContext {
-  readonly queue: string
-  readonly drainMs: number
-  readonly connected: boolean
-  call<T>(name: string, ...args: unknown[]): Promise<T>
-  limited(limits: Limits): void
-  /** The worker is over and wants nothing more of its link. */
-  detach(): void
-}
-
 export class QueueWorker<T> implements Worker<T>, Consumer {
   readonly queue: string
   readonly ended: Promise<WorkerEnding>
-  readonly #handler: Work<T>
+  readonly #handler: Calling<HeldJob<T>>
   readonly #context: WorkerContext
   readonly #concurrency: number
   readonly #askedLease: { readonly leaseMs?: number }
-  readonly #statusReports = new Emitter<WorkerStatus>()
+  readonly #standing: Standing<WorkerStatus>
   readonly #errorReports = new Emitter<WorkFailure<T>>()
   readonly #settlements: Settlements<T>
   readonly #renewal: Renewal<T>
   readonly #prefetch: Prefetch
+  readonly #standstill = new Standstill()
   readonly #waiting = new WaitingJobs<T>()
   /** By lease: waiting, running, or settled and not answered. */
   readonly #held = new Map<string, LeasedJob<T>>()
@@ -58,24 +52,22 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
   #visit = 0
   #refusals = 0
   #timer: ReturnType<typeof setTimeout> | undefined
-  #status: WorkerStatus = { state: 'connecting' }
   #closing: Promise<void> | undefined
   #rested: (() => void)[] = []
+  readonly #cancel = () => this.#context.call('cancel', this.queue).catch(() => {})
   #resolveEnded: (ending: WorkerEnding) => void = () => {}
 
   constructor(handler: Work<T>, options: ConsumeOptions, context: WorkerContext) {
-    const { concurrency = 1, leaseMs } = options
-    if (typeof handler !== 'function' || !(Number.isSafeInteger(concurrency) && concurrency >= 1)) {
-      throw new RepriseError('bad_request', 'consume takes a function, and a concurrency that is a whole number from 1')
-    }
-    if (leaseMs !== undefined) checkLease(leaseMs)
+    const { concurrency, leaseMs, asked } = checkConsume(handler, options)
     this.queue = context.queue
-    this.#handler = handler
+    this.#handler = new Calling(handler)
     this.#context = context
     this.#concurrency = concurrency
-    this.#askedLease = leaseMs === undefined ? {} : { leaseMs }
-    this.#leaseMs = leaseMs ?? LEASE_MS
+    this.#askedLease = asked
+    this.#leaseMs = leaseMs
     this.#prefetch = new Prefetch(concurrency)
+    this.#standstill.watch(this.#leaseMs)
+    this.#standing = new Standing<WorkerStatus>({ state: 'connecting' }, context.warnings)
     this.ended = new Promise((resolve) => {
       this.#resolveEnded = resolve
     })
@@ -95,7 +87,7 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
   }
 
   get status(): WorkerStatus {
-    return this.#status
+    return this.#standing.now
   }
 
   get running(): number {
@@ -103,17 +95,23 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
   }
 
   onStatus(listener: (status: WorkerStatus) => void): Undo {
-    return this.#statusReports.on(listener)
+    return this.#standing.on(listener)
   }
 
   onError(listener: (failure: WorkFailure<T>) => void): Undo {
     return this.#errorReports.on(listener)
   }
 
-  close(): Promise<void> {
+  close(options: CloseOptions = {}): Promise<void> {
+    const drainMs = drainMsOf(options, this.#context.drainMs)
     // A listener of its first report may call this again.
-    this.#closing ??= Promise.resolve().then(() => this.#close())
-    return this.#closing
+    this.#closing ??= Promise.resolve().then(() => this.#close(drainMs))
+    return this.calling ? Promise.resolve() : this.#closing
+  }
+
+  /** Whether this is asked in its handler: who waits there for the end waits for itself. */
+  get calling(): boolean {
+    return this.#handler.now
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -132,7 +130,7 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
   lost(reason: RepriseError): void {
     this.#visit++
     clearTimeout(this.#timer)
-    if (this.#closing === undefined) this.#report({ state: 'offline', reason })
+    if (this.#closing === undefined) this.#standing.report({ state: 'offline', reason })
   }
 
   refused(error: RepriseError): void {
@@ -140,16 +138,21 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
   }
 
   jobs(jobs: readonly Job[]): void {
-    if (this.#over) return
+    if (this.#standing.over) return
     const now = performance.now()
+    const late = this.#standstill.longerThan(this.#leaseMs / 2)
     for (const job of jobs as readonly Job<T>[]) {
       if (this.#held.has(job.lease)) continue
       const lease = new Lease(this.#leaseMs, now, (one, leaseMs) => this.#extend(one as LeasedJob<T>, leaseMs))
       const held = new LeasedJob<T>(job, lease)
       this.#held.set(job.lease, held)
       this.#renewal.watch(lease)
-      if (this.#closing === undefined) this.#waiting.push(held)
-      else this.#settle(held, { as: 'release' })
+      if (this.#closing !== undefined) this.#settle(held, { as: 'release' })
+      else if (late) {
+        // It may have lain here for longer than its lease: not begun before the hub says that it is still ours.
+        lease.doubtful = true
+        this.#renew(held, lease.leaseMs)
+      } else this.#waiting.push(held)
     }
     this.#pump()
   }
@@ -157,10 +160,6 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
   lostJobs(ids: readonly string[]): void {
     const gone = new Set(ids)
     for (const job of [...this.#held.values()]) if (gone.has(job.id)) this.#lose(job, lostError(), true)
-  }
-
-  get #over(): boolean {
-    return this.#status.state === 'ended'
   }
 
   #announce(): void {
@@ -172,10 +171,6 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
     }
   }
 
-  #cancel(): Promise<unknown> {
-    return this.#context.call('cancel', this.queue).catch(() => {})
-  }
-
   async #consume(): Promise<void> {
     const visit = this.#visit
     const holding = [...this.#held.keys()].slice(-MAX_HOLDING)
@@ -183,9 +178,9 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
     try {
       const options = { credit, holding, ...this.#askedLease }
       const consuming = await this.#context.call<Consuming>('consume', this.queue, options)
-      if (visit === this.#visit && !this.#over) this.#consuming(consuming, holding)
+      if (visit === this.#visit && !this.#standing.over) this.#consuming(consuming, holding)
     } catch (error) {
-      if (visit !== this.#visit || this.#over) return
+      if (visit !== this.#visit || this.#standing.over) return
       const refusal = RepriseError.fromWire(error)
       if (!refusal.retryable) return this.#end({ code: refusal.code, error: refusal })
       const delayMs = fullJitter(this.#refusals++, CONSUME_AGAIN, refusal.retryAfterMs)
@@ -198,6 +193,7 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
     this.#context.limited(limits)
     if (leaseMs !== this.#leaseMs) {
       this.#leaseMs = leaseMs
+      this.#standstill.watch(leaseMs)
       for (const job of this.#held.values()) {
         const lease = LeasedJob.leaseOf(job)
         lease.renewed(leaseMs, performance.now())
@@ -209,13 +205,13 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
       const job = this.#held.get(lease)
       if (job !== undefined && !kept.has(lease)) this.#lose(job, lostError(), true)
     }
-    if (this.#closing === undefined) this.#report({ state: 'working' })
+    if (this.#closing === undefined) this.#standing.report({ state: 'working' })
   }
 
   /** Hands out what waits, as far as there are places. */
   #pump(): void {
-    while (this.#running < this.#concurrency && this.#closing === undefined && !this.#over) {
-      const job = this.#waiting.take()
+    while (this.#running < this.#concurrency && this.#closing === undefined && !this.#standing.over) {
+      const job = this.#waiting.take(performance.now())
       if (job === undefined) return
       this.#run(job)
     }
@@ -228,7 +224,7 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
     this.#running++
     let result: unknown
     try {
-      result = this.#handler(job)
+      result = this.#handler.call(job)
     } catch (error) {
       this.#threw(job, error)
       return
@@ -249,7 +245,7 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
   }
 
   #threw(job: LeasedJob<T>, error: unknown): void {
-    const told = !LeasedJob.leaseOf(job).gone && !this.#over
+    const told = !LeasedJob.leaseOf(job).gone && !this.#standing.over
     this.#finished(job, failed(error))
     if (told) this.#tell(error, job, 'retry')
   }
@@ -257,13 +253,7 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
   #done(job: LeasedJob<T>, reply: unknown): Decision {
     // Nobody waits for it otherwise.
     if (job.replyBy === undefined) return { as: 'done' }
-    try {
-      return replying(reply, this.#settlements.limits.payload)
-    } catch (error) {
-      // It would be the same the next time; so the requester hears of it at once.
-      this.#tell(error, job, 'dead')
-      return { as: 'dead', reason: textOf(error) }
-    }
+    return replying(reply, this.#settlements.limits.payload, (error) => this.#tell(error, job, 'dead'))
   }
 
   #finished(job: LeasedJob<T>, decision: Decision): void {
@@ -303,9 +293,11 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
       if (lease.live && result === 'ok') {
         lease.renewed(settlement.leaseMs, sentAt)
         this.#renewal.watch(lease)
+        this.#trusted(job)
       } else if (lease.live && result === 'lost') this.#lose(job, lostError(), true)
       if (result instanceof RepriseError) {
         if (extended !== undefined && lease.live) this.#renewal.watch(lease.kept())
+        if (lease.doubtful && lease.live) this.#settle(job, { as: 'release' })
         extended?.reject(result)
       } else extended?.resolve(result === 'ok')
       return
@@ -313,8 +305,18 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
     const known = lease.stage === 'lost'
     lease.stage = 'over'
     this.#held.delete(job.lease)
-    if (result === 'ok' || known || this.#over || settlement.as === 'release') return
+    if (result === 'ok' || known || this.#standing.over || settlement.as === 'release') return
     this.#tell(result === 'lost' ? lostError() : result, job, 'lost')
+  }
+
+  /** The hub has said that it is ours. */
+  #trusted(job: LeasedJob<T>): void {
+    const lease = LeasedJob.leaseOf(job)
+    if (!lease.doubtful) return
+    lease.doubtful = false
+    if (this.#closing === undefined) this.#waiting.push(job)
+    else this.#settle(job, { as: 'release' })
+    this.#pump()
   }
 
   /** `told`: by the hub. Otherwise it may still turn out to be ours. */
@@ -341,33 +343,23 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
 
   #travelled(ms: number): void {
     this.#prefetch.travelled(ms)
-    if (this.#status.state !== 'working') return
+    if (this.#standing.now.state !== 'working') return
     const credit = this.#prefetch.tune()
     if (credit === undefined) return
     // Tuned again later, should this one be lost.
     this.#context.call('consume', this.queue, { credit, ...this.#askedLease }).catch(() => {})
   }
 
-  async #close(): Promise<void> {
-    if (this.#over) return
-    this.#report({ state: 'closing' })
+  async #close(drainMs: number): Promise<void> {
+    if (this.#standing.over) return
+    this.#standing.report({ state: 'closing' })
     clearTimeout(this.#timer)
-    const { drainMs } = this.#context
-    const startedAt = performance.now()
+    const endsAt = performance.now() + drainMs
     const cancelled = this.#cancel()
-    for (let job = this.#waiting.take(); job !== undefined; job = this.#waiting.take()) {
-      this.#settle(job, { as: 'release' })
-    }
+    this.#giveBack('waiting')
     if (this.#running > 0) await atMost(drainMs, [new Promise<void>((rested) => this.#rested.push(rested)), this.ended])
-    const error = new RepriseError('unavailable', 'the worker was closed')
-    for (const job of [...this.#held.values()]) {
-      const lease = LeasedJob.leaseOf(job)
-      if (lease.stage !== 'running') continue
-      this.#running--
-      this.#settle(job, { as: 'release' })
-      lease.abort(error)
-    }
-    const leftMs = drainMs - (performance.now() - startedAt)
+    this.#giveBack('running')
+    const leftMs = endsAt - performance.now()
     await atMost(this.#context.connected ? Math.max(leftMs, GOODBYE_MS) : leftMs, [
       // What was handed out before the hub knew comes ahead of this answer, and goes back.
       cancelled.then(() => this.#settlements.drained()),
@@ -376,12 +368,23 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
     this.#end({ code: 'closed' })
   }
 
+  #giveBack(stage: 'waiting' | 'running'): void {
+    for (const job of [...this.#held.values()]) {
+      const lease = LeasedJob.leaseOf(job)
+      if (lease.stage !== stage) continue
+      if (stage === 'running') this.#running--
+      this.#settle(job, { as: 'release' })
+      lease.abort(closedError())
+    }
+  }
+
   #end(ending: WorkerEnding): void {
-    if (this.#over) return
+    if (this.#standing.over) return
     clearTimeout(this.#timer)
     this.#renewal.stop()
-    const error = 'error' in ending ? ending.error : new RepriseError('unavailable', 'the worker was closed')
-    this.#report({ state: 'ended', reason: ending })
+    this.#standstill.stop()
+    const error = 'error' in ending ? ending.error : closedError()
+    this.#standing.end(`the worker of ${this.queue}`, { state: 'ended', reason: ending })
     for (const job of [...this.#held.values()]) this.#lose(job, error, true)
     this.#settlements.end(error)
     this.#context.detach()
@@ -389,12 +392,7 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
   }
 
   #tell(error: unknown, job: LeasedJob<T>, then: WorkFailure['then']): void {
+    if (!this.#errorReports.heard) this.#context.warnings.failed(this.queue, `job ${job.id}`, then, error)
     this.#errorReports.emit({ error, job, then })
-  }
-
-  #report(status: WorkerStatus): void {
-    if (this.#over) return
-    this.#status = status
-    this.#statusReports.emit(status)
   }
 }

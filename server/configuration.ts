@@ -9,7 +9,7 @@ import { dirname, relative, resolve } from 'node:path'
 import type { Document, LineCounter } from 'yaml'
 import { z } from 'zod'
 import { RepriseError } from '../shared/errors.ts'
-import { suggestion } from './core/nearest.ts'
+import { suggestion } from '../shared/nearest.ts'
 import { faultsOf, faultText, fields } from './optionChecks.ts'
 import {
   contradictions,

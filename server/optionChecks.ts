@@ -2,8 +2,8 @@
 
 import { z } from 'zod'
 import { RepriseError } from '../shared/errors.ts'
+import { suggestion } from '../shared/nearest.ts'
 import { DURATION_RULE, readBytes, readCount, readDurationMs } from '../shared/units.ts'
-import { suggestion } from './core/nearest.ts'
 import { PATTERN, PATTERN_RULE } from './core/patterns.ts'
 
 /** A number of bytes, or text such as `1GiB` or `500MB`. */

@@ -22,7 +22,7 @@ export class Subscriber {
     this.client = client
     this.track = ledger.track()
     this.#changed = changed
-    this.#hub = connect(undefined, { client, reconnect: { maxMs: 2_000 } })
+    this.#hub = connect(undefined, { client, quiet: true, reconnect: { maxMs: 2_000 } })
     this.#subscription = this.#hub.topic(topic).subscribe((event) => this.#arrived(event))
     this.#subscription.onStatus((status) => this.#moved(status))
     this.#subscription.onGap((gap) => {

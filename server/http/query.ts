@@ -2,7 +2,7 @@
 
 import type { z } from 'zod'
 import { RepriseError } from '../../shared/errors.ts'
-import { suggestion } from '../core/nearest.ts'
+import { suggestion } from '../../shared/nearest.ts'
 
 export type QueryShape = Readonly<Record<string, z.ZodType<unknown, string>>>
 

@@ -116,7 +116,7 @@ const DRIVERS: Readonly<Record<string, readonly Part[]>> = {
 }
 
 /** Small, importing nothing but shared/, so that the command line may name them without loading the server. */
-export const LIGHT = ['server/version.ts', 'server/core/nearest.ts']
+export const LIGHT = ['server/version.ts']
 
 /** The only modules that load the server, when their command runs: the others start without it. */
 const SERVER_COMMANDS = ['cli/commands/serve.ts', 'cli/commands/config.ts']

@@ -1,5 +1,6 @@
 import { describe, expect, it, vi } from 'vitest'
 import { RepriseError, release, retry } from '../../client/index.ts'
+import { Warnings } from '../../client/warnings.ts'
 import { QueueWorker } from '../../client/worker.ts'
 import { DEFAULT_LIMITS } from '../../shared/protocol.ts'
 import type { ConsumeOptions, Settlement } from '../../shared/queues.ts'
@@ -137,6 +138,7 @@ async function oneRound(random: Random, seed: number): Promise<void> {
       },
       call: (name, ...args) =>
         connected ? call(name, args) : Promise.reject(new RepriseError('unavailable', 'not connected')),
+      warnings: new Warnings(true),
       limited: () => {},
       detach: () => {},
     },

@@ -6,7 +6,7 @@ import { atEnd } from '../../support/ending.ts'
 export const QUICK = { reconnect: { baseMs: 5, maxMs: 20 }, drainMs: 100 } as const
 
 export function open<S extends HubTypes = HubTypes>(url: string, options: ConnectOptions = {}): Hub<S> {
-  const hub = connect<S>(url, { ...QUICK, ...options })
+  const hub = connect<S>(url, { ...QUICK, quiet: true, ...options })
   atEnd(() => hub.close())
   return hub
 }

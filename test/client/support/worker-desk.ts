@@ -3,6 +3,7 @@
 import { onTestFinished, vi } from 'vitest'
 import { RepriseError } from '../../../client/index.ts'
 import type { ConsumeOptions, Work, WorkerStatus, WorkFailure } from '../../../client/queueFace.ts'
+import { Warnings } from '../../../client/warnings.ts'
 import { QueueWorker } from '../../../client/worker.ts'
 import { DEFAULT_LIMITS, type Limits } from '../../../shared/protocol.ts'
 import type { Job, KeptLease, Settled, Settlement } from '../../../shared/queues.ts'
@@ -81,6 +82,7 @@ export function desk(handler: Work<unknown>, options: ConsumeOptions = {}, drain
       return connected
     },
     call: (name, ...args) => call(name, args),
+    warnings: new Warnings(true),
     limited: () => {},
     detach: () => {
       detached++

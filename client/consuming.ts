@@ -1,0 +1,33 @@
+/** What a worker is given: its options, checked, and its way to the hub. */
+
+import { RepriseError } from '../shared/errors.ts'
+import type { Limits } from '../shared/protocol.ts'
+import { checkLease } from './leasedJob.ts'
+import { checkNames, countOf } from './options.ts'
+import type { ConsumeOptions } from './queueFace.ts'
+import type { Warnings } from './warnings.ts'
+
+export interface WorkerContext {
+  readonly queue: string
+  readonly drainMs: number
+  readonly warnings: Warnings
+  readonly connected: boolean
+  call<T>(name: string, ...args: unknown[]): Promise<T>
+  limited(limits: Limits): void
+  /** The worker is over and wants nothing more of its link. */
+  detach(): void
+}
+
+const OPTIONS = ['concurrency', 'leaseMs'] as const satisfies readonly (keyof ConsumeOptions)[]
+
+const LEASE_MS = 30_000
+
+/** Throws `bad_request` for a handler or options that are none. `asked`: what the hub is told of the lease. */
+export function checkConsume(handler: unknown, options: ConsumeOptions) {
+  if (typeof handler !== 'function') throw new RepriseError('bad_request', 'consume takes a function')
+  checkNames('consume', options, OPTIONS)
+  const { leaseMs } = options
+  if (leaseMs !== undefined) checkLease(leaseMs)
+  const concurrency = countOf('concurrency', options.concurrency, 1)
+  return { concurrency, leaseMs: leaseMs ?? LEASE_MS, asked: leaseMs === undefined ? {} : { leaseMs } }
+}

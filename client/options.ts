@@ -1,0 +1,136 @@
+/** Checks of what a program hands in: the hub's address, options whose names are known, times that can be. */
+
+import { RepriseError } from '../shared/errors.ts'
+import { suggestion } from '../shared/nearest.ts'
+
+/** Names that other libraries have for ours; the first one that the call knows is told. */
+const FOREIGN: Readonly<Record<string, string>> = {
+  ackWait: 'leaseMs',
+  apiKey: 'token',
+  auth: 'token',
+  autoAck: 'ack',
+  backoff: 'retry reconnect',
+  batchSize: 'limit',
+  ca: 'socketOptions',
+  clientId: 'client',
+  count: 'limit',
+  cursor: 'after from',
+  deduplicationId: 'id',
+  delay: 'delayMs',
+  durable: 'client',
+  end: 'before',
+  expiration: 'ttlMs',
+  extraHeaders: 'socketOptions',
+  fromBeginning: 'from',
+  group: 'client',
+  groupId: 'client',
+  jobId: 'id',
+  lastEventId: 'from after',
+  lease: 'leaseMs',
+  lockDuration: 'leaseMs',
+  max: 'limit',
+  maxRetries: 'maxAttempts',
+  messageId: 'id',
+  msgID: 'id',
+  name: 'client',
+  offset: 'from after',
+  partitionKey: 'key',
+  prefetch: 'concurrency',
+  prefetchCount: 'concurrency',
+  query: 'socketOptions',
+  reconnection: 'reconnect',
+  reconnectionDelay: 'reconnect',
+  reconnectionDelayMax: 'reconnect',
+  retries: 'maxAttempts',
+  runAt: 'at',
+  since: 'from after',
+  start: 'from after',
+  startFrom: 'from',
+  timeout: 'timeoutMs readTimeoutMs drainMs',
+  timestamp: 'at',
+  ttl: 'ttlMs',
+  until: 'before',
+  visibilityTimeout: 'leaseMs',
+  withCredentials: 'socketOptions',
+}
+
+const ADDRESS = /^(https?|wss?):\/\//i
+
+/** The address as Socket.IO takes it. Throws `bad_request` for what is none. */
+export function addressOf(url: unknown): string | undefined {
+  const page = (globalThis as { readonly location?: { readonly href: string } }).location?.href
+  if (url === undefined && page !== undefined) return undefined
+  const text = url instanceof URL ? url.href : url
+  const inPage = page !== undefined && typeof text === 'string' && text.startsWith('/')
+  if (typeof text === 'string' && (inPage || ADDRESS.test(text)) && URL.canParse(text, page)) return text
+  const shown = typeof text === 'string' ? JSON.stringify(text.slice(0, 80)) : String(text)
+  throw bad(`connect takes the address of a hub, such as 'http://127.0.0.1:3000', not ${shown}`)
+}
+
+/** Throws `bad_request` for options that are none, and for one that the call does not know. */
+export function checkNames(call: string, options: unknown, known: readonly string[]): void {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw bad(`${call}: options are an object of ${known.join(', ')}`)
+  }
+  for (const name in options)
+    if (!known.includes(name)) throw bad(`${call}: there is no option ${name}${meant(name, known)}`)
+}
+
+function meant(name: string, known: readonly string[]): string {
+  if (/^(repeat|cron|every)$/.test(name) && known.includes('delayMs')) {
+    return '; what repeats is a schedule, and a hub of this version has none'
+  }
+  const foreign = Object.hasOwn(FOREIGN, name) ? FOREIGN[name] : undefined
+  const ours = foreign?.split(' ').find((candidate) => known.includes(candidate))
+  return ours === undefined ? suggestion(name, known) : `; here it is ${ours}`
+}
+
+/** A time in milliseconds, `Infinity` too. Throws `bad_request` for what is none. */
+export function durationOf(name: string, value: unknown, byDefault: number): number {
+  if (value === undefined) return byDefault
+  if (typeof value === 'number' && value >= 0) return value
+  throw bad(
+    `${name} has to be a number of milliseconds from 0, not ${typeof value === 'string' ? JSON.stringify(value) : String(value)}`,
+  )
+}
+
+/** How long a `close` waits. */
+export function drainMsOf(options: unknown, byDefault: number): number {
+  checkNames('close', options, ['drainMs'])
+  return durationOf('drainMs', (options as { readonly drainMs?: unknown }).drainMs, byDefault)
+}
+
+/** A whole number from 1, `Infinity` too. Throws `bad_request` for what is none. */
+export function countOf(name: string, value: unknown, byDefault: number): number {
+  if (value === undefined) return byDefault
+  if ((Number.isSafeInteger(value) || value === Infinity) && (value as number) >= 1) return value as number
+  throw bad(`${name} has to be a whole number from 1`)
+}
+
+/** Waits between tries, checked. */
+export function jitterOf(
+  name: string,
+  jitter: unknown,
+  baseMs: number,
+  maxMs: number,
+): { baseMs: number; maxMs: number } {
+  if (jitter === undefined) return { baseMs, maxMs }
+  checkNames(name, jitter, ['baseMs', 'maxMs'])
+  const given = jitter as { readonly baseMs?: unknown; readonly maxMs?: unknown }
+  return {
+    baseMs: durationOf(`${name}.baseMs`, given.baseMs, baseMs),
+    maxMs: durationOf(`${name}.maxMs`, given.maxMs, maxMs),
+  }
+}
+
+/** One of these words. Throws `bad_request` for another. */
+export function checkWord(name: string, value: unknown, words: readonly string[]): void {
+  if (value === undefined || words.includes(value as string)) return
+  throw bad(
+    `${name} is ${words.map((word) => `'${word}'`).join(' or ')}${suggestion(String(value).slice(0, 80), words)}`,
+  )
+}
+
+function bad(text: string): RepriseError {
+  return new RepriseError('bad_request', text)
+}
