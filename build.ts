@@ -1,5 +1,6 @@
 /**
- * Builds `dist`: server, command line and declarations by tsc, the SDK's bundles, console and demo by vite.
+ * Builds `dist`: server and command line by tsc, the server's twins for `require` and its declarations by tsdown, the SDK's
+ * bundles, console and demo by vite.
  * Does nothing when the sources are what `dist` was built from (`--force` builds anyway).
  */
 
@@ -26,6 +27,11 @@ export const ROOT = dirname(fileURLToPath(import.meta.url))
 const DIST = join(ROOT, 'dist')
 const STAMP = '.built'
 const COMPILED = ['shared', 'server', 'client', 'cli']
+/** What programs import of the server. */
+const ENTRIES = ['index', 'testing']
+/** What declarations need of their reader's compiler, whatever its settings. */
+const DECLARATION_HEAD = '/// <reference types="node" />\n/// <reference lib="esnext.disposable" />\n'
+const QUIET = { cwd: ROOT, config: false, clean: false, logLevel: 'error', report: false } as const
 const SOURCES = [...COMPILED, 'console']
 const SETTINGS = ['build.ts', 'package.json', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json']
 
@@ -45,8 +51,9 @@ export async function build(): Promise<void> {
   clean()
   mkdirSync(out)
   try {
-    const parts = await Promise.allSettled([compile(out), bundle(out), bundlePages(out)])
+    const parts = await Promise.allSettled([compile(out), twins(out), bundle(out), bundlePages(out)])
     for (const part of parts) if (part.status === 'rejected') throw part.reason
+    await declare(out)
     copyAssets(out)
     const main = join(out, 'cli/main.js')
     if (existsSync(main)) chmodSync(main, 0o755)
@@ -66,6 +73,52 @@ async function compile(out: string): Promise<void> {
   })
   const [code] = await once(child, 'close')
   if (code !== 0) throw new Error('the sources have type errors')
+}
+
+/** The server's modules once more for `require`, each beside its twin, so that both find the same files. */
+async function twins(out: string): Promise<void> {
+  const { build } = await import('tsdown')
+  await build({
+    ...QUIET,
+    entry: ENTRIES.map((name) => `server/${name}.ts`),
+    outDir: out,
+    format: ['cjs'],
+    platform: 'node',
+    target: 'es2023',
+    unbundle: true,
+    root: ROOT,
+    deps: { skipNodeModulesBundle: true },
+    dts: false,
+    outExtensions: () => ({ js: '.cjs' }),
+  })
+}
+
+/** One file of declarations for each entry, for `import` and for `require`, instead of one for each module. */
+async function declare(out: string): Promise<void> {
+  const { build } = await import('tsdown')
+  const folder = join(out, 'types')
+  await build({
+    ...QUIET,
+    entry: { index: join(out, 'server/index.d.ts') },
+    outDir: folder,
+    format: ['esm'],
+    platform: 'node',
+    deps: { skipNodeModulesBundle: true },
+    dts: { dtsInput: true, emitDtsOnly: true },
+    outExtensions: () => ({ dts: '.d.ts' }),
+  })
+  const index = readFileSync(join(folder, 'index.d.ts'), 'utf8')
+  const testing = readFileSync(join(out, 'server/testing.d.ts'), 'utf8')
+  for (const path of COMPILED.flatMap((name) => filesUnder(join(out, name)))) {
+    if (path.endsWith('.d.ts')) rmSync(path)
+  }
+  rmSync(folder, { recursive: true })
+  for (const [name, text] of Object.entries({ index, testing })) {
+    for (const kind of ['', 'c']) {
+      const imports = text.replace(/'\.\/index\.ts'/g, `'./index.${kind}js'`)
+      writeFileSync(join(out, `server/${name}.d.${kind}ts`), DECLARATION_HEAD + imports)
+    }
+  }
 }
 
 async function bundle(out: string): Promise<void> {

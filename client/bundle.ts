@@ -9,6 +9,10 @@ import { build } from 'tsdown'
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)))
 const NAME = 'reprise-client'
 
+/** What the declarations need of their reader's compiler, with and without the types of browsers or Node. */
+const DECLARATION_HEAD = `/// <reference lib="esnext.disposable" />
+declare global { interface AbortSignal {} }`
+
 /** Writes `reprise-client.mjs`, `.cjs`, `.d.mts`, `.d.cts` (Socket.IO's client stays outside) and `.global.js` (inside). */
 export async function bundleClient(outDir: string): Promise<void> {
   const common = {
@@ -27,6 +31,7 @@ export async function bundleClient(outDir: string): Promise<void> {
     platform: 'neutral',
     deps: { neverBundle: ['socket.io-client'] },
     dts: true,
+    banner: { dts: DECLARATION_HEAD },
     outExtensions: ({ format }) => (format === 'cjs' ? { js: '.cjs', dts: '.d.cts' } : { js: '.mjs', dts: '.d.mts' }),
   })
   await build({

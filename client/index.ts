@@ -1,6 +1,6 @@
 /** The SDK's public names. */
 
-export type { ErrorCode } from '../shared/errors.ts'
+export type { ErrorCode, WireError } from '../shared/errors.ts'
 export { RepriseError } from '../shared/errors.ts'
 export type { Position } from '../shared/positions.ts'
 export type {
@@ -40,7 +40,7 @@ export type {
   Topic,
   TopicsOf,
 } from './face.ts'
-export { dead, type Outcome, release, retry } from './outcome.ts'
+export { type Decision, dead, type Outcome, release, retry } from './outcome.ts'
 export type {
   ConsumeOptions,
   HeldJob,

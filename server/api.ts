@@ -20,7 +20,7 @@ import type { Position } from '../shared/positions.ts'
 import type { Draft, Published, ReadPage, ReadQuery } from '../shared/protocol.ts'
 import type { JobDraft, Sent } from '../shared/queues.ts'
 import type { HubHandler } from './http/app.ts'
-import type { SocketServer } from './socket/server.ts'
+import type { ProgramServer } from './socket/target.ts'
 
 /** Who the hub knows a subscription or a worker of this program by. */
 export interface LocalName {
@@ -76,7 +76,7 @@ export interface Hub<S extends HubTypes = HubTypes> extends AsyncDisposable {
    * that has its own Socket.IO server passes that one: a second one on its HTTP server is refused. Throws `bad_request`
    * for what is no server, and `conflict` where a hub or a Socket.IO server is already.
    */
-  attach(target: HttpServer | SocketServer, options?: { readonly path?: string }): void
+  attach(target: HttpServer | ProgramServer, options?: { readonly path?: string }): void
   /**
    * The HTTP interface (`/v1`, health, demo) as a handler to mount in Express or to give to `createServer`. Other paths
    * go on to the program's own routes.

@@ -2,6 +2,7 @@
 
 export type {
   ConsumeOptions,
+  Decision,
   Ending,
   Failure,
   Handler,
@@ -31,7 +32,7 @@ export type {
 } from '../client/index.ts'
 export { dead, release, retry } from '../client/index.ts'
 export { type ErrorCode, RepriseError, type WireError } from '../shared/errors.ts'
-export { ERRORS } from '../shared/errorTable.ts'
+export { ERRORS, type ErrorKind } from '../shared/errorTable.ts'
 export type { Position } from '../shared/positions.ts'
 export type {
   Draft,
@@ -56,3 +57,4 @@ export type { AllowOrigins, HubOptions, LogLevel, ServeOptions, TopicOptions } f
 export type { BindingOption, QueueOptions } from './queueOptions.ts'
 export { type RunningServer, startServer } from './serve.ts'
 export { parser } from './socket/encoder.ts'
+export type { ProgramServer } from './socket/target.ts'

@@ -3,10 +3,10 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { HubTypes } from '../client/index.ts'
-import type { Hub } from './api.ts'
-import type { ServeOptions } from './options.ts'
+import type { Hub, HubTypes, ServeOptions } from './index.ts'
 import { startServer } from './serve.ts'
+
+export type * from './index.ts'
 
 export interface TestHub<S extends HubTypes = HubTypes> extends AsyncDisposable {
   readonly url: string
@@ -14,7 +14,10 @@ export interface TestHub<S extends HubTypes = HubTypes> extends AsyncDisposable 
   close(): Promise<void>
 }
 
-/** Resolves when it serves on a free port of 127.0.0.1. `store`: one to use instead of a temporary one, which stays. */
+/**
+ * Resolves when it serves on a free port of 127.0.0.1, silently. Its store is a temporary folder that goes with `close`;
+ * a `store` that is given stays. Rejects as `startServer` does.
+ */
 export async function createTestHub<S extends HubTypes = HubTypes>(options: ServeOptions = {}): Promise<TestHub<S>> {
   const folder = options.store === undefined ? await mkdtemp(join(tmpdir(), 'reprise-')) : undefined
   const server = await startServer<S>({

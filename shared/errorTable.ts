@@ -2,7 +2,8 @@
 
 import { type ErrorCode, RETRYABLE } from './errors.ts'
 
-interface ErrorKind {
+/** What the hub says of a code. */
+export interface ErrorKind {
   /** Status of the HTTP answer. */
   readonly http: number
   /** Whether the same call may succeed later without being changed. */

@@ -3,7 +3,11 @@
  * Any client with the standard parser reads it.
  */
 
-import { Encoder as StandardEncoder, type Packet as WirePacket } from 'socket.io-parser'
+import {
+  type Decoder as StandardDecoder,
+  Encoder as StandardEncoder,
+  type Packet as WirePacket,
+} from 'socket.io-parser'
 import { JobsPacket } from '../core/queues/packet.ts'
 import { Packet } from '../core/topics/packet.ts'
 import { Decoder } from './decoder.ts'
@@ -23,4 +27,7 @@ class Encoder extends StandardEncoder {
 }
 
 /** For the `parser` option of Socket.IO's server. */
-export const parser = { Encoder, Decoder }
+export const parser: { readonly Encoder: typeof StandardEncoder; readonly Decoder: typeof StandardDecoder } = {
+  Encoder,
+  Decoder,
+}

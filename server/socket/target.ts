@@ -8,6 +8,12 @@ import type { Duplex } from 'node:stream'
 import type { Server } from 'socket.io'
 import { RepriseError } from '../../shared/errors.ts'
 
+/** A Socket.IO server (4 or newer) of the program's own, of whatever copy of the package. */
+export interface ProgramServer {
+  of(name: RegExp): unknown
+  readonly engine: unknown
+}
+
 type Listener = (...args: unknown[]) => unknown
 
 /** Throws `bad_request` or `conflict` for what no hub can be attached to. */

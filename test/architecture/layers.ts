@@ -105,7 +105,6 @@ const DRIVERS: Readonly<Record<string, readonly Part[]>> = {
   'rate-limiter-flexible': ['server/socket/', 'server/http/'],
   jose: ['server/auth/'],
   pino: ['server/observe/'],
-  'prom-client': ['server/observe/'],
   zod: ['server/wire.ts', 'server/', 'server/http/'],
   yaml: ['server/'],
   'socket.io-client': ['client/'],

@@ -1,4 +1,4 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createContext, runInContext } from 'node:vm'
 import { gzipSync } from 'node:zlib'
@@ -16,7 +16,7 @@ interface Packed {
   readonly files: readonly { readonly path: string }[]
 }
 
-const INSTALL = ['install', '--prefer-offline', '--no-audit', '--no-fund', '--loglevel=error']
+const INSTALL = ['install', '--prefer-offline', '--no-audit', '--no-fund']
 const NODE = process.execPath
 
 /** Packs as a release does, but without building again. */
@@ -31,13 +31,13 @@ async function pack(folder: string): Promise<{ tarball: string; files: string[] 
   return { tarball: join(target, packed.filename), files: packed.files.map(({ path }) => path) }
 }
 
-/** An empty program that has installed the tarball from the registry, as a user does. */
-async function install(tarball: string): Promise<string> {
+/** An empty program that has installed the tarball from the registry, as a user does; and what npm said to it. */
+async function install(tarball: string): Promise<{ folder: string; told: string }> {
   const folder = await tempFolder()
-  await writeFile(join(folder, 'package.json'), '{ "name": "consumer", "private": true, "type": "module" }')
+  await writeFile(join(folder, 'package.json'), '{ "name": "consumer", "private": true }')
   const { code, stdout, stderr } = await run(['npm', ...INSTALL, tarball], { cwd: folder, deadlineMs: 170_000 })
   if (code !== 0) throw new Error(`npm install: ${stdout}${stderr}`)
-  return folder
+  return { folder, told: `${stdout}${stderr}` }
 }
 
 async function runModule(folder: string, name: string, text: string): Promise<string> {
@@ -47,23 +47,35 @@ async function runModule(folder: string, name: string, text: string): Promise<st
   return stdout.trim()
 }
 
-/** What tsc says of a user's program; empty when it is well. The declarations themselves are checked too. */
-async function typeErrors(folder: string, text: string, options: Record<string, unknown>): Promise<string> {
-  const program = join(folder, `types-${String(options.module)}-${String(options.name)}`)
-  await mkdir(program, { recursive: true })
-  const { name: _, ...given } = options
-  const compilerOptions = {
-    strict: true,
-    noEmit: true,
-    target: 'ES2023',
-    skipDefaultLibCheck: true,
-    exactOptionalPropertyTypes: true,
-    ...given,
-  }
-  await writeFile(join(program, 'program.ts'), text)
-  await writeFile(join(program, 'tsconfig.json'), JSON.stringify({ compilerOptions, include: ['program.ts'] }))
+/** What tsc says of a user's strict program, which skips no check and names no types; empty when it is well. */
+async function typeErrors(folder: string, files: Record<string, string>, options: object): Promise<string> {
+  const program = await mkdtemp(join(folder, 'types-'))
+  const compilerOptions = { strict: true, noEmit: true, target: 'ES2022', exactOptionalPropertyTypes: true, ...options }
+  for (const [name, text] of Object.entries(files)) await writeFile(join(program, name), text)
+  await writeFile(join(program, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: Object.keys(files) }))
   const tsc = join(ROOT, 'node_modules/typescript/bin/tsc')
   return (await run([NODE, tsc, '-p', program, '--pretty', 'false'], { cwd: program })).stdout
+}
+
+/** Types that the declarations of an entry use and do not export. */
+async function unexported(path: string): Promise<string[]> {
+  const text = await readFile(path, 'utf8')
+  const declared = [...text.matchAll(/^(?:export )?(?:declare )?(?:interface|type|class) (\w+)/gm)].map(
+    ([, name]) => name,
+  )
+  const exported = new Set(
+    [...text.matchAll(/^export (?:declare )?(?:interface|type|class|function) (\w+)/gm)].map(([, name]) => name),
+  )
+  for (const [, list = ''] of text.matchAll(/^export (?:type )?\{([^}]*)\}/gm)) {
+    for (const one of list.split(','))
+      exported.add(
+        one
+          .trim()
+          .replace(/^type /, '')
+          .replace(/^.* as /, ''),
+      )
+  }
+  return declared.filter((name) => name !== undefined && !exported.has(name)) as string[]
 }
 
 async function complaints(folder: string): Promise<string[]> {
@@ -73,42 +85,87 @@ async function complaints(folder: string): Promise<string[]> {
 
 const BUNDLER = { module: 'ESNext', moduleResolution: 'bundler' }
 const NODENEXT = { module: 'NodeNext' }
+const BROWSER = { types: [], lib: ['ES2022', 'DOM'] }
 
 const CLIENT_PROGRAM = `
   import { connect, RepriseError } from 'PACKAGE'
   interface Order { readonly id: number }
   const hub = connect<{ topics: { orders: Order } }>('http://127.0.0.1:3000', { client: 'me' })
   const orders = hub.topic('orders')
-  const receipt: { epoch: string; offset: number } = await orders.publish({ id: 1 })
-  // @ts-expect-error an order has an id
-  await orders.publish({ name: 'x' })
-  const sub = orders.subscribe(async (event) => { const id: number = event.data.id; void id }, { from: 'start' })
-  await sub.close()
-  await hub.close()
-  export const code = new RepriseError('gap', receipt.epoch).code
+  export async function main(): Promise<string> {
+    const receipt: { epoch: string; offset: number } = await orders.publish({ id: 1 })
+    // @ts-expect-error an order has an id
+    await orders.publish({ name: 'x' })
+    const sub = orders.subscribe(async (event) => { const id: number = event.data.id; void id }, { from: 'start' })
+    await sub.close()
+    await hub.close()
+    return new RepriseError('gap', receipt.epoch).code
+  }
 `
 
 const SERVER_PROGRAM = `
   import { createServer } from 'node:http'
-  import { createHub, RepriseError } from 'reprise'
-  import { createTestHub } from 'reprise/testing'
-  const hub = await createHub({})
-  hub.attach(createServer())
-  await hub.topic('orders').publish({ data: { id: 1 } })
-  await hub.close()
-  await using other = await createTestHub()
-  export const url: string = other.url
-  export { RepriseError }
+  import { connect } from 'reprise/client'
+  import { createHub, RepriseError, startServer, type Hub, type HubTopic, type Subscription } from 'reprise'
+  import { createTestHub, type TestHub } from 'reprise/testing'
+  interface Order { readonly id: number }
+  interface Types { topics: { orders: Order }; queues: { emails: { to: string } } }
+  export async function main(): Promise<unknown[]> {
+    const hub: Hub<Types> = createHub<Types>({ topics: { orders: { retain: { age: '1d' } } } })
+    hub.attach(createServer(hub.handler))
+    const orders: HubTopic<Order> = hub.topic('orders')
+    await orders.publish({ id: 1 })
+    // @ts-expect-error an order has an id
+    await orders.publish({ name: 'x' })
+    // @ts-expect-error no such topic was described
+    hub.topic('unknown')
+    const sub: Subscription<Order> = orders.subscribe((event) => void event.data.id.toFixed(), { client: 'me' })
+    hub.queue('emails').consume(async (job) => job.data.to.trim(), { concurrency: 2 })
+    const reply: string = await hub.queue('emails').request<string>({ to: 'ann' })
+    const test: TestHub<Types> = await createTestHub<Types>()
+    const untyped: TestHub = await createTestHub()
+    const client = connect<Types>(test.url)
+    return [sub, reply, untyped, client, startServer, RepriseError]
+  }
+`
+
+/** A loader as Jest's: modules run in a context with globals of its own, and only \`require\` finds them. */
+const LOADER = `
+  const { readFileSync } = require('node:fs')
+  const { createRequire, isBuiltin } = require('node:module')
+  const { dirname } = require('node:path')
+  const vm = require('node:vm')
+  const context = vm.createContext({ ...Object.fromEntries(Object.getOwnPropertyNames(globalThis)
+    .filter((name) => !vm.runInNewContext('Object.getOwnPropertyNames(globalThis)').includes(name))
+    .map((name) => [name, globalThis[name]])), Uint8Array, ArrayBuffer, console })
+  context.global = context
+  const modules = new Map()
+  function load(path) {
+    if (isBuiltin(path) || /lmdb|\\.(node|mjs)$/.test(path)) return require(path)
+    if (path.endsWith('.json')) return JSON.parse(readFileSync(path, 'utf8'))
+    if (modules.has(path)) return modules.get(path).exports
+    const module = { exports: {}, filename: path, id: path, children: [], paths: [] }
+    modules.set(path, module)
+    const own = createRequire(path)
+    const wrapped = vm.runInContext('(function (exports, require, module, __filename, __dirname) {' +
+      readFileSync(path, 'utf8').replace(/^#!.*/, '') + '\\n})', context, { filename: path })
+    const find = (name) => load(own.resolve(name))
+    find.resolve = own.resolve
+    wrapped.call(module.exports, module.exports, find, module, path, dirname(path))
+    return module.exports
+  }
+  load(__dirname + '/program.cjs')
 `
 
 describe('the package', () => {
   let tarball = ''
   let files: string[] = []
   let folder = ''
+  let told = ''
   beforeAll(async () => {
     await ensureBuilt()
     ;({ tarball, files } = await pack(ROOT))
-    folder = await install(tarball)
+    ;({ folder, told } = await install(tarball))
   }, 240_000)
 
   it('holds what is built and the papers, no sources and no tests', () => {
@@ -124,40 +181,73 @@ describe('the package', () => {
     expect(await complaints(ROOT)).toEqual([])
   })
 
-  it('gives modules a hub, a client and a hub for tests that work together', async () => {
+  it('is installed without a word about itself', () => {
+    expect(told).not.toMatch(/deprecated|EBADENGINE|ERESOLVE|peer|reprise@/)
+  })
+
+  it('gives import and require a hub, a client and a hub for tests that work together', async () => {
     const text = `
-      import { createHub } from 'reprise'
-      import { connect } from 'reprise/client'
-      import { createTestHub } from 'reprise/testing'
-      const test = await createTestHub()
-      const hub = connect(test.url)
-      const { offset } = await hub.topic('orders').publish({ id: 1 })
-      const event = await new Promise((resolve) => hub.topic('orders').subscribe(resolve, { from: 'start' }))
-      console.log(typeof createHub, offset, JSON.stringify(event.data))
-      await hub.close()
-      await test.close()
+      const { createHub, RepriseError } = require('reprise')
+      const { connect, RepriseError: ClientError } = require('reprise/client')
+      const { createTestHub } = require('reprise/testing')
+      async function main() {
+        const test = await createTestHub()
+        const hub = connect(test.url)
+        await hub.topic('orders').publish({ id: 1 })
+        const event = await new Promise((resolve) => hub.topic('orders').subscribe(resolve, { from: 'start' }))
+        const error = await test.hub.topic('no name').publish(1).catch((error) => error)
+        const page = await fetch(test.url + '/demo')
+        console.log(JSON.stringify(event.data), error instanceof RepriseError, error instanceof ClientError, page.status)
+        await hub.close()
+        await test.close()
+      }
+      main().catch((error) => { console.error(error); process.exitCode = 1 })
     `
-    expect(await runModule(folder, 'all.mjs', text)).toBe('function 1 {"id":1}')
-  })
-
-  it('gives CommonJS the client', async () => {
-    const text = "console.log(typeof require('reprise/client').connect)"
-    expect(await runModule(folder, 'client.cjs', text)).toBe('function')
-  })
-
-  it('has types for modules, with NodeNext and with bundlers', async () => {
-    const typeRoots = [join(ROOT, 'node_modules/@types')]
-    const options = { types: ['node'], typeRoots, skipLibCheck: true, lib: ['ES2023', 'ESNext.Disposable', 'DOM'] }
-    expect(await typeErrors(folder, SERVER_PROGRAM, { ...NODENEXT, ...options, name: 'server' })).toBe('')
-    expect(await typeErrors(folder, SERVER_PROGRAM, { ...BUNDLER, ...options, name: 'server' })).toBe('')
+    const imported = text.replaceAll(/const (\{.*\}) = require\((.*)\)/g, (_, names: string, from: string) => {
+      return `import ${names.replaceAll(':', ' as')} from ${from}`
+    })
+    await writeFile(join(folder, 'program.cjs'), text)
+    const outputs = await Promise.all([
+      runModule(folder, 'all.cjs', text),
+      runModule(folder, 'all.mjs', imported),
+      runModule(folder, 'loader.cjs', LOADER),
+    ])
+    expect(outputs).toEqual(Array(3).fill('{"id":1} true true 200'))
   }, 60_000)
 
-  it('has types of the client that need no Node', async () => {
-    const text = CLIENT_PROGRAM.replace('PACKAGE', 'reprise/client')
-    const options = { types: [], lib: ['ES2023', 'ESNext.Disposable', 'DOM', 'DOM.Iterable'], name: 'client' }
-    expect(await typeErrors(folder, text, { ...NODENEXT, ...options })).toBe('')
-    expect(await typeErrors(folder, text, { ...BUNDLER, ...options })).toBe('')
+  it('has one kind of error, however it was loaded', async () => {
+    const text = `
+      import { createRequire } from 'node:module'
+      import * as imported from 'reprise'
+      import * as client from 'reprise/client'
+      const require = createRequire(import.meta.url)
+      const copies = [imported, client, require('reprise'), require('reprise/client')]
+      const errors = copies.map(({ RepriseError }) => new RepriseError('gap', 'x'))
+      class Own extends imported.RepriseError {}
+      console.log(copies.every(({ RepriseError }) => errors.every((error) => error instanceof RepriseError)),
+        new Own('gap', 'x') instanceof Own, errors[0] instanceof Own, new Error() instanceof imported.RepriseError)
+    `
+    expect(await runModule(folder, 'errors.mjs', text)).toBe('true true false false')
+  })
+
+  it('has types for strict programs: modules, CommonJS and bundlers', async () => {
+    const both = { 'module.mts': SERVER_PROGRAM, 'common.cts': SERVER_PROGRAM }
+    const errors = await Promise.all([
+      typeErrors(folder, both, NODENEXT),
+      typeErrors(folder, { 'module.ts': SERVER_PROGRAM }, BUNDLER),
+      typeErrors(
+        folder,
+        { 'client.mts': CLIENT_PROGRAM.replace('PACKAGE', 'reprise/client') },
+        { ...BUNDLER, ...BROWSER },
+      ),
+    ])
+    expect(errors).toEqual(['', '', ''])
   }, 60_000)
+
+  it('exports every type that its declarations name', async () => {
+    const declarations = ['server/index.d.ts', 'server/index.d.cts', 'server/testing.d.ts', 'sdk/reprise-client.d.mts']
+    for (const path of declarations) expect(await unexported(join(ROOT, 'dist', path)), path).toEqual([])
+  })
 
   it('has a command', async () => {
     const { version } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as { version: string }
@@ -188,11 +278,12 @@ describe('the script', () => {
 describe('reprise-client', () => {
   let source = ''
   let folder = ''
+  let told = ''
   beforeAll(async () => {
     await ensureBuilt()
     source = await tempFolder()
     await writeClientPackage(source, join(ROOT, 'dist/sdk'))
-    folder = await install((await pack(source)).tarball)
+    ;({ folder, told } = await install((await pack(source)).tarball))
   }, 240_000)
 
   it('needs nothing of the server', async () => {
@@ -212,13 +303,18 @@ describe('reprise-client', () => {
     expect(await complaints(source)).toEqual([])
   })
 
+  it('is installed without a warning', () => {
+    expect(told).not.toMatch(/warn/i)
+  })
+
   it('is there for modules, CommonJS and types', async () => {
     const imported = "import { connect } from 'reprise-client'\nconsole.log(typeof connect)"
     expect(await runModule(folder, 'client.mjs', imported)).toBe('function')
     const required = "console.log(typeof require('reprise-client').connect)"
     expect(await runModule(folder, 'client.cjs', required)).toBe('function')
     const text = CLIENT_PROGRAM.replace('PACKAGE', 'reprise-client')
-    const options = { types: [], lib: ['ES2023', 'ESNext.Disposable', 'DOM', 'DOM.Iterable'], name: 'client' }
-    expect(await typeErrors(folder, text, { ...NODENEXT, ...options })).toBe('')
+    const both = { 'module.mts': text, 'common.cts': text }
+    // With the types of a browser; in the other test of them, with those of Node.
+    expect(await typeErrors(folder, both, { ...NODENEXT, ...BROWSER })).toBe('')
   }, 60_000)
 })
