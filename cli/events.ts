@@ -31,6 +31,7 @@ export function gapJson(topic: string, gap: Gap): string {
 }
 
 export function gapText({ from, to, count, reason }: Gap): string {
+  if (count === 0) return colours().yellow(`-- the topic begins anew, nothing is missing: ${reason} --`)
   const what = count === null ? 'events, unknown how many,' : count === 1 ? 'one event' : `${count} events`
   const where = from === null || to === null ? '' : from === to ? ` (${from})` : ` (${from} to ${to})`
   return colours().yellow(`-- gap: ${what}${where} can no longer be read: ${reason} --`)

@@ -268,6 +268,8 @@ export class TopicSubscription<T> implements Subscription<T>, Subscriber {
   #reached(mark: Mark): void {
     switch (mark.kind) {
       case 'gap':
+        // Offsets may begin anew behind it: what is done stays done.
+        this.#startOffset = mark.gap.position.offset - this.#done()
         this.#position = mark.gap.position
         if (this.#options.ack !== 'manual') this.#acks?.move(mark.gap.position)
         this.#gapReports.emit(mark.gap)

@@ -33,11 +33,60 @@ export function endOfEpoch(lineage: Lineage, head: number, epoch: string): numbe
   return undefined
 }
 
-/**
- * The offset up to which what the position says can be believed: its own, or its epoch's end where events behind that
- * were lost. -1 for an epoch that is not in the lineage.
- */
-export function trustedOffset(lineage: Lineage, head: number, position: Position): number {
-  const end = endOfEpoch(lineage, head, position.epoch)
-  return end === undefined ? -1 : Math.min(position.offset, end)
+/** A log that was dropped: what is known of it is what its readers have to be told. */
+export interface DroppedLog {
+  readonly lineage: Lineage
+  readonly head: number
+}
+
+/** All that is known of a topic's logs. No epoch stands in two of them. */
+export interface Logs {
+  readonly lineage: Lineage
+  readonly head: number
+  /** Those before the present one, oldest first; absent where there are none. */
+  readonly dropped?: readonly DroppedLog[]
+}
+
+/** Where a position stands among a topic's logs. */
+export interface Place {
+  /** Which log, counted from the oldest; the present one has the highest number. */
+  readonly log: number
+  /** The offset up to which the position can be believed: its own, or its epoch's end where events behind that were lost. */
+  readonly offset: number
+  /** The last offset that a position of its epoch can truthfully have. */
+  readonly end: number
+  /** The epoch's place in its lineage. */
+  readonly rank: number
+}
+
+/** `undefined` for a position of an epoch that the topic never had, or that is forgotten. */
+export function placeIn({ lineage, head, dropped = [] }: Logs, { epoch, offset }: Position): Place | undefined {
+  for (let log = dropped.length; log >= 0; log--) {
+    const own = dropped[log] ?? { lineage, head }
+    const end = endOfEpoch(own.lineage, own.head, epoch)
+    if (end === undefined) continue
+    return {
+      log,
+      offset: Math.min(offset, end),
+      end,
+      rank: own.lineage.findLastIndex((entry) => entry.epoch === epoch),
+    }
+  }
+  return undefined
+}
+
+/** Below 0 where `a` comes first. At the same offset a later epoch is further: what was lost in between has been told. */
+export function comparePlaces(a: Place, b: Place): number {
+  return a.log - b.log || a.offset - b.offset || a.rank - b.rank
+}
+
+/** Up to which offset of the present log a reader at the position has seen it; 0 where it has seen another one. */
+export function seenOf(logs: Logs, position: Position): number {
+  const place = placeIn(logs, position)
+  return place !== undefined && place.log === (logs.dropped?.length ?? 0) ? place.offset : 0
+}
+
+/** Events of the present log that a reader at the position has not seen; 0 for an epoch that is not known. */
+export function lagOf(logs: Logs, position: Position): number {
+  return placeIn(logs, position) === undefined ? 0 : logs.head - seenOf(logs, position)
 }

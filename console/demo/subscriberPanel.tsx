@@ -109,5 +109,6 @@ function FeedLine({ line }: { line: Line }) {
 function gapLine({ from, to, count, reason }: Extract<Line, { kind: 'gap' }>['gap']): string {
   if (from === null || to === null)
     return `gap: how many events are gone is not known (${reason}); counting starts again`
+  if (count === 0) return `the topic begins anew, nothing is gone (${reason})`
   return `gap: ${from}–${to}, ${count ?? to - from + 1} events are gone (${reason})`
 }

@@ -1,7 +1,7 @@
 /** The routes of cursors: who is where, who lacks an offset; seek; forget. */
 
 import { RepriseError } from '../../shared/errors.ts'
-import { trustedOffset } from '../../shared/positions.ts'
+import { seenOf } from '../../shared/positions.ts'
 import { placeOf } from '../core/topics/start.ts'
 import { parse } from '../wire.ts'
 import type { Query } from './query.ts'
@@ -79,8 +79,8 @@ async function list(
   /** Without those that only lack what was published since. */
   async function seen(cursors: typeof page): Promise<typeof page> {
     if (behind === undefined) return cursors
-    const { head, lineage } = await core.log.bounds(topic)
-    return cursors.filter(({ position }) => trustedOffset(lineage, head, position) < behind)
+    const bounds = await core.log.bounds(topic)
+    return cursors.filter(({ position }) => seenOf(bounds, position) < behind)
   }
 }
 

@@ -23,7 +23,7 @@ const HEADERS = {
 }
 
 export interface EventStreamOptions {
-  /** Whether a gap's id leads behind it: not where the stream ends with it, as a browser would come back behind it. */
+  /** Whether the id of a gap of events leads behind it: not where the stream ends with it, as a browser would come back behind it. */
   readonly passGaps: boolean
 }
 
@@ -54,7 +54,7 @@ export class EventStream implements Outlet, Channel {
   }
 
   gap(gap: Gap): void {
-    this.#write(block('gap', gap, this.#passGaps ? gap.position : undefined))
+    this.#write(block('gap', gap, this.#passGaps || gap.count === 0 ? gap.position : undefined))
   }
 
   page(packet: Packet): Promise<void> {

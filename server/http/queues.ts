@@ -1,6 +1,7 @@
 /** The routes of queues: send, claim, settle, list, look, set, pause, purge. Those of single jobs are in jobs.ts. */
 
 import { RepriseError } from '../../shared/errors.ts'
+import { seenOf } from '../../shared/positions.ts'
 import { authorize } from '../core/access.ts'
 import { checkPattern } from '../core/patterns.ts'
 import { claim } from '../core/queues/claim.ts'
@@ -99,8 +100,8 @@ export const queueRoutes: readonly Route[] = [
       const info = await core.queues.info(caller, param('queue'))
       const bindings = []
       for (const binding of info.bindings) {
-        const { head } = await core.log.bounds(binding.topic)
-        bindings.push({ ...binding, behind: Math.max(0, head - binding.position.offset) })
+        const bounds = await core.log.bounds(binding.topic)
+        bindings.push({ ...binding, behind: bounds.head - seenOf(bounds, binding.position) })
       }
       const settings = shown(core.queueSettings.forQueue(info.queue))
       return { status: 200, json: { ...sizeOf(info, core.queues.now), bindings, settings } }

@@ -15,7 +15,7 @@
  * Names arrive valid (the hub has checked them), retention and limits arrive as values: the store has no settings.
  */
 
-import type { Lineage, Position } from '../../shared/positions.ts'
+import type { DroppedLog, Lineage, Position } from '../../shared/positions.ts'
 import type { Durability } from '../../shared/protocol.ts'
 import type { Body, ListQuery, Owner } from './contract-basics.ts'
 import type { Queues } from './contract-queues.ts'
@@ -51,6 +51,11 @@ export interface Bounds {
   readonly first: number
   /** Offset of the last durable event; 0 before the first one. Never goes back within an epoch, outlives the data. */
   readonly head: number
+  /**
+   * The logs of this topic that were dropped, oldest first, so that their readers can be told what they missed: with the
+   * last 100 epochs of them all. Absent where there are none.
+   */
+  readonly dropped?: readonly DroppedLog[]
 }
 
 export interface StoredDraft {
@@ -117,7 +122,7 @@ export interface CursorInfo extends Owner {
   readonly session: number
   /** Last opened, committed or placed. */
   readonly usedAt: number
-  /** Kept or future events it has not seen: `head` less its trusted offset (0 for one of an unknown epoch). */
+  /** Kept or future events it has not seen: `head` less what it has seen of the present log (0 for an unknown epoch). */
   readonly lag: number
 }
 
@@ -183,9 +188,9 @@ export interface Topics {
   list(query: ListQuery): Promise<TopicInfo[]>
 
   /**
-   * Removes events, ids and producers; the topic is unborn again. Where the store's present epoch stood in its lineage
-   * the store begins a new one, so that no position in the dropped log fits the next one; cursors stay and resolve to
-   * what was lost. `false` when there was none.
+   * Removes events, ids and producers; the topic is unborn again, and its lineage and head are among `dropped`. Its next
+   * lineage has no epoch of a dropped one, for which the store begins a new one where it has none. Cursors stay, and
+   * resolve to what they missed. `false` when there was none.
    */
   drop(topic: string): Promise<boolean>
 
@@ -205,9 +210,9 @@ export interface Cursors {
   open(topic: string, owner: Owner, start: CursorStart): Promise<OpenedCursor>
 
   /**
-   * Moves the cursor to `position` if that is further, and answers where it is then. Compared by trusted offset (see
-   * shared/positions), so a cursor whose tail was lost can move on from the end of its epoch; at the same trusted offset
-   * a later epoch is further, so what was lost in between is not told again.
+   * Moves the cursor to `position` if that is further, and answers where it is then. Compared by log, then by trusted
+   * offset (see shared/positions), so a cursor whose tail was lost can move on from the end of its epoch; at the same
+   * offset a later epoch is further, so what was lost in between is not told again. What was seen of a dropped log counts.
    * `taken_over`: a newer session is known · `stale_epoch`: an epoch outside the lineage · `bad_request`: beyond the
    * end of its epoch · `not_found`: no such cursor. A session above the known one is one that the store forgot (a lost
    * tail, a failover, a restored copy): it goes on, and counts from now on. Where its cursor was forgotten with it and

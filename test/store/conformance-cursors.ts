@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from 'vitest'
 import type { Owner, Store } from '../../server/store/contract.ts'
-import { ALL, type Engine, KEEP, publish } from './fixture.ts'
+import { type Engine, KEEP, publish } from './fixture.ts'
 
 const DAY = 86_400_000
 
@@ -277,19 +277,26 @@ export function describeCursors(given: () => Case): void {
       expect(await store.cursors.open('t', bob, 'end')).toMatchObject({ created: true, expired: false })
     })
 
-    test('cursors stay when a topic is dropped, and show what was lost', async () => {
+    test('cursors stay when a topic is dropped, count what was seen of it, and lack all of the next log', async () => {
       const { store } = given()
       const { epoch } = await publish(store, 't', 1, 2, 3)
-      const { session } = await store.cursors.open('t', ann, 'end')
+      const { session } = await store.cursors.open('t', ann, 'start')
+      const at = (offset: number) => ({ epoch, offset })
+      await store.cursors.commit('t', ann, session, at(1))
       await store.topics.drop('t')
-      const position = { epoch, offset: 3 }
-      expect(await store.cursors.list('t', { limit: 1 })).toMatchObject([{ position, lag: 0 }])
-      const born = await publish(store, 't', 4)
-      expect(await store.cursors.list('t', { limit: 1 })).toMatchObject([{ position, lag: 1 }])
-      await expect(store.cursors.commit('t', ann, session, position)).rejects.toMatchObject({ code: 'bad_request' })
-      const next = { epoch: born.epoch, offset: 1 }
+      expect(await store.cursors.list('t', { limit: 1 })).toMatchObject([{ position: at(1), lag: 0 }])
+      // An acknowledgement that was under way.
+      expect(await store.cursors.commit('t', ann, session, at(2))).toEqual(at(2))
+      await expect(store.cursors.commit('t', ann, session, at(4))).rejects.toMatchObject({ code: 'bad_request' })
+      const born = await publish(store, 't', 4, 5)
+      expect(await store.cursors.list('t', { limit: 1 })).toMatchObject([{ position: at(2), lag: 2 }])
+      expect(await store.cursors.list('t', { limit: 1, behind: 3 })).toEqual([])
+      expect(await store.cursors.commit('t', ann, session, at(3))).toEqual(at(3))
+      const next = { epoch: born.epoch, offset: 0 }
       expect(await store.cursors.commit('t', ann, session, next)).toEqual(next)
-      expect((await store.topics.read('t', 0, ALL)).head).toBe(1)
+      expect(await store.cursors.commit('t', ann, session, at(3))).toEqual(next)
+      expect(await store.cursors.open('t', ann, 'end')).toMatchObject({ position: next, first: 1, head: 2 })
+      expect(await store.cursors.place('t', ann, at(2))).toMatchObject({ position: at(2) })
     })
   })
 }

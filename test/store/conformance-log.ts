@@ -3,6 +3,7 @@
 import { describe, expect, test } from 'vitest'
 import { sizeBody } from '../../server/store/codec.ts'
 import type { Notification, Retention } from '../../server/store/contract.ts'
+import { placeIn } from '../../shared/positions.ts'
 import type { Case } from './conformance-cursors.ts'
 import { ALL, dataIn, dataOf, drafts, KEEP, publish, START, text } from './fixture.ts'
 
@@ -199,17 +200,50 @@ export function describeLog(given: () => Case): void {
       await expect(produce(3, 1)).rejects.toMatchObject({ code: 'conflict' })
     })
 
-    test('no position in a dropped log fits the one born after it', async () => {
-      const { store } = given()
-      const old = (await publish(store, 't', 'a', 'b', 'c')).epoch
-      await store.topics.drop('t')
+    test('a dropped log is remembered: no epoch of it is one of the next log, and its readers know how far it went', async () => {
+      const { store, reopen } = given()
       const unborn = await store.topics.read('t', 0, ALL)
-      expect(unborn.epoch).not.toBe(old)
-      await publish(store, 't', 'd', 'e', 'f', 'g')
-      const { lineage, epoch } = await store.topics.read('t', 0, ALL)
-      expect(epoch).not.toBe(old)
-      const index = lineage.findIndex((entry) => entry.epoch === old)
-      expect(lineage[index + 1]?.startsAfter).toBe(0)
+      await publish(store, 't', 'a', 'b', 'c')
+      let now = await reopen()
+      await publish(now, 't', 'd', 'e')
+      const first = await now.topics.read('t', 0, ALL)
+      expect(first.dropped).toBeUndefined()
+      await now.topics.drop('t')
+      now = await reopen()
+      const dropped = [{ lineage: first.lineage, head: 5 }]
+      const between = await now.topics.read('t', 0, ALL)
+      expect(between).toMatchObject({ first: 1, head: 0, dropped })
+      await publish(now, 't', 'f', 'g')
+      const second = await now.topics.read('t', 0, ALL)
+      expect(second).toMatchObject({ head: 2, dropped })
+      expect(await now.topics.info('t')).toMatchObject({ head: 2, dropped })
+      await now.topics.drop('t')
+      expect(await now.topics.drop('t')).toBe(false)
+      const third = await publish(now, 't', 'h')
+      expect(third.offsets).toEqual([1])
+      const page = await now.topics.read('t', 0, ALL)
+      expect(page.dropped).toEqual([...dropped, { lineage: second.lineage, head: 2 }])
+      const logs = [...(page.dropped ?? []), page].map(({ lineage }) => lineage.map(({ epoch }) => epoch))
+      expect(new Set(logs.flat()).size).toBe(logs.flat().length)
+      // Whoever looked before a birth has a place before its first event.
+      expect(placeIn(page, { epoch: unborn.epoch, offset: 0 })).toMatchObject({ log: 0, offset: 0 })
+      expect(placeIn(page, { epoch: between.epoch, offset: 0 })).toMatchObject({ log: 1, offset: 0 })
+      expect(placeIn(page, { epoch: third.epoch, offset: 1 })).toMatchObject({ log: 2, offset: 1 })
+    })
+
+    test('of many dropped logs the last 100 epochs are remembered', async () => {
+      const { store } = given()
+      const epochs: string[] = []
+      for (let i = 0; i < 103; i++) {
+        epochs.push((await publish(store, 't', i)).epoch)
+        await store.topics.drop('t')
+      }
+      const page = await store.topics.read('t', 0, ALL)
+      const known = page.dropped?.flatMap(({ lineage }) => lineage) ?? []
+      expect(known).toHaveLength(100)
+      expect(known.at(-1)).toEqual({ epoch: epochs.at(-1), startsAfter: 0 })
+      expect(placeIn(page, { epoch: epochs[0] ?? '', offset: 1 })).toBeUndefined()
+      expect(placeIn(page, { epoch: epochs[50] ?? '', offset: 0 })).toMatchObject({ offset: 0, end: 1 })
     })
 
     test('drop, append and drop in one turn happen in their order', async () => {

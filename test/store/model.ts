@@ -6,7 +6,14 @@
 import { sizeBody } from '../../server/store/codec.ts'
 import type { Body, Bounds, Owner, Retention } from '../../server/store/contract.ts'
 import { RepriseError } from '../../shared/errors.ts'
-import { endOfEpoch, type LineageEntry, type Position, trustedOffset } from '../../shared/positions.ts'
+import {
+  comparePlaces,
+  type DroppedLog,
+  type LineageEntry,
+  lagOf,
+  type Position,
+  placeIn,
+} from '../../shared/positions.ts'
 
 const MINUTE = 60_000
 const DAY = 86_400_000
@@ -45,6 +52,8 @@ export class Model {
   readonly maxIds: number
   /** When a cursor's note is over. */
   readonly #notes = new Map<string, number>()
+  /** By topic: the logs that were dropped, and how many epochs the store had by then. */
+  readonly #dropped = new Map<string, { logs: DroppedLog[]; epochs: number }>()
   #epochs: string[] = ['#0']
   #epochOpening = -1
   #named = 0
@@ -68,13 +77,20 @@ export class Model {
 
   bounds(name: string): Bounds {
     const topic = this.topics.get(name)
-    const lineage = topic?.lineage ?? this.#epochs.map((epoch) => ({ epoch, startsAfter: 0 }))
+    const lineage = topic?.lineage ?? this.#unborn(name)
+    const dropped = this.#dropped.get(name)?.logs
     return {
+      ...(dropped !== undefined && { dropped }),
       epoch: lineage.at(-1)?.epoch ?? '',
       lineage: [...lineage],
       first: topic?.first ?? 1,
       head: topic?.head ?? 0,
     }
+  }
+
+  #unborn(name: string): LineageEntry[] {
+    const own = this.#epochs.slice(this.#dropped.get(name)?.epochs ?? 0)
+    return own.map((epoch) => ({ epoch, startsAfter: 0 }))
   }
 
   append(
@@ -153,7 +169,7 @@ export class Model {
         this.#epochOpening = this.opening
       }
       const topic: ModelTopic = {
-        lineage: this.#epochs.map((epoch) => ({ epoch, startsAfter: 0 })),
+        lineage: this.#unborn(name),
         opening: this.opening,
         events: [],
         first: 1,
@@ -219,7 +235,12 @@ export class Model {
   drop(name: string): boolean {
     const topic = this.topics.get(name)
     if (topic === undefined) return false
-    if (topic.lineage.some(({ epoch }) => epoch === this.#epochs.at(-1))) {
+    const had = topic.lineage.map(({ epoch }) => epoch)
+    const epochs = this.#epochs.findLastIndex((epoch) => had.includes(epoch)) + 1
+    const { lineage, head } = topic
+    const logs = [...(this.#dropped.get(name)?.logs ?? []), { lineage, head }]
+    this.#dropped.set(name, { logs, epochs })
+    if (had.includes(this.#epochs.at(-1) ?? '')) {
       this.#epochs.push(this.#newEpoch())
       this.#epochOpening = this.opening
     }
@@ -261,10 +282,9 @@ export class Model {
   }
 
   check(name: string, position: Position): void {
-    const { lineage, head } = this.bounds(name)
-    const end = endOfEpoch(lineage, head, position.epoch)
-    if (end === undefined) throw new RepriseError('stale_epoch', 'stale')
-    if (position.offset > end) throw new RepriseError('bad_request', 'beyond')
+    const place = placeIn(this.bounds(name), position)
+    if (place === undefined) throw new RepriseError('stale_epoch', 'stale')
+    if (position.offset > place.end) throw new RepriseError('bad_request', 'beyond')
   }
 
   commit(name: string, owner: Owner, session: number, position: Position): Position {
@@ -272,25 +292,20 @@ export class Model {
     if (cursor === undefined) throw new RepriseError('not_found', 'unknown')
     if (session < cursor.session) throw new RepriseError('taken_over', 'old')
     this.check(name, position)
-    const { lineage, head } = this.bounds(name)
-    const place = (at: Position): [number, number] => [
-      trustedOffset(lineage, head, at),
-      lineage.findLastIndex(({ epoch }) => epoch === at.epoch),
-    ]
-    const [offset, epoch] = place(position)
-    const [oldOffset, oldEpoch] = place(cursor.position)
-    if (offset > oldOffset || (offset === oldOffset && epoch > oldEpoch)) cursor.position = position
+    const bounds = this.bounds(name)
+    const place = placeIn(bounds, position)
+    const known = placeIn(bounds, cursor.position)
+    if (place !== undefined && (known === undefined || comparePlaces(place, known) > 0)) cursor.position = position
     cursor.usedAt = this.now
     return cursor.position
   }
 
   list(name: string, behind = 0) {
-    const { lineage, head } = this.bounds(name)
+    const bounds = this.bounds(name)
     const listed = [...(this.cursors.get(name) ?? new Map<string, ModelCursor>())]
       .filter(([, { usedAt }]) => this.now - usedAt < 30 * DAY)
       .map(([key, { position, usedAt }]) => {
-        const trusted = trustedOffset(lineage, head, position)
-        return { ...(JSON.parse(key) as Owner), position, usedAt, lag: trusted < 0 ? 0 : head - trusted }
+        return { ...(JSON.parse(key) as Owner), position, usedAt, lag: lagOf(bounds, position) }
       })
     const order = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b))
     return listed

@@ -226,8 +226,9 @@ class Run {
 
   /** A position in an epoch of the topic, counted from the last one, or in one that never was. */
   #position(topic: string, { offset, epoch }: { offset: number; epoch: number }): Position {
-    const { lineage } = this.#model.bounds(topic)
-    return { epoch: epoch < 0 ? 'never' : (lineage.at(-1 - epoch)?.epoch ?? 'never'), offset }
+    const { lineage, dropped = [] } = this.#model.bounds(topic)
+    const all = [...dropped.flatMap((log) => log.lineage), ...lineage]
+    return { epoch: epoch < 0 ? 'never' : (all.at(-1 - epoch)?.epoch ?? 'never'), offset }
   }
 
   async #same<T, U>(ours: () => T, theirs: () => Promise<U>, compare: (ours: T, theirs: U) => void): Promise<void> {
@@ -256,6 +257,10 @@ class Run {
       const page = await topics.read(name, 0, ALL)
       this.#names.learnLineage(ours.lineage, page.lineage)
       expect([page.first, page.head]).toEqual([ours.first, ours.head])
+      expect(page.dropped?.map(({ head }) => head)).toEqual(ours.dropped?.map(({ head }) => head))
+      ours.dropped?.forEach(({ lineage }, i) => {
+        this.#names.learnLineage(lineage, page.dropped?.[i]?.lineage ?? [])
+      })
       expect(page.events).toEqual(this.#model.read(name, 0, ALL))
       const half = Math.floor((ours.first + ours.head) / 2)
       for (const bound of [

@@ -163,7 +163,8 @@ class Copier {
       }
       for (const item of step.items) {
         if (item instanceof Packet) await this.#copyEvents(item)
-        else await this.#move(this.#position, item.position, [this.#gapDraft(item)])
+        // Where a log begins anew and nothing is missed, there is nothing to tell.
+        else await this.#move(this.#position, item.position, item.count === 0 ? [] : [this.#gapDraft(item)])
       }
       await store.topics.hold(this.#topic, this.#queue, this.#position.offset)
     }

@@ -2,7 +2,7 @@
 
 import { RepriseError } from '../../../shared/errors.ts'
 import { isName, nameRule } from '../../../shared/names.ts'
-import type { Position } from '../../../shared/positions.ts'
+import { type Position, placeIn } from '../../../shared/positions.ts'
 import type { Draft, Gap, Limits, ProducerSeq, Published, ReadPage } from '../../../shared/protocol.ts'
 import type { Bounds, ListQuery, ReadBound, Store, StoredDraft, StoredEvent, TopicInfo } from '../../store/contract.ts'
 import { authorize, type Caller } from '../access.ts'
@@ -104,12 +104,18 @@ export class Log {
       const { epoch, head } = page
       return pageOf(page, after === undefined ? [] : resolve({ epoch, offset: Math.min(after, head) }, page).gaps)
     }
-    const page = await this.#read(topic, after.offset, bound)
-    if (!page.lineage.some(({ epoch }) => epoch === after.epoch)) {
-      throw new RepriseError('stale_epoch', `epoch ${after.epoch} is not one of ${topic}'s; it is now ${page.epoch}`)
+    const gaps: Gap[] = []
+    let at = after
+    for (;;) {
+      const page = await this.#read(topic, at.offset, bound)
+      if (placeIn(page, at) === undefined) {
+        throw new RepriseError('stale_epoch', `epoch ${at.epoch} is not one of ${topic}'s; it is now ${page.epoch}`)
+      }
+      const resolved = resolve(at, page)
+      gaps.push(...resolved.gaps)
+      if (resolved.position.offset >= at.offset) return pageOf(page, gaps)
+      at = resolved.position
     }
-    const { gaps, position } = resolve(after, page)
-    return pageOf(position.offset < after.offset ? await this.#read(topic, position.offset, bound) : page, gaps)
   }
 
   /** What a reader at `position` gets next: its gaps and a page of events. */

@@ -1,6 +1,6 @@
 /** The rule of a reader's place: what a position means for the log as it is now, and which events are gone. */
 
-import { endOfEpoch, type Position } from '../../../shared/positions.ts'
+import { type Position, placeIn } from '../../../shared/positions.ts'
 import type { Gap } from '../../../shared/protocol.ts'
 import type { Bounds } from '../../store/contract.ts'
 
@@ -12,22 +12,29 @@ export interface Resolved {
 }
 
 /**
- * - An epoch that is not in the lineage: continuity is unknown; a `reset` without numbers, on from the earliest kept.
+ * - An epoch that the topic never had: continuity is unknown; a `reset` without numbers, on from the earliest kept.
  * - Beyond its epoch's end: what was there is lost; a `reset` that names it, on from that end.
+ * - In a log that was dropped: a `reset` for that log and for each one after it, which names what the reader had not
+ *   seen of it. It is told as well where that is nothing, `count` 0, as offsets begin anew.
  * - Before the earliest kept event: a `trimmed` that names what retention removed.
  */
 export function resolve(position: Position, bounds: Bounds): Resolved {
-  const { epoch, lineage, first, head } = bounds
-  const end = endOfEpoch(lineage, head, position.epoch)
-  if (end === undefined) {
+  const { epoch, first, dropped = [] } = bounds
+  const place = placeIn(bounds, position)
+  if (place === undefined) {
     const at = { epoch, offset: first - 1 }
     return { gaps: [{ epoch, from: null, to: null, count: null, reason: 'reset', position: at }], position: at }
   }
   const gaps: Gap[] = []
-  let offset = position.offset
-  if (offset > end) {
-    gaps.push(gapOf(epoch, end + 1, offset, 'reset', end))
-    offset = end
+  let { offset } = place
+  let log = place.log
+  const epochOf = (index: number): string => dropped[index]?.lineage.at(-1)?.epoch ?? epoch
+  if (position.offset > place.end) {
+    gaps.push(gapOf(epochOf(log), offset + 1, position.offset, 'reset', offset))
+  }
+  for (; log < dropped.length; log++) {
+    gaps.push(gapOf(epochOf(log + 1), offset + 1, dropped[log]?.head ?? offset, 'reset', 0))
+    offset = 0
   }
   if (offset < first - 1) {
     gaps.push(gapOf(epoch, offset + 1, first - 1, 'trimmed', first - 1))

@@ -1,7 +1,7 @@
 /** Where a subscription starts: what its `from` means with and without a cursor. */
 
 import { RepriseError } from '../../../shared/errors.ts'
-import { endOfEpoch, type Position, trustedOffset } from '../../../shared/positions.ts'
+import { comparePlaces, type Position, placeIn, seenOf } from '../../../shared/positions.ts'
 import type { From, Gap, Subscribed } from '../../../shared/protocol.ts'
 import type { Bounds, CursorStart, Owner, Store } from '../../store/contract.ts'
 import type { Log } from './log.ts'
@@ -64,8 +64,7 @@ async function cursorStart(log: Log, topic: string, from: From | undefined): Pro
   if (from === 'start') return 'start'
   const place = await placeOf(log, topic, from, bounds)
   // A cursor ahead of the log would not move until the log is there, and pass over what is published meanwhile.
-  const end = endOfEpoch(bounds.lineage, bounds.head, place.epoch)
-  return end === undefined || place.offset <= end ? place : { ...place, offset: end }
+  return { ...place, offset: placeIn(bounds, place)?.offset ?? place.offset }
 }
 
 /** The position that the words stand for in this moment. */
@@ -79,13 +78,17 @@ export async function placeOf(log: Log, topic: string, from: From, bounds: Bound
 }
 
 /** The client's claim or its cursor, whichever is further; one beyond its epoch's end has a lost tail to be told. */
-function further(claim: Position, cursor: Position, { lineage, head }: Bounds): Position {
-  return trustedOffset(lineage, head, claim) >= trustedOffset(lineage, head, cursor) ? claim : cursor
+function further(claim: Position, cursor: Position, bounds: Bounds): Position {
+  const [claimed, kept] = [placeIn(bounds, claim), placeIn(bounds, cursor)]
+  if (kept === undefined) return claim
+  if (claimed === undefined) return cursor
+  // A tail that the client has seen and that is lost is told by its claim, wherever in the log the cursor's epoch ends.
+  return comparePlaces({ ...claimed, rank: 0 }, { ...kept, rank: 0 }) >= 0 ? claim : cursor
 }
 
-/** Of an epoch that this log never had. */
-function isForeign(position: Position, { lineage, head }: Bounds): boolean {
-  return trustedOffset(lineage, head, position) < 0
+/** Of an epoch that this topic never had. */
+function isForeign(position: Position, bounds: Bounds): boolean {
+  return placeIn(bounds, position) === undefined
 }
 
 function unknownReset(position: Position): Gap {
@@ -97,7 +100,7 @@ function isPosition(from: From): from is Position {
 }
 
 function startAt(position: Position, bounds: Bounds): Omit<Start, 'session'> {
-  const { epoch, first, head, lineage } = bounds
-  const seen = Math.max(first - 1, trustedOffset(lineage, head, position))
+  const { epoch, first, head } = bounds
+  const seen = Math.max(first - 1, seenOf(bounds, position))
   return { position, info: { epoch, first, last: head, position, behind: head - seen } }
 }

@@ -34,6 +34,8 @@ export class Subscription implements Follower {
   /** Stands from the first start to the close, so that a newer session is heard of. */
   #feed: Feed | undefined
   #onGap: OnGap = 'continue'
+  /** One of the gaps that are being told in a row is of events. */
+  #hasMissed = false
   #session = 0
   /** Raised by every start and stop: what an earlier run still awaits is then void. */
   #run = 0
@@ -139,7 +141,7 @@ export class Subscription implements Follower {
 
   lost(gap: Gap): void {
     this.outlet.gap(gap)
-    if (this.#onGap === 'fail') this.end(gapMet(gap))
+    if (this.#onGap === 'fail' && gap.count !== 0) this.end(gapMet(gap))
   }
 
   #checkRun(run: number): void {
@@ -187,21 +189,24 @@ export class Subscription implements Follower {
 
   async #read(run: number, start: { readonly position: Position; readonly gap?: Gap }): Promise<void> {
     let { position } = start
-    if (start.gap !== undefined) position = await this.#tell(run, start.gap)
+    if (start.gap !== undefined) position = await this.#tell(run, start.gap, true)
     while (run === this.#run) {
       const step = await this.#ask(run, (log) => log.step(this.#topic, position))
       if (step === undefined) return
-      for (const item of step.items) {
+      for (const [index, item] of step.items.entries()) {
         if (run !== this.#run) return
         if ('events' in item) {
           await this.outlet.page(item)
           position = { epoch: item.epoch, offset: item.last }
-        } else {
-          const next = await this.#tell(run, item)
-          const skipped = !samePosition(next, item.position)
-          position = next
-          if (skipped) break
+          continue
         }
+        // Gaps that follow each other are all told before anything is skipped.
+        const following = step.items[index + 1]
+        const isLast = following === undefined || 'events' in following
+        const next = await this.#tell(run, item, isLast)
+        const skipped = !samePosition(next, item.position)
+        position = next
+        if (skipped) break
       }
       if (run !== this.#run) return
       if (step.items.length === 0) position = step.position
@@ -228,15 +233,19 @@ export class Subscription implements Follower {
     return undefined
   }
 
-  /** Tells a gap while reading and answers where to go on. */
-  async #tell(run: number, gap: Gap): Promise<Position> {
-    if (this.#onGap === 'end') {
+  /** Tells a gap while reading and answers where to go on. `isLast`: no other one follows at once. */
+  async #tell(run: number, gap: Gap, isLast: boolean): Promise<Position> {
+    // A log that begins anew, with nothing missed, is no reason to skip what it has.
+    if (gap.count !== 0) this.#hasMissed = true
+    if (this.#onGap === 'end' && isLast && this.#hasMissed) {
+      this.#hasMissed = false
       const bounds = await this.#ask(run, (log) => log.bounds(this.#topic))
       if (bounds === undefined) return gap.position
       const position = { epoch: bounds.epoch, offset: bounds.head }
       this.outlet.gap({ ...gap, position })
       return position
     }
+    if (isLast) this.#hasMissed = false
     this.lost(gap)
     return gap.position
   }

@@ -1,7 +1,7 @@
 /** The contract's cursors over LMDB: sessions, fenced commits, expiry. */
 
 import { RepriseError } from '../../../shared/errors.ts'
-import { endOfEpoch, type Position, trustedOffset } from '../../../shared/positions.ts'
+import { comparePlaces, lagOf, type Position, placeIn } from '../../../shared/positions.ts'
 import type { Bounds, CursorInfo, CursorStart, Cursors, OpenedCursor, Owner } from '../contract.ts'
 import { CURSOR_MS, DUE, fallDue, NOTE_MS } from './due.ts'
 import { storeRecord } from './epochs.ts'
@@ -77,11 +77,6 @@ function knownCursor(plan: Plan, key: Buffer): CursorRecord | undefined {
   return record === undefined || isOver(record, plan.now) ? undefined : record
 }
 
-function lagOf({ lineage, head }: Bounds, position: Position): number {
-  const trusted = trustedOffset(lineage, head, position)
-  return trusted < 0 ? 0 : head - trusted
-}
-
 function startPosition({ epoch, first, head }: Bounds, start: CursorStart): Position {
   if (start === 'end') return { epoch, offset: head }
   if (start === 'start') return { epoch, offset: first - 1 }
@@ -117,13 +112,16 @@ function beginSession(
   return { ...bounds, position: { epoch, offset }, session, created: known === undefined, expired }
 }
 
-function checkPosition({ lineage, head }: Bounds, position: Position): void {
-  const end = endOfEpoch(lineage, head, position.epoch)
-  if (end === undefined) {
+function checkPosition(bounds: Bounds, position: Position): void {
+  const place = placeIn(bounds, position)
+  if (place === undefined) {
     throw new RepriseError('stale_epoch', `the epoch ${JSON.stringify(position.epoch)} is not one of this topic's log`)
   }
-  if (position.offset > end) {
-    throw new RepriseError('bad_request', `the offset ${position.offset} lies beyond the end of its epoch, ${end}`)
+  if (position.offset > place.end) {
+    throw new RepriseError(
+      'bad_request',
+      `the offset ${position.offset} lies beyond the end of its epoch, ${place.end}`,
+    )
   }
 }
 
@@ -156,12 +154,10 @@ function putCursor(
   plan.put(TABLES.cursors, key, { epoch, offset, session, usedAt: plan.now, dueAt })
 }
 
-/** At the same place a later epoch is further: what was lost in between has been told. */
-function isFurther({ lineage, head }: Bounds, position: Position, than: Position): boolean {
-  const further = trustedOffset(lineage, head, position) - trustedOffset(lineage, head, than)
-  if (further !== 0) return further > 0
-  const rank = ({ epoch }: Position): number => lineage.findLastIndex((entry) => entry.epoch === epoch)
-  return rank(position) > rank(than)
+function isFurther(bounds: Bounds, position: Position, than: Position): boolean {
+  const place = placeIn(bounds, position)
+  const known = placeIn(bounds, than)
+  return place !== undefined && (known === undefined || comparePlaces(place, known) > 0)
 }
 
 /** Turns a cursor that is over its time into a note; answers whether it was. */

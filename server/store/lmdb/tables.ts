@@ -1,7 +1,7 @@
 /** The tables of the embedded store: what each record holds and how it is written. Says nothing about when. */
 
 import { crc32 } from 'node:zlib'
-import type { LineageEntry } from '../../../shared/positions.ts'
+import type { DroppedLog, LineageEntry } from '../../../shared/positions.ts'
 import type { AnswerRecord, HolderRecord, QueueRecord } from './queueRecords.ts'
 
 export interface Table<T> {
@@ -83,6 +83,14 @@ export interface TopicRecord {
   readonly base: number
   /** No block of this birth begins before this offset, except those that are left to the garbage collector. */
   readonly tail: number
+}
+
+/** What is known of the logs of a topic that were dropped. */
+export interface DroppedRecord {
+  /** Oldest first. */
+  readonly logs: readonly DroppedLog[]
+  /** The last of the store's epochs that the newest of them was born under: later logs begin with those after it. */
+  readonly upTo: string
 }
 
 /** Ids that a subject gave to a topic, numbered in the order of their coming. */
@@ -181,6 +189,7 @@ export const TABLES = {
   settings: summed(json<unknown>('settings')),
   due: raw('due'),
   garbage: summed(json<GarbageRecord>('garbage')),
+  dropped: summed(json<DroppedRecord>('dropped')),
   holds: summed(json<Readonly<Record<string, number>>>('holds')),
   queues: summed(json<QueueRecord>('queues')),
   jobs: summed(json<readonly unknown[]>('jobs')),

@@ -7,13 +7,13 @@ import type { Lineage } from '../../../shared/positions.ts'
 import type { SizedBody } from '../codec.ts'
 import type { Bounds, Retention } from '../contract.ts'
 import { BLOCK_OVERHEAD, MAX_BLOCK_BYTES, packBlock, RECORD_OVERHEAD } from './blocks.ts'
-import { beginStoreEpoch, MAX_EPOCHS, newEpoch, storeRecord, unbornBounds } from './epochs.ts'
+import { beginStoreEpoch, droppedOf, MAX_EPOCHS, newEpoch, storeRecord, unbornBounds, withDropped } from './epochs.ts'
 import { leaveGarbage } from './garbage.ts'
 import { lowestHold } from './holds.ts'
 import { blockKey, countOf, nameKey, numberKey } from './keys.ts'
 import { Log, type PendingEvent } from './log.ts'
 import type { Plan } from './plan.ts'
-import { STORE_KEY, TABLES, type TopicRecord } from './tables.ts'
+import { type DroppedRecord, STORE_KEY, TABLES, type TopicRecord } from './tables.ts'
 
 /** Dead blocks that are removed in the commit that killed them; more are left to the garbage collector. */
 const DEAD_AT_ONCE = 64
@@ -59,15 +59,19 @@ class TopicWork {
     return this.#plan.get(TABLES.lineages, numberKey(record.number)) ?? []
   }
 
+  get #dropped(): DroppedRecord | undefined {
+    return this.#plan.get(TABLES.dropped, nameKey(this.#name))
+  }
+
   get epoch(): string {
     return this.#record?.epoch ?? storeRecord(this.#plan).epochs.at(-1) ?? ''
   }
 
   bounds(): Bounds {
     const record = this.#record
-    if (record === undefined) return unbornBounds(storeRecord(this.#plan))
+    if (record === undefined) return unbornBounds(storeRecord(this.#plan), this.#dropped)
     const { epoch, first, head } = record
-    return { epoch, lineage: this.#lineage(record), first, head }
+    return { epoch, lineage: this.#lineage(record), first, head, ...droppedOf(this.#dropped) }
   }
 
   /** The record of a topic that can be appended to: born, and in an epoch of this opening. */
@@ -78,7 +82,7 @@ class TopicWork {
       const store = beginStoreEpoch(this.#plan, true)
       const number = store.lastTopicNumber + 1
       this.#plan.put(TABLES.store, STORE_KEY, { ...store, lastTopicNumber: number })
-      const { epoch, lineage } = unbornBounds(store)
+      const { epoch, lineage } = unbornBounds(store, this.#dropped)
       this.#plan.put(TABLES.lineages, numberKey(number), lineage)
       const none = { first: 1, head: 0, firstAt: 0, lastAt: 0, total: 0, base: 0, tail: 1 }
       record = { number, epoch, opening, ...none }
@@ -176,8 +180,11 @@ class TopicWork {
     const record = this.#record
     if (record === undefined) return
     const lineage = this.#lineage(record)
-    const present = storeRecord(this.#plan).epochs.at(-1)
-    if (lineage.some(({ epoch }) => epoch === present)) beginStoreEpoch(this.#plan, false)
+    let store = storeRecord(this.#plan)
+    const present = store.epochs.at(-1)
+    if (lineage.some(({ epoch }) => epoch === present)) store = beginStoreEpoch(this.#plan, false)
+    const dropped = withDropped(this.#dropped, store, { lineage, head: record.head })
+    this.#plan.put(TABLES.dropped, nameKey(this.#name), dropped)
     leaveGarbage(this.#plan, record.number, { below: countOf(blockKey(record.number, 2 ** 48 - 1)), dropped: true })
     this.#plan.remove(TABLES.lineages, numberKey(record.number))
     this.#plan.remove(TABLES.holds, nameKey(this.#name))

@@ -4,7 +4,7 @@ import type { Lineage } from '../../../shared/positions.ts'
 import type { Bounds, Notification, Page, ReadBound, TopicInfo, Topics } from '../contract.ts'
 import { planAppend } from './append.ts'
 import type { Environment } from './environment.ts'
-import { unbornBounds } from './epochs.ts'
+import { droppedOf, unbornBounds } from './epochs.ts'
 import { holdsOf, planHold } from './holds.ts'
 import { nameKey, numberKey } from './keys.ts'
 import { Log } from './log.ts'
@@ -20,9 +20,9 @@ export function createTopics(writer: Writer, watches: Watches<Notification>, max
     read: (topic, after, bound) =>
       writer.read((environment): Page => {
         const record = environment.get(TABLES.topics, nameKey(topic))
-        if (record === undefined) return { ...unborn(environment), events: [] }
+        if (record === undefined) return { ...unborn(environment, topic), events: [] }
         const events = new Log(environment, record).read(after, within(bound))
-        return { ...boundsOf(environment, record), events }
+        return { ...boundsOf(environment, topic, record), events }
       }),
 
     seek: (topic, time) =>
@@ -72,21 +72,21 @@ export function createTopics(writer: Writer, watches: Watches<Notification>, max
   }
 }
 
-function unborn(environment: Environment): Bounds {
+function unborn(environment: Environment, topic: string): Bounds {
   const store = environment.get(TABLES.store, STORE_KEY)
   if (store === undefined) throw new Error('the store has lost its own record')
-  return unbornBounds(store)
+  return unbornBounds(store, environment.get(TABLES.dropped, nameKey(topic)))
 }
 
 /** The bounds of a topic as it is stored, or of an unborn one. */
 export function storedBounds(environment: Environment, topic: string): Bounds {
   const record = environment.get(TABLES.topics, nameKey(topic))
-  return record === undefined ? unborn(environment) : boundsOf(environment, record)
+  return record === undefined ? unborn(environment, topic) : boundsOf(environment, topic, record)
 }
 
-function boundsOf(environment: Environment, { number, epoch, first, head }: TopicRecord): Bounds {
+function boundsOf(environment: Environment, topic: string, { number, epoch, first, head }: TopicRecord): Bounds {
   const lineage: Lineage = environment.get(TABLES.lineages, numberKey(number)) ?? []
-  return { epoch, lineage, first, head }
+  return { epoch, lineage, first, head, ...droppedOf(environment.get(TABLES.dropped, nameKey(topic))) }
 }
 
 function infoOf(environment: Environment, topic: string, record: TopicRecord): TopicInfo {
@@ -94,7 +94,7 @@ function infoOf(environment: Environment, topic: string, record: TopicRecord): T
   const holds = holdsOf(environment, topic)
   return {
     topic,
-    ...boundsOf(environment, record),
+    ...boundsOf(environment, topic, record),
     events: head + 1 - first,
     bytes: total - base,
     ...(holds.length > 0 && { holds }),

@@ -24,11 +24,20 @@ local function lastSession()
   return tonumber(redis.call('HGET', CURSORS, '') or 0) or 0
 end
 local function checked(epoch, offset)
-  local last = endOf(epoch)
-  if not last then return { 'error', 'stale_epoch', epoch } end
+  local log, last = placeIn(epoch)
+  if not log then return { 'error', 'stale_epoch', epoch } end
   if offset > last then return { 'error', 'bad_request', whole(last) } end
   return nil
 end
+-- By log, then by trusted offset, then by epoch: what was lost in between has been told.
+local function isFurther(epoch, offset, known)
+  local log, last, rank = placeIn(epoch)
+  local knownLog, knownLast, knownRank = placeIn(known.epoch)
+  if not knownLog or log ~= knownLog then return not knownLog or log > knownLog end
+  local further = math.min(offset, last) - math.min(known.offset, knownLast)
+  return further > 0 or (further == 0 and rank > knownRank)
+end
+
 -- open: owner start epoch offset; start: `end` `start` `at` or, for a cursor that is moved, `place`
 function operations.open()
   local key, start, epoch, offset = arg(), arg(), arg(), num()
@@ -70,13 +79,7 @@ function operations.commit()
   local wrong = checked(epoch, offset)
   if wrong then return wrong end
   if full and not known then return { 'error', 'storage_full' } end
-  local further = not known
-  if known and epoch == known.epoch then
-    further = offset > math.min(known.offset, endOf(epoch))
-  elseif known then
-    further = trusted(epoch, offset) - trusted(known.epoch, known.offset)
-    further = further > 0 or (further == 0 and rank(epoch) > rank(known.epoch))
-  end
+  local further = not known or isFurther(epoch, offset, known)
   if not further then epoch, offset = known.epoch, known.offset end
   putCursor(key, { epoch = epoch, offset = offset, session = session }, not stored)
   return { 'done', epoch, whole(offset) }

@@ -1,6 +1,6 @@
 /** The contract's cursors over Redis. The script does the work; the list is put together here. */
 
-import { trustedOffset } from '../../../shared/positions.ts'
+import { lagOf } from '../../../shared/positions.ts'
 import type { Bounds, CursorInfo, Cursors, Owner } from '../contract.ts'
 import { failure } from './failures.ts'
 import { ownerKey, ownerOf } from './keys.ts'
@@ -57,11 +57,10 @@ export function createCursors(
   }
 }
 
-function cursorOf(owner: Owner, text: string | undefined, { lineage, head }: Bounds): CursorInfo | undefined {
+function cursorOf(owner: Owner, text: string | undefined, bounds: Bounds): CursorInfo | undefined {
   const match = /^(\d+) (\d+) (\d+) ([\s\S]*)$/.exec(text ?? '')
   if (match === null) return undefined
   const [offset = 0, session = 0, usedAt = 0] = match.slice(1, 4).map(Number)
   const position = { epoch: match[4] ?? '', offset }
-  const trusted = trustedOffset(lineage, head, position)
-  return { ...owner, position, session, usedAt, lag: trusted < 0 ? 0 : head - trusted }
+  return { ...owner, position, session, usedAt, lag: lagOf(bounds, position) }
 }

@@ -58,7 +58,9 @@ export async function storeEpochs(router: Router, key: string, wanted: Wanted = 
   }
 }
 
-export function unbornBounds({ epochs }: StoreEpochs): Bounds {
-  const lineage = epochs.split(' ').map((epoch) => ({ epoch, startsAfter: 0 }))
+/** Of a topic that is not there: it begins with the store's epochs that none of its dropped logs has had. */
+export function unbornBounds({ begun, epochs }: StoreEpochs, dead: string): Bounds {
+  const own = epochs.split(' ').slice(-Math.max(1, Number(begun) - Number(dead)))
+  const lineage = own.map((epoch) => ({ epoch, startsAfter: 0 }))
   return { epoch: lineage.at(-1)?.epoch ?? '', lineage, first: 1, head: 0 }
 }

@@ -167,8 +167,22 @@ export function sweep(): Operation<TopicSwept> {
 }
 
 function boundsAt(outcome: readonly Buffer[], index: number): Bounds {
-  const [epoch, lineage, first, head] = outcome.slice(index, index + 4).map(String)
-  return { epoch: epoch ?? '', lineage: lineageOf(lineage ?? ''), first: Number(first), head: Number(head) }
+  return boundsOf(outcome.slice(index, index + 5).map(String))
+}
+
+/** An epoch, its lineage, first, head, and the logs that were dropped before. */
+export function boundsOf([epoch = '', lineage = '', first, head, dropped = '']: readonly string[]): Bounds {
+  return { epoch, lineage: lineageOf(lineage), first: Number(first), head: Number(head), ...droppedOf(dropped) }
+}
+
+/** Of lines: a head and a lineage each. */
+export function droppedOf(text: string): Pick<Bounds, 'dropped'> {
+  if (text === '') return {}
+  const dropped = text.split('\n').map((line) => {
+    const space = line.indexOf(' ')
+    return { head: Number(line.slice(0, space)), lineage: lineageOf(line.slice(space + 1)) }
+  })
+  return { dropped }
 }
 
 /** Of a flat list: an epoch and what it starts after, in turn. */

@@ -1,9 +1,9 @@
 -- Reads only: `read` after events bytes · `seek` time · `info`.
--- Answers a word first: `unborn` dead · `stray` · `born` and the rest.
+-- Answers a word first: `unborn` · `stray` · `born` and the rest.
 
 load()
 if s.stray then return { 'stray' } end
-if not s.epoch then return { 'unborn', whole(s.dead) } end
+if not s.epoch then return { 'unborn' } end
 
 local kind = arg()
 if kind == 'seek' then
@@ -12,7 +12,8 @@ if kind == 'seek' then
 end
 
 local reply = {
-  'born', s.epoch, redis.call('HGET', KEYS[1], 'lineage') or '', whole(s.first), whole(s.head), whole(s.total - s.base),
+  'born', s.epoch, redis.call('HGET', KEYS[1], 'lineage') or '', whole(s.first), whole(s.head), s.dropped,
+  whole(s.total - s.base),
 }
 if kind == 'info' then
   for _, value in ipairs(redis.call('HGETALL', HOLDS)) do reply[#reply + 1] = value end

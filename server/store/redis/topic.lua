@@ -1,9 +1,11 @@
 -- What both scripts of a topic know: its record, its log, its lineage. All keys have the topic's tag.
 --
--- <tag>meta     hash: epoch run first head total base firstAt lastAt born lineage; of an unborn topic at most `dead`
+-- <tag>meta     hash: epoch run first head total base firstAt lastAt born lineage, dead dropped; of an unborn topic at most
+--               the last two
 -- <tag>log      stream: id `<offset>-<at>`, one field: bytes of all bodies before, and the body's record
 -- <tag>holds    hash: the offset behind which nothing is trimmed, by the name of who wants it so
--- `born` is the number of the store's epochs at its birth; `dead` what it was before the last drop.
+-- `born` is the number of the store's epochs at its birth; `dead` what it was before the last drop. `dropped`: a line for
+-- each log that was dropped, oldest first: its head, then its lineage.
 
 local tag = string.sub(KEYS[1], 1, -5)
 local LOG = tag .. 'log'
@@ -44,15 +46,15 @@ if type(here) == 'table' and here.err then
   return redis.error_reply('TRYAGAIN the keys of this topic are being moved to another server')
 end
 
-local s = { dead = 0 }
+local s = { dead = 0, dropped = '' }
 
 -- `s.stray`: a log is there and its record is not. A log that is gone leaves nothing kept.
 local function load()
   local m = redis.call(
-    'HMGET', KEYS[1], 'epoch', 'run', 'first', 'head', 'total', 'base', 'firstAt', 'lastAt', 'born', 'dead')
+    'HMGET', KEYS[1], 'epoch', 'run', 'first', 'head', 'total', 'base', 'firstAt', 'lastAt', 'born', 'dead', 'dropped')
+  s.dead, s.dropped = tonumber(m[10] or 0), m[11] or ''
   local length = redis.call('XLEN', LOG)
   if not m[1] then
-    s.dead = tonumber(m[10] or 0)
     s.stray = length > 0
     return
   end

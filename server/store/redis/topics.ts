@@ -9,7 +9,7 @@ import type { Keys } from './keys.ts'
 import type { Lanes } from './lanes.ts'
 import type { Argument } from './link.ts'
 import { readNotice } from './notices.ts'
-import { append, drop, hold, lineageOf, repair, trim } from './operations.ts'
+import { append, drop, droppedOf, hold, boundsOf as readBounds, repair, trim } from './operations.ts'
 import { type Router, WAIT_MS } from './router.ts'
 import { runScript, SCRIPTS } from './scripts.ts'
 import type { Subscriptions } from './subscriptions.ts'
@@ -105,16 +105,17 @@ async function unborn({ router, keys }: TopicsContext, topic: string): Promise<B
   const key = keys.topic(topic)
   const state = async (): Promise<string[]> => {
     try {
-      const [reply] = await router.run(key, [['HMGET', key, 'epoch', 'dead']], performance.now() + WAIT_MS)
+      const [reply] = await router.run(key, [['HMGET', key, 'epoch', 'dead', 'dropped']], performance.now() + WAIT_MS)
       return (reply as (Buffer | null)[]).map((value) => value?.toString() ?? '')
     } catch (error) {
       throw failure(error)
     }
   }
-  const [, dead = ''] = await state()
-  const bounds = unbornBounds(await storeEpochs(router, keys.store, { after: dead || '0' }))
-  const [epoch, still] = await state()
-  return epoch === '' && still === dead ? bounds : undefined
+  const [, before = ''] = await state()
+  const dead = before || '0'
+  const bounds = unbornBounds(await storeEpochs(router, keys.store, { after: dead }), dead)
+  const [epoch, still, dropped = ''] = await state()
+  return epoch === '' && still === before ? { ...bounds, ...droppedOf(dropped) } : undefined
 }
 
 /** What the script that reads answers of a born topic; `undefined` for an unborn one. */
@@ -137,9 +138,7 @@ async function ask(context: TopicsContext, topic: string, args: readonly Argumen
 
 function bornOf(reply: Buffer[] | undefined): Born | undefined {
   if (reply === undefined) return undefined
-  const [epoch = '', lineage = '', first, head, bytes] = reply.slice(0, 5).map(String)
-  const bounds = { epoch, lineage: lineageOf(lineage), first: Number(first), head: Number(head) }
-  return { bounds, bytes: Number(bytes), entries: reply.slice(5) }
+  return { bounds: readBounds(reply.slice(0, 5).map(String)), bytes: Number(reply[5]), entries: reply.slice(6) }
 }
 
 /** Offsets that are missing in the stream were taken out of it by other hands: they are told as damaged. */

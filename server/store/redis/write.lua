@@ -13,7 +13,10 @@ function operations.know()
   if not s.epoch or not born then return { 'none' } end
   local list, known, longer = lineageOf(), {}, {}
   for i = 1, #list, 2 do known[list[i]] = true end
-  for epoch in string.gmatch(epochs, '%S+') do
+  local own = {}
+  for epoch in string.gmatch(epochs, '%S+') do own[#own + 1] = epoch end
+  for i = math.max(1, #own - (born - s.dead) + 1), #own do
+    local epoch = own[i]
     if not known[epoch] then
       longer[#longer + 1] = epoch
       longer[#longer + 1] = '0'
@@ -45,6 +48,19 @@ function operations.repair()
   return { 'done' }
 end
 
+-- The lines of the dropped logs and this one, with the last epochs of all of them.
+local function withDropped()
+  local all = { { head = s.head, list = lineageOf() } }
+  for i = #droppedLogs(), 1, -1 do all[#all + 1] = logs[i] end
+  local room, lines = MAX_DROPPED_EPOCHS, {}
+  for _, log in ipairs(all) do
+    if room == 0 then break end
+    local kept = math.min(room, #log.list / 2)
+    table.insert(lines, 1, whole(log.head) .. ' ' .. table.concat(log.list, ' ', #log.list - 2 * kept + 1))
+    room = room - kept
+  end
+  return table.concat(lines, '\n')
+end
 function operations.drop()
   if not s.epoch then return { 'none' } end
   waiting = nil
@@ -61,11 +77,12 @@ function operations.drop()
     redis.call('UNLINK', tag .. 'produced:' .. key)
     redis.call('ZREM', DUE, 'p' .. key)
   end
+  local dropped = withDropped()
   redis.call('UNLINK', LOG, KEYS[1], SUBJECTS, PRODUCERS, HOLDS)
-  redis.call('HSET', KEYS[1], 'dead', whole(s.born))
+  redis.call('HSET', KEYS[1], 'dead', whole(s.born), 'dropped', dropped)
   tell('C')
-  s = { dead = s.born }
-  producers, lineage, newLineage, changed = {}, nil, nil, false
+  s = { dead = s.born, dropped = dropped }
+  producers, lineage, newLineage, logs, changed = {}, nil, nil, nil, false
   return { 'dropped' }
 end
 

@@ -14,6 +14,7 @@ local CURSOR_MS = 2592000000
 local NOTE_MS = 31536000000
 local KEPT_DRAFTS = 1024
 local MAX_EPOCHS = 1000
+local MAX_DROPPED_EPOCHS = 100
 local NOTIFIED_BYTES = 65536
 local SWEPT = 200
 
@@ -61,6 +62,11 @@ local function lineageOf()
       lineage[#lineage + 1] = epoch
       lineage[#lineage + 1] = '0'
     end
+    -- Those that a dropped log has had are its own.
+    while #lineage > 2 * math.max(0, (born or 0) - s.dead) do
+      table.remove(lineage, 1)
+      table.remove(lineage, 1)
+    end
   end
   return lineage
 end
@@ -86,26 +92,38 @@ local function presentEpoch()
   return s.epoch or string.match(epochs, '(%S+)$') or ''
 end
 
-local function endOf(epoch)
-  if epoch == s.epoch then return headOf() end
-  local list = lineageOf()
+-- What is known of an epoch: which log has it, its end there, its place in the lineage. Dropped logs are read when they
+-- are asked for, oldest first; the present one is `#logs + 1`.
+local logs = nil
+local function droppedLogs()
+  if logs then return logs end
+  logs = {}
+  for line in string.gmatch(s.dropped, '[^\n]+') do
+    local head, list = nil, {}
+    for part in string.gmatch(line, '%S+') do
+      if head then list[#list + 1] = part else head = tonumber(part) end
+    end
+    logs[#logs + 1] = { head = head, list = list }
+  end
+  return logs
+end
+local function endIn(list, head, epoch)
   for i = #list - 1, 1, -2 do
-    if list[i] == epoch then return tonumber(list[i + 3] or headOf()) end
+    if list[i] == epoch then return tonumber(list[i + 3] or head), i end
   end
   return nil
 end
-
-local function trusted(epoch, offset)
-  local last = endOf(epoch)
-  return last and math.min(offset, last) or -1
-end
-
-local function rank(epoch)
-  local list = lineageOf()
-  for i = #list - 1, 1, -2 do
-    if list[i] == epoch then return i end
+local function placeIn(epoch)
+  -- Most often asked for, and known without the lineage.
+  if epoch == s.epoch then return 1 / 0, headOf(), 1 / 0 end
+  local last, rank = endIn(lineageOf(), headOf(), epoch)
+  if last then return 1 / 0, last, rank end
+  local all = droppedLogs()
+  for log = #all, 1, -1 do
+    last, rank = endIn(all[log].list, all[log].head, epoch)
+    if last then return log, last, rank end
   end
-  return -1
+  return nil
 end
 
 -- Notifications: appended events are gathered, as the groups of bodies in which they came, and told before anything else.
@@ -225,6 +243,7 @@ local function bounds(reply)
   reply[#reply + 1] = lineageText()
   reply[#reply + 1] = whole(s.first or 1)
   reply[#reply + 1] = whole(headOf())
+  reply[#reply + 1] = s.dropped
   return reply
 end
 
