@@ -148,8 +148,8 @@ export interface Topics {
    * - `id`: one that this subject gave to this topic less than 5 minutes ago, counted from when it was stored (at most
    *   1 M of them; after each call the oldest are forgotten first), or earlier in the same call, is a duplicate: not stored, answered with the first one's offset.
    * - `producer`: the store keeps, per (topic, subject, name), the next number and the offsets of its last 1,024 drafts
-   *   at least, for 7 days after the last use. Numbers below the next one are duplicates; a call may be part duplicate,
-   *   part new. `conflict`: a number above the next one, a duplicate whose offset is no longer kept, or a producer that
+   *   at least, for 7 days after the last use. Numbers below the next one are duplicates, whatever comes under them now,
+   *   and answer what their first drafts got; a call may be part duplicate, part new. `conflict`: a number above the next one, a duplicate whose offset is no longer kept, or a producer that
    *   is not known and does not start at 0 or 1. A new producer's first number may be 0 or 1.
    *   The numbers of a refused call are not taken. A draft that is a duplicate by `id` takes its number.
    * - `at` is the same for all and never before that of the event before.

@@ -130,6 +130,23 @@ export function describeAppend(given: () => Case): void {
       expect(await dataOf(store, 't')).toEqual([1, 2, 3, 'between', 4, 5, 6])
     })
 
+    test('a number that is used again stands for its first draft, whatever comes under it', async () => {
+      const { store } = given()
+      const send = (id: string, seq?: number) =>
+        store.topics.append('t', {
+          subject: 'ann',
+          drafts: [{ body: text(id), id }],
+          retain: KEEP,
+          ...(seq !== undefined && { producer: { name: 'p', seq } }),
+        })
+      expect(await send('a', 1)).toMatchObject({ offsets: [1], duplicates: 0 })
+      expect(await send('b', 1)).toMatchObject({ offsets: [1], duplicates: 1 })
+      expect(await send('b', 2)).toMatchObject({ offsets: [2], duplicates: 0 })
+      expect(await send('c', 1)).toMatchObject({ offsets: [1], duplicates: 1 })
+      expect(await send('c')).toMatchObject({ offsets: [3], duplicates: 0 })
+      expect(await dataOf(store, 't')).toEqual(['a', 'b', 'c'])
+    })
+
     test('a number above the next one is a conflict, and takes nothing', async () => {
       await produce(1, 2)
       await expect(produce(4, 1)).rejects.toMatchObject({ code: 'conflict' })

@@ -66,6 +66,27 @@ export function describeQueueOrder(given: () => Case): void {
       expect(await q.send([named('a')], { subject: 'bob' })).toMatchObject({ duplicates: 1 })
     })
 
+    test('a number that is used again stands for its first draft, whatever comes under it', async () => {
+      const q = desk()
+      const { queues } = given().store
+      await q.put('c')
+      const { id: _, ...plain } = named('plain')
+      const send = (seq: number, ...drafts: Omit<ReturnType<typeof named>, 'id'>[]) =>
+        q.send(drafts, { producer: { name: 'p', seq } })
+      const ids = (await send(1, named('a'), plain, named('c'))).ids
+      expect(ids).toEqual(['a', expect.any(String), 'c'])
+      expect(await send(4, named('d'))).toMatchObject({ ids: ['d'], duplicates: 0 })
+      const again = async () => {
+        expect(await send(1, named('b'), named('e'), plain, plain)).toMatchObject({ ids: [...ids, 'd'], duplicates: 4 })
+        expect(await send(1, plain)).toMatchObject({ ids: ['a'], duplicates: 1 })
+        expect(await send(3, named('a'), named('b'))).toMatchObject({ ids: ['c', 'd'], duplicates: 2 })
+      }
+      await again()
+      for (const id of [...ids, 'd']) await queues.remove('q', id)
+      await again()
+      expect(await q.put('b', 'e')).toMatchObject({ ids: ['b', 'e'], duplicates: 0 })
+    })
+
     test('a removed job of a numbered draft keeps its number; one of a binding is not copied twice', async () => {
       const q = desk()
       const { queues } = given().store

@@ -1,8 +1,11 @@
-/** What each producer of a topic has numbered already, and the offsets its last drafts got. */
+/**
+ * What each producer of a topic or a queue has numbered already, and what its last drafts got: an offset, or a job's
+ * number, and its name where that does not follow from the number.
+ */
 
 import { RepriseError } from '../../../shared/errors.ts'
 import { DUE, fallDue, PRODUCER_MS } from './due.ts'
-import { digest, digestKey } from './keys.ts'
+import { countKey, digest, digestKey } from './keys.ts'
 import type { Plan } from './plan.ts'
 import { chunkOf, readEntry, removeChunks, type Series, writeEntries } from './series.ts'
 import { type ProducerRecord, TABLES } from './tables.ts'
@@ -50,6 +53,11 @@ export class Producer {
     return offsets
   }
 
+  /** What the draft of this number was called, if it was given a name. */
+  nameOf(number: number): string | undefined {
+    return this.#known === undefined ? undefined : this.#plan.get(TABLES.producerNames, countKey(this.#key, number))
+  }
+
   #conflict(seq: number, known: ProducerRecord | undefined): RepriseError {
     const name = JSON.stringify(this.#name)
     if (known === undefined) {
@@ -65,8 +73,8 @@ export class Producer {
     return new RepriseError('conflict', text)
   }
 
-  /** Takes the numbers from `seq` on for these offsets; those before are duplicates. */
-  take(seq: number, offsets: readonly number[]): void {
+  /** Takes the numbers from `seq` on for these offsets, and names where there are some; those before are duplicates. */
+  take(seq: number, offsets: readonly number[], names: readonly (string | undefined)[] = []): void {
     const plan = this.#plan
     const known = this.#known
     const start = known?.start ?? seq
@@ -81,14 +89,35 @@ export class Producer {
     if (known !== undefined) {
       removeChunks(plan, LOG, this.#key, chunkOf(LOG, floorOf(known)), chunkOf(LOG, floorOf({ start, next })))
     }
+    let named = known?.named
+    for (let number = from; number < next; number++) {
+      const name = names[number - seq]
+      if (name === undefined) continue
+      named ??= number
+      plan.put(TABLES.producerNames, countKey(this.#key, number), name)
+    }
+    if (named !== undefined) named = forgetNames(plan, this.#key, named, floorOf({ start, next }))
     const dueAt = this.#stored?.dueAt ?? plan.now + PRODUCER_MS
     if (this.#stored === undefined) fallDue(plan, dueAt, DUE.producer, this.#key)
-    plan.put(TABLES.producers, this.#key, { start, next, usedAt: plan.now, dueAt })
+    plan.put(TABLES.producers, this.#key, {
+      start,
+      next,
+      ...(named !== undefined && { named }),
+      usedAt: plan.now,
+      dueAt,
+    })
   }
 }
 
 function forgetDrafts(plan: Plan, key: Buffer, record: ProducerRecord): void {
   removeChunks(plan, LOG, key, chunkOf(LOG, floorOf(record)), chunkOf(LOG, record.next) + 1)
+  if (record.named !== undefined) forgetNames(plan, key, record.named, record.next)
+}
+
+/** Answers where names may begin now. */
+function forgetNames(plan: Plan, key: Buffer, named: number, floor: number): number {
+  for (let number = named; number < floor; number++) plan.remove(TABLES.producerNames, countKey(key, number))
+  return Math.max(named, floor)
 }
 
 /** Forgets a producer that is over its time; answers whether it was. */

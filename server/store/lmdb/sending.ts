@@ -32,7 +32,8 @@ export function planEnqueue(plan: Plan, name: string, enqueue: Enqueue, maxIds: 
   if (known === undefined) checkFirst(limit, drafts)
   const queue = known ?? queueMade(plan, name)
   const { record, main } = queue
-  const ids = repeated.map((found, i) => idOf(queue, found, drafts[i]?.id))
+  // The first draft's, whatever comes under its number now.
+  const ids = repeated.map((found, i) => sender?.nameOf((producer?.seq ?? 0) + i) ?? idOf(queue, found, drafts[i]?.id))
 
   const remembers = binding === undefined && drafts.some(({ id }) => id !== undefined)
   const remembered = remembers ? new Ids(plan, record.main.number, subject, maxIds) : undefined
@@ -83,7 +84,10 @@ export function planEnqueue(plan: Plan, name: string, enqueue: Enqueue, maxIds: 
       if (job !== undefined) rememberRequest(plan, record.main.number, job, id)
     }
   }
-  if (producer !== undefined) new Producer(plan, record.main.number, subject, producer.name).take(producer.seq, found)
+  if (producer !== undefined) {
+    const names = ids.map((id, i) => ((found[i] ?? 0) % 4 === NAMED.byStore ? undefined : id))
+    new Producer(plan, record.main.number, subject, producer.name).take(producer.seq, found, names)
+  }
   if (binding !== undefined) {
     record.bindings = record.bindings.map((one) =>
       one.topic === binding.topic ? { topic: one.topic, epoch: binding.to.epoch, offset: binding.to.offset } : one,

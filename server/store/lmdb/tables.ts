@@ -105,6 +105,8 @@ export interface ProducerRecord {
   /** Its first number. */
   readonly start: number
   readonly next: number
+  /** The first of its numbers that may have a name; absent where none had one. */
+  readonly named?: number
   readonly usedAt: number
   readonly dueAt: number
 }
@@ -184,6 +186,7 @@ export const TABLES = {
   idLog: summed(raw('id-log'), 22),
   producers: summed(json<ProducerRecord>('producers')),
   producerLog: summed(raw('producer-log'), 6),
+  producerNames: summed(json<string>('producer-names')),
   cursors: summed(json<CursorRecord>('cursors')),
   notes: summed(json<NoteRecord>('notes')),
   settings: summed(json<unknown>('settings')),
