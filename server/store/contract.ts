@@ -206,8 +206,12 @@ export interface Cursors {
   /**
    * Begins a session: makes the cursor at `start` if there is none, raises its session number, and tells the topic's
    * watches. An unborn topic stays unborn. Room for a new cursor is needed (`storage_full`), for a known one not.
+   * `since`: the owner's session when it was looked at last; where it is another one now, `conflict`, and nothing is done.
    */
-  open(topic: string, owner: Owner, start: CursorStart): Promise<OpenedCursor>
+  open(topic: string, owner: Owner, start: CursorStart, since?: number): Promise<OpenedCursor>
+
+  /** The newest session that is known of the owner; 0 where there is none. */
+  session(topic: string, owner: Owner): Promise<number>
 
   /**
    * Moves the cursor to `position` if that is further, and answers where it is then. Compared by log, then by trusted

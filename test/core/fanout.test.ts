@@ -105,6 +105,41 @@ describe('the fan-out', () => {
     hub.fanout.close()
   })
 
+  it('begins no session for who is gone, where the store does late what it was asked', async () => {
+    let release: () => void = () => {}
+    let asked = 0
+    const held = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    const cursors: Store['cursors'] = {
+      ...store.cursors,
+      async open(topic, owner, start, since) {
+        asked += 1
+        if (asked === 1) await held
+        return await store.cursors.open(topic, owner, start, since)
+      },
+    }
+    const far = await hubOn({ ...store, cursors })
+    const near = await hubOn(store)
+    const [gone, there] = [new TestOutlet(new TestChannel()), new TestOutlet(new TestChannel())]
+    const first = new Subscription(far.context, anonymous('c'), 'late', gone)
+    const starting = first.start({}, false)
+    await until(() => asked === 1)
+    first.close()
+    const second = new Subscription(near.context, anonymous('c'), 'late', there)
+    await second.start({}, false)
+    release()
+    await expect(starting).rejects.toMatchObject({ code: 'unavailable' })
+    expect(await store.cursors.session('late', { subject: 'anonymous', client: 'c' })).toBe(second.session)
+    expect(there.told.filter(({ kind }) => kind === 'error')).toEqual([])
+    // Who is there begins one, however often it has to ask.
+    const third = new Subscription(far.context, anonymous('c'), 'late', new TestOutlet(new TestChannel()))
+    await third.start({}, false)
+    await until(() => there.told.some(({ kind }) => kind === 'error'))
+    for (const one of [second, third]) one.close()
+    for (const { fanout } of [far, near]) fanout.close()
+  })
+
   it('keeps the cursor of a quiet live subscription from expiring', async () => {
     let now = Date.now()
     const own = await openStore(`${await tempFolder()}/data`, { now: () => now })

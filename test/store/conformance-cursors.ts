@@ -89,6 +89,22 @@ export function describeCursors(given: () => Case): void {
       expect(await store.cursors.list('t', { limit: 1 })).toMatchObject([{ position: { offset: 0 } }])
     })
 
+    test('a session begins only while no other one began since, where that is asked', async () => {
+      const { store } = given()
+      await publish(store, 't', 1)
+      expect(await store.cursors.session('t', ann)).toBe(0)
+      const first = await store.cursors.open('t', ann, 'start', 0)
+      expect(await store.cursors.session('t', ann)).toBe(first.session)
+      await expect(store.cursors.open('t', ann, 'start', 0)).rejects.toMatchObject({ code: 'conflict' })
+      const [second, late] = await Promise.all([
+        store.cursors.open('t', ann, 'start', first.session),
+        store.cursors.open('t', ann, 'start', first.session).catch((error: unknown) => error),
+      ])
+      expect(late).toMatchObject({ code: 'conflict' })
+      expect(await store.cursors.session('t', ann)).toBe(second.session)
+      expect(second.session).toBeGreaterThan(first.session)
+    })
+
     test('a session above the known one was forgotten by the store: it goes on, and fences older ones', async () => {
       const { store } = given()
       const { epoch } = await publish(store, 't', 1, 2, 3)

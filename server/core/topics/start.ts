@@ -3,7 +3,7 @@
 import { RepriseError } from '../../../shared/errors.ts'
 import { comparePlaces, type Position, placeIn, seenOf } from '../../../shared/positions.ts'
 import type { From, Gap, Subscribed } from '../../../shared/protocol.ts'
-import type { Bounds, CursorStart, Owner, Store } from '../../store/contract.ts'
+import type { Bounds, CursorStart, OpenedCursor, Owner, Store } from '../../store/contract.ts'
 import type { Log } from './log.ts'
 
 export interface Start {
@@ -20,7 +20,8 @@ export interface Start {
  * cursor, a position counts when it is at the cursor or beyond. `again` (the client's own `subscribe({ from })`): `from`
  * says where this session reads, back or forth; the cursor stays where it is. `check` throws where the subscription is no
  * longer wanted: it is asked when the store is there, as a session that is begun after its client has gone would end the
- * one that the client has on another node by then.
+ * one that the client has on another node by then. For the same reason a begin counts only while no other session began
+ * since it was asked: what was sent to the store may be done late.
  */
 export async function startOf(
   store: Store,
@@ -38,8 +39,7 @@ export async function startOf(
     return startAt(await placeOf(log, topic, from ?? 'end', bounds), bounds)
   }
   const start = await cursorStart(log, topic, from)
-  check()
-  const opened = await store.cursors.open(topic, owner, start)
+  const opened = await beginSession(store, topic, owner, start, check)
   const { session } = opened
   if (opened.expired) {
     return { ...startAt(opened.position, opened), session, gap: unknownReset(opened.position) }
@@ -57,11 +57,29 @@ export async function startOf(
   return { ...startAt(position, opened), session }
 }
 
+async function beginSession(
+  store: Store,
+  topic: string,
+  owner: Owner,
+  start: CursorStart,
+  check: () => void,
+): Promise<OpenedCursor> {
+  for (;;) {
+    // Waits while the store is away.
+    const since = await store.cursors.session(topic, owner)
+    check()
+    try {
+      return await store.cursors.open(topic, owner, start, since)
+    } catch (error) {
+      if (!(error instanceof RepriseError && error.code === 'conflict')) throw error
+    }
+  }
+}
+
 async function cursorStart(log: Log, topic: string, from: From | undefined): Promise<CursorStart> {
-  // Asked for in any case: it waits while the store is away.
-  const bounds = await log.bounds(topic)
   if (from === undefined || from === 'cursor' || from === 'end') return 'end'
   if (from === 'start') return 'start'
+  const bounds = await log.bounds(topic)
   const place = await placeOf(log, topic, from, bounds)
   // A cursor ahead of the log would not move until the log is there, and pass over what is published meanwhile.
   return { ...place, offset: placeIn(bounds, place)?.offset ?? place.offset }

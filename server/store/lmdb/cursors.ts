@@ -14,9 +14,20 @@ import type { Writer } from './writer.ts'
 
 export function createCursors(writer: Writer): Cursors {
   return {
-    open: async (topic, owner, start) => {
+    open: async (topic, owner, start, since) => {
       const key = cursorKey(topic, owner)
-      return writer.write((plan) => beginSession(plan, topic, owner, key, start))
+      return writer.write((plan) => {
+        const { session = 0 } = plan.get(TABLES.cursors, key) ?? {}
+        if (since !== undefined && session !== since) {
+          throw new RepriseError('conflict', 'another session of this client began meanwhile')
+        }
+        return beginSession(plan, topic, owner, key, start)
+      })
+    },
+
+    session: async (topic, owner) => {
+      const key = cursorKey(topic, owner)
+      return writer.read((environment) => environment.get(TABLES.cursors, key)?.session ?? 0)
     },
 
     commit: async (topic, owner, session, position) => {

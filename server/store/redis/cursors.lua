@@ -38,9 +38,9 @@ local function isFurther(epoch, offset, known)
   return further > 0 or (further == 0 and rank > knownRank)
 end
 
--- open: owner start epoch offset; start: `end` `start` `at` or, for a cursor that is moved, `place`
+-- open: owner start epoch offset since; start: `end` `start` `at` or, for a cursor that is moved, `place`
 function operations.open()
-  local key, start, epoch, offset = arg(), arg(), arg(), num()
+  local key, start, epoch, offset, since = arg(), arg(), arg(), num(), arg()
   if not knowsLineage() then return 'epochs' end
   trimWaiting()
   if start == 'place' then
@@ -48,6 +48,7 @@ function operations.open()
     if wrong then return wrong end
   end
   local stored = storedCursor(key)
+  if since ~= '' and since ~= (stored and stored.session or '0') then return { 'error', 'began' } end
   local known = stored and not isOver(stored) and stored or nil
   if full and not known then return { 'error', 'storage_full' } end
   if start == 'end' then

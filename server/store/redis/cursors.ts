@@ -19,7 +19,18 @@ export function createCursors(
 ): Cursors {
   const { lanes, router, keys } = context
   return {
-    open: async (topic, owner, start) => (await lanes.run(topic, open(owner, start))).value,
+    open: async (topic, owner, start, since) => (await lanes.run(topic, open(owner, start, since))).value,
+
+    session: async (topic, owner) => {
+      context.refuseClosed()
+      try {
+        const command = ['HGET', keys.cursors(topic), ownerKey(owner)] as const
+        const [text] = await router.run(keys.topic(topic), [command], performance.now() + WAIT_MS)
+        return Number((text as Buffer | null)?.toString().split(' ', 2)[1] ?? 0)
+      } catch (error) {
+        throw failure(error)
+      }
+    },
 
     commit: async (topic, owner, session, position) => (await lanes.run(topic, commit(owner, session, position))).value,
 

@@ -120,10 +120,21 @@ export function know(): Operation<void> {
   return operation(['know'], () => {})
 }
 
-export function open(owner: Owner, start: CursorStart | { readonly place: Position }): Operation<OpenedCursor> {
+export function open(
+  owner: Owner,
+  start: CursorStart | { readonly place: Position },
+  since?: number,
+): Operation<OpenedCursor> {
   const [word, position] =
     typeof start === 'string' ? [start, undefined] : 'place' in start ? ['place', start.place] : ['at', start]
-  const args = ['open', ownerKey(owner), word, position?.epoch ?? '', String(position?.offset ?? 0)]
+  const args = [
+    'open',
+    ownerKey(owner),
+    word,
+    position?.epoch ?? '',
+    String(position?.offset ?? 0),
+    String(since ?? ''),
+  ]
   return operation(args, (outcome) => {
     refuse(outcome)
     return {
@@ -216,6 +227,8 @@ function refuse(outcome: readonly Buffer[], producer?: { readonly name: string; 
       throw new RepriseError('bad_request', `the offset lies beyond the end of its epoch, ${detail}`)
     case 'not_found':
       throw new RepriseError('not_found', 'this client has no cursor on the topic')
+    case 'began':
+      throw new RepriseError('conflict', 'another session of this client began meanwhile')
     case 'taken_over':
       throw new RepriseError('taken_over', 'a newer session of this client took over')
     default:
