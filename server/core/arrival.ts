@@ -10,28 +10,25 @@ interface Arriving {
   once(event: 'close', listener: () => void): unknown
 }
 
-/** A body has a second more for each so many bytes that have come. */
-const BYTES_A_SECOND = 16_384
-const ONE_READING = 65_536
+/** So many bytes have to come in each stretch of the time that is given, until the body is there. */
+const BYTES = 16_384
 
-/** Calls `late` when the body has not come in time. */
-export function boundArrival(request: Arriving, graceMs: number, late: () => void): void {
+/** Calls `late` when too little of the body has come for `stretchMs`. */
+export function boundArrival(request: Arriving, stretchMs: number, late: () => void): void {
   const { 'content-length': length, 'transfer-encoding': chunked } = request.headers
   if (request.complete || (chunked === undefined && Number(length ?? 0) === 0)) return
-  const began = performance.now()
-  // What has come with the head counts; more than one reading of it is of requests before.
-  const before = Math.max(0, request.socket.bytesRead - ONE_READING)
-  let stop = startTimer(graceMs, look, { unref: true })
+  let before = request.socket.bytesRead
+  let stop = startTimer(stretchMs, look, { unref: true })
   request.once('close', () => stop())
 
   function look(): void {
     if (request.complete) return
-    const allowedMs = graceMs + ((request.socket.bytesRead - before) / BYTES_A_SECOND) * 1_000
-    const leftMs = began + allowedMs - performance.now()
-    if (leftMs <= 0) {
+    const { bytesRead } = request.socket
+    if (bytesRead - before < BYTES) {
       late()
       return
     }
-    stop = startTimer(leftMs + 1, look, { unref: true })
+    before = bytesRead
+    stop = startTimer(stretchMs, look, { unref: true })
   }
 }
