@@ -1,10 +1,11 @@
 /** Data files with bytes that are wrong: never the end of the process, never silence, and all that is whole goes on. */
 
 import { spawn } from 'node:child_process'
-import { readFile, stat, writeFile } from 'node:fs/promises'
+import { readFile, stat, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { expect, test } from 'vitest'
+import { mendFile } from '../../server/store/lmdb/salvage.ts'
 import { openStore } from '../../server/store/open.ts'
 import { runSeed, seededRandom } from '../support/seed.ts'
 import { tempFolder } from '../support/temp.ts'
@@ -103,6 +104,13 @@ function check({ ids, letters }: Made, { at, bytes }: Change, outcome: Outcome):
   if (missing.length > 0 || outcome.events < 40)
     expect(told, `${where}: ${missing.length} jobs are missing`).not.toEqual([])
 }
+
+test('a file that is too large to be looked through is used as it is, and refused all the same where its end is missing', async () => {
+  const { folder, pages } = await made()
+  expect(await mendFile(folder, 0)).toBeUndefined()
+  await truncate(join(folder, 'data.mdb'), Math.floor(pages / 2) * PAGE)
+  await expect(mendFile(folder, 0)).rejects.toThrow('data.mdb was cut off')
+})
 
 test('pages of zeros and of noise are told, and all that is whole goes on', {
   timeout: soak ? 1_800_000 : 90_000,

@@ -129,6 +129,8 @@ export class PageFile {
   readonly meta: Meta
   /** Pages of trees and values that were met. */
   readonly seen: Uint8Array
+  /** When to stop looking at trees, by `performance.now()`; what was not looked at by then counts as whole. */
+  until = Number.POSITIVE_INFINITY
 
   constructor(handle: number, size: number, meta: Meta) {
     this.#handle = handle
@@ -138,15 +140,25 @@ export class PageFile {
   }
 
   #read(page: number, bytes: number, skip = 0): Buffer {
-    const { pageSize, lastPage } = this.meta
+    const { pageSize } = this.meta
     const at = page * pageSize + skip
-    if (at + bytes > this.size) {
-      const needs = (lastPage + 1) * pageSize
-      throw new CutOff(`data.mdb was cut off: it has ${this.size} bytes, its meta page names ${needs}`)
-    }
+    if (at + bytes > this.size) throw this.#cutOff()
     const buffer = Buffer.allocUnsafe(bytes)
     readSync(this.#handle, buffer, 0, bytes, at)
     return buffer
+  }
+
+  #cutOff(): CutOff {
+    const needs = (this.meta.lastPage + 1) * this.meta.pageSize
+    return new CutOff(`data.mdb was cut off: it has ${this.size} bytes, its meta page names ${needs}`)
+  }
+
+  /** Throws where a page that is in use lies beyond the file's end. */
+  checkEnd(isFree: Uint8Array): void {
+    const { pageSize, lastPage } = this.meta
+    for (let page = Math.floor(this.size / pageSize); page <= lastPage; page++) {
+      if (isFree[page] !== 1) throw this.#cutOff()
+    }
   }
 
   #meets(page: number, count = 1): boolean {
@@ -160,7 +172,7 @@ export class PageFile {
 
   /** All records of a tree in their order, leaf by leaf; what hangs from a damaged page is left out. */
   *leaves({ root, depth }: Tree, order: Order, lost: Lost, bounds: Bounds = {}): Generator<Leaf> {
-    if (root === undefined) return
+    if (root === undefined || performance.now() > this.until) return
     const isBranch = depth > 1
     const page = this.#meets(root) ? this.#page(root, isBranch, order, bounds) : undefined
     if (page === undefined) {

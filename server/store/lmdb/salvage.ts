@@ -23,25 +23,31 @@ interface Survey {
   readonly isFree: Uint8Array | undefined
 }
 
+/** A start does not wait longer for a large file to be looked through: that many pages are likely to be whole. */
+const LOOK_MS = 2_000
 /** Time for others between two parts. */
 const PART_MS = 20
 const RECORDS_AT_ONCE = 500
 
 /**
  * `undefined` where the file is whole or not there yet; a sentence about what was lost where it was written anew. Throws
- * one about a file that cannot be used.
+ * one about a file that cannot be used. What was not looked at within `lookMs` counts as whole, but not as there.
  */
-export async function mendFile(folder: string): Promise<string | undefined> {
+export async function mendFile(folder: string, lookMs = LOOK_MS): Promise<string | undefined> {
   const path = join(folder, DATA_FILE)
   const handle = openSync(path, 'r')
   try {
     const { size } = fstatSync(handle)
     if (size === 0) return undefined
     const metas = metasOf(handle, size)
+    const [newest] = metas
+    if (newest !== undefined && metas.length === 2) {
+      const survey = await surveyBy(handle, size, newest, performance.now() + lookMs)
+      if (survey?.lost.size === 0) return undefined
+    }
     for (const meta of metas) {
       const survey = await surveyBy(handle, size, meta)
       if (survey === undefined) continue
-      if (survey.lost.size === 0 && meta === metas[0] && metas.length === 2) return undefined
       return await writeAnew(folder, handle, size, survey, { lacksMeta: metas.length < 2, isOlder: meta !== metas[0] })
     }
     throw new Error('data.mdb is damaged: the page that names its tables cannot be read')
@@ -51,7 +57,12 @@ export async function mendFile(folder: string): Promise<string | undefined> {
 }
 
 /** `undefined` where the tables cannot be found. */
-async function surveyBy(handle: number, size: number, meta: Meta): Promise<Survey | undefined> {
+async function surveyBy(
+  handle: number,
+  size: number,
+  meta: Meta,
+  until = Number.POSITIVE_INFINITY,
+): Promise<Survey | undefined> {
   const file = new PageFile(handle, size, meta)
   let hasTables = true
   const tables = new Map<string, Tree>()
@@ -64,6 +75,7 @@ async function surveyBy(handle: number, size: number, meta: Meta): Promise<Surve
   if (!hasTables) return undefined
   const lost = new Map<string, number>()
   const headless = new Set<string>()
+  file.until = until
   for (const [name, tree] of tables) {
     const told = (isBranch: boolean): void => {
       lost.set(name, (lost.get(name) ?? 0) + 1)
@@ -71,7 +83,11 @@ async function surveyBy(handle: number, size: number, meta: Meta): Promise<Surve
     }
     for await (const _ of inParts(file.leaves(tree, 'bytes', told)));
   }
-  return { meta, tables, lost, headless, isFree: freePages(file, lost) }
+  const isPartial = performance.now() > until
+  file.until = Number.POSITIVE_INFINITY
+  const isFree = freePages(file, lost)
+  if (isPartial && isFree !== undefined) file.checkEnd(isFree)
+  return { meta, tables, lost, headless, isFree }
 }
 
 const FREE = 'free space'
