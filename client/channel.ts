@@ -2,7 +2,7 @@
 
 import type { RepriseError } from '../shared/errors.ts'
 import { TOPIC_PREFIX } from '../shared/names.ts'
-import type { EventsPacket, Gap, Subscribed, SubscribeQuery, TopicAuth } from '../shared/protocol.ts'
+import type { EventsPacket, Gap, Limits, Subscribed, SubscribeQuery, TopicAuth } from '../shared/protocol.ts'
 import type { Connection } from './connection.ts'
 import { unpacked } from './joining.ts'
 import { Link } from './link.ts'
@@ -24,7 +24,6 @@ export interface Subscriber {
 export interface ChannelOwner {
   joined(): void
   refused(error: RepriseError): void
-  subscribed(info: Subscribed): void
 }
 
 export class Channel {
@@ -51,10 +50,7 @@ export class Channel {
         owner?.refused(error)
       },
     })
-    this.#link.on('subscribed', (info: Subscribed) => {
-      owner?.subscribed(info)
-      this.#subscriber?.subscribed(info)
-    })
+    this.#link.on('subscribed', (info: Subscribed) => this.#subscriber?.subscribed(info))
     this.#link.on('gap', (gap: Gap) => this.#subscriber?.gap(gap))
     this.#link.on('events', (packet: EventsPacket, done?: () => void) => {
       if (this.#subscriber === undefined) done?.()
@@ -69,6 +65,10 @@ export class Channel {
 
   get connected(): boolean {
     return this.#link.connected
+  }
+
+  get limits(): Limits | undefined {
+    return this.#link.limits
   }
 
   get subscribed(): boolean {

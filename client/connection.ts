@@ -5,12 +5,15 @@
 
 import { Manager, type Socket } from 'socket.io-client'
 import { RepriseError } from '../shared/errors.ts'
-import type { Reply } from '../shared/protocol.ts'
+import { DEFAULT_LIMITS, type Limits, type Reply } from '../shared/protocol.ts'
 import { fullJitter } from './backoff.ts'
 import type { ConnectOptions, Jitter } from './face.ts'
 import { jitterOf } from './options.ts'
 import { Tokens } from './tokens.ts'
 import { UNREACHABLE_MS, type Warnings } from './warnings.ts'
+
+/** A subscription tells the limits with its start, which may wait for the store; without them nothing is sent. */
+const UNTOLD_MS = 3_000
 
 export class Connection {
   readonly tokens: Tokens
@@ -24,6 +27,9 @@ export class Connection {
   #openedAt = 0
   #suspended = false
   #closed = false
+  #limits: Limits | undefined
+  #limitWaiters: (() => void)[] = []
+  #limitTimer: ReturnType<typeof setTimeout> | undefined
   readonly #onClose: () => void
   readonly #warnings: Warnings
   readonly #url: string | undefined
@@ -63,8 +69,34 @@ export class Connection {
       // connection at once (overload) must not be tried at full speed.
       if (Date.now() - this.#openedAt >= this.jitter.maxMs) this.#attempts = 0
       this.tokens.forget()
+      this.#forgetLimits()
       this.#retry()
     })
+  }
+
+  /** What the hub takes; told on each connection anew, as it may be another hub. */
+  get limits(): Limits | undefined {
+    return this.#limits
+  }
+
+  learn(limits: Limits): void {
+    clearTimeout(this.#limitTimer)
+    this.#limitTimer = undefined
+    this.#limits = limits
+    for (const told of this.#limitWaiters.splice(0)) told()
+  }
+
+  /** Calls `told` once the limits are known, unless the connection is lost before. */
+  whenLimits(told: () => void): void {
+    this.#limitWaiters.push(told)
+    // A hub of an older version does not say them.
+    this.#limitTimer ??= setTimeout(() => this.learn(DEFAULT_LIMITS), UNTOLD_MS)
+  }
+
+  #forgetLimits(): void {
+    clearTimeout(this.#limitTimer)
+    this.#limitTimer = this.#limits = undefined
+    this.#limitWaiters = []
   }
 
   /** A namespace of this connection, not joined yet. */
@@ -112,6 +144,7 @@ export class Connection {
 
   close(): void {
     this.#closed = true
+    this.#forgetLimits()
     if (typeof removeEventListener === 'function') {
       removeEventListener('offline', this.#goneOffline)
       removeEventListener('online', this.#backOnline)

@@ -13,7 +13,8 @@ export interface WorkerContext {
   readonly warnings: Warnings
   readonly connected: boolean
   call<T>(name: string, ...args: unknown[]): Promise<T>
-  limited(limits: Limits): void
+  /** What the hub takes, while there is a connection. */
+  readonly limits?: Limits | undefined
   /** The worker is over and wants nothing more of its link. */
   detach(): void
 }

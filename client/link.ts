@@ -6,9 +6,10 @@
 import type { Socket } from 'socket.io-client'
 import { isErrorCode, RepriseError, type WireError } from '../shared/errors.ts'
 import { whole } from '../shared/joined.ts'
-import { PROTOCOL_VERSION, type Reply, type TopicAuth } from '../shared/protocol.ts'
+import { type Limits, PROTOCOL_VERSION, type Reply, type Subscribed, type TopicAuth } from '../shared/protocol.ts'
 import { fullJitter } from './backoff.ts'
 import type { Connection } from './connection.ts'
+import { checkFits, measure } from './measure.ts'
 import type { Token } from './tokens.ts'
 
 export interface LinkOwner {
@@ -25,6 +26,9 @@ export interface LinkOwner {
 
 /** How long the hub may take to disconnect a namespace after its `error`, before the link leaves by itself. */
 const GOODBYE_MS = 2_000
+
+/** Calls whose arguments are held against the limits where they are made. */
+const MEASURED: ReadonlySet<string> = new Set(['publish', 'send', 'settle', 'request'])
 
 export class Link {
   readonly #connection: Connection
@@ -53,13 +57,24 @@ export class Link {
     this.#socket.on('connect', () => this.#joined())
     this.#socket.on('disconnect', (reason) => this.#disconnected(reason))
     this.#socket.on('connect_error', (error) => this.#connectError(error))
+    this.#socket.on('limits', (limits: Limits) => connection.learn(limits))
+    this.#socket.on('subscribed', ({ limits }: Subscribed) => connection.learn(limits))
     this.#socket.on('error', (error: unknown) => {
       if (!owner.takes?.(error)) this.#faulted(RepriseError.fromWire(error))
     })
   }
 
+  /** Joined, and the hub's limits are known. */
   get connected(): boolean {
-    return this.#socket.connected
+    return this.#socket.connected && this.limits !== undefined
+  }
+
+  get limits(): Limits | undefined {
+    return this.#connection.limits
+  }
+
+  learn(limits: Limits): void {
+    if (this.#socket.connected) this.#connection.learn(limits)
   }
 
   /** Whether it is joined or on its way. */
@@ -105,7 +120,7 @@ export class Link {
 
   /** Resolves when joined; rejects when that was refused. */
   whenJoined(): Promise<void> {
-    if (this.#socket.connected) return Promise.resolve()
+    if (this.connected) return Promise.resolve()
     return new Promise((resolve, reject) => {
       this.#waiters.push({ resolve, reject })
       this.open()
@@ -115,6 +130,7 @@ export class Link {
   /** Rejects with the hub's error, or with `unavailable` when the connection was lost before the reply. */
   async call<T>(name: string, ...args: unknown[]): Promise<T> {
     if (!this.#socket.connected) throw new RepriseError('unavailable', 'not connected to the hub')
+    if (!MEASURED.has(name)) checkFits(measure(args).bytes, this.limits?.packet, name)
     let reply: Reply<T>
     try {
       reply = await this.#socket.emitWithAck(name, ...args)
@@ -154,6 +170,13 @@ export class Link {
     }
     if (this.#stale) {
       this.rejoin()
+      return
+    }
+    if (this.limits === undefined) {
+      const handshake = this.#handshake
+      this.#connection.whenLimits(() => {
+        if (handshake === this.#handshake && this.#socket.connected) this.#joined()
+      })
       return
     }
     this.#attempts = 0

@@ -2,7 +2,7 @@
 
 import { RepriseError } from '../shared/errors.ts'
 import { isBytes, isMark } from '../shared/joined.ts'
-import type { Draft, Headers } from '../shared/protocol.ts'
+import type { Draft, Headers, Limits } from '../shared/protocol.ts'
 import type { JobDraft } from '../shared/queues.ts'
 import type { PublishOptions } from './face.ts'
 import { checkNames, durationOf } from './options.ts'
@@ -148,4 +148,19 @@ function checkHeaders(headers: Headers): void {
 
 function unfit(what: string): RepriseError {
   return new RepriseError('bad_request', `data holds ${what}, which neither JSON nor binary can carry`)
+}
+
+/** What a packet has besides its arguments. */
+const FRAME_BYTES = 512
+
+/** Throws `too_large` for a call that would close the connection. */
+export function checkFits(bytes: number, packet: number | undefined, call: string): void {
+  if (packet === undefined || bytes + FRAME_BYTES <= packet) return
+  throw new RepriseError('too_large', `${call} has ${bytes} bytes, the hub takes packets up to ${packet}`)
+}
+
+/** Refuses a draft that is over the hub's limits. */
+export function tooLarge(bytes: number, { payload }: Limits): RepriseError | undefined {
+  if (bytes <= payload) return undefined
+  return new RepriseError('too_large', `the draft has ${bytes} bytes of JSON, the hub takes up to ${payload}`)
 }

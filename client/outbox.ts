@@ -10,7 +10,7 @@ import { RepriseError } from '../shared/errors.ts'
 import { DEFAULT_LIMITS, type Draft, type Durability, type Limits, type ProducerSeq } from '../shared/protocol.ts'
 import { fullJitter } from './backoff.ts'
 import { packed } from './joining.ts'
-import type { Size } from './measure.ts'
+import { type Size, tooLarge } from './measure.ts'
 import { randomName } from './randomName.ts'
 import { after } from './timer.ts'
 
@@ -28,6 +28,8 @@ const MAX_WHOLE_TRIES = 3
 const MAX_UNCERTAIN_MS = 6 * 86_400_000
 const RETRY = { baseMs: 100, maxMs: 5_000 }
 
+const mostBytes = ({ packet }: Limits) => Math.min(packet / 2, MAX_PACKET_BYTES)
+
 export interface OutboxOptions {
   readonly maxDrafts: number
   readonly maxBytes: number
@@ -36,6 +38,8 @@ export interface OutboxOptions {
 /** The outbox's way to the hub; `R` is what a sender gets for a draft. */
 export interface Post<R> {
   readonly connected: boolean
+  /** Known while connected. */
+  readonly limits?: Limits | undefined
   /** Asks for a connection; `joined` is called when it is there. */
   open(): void
   /** Resolves with one receipt for each draft. `again`: an earlier try may have been kept, and is no duplicate. */
@@ -65,11 +69,13 @@ interface Packet<R> {
 }
 
 export class Outbox<R> {
-  limits: Limits = DEFAULT_LIMITS
   /** How the hub keeps drafts: where each packet costs it a sync of the disk, what waits is not spread. */
   durability: Durability | undefined
   readonly #post: Post<R>
   readonly #options: OutboxOptions
+  #fitted: Limits | undefined
+  /** Behind a number of which nobody knows, and whose draft is given up. */
+  #hole = 0
   #producer = randomName()
   #nextSeq = 1
   /** Not packed yet, from `#head` on. */
@@ -98,10 +104,9 @@ export class Outbox<R> {
   }
 
   add(draft: Draft, { bytes, attachments }: Size, timeoutMs: number | undefined): Promise<R> {
-    if (bytes > this.limits.payload) {
-      const text = `the draft has ${bytes} bytes of JSON, the hub takes up to ${this.limits.payload}`
-      return Promise.reject(new RepriseError('too_large', text))
-    }
+    // Unknown without a connection.
+    const refusal = this.#post.connected ? tooLarge(bytes, this.#limits) : undefined
+    if (refusal !== undefined) return Promise.reject(refusal)
     if (this.#drafts >= this.#options.maxDrafts || this.#bytes + bytes > this.#options.maxBytes) {
       const text = `the outbox is full: ${this.#drafts} drafts, ${this.#bytes} bytes wait for the hub`
       return Promise.reject(new RepriseError('too_many', text))
@@ -162,7 +167,7 @@ export class Outbox<R> {
       this.#post.open()
       return
     }
-    if (this.#sent === 0) this.#dropExpired()
+    if (this.#sent === 0) this.#fit()
     const [first] = this.#pipeline
     if (this.#sent === 0 && first?.uncertain && Date.now() - first.sentAt > MAX_UNCERTAIN_MS) {
       this.#abandon(new RepriseError('conflict', 'the hub was away for too long'))
@@ -184,18 +189,49 @@ export class Outbox<R> {
     this.#renumber(first.seq)
   }
 
+  get #limits(): Limits {
+    return this.#post.limits ?? DEFAULT_LIMITS
+  }
+
+  /** Packets were made for another connection, whose hub may have taken more; and some time ago. */
+  #fit(): void {
+    this.#dropExpired()
+    const limits = this.#limits
+    if (limits === this.#fitted) return
+    this.#fitted = limits
+    for (const packet of [...this.#pipeline]) {
+      const { entries } = packet
+      const bytes = entries.reduce((sum, entry) => sum + entry.bytes + 64, 0)
+      const fits = entries.length <= limits.batch && bytes <= mostBytes(limits)
+      if (entries.length > 1 && !fits) this.#split(packet, 1)
+    }
+    for (const packet of [...this.#pipeline]) {
+      const [entry] = packet.entries
+      const refusal = packet.entries.length === 1 && entry !== undefined ? tooLarge(entry.bytes, limits) : undefined
+      if (refusal === undefined) continue
+      const place = this.#pipeline.indexOf(packet)
+      this.#pipeline.splice(place, 1)
+      this.#reject(packet, refusal, packet.uncertain)
+      // Its number may be taken: what stands behind it keeps its own, and a conflict there says that it is not.
+      if (packet.uncertain) this.#hole = packet.seq + 1
+      else this.#renumber(packet.seq, place)
+    }
+  }
+
   /** Makes a packet of the next drafts; `false` when none wait. */
   #pack(): boolean {
     const entries: Entry<R>[] = []
     const waiting = this.#queue.length - this.#head
     const share = this.durability === 'fsync' ? waiting : Math.ceil(waiting / (WINDOW - this.#inFlight))
-    const maxDrafts = Math.min(this.limits.batch, MAX_PACKET_DRAFTS, Math.max(share, MIN_PACKET_DRAFTS))
-    const maxBytes = Math.min(this.limits.packet / 2, MAX_PACKET_BYTES)
+    const maxDrafts = Math.min(this.#limits.batch, MAX_PACKET_DRAFTS, Math.max(share, MIN_PACKET_DRAFTS))
+    const maxBytes = mostBytes(this.#limits)
     let bytes = 0
     while (this.#head < this.#queue.length && entries.length < maxDrafts) {
       const entry = this.#queue[this.#head]
       if (entry === undefined) break
-      if (!entry.over) {
+      const refusal = tooLarge(entry.bytes, this.#limits)
+      if (refusal !== undefined) this.#settle(entry, refusal)
+      else if (!entry.over) {
         bytes += entry.bytes + 64
         if (entries.length > 0 && bytes > maxBytes) break
         entries.push(entry)
@@ -269,6 +305,8 @@ export class Outbox<R> {
       if (!first.uncertain) for (const { entries } of this.#pipeline) for (const entry of entries) entry.sent = false
       if (first.uncertain && first.tries >= MAX_WHOLE_TRIES) this.#split(first, Math.ceil(first.entries.length / 2))
       this.#retryLater(error)
+    } else if (error.code === 'conflict' && first.seq === this.#hole) {
+      this.#renew()
     } else if (first.uncertain) {
       this.#abandon(error)
     } else if (error.code === 'conflict' && first.seq > 1) {
@@ -326,9 +364,9 @@ export class Outbox<R> {
   }
 
   /** None of these numbers has been taken, so they are free for the packets that are left. */
-  #renumber(seq: number): void {
+  #renumber(seq: number, from = 0): void {
     this.#nextSeq = seq
-    for (const packet of this.#pipeline) {
+    for (const packet of this.#pipeline.slice(from)) {
       packet.seq = this.#nextSeq
       packet.uncertain = false
       this.#nextSeq += packet.entries.length
@@ -359,11 +397,4 @@ export class Outbox<R> {
     if (this.#drafts > 0) return
     for (const resolve of this.#emptied.splice(0)) resolve()
   }
-}
-
-/** The receipts, of which those at these places were stored before. */
-export function marked<R extends object>(receipts: readonly R[], at: readonly number[] = []): readonly R[] {
-  if (at.length === 0) return receipts
-  const known = new Set(at)
-  return receipts.map((receipt, i) => (known.has(i) ? { ...receipt, duplicate: true } : receipt))
 }

@@ -1,17 +1,19 @@
 /** A queue's handle: sends through its outbox, asks, works; owns the links that its further workers do this on. */
 
 import { RepriseError } from '../shared/errors.ts'
+import { DEFAULT_LIMITS } from '../shared/protocol.ts'
 import type { JobDraft, Sent } from '../shared/queues.ts'
 import { Asking } from './asking.ts'
 import { atMost, type CloseOptions } from './deadline.ts'
 import type { ConnectOptions } from './face.ts'
 import { packedDraft } from './joining.ts'
-import { jobDraftOf, measureDraft } from './measure.ts'
+import { jobDraftOf, measureDraft, tooLarge } from './measure.ts'
 import { drainMsOf, durationOf } from './options.ts'
-import { marked, Outbox } from './outbox.ts'
+import { Outbox } from './outbox.ts'
 import type { ConsumeOptions, Queue, RequestOptions, SendOptions, SendReceipt, Work, Worker } from './queueFace.ts'
 import type { QueuesLink } from './queuesLink.ts'
 import { randomName } from './randomName.ts'
+import { marked } from './receipts.ts'
 import type { Warnings } from './warnings.ts'
 import { QueueWorker } from './worker.ts'
 
@@ -49,6 +51,9 @@ export class QueueHandle<T> implements Queue<T> {
       {
         get connected() {
           return link.connected
+        },
+        get limits() {
+          return link.limits
         },
         open: () => link.open(),
         send: async (drafts, row, again) => {
@@ -97,9 +102,14 @@ export class QueueHandle<T> implements Queue<T> {
     }
     // The same id every time: that is how a request is found again.
     const draft: JobDraft = jobDraftOf('request', data, { ...options, id: options.id ?? randomName() })
-    const packed = packedDraft(draft, measureDraft(draft).attachments)
+    const { bytes, attachments } = measureDraft(draft)
+    const packed = packedDraft(draft, attachments)
     const { link } = this.#context
-    return this.#asking.ask(timeoutMs, (leftMs) => link.call<R>('request', this.name, packed, { timeoutMs: leftMs }))
+    return this.#asking.ask(timeoutMs, async (leftMs) => {
+      const refusal = tooLarge(bytes, link.limits ?? DEFAULT_LIMITS)
+      if (refusal !== undefined) throw refusal
+      return await link.call<R>('request', this.name, packed, { timeoutMs: leftMs })
+    })
   }
 
   async remove(id: string): Promise<boolean> {
@@ -122,7 +132,6 @@ export class QueueHandle<T> implements Queue<T> {
     const { link: shared } = this.#context
     const own = shared.has(this.name) ? this.#context.connect() : undefined
     const link = own?.link ?? shared
-    const outbox = this.#outbox
     let worker: QueueWorker<T>
     try {
       worker = new QueueWorker(handler, options, {
@@ -133,8 +142,8 @@ export class QueueHandle<T> implements Queue<T> {
           return link.connected
         },
         call: (name, ...args) => link.call(name, ...args),
-        limited: (limits) => {
-          outbox.limits = limits
+        get limits() {
+          return link.limits
         },
         detach: () => {
           this.#workers.delete(worker)

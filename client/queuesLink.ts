@@ -1,7 +1,8 @@
 /** The namespace of the queues on one connection, as handles and workers share it: who is told of what. */
 
 import { RepriseError } from '../shared/errors.ts'
-import { type Job, QUEUES_NAMESPACE, type QueuesAuth } from '../shared/queues.ts'
+import type { Limits } from '../shared/protocol.ts'
+import { type Consuming, type Job, QUEUES_NAMESPACE, type QueuesAuth } from '../shared/queues.ts'
 import type { Connection } from './connection.ts'
 import { unpacked } from './joining.ts'
 import { Link } from './link.ts'
@@ -60,6 +61,10 @@ export class QueuesLink {
     return this.#link.connected
   }
 
+  get limits(): Limits | undefined {
+    return this.#link.limits
+  }
+
   open(): void {
     this.#link.open()
   }
@@ -69,7 +74,13 @@ export class QueuesLink {
   }
 
   call<T>(name: string, ...args: unknown[]): Promise<T> {
-    return this.#link.call(name, ...args)
+    const value = this.#link.call<T>(name, ...args)
+    return name === 'consume' ? value.then((consuming) => this.#learned(consuming)) : value
+  }
+
+  #learned<T>(consuming: T): T {
+    this.#link.learn((consuming as Consuming).limits)
+    return consuming
   }
 
   use(user: QueuesUser): void {

@@ -16,14 +16,14 @@ const WINDOW = 2
 const MAX_PACKET = 1_000
 const MAX_PACKET_BYTES = 524_288
 /** About what a settlement takes without its reply. */
-const ITEM_BYTES = 128
+const ITEM_BYTES = 256
 const RETRY = { baseMs: 100, maxMs: 5_000 }
 
 export interface Item<T> {
   readonly job: LeasedJob<T>
-  readonly settlement: Settlement
-  readonly bytes: number
-  readonly attachments: number
+  settlement: Settlement
+  bytes: number
+  attachments: number
   /** Of the last try. */
   sentAt: number
   /** A packet with it was refused: it goes alone. */
@@ -56,9 +56,8 @@ export class Settlements<T> {
   }
 
   add(job: LeasedJob<T>, settlement: Settlement, extended?: Item<T>['extended']): void {
-    const reply = settlement.as === 'done' ? settlement.reply : undefined
-    const { bytes, attachments } = measure(reply ?? null)
-    const item: Item<T> = { job, settlement, bytes: ITEM_BYTES + bytes, attachments, sentAt: 0, alone: false, extended }
+    const { bytes, attachments } = measure(settlement)
+    const item: Item<T> = { job, settlement, bytes, attachments, sentAt: 0, alone: false, extended }
     this.#unanswered++
     if (this.#over !== undefined) this.#answer(item, this.#over)
     else {
@@ -110,15 +109,27 @@ export class Settlements<T> {
       count++
       if (item.alone) break
     }
-    const items = count === this.#queue.length ? this.#queue : this.#queue.slice(0, count)
+    const items = this.#queue.slice(0, count)
     this.#queue = count === this.#queue.length ? [] : this.#queue.slice(count)
     return items
+  }
+
+  /** A reply that the hub does not take any more, as it takes less than the one before: the job says so. */
+  #fit(item: Item<T>): void {
+    const { id, lease, as } = item.settlement
+    const { payload } = this.limits
+    if (as !== 'done' || item.bytes <= payload + ITEM_BYTES) return
+    const reason = `too_large: the reply has more bytes of JSON than the hub takes, ${payload}`
+    Object.assign(item, { settlement: { id, lease, as: 'dead', reason }, bytes: ITEM_BYTES, attachments: 0 })
   }
 
   async #send(items: Item<T>[]): Promise<void> {
     this.#inFlight++
     const sentAt = performance.now()
-    for (const item of items) item.sentAt = sentAt
+    for (const item of items) {
+      item.sentAt = sentAt
+      this.#fit(item)
+    }
     try {
       const answers = await this.#owner.send(
         packed(

@@ -11,7 +11,8 @@ import type { ConnectOptions, Handler, PublishOptions, Receipt, SubscribeOptions
 import { unpacked } from './joining.ts'
 import { draftOf, measureDraft } from './measure.ts'
 import { checkNames, drainMsOf, durationOf } from './options.ts'
-import { marked, Outbox } from './outbox.ts'
+import { Outbox } from './outbox.ts'
+import { marked } from './receipts.ts'
 import { checkSubscribe } from './subscribing.ts'
 import { TopicSubscription } from './subscription.ts'
 import type { Warnings } from './warnings.ts'
@@ -43,9 +44,6 @@ export class TopicHandle<T> implements Topic<T> {
     const channel = new Channel(connection, name, options.client, {
       joined: () => this.#outbox.joined(),
       refused: (error) => this.#refused(error),
-      subscribed: ({ limits }) => {
-        this.#outbox.limits = limits
-      },
     })
     this.#channel = channel
     this.#drainMs = durationOf('drainMs', options.drainMs, 5_000)
@@ -54,6 +52,9 @@ export class TopicHandle<T> implements Topic<T> {
       {
         get connected() {
           return channel.connected
+        },
+        get limits() {
+          return channel.limits
         },
         open: () => channel.open(),
         send: async (drafts, row, again) => {

@@ -11,6 +11,7 @@ import { checkConsume, type WorkerContext } from './consuming.ts'
 import { atMost, type CloseOptions } from './deadline.ts'
 import { Emitter, type Undo } from './emitter.ts'
 import { checkLease, closedError, Lease, LeasedJob, lostError } from './leasedJob.ts'
+import { measure } from './measure.ts'
 import { drainMsOf } from './options.ts'
 import { type Decision, decisionOf, failed } from './outcome.ts'
 import { Prefetch } from './prefetch.ts'
@@ -123,6 +124,7 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
   joined(): void {
     this.#visit++
     this.#refusals = 0
+    this.#settlements.limits = this.#context.limits ?? this.#settlements.limits
     this.#announce()
     this.#settlements.joined()
   }
@@ -176,7 +178,8 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
     const holding = [...this.#held.keys()].slice(-MAX_HOLDING)
     const credit = this.#closing === undefined ? this.#prefetch.credit : 1
     try {
-      const options = { credit, holding, ...this.#askedLease }
+      const fits = measure(holding).bytes < this.#settlements.limits.packet / 2
+      const options = { credit, ...(fits ? { holding } : {}), ...this.#askedLease }
       const consuming = await this.#context.call<Consuming>('consume', this.queue, options)
       if (visit === this.#visit && !this.#standing.over) this.#consuming(consuming, holding)
     } catch (error) {
@@ -190,7 +193,6 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
 
   #consuming({ leaseMs, limits, held }: Consuming, holding: readonly string[]): void {
     this.#settlements.limits = limits
-    this.#context.limited(limits)
     if (leaseMs !== this.#leaseMs) {
       this.#leaseMs = leaseMs
       this.#standstill.watch(leaseMs)

@@ -151,6 +151,8 @@ export interface TopicCalls {
 
 /** Packets of the hub in a topic's namespace. */
 export interface TopicPackets {
+  /** The first packet where the handshake does not subscribe. */
+  limits(limits: Limits): void
   subscribed(info: Subscribed): void
   gap(gap: Gap): void
   events(packet: EventsPacket, done?: () => void): void

@@ -111,6 +111,8 @@ export interface QueueCalls {
 
 /** Packets of the hub in the namespace. */
 export interface QueuePackets {
+  /** The first packet. */
+  limits(limits: Limits): void
   jobs(queue: string, jobs: readonly Job[]): void
   lost(queue: string, ids: readonly string[]): void
   /** The consumer of this queue is over (`taken_over`). After the connection's last one the hub disconnects the namespace. */

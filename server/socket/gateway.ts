@@ -125,6 +125,7 @@ export function openGateway(io: Server, context: GatewayContext, guests?: GuestR
     const client = { caller, id: socket.id, outlet: new SocketJobOutlet(socket) }
     socket.data = { core, caller, client, socket } satisfies QueuesState
     serveQueues(socket)
+    socket.emit('limits', core.log.limits)
     socket.on('disconnect', (reason) => {
       core.consumers.leave(client, reason === 'client namespace disconnect')
       tidyLater(io, socket.nsp)
@@ -143,7 +144,8 @@ export function openGateway(io: Server, context: GatewayContext, guests?: GuestR
     socket.data = { core, caller, topic, outlet, subscription, joined } satisfies TopicState
     serveTopic(socket)
     socket.on('disconnect', onDisconnect)
-    if (from !== 'none') void begin(socket, subscription, admission)
+    if (from === 'none') socket.emit('limits', core.log.limits)
+    else void begin(socket, subscription, admission)
   }
 
   function onDisconnect(this: Socket): void {

@@ -139,7 +139,6 @@ async function oneRound(random: Random, seed: number): Promise<void> {
       call: (name, ...args) =>
         connected ? call(name, args) : Promise.reject(new RepriseError('unavailable', 'not connected')),
       warnings: new Warnings(true),
-      limited: () => {},
       detach: () => {},
     },
   )

@@ -83,7 +83,6 @@ export function desk(handler: Work<unknown>, options: ConsumeOptions = {}, drain
     },
     call: (name, ...args) => call(name, args),
     warnings: new Warnings(true),
-    limited: () => {},
     detach: () => {
       detached++
     },
