@@ -171,6 +171,14 @@ export interface KeptLease {
   readonly expiresAt: number
 }
 
+export interface Attaching {
+  readonly leaseMs: number
+  readonly holding?: readonly string[]
+  /** The holder's session when it was looked at last; where it is another one now, `conflict`, and nothing is done. */
+  readonly since?: number
+  readonly policy: QueuePolicy
+}
+
 export interface Attached {
   /** Higher than every earlier one of this holder at this queue. */
   readonly session: number
@@ -296,11 +304,10 @@ export interface Queues {
    * Begins a session of a holder, which counts as a consumer from now on, and tells the queue's watches. What it still
    * holds stays its own, each lease for `leaseMs` more (the cap holds); with `holding`, leases not named there lapse now.
    */
-  attach(
-    queue: string,
-    holder: Owner,
-    options: { readonly leaseMs: number; readonly holding?: readonly string[]; readonly policy: QueuePolicy },
-  ): Promise<Attached>
+  attach(queue: string, holder: Owner, options: Attaching): Promise<Attached>
+
+  /** The newest session that is known of the holder; 0 where there is none. */
+  session(queue: string, holder: Owner): Promise<number>
 
   /**
    * Ends a session; `release` is as if the holder settled so. With `graceMs` the leases lapse after that, or sooner as

@@ -231,6 +231,20 @@ export function describeQueueLeases(given: () => Case): void {
       expect(await q.ids('w')).toEqual(['b', 'c'])
     })
 
+    test('a session begins only while no other one began since, where that is asked', async () => {
+      const { queues } = given().store
+      const holder = { subject: 'ann', client: 'late' }
+      const attach = (since: number) => queues.attach('q', holder, { leaseMs: LEASE, policy: POLICY, since })
+      expect(await queues.session('q', holder)).toBe(0)
+      await expect(attach(7)).rejects.toMatchObject({ code: 'conflict' })
+      expect(await queues.info('q')).toBeUndefined()
+      const first = await attach(0)
+      expect(await queues.session('q', holder)).toBe(first.session)
+      await expect(attach(0)).rejects.toMatchObject({ code: 'conflict' })
+      expect((await attach(first.session)).session).toBeGreaterThan(first.session)
+      expect(await queues.session('q/dead', holder)).toBe(0)
+    })
+
     test('a session above the known one was forgotten by the store: it is told to attach, and its end counts', async () => {
       const q = desk()
       await q.put('a', 'b')

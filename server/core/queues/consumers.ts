@@ -3,7 +3,7 @@
 import { RepriseError } from '../../../shared/errors.ts'
 import type { Limits } from '../../../shared/protocol.ts'
 import type { ConsumeOptions, Consuming, Settled, Settlement } from '../../../shared/queues.ts'
-import type { KeptLease, Leaving, Store } from '../../store/contract.ts'
+import type { Attached, KeptLease, Leaving, Store } from '../../store/contract.ts'
 import { authorize } from '../access.ts'
 import type { StoreClock } from '../clock.ts'
 import type { Happenings } from '../happenings.ts'
@@ -200,23 +200,31 @@ export class Consumers {
    * would take the place, and the jobs, of the one under which the client is at another node already.
    */
   async #attach(consumer: Consumer, queue: string, holding?: readonly string[]): Promise<Attachment> {
-    const { store, settings } = this.#context
-    const options = { leaseMs: consumer.leaseMs, policy: policyOf(settings.forQueue(queue)) }
     consumer.attaching += 1
     try {
-      await store.queues.touch(queue, [])
-      if (consumer.over || this.#seats.get(consumer.client)?.gone !== false) throw connectionGone()
-      const { session, held } = await store.queues.attach(
-        queue,
-        consumer.owner,
-        holding === undefined ? options : { ...options, holding },
-      )
+      const { session, held } = await this.#beginSession(consumer, queue, holding)
       const known = consumer.kept
       consumer.attached(session, held)
       return { held, known }
     } finally {
       consumer.attaching -= 1
       this.#desks.get(queue)?.dispatch.kick()
+    }
+  }
+
+  /** A begin counts only while no other session began since it was asked: what was sent to the store may be done late. */
+  async #beginSession(consumer: Consumer, queue: string, holding?: readonly string[]): Promise<Attached> {
+    const { store, settings } = this.#context
+    const policy = policyOf(settings.forQueue(queue))
+    const options = { leaseMs: consumer.leaseMs, policy, ...(holding !== undefined && { holding }) }
+    for (;;) {
+      const since = await store.queues.session(queue, consumer.owner)
+      if (consumer.over || this.#seats.get(consumer.client)?.gone !== false) throw connectionGone()
+      try {
+        return await store.queues.attach(queue, consumer.owner, { ...options, since })
+      } catch (error) {
+        if (!(error instanceof RepriseError && error.code === 'conflict')) throw error
+      }
     }
   }
 

@@ -1,6 +1,7 @@
 /** Sessions of holders: how they come, that they are there, how they go. */
 
-import type { Attached, KeptLease, Leaving, Owner, QueuePolicy } from '../contract.ts'
+import { RepriseError } from '../../../shared/errors.ts'
+import type { Attached, Attaching, KeptLease, Leaving, Owner, QueuePolicy } from '../contract.ts'
 import { type Holder, isAttached } from './holders.ts'
 import { extendLease, type Job } from './jobs.ts'
 import type { Plan } from './plan.ts'
@@ -9,13 +10,13 @@ import type { QueueHalf } from './queueHalf.ts'
 import { release, remember } from './settling.ts'
 import { lapse, tellLapsed, turn } from './turning.ts'
 
-export interface Attaching {
-  readonly leaseMs: number
-  readonly holding?: readonly string[]
-  readonly policy: QueuePolicy
-}
-
-export function planAttach(plan: Plan, name: string, owner: Owner, { leaseMs, holding, policy }: Attaching): Attached {
+export function planAttach(
+  plan: Plan,
+  name: string,
+  owner: Owner,
+  { leaseMs, holding, since, policy }: Attaching,
+): Attached {
+  checkSince(plan, name, owner, since)
   const queue = queueMade(plan, name)
   turn(plan, queue, policy)
   const half = halfOf(queue, name)
@@ -44,6 +45,14 @@ export function planAttach(plan: Plan, name: string, owner: Owner, { leaseMs, ho
   turn(plan, queue, policy, held.length + lapsed.length)
   tellWork(queue)
   return { session: record.session, held }
+}
+
+/** A call that is refused makes no queue. */
+function checkSince(plan: Plan, name: string, owner: Owner, since: number | undefined): void {
+  if (since === undefined) return
+  const queue = queueIn(plan, name)
+  const session = queue === undefined ? 0 : halfOf(queue, name).holders.of(owner).record.session
+  if (session !== since) throw new RepriseError('conflict', 'another session of this client began meanwhile')
 }
 
 /** In the order of their hand-outs. */

@@ -118,6 +118,11 @@ function holderKey(queue: string, whose: Buffer): Buffer {
   return Buffer.concat([nameKey(queue), Buffer.of(0), whose])
 }
 
+/** As it is stored. */
+export function storedSession(environment: Environment, queue: string, { subject, client }: Owner): number {
+  return environment.get(TABLES.holders, holderKey(queue, digest(subject, client)))?.session ?? 0
+}
+
 export function queueOfHolder(key: Buffer): string {
   return key.subarray(0, key.indexOf(0)).toString()
 }

@@ -4,6 +4,7 @@ import type { QueueInfo, QueueNotification, Queues } from '../contract.ts'
 import { planAttach, planDetach, planTouch } from './attaching.ts'
 import { planBind, planPause, planPurge, planRedrive, planRemove } from './changing.ts'
 import { planClaim } from './handOut.ts'
+import { storedSession } from './holders.ts'
 import { dueKey } from './keys.ts'
 import { baseOf, halfOf, queueIn, tellWork } from './queueCache.ts'
 import { StoredQueue } from './queueLists.ts'
@@ -20,6 +21,7 @@ export function createQueues(writer: Writer, watches: Watches<QueueNotification>
     claim: (queue, claim) => writer.write((plan) => planClaim(plan, queue, claim)),
     settle: (queue, settlements, policy) => writer.write((plan) => planSettle(plan, queue, settlements, policy)),
     attach: (queue, holder, options) => writer.write((plan) => planAttach(plan, queue, holder, options)),
+    session: (queue, holder) => writer.read((environment) => storedSession(environment, queue, holder)),
     detach: (queue, holder, session, leaving, policy) =>
       writer.write((plan) => planDetach(plan, queue, holder, session, leaving, policy)),
     touch: (queue, holders) => writer.write((plan) => planTouch(plan, queue, holders)),

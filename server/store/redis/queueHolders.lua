@@ -13,14 +13,16 @@ local function handsOf(p, holder)
   return held
 end
 
--- attach: part holder leaseMs policy count, then the leases it knows of; count is -1 where it says nothing of them
+-- attach: part holder leaseMs since policy count, then the leases it knows of; count is -1 where it says nothing of them
 function operations.attach()
   local p = partOf(arg())
-  local holder, leaseMs = arg(), num()
+  local holder, leaseMs, since = arg(), num(), arg()
   readPolicy()
   local count = num()
   local known = count >= 0 and {}
   for _ = 1, count do known[arg()] = true end
+  local before = holderOf(p, holder)
+  if since ~= '' and since ~= (before and before.session or '0') then return { 'error', 'began' } end
   if s.born == 0 then
     if not mayBeBorn then return 'birth' end
     s.born = 1

@@ -1,10 +1,10 @@
 /** What can be read of a queue without waiting for its lane. */
 
 import { readBody } from '../codec.ts'
-import type { Answer, JobInfo, JobState, QueueInfo } from '../contract.ts'
+import type { Answer, JobInfo, JobState, Owner, QueueInfo } from '../contract.ts'
 import type { Durable } from './durability.ts'
 import { failure } from './failures.ts'
-import type { Keys } from './keys.ts'
+import { type Keys, ownerKey } from './keys.ts'
 import { callLibrary, QUEUE_CALLS } from './libraries.ts'
 import type { Argument } from './link.ts'
 import type { QueueLanes } from './queueLanes.ts'
@@ -35,6 +35,22 @@ async function ask(context: QueuesContext, queue: string, args: readonly Argumen
     const time = now === undefined ? '' : String(now())
     const [reply] = await callLibrary(router, QUEUE_CALLS.read, keys.queue(queue), [time, ...args], deadline)
     return (reply as (Buffer | null)[]).slice(1)
+  } catch (error) {
+    throw failure(error)
+  }
+}
+
+export async function readSession(
+  { router, keys, refuseClosed }: QueuesContext,
+  name: string,
+  part: Part,
+  holder: Owner,
+): Promise<number> {
+  refuseClosed()
+  try {
+    const command = ['HGET', keys.holders(name, part === 'd'), ownerKey(holder)] as const
+    const [text] = await router.run(keys.queue(name), [command], performance.now() + WAIT_MS)
+    return Number((text as Buffer | null)?.toString().split(' ', 1)[0] ?? 0)
   } catch (error) {
     throw failure(error)
   }

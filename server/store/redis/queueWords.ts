@@ -5,6 +5,7 @@ import type { Position } from '../../../shared/positions.ts'
 import { encodeBody } from '../codec.ts'
 import type {
   Attached,
+  Attaching,
   Claim,
   DeadReason,
   Enqueue,
@@ -230,12 +231,13 @@ export function settle(
 export function attach(
   part: Part,
   holder: Owner,
-  options: { readonly leaseMs: number; readonly holding?: readonly string[]; readonly policy: QueuePolicy },
+  { leaseMs, holding, since, policy }: Attaching,
 ): QueueOperation<Attached> {
-  const { leaseMs, holding, policy } = options
   const known = holding === undefined ? ['-1'] : [String(holding.length), ...holding]
-  const args = ['attach', part, ownerKey(holder), numberText(leaseMs), ...policyWords(policy), ...known]
+  const args = ['attach', part, ownerKey(holder), numberText(leaseMs), String(since ?? '')]
+  args.push(...policyWords(policy), ...known)
   return operation(args, (outcome) => {
+    refuse('', outcome)
     const held = []
     for (let i = 2; i + 1 < outcome.length; i += 2) {
       const job = decodeJob(textAt(outcome, i), outcome[i + 1] ?? Buffer.alloc(0))
@@ -355,6 +357,8 @@ function refuse(queue: string, outcome: readonly Buffer[], given?: Enqueue): voi
         'conflict',
         `draft ${detail} of producer ${producer} was taken, but its id is no longer kept`,
       )
+    case 'began':
+      throw new RepriseError('conflict', 'another session of this client began meanwhile')
     case 'taken_over':
       throw new RepriseError('taken_over', 'a newer session of this holder took over')
     case 'not_found':

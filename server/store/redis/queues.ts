@@ -4,7 +4,7 @@ import { readBody } from '../codec.ts'
 import type { HeldJob, QueueInfo, Queues, Settlement } from '../contract.ts'
 import { failure } from './failures.ts'
 import { readQueueNotice } from './queueNotices.ts'
-import { type QueuesContext, readAnswer, readInfo, readJob, readJobs } from './queueReads.ts'
+import { type QueuesContext, readAnswer, readInfo, readJob, readJobs, readSession } from './queueReads.ts'
 import type { Part } from './queueWords.ts'
 import * as words from './queueWords.ts'
 import { WAIT_MS } from './router.ts'
@@ -64,6 +64,11 @@ export function createQueues(context: QueuesContext): Queues {
     attach: (queue, holder, options) => {
       const [name, part] = partsOf(queue)
       return run(name, words.attach(part, holder, options))
+    },
+
+    session: (queue, holder) => {
+      const [name, part] = partsOf(queue)
+      return readSession(context, name, part, holder)
     },
 
     detach: (queue, holder, session, leaving, policy) => {
