@@ -1,5 +1,5 @@
 import { mkdtemp, readFile, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, posix } from 'node:path'
 import { createContext, runInContext } from 'node:vm'
 import { gzipSync } from 'node:zlib'
 import { publint } from 'publint'
@@ -76,6 +76,12 @@ async function unexported(path: string): Promise<string[]> {
       )
   }
   return declared.filter((name) => name !== undefined && !exported.has(name)) as string[]
+}
+
+/** The anchors of a paper's headings, as GitHub makes them. */
+function anchorsOf(text: string): string[] {
+  const heads = [...text.matchAll(/^#+ (.*)$/gm)].map(([, head = '']) => head.toLowerCase())
+  return heads.map((head) => head.replace(/[^\w\- ]/g, '').replaceAll(' ', '-'))
 }
 
 async function complaints(folder: string): Promise<string[]> {
@@ -170,11 +176,31 @@ describe('the package', () => {
 
   it('holds what is built and the papers, no sources and no tests', () => {
     const strays = files.filter(
-      (path) => !/^(dist|docs)\/|^(package\.json|README\.md|CHANGELOG\.md|LICENSE)$/.test(path),
+      (path) =>
+        !/^(dist|docs)\/|^(package\.json|(client\/)?README\.md|C[A-Z]+\.md|LICENSE|compose\.yaml|examples\/nginx\.conf)$/.test(
+          path,
+        ),
     )
     expect(strays).toEqual([])
     expect(files.filter((path) => /\.test\.|(^|\/)\.built$|(?<!\.d)\.ts$/.test(path))).toEqual([])
     for (const path of ['dist/cli/main.js', 'dist/server/index.js', 'LICENSE']) expect(files).toContain(path)
+  })
+
+  it('holds what its papers link to', async () => {
+    const broken: string[] = []
+    for (const paper of files.filter((path) => path.endsWith('.md'))) {
+      const text = await readFile(join(ROOT, paper), 'utf8')
+      for (const [, target = ''] of text.matchAll(/\]\(([^)\s]+)\)/g)) {
+        if (/^[a-z]+:/.test(target)) continue
+        const [path = '', anchor] = target.split('#')
+        const file = path === '' ? paper : posix.join(posix.dirname(paper), path)
+        const heads =
+          files.includes(file) && file.endsWith('.md') ? anchorsOf(await readFile(join(ROOT, file), 'utf8')) : []
+        if (!files.includes(file) || (anchor !== undefined && !heads.includes(anchor)))
+          broken.push(`${paper}: ${target}`)
+      }
+    }
+    expect(broken).toEqual([])
   })
 
   it('has a manifest that keeps its promises', async () => {
