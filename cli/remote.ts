@@ -198,7 +198,7 @@ async function reach(remote: RemoteOptions, route: string, method = 'GET', body?
     })
   } catch (error) {
     const timedOut = error instanceof Error && error.name === 'TimeoutError'
-    const reason = timedOut ? `no answer within ${remote.timeout} ms` : reasonOf(error)
+    const reason = timedOut ? `no answer in ${remote.timeout} ms` : reasonOf(error)
     throw new RepriseError(
       timedOut ? 'timeout' : 'unavailable',
       `no hub at ${remote.url} (${reason}): start one with "reprise serve", or give --url or REPRISE_URL`,

@@ -2,7 +2,7 @@
 
 import { createRequire } from 'node:module'
 import type { Configuration } from './configuration.ts'
-import { isUrl } from './options.ts'
+import { shownStore } from './options.ts'
 
 /** The options that a file can hold. `secrets`: passwords in URLs are written out. */
 export function configurationText({ options, sources }: Configuration, { secrets = false } = {}): string {
@@ -22,11 +22,6 @@ export function configurationText({ options, sources }: Configuration, { secrets
     }
   }
   return `${lines.join('\n')}\n`
-}
-
-/** The place of the store without user and password. */
-export function shownStore(store: string): string {
-  return isUrl(store) ? store.replace(/:\/\/[^/]*@/, '://…@') : store
 }
 
 /** YAML has a number for it that nobody would write. */

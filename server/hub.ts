@@ -33,6 +33,7 @@ import {
   readAttachOptions,
   readTopicOverrides,
   resolveHubOptions,
+  shownStore,
 } from './options.ts'
 import { readQueueOverrides } from './queueOptions.ts'
 import { closeConnections } from './socket/drain.ts'
@@ -42,6 +43,7 @@ import { GuestRequests, type PageRefusal } from './socket/requests.ts'
 import { openSocketServer, type SocketServer } from './socket/server.ts'
 import { isSocketServer, targetOf } from './socket/target.ts'
 import { openStore } from './store/open.ts'
+import { version } from './version.ts'
 import { parse, parseDrafts, parseJobDrafts, readSchema } from './wire.ts'
 
 /**
@@ -50,21 +52,29 @@ import { parse, parseDrafts, parseJobDrafts, readSchema } from './wire.ts'
  * wrong options. What goes wrong with the store rejects `ready` and every call.
  */
 export function createHub<S extends HubTypes = HubTypes>(options: HubOptions = {}): Hub<S> {
-  return openHub(options, (cause, { happenings }) => happenings.failed('opening the store', cause))
-}
-
-/** The same for a server that tells itself why its hub could not start. */
-export function openHub<S extends HubTypes = HubTypes>(
-  options: HubOptions,
-  onFailure?: (cause: unknown, log: HubLog) => void,
-): Hub<S> {
   const resolved = resolveHubOptions(options)
   const log = createLog(resolved.logLevel)
+  const { happenings } = log
+  const hub = buildHub<S>(resolved, log)
+  const store = shownStore(resolved.store)
+  hub.ready.then(
+    () => happenings.happened({ kind: 'started', store, version: version() }),
+    (error: unknown) => happenings.failed(`opening the store ${store}`, error),
+  )
+  return hub
+}
+
+/** The same for a server that says itself when it has started, and why it has not. */
+export function buildHub<S extends HubTypes = HubTypes>(resolved: ResolvedHubOptions, log: HubLog): Hub<S> {
   const opened = open(resolved, log)
+  /** Of a hub that never started there is nothing to stop. */
+  let failed = false
   const core = opened.then(({ core }) => core)
   const ready = opened.then(() => {})
   // Whoever does not look at `ready` meets the failure in the log, and in the first call.
-  ready.catch((cause) => onFailure?.(cause, log))
+  ready.catch(() => {
+    failed = true
+  })
   core.catch(() => {})
 
   const servers: { readonly io: SocketServer; readonly own: boolean; readonly target: unknown }[] = []
@@ -103,7 +113,7 @@ export function openHub<S extends HubTypes = HubTypes>(
     const topicLog = new Log(store, settings, limits)
     const fanout = new Fanout(store, topicLog, happenings)
     const context = { store, log: topicLog, fanout, happenings }
-    const probe = new Probe(store)
+    const probe = new Probe(store, happenings)
     const stopRetention = startRetention(store, settings, happenings)
     const clock = new StoreClock(store)
     const shared = { store, settings: queueSettings, limits, clock, happenings, draining: drain.signal }
@@ -144,7 +154,9 @@ export function openHub<S extends HubTypes = HubTypes>(
   const context = { core, happenings: log.happenings, maxNamespaces: resolved.limits.namespacesPerSocket }
   const ofPage = async (request: IncomingMessage) => {
     try {
-      return await pageRefusal(request, resolved.allowOrigins)
+      const reason = await pageRefusal(request, resolved.allowOrigins)
+      if (reason !== undefined) log.happenings.happened({ kind: 'refused', what: 'a page', reason })
+      return reason
     } catch (cause) {
       log.happenings.failed('allowOrigins', cause)
       return 'the rule of origins failed; the log of the hub says more'
@@ -172,6 +184,8 @@ export function openHub<S extends HubTypes = HubTypes>(
   }
 
   async function closeAll(): Promise<void> {
+    const began = performance.now()
+    if (!failed) log.happenings.happened({ kind: 'stopping' })
     // What their handlers still publish, send and settle is accepted.
     if (local.used) await local.close()
     draining = true
@@ -182,6 +196,10 @@ export function openHub<S extends HubTypes = HubTypes>(
     await new Promise((resolve) => setImmediate(resolve))
     await Promise.all(servers.map(({ io, own }) => closeConnections(io, own)))
     await hub?.close()
+    log.close()
+    if (!failed) {
+      log.happenings.happened({ kind: 'stopped', afterMs: Math.round(performance.now() - began) })
+    }
   }
 
   return {

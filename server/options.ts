@@ -264,6 +264,11 @@ function withHubDefaults(given: z.infer<typeof hubSchema>, cwd: string): Resolve
   }
 }
 
+/** The place of the store without user and password. */
+export function shownStore(store: string): string {
+  return isUrl(store) ? store.replace(/:\/\/[^/]*@/, '://…@') : store
+}
+
 export function isUrl(store: string): boolean {
   return /^[a-z][a-z0-9+.-]+:\/\//i.test(store)
 }

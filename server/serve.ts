@@ -7,8 +7,10 @@ import { RepriseError } from '../shared/errors.ts'
 import { startTimer } from '../shared/timer.ts'
 import type { Hub } from './api.ts'
 import { PerAddress } from './core/perAddress.ts'
-import { openHub } from './hub.ts'
-import { resolveServeOptions, type ServeOptions } from './options.ts'
+import { buildHub } from './hub.ts'
+import { createLog } from './observe/log.ts'
+import { resolveServeOptions, type ServeOptions, shownStore } from './options.ts'
+import { version } from './version.ts'
 
 export interface RunningServer<S extends HubTypes = HubTypes> {
   /** `http://HOST:PORT` as it can be reached. */
@@ -53,7 +55,8 @@ export async function startServer<S extends HubTypes = HubTypes>(
   if (port !== 0 && (await isTaken(port, host))) {
     throw portTaken(port, host, Object.assign(new Error('somebody answers there'), { code: 'EADDRINUSE' }))
   }
-  const hub = openHub<S>(hubOptions)
+  const log = createLog(hubOptions.logLevel)
+  const hub = buildHub<S>(hubOptions, log)
   try {
     await hub.ready
     server.on('request', hub.handler)
@@ -65,9 +68,11 @@ export async function startServer<S extends HubTypes = HubTypes>(
   }
   const address = server.address() as AddressInfo
   const shown = address.family === 'IPv6' ? `[${address.address}]` : address.address
+  const url = `http://${shown}:${address.port}`
+  log.happenings.happened({ kind: 'started', url, store: shownStore(hubOptions.store), version: version() })
   let closing: Promise<void> | undefined
   return {
-    url: `http://${shown}:${address.port}`,
+    url,
     hub,
     close: () => {
       closing ??= drain(server, hub, connections, drainMs)

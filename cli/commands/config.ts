@@ -45,7 +45,8 @@ async function checkFile(file: string, { json }: { readonly json?: true }): Prom
 
 async function showOptions({ json, secrets, ...flags }: ShowFlags): Promise<void> {
   const { parseServeOptions } = await import('../../server/configuration.ts')
-  const { configurationText, shownStore } = await import('../../server/configurationText.ts')
+  const { configurationText } = await import('../../server/configurationText.ts')
+  const { shownStore } = await import('../../server/options.ts')
   const configuration = refusals(() => parseServeOptions({ flags, env: process.env }))
   if (!json) return await printLine(configurationText(configuration, { secrets: secrets === true }).trimEnd())
   for (const [option, value] of Object.entries(configuration.options)) {

@@ -1,10 +1,41 @@
 /** What the core lets be known besides its answers: typed taps for the log now, for metrics and the console later. */
 
+/** Something that a person who runs the hub may act on. */
+export type Happening =
+  | { readonly kind: 'started'; readonly url?: string; readonly store: string; readonly version: string }
+  | { readonly kind: 'stopping' }
+  | { readonly kind: 'stopped'; readonly afterMs: number }
+  /** Nothing goes through the store; `back` says how long that was. */
+  | { readonly kind: 'storeAway'; readonly reason: string }
+  | { readonly kind: 'storeBack'; readonly afterMs: number }
+  /** A newer session of the client ended this one. */
+  | { readonly kind: 'takeover'; readonly client: string; readonly topic?: string; readonly queue?: string }
+  | {
+      readonly kind: 'consumerLost'
+      readonly queue: string
+      readonly client: string
+      readonly jobs: number
+      readonly reason: 'connection lost' | 'lease lapsed'
+    }
+  | {
+      readonly kind: 'gap'
+      readonly topic: string
+      readonly client?: string
+      readonly from: number | null
+      readonly to: number | null
+      readonly count: number | null
+      readonly reason: string
+    }
+  /** It does not take what it is sent: the hub reads from the log for it. */
+  | { readonly kind: 'slow'; readonly topic: string; readonly client?: string }
+  | { readonly kind: 'refused'; readonly what: string; readonly reason: string }
+
 export interface Happenings {
   /** A bug, or a failure that no caller was told of. */
   failed(what: string, cause: unknown): void
   /** Something a person who runs the hub should know. */
   noticed(what: string, details?: Readonly<Record<string, unknown>>): void
+  happened(happening: Happening): void
 }
 
-export const SILENT: Happenings = { failed: () => {}, noticed: () => {} }
+export const SILENT: Happenings = { failed: () => {}, noticed: () => {}, happened: () => {} }

@@ -5,6 +5,7 @@
 
 import { RepriseError } from '../../shared/errors.ts'
 import type { Store } from '../store/contract.ts'
+import type { Happenings } from './happenings.ts'
 import { INTERNAL_PREFIX } from './topics/log.ts'
 
 export interface Health {
@@ -29,13 +30,17 @@ const TOPIC = `${INTERNAL_PREFIX}probe`
 
 export class Probe {
   readonly #store: Store
+  readonly #happenings: Happenings
+  /** Since when nothing goes through, by this machine's steady clock. */
+  #awaySince: number | undefined
   #timer: NodeJS.Timeout | undefined
   #stopped = false
   #lastOkAt: number | undefined
   #wrong: string | undefined = 'no event went through append, notification and read yet'
 
-  constructor(store: Store) {
+  constructor(store: Store, happenings: Happenings) {
     this.#store = store
+    this.#happenings = happenings
   }
 
   /** Resolves after the first try, whatever came of it. */
@@ -62,12 +67,27 @@ export class Probe {
       await this.#try()
       this.#wrong = undefined
       this.#lastOkAt = Date.now()
+      this.#back()
     } catch (error) {
       this.#wrong = error instanceof Error ? error.message : String(error)
+      this.#away(this.#wrong)
     }
     if (this.#stopped) return
     this.#timer = setTimeout(() => void this.#round(), INTERVAL_MS)
     this.#timer.unref()
+  }
+
+  #away(reason: string): void {
+    if (this.#awaySince !== undefined || this.#stopped) return
+    this.#awaySince = performance.now()
+    this.#happenings.happened({ kind: 'storeAway', reason })
+  }
+
+  #back(): void {
+    if (this.#awaySince === undefined) return
+    const afterMs = Math.round(performance.now() - this.#awaySince)
+    this.#awaySince = undefined
+    this.#happenings.happened({ kind: 'storeBack', afterMs })
   }
 
   async #try(): Promise<void> {

@@ -73,7 +73,15 @@ const MAY_IMPORT: Readonly<Record<Part, readonly Part[]>> = {
     'client/',
     'shared/',
   ],
-  'server/serve.ts': ['server/api.ts', 'server/hub.ts', 'client/', 'server/', 'server/core/', 'shared/'],
+  'server/serve.ts': [
+    'server/api.ts',
+    'server/hub.ts',
+    'client/',
+    'server/',
+    'server/core/',
+    'shared/',
+    'server/observe/',
+  ],
   // Public names only: what a program that embeds a hub may need of the parts.
   'server/index.ts': [
     'server/api.ts',

@@ -15,7 +15,12 @@ describe('serve', () => {
     expect(hub.stdout()).toContain('everyone on this machine may publish and read, other machines cannot connect')
     expect((await runCli(['pub', 't', '1', '--url', hub.url])).stdout).toBe('1\n')
     expect(await hub.kill('SIGTERM')).toEqual({ code: EXIT.ok, signal: null })
-    expect(hub.stderr()).toBe('')
+    const messages = hub.stderr().trim().split('\n')
+    expect(messages.map((line) => (JSON.parse(line) as { msg: string }).msg)).toEqual([
+      'started',
+      'stopping',
+      'stopped',
+    ])
   })
 
   it('ends with 0 at Ctrl-C, and keeps what was published', async () => {

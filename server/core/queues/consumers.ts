@@ -119,9 +119,10 @@ export class Consumers {
     const { happenings } = this.#context
     const left = Promise.all(seat.turns.values())
       .then(async () => {
-        const leavings = [...seat.consumers].map(([queue, consumer]) =>
-          this.#leave(consumer, queue, this.#leavingOf(queue, deliberate)),
-        )
+        const leavings = [...seat.consumers].map(([queue, consumer]) => {
+          if (!deliberate) this.#tellLost(consumer, queue)
+          return this.#leave(consumer, queue, this.#leavingOf(queue, deliberate))
+        })
         this.#seats.delete(client)
         await Promise.all(leavings)
       })
@@ -131,6 +132,14 @@ export class Consumers {
       })
     this.#leaving.add(left)
     void left.then(() => this.#leaving.delete(left))
+  }
+
+  /** Of a draining hub the consumers come back, and are not lost. */
+  #tellLost({ owner, kept, over }: Consumer, queue: string): void {
+    if (over || kept.length === 0 || this.#context.draining.aborted) return
+    const { client } = owner
+    const [jobs, reason] = [kept.length, 'connection lost'] as const
+    this.#context.happenings.happened({ kind: 'consumerLost', queue, client, jobs, reason })
   }
 
   #leavingOf(queue: string, deliberate: boolean): Leaving {
@@ -266,7 +275,10 @@ export class Consumers {
   /** Another consumer took its place; the store knows. */
   #ended(consumer: Consumer, queue: string, error: RepriseError): void {
     if (!this.#end(consumer, queue)) return
-    const { client } = consumer
+    const { client, owner } = consumer
+    if (error.code === 'taken_over') {
+      this.#context.happenings.happened({ kind: 'takeover', queue, client: owner.client })
+    }
     client.outlet.end(queue, error.toWire(), this.#seats.get(client)?.consumers.size === 0)
   }
 

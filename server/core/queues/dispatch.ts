@@ -289,7 +289,12 @@ export class Dispatch {
         const consumer = this.#consumers.get(keyOf(notification.holder))
         const ids = new Set(notification.ids)
         const lost = consumer?.lost(ids, this.#context.clock.now + CLOCK_MS) ?? []
-        if (lost.length > 0) consumer?.client.outlet.lost(this.queue, lost)
+        if (consumer !== undefined && lost.length > 0) {
+          const { client } = consumer.owner
+          const told = { queue: this.queue, client, jobs: lost.length, reason: 'lease lapsed' } as const
+          this.#context.happenings.happened({ kind: 'consumerLost', ...told })
+          consumer.client.outlet.lost(this.queue, lost)
+        }
         // At the cap a lease ends sooner than its last extension said.
         if (consumer !== undefined) void this.#lookAfter(consumer, consumer.leasesOf(ids))
         this.kick()

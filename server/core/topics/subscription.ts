@@ -124,11 +124,15 @@ export class Subscription implements Follower {
   /** Ended by the hub: the client is told why. */
   end(error: RepriseError): void {
     if (this.#closed) return
+    if (error.code === 'taken_over') {
+      this.#context.happenings.happened({ kind: 'takeover', topic: this.#topic, client: this.#caller.client ?? '' })
+    }
     this.close()
     this.outlet.end(error.toWire())
   }
 
   fellBehind(position: Position): void {
+    this.#context.happenings.happened({ kind: 'slow', ...this.#who })
     this.outlet.behind(position.offset)
     const run = ++this.#run
     // There may be nothing to read yet: joining again before the client has taken what it was sent would give it a
@@ -140,8 +144,20 @@ export class Subscription implements Follower {
   }
 
   lost(gap: Gap): void {
-    this.outlet.gap(gap)
+    this.#gap(gap)
     if (this.#onGap === 'fail' && gap.count !== 0) this.end(gapMet(gap))
+  }
+
+  #gap(gap: Gap): void {
+    const { from, to, count, reason } = gap
+    // One of no events only says that the epoch is another one.
+    if (count !== 0) this.#context.happenings.happened({ kind: 'gap', ...this.#who, from, to, count, reason })
+    this.outlet.gap(gap)
+  }
+
+  get #who(): { readonly topic: string; readonly client?: string } {
+    const { client } = this.#caller
+    return client === undefined ? { topic: this.#topic } : { topic: this.#topic, client }
   }
 
   #checkRun(run: number): void {
@@ -242,7 +258,7 @@ export class Subscription implements Follower {
       const bounds = await this.#ask(run, (log) => log.bounds(this.#topic))
       if (bounds === undefined) return gap.position
       const position = { epoch: bounds.epoch, offset: bounds.head }
-      this.outlet.gap({ ...gap, position })
+      this.#gap({ ...gap, position })
       return position
     }
     if (isLast) this.#hasMissed = false

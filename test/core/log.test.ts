@@ -1,0 +1,89 @@
+import { describe, expect, it } from 'vitest'
+import { createLog } from '../../server/observe/log.ts'
+import { readableLine } from '../../server/observe/readable.ts'
+import { RepriseError } from '../../shared/errors.ts'
+
+function open({ level = 'info', readable = false } = {}) {
+  const lines: string[] = []
+  const log = createLog(level, { write: (line) => lines.push(line) }, readable)
+  const objects = () => lines.map((line) => JSON.parse(line) as Record<string, unknown>)
+  return { ...log, ...log.happenings, lines, objects }
+}
+
+describe('the log', () => {
+  it('has one JSON object a happening, its level a word', () => {
+    const { happened, objects } = open()
+    happened({ kind: 'started', url: 'http://127.0.0.1:3000', store: '/data', version: '1.2.3' })
+    happened({ kind: 'storeAway', reason: 'no answer' })
+    happened({ kind: 'consumerLost', queue: 'q', client: 'c', jobs: 2, reason: 'lease lapsed' })
+    const time = expect.stringMatching(/^\d{4}-.*Z$/)
+    expect(objects()).toEqual([
+      { level: 'info', time, msg: 'started', url: 'http://127.0.0.1:3000', store: '/data', version: '1.2.3' },
+      { level: 'error', time, msg: 'store away', reason: 'no answer' },
+      { level: 'warn', time, msg: 'consumer lost', queue: 'q', client: 'c', jobs: 2, reason: 'lease lapsed' },
+    ])
+  })
+
+  it('has stacks for bugs, and for nothing that is expected', () => {
+    const { failed, noticed, objects, lines } = open()
+    failed('trimming', new RepriseError('unavailable', 'the store is away', { cause: new Error('inner') }))
+    failed('trimming', Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' }))
+    noticed('settings', { cause: new RepriseError('storage_full', 'no space') })
+    expect(objects()).toMatchObject([
+      { level: 'error', msg: 'failed: trimming', reason: 'the store is away', code: 'unavailable' },
+      { level: 'error', reason: 'connect ECONNREFUSED', code: 'ECONNREFUSED' },
+      { level: 'warn', msg: 'settings', reason: 'no space' },
+    ])
+    expect(lines.join('')).not.toMatch(/\bat .*:\d+:\d+|stack/)
+    failed('a call', new TypeError('undefined is not a function'))
+    failed('a call', new RepriseError('internal', 'a bug', { cause: new Error('why') }))
+    expect(objects().slice(3)).toMatchObject([
+      {
+        level: 'error',
+        msg: 'failed: a call',
+        err: { name: 'TypeError', stack: expect.stringContaining('log.test.ts') },
+      },
+      { level: 'error', err: { message: 'a bug', cause: { err: { message: 'why' } } } },
+    ])
+  })
+
+  it('never holds what a driver hangs on its errors', () => {
+    const { failed, lines } = open()
+    const command = { name: 'auth', args: ['pass-word', { data: 'private' }] }
+    failed('a call', Object.assign(new Error('ERR'), { command, previousErrors: [command] }))
+    expect(lines.join('')).not.toMatch(/pass-word|private/)
+  })
+
+  it('counts what comes again and again, and loses no count', () => {
+    const { happened, close, objects } = open()
+    for (let n = 0; n < 1_000; n++) happened({ kind: 'takeover', client: `c${n}`, topic: 't' })
+    happened({ kind: 'slow', topic: 't' })
+    expect(objects()).toHaveLength(6)
+    close()
+    expect(objects().at(-1)).toMatchObject({ client: 'c999', repeated: 995 })
+  })
+
+  it('is readable on a terminal, one line a happening, with nothing in it that steers the terminal', () => {
+    const { happened, failed, lines } = open({ readable: true })
+    happened({ kind: 'started', url: 'http://127.0.0.1:3000', store: '/my data', version: '1.2.3' })
+    happened({ kind: 'gap', topic: 't', client: 'a\nb\u001b[2J', from: 1, to: null, count: null, reason: 'trimmed' })
+    expect(lines[0]).toMatch(
+      /^\d\d:\d\d:\d\d info {2}started {2}url=http:\/\/127.0.0.1:3000 {2}store="\/my data" {2}version=1.2.3\n$/,
+    )
+    failed('bad\nname \u001b[31m', new Error('first\nsecond \u009b'))
+    for (const line of lines) {
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+      expect(line.replaceAll('\n', '')).not.toMatch(/[\u0000-\u001f\u007f-\u009f]/)
+    }
+    expect(lines[1]?.split('\n')).toHaveLength(2)
+    expect(lines[2]).toMatch(/error failed: bad\\u000aname/)
+    expect(readableLine('no json\u001b\n')).toBe('no json\\u001b\n')
+  })
+
+  it('says nothing below its level', () => {
+    const { happened, lines } = open({ level: 'error' })
+    happened({ kind: 'takeover', client: 'c', topic: 't' })
+    happened({ kind: 'storeAway', reason: 'x' })
+    expect(lines).toHaveLength(1)
+  })
+})
