@@ -12,7 +12,7 @@ import { jitterOf } from './options.ts'
 import { Tokens } from './tokens.ts'
 import { UNREACHABLE_MS, type Warnings } from './warnings.ts'
 
-/** A subscription tells the limits with its start, which may wait for the store; without them nothing is sent. */
+/** A hub of an older version tells them with a subscription only. */
 const UNTOLD_MS = 3_000
 
 export class Connection {

@@ -158,7 +158,12 @@ export class Link {
     if (handshake !== this.#handshake) return
     this.#joining = true
     this.#stale = false
-    send({ ...(token === undefined ? {} : { token }), protocol: PROTOCOL_VERSION, ...this.#owner.introduce() })
+    send({
+      ...(token === undefined ? {} : { token }),
+      protocol: PROTOCOL_VERSION,
+      ...(this.limits === undefined ? { limits: true } : {}),
+      ...this.#owner.introduce(),
+    })
   }
 
   #joined(): void {

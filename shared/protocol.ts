@@ -60,6 +60,8 @@ export interface TopicAuth {
   readonly from?: From
   readonly positions?: Readonly<Record<string, Position>>
   readonly paced?: boolean
+  /** The hub's first packet is to be `limits`. */
+  readonly limits?: boolean
   /** The client reads joined replies: a page of `read` comes whole. */
   readonly joined?: boolean
   readonly onGap?: OnGap
@@ -151,7 +153,7 @@ export interface TopicCalls {
 
 /** Packets of the hub in a topic's namespace. */
 export interface TopicPackets {
-  /** The first packet where the handshake does not subscribe. */
+  /** The first packet where the handshake asks for it. */
   limits(limits: Limits): void
   subscribed(info: Subscribed): void
   gap(gap: Gap): void

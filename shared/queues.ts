@@ -111,7 +111,7 @@ export interface QueueCalls {
 
 /** Packets of the hub in the namespace. */
 export interface QueuePackets {
-  /** The first packet. */
+  /** The first packet where the handshake asks for it. */
   limits(limits: Limits): void
   jobs(queue: string, jobs: readonly Job[]): void
   lost(queue: string, ids: readonly string[]): void

@@ -125,7 +125,7 @@ export function openGateway(io: Server, context: GatewayContext, guests?: GuestR
     const client = { caller, id: socket.id, outlet: new SocketJobOutlet(socket) }
     socket.data = { core, caller, client, socket } satisfies QueuesState
     serveQueues(socket)
-    socket.emit('limits', core.log.limits)
+    if (tellsLimits(socket)) socket.emit('limits', core.log.limits)
     socket.on('disconnect', (reason) => {
       core.consumers.leave(client, reason === 'client namespace disconnect')
       tidyLater(io, socket.nsp)
@@ -144,8 +144,8 @@ export function openGateway(io: Server, context: GatewayContext, guests?: GuestR
     socket.data = { core, caller, topic, outlet, subscription, joined } satisfies TopicState
     serveTopic(socket)
     socket.on('disconnect', onDisconnect)
-    if (from === 'none') socket.emit('limits', core.log.limits)
-    else void begin(socket, subscription, admission)
+    if (tellsLimits(socket)) socket.emit('limits', core.log.limits)
+    if (from !== 'none') void begin(socket, subscription, admission)
   }
 
   function onDisconnect(this: Socket): void {
@@ -258,4 +258,9 @@ interface RawServer {
 
 function rawOf(io: Server): RawServer {
   return io as unknown as RawServer
+}
+
+/** Whether the handshake asks for them; a client that does not gets no packet that it may not know. */
+function tellsLimits(socket: Socket): boolean {
+  return (socket.handshake.auth as { readonly limits?: unknown } | undefined)?.limits === true
 }

@@ -8,7 +8,14 @@ describe('publishing', () => {
   it('joins with from none and numbers drafts from 1 under one name', async () => {
     const { fake, topic } = await publisher({ client: 'me' })
     const first = topic.publish({ n: 1 })
-    expect((await fake.guest()).auth).toEqual({ client: 'me', protocol: 1, joined: true, paced: true, from: 'none' })
+    expect((await fake.guest()).auth).toEqual({
+      client: 'me',
+      protocol: 1,
+      limits: true,
+      joined: true,
+      paced: true,
+      from: 'none',
+    })
     const one = await nextPublish(fake)
     one.kept(7)
     expect(await first).toEqual({ epoch: 'a', offset: 7, durability: 'fsync' })

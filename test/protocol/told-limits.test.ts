@@ -11,9 +11,12 @@ const TRANSPORTS = [['websocket'], ['polling']] as const
 const text = (bytes: number) => 'x'.repeat(bytes - '{"data":""}'.length)
 
 describe('limits', () => {
-  it('are the first packet where the handshake does not subscribe', async () => {
+  it('are the first packet where the handshake asks for it', async () => {
     const { url } = await startHub({ limits: SMALL })
-    for (const wire of [await join(url, 'orders', { from: 'none' }), await joinNamespace(url, '/queues')]) {
+    for (const wire of [
+      await join(url, 'orders', { from: 'none', limits: true }),
+      await joinNamespace(url, '/queues', { limits: true }),
+    ]) {
       await wire.value('auth', { token: 'x' })
       expect(wire.packets).toEqual([{ name: 'limits', args: [SMALL] }])
     }

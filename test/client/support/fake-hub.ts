@@ -148,8 +148,7 @@ export async function startFakeHub(atPort = 0): Promise<FakeHub> {
           refuse: (code, retryAfterMs) => respond({ ok: false, error: failure(code, retryAfterMs).toWire() }),
         })
       })
-      const { from } = socket.handshake.auth as TopicAuth
-      if (from === undefined || from === 'none') socket.emit('limits', DEFAULT_LIMITS)
+      if ((socket.handshake.auth as TopicAuth).limits) socket.emit('limits', DEFAULT_LIMITS)
       guests.put(guestOf(socket))
     })
   server.listen(atPort, '127.0.0.1')
