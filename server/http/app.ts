@@ -10,6 +10,7 @@ import { serveHealth } from './health.ts'
 import { jobRoutes } from './jobs.ts'
 import { openApiOf } from './openapi.ts'
 import { servePages } from './pages.ts'
+import { inTurn } from './pipeline.ts'
 import { answerProblem, HttpRefusal } from './problem.ts'
 import { queueRoutes } from './queues.ts'
 import { type Route, type RoutesContext, serveRoutes } from './routes.ts'
@@ -70,6 +71,12 @@ export function createApp(context: AppContext): HubHandler {
   })
 
   return (request, response, next) => {
+    const begin = () => serve(request, response, next)
+    if (request.url?.startsWith('/v1/') === true) inTurn(request, response, begin)
+    else begin()
+  }
+
+  function serve(request: IncomingMessage, response: ServerResponse, next: Parameters<HubHandler>[2]): void {
     if (next !== undefined) guests.add(request)
     const prototypes = [Object.getPrototypeOf(request), Object.getPrototypeOf(response)] as const
     app(request as express.Request, response as express.Response, (error) => {

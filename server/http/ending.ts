@@ -35,7 +35,8 @@ export function goneSignal(request: IncomingMessage, response: ServerResponse): 
   return gone.signal
 }
 
-function whenOver({ socket }: IncomingMessage, response: ServerResponse, over: () => void): void {
+/** Calls `over` once: when the answer is written, or never will be. */
+export function whenOver({ socket }: IncomingMessage, response: ServerResponse, over: () => void): void {
   if (response.destroyed || socket.destroyed) {
     over()
     return

@@ -11,6 +11,7 @@ import { type Core, started } from '../core/core.ts'
 import type { Happenings } from '../core/happenings.ts'
 import type { QueueOverrides } from '../core/queues/settings.ts'
 import type { TopicOverrides } from '../core/settings.ts'
+import { itsTurn, PAGE_WEIGHT } from '../core/turns.ts'
 import { hasBody, readJson } from './body.ts'
 import { goneSignal } from './ending.ts'
 import { answerProblem, HttpRefusal } from './problem.ts'
@@ -136,6 +137,9 @@ async function serve(row: Route, context: RoutesContext, request: Request, respo
   }
   const core = await started(context.core)
   core.admit()
+  const gone = goneSignal(request, response)
+  await itsTurn(row.method === 'get' ? 8 * PAGE_WEIGHT : 1)
+  if (gone.aborted) return
   const answer = await row.handle({
     context,
     core,
@@ -145,7 +149,7 @@ async function serve(row: Route, context: RoutesContext, request: Request, respo
     param: (name) => String(request.params[name] ?? ''),
     json: () => readJson(request, context.maxBodyBytes),
     jsonOrNothing: async () => (hasBody(request) ? await readJson(request, context.maxBodyBytes) : {}),
-    gone: goneSignal(request, response),
+    gone,
   })
   if (answer === undefined || response.destroyed) return
   // Whoever keeps connections goes to another hub with the next request.

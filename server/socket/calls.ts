@@ -6,7 +6,10 @@ import { changedNumberRule } from '../../shared/exactNumbers.ts'
 import type { Reply } from '../../shared/protocol.ts'
 import type { Core } from '../core/core.ts'
 import { refusalOf } from '../core/refusal.ts'
+import { MAX_READ_BYTES } from '../core/topics/log.ts'
+import { PAGE_WEIGHT } from '../core/turns.ts'
 import { ChangedNumber } from './decoder.ts'
+import { type Begun, type Cost, intakeOf } from './intake.ts'
 import { JoinedReply } from './joining.ts'
 
 /** What is kept for every socket, in `data`. */
@@ -15,22 +18,31 @@ export interface SocketState {
 }
 
 export type Calls<State extends SocketState> = Readonly<
-  Record<string, (state: State, args: readonly unknown[]) => Promise<unknown>>
+  Record<string, (state: State, args: readonly unknown[], call: Begun) => Promise<unknown>>
 >
+
+/** What calls cost beside what comes with them: a page that is read is made, too. */
+const COSTS: Readonly<Record<string, Cost>> = { read: { weight: 8 * PAGE_WEIGHT, bytes: MAX_READ_BYTES } }
+const NO_COST: Cost = { weight: 0, bytes: 0 }
 
 /** Serves the calls of sockets whose `data` is a `State`. One function for all of them, as each has thousands. */
 export function serving<State extends SocketState>(calls: Calls<State>): (socket: Socket) => void {
   function onCall(this: unknown, name: unknown, ...args: unknown[]): void {
-    const state = (this as Socket).data as State
+    const socket = this as Socket
+    const state = socket.data as State
     const last = args.at(-1)
     const respond = typeof last === 'function' ? (args.pop() as (reply: Reply<unknown>) => void) : () => {}
-    answer(calls, state, name, args).then(
-      (value) =>
-        respond(value instanceof JoinedReply ? { ok: true, value: null, joined: value.joined } : { ok: true, value }),
-      (error) => respond({ ok: false, error: refusalOf(error, String(name), state.core.happenings).toWire() }),
+    const cost = typeof name === 'string' && Object.hasOwn(COSTS, name) ? COSTS[name] : NO_COST
+    intakeOf(socket.conn).add(socket, cost ?? NO_COST, (call) =>
+      answer(calls, state, name, args, call).then(
+        (value) =>
+          respond(value instanceof JoinedReply ? { ok: true, value: null, joined: value.joined } : { ok: true, value }),
+        (error) => respond({ ok: false, error: refusalOf(error, String(name), state.core.happenings).toWire() }),
+      ),
     )
   }
   return (socket) => {
+    intakeOf(socket.conn)
     socket.onAny(onCall)
   }
 }
@@ -40,6 +52,7 @@ async function answer<State extends SocketState>(
   state: State,
   name: unknown,
   args: readonly unknown[],
+  begun: Begun,
 ): Promise<unknown> {
   const call = typeof name === 'string' && Object.hasOwn(calls, name) ? calls[name] : undefined
   if (call === undefined) {
@@ -50,5 +63,5 @@ async function answer<State extends SocketState>(
   for (const arg of args) {
     if (arg instanceof ChangedNumber) throw new RepriseError('bad_request', `${name}: ${changedNumberRule(arg.number)}`)
   }
-  return await call(state, args)
+  return await call(state, args, begun)
 }

@@ -64,12 +64,12 @@ const CALLS: Calls<QueuesState> = {
     )
   },
 
-  async request({ core, caller }, [queue, draft, options]) {
+  async request({ core, caller }, [queue, draft, options], call) {
     core.admit()
     const name = parse(queueNameSchema, queue, 'request')
     const { timeoutMs = REQUEST_MS } = parse(requestSchema, options ?? {}, 'request: options')
     const parsed = parse(jobDraftSchema, incoming(draft, 'data'), 'request: draft')
-    return replying(await core.queues.request(caller, name, parsed, timeoutMs))
+    return replying(await core.queues.request(caller, name, parsed, timeoutMs, call))
   },
 
   async remove({ core, caller }, [queue, id]) {

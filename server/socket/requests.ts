@@ -7,6 +7,8 @@ import { type IncomingMessage, ServerResponse } from 'node:http'
 import type { Server, Socket } from 'socket.io'
 import { boundArrival } from '../core/arrival.ts'
 
+import { paceRequests } from './pacing.ts'
+
 type Engine = Server['engine']
 type Connection = Socket['conn']
 type Next = (error?: Error) => void
@@ -103,6 +105,7 @@ export class GuestRequests {
         next()
       })
     })
+    paceRequests(engine)
   }
 
   async enter(connection: Connection): Promise<string | undefined> {

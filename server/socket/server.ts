@@ -6,6 +6,7 @@ import { type ServerOptions, WebSocketServer } from 'ws'
 import { Connections } from './connections.ts'
 import { parser } from './encoder.ts'
 import type { Entrances } from './entrances.ts'
+import { paceRequests } from './pacing.ts'
 import { guardRequests, type PageRefusal } from './requests.ts'
 import { keepPath } from './target.ts'
 
@@ -60,5 +61,6 @@ export function openSocketServer(http: HttpServer, options: SocketServerOptions)
   guardRequests(io.engine, { pageRefusal, withCookies, bodyTimeoutMs: connectTimeoutMs, admit })
   // A program that has said nothing would close connections that a proxy in front still uses.
   if (http.keepAliveTimeout === NODE_KEEP_ALIVE_MS) http.keepAliveTimeout = KEEP_ALIVE_MS
+  paceRequests(io.engine)
   return io
 }

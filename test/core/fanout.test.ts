@@ -91,6 +91,30 @@ describe('the fan-out', () => {
     hub.fanout.close()
   })
 
+  it('sends nothing to a reader that does not drain, not even that it is behind', async () => {
+    const hub = await hubOn(store)
+    await hub.publish('silent', [0])
+    let drain: (() => void) | undefined
+    const outlet = new TestOutlet(new TestChannel(), () => new Promise((resolve) => (drain = resolve)))
+    await hub.subscribe('silent', outlet).start({ from: 'end' }, false)
+    await until(() => outlet.isLive)
+    outlet.overfull = true
+    await hub.publish('silent', [1])
+    await until(() => drain !== undefined)
+    for (let n = 2; n < 5; n++) await hub.publish('silent', [n])
+    const kinds = () => outlet.told.map(({ kind }) => kind)
+    expect(kinds()).toEqual(['subscribed', 'live', 'event'])
+    drain?.()
+    await until(() => kinds().includes('behind'))
+    outlet.overfull = false
+    await until(() => {
+      drain?.()
+      return outlet.offsets.length === 4 && outlet.isLive
+    })
+    expect(kinds().slice(3)).toEqual(['behind', 'event', 'event', 'event', 'live'])
+    hub.fanout.close()
+  })
+
   it('tells live subscribers of a topic that is dropped under them, then of what follows', async () => {
     const hub = await hubOn(store)
     await hub.publish('dropped', [1, 2, 3])

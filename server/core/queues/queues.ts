@@ -18,7 +18,7 @@ import type { Consumers } from './consumers.ts'
 import { checkQueue, storedJobs } from './draft.ts'
 import { unguessable } from './nonce.ts'
 import type { JobClient } from './outlet.ts'
-import { Requests } from './requests.ts'
+import { type Asker, Requests } from './requests.ts'
 import { type HubQueueSettings, policyOf } from './settings.ts'
 
 export interface QueuesContext {
@@ -68,7 +68,7 @@ export class Queues {
   }
 
   /** The reply's data. Rejects with `timeout`, `failed`, or what sending is refused with. */
-  async request(caller: Caller, queue: string, draft: JobDraft, timeoutMs: number): Promise<unknown> {
+  async request(caller: Caller, queue: string, draft: JobDraft, timeoutMs: number, asker: Asker): Promise<unknown> {
     checkQueue(queue, 'no dead')
     authorize(caller, 'request', queue)
     const named = draft.id === undefined ? { ...draft, id: unguessable() } : draft
@@ -78,7 +78,7 @@ export class Queues {
       if (duplicates > 0) await this.#checkRequest(queue, id)
       return id
     }
-    return await this.#requests.ask(queue, send, this.#context.draining)
+    return await this.#requests.ask(queue, send, asker, this.#context.draining)
   }
 
   /** A job that was sent with this id has no answer to wait for. */

@@ -7,19 +7,31 @@ import type { StoreClock } from '../clock.ts'
 
 /** Answers are looked for again after this time, as hints can be lost. */
 const LOOK_MS = 2_000
+/** So many at a time, those first that were not looked for the longest: thousands may wait for an hour. */
+const LOOKS = 50
+
+/** Who asks. */
+export interface Asker {
+  /** Fires when it is gone: nobody waits for the answer any more. */
+  readonly gone: AbortSignal
+  /** Called before it is sent; the result when it only waits. Throws `too_many`. */
+  willWait(): () => void
+}
 
 interface Board {
   /** Who waits for which request of the queue. */
   readonly waiting: Map<string, Set<() => void>>
   readonly started: Promise<() => void>
   users: number
-  look: NodeJS.Timeout
 }
 
 export class Requests {
   readonly #queues: Queues
   readonly #clock: StoreClock
   readonly #boards = new Map<string, Board>()
+  /** All that wait; whoever was looked for last is at the end. */
+  readonly #line = new Set<() => void>()
+  #look: NodeJS.Timeout | undefined
 
   constructor(queues: Queues, clock: StoreClock) {
     this.#queues = queues
@@ -28,25 +40,28 @@ export class Requests {
 
   /**
    * Sends by `send`, which answers the request's id, and waits for the reply's data. `timeout`: none came until its
-   * `replyBy`; `failed`: it was dead-lettered or removed; `unavailable`: `gone` has fired.
+   * `replyBy`; `failed`: it was dead-lettered or removed; `unavailable`: the asker is gone, or the hub drains.
    */
-  async ask(queue: string, send: () => Promise<string>, gone: AbortSignal): Promise<unknown> {
+  async ask(queue: string, send: () => Promise<string>, asker: Asker, draining: AbortSignal): Promise<unknown> {
+    const waits = asker.willWait()
     const board = this.#board(queue)
     board.users += 1
     try {
       // Watched before it is sent, so that no answer is missed.
       await board.started
       const id = await send()
-      return await this.#answer(queue, board, id, gone)
+      waits()
+      return await this.#answer(queue, board, id, asker.gone, draining)
     } finally {
       board.users -= 1
       if (board.users === 0) this.#close(queue, board)
     }
   }
 
-  async #answer(queue: string, board: Board, id: string, gone: AbortSignal): Promise<unknown> {
+  async #answer(queue: string, board: Board, id: string, gone: AbortSignal, draining: AbortSignal): Promise<unknown> {
     for (;;) {
-      const told = this.#told(board, id, gone)
+      if (gone.aborted) throw new RepriseError('unavailable', 'who asked is gone')
+      const told = this.#told(board, id, [gone, draining])
       const answer = await this.#queues.answer(queue, id).catch((error: unknown) => {
         if (error instanceof RepriseError && error.retryable) return 'away' as const
         throw error
@@ -57,33 +72,54 @@ export class Requests {
       }
       const leftMs = answer === 'away' ? LOOK_MS : answer.replyBy - this.#clock.now
       await told.until(Math.max(leftMs, 1))
-      if (gone.aborted) throw new RepriseError('unavailable', 'the hub is draining', { retryAfterMs: 1_000 })
+      if (draining.aborted) throw new RepriseError('unavailable', 'the hub is draining', { retryAfterMs: 1_000 })
     }
   }
 
-  #told(board: Board, id: string, gone: AbortSignal) {
+  #told(board: Board, id: string, ends: readonly AbortSignal[]) {
     let ring: () => void = () => {}
     const rung = new Promise<void>((resolve) => {
       ring = resolve
     })
     const others = board.waiting.get(id) ?? new Set()
     board.waiting.set(id, others.add(ring))
-    gone.addEventListener('abort', ring)
+    this.#enterLine(ring)
+    for (const end of ends) end.addEventListener('abort', ring)
     const forget = () => {
-      gone.removeEventListener('abort', ring)
+      for (const end of ends) end.removeEventListener('abort', ring)
+      this.#leaveLine(ring)
       others.delete(ring)
       if (others.size === 0 && board.waiting.get(id) === others) board.waiting.delete(id)
     }
     return {
       forget,
       until: async (ms: number) => {
-        if (gone.aborted) ring()
+        if (ends.some(({ aborted }) => aborted)) ring()
         const timer = setTimeout(ring, ms)
         await rung
         clearTimeout(timer)
         forget()
       },
     }
+  }
+
+  #enterLine(ring: () => void): void {
+    this.#line.add(ring)
+    this.#look ??= setInterval(() => {
+      let looks = 0
+      for (const one of this.#line) {
+        one()
+        looks += 1
+        if (looks === LOOKS) break
+      }
+    }, LOOK_MS).unref()
+  }
+
+  #leaveLine(ring: () => void): void {
+    this.#line.delete(ring)
+    if (this.#line.size > 0) return
+    clearInterval(this.#look)
+    this.#look = undefined
   }
 
   #board(queue: string): Board {
@@ -99,14 +135,12 @@ export class Requests {
     })
     // Each caller meets the failure.
     started.catch(() => {})
-    const board = { waiting, started, users: 0, look: setInterval(ringAll, LOOK_MS) }
-    board.look.unref()
+    const board = { waiting, started, users: 0 }
     this.#boards.set(queue, board)
     return board
   }
 
   #close(queue: string, board: Board): void {
-    clearInterval(board.look)
     if (this.#boards.get(queue) === board) this.#boards.delete(queue)
     board.started.then(
       (unwatch) => unwatch(),

@@ -5,6 +5,7 @@ import { isName, nameRule } from '../../../shared/names.ts'
 import type { Position } from '../../../shared/positions.ts'
 import type { CursorInfo, Owner, Store } from '../../store/contract.ts'
 import { authorize, type Caller } from '../access.ts'
+import { itsTurn, PAGE_WEIGHT } from '../turns.ts'
 import { checkTopic } from './log.ts'
 
 /** Cursors that are counted in one step of the store. */
@@ -46,6 +47,7 @@ export class CursorBook {
     let count = 0
     let after: Owner | undefined
     for (;;) {
+      await itsTurn(PAGE_WEIGHT)
       const limit = Math.min(COUNT_PAGE, most - count)
       const page = await this.#store.cursors.list(topic, after === undefined ? { limit } : { after, limit })
       count += page.length

@@ -46,7 +46,7 @@ export const INTERNAL_PREFIX = '_'
 
 const DEFAULT_READ_LIMIT = 100
 const MAX_READ_LIMIT = 1_000
-const MAX_READ_BYTES = 1_048_576
+export const MAX_READ_BYTES = 1_048_576
 const NOTHING: ReadBound = { events: 0, bytes: 0 }
 const PAGE: ReadBound = { events: PACKET_EVENTS, bytes: PACKET_BYTES }
 const BEYOND = Number.MAX_SAFE_INTEGER

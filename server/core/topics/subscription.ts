@@ -9,6 +9,7 @@ import type { From, Gap, OnGap, Subscribed, SubscribeQuery } from '../../../shar
 import type { Owner, Store } from '../../store/contract.ts'
 import { authorize, type Caller } from '../access.ts'
 import type { Happenings } from '../happenings.ts'
+import { itsTurn, PAGE_WEIGHT, spend, weightOf } from '../turns.ts'
 import type { Fanout } from './fanout.ts'
 import type { Feed, Follower } from './feed.ts'
 import { checkTopic, type Log } from './log.ts'
@@ -133,13 +134,15 @@ export class Subscription implements Follower {
 
   fellBehind(position: Position): void {
     this.#context.happenings.happened({ kind: 'slow', ...this.#who })
-    this.outlet.behind(position.offset)
     const run = ++this.#run
-    // There may be nothing to read yet: joining again before the client has taken what it was sent would give it a
-    // packet more at each turn.
+    // Nothing is sent before the client has taken what it was sent, not even this: it would have a packet more at each turn.
     this.outlet
       .drained()
-      .then(() => this.#read(run, { position }))
+      .then(() => {
+        if (run !== this.#run) return
+        this.outlet.behind(position.offset)
+        return this.#read(run, { position })
+      })
       .catch((cause) => this.#context.happenings.failed(`a subscription of ${this.#topic}`, cause))
   }
 
@@ -207,8 +210,11 @@ export class Subscription implements Follower {
     let { position } = start
     if (start.gap !== undefined) position = await this.#tell(run, start.gap, true)
     while (run === this.#run) {
+      const turn = itsTurn(PAGE_WEIGHT)
+      if (turn !== undefined) await turn
       const step = await this.#ask(run, (log) => log.step(this.#topic, position))
       if (step === undefined) return
+      for (const item of step.items) if ('events' in item) spend(weightOf(item.bytes))
       for (const [index, item] of step.items.entries()) {
         if (run !== this.#run) return
         if ('events' in item) {

@@ -1,0 +1,120 @@
+/** Clients that ask for much and take nothing: what is not taken is not made, and nobody else waits for it. */
+
+import { connect } from 'node:net'
+import { beforeAll, describe, expect, it, vi } from 'vitest'
+import type { Hub } from '../../server/api.ts'
+import { Log } from '../../server/core/topics/log.ts'
+import type { ReadPage } from '../../shared/protocol.ts'
+import { atEnd } from '../support/ending.ts'
+import { startHub } from '../support/hub.ts'
+import { until } from '../support/until.ts'
+import { join, type Wire } from '../support/wire.ts'
+
+/** Of events in a page, and of all of its bytes. */
+const PAGE = { events: 4, bytes: 1_000_000 }
+const CALLS = 120
+/** Of a connection that takes nothing: what fits in its buffers, and what is under way. */
+const FEW = 40
+
+let url: string
+let hub: Hub
+let number = 0
+
+/** A topic with one full page, and how often it was read since. */
+async function fullTopic(): Promise<{ topic: string; reads: () => number }> {
+  const topic = `flow-${++number}`
+  await hub.topic(topic).publishAll(Array.from({ length: PAGE.events }, () => ({ data: 'x'.repeat(250_000) })))
+  const spy = vi.spyOn(Log.prototype, 'read')
+  atEnd(() => spy.mockRestore())
+  return { topic, reads: () => spy.mock.calls.filter(([, name]) => name === topic).length }
+}
+
+/** The TCP connection below a client's WebSocket. */
+function below(wire: Wire): { pause(): void; resume(): void } {
+  const { transport } = wire.socket.io.engine as unknown as {
+    transport: { ws: { _socket: { pause(): void; resume(): void } } }
+  }
+  return transport.ws._socket
+}
+
+/** Others are served while all of it waits. */
+async function othersAreServed(): Promise<void> {
+  const other = await join(url, `flow-${++number}`, { from: 'end' })
+  for (let i = 0; i < 20; i++) await other.value('publish', [{ data: i }])
+  await other.eventsSeen(20)
+  expect((await fetch(`${url}/healthz`)).status).toBe(200)
+}
+
+describe('a client that takes nothing', () => {
+  beforeAll(async () => {
+    ;({ url, hub } = await startHub())
+  })
+
+  it('has few of its calls begun, and all of them once it takes what they answer', async () => {
+    const { topic, reads } = await fullTopic()
+    const wire = await join(url, topic, { from: 'none' }, { deadlineMs: 60_000 })
+    below(wire).pause()
+    const replies = Array.from({ length: CALLS }, () => wire.value<ReadPage>('read', { limit: 1 }))
+    await until(() => reads() > 0)
+    await othersAreServed()
+    expect(reads()).toBeLessThan(FEW)
+    below(wire).resume()
+    expect((await Promise.all(replies)).map(({ events }) => events.length)).toEqual(replies.map(() => 1))
+  })
+
+  it('and leaves has nothing done any more', async () => {
+    const { topic, reads } = await fullTopic()
+    const wire = await join(url, topic, { from: 'none' })
+    below(wire).pause()
+    for (let i = 0; i < CALLS; i++) wire.socket.emit('read', {}, () => {})
+    await until(() => reads() > 0)
+    wire.cut()
+    await othersAreServed()
+    expect(reads()).toBeLessThan(FEW)
+  })
+
+  it('is not read any further over long polling, and is again once it polls', async () => {
+    const { topic, reads } = await fullTopic()
+    const polling = `${url}/socket.io/?EIO=4&transport=polling`
+    const { sid } = JSON.parse((await (await fetch(polling)).text()).slice(1)) as { sid: string }
+    const session = `${polling}&sid=${sid}`
+    const post = (body: string) => fetch(session, { method: 'POST', body })
+    await post(`40/topics/${topic},{"from":"none"}`)
+    expect(await (await fetch(session)).text()).toContain('sid')
+    const call = (i: number) => (i < 100 ? '["read",{"limit":1}]' : '["unsubscribe"]')
+    const calls = Array.from({ length: 1_200 }, (_, i) => `42/topics/${topic},${i}${call(i)}`)
+    expect(await (await post(calls.join('\u001e'))).text()).toBe('ok')
+    let isTaken = false
+    const held = post(`42/topics/${topic},5000["read",{"limit":1}]`).then(() => {
+      isTaken = true
+    })
+    await othersAreServed()
+    expect([isTaken, reads() < FEW]).toEqual([false, true])
+    while (!isTaken) await (await fetch(session)).text()
+    await held
+  })
+
+  it('is served one request of many over HTTP, and all of them when it takes the answers', async () => {
+    const { topic, reads } = await fullTopic()
+    const { port } = new URL(url)
+    const socket = connect(Number(port), '127.0.0.1')
+    atEnd(() => {
+      socket.destroy()
+    })
+    socket.pause()
+    const request = `GET /v1/topics/${topic}/events HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n\r\n`
+    const many = 25
+    socket.write(request.repeat(many))
+    await until(() => reads() > 0)
+    await othersAreServed()
+    // What the system takes in is more than an answer or two.
+    expect(reads()).toBeLessThan(15)
+    let bytes = 0
+    socket.on('data', (chunk: Buffer) => {
+      bytes += chunk.length
+    })
+    socket.resume()
+    await until(() => bytes > many * PAGE.bytes, { deadlineMs: 25_000, seen: () => bytes })
+    expect(reads()).toBe(many)
+  })
+})
