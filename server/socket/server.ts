@@ -58,9 +58,10 @@ export function openSocketServer(http: HttpServer, options: SocketServerOptions)
   const isUsed = (connection: Parameters<Entrances['isUsed']>[0]) => entrances.isUsed(connection)
   const connections = new Connections(io.engine, { perAddress, connectTimeoutMs, maxPacketBytes, isUsed })
   const admit: Connections['admit'] = (request) => connections.admit(request)
+  // First: the time that a body may take does not begin before it is read.
+  paceRequests(io.engine)
   guardRequests(io.engine, { pageRefusal, withCookies, bodyTimeoutMs: connectTimeoutMs, admit })
   // A program that has said nothing would close connections that a proxy in front still uses.
   if (http.keepAliveTimeout === NODE_KEEP_ALIVE_MS) http.keepAliveTimeout = KEEP_ALIVE_MS
-  paceRequests(io.engine)
   return io
 }
