@@ -40,6 +40,7 @@ function below(wire: Wire): { pause(): void; resume(): void } {
 /** Others are served while all of it waits. */
 async function othersAreServed(): Promise<void> {
   const other = await join(url, `flow-${++number}`, { from: 'end' })
+  await other.seen('live')
   for (let i = 0; i < 20; i++) await other.value('publish', [{ data: i }])
   await other.eventsSeen(20)
   expect((await fetch(`${url}/healthz`)).status).toBe(200)
