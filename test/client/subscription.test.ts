@@ -12,6 +12,7 @@ describe('a subscription', () => {
     expect(first.auth).toEqual({
       client: 'me',
       protocol: 1,
+      limits: true,
       joined: true,
       paced: true,
       from: { last: 5 },
