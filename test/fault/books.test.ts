@@ -40,7 +40,14 @@ async function starting(spawn: (options: { port?: number; args: string[] }) => P
 async function work(urls: readonly string[], random: Random, disturb: () => Promise<void>): Promise<void> {
   const books = new Books(MAX_ATTEMPTS)
   const senders = ['s1', 's2'].map(
-    (name, i) => new Sender(urls[i % urls.length] ?? '', 'work', name, (data) => draftOf(data, random)),
+    (name, i) =>
+      new Sender(
+        urls[i % urls.length] ?? '',
+        'work',
+        name,
+        (data) => draftOf(data, random),
+        i === 0 ? 'websocket' : 'polling',
+      ),
   )
   let born = 0
   const spawnWorker = (client = random.chance(0.7) ? `c${born}` : undefined) => {
@@ -50,6 +57,7 @@ async function work(urls: readonly string[], random: Random, disturb: () => Prom
       credit: random.integer(1, 12),
       leaseMs: LEASE_MS,
       reconnectGraceMs: GRACE_MS,
+      transports: [random.chance(0.3) ? 'polling' : 'websocket'],
       random,
       ...(client === undefined ? {} : { client }),
     })

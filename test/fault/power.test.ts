@@ -8,7 +8,6 @@ import { join as joinPath } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import type { Position } from '../../shared/positions.ts'
 import { startHub } from '../support/hub.ts'
-import type { HubProcess } from '../support/process.ts'
 import { runSeed, seededRandom } from '../support/seed.ts'
 import { folderPlace } from '../support/stores.ts'
 import { tempFolder } from '../support/temp.ts'
@@ -17,7 +16,7 @@ import { join } from '../support/wire.ts'
 import { Disk } from './disk.ts'
 import { readAll } from './ledger.ts'
 import { Publisher } from './publisher.ts'
-import { mayTrace, type Step, stepsOf, traceTo } from './trace.ts'
+import { killTraced, mayTrace, type Step, stepsOf, traceTo } from './trace.ts'
 import { Witness } from './witness.ts'
 
 const TOPIC = 'orders'
@@ -111,13 +110,6 @@ describe.runIf(mayTrace())('a hub whose machine loses its power', () => {
     const events = await readAll(hub.url, TOPIC)
     await killTraced(hub)
     return { steps: stepsOf(await readFile(trace, 'latin1'), joinPath(data, 'data.mdb')), events }
-  }
-
-  /** The tracer's child is killed, not the tracer, which would let it run on. */
-  async function killTraced(hub: HubProcess): Promise<void> {
-    const children = await readFile(`/proc/${hub.pid}/task/${hub.pid}/children`, 'utf8')
-    for (const pid of children.trim().split(' ')) process.kill(Number(pid), 'SIGKILL')
-    await hub.exited
   }
 
   async function survives(

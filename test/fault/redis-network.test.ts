@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, it } from 'vitest'
 import { connect } from '../../client/index.ts'
 import { startHub } from '../support/hub.ts'
+import { joinQueues, settlement } from '../support/jobs.ts'
 import { startRedis } from '../support/redis.ts'
 import { startRelay } from '../support/relay.ts'
 import { runSeed, seededRandom } from '../support/seed.ts'
@@ -73,6 +74,40 @@ it.runIf(has('redis-server'))(
     expect(heard).toEqual(wanted)
     await subscription.close()
     await hub.close()
+  },
+)
+
+it.runIf(has('redis-server'))(
+  'a worker behind a split network loses its lease, and settles nothing that another has done',
+  { timeout: 40_000 },
+  async () => {
+    const redis = await startRedis(DURABLE)
+    const relay = await startRelay(redis.url.replace('redis', 'http'))
+    const near = await startHub({ store: redis.url })
+    const far = await startHub({ store: relay.url.replace('http', 'redis') })
+    const sender = await joinQueues(near.url)
+    const cutOff = await joinQueues(far.url, { client: 'far' }, { transports: ['polling'] })
+    await cutOff.consume('work', { credit: 1, leaseMs: 500 })
+    const { ids } = await sender.send('work', { data: 1 }, { data: 2 })
+    const [held] = await cutOff.jobsSeen(1)
+    if (held === undefined) throw new Error('nothing was handed out')
+    relay.blackHole(true)
+    const worker = await joinQueues(near.url, { client: 'near' })
+    await worker.consume('work', { credit: 2, leaseMs: 30_000 })
+    const taken = await worker.jobsSeen(2)
+    expect(taken.map(({ id }) => id).sort()).toEqual([...ids].sort())
+    for (const job of taken) expect(await worker.settle('work', settlement(job))).toEqual(['ok'])
+    relay.blackHole(false)
+    const settled = await until(
+      async () => {
+        const reply = await cutOff.call('settle', 'work', [settlement(held)])
+        return reply.ok ? reply.value : undefined
+      },
+      { what: 'an answer through the network', deadlineMs: 20_000 },
+    )
+    expect(settled).toEqual(['lost'])
+    const { counts } = (await (await fetch(`${near.url}/v1/queues/work`)).json()) as { counts: Record<string, number> }
+    expect(counts).toMatchObject({ sent: 2, done: 2, ready: 0, held: 0 })
   },
 )
 

@@ -29,11 +29,17 @@ export class Sender {
   #next = 1
   #stopped = false
 
-  constructor(url: string, queue: string, name: string, draft: (data: Numbered) => JobDraft<Numbered>) {
+  constructor(
+    url: string,
+    queue: string,
+    name: string,
+    draft: (data: Numbered) => JobDraft<Numbered>,
+    transport: 'websocket' | 'polling' = 'websocket',
+  ) {
     this.#name = name
     this.#queue = queue
     this.#draft = draft
-    this.socket = io(`${url}/queues`, { ...QUICK, transports: ['websocket'] })
+    this.socket = io(`${url}/queues`, { ...QUICK, transports: [transport] })
     this.socket.on('connect', () => this.#send())
     atEnd(() => {
       this.socket.disconnect()

@@ -1,6 +1,8 @@
 /** Reads what strace wrote of a hub: what went to its data file, when it was on the disk, what went out to clients. */
 
 import { spawnSync } from 'node:child_process'
+import { readFile } from 'node:fs/promises'
+import type { HubProcess } from '../support/process.ts'
 import { has, pathOf } from '../support/tools.ts'
 
 /** In the order in which they happened. */
@@ -24,6 +26,13 @@ export function mayTrace(): boolean {
 /** To put before a hub's command. */
 export function traceTo(file: string): string[] {
   return [pathOf('strace'), '-f', '--seccomp-bpf', '-xx', '-s', '1000000', '-e', `trace=${CALLS.join(',')}`, '-o', file]
+}
+
+/** The tracer's child is killed, not the tracer, which would let it run on. */
+export async function killTraced({ pid, exited }: Pick<HubProcess, 'pid' | 'exited'>): Promise<void> {
+  const children = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')
+  for (const child of children.trim().split(' ')) process.kill(Number(child), 'SIGKILL')
+  await exited
 }
 
 interface Call {

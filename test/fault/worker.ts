@@ -72,6 +72,8 @@ export interface WorkerOptions {
   readonly random: Random
   /** Without it the hub has no name for the holder. */
   readonly client?: string
+  /** Default: WebSocket. */
+  readonly transports?: readonly ('websocket' | 'polling')[]
   /** Settles everything as done. */
   readonly tame?: boolean
 }
@@ -93,7 +95,8 @@ export class Worker {
     this.#books = books
     this.#options = options
     const auth = options.client === undefined ? {} : { client: options.client }
-    this.socket = io(`${url}/queues`, { ...QUICK, transports: ['websocket'], auth })
+    const transports = [...(options.transports ?? ['websocket'])]
+    this.socket = io(`${url}/queues`, { ...QUICK, transports, auth })
     this.socket.on('connect', () => this.#enter())
     this.socket.on('jobs', (_queue: string, jobs: readonly Job[]) => {
       for (const job of jobs) this.#take(job)

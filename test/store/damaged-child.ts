@@ -5,15 +5,35 @@
 
 import { copyFile, mkdir, open, readFile, rm, truncate } from 'node:fs/promises'
 import { join } from 'node:path'
+import { open as openLmdb } from 'lmdb'
 import type { Store } from '../../server/store/contract.ts'
 import { openStore } from '../../server/store/open.ts'
 import { ALL, publish, START } from './fixture.ts'
 import { deskOf, named } from './queue-desk.ts'
 
-/** `bytes` (hex) at `at`, or the file ends there. */
+/** `bytes` (hex) at `at`, or the file ends there; or a record of a table, by its place in it, is taken away or spoilt. */
 export interface Change {
   readonly at: number
   readonly bytes?: string
+  readonly table?: string
+  readonly how?: 'removed' | 'spoilt'
+}
+
+const RAW = { encoding: 'binary', keyEncoding: 'binary' } as const
+
+/** `undefined`: there is no such record. */
+async function changeRecord(folder: string, { table = '', at, how }: Change): Promise<void> {
+  const root = openLmdb<Buffer, Buffer>({ path: folder, noSubdir: false, overlappingSync: false, maxDbs: 48, ...RAW })
+  const records = root.openDB<Buffer, Buffer>({ name: table, ...RAW })
+  const keys = Array.from(records.getKeys({}), (key) => Buffer.from(key))
+  const key = keys[at % Math.max(1, keys.length)]
+  const value = key && records.get(key)
+  if (key !== undefined && value !== undefined) {
+    const bytes = Buffer.from(value)
+    bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] ?? 0) ^ 0x5a
+    await (how === 'removed' ? records.remove(key) : records.put(key, bytes))
+  }
+  await root.close()
 }
 
 export interface Outcome {
@@ -33,13 +53,15 @@ const [source = '', changes = ''] = process.argv.slice(2)
 
 async function main(): Promise<void> {
   const all = JSON.parse(await readFile(changes, 'utf8')) as Change[]
-  for (const [change, { at, bytes }] of all.entries()) {
+  for (const [change, given] of all.entries()) {
+    const { at, bytes, table } = given
     const folder = `${source}-damaged`
     await rm(folder, { recursive: true, force: true })
     await mkdir(folder)
     const path = join(folder, 'data.mdb')
     await copyFile(join(source, 'data.mdb'), path)
-    if (bytes === undefined) await truncate(path, at)
+    if (table !== undefined) await changeRecord(folder, given)
+    else if (bytes === undefined) await truncate(path, at)
     else {
       const file = await open(path, 'r+')
       await file.write(Buffer.from(bytes, 'hex'), 0, bytes.length / 2, at)

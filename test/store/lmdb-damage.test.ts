@@ -87,8 +87,11 @@ async function outcomesOf({ folder }: Made, changes: readonly Change[]): Promise
 }
 
 /** Whatever became of the file, nothing is silent and the rest goes on. */
-function check({ ids, letters }: Made, { at, bytes }: Change, outcome: Outcome): void {
-  const where = `${bytes === undefined ? 'cut' : 'changed'} at ${at} (page ${Math.floor(at / PAGE)})`
+function check({ ids, letters }: Made, { at, bytes, table, how }: Change, outcome: Outcome): void {
+  const where =
+    table === undefined
+      ? `${bytes === undefined ? 'cut' : 'changed'} at ${at} (page ${Math.floor(at / PAGE)})`
+      : `record ${at} of ${table} ${how}`
   const { refused, told, jobs, wrong } = outcome
   expect(wrong, `${where}: ${told.join(' · ')}`).toEqual([])
   if (refused !== undefined) {
@@ -127,6 +130,36 @@ test('pages of zeros and of noise are told, and all that is whole goes on', {
   ])
   const outcomes = await outcomesOf(store, changes)
   for (const [i, outcome] of outcomes.entries()) check(store, changes[i] ?? { at: 0 }, outcome)
+})
+
+test('a record of any table that is spoilt or gone stops nothing for good', {
+  timeout: soak ? 1_800_000 : 60_000,
+}, async () => {
+  const random = seededRandom(runSeed('damaged records'))
+  const store = await made()
+  const tables = [
+    'jobs',
+    'pairs',
+    'queues',
+    'store',
+    'topics',
+    'lineages',
+    'holders',
+    'settled',
+    'turns',
+    'due',
+    'cursors',
+  ]
+  const changes = tables.flatMap((table): Change[] =>
+    Array.from({ length: soak ? 20 : 1 }, () => ({ table, at: random.integer(0, 10_000), how: 'spoilt' })),
+  )
+  // What is taken away whole leaves nothing to be told of, but where something else leads to it.
+  for (const table of ['jobs', 'pairs', 'store', 'lineages', 'holders', 'settled', 'due']) {
+    for (let i = 0; i < (soak ? 20 : 1); i++) changes.push({ table, at: random.integer(0, 10_000), how: 'removed' })
+  }
+  const tried = random.shuffle(changes).slice(0, soak ? changes.length : 7)
+  const outcomes = await outcomesOf(store, tried)
+  for (const [i, outcome] of outcomes.entries()) check(store, tried[i] ?? { at: 0 }, outcome)
 })
 
 test('a file that was cut off is refused with a sentence, wherever, and left as it is', {

@@ -154,6 +154,18 @@ describe.runIf(has('redis-server'))('a queue in Redis', () => {
     await store.close()
   })
 
+  test('a store of a newer format is refused with a sentence, and left as it is', async () => {
+    const { store } = await made(server)
+    await store.close()
+    await server.cli('hset', 'reprise:store', 'schema', '2')
+    const before = await server.cli('hgetall', 'reprise:store')
+    await expect(openStore(server.url)).rejects.toMatchObject({
+      code: 'unsupported',
+      message: expect.stringContaining('schema version 2'),
+    })
+    expect(await server.cli('hgetall', 'reprise:store')).toBe(before)
+  })
+
   test('and a topic go on where records of cursors, ids and producers are spoilt', async () => {
     const { store } = await made(server)
     const topic = 'reprise:{t:t}:'

@@ -6,7 +6,7 @@
 import { DamagedQueue } from '../damage.ts'
 import type { Environment } from './environment.ts'
 import { chunkOfJob } from './jobs.ts'
-import { afterPrefix, numberKey } from './keys.ts'
+import { afterPrefix, countOf, numberKey } from './keys.ts'
 import { pairsOf } from './pairs.ts'
 import type { QueueHalf } from './queueHalf.ts'
 import { SETS } from './queueSets.ts'
@@ -29,14 +29,17 @@ function fits(environment: Environment, { books, isDead }: QueueHalf): boolean {
   const lines = new Set<string>()
   const holding = new Set<number>()
   const lapsing = new Set<number>()
+  const waiting = new Set<number>()
   for (const { key, value } of environment.records(TABLES.pairs, { start: prefix, end: afterPrefix(prefix) })) {
     const kind = key[prefix.length] ?? 0
     const pairs = pairsOf(value)
     counts.set(kind, (counts.get(kind) ?? 0) + pairs.length)
     if (kind === SETS.line) lines.add(key.toString('latin1', 0, key.length - 12))
     if (kind === SETS.held) for (const { a } of pairs) holding.add(chunkOfJob(a))
+    if (kind <= SETS.retrying) for (const { b } of pairs) waiting.add(chunkOfJob(b))
     if (kind === SETS.lapses) for (const { b } of pairs) lapsing.add(b)
   }
+  const stored = new Set(environment.keys(TABLES.jobs, { start: prefix, end: afterPrefix(prefix) }).map(countOf))
   const of = (kind: number): number => counts.get(kind) ?? 0
   const ready = of(SETS.open) + of(SETS.suspects) + of(SETS.blocked)
   // In a line all but the first wait for it.
@@ -48,6 +51,7 @@ function fits(environment: Environment, { books, isDead }: QueueHalf): boolean {
     of(SETS.retryingByPlace) === of(SETS.retrying) &&
     of(SETS.held) === books.held &&
     waits &&
-    [...holding].every((chunk) => lapsing.has(chunk))
+    [...holding].every((chunk) => lapsing.has(chunk)) &&
+    [...holding, ...waiting].every((chunk) => stored.has(chunk))
   )
 }

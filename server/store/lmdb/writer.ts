@@ -9,7 +9,7 @@ import { RepriseError } from '../../../shared/errors.ts'
 import type { Notification, QueueNotification } from '../contract.ts'
 import { DamagedQueue } from '../damage.ts'
 import type { DataFile } from './dataFile.ts'
-import { CommitFailure, type Environment } from './environment.ts'
+import { CommitFailure, type Environment, type Write } from './environment.ts'
 import { newEpoch } from './epochs.ts'
 import { collectGarbage } from './garbage.ts'
 import { Plan } from './plan.ts'
@@ -174,8 +174,10 @@ export class Writer {
     const plan = new Plan(environment, { now: this.now, opening: this.#opening, hasRoom, isWatched, isQueueWatched })
     const outcomes = this.#plan(plan, calls)
     if (outcomes === undefined) return
+    const writes = this.#complete(plan, outcomes)
+    if (writes === undefined) return
     try {
-      await environment.commit(plan.writes())
+      await environment.commit(writes)
     } catch (error) {
       await this.#recover(error, outcomes)
       return
@@ -236,6 +238,22 @@ export class Writer {
       }
     }
     return outcomes
+  }
+
+  /** What is to be written; `undefined` where damage was met at the end, and all is planned again. */
+  #complete(plan: Plan, outcomes: readonly Outcome[]): readonly Write[] | undefined {
+    try {
+      return plan.writes()
+    } catch (error) {
+      const calls = outcomes.map(({ call }) => call)
+      const first = calls.find(({ mended }) => mended !== true)
+      if (error instanceof DamagedQueue && first !== undefined) {
+        this.#putBack([this.#mending(error.queue, first), ...calls])
+      } else {
+        for (const { reject } of calls) reject(asRepriseError(error))
+      }
+      return undefined
+    }
   }
 
   /** Goes before the call that met the damage. */
