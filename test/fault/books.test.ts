@@ -46,7 +46,7 @@ async function work(urls: readonly string[], random: Random, disturb: () => Prom
         'work',
         name,
         (data) => draftOf(data, random),
-        i === 0 ? 'websocket' : 'polling',
+        'websocket',
       ),
   )
   let born = 0
