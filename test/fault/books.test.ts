@@ -40,14 +40,7 @@ async function starting(spawn: (options: { port?: number; args: string[] }) => P
 async function work(urls: readonly string[], random: Random, disturb: () => Promise<void>): Promise<void> {
   const books = new Books(MAX_ATTEMPTS)
   const senders = ['s1', 's2'].map(
-    (name, i) =>
-      new Sender(
-        urls[i % urls.length] ?? '',
-        'work',
-        name,
-        (data) => draftOf(data, random),
-        'websocket',
-      ),
+    (name, i) => new Sender(urls[i % urls.length] ?? '', 'work', name, (data) => draftOf(data, random), 'websocket'),
   )
   let born = 0
   const spawnWorker = (client = random.chance(0.7) ? `c${born}` : undefined) => {
