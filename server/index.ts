@@ -1,6 +1,7 @@
 /** What a program that embeds a hub imports. */
 
 export type {
+  CloseOptions,
   ConsumeOptions,
   Decision,
   Ending,
