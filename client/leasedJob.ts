@@ -41,6 +41,12 @@ export class Lease {
     this.renewAt = at + leaseMs / 3
   }
 
+  /** It ends then, and no renewal changes that. */
+  capped(endsAt: number): void {
+    this.endsAt = endsAt
+    this.renewAt = Infinity
+  }
+
   /** What was asked for was refused: it goes on as it was. */
   kept(): this {
     this.renewAt = this.endsAt - (this.leaseMs * 2) / 3
@@ -74,7 +80,8 @@ export class LeasedJob<T> implements HeldJob<T> {
   readonly attempts: number
   readonly deliveries: number
   readonly sentAt: number
-  readonly expiresAt: number
+  /** By the hub's clock; moves with each renewal. */
+  expiresAt: number
   readonly data: T
   declare readonly key?: string
   declare readonly headers?: Headers
@@ -98,6 +105,15 @@ export class LeasedJob<T> implements HeldJob<T> {
 
   static leaseOf(job: LeasedJob<unknown>): Lease {
     return job.#lease
+  }
+
+  /** Granted for `leaseMs` from `at` on, or with `capAt` until then by the hub's clock, which is the end. */
+  static renewed(job: LeasedJob<unknown>, leaseMs: number, at: number, capAt: number | undefined): void {
+    const lease = job.#lease
+    const { endsAt } = lease
+    if (capAt === undefined) lease.renewed(leaseMs, at)
+    else lease.capped(Math.min(endsAt + capAt - job.expiresAt, at + leaseMs))
+    job.expiresAt = capAt ?? job.expiresAt + lease.endsAt - endsAt
   }
 
   get signal(): AbortSignal {

@@ -41,7 +41,7 @@ export interface SendReceipt {
   readonly duplicate?: true
 }
 
-/** A job as a handler gets it. `expiresAt` is as it was handed out; renewals are the SDK's affair. */
+/** A job as a handler gets it. `expiresAt` is when its lease ends as the hub said last; renewals move it. */
 export interface HeldJob<T = unknown> extends Job<T> {
   /** Fires when the lease is lost or the worker closes without waiting longer: another may have the job now. */
   readonly signal: AbortSignal

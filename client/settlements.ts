@@ -140,7 +140,7 @@ export class Settlements<T> {
       this.#failures = 0
       this.#inFlight--
       this.#owner.travelled(performance.now() - sentAt)
-      for (const [i, item] of items.entries()) this.#answer(item, answers[i] === 'ok' ? 'ok' : 'lost')
+      for (const [i, item] of items.entries()) this.#answer(item, answers[i] ?? 'lost')
     } catch (error) {
       this.#inFlight--
       this.#failed(items, error instanceof RepriseError ? error : RepriseError.fromWire(error))

@@ -197,9 +197,8 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
       this.#leaseMs = leaseMs
       this.#standstill.watch(leaseMs)
       for (const job of this.#held.values()) {
-        const lease = LeasedJob.leaseOf(job)
-        lease.renewed(leaseMs, performance.now())
-        this.#renewal.watch(lease)
+        LeasedJob.renewed(job, leaseMs, performance.now(), undefined)
+        this.#renewal.watch(LeasedJob.leaseOf(job))
       }
     }
     const kept = new Set(held.map(({ lease }) => lease))
@@ -292,16 +291,19 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
   #answered({ job, settlement, sentAt, extended }: Item<T>, result: Settled | RepriseError): void {
     const lease = LeasedJob.leaseOf(job)
     if (settlement.as === 'extend') {
-      if (lease.live && result === 'ok') {
-        lease.renewed(settlement.leaseMs, sentAt)
-        this.#renewal.watch(lease)
-        this.#trusted(job)
-      } else if (lease.live && result === 'lost') this.#lose(job, lostError(), true)
       if (result instanceof RepriseError) {
         if (extended !== undefined && lease.live) this.#renewal.watch(lease.kept())
         if (lease.doubtful && lease.live) this.#settle(job, { as: 'release' })
         extended?.reject(result)
-      } else extended?.resolve(result === 'ok')
+        return
+      }
+      if (lease.live && result === 'lost') this.#lose(job, lostError(), true)
+      else if (lease.live && result !== 'lost') {
+        LeasedJob.renewed(job, settlement.leaseMs, sentAt, result === 'ok' ? undefined : result.expiresAt)
+        this.#renewal.watch(lease)
+        this.#trusted(job)
+      }
+      extended?.resolve(result !== 'lost')
       return
     }
     const known = lease.stage === 'lost'

@@ -83,7 +83,8 @@ export type Settlement = { readonly id: string; readonly lease: string } & (
   | { readonly as: 'extend'; readonly leaseMs: number }
 )
 
-export type Settled = 'ok' | 'lost'
+/** Of an extension that the queue's `maxLeaseMs` has cut: when the lease lapses. */
+export type Settled = 'ok' | 'lost' | { readonly expiresAt: number }
 
 export interface RequestOptions {
   /** How long the answer is waited for. Default 30 s, at most an hour. */

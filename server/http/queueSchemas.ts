@@ -133,7 +133,7 @@ export const claimAnswer = z.object({
   ),
 })
 
-export const settledAnswer = z.array(z.enum(['ok', 'lost']))
+export const settledAnswer = z.array(z.union([z.enum(['ok', 'lost']), z.object({ expiresAt: z.int() })]))
 
 const counts = z.object({
   sent: count,

@@ -9,9 +9,9 @@
  * - gone: settled `done`, removed, purged, or (dead letters) kept long enough.
  *
  * Places. When a job first falls due it gets the next place of its queue, drafts of a call in their order, delayed jobs by
- * time and then by the order of sending. It keeps its place through retries, releases and lost leases; a redriven job gets
- * a new one. Jobs with the same `key` form a line in the order of their places, and only the first of a line can be
- * handed out: nobody overtakes it while it is held or delayed. In `<queue>/dead` keys form no lines.
+ * time and then by the order of sending. It keeps its place through retries and lost leases; a released or redriven job
+ * gets a new one. Jobs with the same `key` form a line in the order of their first places, and only the first of a line can
+ * be handed out: nobody overtakes it while it is held or delayed, nor after a release. In `<queue>/dead` keys form no lines.
  *
  * Hand-outs. Of what can be handed out, the highest priority goes first and in it the lowest place; each tenth hand-out
  * of a queue, counted over all holders, takes the lowest place whatever the priority.
@@ -25,11 +25,16 @@
  * alone does not. Dead letters come without it.
  *
  * A failure raises `attempts`. At `policy.maxAttempts` the job goes to the dead letters (`max_attempts`), otherwise it is
- * `delayed` by `policy.backoffMs[attempts - 1]` (the last one for all further). In `<queue>/dead` attempts rise and have
- * no limit.
+ * `delayed` by `policy.backoffMs[attempts - 1]` (the last one for all further). A job with that many attempts, as the limit
+ * was higher before, goes there in place of a hand-out. In `<queue>/dead` attempts rise and have no limit.
  *
- * Expiry. A job that waits (`ready`, `delayed` after a failure) at `ttlMs` after it first fell due, or at `replyBy` where
- * that comes first, goes to the dead letters (`expired`). Held jobs do not expire, nor do dead letters, which are gone
+ * Releases. A released job is `ready` at once, behind all that has a place. Where what befell it last are releases, and the
+ * same holder is among them, it is `delayed`: by 100 ms, twice as long for each further one of that holder, 5 s at most.
+ * What stands behind a `#` in a holder's name is not looked at.
+ *
+ * Expiry. A job that waits for `ttlMs` from when it is due, or until `replyBy` where that comes first, goes to the dead
+ * letters (`expired`). Each time that it is due it counts anew: after a failure, a release, a lapse, a redrive; `dueAt` is
+ * that time. Held jobs do not expire, nor do dead letters, which are gone
  * `policy.deadMs` after they came, held ones when they are so no more.
  *
  * Turning. What falls due by itself (delays, lapses, expiry) happens in a turn of the queue: `turn` is nothing else, and
@@ -162,7 +167,8 @@ export type Settlement = { readonly id: string; readonly lease: string } & (
   | { readonly as: 'extend'; readonly leaseMs: number }
 )
 
-export type Settled = 'ok' | 'lost'
+/** Of an extension that the cap has cut: when the lease lapses. */
+export type Settled = 'ok' | 'lost' | { readonly expiresAt: number }
 
 /** A lease that its holder has back. */
 export interface KeptLease {
@@ -261,8 +267,10 @@ export type QueueNotification =
   | { readonly kind: 'work'; readonly at: number }
   /** Leases that lapsed, or that their holder lost when it attached anew. */
   | { readonly kind: 'lapsed'; readonly holder: Owner; readonly ids: readonly string[] }
-  /** A newer session of this holder began. */
-  | { readonly kind: 'session'; readonly holder: Owner; readonly session: number }
+  /** Leases of a holder that is attached, which another one has ended by settling them. */
+  | { readonly kind: 'settled'; readonly holder: Owner; readonly leases: readonly string[] }
+  /** A newer session of this holder began, at the queue or at its dead letters. */
+  | { readonly kind: 'session'; readonly holder: Owner; readonly session: number; readonly isDead: boolean }
   /** The answer to this request can be read. */
   | { readonly kind: 'answered'; readonly id: string }
   /** Paused, resumed, or bindings changed. */
@@ -293,12 +301,14 @@ export interface Queues {
    * first is `ok` (an extension never).
    * - `done`: gone; `reply` is kept for the request until its `replyBy`.
    * - `retry`: a failure, also in what follows `delayMs`. Of a lapsed lease: nothing more, `ok`.
-   * - `release`: `ready` at its place, no attempt. Of a lapsed lease: nothing more, `ok`.
-   * - `dead`: to the dead letters (`rejected`); in `<queue>/dead` the same as `release`.
-   * - `extend`: the lease lapses at now + `leaseMs`, at its cap at the latest. A lapsed one is held again, `lost` where
-   *   its cap is over.
+   * - `release`: given back, see above; no attempt. Of a lapsed lease: nothing more, `ok`.
+   * - `dead`: to the dead letters (`rejected`); in `<queue>/dead` a failure, as `retry` without `delayMs`.
+   * - `extend`: the lease lapses at now + `leaseMs`, at its cap at the latest: then the answer is when. A lapsed one is
+   *   held again, `lost` where its cap is over.
+   *
+   * `by`: who asks. Other holders that are attached are told of leases of theirs that it ends.
    */
-  settle(queue: string, settlements: readonly Settlement[], policy: QueuePolicy): Promise<Settled[]>
+  settle(queue: string, settlements: readonly Settlement[], policy: QueuePolicy, by?: Owner): Promise<Settled[]>
 
   /**
    * Begins a session of a holder, which counts as a consumer from now on, and tells the queue's watches. What it still
@@ -310,7 +320,7 @@ export interface Queues {
   session(queue: string, holder: Owner): Promise<number>
 
   /**
-   * Ends a session; `release` is as if the holder settled so. With `graceMs` the leases lapse after that, or sooner as
+   * Ends a session; `release` is as if the holder settled so, but each job is `ready` at its place. With `graceMs` the leases lapse after that, or sooner as
    * they would. Nothing for a session older than the known one, nor for one that has ended.
    */
   detach(queue: string, holder: Owner, session: number, leaving: Leaving, policy: QueuePolicy): Promise<void>

@@ -34,7 +34,9 @@ describe('a consumer', () => {
     await wire.consume(queue, { credit: 1, leaseMs: 200 })
     await wire.send(queue, { data: 1, id: 'a' })
     const [{ id, lease }] = (await wire.jobsSeen(1)) as [Job]
-    expect(await wire.settle(queue, { id, lease, as: 'extend', leaseMs: 60_000 })).toEqual(['ok'])
+    expect(await wire.settle(queue, { id, lease, as: 'extend', leaseMs: 60_000 })).toEqual([
+      { expiresAt: expect.any(Number) },
+    ])
     await until(() => wire.lost().includes('a'), { what: 'the word that it is lost', deadlineMs: 1_500 })
     expect((await wire.jobsSeen(2))[1]).toMatchObject({ id: 'a', attempts: 1 })
   })

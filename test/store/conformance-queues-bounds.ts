@@ -121,9 +121,9 @@ export function describeQueueBounds(given: () => Case): void {
     })
   })
 
-  test('a job that is released after its time has passed is dead-lettered in that call', async () => {
+  test('a request that is released after its time has passed is dead-lettered in that call', async () => {
     const q = desk()
-    await q.send([named('a', { ttlMs: 1_000 })])
+    await q.send([named('a', { replyMs: 1_000 })])
     const job = await q.take('w')
     pass(2_000)
     await q.turn()
@@ -136,7 +136,7 @@ export function describeQueueBounds(given: () => Case): void {
     test('is kept of the last 20 things, and names who held it at its end', async () => {
       const q = desk()
       await q.put('a')
-      for (let i = 0; i < 25; i++) await q.settle(await q.take('w'), { as: 'release' })
+      for (let i = 0; i < 25; i++) await q.settle(await q.take(`w${i}`), { as: 'release' })
       pass(5)
       await q.settle(await q.take('v'), { as: 'retry', delayMs: 0 })
       const { history = [] } = (await q.job('a')) ?? {}

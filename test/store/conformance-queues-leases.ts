@@ -85,7 +85,8 @@ export function describeQueueLeases(given: () => Case): void {
       if (a === undefined || b === undefined) throw new Error('two jobs were there')
       const capAt = given().engine.clock.now + CAP
       pass(LEASE - 1)
-      expect(await q.settle(a, { as: 'extend', leaseMs: 500_000 })).toBe('ok')
+      expect(await q.settle(a, { as: 'extend', leaseMs: 500_000 })).toEqual({ expiresAt: capAt })
+      expect(await q.settle(a, { as: 'extend', leaseMs: CAP - LEASE + 1 })).toBe('ok')
       expect((await q.job('a'))?.expiresAt).toBe(capAt)
       pass(CAP - LEASE + 1)
       await q.turn()
@@ -104,7 +105,7 @@ export function describeQueueLeases(given: () => Case): void {
       for (const id of ['a', 'b'])
         expect(await q.job(id)).toMatchObject({ state: 'ready', attempts: 0, suspect: false })
       expect(await q.job('c')).toMatchObject({ suspect: true })
-      pass(LEASE)
+      pass(2 * LEASE)
       await q.turn()
       expect(await q.job('c', 'q/dead')).toMatchObject({ suspect: false, dead: { reason: 'expired' } })
       expect(await q.ids('v', {}, 'q/dead')).toHaveLength(3)

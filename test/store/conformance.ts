@@ -9,6 +9,7 @@ import { describeQueueBounds } from './conformance-queues-bounds.ts'
 import { describeQueueEndings } from './conformance-queues-endings.ts'
 import { describeQueueLeases } from './conformance-queues-leases.ts'
 import { describeQueueOrder } from './conformance-queues-order.ts'
+import { describeQueueReturns } from './conformance-queues-returns.ts'
 import { describeStoreItself } from './conformance-store.ts'
 import type { Engine } from './fixture.ts'
 
@@ -39,6 +40,7 @@ export function describeConformance(name: string, makeEngine: () => Promise<Engi
     describeQueueOrder(given)
     describeQueueLeases(given)
     describeQueueEndings(given)
+    describeQueueReturns(given)
     describeQueueBounds(given)
     describeStoreItself(given)
   })

@@ -35,7 +35,7 @@ export interface ModelJob {
   readonly priority: number
   readonly sentAt: number
   readonly cameAt: number
-  readonly ttlAt: number | undefined
+  readonly ttlMs: number
   readonly replyBy: number | undefined
   readonly body: Body
   readonly dead: JobInfo['dead']
@@ -43,6 +43,8 @@ export interface ModelJob {
   state: JobState
   /** 0 before it is due for the first time. */
   place: number
+  /** Its first place: the one in the line of its key. */
+  line: number
   attempts: number
   deliveries: number
   suspect: boolean
@@ -78,7 +80,7 @@ export function ownerName({ subject, client }: Owner): string {
 function behind(half: Half, job: ModelJob): ModelJob | undefined {
   if (half.isDead || job.key === undefined || job.place === 0) return undefined
   const line = [...half.jobs.values()].filter(({ key, place }) => key === job.key && place > 0)
-  const [first] = line.sort((a, b) => a.place - b.place)
+  const [first] = line.sort((a, b) => a.line - b.line)
   return first === job ? undefined : first
 }
 
@@ -129,11 +131,16 @@ export function nextDueAt(half: Half): number {
   return next
 }
 
+/** When it expires if it still waits. */
+export function ttlAtOf({ dueAt, ttlMs, replyBy }: ModelJob): number {
+  return Math.min(dueAt + ttlMs, replyBy ?? Number.POSITIVE_INFINITY)
+}
+
 /** When something is to be turned. */
 export function turnAt(half: Half, deadMs: number): number {
   let next = nextDueAt(half)
-  for (const { state, place, ttlAt, cameAt } of half.jobs.values()) {
-    if (state !== 'held' && place > 0) next = Math.min(next, half.isDead ? cameAt + deadMs : (ttlAt ?? next))
+  for (const job of half.jobs.values()) {
+    if (job.state !== 'held' && job.place > 0) next = Math.min(next, half.isDead ? job.cameAt + deadMs : ttlAtOf(job))
   }
   return next
 }
@@ -154,12 +161,12 @@ export function jobsIn(half: Half, state: JobState): ModelJob[] {
 
 export function infoOfJob(half: Half, job: ModelJob): JobInfo {
   const { id, state, subject, key, priority, attempts, deliveries, sentAt, dueAt, suspect, history, body } = job
-  const { ttlAt, replyBy, dead, lease } = job
+  const { replyBy, dead, lease } = job
   const first = behind(half, job)
   return {
     ...{ id, state, subject, priority, attempts, deliveries, sentAt, dueAt, suspect, history, body },
     ...(key !== undefined && { key }),
-    ...(ttlAt !== undefined && { ttlAt }),
+    ...(dead === undefined && { ttlAt: ttlAtOf(job) }),
     ...(replyBy !== undefined && { replyBy }),
     ...(state === 'held' && lease !== undefined && { holder: lease.holder, expiresAt: lease.expiresAt }),
     ...(first !== undefined && { behind: first.id }),

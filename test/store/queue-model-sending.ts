@@ -94,8 +94,8 @@ export class Sending extends Turning {
     const isDue = dueAt <= now
     half.jobs.set(theirs, {
       ...{ id: theirs, n: queue.sends, subject, key, priority, sentAt: now, cameAt: now, dueAt, replyBy, body },
-      ttlAt: half.isDead ? undefined : Math.min(dueAt + ttlMs, replyBy ?? Number.POSITIVE_INFINITY),
-      ...{ state: isDue ? 'ready' : 'delayed', place: isDue ? ++half.places : 0 },
+      ttlMs,
+      ...{ state: isDue ? 'ready' : 'delayed', place: isDue ? ++half.places : 0, line: half.places },
       ...{ attempts: 0, deliveries: 0, suspect: false, history: [] },
       dead: draft.dead === undefined ? undefined : { reason: draft.dead, at: now },
       lease: undefined,

@@ -2,7 +2,7 @@
 
 import type { Answer, DeadReason, HistoryEntry, Owner, QueuePolicy } from '../../server/store/contract.ts'
 import type { Position } from '../../shared/positions.ts'
-import { type Half, type ModelJob, newHalf } from './queue-model-half.ts'
+import { type Half, type ModelJob, newHalf, ttlAtOf } from './queue-model-half.ts'
 
 export interface ModelQueue {
   readonly name: string
@@ -79,13 +79,13 @@ export class Turning {
       }
       for (const [, jobs] of due(({ state, dueAt }) => (state === 'delayed' ? dueAt : undefined))) {
         for (const job of jobs.sort((a, b) => a.n - b.n)) {
-          if (job.place === 0) job.place = ++half.places
+          if (job.place === 0) job.line = job.place = ++half.places
           job.state = 'ready'
         }
       }
       const expiryOf = (job: ModelJob): number | undefined => {
         if (job.state === 'held' || job.place === 0) return undefined
-        return half.isDead ? job.cameAt + policy.deadMs : job.ttlAt
+        return half.isDead ? job.cameAt + policy.deadMs : ttlAtOf(job)
       }
       for (const [, jobs] of due(expiryOf)) {
         this.together(queue, () => {
@@ -116,6 +116,7 @@ export class Turning {
     }
     this.note(job, { what: 'suspect', holder: lease.holder })
     job.state = 'ready'
+    job.dueAt = this.now
     job.suspect = true
   }
 
@@ -150,7 +151,7 @@ export class Turning {
     queue.dead.sent++
     const letter: ModelJob = {
       ...job,
-      ...{ cameAt: now, dueAt: now, ttlAt: undefined, state: 'ready', place: queue.dead.places },
+      ...{ cameAt: now, dueAt: now, state: 'ready', place: queue.dead.places },
       ...{ suspect: false, lease: undefined, dead: { reason, at: now, ...(error !== undefined && { error }) } },
     }
     this.note(letter, { what: 'dead', ...(holder !== undefined && { holder }), why: error ?? reason })

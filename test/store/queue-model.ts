@@ -14,6 +14,7 @@ import type {
   Settled,
   Settlement,
 } from '../../server/store/contract.ts'
+import { releasePauseMs } from '../../server/store/releases.ts'
 import { RepriseError } from '../../shared/errors.ts'
 import type { Position } from '../../shared/positions.ts'
 import {
@@ -47,7 +48,7 @@ export class QueueModel extends Sending {
     this.turn(name, claim.policy)
     if (half.paused) return { jobs: [], waiting: 0, suspects: 0, nextAt: undefined }
     const rate = new Rate(half, claim.rate, this.now)
-    const jobs = this.#handOut(half, claim, rate, theirs)
+    const jobs = this.#handOut(queue, half, claim, rate, theirs)
     const open = openOf(half)
     const waiting = Math.min(open.length, rate.left)
     const suspects = Math.min(waiting, open.filter(({ suspect }) => suspect).length)
@@ -55,7 +56,7 @@ export class QueueModel extends Sending {
     return { jobs, waiting, suspects, nextAt: Math.max(this.now, Math.min(...times)) }
   }
 
-  #handOut(half: Half, claim: Claim, rate: Rate, theirs: readonly HeldJob[]): HeldJob[] {
+  #handOut(queue: ModelQueue, half: Half, claim: Claim, rate: Rate, theirs: readonly HeldJob[]): HeldJob[] {
     const mine = heldBy(half, claim.holder)
     const jobs: HeldJob[] = []
     if (mine.some(({ suspect }) => suspect)) return jobs
@@ -67,6 +68,10 @@ export class QueueModel extends Sending {
       const isOldest = (half.handOuts + 1) % 10 === 0
       const [job] = from.sort((a, b) => (isOldest ? 0 : b.priority - a.priority) || a.place - b.place)
       if (job === undefined) break
+      if (!half.isDead && job.attempts >= claim.policy.maxAttempts) {
+        this.bury(queue, job, 'max_attempts')
+        continue
+      }
       const size = sizeBody(job.body).bytes
       if (jobs.length > 0 && bytes + size > claim.bytes) break
       bytes += size
@@ -120,7 +125,7 @@ export class QueueModel extends Sending {
       job.state = 'held'
       extend(job, this.now, settlement.leaseMs)
       if (isBack) isolate(half, job)
-      return 'ok'
+      return lease.expiresAt < this.now + settlement.leaseMs ? { expiresAt: lease.expiresAt } : 'ok'
     }
     half.settled.set(token, { as, at: this.now })
     const isHeld = job.state === 'held'
@@ -137,12 +142,26 @@ export class QueueModel extends Sending {
       if (isHeld && as === 'retry') {
         const { error, delayMs } = settlement
         this.fail(queue, half, job, policy, { what: 'retry', holder, ...(error && { why: error }) }, delayMs)
+      } else if (isHeld && as === 'dead') {
+        const { error } = settlement
+        this.fail(queue, half, job, policy, { what: 'retry', holder, ...(error && { why: error }) })
       } else if (isHeld) {
-        job.state = 'ready'
-        this.note(job, { what: 'release', holder })
+        const pauseMs = releasePauseMs(job.history, holder)
+        job.place = ++half.places
+        this.#giveBack(job, holder)
+        job.dueAt += pauseMs
+        if (pauseMs > 0) job.state = 'delayed'
       }
     }
     return 'ok'
+  }
+
+  #giveBack(job: ModelJob, holder: Owner): void {
+    job.lease = undefined
+    job.suspect = false
+    job.state = 'ready'
+    job.dueAt = this.now
+    this.note(job, { what: 'release', holder })
   }
 
   // Holders
@@ -183,8 +202,10 @@ export class QueueModel extends Sending {
     for (const job of leaving === 'keep' ? [] : heldBy(half, owner)) {
       const { lease } = job
       if (lease === undefined) continue
-      if (leaving === 'release') this.#settle(queue, half, { id: job.id, lease: lease.token, as: 'release' }, policy)
-      else if (leaving !== 'keep' && this.now + leaving.graceMs < lease.expiresAt) {
+      if (leaving === 'release') {
+        half.settled.set(lease.token, { as: 'release', at: this.now })
+        this.#giveBack(job, owner)
+      } else if (leaving !== 'keep' && this.now + leaving.graceMs < lease.expiresAt) {
         lease.expiresAt = this.now + leaving.graceMs
         lease.capped = false
         if (lease.expiresAt <= this.now) this.lapse(queue, half, job, policy)
@@ -238,8 +259,15 @@ export class QueueModel extends Sending {
       const { now } = this
       const job: ModelJob = {
         ...letter,
-        ...{ cameAt: now, dueAt: now, ttlAt: now + ttlMs, replyBy: undefined, state: 'ready' },
-        ...{ place: queue.main.places, attempts: 0, suspect: false, lease: undefined, dead: undefined },
+        ...{ cameAt: now, dueAt: now, ttlMs, replyBy: undefined, state: 'ready' },
+        ...{
+          place: queue.main.places,
+          line: queue.main.places,
+          attempts: 0,
+          suspect: false,
+          lease: undefined,
+          dead: undefined,
+        },
       }
       this.note(job, { what: 'redriven' })
       queue.main.jobs.set(id, job)

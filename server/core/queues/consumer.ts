@@ -12,10 +12,15 @@ interface Leased {
 interface Held {
   readonly id: string
   /** No extension reaches beyond it. */
-  readonly capAt: number
+  capAt: number
   expiresAt: number
   /** On its way to be settled: its place is free, as what is asked of the store next comes behind that. */
   giving: boolean
+}
+
+/** The holder that a client is to the store. */
+export function ownerOf({ caller: { subject, client }, id }: JobClient): Owner {
+  return { subject, client: client ?? `#${id}` }
 }
 
 export class Consumer {
@@ -40,8 +45,7 @@ export class Consumer {
   #giving = 0
 
   constructor(client: JobClient, credit: number, leaseMs: number) {
-    const { subject, client: name } = client.caller
-    this.owner = { subject, client: name ?? `#${client.id}` }
+    this.owner = ownerOf(client)
     this.client = client
     this.credit = credit
     this.leaseMs = leaseMs
@@ -74,6 +78,14 @@ export class Consumer {
   extended(lease: string, expiresAt: number): void {
     const held = this.#held.get(lease)
     if (held !== undefined) held.expiresAt = Math.min(expiresAt, held.capAt)
+  }
+
+  /** It ends then, whatever else is asked for. */
+  capped(lease: string, capAt: number): void {
+    const held = this.#held.get(lease)
+    if (held === undefined) return
+    held.capAt = capAt
+    held.expiresAt = capAt
   }
 
   /** The lease is on its way to be settled. `false` where it does not have it, or that is known. */

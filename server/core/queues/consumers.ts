@@ -176,9 +176,12 @@ export class Consumers {
     const consumer = client === undefined ? undefined : this.#seats.get(client)?.consumers.get(queue)
     for (const [index, settlement] of settlements.entries()) {
       if (settlement.as !== 'extend') dispatch.settled(settlement, consumer)
-      else if (answers[index] === 'ok') {
-        dispatch.extended(settlement.lease, this.#context.clock.now + settlement.leaseMs)
-      } else dispatch.lost(settlement, consumer)
+      else {
+        const answer = answers[index] ?? 'lost'
+        if (answer === 'lost') dispatch.lost(settlement, consumer)
+        else if (answer === 'ok') dispatch.extended(settlement.lease, this.#context.clock.now + settlement.leaseMs)
+        else dispatch.capped(settlement.lease, answer.expiresAt)
+      }
     }
   }
 

@@ -12,7 +12,7 @@ import type { Consumer } from './consumer.ts'
 import { unguessable } from './nonce.ts'
 import { jobsPackets } from './packet.ts'
 import { Rounds } from './rounds.ts'
-import { policyOf, type QueueSettings } from './settings.ts'
+import { isDead, policyOf, type QueueSettings } from './settings.ts'
 
 /** Waiting work and silent leases are looked at again after this time. */
 const LOOK_MS = 2_000
@@ -125,6 +125,11 @@ export class Dispatch {
 
   extended(lease: string, expiresAt: number): void {
     for (const consumer of this.#consumers.values()) consumer.extended(lease, expiresAt)
+  }
+
+  /** It was extended as far as it goes. */
+  capped(lease: string, capAt: number): void {
+    for (const consumer of this.#consumers.values()) consumer.capped(lease, capAt)
   }
 
   /** There may be something to hand out. */
@@ -300,7 +305,15 @@ export class Dispatch {
         this.kick()
         return
       }
+      case 'settled': {
+        const consumer = this.#consumers.get(keyOf(notification.holder))
+        let isFree = false
+        for (const lease of notification.leases) if (consumer?.gave(lease) === true) isFree = true
+        if (isFree) this.kick()
+        return
+      }
       case 'session': {
+        if (notification.isDead !== isDead(this.queue)) return
         const consumer = this.#consumers.get(keyOf(notification.holder))
         if (consumer === undefined || consumer.attaching > 0 || consumer.session >= notification.session) return
         this.#context.ended(consumer, new RepriseError('taken_over', 'a newer consumer of this client took over'))

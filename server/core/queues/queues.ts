@@ -14,6 +14,7 @@ import type {
 import { authorize, type Caller } from '../access.ts'
 import { bodiesOf } from '../body.ts'
 import type { StoreClock } from '../clock.ts'
+import { ownerOf } from './consumer.ts'
 import type { Consumers } from './consumers.ts'
 import { checkQueue, storedJobs } from './draft.ts'
 import { unguessable } from './nonce.ts'
@@ -134,7 +135,9 @@ export class Queues {
     const { store, settings } = this.#context
     const { consumers } = this.#context
     const stored = settlements.map((settlement) => this.#stored(settlement))
-    const settling = this.#busy(store.queues.settle(queue, stored, policyOf(settings.forQueue(queue))))
+    const settling = this.#busy(
+      store.queues.settle(queue, stored, policyOf(settings.forQueue(queue)), client && ownerOf(client)),
+    )
     if (client !== undefined) consumers.settling(queue, settlements, client)
     let answers: readonly Settled[]
     try {

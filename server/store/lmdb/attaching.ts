@@ -7,7 +7,7 @@ import { extendLease, type Job } from './jobs.ts'
 import type { Plan } from './plan.ts'
 import { halfOf, queueIn, queueMade, tellWork } from './queueCache.ts'
 import type { QueueHalf } from './queueHalf.ts'
-import { release, remember } from './settling.ts'
+import { giveBack, remember } from './settling.ts'
 import { lapse, tellLapsed, turn } from './turning.ts'
 
 export function planAttach(
@@ -41,7 +41,7 @@ export function planAttach(
     }
   }
   tellLapsed(plan, queue, lapsed)
-  plan.notifyQueue(queue.name, { kind: 'session', holder: owner, session: record.session })
+  plan.notifyQueue(queue.name, { kind: 'session', holder: owner, session: record.session, isDead: half.isDead })
   turn(plan, queue, policy, held.length + lapsed.length)
   tellWork(queue)
   return { session: record.session, held }
@@ -88,7 +88,7 @@ export function planDetach(
   for (const job of held) {
     if (leaving === 'release') {
       remember(plan, half, job, 'release')
-      release(plan, half, job)
+      giveBack(plan, half, job)
     } else if (leaving !== 'keep' && leaving.graceMs <= 0) {
       lapsed.push(job)
       lapse(plan, queue, half, job, policy)

@@ -25,12 +25,11 @@ export function deadLetter(plan: Plan, queue: Queue, job: Job, reason: DeadReaso
   books.lastJob++
   books.lastPlace++
   books.sent++
-  const { id, sentAs, subject, key, priority, sentAt, replyBy, bytes, attempts, deliveries, history } = job
+  const { id, sentAs, subject, key, priority, sentAt, replyBy, ttlMs, bytes, attempts, deliveries, history } = job
   const letter = newJob({
-    ...{ id, sentAs, subject, key, priority, sentAt, replyBy, bytes, attempts, deliveries, history },
+    ...{ id, sentAs, subject, key, priority, sentAt, replyBy, ttlMs, bytes, attempts, deliveries, history },
     n: books.lastJob,
     cameAt: now,
-    ttlAt: 0,
     dueAt: now,
     place: books.lastPlace,
     dead: { reason, at: now, ...(error !== undefined && { error }) },
@@ -55,7 +54,7 @@ export function redrive(plan: Plan, queue: Queue, letter: Job, ttlMs: number): v
     n: books.lastJob,
     cameAt: now,
     replyBy: undefined,
-    ttlAt: now + ttlMs,
+    ttlMs,
     dueAt: now,
     place: books.lastPlace,
     dead: undefined,

@@ -1,11 +1,11 @@
 /** The step that hands out jobs: who may take, what comes first, under which lease. */
 
 import { RepriseError } from '../../../shared/errors.ts'
-import type { Claim, Claimed, HeldJob } from '../contract.ts'
+import type { Claim, Claimed, HeldJob, QueuePolicy } from '../contract.ts'
 import { DamagedQueue } from '../damage.ts'
 import { deadLetter } from './deadLetters.ts'
 import { type Holder, isAttached } from './holders.ts'
-import { extendLease, type Job } from './jobs.ts'
+import { endLease, extendLease, type Job, ttlAtOf } from './jobs.ts'
 import type { Pair } from './pairs.ts'
 import type { Plan } from './plan.ts'
 import { halfOf, type Queue, queueIn, tellWork } from './queueCache.ts'
@@ -72,7 +72,7 @@ function handOut(plan: Plan, queue: Queue, half: QueueHalf, holder: Holder, clai
       job = next(half, kind)
     }
     if (job === undefined) break
-    const body = clearAway(plan, queue, half, job)
+    const body = clearAway(plan, queue, half, job, claim.policy)
     if (body === undefined) {
       cleared++
       if (cleared === CLEARED) return { jobs, stuck: true }
@@ -88,9 +88,15 @@ function handOut(plan: Plan, queue: Queue, half: QueueHalf, holder: Holder, clai
 }
 
 /** Jobs that must not be handed out go where they belong; answers the body of one that can be. */
-function clearAway(plan: Plan, queue: Queue, half: QueueHalf, job: Job) {
-  if (!half.isDead && job.ttlAt <= plan.now) {
+function clearAway(plan: Plan, queue: Queue, half: QueueHalf, job: Job, { maxAttempts }: QueuePolicy) {
+  if (!half.isDead && ttlAtOf(job) <= plan.now) {
     deadLetter(plan, queue, job, 'expired')
+    return undefined
+  }
+  // The limit was higher when it failed last.
+  if (!half.isDead && job.attempts >= maxAttempts) {
+    endLease(job)
+    deadLetter(plan, queue, job, 'max_attempts')
     return undefined
   }
   const body = half.bodies.body(job)

@@ -24,8 +24,8 @@ export interface Job {
   /** When it came into this queue. */
   readonly cameAt: number
   readonly replyBy: number | undefined
-  /** 0 for ever, as in the dead letters. */
-  readonly ttlAt: number
+  /** How long it may wait from when it is due, each time anew; nothing counts in the dead letters. */
+  readonly ttlMs: number
   /** Of its body's record. */
   readonly bytes: number
   /** Where its body is: the number in the key of its block, and the place in that. Block 0: not written yet. */
@@ -37,6 +37,8 @@ export interface Job {
   dueAt: number
   /** 0 before it is due for the first time. */
   place: number
+  /** Its place in the line of its key, where that is another one. */
+  line: number | undefined
   suspect: boolean
   /** Ready, but nothing to hand out: behind another of its key, or damaged. */
   blocked: boolean
@@ -63,6 +65,7 @@ interface Extra {
   readonly sentAs?: string
   readonly replyBy?: number
   readonly cameAt?: number
+  readonly line?: number
   readonly dead?: Job['dead']
   readonly history?: readonly HistoryEntry[]
 }
@@ -99,12 +102,13 @@ function flagsOf({ suspect, blocked, alone, capped }: Job): number {
   )
 }
 
-function extraOf({ key, sentAs, replyBy, cameAt, sentAt, dead, history }: Job): Extra | undefined {
+function extraOf({ key, sentAs, replyBy, cameAt, sentAt, line, dead, history }: Job): Extra | undefined {
   const has =
     key !== undefined ||
     sentAs !== undefined ||
     replyBy !== undefined ||
     cameAt !== sentAt ||
+    line !== undefined ||
     dead !== undefined ||
     history.length > 0
   if (!has) return undefined
@@ -113,6 +117,7 @@ function extraOf({ key, sentAs, replyBy, cameAt, sentAt, dead, history }: Job): 
     ...(sentAs !== undefined && { sentAs }),
     ...(replyBy !== undefined && { replyBy }),
     ...(cameAt !== sentAt && { cameAt }),
+    ...(line !== undefined && { line }),
     ...(dead !== undefined && { dead }),
     ...(history.length > 0 && { history }),
   }
@@ -134,7 +139,7 @@ function decodeJob(written: Written): Job {
     sentAt,
     cameAt: extra?.cameAt ?? sentAt,
     replyBy: extra?.replyBy,
-    ttlAt: ttl === 0 ? 0 : sentAt + ttl,
+    ttlMs: ttl,
     bytes,
     block,
     at,
@@ -143,6 +148,7 @@ function decodeJob(written: Written): Job {
     deliveries,
     dueAt: sentAt + due,
     place,
+    line: extra?.line,
     suspect: (flags & FLAG.suspect) !== 0,
     blocked: (flags & FLAG.blocked) !== 0,
     lease,
@@ -168,7 +174,7 @@ export function newJob(given: {
   readonly sentAt: number
   readonly cameAt: number
   readonly replyBy: number | undefined
-  readonly ttlAt: number
+  readonly ttlMs: number
   readonly bytes: number
   readonly dueAt: number
   readonly place: number
@@ -188,7 +194,7 @@ export function newJob(given: {
     sentAt: given.sentAt,
     cameAt: given.cameAt,
     replyBy: given.replyBy,
-    ttlAt: given.ttlAt,
+    ttlMs: given.ttlMs,
     bytes: given.bytes,
     block: 0,
     at: 0,
@@ -197,6 +203,7 @@ export function newJob(given: {
     deliveries: given.deliveries ?? 0,
     dueAt: given.dueAt,
     place: given.place,
+    line: undefined,
     suspect: false,
     blocked: false,
     lease: '',
@@ -228,7 +235,7 @@ function written(job: Job): Written {
     job.subject,
     job.priority,
     sentAt,
-    job.ttlAt === 0 ? 0 : job.ttlAt - sentAt,
+    job.ttlMs,
     job.bytes,
     job.block,
     job.at,
@@ -269,6 +276,11 @@ export function chunkOfJob(n: number): number {
 export function numberIn(text: string, end: '-' | '.'): number {
   const number = Number.parseInt(text.slice(0, Math.max(0, text.indexOf(end))), 36)
   return Number.isSafeInteger(number) && number < 2 ** 47 ? number : 0
+}
+
+/** When it goes to the dead letters if it still waits. */
+export function ttlAtOf({ dueAt, ttlMs, replyBy }: Job): number {
+  return Math.min(dueAt + ttlMs, replyBy ?? Number.POSITIVE_INFINITY)
 }
 
 /** The lease ends so long after now, at its cap at the latest. */

@@ -92,7 +92,7 @@ function gather(plan: Plan, half: QueueHalf): void {
       books.lastJob = Math.max(books.lastJob, job.n)
       books.lastPlace = Math.max(books.lastPlace, job.place)
       books.handOuts = Math.max(books.handOuts, job.handOut)
-      if (!isDead && job.key !== undefined && job.place > 0) half.line(job.key).add(job.place, job.n)
+      if (!isDead && job.key !== undefined && job.place > 0) half.line(job.key).add(job.line ?? job.place, job.n)
     }
   }
   for (const key of chunks) {
@@ -122,7 +122,7 @@ function bury(plan: Plan, { dead }: Queue, numbers: readonly number[]): void {
       sentAt: now,
       cameAt: now,
       replyBy: undefined,
-      ttlAt: 0,
+      ttlMs: 0,
       bytes: 0,
       dueAt: now,
       place: dead.books.lastPlace,

@@ -9,7 +9,7 @@ import { DamagedQueue } from '../damage.ts'
 import type { Environment } from './environment.ts'
 import { Holders } from './holders.ts'
 import { JobBodies, type JobBody } from './jobBodies.ts'
-import { chunkKey, chunkOfJob, decodeChunk, encodeChunk, type Job, PER_CHUNK } from './jobs.ts'
+import { chunkKey, chunkOfJob, decodeChunk, encodeChunk, type Job, PER_CHUNK, ttlAtOf } from './jobs.ts'
 import { countOf, digest, digestKey, dueKey, nameKey, numberKey } from './keys.ts'
 import type { Pair, Pairs } from './pairs.ts'
 import type { Plan } from './plan.ts'
@@ -83,7 +83,7 @@ export class QueueHalf {
 
   #expiryOf(job: Job): number {
     if (this.isDead) return job.state === 'held' ? 0 : job.cameAt
-    return job.state === 'ready' || (job.state === 'delayed' && job.place > 0) ? job.ttlAt : 0
+    return job.state === 'ready' || (job.state === 'delayed' && job.place > 0) ? ttlAtOf(job) : 0
   }
 
   #earliest({ jobs }: Chunk, timeOf: (job: Job) => number): number {
@@ -225,6 +225,13 @@ export class QueueHalf {
     this.#joinLine(job)
   }
 
+  /** Behind all that have a place, but in the line of its key where it was. Called between `unindex` and `index`. */
+  moveBehind(job: Job): void {
+    if (!this.isDead && job.key !== undefined) job.line ??= job.place
+    this.books.lastPlace++
+    job.place = this.books.lastPlace
+  }
+
   line(key: string): Pairs {
     return this.sets.of(SETS.line, digest(key))
   }
@@ -255,7 +262,7 @@ export class QueueHalf {
     this.books.bytes -= job.bytes
     if (!isNamed(job)) plan.remove(TABLES.jobIds, this.#idKey(job.id))
     if (this.isDead || job.key === undefined || job.place === 0) return
-    this.line(job.key).remove(job.place, job.n)
+    this.line(job.key).remove(job.line ?? job.place, job.n)
     const next = this.first(job.key)
     if (next === undefined || !next.blocked) return
     this.unindex(next)

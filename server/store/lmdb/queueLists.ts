@@ -5,7 +5,7 @@ import { storedAnswer } from './answers.ts'
 import type { Environment } from './environment.ts'
 import { countConsumers } from './holders.ts'
 import { storedBody } from './jobBodies.ts'
-import { chunkOfJob, type Job, numberIn, storedChunk } from './jobs.ts'
+import { chunkOfJob, type Job, numberIn, storedChunk, ttlAtOf } from './jobs.ts'
 import { digest, digestKey, nameKey } from './keys.ts'
 import { type Pair, storedPairs } from './pairs.ts'
 import { baseOf, isDeadName } from './queueCache.ts'
@@ -63,13 +63,13 @@ export class StoredQueue {
 
   #info(job: Job): JobInfo {
     const { id, state, subject, priority, attempts, deliveries, sentAt, dueAt, suspect, history, dead } = job
-    const { key, replyBy, ttlAt, holder, expiresAt } = job
+    const { key, replyBy, holder, expiresAt } = job
     const behind = this.#behind(job)
     const body = storedBody(this.#environment, this.#books.number, job)
     return {
       ...{ id, state, subject, priority, attempts, deliveries, sentAt, dueAt, suspect, history, body },
       ...(key !== undefined && { key }),
-      ...(ttlAt > 0 && { ttlAt }),
+      ...(dead === undefined && { ttlAt: ttlAtOf(job) }),
       ...(replyBy !== undefined && { replyBy }),
       ...(state === 'held' && holder !== undefined && { holder, expiresAt }),
       ...(behind !== undefined && { behind }),

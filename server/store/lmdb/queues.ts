@@ -19,7 +19,8 @@ export function createQueues(writer: Writer, watches: Watches<QueueNotification>
   return {
     enqueue: (queue, enqueue) => writer.write((plan) => planEnqueue(plan, queue, enqueue, maxIds)),
     claim: (queue, claim) => writer.write((plan) => planClaim(plan, queue, claim)),
-    settle: (queue, settlements, policy) => writer.write((plan) => planSettle(plan, queue, settlements, policy)),
+    settle: (queue, settlements, policy, by) =>
+      writer.write((plan) => planSettle(plan, queue, settlements, policy, by)),
     attach: (queue, holder, options) => writer.write((plan) => planAttach(plan, queue, holder, options)),
     session: (queue, holder) => writer.read((environment) => storedSession(environment, queue, holder)),
     detach: (queue, holder, session, leaving, policy) =>

@@ -149,7 +149,7 @@ function add(plan: Plan, queue: Queue, subject: string, { draft, n, id, sized }:
     sentAt: now,
     cameAt: now,
     replyBy,
-    ttlAt: half.isDead ? 0 : Math.min(dueAt + ttlMs, replyBy ?? Number.POSITIVE_INFINITY),
+    ttlMs,
     bytes: sized.bytes,
     dueAt,
     place: isDue ? half.books.lastPlace : 0,

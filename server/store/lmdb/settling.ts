@@ -1,9 +1,11 @@
 /** The step that ends or changes leases. */
 
-import type { Body, QueuePolicy, Settled, Settlement } from '../contract.ts'
+import type { Body, Owner, QueuePolicy, Settled, Settlement } from '../contract.ts'
+import { releasePauseMs } from '../releases.ts'
 import { keepAnswer } from './answers.ts'
 import { deadLetter } from './deadLetters.ts'
 import { holdAgain } from './handOut.ts'
+import { isAttached } from './holders.ts'
 import { endLease, extendLease, type Job, note, numberIn } from './jobs.ts'
 import type { Plan } from './plan.ts'
 import { halfOf, type Queue, queueIn, tellWork } from './queueCache.ts'
@@ -16,18 +18,28 @@ export function planSettle(
   name: string,
   settlements: readonly Settlement[],
   policy: QueuePolicy,
+  by?: Owner,
 ): Settled[] {
   const queue = queueIn(plan, name)
   if (queue === undefined) return settlements.map(() => 'lost')
   turn(plan, queue, policy)
   const half = halfOf(queue, name)
-  const settled = settlements.map((settlement) => settle(plan, queue, half, settlement, policy))
+  const others = new OthersLeases(by)
+  const settled = settlements.map((settlement) => settle(plan, queue, half, settlement, policy, others))
+  others.tell(plan, queue, half)
   turn(plan, queue, policy, settlements.length)
   tellWork(queue)
   return settled
 }
 
-function settle(plan: Plan, queue: Queue, half: QueueHalf, settlement: Settlement, policy: QueuePolicy): Settled {
+function settle(
+  plan: Plan,
+  queue: Queue,
+  half: QueueHalf,
+  settlement: Settlement,
+  policy: QueuePolicy,
+  others: OthersLeases,
+): Settled {
   const { id, lease, as } = settlement
   const job = half.job(numberIn(lease, '.'))
   if (job === undefined || job.lease !== lease || job.id !== id) {
@@ -38,6 +50,7 @@ function settle(plan: Plan, queue: Queue, half: QueueHalf, settlement: Settlemen
   if (as === 'extend') return extend(plan, half, job, settlement.leaseMs)
 
   remember(plan, half, job, as)
+  others.note(job)
   if (as === 'done') finish(plan, queue, half, job, settlement.reply)
   else if (as === 'dead' && !half.isDead) {
     deadLetter(plan, queue, job, 'rejected', settlement.error)
@@ -46,6 +59,10 @@ function settle(plan: Plan, queue: Queue, half: QueueHalf, settlement: Settlemen
     endLease(job)
     job.suspect = false
     half.index(job)
+  } else if (as === 'dead') {
+    // It is where it belongs; handed out again at once it would go round without an end.
+    const { error } = settlement
+    fail(plan, queue, half, job, policy, { what: 'retry', ...(error !== undefined && { error }) })
   } else if (as === 'retry') {
     const { error, delayMs } = settlement
     const given = { ...(error !== undefined && { error }), ...(delayMs !== undefined && { delayMs }) }
@@ -66,14 +83,56 @@ function finish(plan: Plan, queue: Queue, half: QueueHalf, job: Job, reply: Body
   else keepAnswer(plan, queue, job, { state: 'done', ...(reply !== undefined && { reply }) })
 }
 
-/** At its place again, no attempt, no suspicion. */
-export function release(plan: Plan, half: QueueHalf, job: Job): void {
+/** Behind what waits, after a pause where the same holder gives it back again and again; no attempt, no suspicion. */
+function release(plan: Plan, half: QueueHalf, job: Job): void {
+  const pauseMs = job.holder === undefined ? 0 : releasePauseMs(job.history, job.holder)
   half.unindex(job)
+  endHold(plan, job)
+  half.moveBehind(job)
+  if (pauseMs > 0) job.state = 'delayed'
+  job.dueAt = plan.now + pauseMs
+  half.index(job)
+}
+
+/** At its place again, as its holder leaves. */
+export function giveBack(plan: Plan, half: QueueHalf, job: Job): void {
+  half.unindex(job)
+  endHold(plan, job)
+  half.index(job)
+}
+
+function endHold(plan: Plan, job: Job): void {
   note(job, { at: plan.now, what: 'release', ...(job.holder !== undefined && { holder: job.holder }) })
   endLease(job)
   job.state = 'ready'
+  job.dueAt = plan.now
   job.suspect = false
-  half.index(job)
+}
+
+/** Leases that were settled by somebody else than their holder, who has to hear of it. */
+class OthersLeases {
+  readonly #by: Owner | undefined
+  readonly #byHolder = new Map<string, { readonly holder: Owner; readonly leases: string[] }>()
+
+  constructor(by: Owner | undefined) {
+    this.#by = by
+  }
+
+  note({ state, holder, lease }: Job): void {
+    if (state !== 'held' || holder === undefined) return
+    if (holder.subject === this.#by?.subject && holder.client === this.#by.client) return
+    const name = `${holder.subject}\0${holder.client}`
+    const known = this.#byHolder.get(name) ?? { holder, leases: [] }
+    this.#byHolder.set(name, known)
+    known.leases.push(lease)
+  }
+
+  tell(plan: Plan, queue: Queue, half: QueueHalf): void {
+    for (const { holder, leases } of this.#byHolder.values()) {
+      if (!isAttached(half.holders.of(holder).record, plan.now)) continue
+      plan.notifyQueue(queue.name, { kind: 'settled', holder, leases })
+    }
+  }
 }
 
 function extend(plan: Plan, half: QueueHalf, job: Job, leaseMs: number): Settled {
@@ -81,9 +140,9 @@ function extend(plan: Plan, half: QueueHalf, job: Job, leaseMs: number): Settled
   if (job.state !== 'held') {
     if (job.capAt <= now) return 'lost'
     holdAgain(half, job, now, leaseMs)
-    return 'ok'
+  } else {
+    half.touch(job)
+    extendLease(job, now, leaseMs)
   }
-  half.touch(job)
-  extendLease(job, now, leaseMs)
-  return 'ok'
+  return job.expiresAt < now + leaseMs ? { expiresAt: job.expiresAt } : 'ok'
 }

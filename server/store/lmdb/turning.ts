@@ -2,7 +2,7 @@
 
 import type { HistoryEntry, Owner, QueuePolicy } from '../contract.ts'
 import { deadLetter, keepPolicy, removeJob } from './deadLetters.ts'
-import { endLease, type Job, note } from './jobs.ts'
+import { endLease, type Job, note, ttlAtOf } from './jobs.ts'
 import type { Plan } from './plan.ts'
 import type { Queue } from './queueCache.ts'
 import type { QueueHalf } from './queueHalf.ts'
@@ -49,7 +49,7 @@ function turnHalf(plan: Plan, queue: Queue, half: QueueHalf, policy: QueuePolicy
   const expired = half.isDead ? now - policy.deadMs : now
   for (let done = 0; done < part; done++) {
     const job = half.nextExpiry()
-    if (job === undefined || (half.isDead ? job.cameAt : job.ttlAt) > expired) break
+    if (job === undefined || (half.isDead ? job.cameAt : ttlAtOf(job)) > expired) break
     if (half.isDead) removeJob(plan, queue, half, job)
     else deadLetter(plan, queue, job, 'expired')
     half.refresh()
@@ -80,6 +80,7 @@ export function lapse(plan: Plan, queue: Queue, half: QueueHalf, job: Job, polic
   half.unindex(job)
   note(job, { at: plan.now, what: 'suspect', ...(job.holder !== undefined && { holder: job.holder }) })
   job.state = 'ready'
+  job.dueAt = plan.now
   job.suspect = true
   half.index(job)
 }

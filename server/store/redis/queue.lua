@@ -76,7 +76,7 @@ local FIRST, READY, HELD, AGAIN, BEHIND = 0, 1, 2, 3, 4
 local REQUEST, REDRIVEN = 1, 2
 
 -- A record: what a hand-out changes, then what it does not, then the body where it is small, key, subject, id, and the
--- lease's nonce and holder. The id of a job without a sender's own is kept as the nonce behind its number.
+-- lease's nonce and holder. Of what was redriven, `replyBy` is when. The id of a job without a sender's own is kept as the nonce behind its number.
 local LEASE = 'BBBBI4dddBI2'
 local BEFORE_PLACE, BEHIND_PLACE = 'I4dBBBBBI4', 'ddddI4I4I4'
 local REST = BEFORE_PLACE .. 'd' .. BEHIND_PLACE
@@ -84,7 +84,7 @@ local RECORD = '<' .. LEASE .. REST
 local LEASE_SIZE, RECORD_SIZE = 35, 108
 -- Where some of it stands: the lease's serial, the lengths of its nonce and holder, the body's size, `dead` and the
 -- three behind it, the key's length.
-local SERIAL_AT, NONCE_AT, SIZE_AT, DEAD_AT, KEY_LENGTH_AT = 9, 33, 36, 48, RECORD_SIZE - 11
+local SERIAL_AT, NONCE_AT, SIZE_AT, DEAD_AT, ATTEMPTS_AT, KEY_LENGTH_AT = 9, 33, 36, 48, 53, RECORD_SIZE - 11
 local NO_LENGTH = '\0\0\0\0'
 -- The largest body that is kept in its record: a hand-out writes that anew.
 local SMALL = 256

@@ -18,7 +18,7 @@ end
 
 local function cameAt(p, j)
   if p.dead then return j.expAt end
-  return j.request == REDRIVEN and j.expAt - j.ttlMs or j.sentAt
+  return j.request == REDRIVEN and j.replyBy or j.sentAt
 end
 
 -- purge: part before limit
@@ -77,7 +77,8 @@ function operations.redrive()
       live.count = live.count + 1
       live.bytes = live.bytes + j.size
       befall(j, 'redriven')
-      j.dead, j.suspect, j.attempts, j.request, j.replyBy = 0, 0, 0, REDRIVEN, 0
+      -- Nobody waits for a reply any more: there it is kept when it came.
+      j.dead, j.suspect, j.attempts, j.request, j.replyBy = 0, 0, 0, REDRIVEN, now
       j.nonce, j.holder, j.dueAt, j.ttlMs = '', '', now, ttlMs
       fallDue(live, j)
       put(j)

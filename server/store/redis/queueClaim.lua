@@ -47,10 +47,14 @@ function operations.claim()
   local expiresAt, capAt = now + math.min(leaseMs, capMs), now + capMs
   local tailText, expiresText = nonce .. holder, whole(expiresAt)
 
-  -- Takes a job, expires it, or says that it does not fit.
+  -- Takes a job, or says why not: it has to go to the dead letters, or does not fit.
   local function take(n, record)
     local _, suspect, _, _, deliveries, _, _, _, nonces, holders, length, expAt = struct.unpack(CLAIM, record)
-    if not p.dead and expAt <= now then return 'expired' end
+    if not p.dead then
+      if expAt <= now then return 'expired' end
+      -- The limit was higher when it failed last.
+      if struct.unpack('<I4', record, ATTEMPTS_AT) >= policy.maxAttempts then return 'failed' end
+    end
     if #names > 0 and size + length > bytes then return 'large' end
     size = size + length
     if length > SMALL then large[#large + 1] = n end
@@ -72,10 +76,14 @@ function operations.claim()
   local empty = redis.call('SCARD', hands) == 0
   local looked = 0
   local over = {}
-  local function expired()
+  local function isOver(n, what)
+    if what ~= 'expired' and what ~= 'failed' then return end
+    over[#over + 1] = { n, what == 'expired' and what or 'max_attempts' }
+  end
+  local function buryOver()
     for i = 1, #over do
-      local j = jobOf(over[i])
-      bury(j, 'expired')
+      local j = jobOf(over[i][1])
+      bury(j, over[i][2])
     end
     if #over > 0 then flush() end
     over = {}
@@ -93,10 +101,9 @@ function operations.claim()
         if what == 'taken' then
           h.suspects = h.suspects + 1
           break
-        elseif what == 'expired' then
-          over[1] = n
-          expired()
         end
+        isOver(n, what)
+        buryOver()
       end
     end
     local last = #names == 0 and redis.call('ZRANGE', p.ready, -1, -1, 'WITHSCORES')[2]
@@ -118,10 +125,8 @@ function operations.claim()
         looked = looked + 1
         isFull = what == 'large'
         if not isFull then redis.call('ZREM', p.ready, n) end
-        if what == 'expired' then
-          over[1] = n
-          expired()
-        end
+        isOver(n, what)
+        buryOver()
       else
         local gone = 0
         for i = 1, most do
@@ -130,11 +135,11 @@ function operations.claim()
           isFull = what == 'large'
           if isFull then break end
           gone = i
-          if what == 'expired' then over[#over + 1] = n end
+          isOver(n, what)
           looked = looked + 1
         end
         if gone > 0 then redis.call('ZREMRANGEBYRANK', p.ready, 0, gone - 1) end
-        expired()
+        buryOver()
       end
     end
   end

@@ -52,7 +52,7 @@ function operations.attach()
   putHolder(p, holder, h)
   redis.call('ZADD', p.present, now, holder)
   turn()
-  tell('S', h.session, holder)
+  tell('S', h.session, p.dead and '1' or '0', holder)
   local reply = { 'done', h.session }
   for _, n in ipairs(kept) do
     reply[#reply + 1] = n
@@ -75,7 +75,7 @@ function operations.detach()
     for _, j in ipairs(handsOf(p, holder)) do
       if leaving == 'release' then
         ended(j.serial, RELEASE, j.nonce)
-        release(p, j)
+        release(p, j, false)
       else
         local at = now + tonumber(leaving)
         if at <= now then

@@ -22,11 +22,33 @@ local function makeReady(p, j)
   works(p, now)
 end
 
+-- It is due then, and how long it may wait counts from there.
+local function dueAt(p, j, at)
+  j.dueAt = at
+  if not p.dead then j.expAt = math.min(at + j.ttlMs, j.request == REQUEST and j.replyBy or huge) end
+end
+
+-- Into `ready`, or into `again` where its time is still to come.
+local function comeAgain(p, j, delay)
+  dueAt(p, j, now + delay)
+  if delay <= 0 then
+    makeReady(p, j)
+  else
+    j.state = AGAIN
+    score(p.again, j.n, j.dueAt)
+    score(p.againPlaces, j.n, j.place)
+    score(p.expiring, j.n, j.expAt)
+    due(p.dead and j.dueAt or math.min(j.dueAt, j.expAt))
+    works(p, j.dueAt)
+  end
+  put(j)
+end
+
 -- Gives a job its place, and with it its place in the line of its key.
 local function fallDue(p, j)
   p.places = p.places + 1
   j.place = p.places
-  j.expAt = math.min(j.dueAt + j.ttlMs, j.request == REQUEST and j.replyBy or huge)
+  dueAt(p, j, j.dueAt)
   if j.key ~= '' and not p.dead then
     if fieldOf(HEADS, j.key) then
       j.state = BEHIND
@@ -147,19 +169,7 @@ end
 local function fail(p, j, why, delayMs)
   j.attempts = j.attempts + 1
   if not p.dead and j.attempts >= policy.maxAttempts then return bury(j, 'max_attempts', why, j.holder) end
-  local delay = delayMs >= 0 and delayMs or policy.backoff(j.attempts)
-  j.dueAt = now + delay
-  if delay <= 0 then
-    makeReady(p, j)
-  else
-    j.state = AGAIN
-    score(p.again, j.n, j.dueAt)
-    score(p.againPlaces, j.n, j.place)
-    score(p.expiring, j.n, j.expAt)
-    due(p.dead and j.dueAt or math.min(j.dueAt, j.expAt))
-    works(p, j.dueAt)
-  end
-  put(j)
+  comeAgain(p, j, delayMs >= 0 and delayMs or policy.backoff(j.attempts))
 end
 local function isAlone(p, j)
   if j.alone == 0 then return false end
@@ -176,14 +186,33 @@ local function lapse(p, j)
   end
   j.suspect = 1
   befall(j, 'suspect', j.holder)
-  makeReady(p, j)
-  put(j)
+  comeAgain(p, j, 0)
 end
-local function release(p, j)
+
+-- See releases.ts.
+local PAUSE_MS, LONGEST_PAUSE_MS = 100, 5000
+local function pauseOf(j)
+  if j.history == 0 then return 0 end
+  local list = cjson.decode(redis.call('HGET', HISTORY, j.n) or '[]')
+  -- What stands behind a `#` in the name of a client is new with each connection or claim.
+  local name, before = string.gsub(j.holder, '#[^%z]*$', ''), 0
+  for i = #list, 1, -1 do
+    if list[i][2] ~= 'release' then break end
+    if string.gsub(list[i][3], '#[^%z]*$', '') == name then before = before + 1 end
+  end
+  return before == 0 and 0 or math.min(LONGEST_PAUSE_MS, PAUSE_MS * 2 ^ (before - 1))
+end
+
+-- Back at its place, or with `behind` behind what waits and, where it is given back again and again, later.
+local function release(p, j, behind)
+  local pause = behind and pauseOf(j) or 0
   unhold(p, j)
   j.suspect = 0
   befall(j, 'release', j.holder)
   j.nonce, j.holder = '', ''
-  makeReady(p, j)
-  put(j)
+  if behind then
+    p.places = p.places + 1
+    j.place = p.places
+  end
+  comeAgain(p, j, pause)
 end

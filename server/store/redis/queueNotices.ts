@@ -21,9 +21,15 @@ export function readQueueNotice(message: Buffer): QueueNotification | undefined 
       const ids = Array.from({ length: count }, line)
       return { kind: 'lapsed', holder: ownerOf(message.subarray(at)), ids }
     }
+    case 'E': {
+      const count = Number(line())
+      const leases = Array.from({ length: count }, line)
+      return { kind: 'settled', holder: ownerOf(message.subarray(at)), leases }
+    }
     case 'S': {
       const session = Number(line())
-      return { kind: 'session', holder: ownerOf(message.subarray(at)), session }
+      const isDead = line() === '1'
+      return { kind: 'session', holder: ownerOf(message.subarray(at)), session, isDead }
     }
     case 'R':
       return { kind: 'answered', id: message.toString('utf8', at) }

@@ -110,12 +110,13 @@ settlers[RETRY] = function(p, j, delayMs, why)
 end
 
 settlers[RELEASE] = function(p, j)
-  if j.state == HELD then return release(p, j) end
+  if j.state == HELD then return release(p, j, true) end
   endLate(p, j)
 end
 
 settlers[DEAD] = function(p, j, _, why)
-  if p.dead then return settlers[RELEASE](p, j) end
+  -- It is where it belongs; handed out again at once it would go round without an end.
+  if p.dead then return settlers[RETRY](p, j, -1, why) end
   local holder = j.holder
   if j.state == HELD then
     unhold(p, j)
@@ -149,13 +150,25 @@ settlers[EXTEND] = function(p, j, leaseMs)
   score(p.held, j.n, j.expiresAt)
   due(j.expiresAt)
   put(j)
+  return j.expiresAt < now + leaseMs and j.expiresAt or nil
 end
 
--- settle: part policy count settlements
+-- Leases that were settled by somebody else than their holder, who has to hear of it.
+local function tellOthers(p, others)
+  for holder, leases in pairs(others) do
+    local h = holderOf(p, holder)
+    if h and isAttached(h) then
+      tell('E', #leases, table.concat(leases, '\n'), holder)
+    end
+  end
+end
+
+-- settle: part policy by count settlements
+-- Answer: a letter for each, and the times at which leases end whose extensions were cut.
 function operations.settle()
   local p = partOf(arg())
   readPolicy()
-  local count, settlements = num(), arg()
+  local settler, count, settlements = arg(), num(), arg()
   turn()
   local parsed, names = {}, {}
   local at = 1
@@ -171,6 +184,7 @@ function operations.settle()
   local isDead = p.dead and 1 or 0
   -- What is done leaves all lists of its queue alike, and together.
   local gone, large, hands, holder = {}, {}, {}, nil
+  local others, cut = {}, {}
   local function clear()
     if #gone == 0 then return end
     for _, key in ipairs({ p.held, p.expiring }) do many('ZREM', key, gone) end
@@ -195,10 +209,14 @@ function operations.settle()
         outcome = 'o'
         local state, suspect = byte(record, 1, 2)
         local inDead, history, named, request = byte(record, DEAD_AT, DEAD_AT + 3)
+        local by = sub(record, last + nonces + 1)
+        if state == HELD and by ~= settler and as ~= EXTEND then
+          others[by] = others[by] or {}
+          table.insert(others[by], n .. '.' .. whole(serial) .. '.' .. nonce)
+        end
         -- The most common way to end needs none of the rest of the record.
         if as == DONE and state == HELD and suspect + inDead + history + named + request == 0
           and not changedRecords[n] and sub(record, KEY_LENGTH_AT, KEY_LENGTH_AT + 3) == NO_LENGTH then
-          local by = sub(record, last + nonces + 1)
           if by ~= holder then
             holder = by
             leaving = hands[by] or {}
@@ -215,7 +233,13 @@ function operations.settle()
           p.done = p.done + 1
         else
           clear()
-          if settlers[as](p, decode(n, record), value, extra) == false then outcome = 'l' end
+          local ending = settlers[as](p, decode(n, record), value, extra)
+          if ending == false then
+            outcome = 'l'
+          elseif as == EXTEND and ending then
+            outcome = 'c'
+            cut[#cut + 1] = whole(ending)
+          end
         end
         if as ~= EXTEND then ended(serial, as, nonce) end
       end
@@ -223,7 +247,8 @@ function operations.settle()
     outcomes[i] = outcome or (endedSo(serial, as, nonce) and 'o' or 'l')
   end
   clear()
+  tellOthers(p, others)
   -- What this call itself made due belongs to it.
   turn()
-  return { 'done', table.concat(outcomes) }
+  return { 'done', table.concat(outcomes), table.concat(cut, ' ') }
 end

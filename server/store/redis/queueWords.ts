@@ -215,15 +215,22 @@ export function settle(
   part: Part,
   settlements: readonly Settlement[],
   policy: QueuePolicy,
+  by?: Owner,
 ): QueueOperation<readonly Settled[]> {
   const asked = settlements.map(settlementOf)
   const given = asked.filter((each) => each !== undefined)
   const words = Buffer.concat(given)
-  const args = ['settle', part, ...policyWords(policy), String(given.length), words]
+  const settler = by === undefined ? '' : ownerKey(by)
+  const args = ['settle', part, ...policyWords(policy), settler, String(given.length), words]
   const read = (outcome: readonly Buffer[]): readonly Settled[] => {
     const letters = textAt(outcome, 1)
+    const ends = textAt(outcome, 2).split(' ')
     let next = 0
-    return asked.map((each) => (each !== undefined && letters[next++] === 'o' ? 'ok' : 'lost'))
+    return asked.map((each) => {
+      const letter = each === undefined ? 'l' : letters[next++]
+      if (letter === 'c') return { expiresAt: Number(ends.shift()) }
+      return letter === 'o' ? 'ok' : 'lost'
+    })
   }
   return { args, bytes: words.length, size: given.length, read }
 }

@@ -56,9 +56,9 @@ export function createQueues(context: QueuesContext): Queues {
       return { jobs, waiting, suspects, ...(nextAt !== undefined && { nextAt }) }
     },
 
-    settle: async (queue, settlements, policy) => {
+    settle: async (queue, settlements, policy, by) => {
       const [name, part] = partsOf(queue)
-      return [...(await run(name, words.settle(part, settlements, policy)))]
+      return [...(await run(name, words.settle(part, settlements, policy, by)))]
     },
 
     attach: (queue, holder, options) => {
