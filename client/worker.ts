@@ -10,7 +10,7 @@ import { Calling } from './calling.ts'
 import { checkConsume, type WorkerContext } from './consuming.ts'
 import { atMost, type CloseOptions } from './deadline.ts'
 import { Emitter, type Undo } from './emitter.ts'
-import { checkLease, closedError, Lease, LeasedJob, lostError } from './leasedJob.ts'
+import { checkLease, closedError, LEASE_MS, Lease, LeasedJob, lostError } from './leasedJob.ts'
 import { measure } from './measure.ts'
 import { drainMsOf } from './options.ts'
 import { type Decision, decisionOf, failed } from './outcome.ts'
@@ -118,8 +118,6 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }
-
-  // What the link tells.
 
   joined(): void {
     this.#visit++
