@@ -160,6 +160,12 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
   lostJobs(ids: readonly string[]): void {
     const gone = new Set(ids)
     for (const job of [...this.#held.values()]) if (gone.has(job.id)) this.#lose(job, lostError(), true)
+    // Who lost a lease gets nothing more before it is heard of.
+    if (this.#standing.now.state === 'working') this.#announceCredit(this.#prefetch.credit)
+  }
+
+  #announceCredit(credit: number): void {
+    this.#context.call('consume', this.queue, { credit, ...this.#askedLease }).catch(() => {})
   }
 
   #announce(): void {
@@ -293,15 +299,13 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
         if (extended !== undefined && lease.live) this.#renewal.watch(lease.kept())
         if (lease.doubtful && lease.live) this.#settle(job, { as: 'release' })
         extended?.reject(result)
-        return
-      }
-      if (lease.live && result === 'lost') this.#lose(job, lostError(), true)
-      else if (lease.live && result !== 'lost') {
+      } else if (result === 'lost') this.#lose(job, lostError(), lease.live)
+      else if (lease.live) {
         LeasedJob.renewed(job, settlement.leaseMs, sentAt, result === 'ok' ? undefined : result.expiresAt)
         this.#renewal.watch(lease)
         this.#trusted(job)
       }
-      extended?.resolve(result !== 'lost')
+      if (!(result instanceof RepriseError)) extended?.resolve(result !== 'lost')
       return
     }
     const known = lease.stage === 'lost'
@@ -345,11 +349,8 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
 
   #travelled(ms: number): void {
     this.#prefetch.travelled(ms)
-    if (this.#standing.now.state !== 'working') return
-    const credit = this.#prefetch.tune()
-    if (credit === undefined) return
-    // Tuned again later, should this one be lost.
-    this.#context.call('consume', this.queue, { credit, ...this.#askedLease }).catch(() => {})
+    const credit = this.#standing.now.state === 'working' ? this.#prefetch.tune() : undefined
+    if (credit !== undefined) this.#announceCredit(credit)
   }
 
   async #close(drainMs: number): Promise<void> {

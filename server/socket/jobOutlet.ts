@@ -11,6 +11,11 @@ export function roomOf(queue: string): string {
   return `queue:${queue}`
 }
 
+interface Pinged {
+  once(name: 'packet', listener: () => void): void
+  sendPacket(type: 'ping'): void
+}
+
 export class SocketJobOutlet implements JobOutlet {
   readonly #socket: Socket
 
@@ -31,6 +36,13 @@ export class SocketJobOutlet implements JobOutlet {
     this.#socket.emit('error', { ...error, queue })
     if (wasLast) this.#socket.disconnect()
     else void this.#socket.leave(roomOf(queue))
+  }
+
+  whenHeard(listener: () => void, asks: boolean): void {
+    const conn = this.#socket.conn as unknown as Pinged
+    conn.once('packet', listener)
+    // A heartbeat beside the regular ones: any client answers it by itself.
+    if (asks) conn.sendPacket('ping')
   }
 
   get overfull(): boolean {

@@ -242,6 +242,16 @@ export function describeQueueOrder(given: () => Case): void {
       expect(await again.ids('w')).toEqual(['a'])
     })
 
+    test('a rate that is raised holds up no more than a burst, whatever a lower one has used up', async () => {
+      const q = desk()
+      await q.put('a', 'b', 'c')
+      expect(await q.ids('w', { rate: 0.01 })).toEqual(['a'])
+      const { jobs, nextAt } = await q.claim('w', { rate: 10, max: 9 })
+      expect([jobs.length, nextAt]).toEqual([0, given().engine.clock.now + 100])
+      given().engine.clock.now += 100
+      expect(await q.ids('w', { rate: 10 })).toEqual(['b'])
+    })
+
     test('the rate holds over all holders, evenly, with a burst of a tenth of a second', async () => {
       const { engine } = given()
       const q = desk()

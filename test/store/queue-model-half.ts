@@ -197,11 +197,12 @@ export class Rate {
     this.#now = now
     this.#eachMs = perSecond === undefined ? 0 : 1_000 / perSecond
     this.#burstMs = this.#eachMs * Math.max(1, (perSecond ?? 0) / 10)
+    if (perSecond !== undefined) half.rateAt = Math.min(half.rateAt, now + this.#burstMs)
   }
 
-  /** The time up to which hand-outs have used up the rate; one that a clock which went back left behind counts as a burst. */
+  /** The time up to which hand-outs have used up the rate. */
   get #usedTo(): number {
-    return Math.min(Math.max(this.#half.rateAt, this.#now), this.#now + this.#burstMs)
+    return Math.max(this.#half.rateAt, this.#now)
   }
 
   get left(): number {

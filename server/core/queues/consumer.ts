@@ -14,6 +14,8 @@ interface Held {
   /** No extension reaches beyond it. */
   capAt: number
   expiresAt: number
+  /** It was extended up to there: who asked for that is not silent. */
+  isAtCap: boolean
   /** On its way to be settled: its place is free, as what is asked of the store next comes behind that. */
   giving: boolean
 }
@@ -29,12 +31,16 @@ export class Consumer {
   session = 0
   credit: number
   leaseMs: number
+  /** It has asked for this time itself; otherwise the queue's setting holds, as it is when it consumes. */
+  askedLeaseMs: number | undefined
   /** Sessions that it is beginning: word of a new one may be of its own. */
   attaching = 0
   /** It was given nothing although there is something: no use in asking again before it has settled. */
   stuck = false
   /** Counts what it settled and lost: an answer to what was asked before says nothing of whether it is stuck. */
   freed = 0
+  /** A lease of its lapsed, and nothing was heard of it since: it may be frozen. */
+  isSilent = false
   /** It is leaving, or another took its place. */
   over = false
   /** A claim had no answer: the store may have given it jobs that it does not know of. */
@@ -43,6 +49,8 @@ export class Consumer {
   asked = 0
   readonly #held = new Map<string, Held>()
   #giving = 0
+  /** No lease of its that could be extended is over before. */
+  #soonest = Number.POSITIVE_INFINITY
 
   constructor(client: JobClient, credit: number, leaseMs: number) {
     this.owner = ownerOf(client)
@@ -72,12 +80,16 @@ export class Consumer {
   }
 
   took({ id, lease, expiresAt }: KeptLease, capAt = Number.POSITIVE_INFINITY): void {
-    this.#held.set(lease, { id, capAt, expiresAt, giving: false })
+    this.#held.set(lease, { id, capAt, expiresAt, isAtCap: false, giving: false })
+    this.#soonest = Math.min(this.#soonest, expiresAt)
   }
 
   extended(lease: string, expiresAt: number): void {
     const held = this.#held.get(lease)
-    if (held !== undefined) held.expiresAt = Math.min(expiresAt, held.capAt)
+    if (held === undefined) return
+    held.expiresAt = Math.min(expiresAt, held.capAt)
+    held.isAtCap = expiresAt >= held.capAt
+    this.#soonest = Math.min(this.#soonest, held.expiresAt)
   }
 
   /** It ends then, whatever else is asked for. */
@@ -86,6 +98,7 @@ export class Consumer {
     if (held === undefined) return
     held.capAt = capAt
     held.expiresAt = capAt
+    held.isAtCap = true
   }
 
   /** The lease is on its way to be settled. `false` where it does not have it, or that is known. */
@@ -105,6 +118,7 @@ export class Consumer {
     if (held?.giving !== true) return
     held.giving = false
     this.#giving -= 1
+    this.#soonest = Math.min(this.#soonest, held.expiresAt)
   }
 
   /** `false` where it did not have the lease, or its place was free already. */
@@ -148,6 +162,19 @@ export class Consumer {
     this.#held.clear()
     this.#giving = 0
     for (const lease of held) this.took(lease)
+  }
+
+  /** Whether a lease of its is over that could have been extended, of these jobs or of any. */
+  hasLapsed(by: number, ids?: ReadonlySet<string>): boolean {
+    if (ids === undefined && by < this.#soonest) return false
+    let soonest = Number.POSITIVE_INFINITY
+    for (const { id, expiresAt, isAtCap, giving } of this.#held.values()) {
+      if (giving || isAtCap) continue
+      if (expiresAt <= by && ids?.has(id) !== false) return true
+      soonest = Math.min(soonest, expiresAt)
+    }
+    if (ids === undefined) this.#soonest = soonest
+    return false
   }
 
   /** Its leases of these jobs, without those on their way to be settled. */

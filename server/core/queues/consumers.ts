@@ -12,6 +12,7 @@ import { Dispatch } from './dispatch.ts'
 import { checkQueue } from './draft.ts'
 import type { JobClient } from './outlet.ts'
 import { type HubQueueSettings, policyOf } from './settings.ts'
+import { Turns } from './turns.ts'
 
 export interface ConsumersContext {
   readonly store: Store
@@ -51,9 +52,14 @@ export class Consumers {
   readonly #desks = new Map<string, Desk>()
   readonly #seats = new Map<JobClient, Seat>()
   readonly #leaving = new Set<Promise<unknown>>()
+  readonly #turns = new Turns()
+  readonly #unlisten: () => void
 
   constructor(context: ConsumersContext) {
     this.#context = context
+    this.#unlisten = context.settings.onChange(() => {
+      for (const { dispatch } of this.#desks.values()) dispatch.settingsChanged()
+    })
   }
 
   /** Makes the client a consumer, or changes its credit. */
@@ -63,11 +69,13 @@ export class Consumers {
     return this.#inTurn(client, queue, async (seat) => {
       const known = seat.consumers.get(queue)
       const { credit, holding } = options
-      const leaseMs = Math.ceil(options.leaseMs ?? known?.leaseMs ?? this.#context.settings.forQueue(queue).leaseMs)
+      const askedLeaseMs = options.leaseMs ?? known?.askedLeaseMs
+      const leaseMs = Math.ceil(askedLeaseMs ?? this.#context.settings.forQueue(queue).leaseMs)
       const answer = { queue, credit, leaseMs, limits: this.#context.limits }
       if (known !== undefined) {
         const cancelled = known.credit === 0
         known.leaseMs = leaseMs
+        known.askedLeaseMs = askedLeaseMs
         const isKept = holding === undefined && !cancelled
         const held = isKept ? known.kept : (await this.#attach(known, queue, holding)).held
         known.credit = credit
@@ -75,6 +83,7 @@ export class Consumers {
         return { ...answer, held }
       }
       const consumer = new Consumer(client, credit, leaseMs)
+      consumer.askedLeaseMs = askedLeaseMs
       const desk = this.#enter(queue)
       try {
         await desk.started
@@ -188,6 +197,7 @@ export class Consumers {
   /** Resolves when those that left have left in the store, too. */
   async close(): Promise<void> {
     while (this.#leaving.size > 0) await Promise.all(this.#leaving)
+    this.#unlisten()
     for (const { dispatch } of this.#desks.values()) dispatch.stop()
     this.#desks.clear()
   }
@@ -294,6 +304,7 @@ export class Consumers {
         clock,
         happenings,
         settings: () => settings.forQueue(queue),
+        turns: this.#turns,
         reattach: (consumer) => this.#reattach(consumer, queue),
         ended: (consumer, error) => this.#ended(consumer, queue, error),
       })

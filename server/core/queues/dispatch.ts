@@ -1,6 +1,6 @@
 /**
- * Hands a queue's jobs to its consumers on this node: by credit, to the one with the most of it first. Woken by
- * notifications, returned credit and due times; looks again every few seconds, as hints can be lost. Knows nothing of
+ * Hands a queue's jobs to its consumers on this node: by credit, and in turns. Who lets a lease lapse gets nothing more
+ * before it is heard of again. Woken by notifications, returned credit and due times; looks again every few seconds, as hints can be lost. Knows nothing of
  * what a job is, nor who may consume.
  */
 
@@ -13,6 +13,7 @@ import { unguessable } from './nonce.ts'
 import { jobsPackets } from './packet.ts'
 import { Rounds } from './rounds.ts'
 import { isDead, policyOf, type QueueSettings } from './settings.ts'
+import type { Turns } from './turns.ts'
 
 /** Waiting work and silent leases are looked at again after this time. */
 const LOOK_MS = 2_000
@@ -38,6 +39,7 @@ export interface DispatchContext {
   readonly clock: StoreClock
   readonly happenings: Happenings
   readonly settings: () => QueueSettings
+  readonly turns: Turns
   /** The consumer attaches anew: the store has forgotten it. Rejects with `unavailable` where it is gone. */
   readonly reattach: (consumer: Consumer) => Promise<void>
   /** The consumer is over, for everybody. */
@@ -132,6 +134,13 @@ export class Dispatch {
     for (const consumer of this.#consumers.values()) consumer.capped(lease, capAt)
   }
 
+  /** What held before may not hold now. */
+  settingsChanged(): void {
+    this.#throttledUntil = 0
+    for (const consumer of this.#consumers.values()) consumer.stuck = false
+    this.kick()
+  }
+
   /** There may be something to hand out. */
   kick(): void {
     this.#rounds.kick()
@@ -160,7 +169,7 @@ export class Dispatch {
         return
       }
       const takers = this.#takers(waiting)
-      if (takers.length === 0) return
+      if (takers.length === 0) return await this.#turnLapsed()
       const share = takers.length === 1 ? CLAIM_JOBS : Math.ceil(waiting / takers.length)
       const most = Math.min(share, CLAIM_JOBS)
       const outcomes = await Promise.all(takers.map((taker) => this.#claim(taker, Math.min(taker.free, most))))
@@ -173,8 +182,28 @@ export class Dispatch {
     }
   }
 
+  /** Where all are silent nobody's claim ends their leases. */
+  async #turnLapsed(): Promise<void> {
+    const { queues, settings, clock } = this.#context
+    if (![...this.#consumers.values()].some((consumer) => consumer.hasLapsed(clock.now))) return
+    const { nextAt } = await queues.turn(this.queue, policyOf(settings()))
+    if (nextAt !== undefined) this.#wakeAt(nextAt)
+  }
+
+  #silence(consumer: Consumer): void {
+    const { outlet } = consumer.client
+    if (consumer.isSilent || outlet.whenHeard === undefined) return
+    consumer.isSilent = true
+    if (this.#aside === consumer) this.#aside = undefined
+    const isAlone = ![...this.#consumers.values()].some(({ isSilent, credit }) => !isSilent && credit > 0)
+    outlet.whenHeard(() => {
+      consumer.isSilent = false
+      this.kick()
+    }, isAlone)
+  }
+
   /**
-   * Who can be given something now, those with the most free credit first; no more of them than there are jobs. What is
+   * Who can be given something now, in their turns; no more of them than there are jobs. What is
    * asked for in the other round may still be free.
    */
   #takers(waiting: number): Consumer[] {
@@ -184,10 +213,12 @@ export class Dispatch {
       if (consumer.attaching > 0) continue
       if (consumer.free + consumer.asked === 0 || consumer.stuck || consumer.over) continue
       if (consumer.client.outlet.overfull) continue
+      if (consumer.hasLapsed(this.#context.clock.now + CLOCK_MS)) this.#silence(consumer)
+      if (consumer.isSilent) continue
       if (consumer === this.#aside && consumer.holds + consumer.asked > 0) continue
       able.push(consumer)
     }
-    const first = able.sort((a, b) => b.free + b.asked - a.free - a.asked).slice(0, waiting)
+    const first = this.#context.turns.order(able).slice(0, waiting)
     // One in doubt has to see first what the other claim brings.
     const takers = first.filter((consumer) => consumer.free > 0 && !(consumer.doubtful && consumer.asked > 0))
     if (takers.length < first.length) this.#rounds.passOver()
@@ -243,6 +274,7 @@ export class Dispatch {
       if (back.length > 0) await queues.settle(this.queue, back, policyOf(now))
       return claimed
     }
+    if (jobs.length > 0) this.#context.turns.given(consumer.client)
     this.#tellReplaced(consumer, jobs)
     for (const job of jobs) consumer.took(job, job.expiresAt - leaseMs + capMs)
     for (const packet of jobsPackets(this.queue, jobs)) consumer.client.outlet.jobs(packet)
@@ -264,7 +296,7 @@ export class Dispatch {
     }
     if (this.#aside !== undefined) return
     for (const consumer of this.#consumers.values()) {
-      if (consumer.credit === 0) continue
+      if (consumer.credit === 0 || consumer.isSilent) continue
       if (this.#aside === undefined || consumer.holds < this.#aside.holds) this.#aside = consumer
     }
   }
@@ -293,6 +325,7 @@ export class Dispatch {
       case 'lapsed': {
         const consumer = this.#consumers.get(keyOf(notification.holder))
         const ids = new Set(notification.ids)
+        if (consumer?.hasLapsed(this.#context.clock.now + CLOCK_MS, ids)) this.#silence(consumer)
         const lost = consumer?.lost(ids, this.#context.clock.now + CLOCK_MS) ?? []
         if (consumer !== undefined && lost.length > 0) {
           const { client } = consumer.owner

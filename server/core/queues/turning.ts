@@ -7,6 +7,8 @@ import { type HubQueueSettings, policyOf } from './settings.ts'
 
 const TURN_MS = 1_000
 const QUEUES_A_ROUND = 100
+/** Queues that are looked at together when settings have changed. */
+const PAGE = 500
 /** Each turn does a bounded part; so often all are gone through before what is overdue by now is looked for. */
 const PASSES = 100
 
@@ -27,9 +29,39 @@ export function startTurning(store: Store, settings: HubQueueSettings, happening
       if ((queues.length < QUEUES_A_ROUND && pending.length === 0) || stopped) return
     }
   }
-  const stop = every(TURN_MS, round, (error) => happenings.failed('turning queues', error))
+  // What is kept by a setting is looked at when that changes: nothing else makes it due.
+  let changed = false
+  const turnAll = async () => {
+    let after: string | undefined
+    do {
+      const page = await store.queues.list(after === undefined ? { limit: PAGE } : { after, limit: PAGE })
+      for (const { queue, counts } of page) {
+        if (counts.dead > 0 && !stopped) await store.queues.turn(queue, policyOf(settings.forQueue(queue)))
+      }
+      after = page.length < PAGE ? undefined : page.at(-1)?.queue
+    } while (after !== undefined && !stopped)
+  }
+  const turning = every(
+    TURN_MS,
+    async () => {
+      if (changed) {
+        changed = false
+        await turnAll().catch((error: unknown) => {
+          changed = true
+          throw error
+        })
+      }
+      await round()
+    },
+    (error) => happenings.failed('turning queues', error),
+  )
+  const unlisten = settings.onChange(() => {
+    changed = true
+    turning.soon()
+  })
   return () => {
     stopped = true
-    return stop()
+    unlisten()
+    return turning.stop()
   }
 }

@@ -13,7 +13,15 @@ const SWEEP_MS = 30_000
 /** Starts both; the result stops them and resolves when neither is at work. */
 export function startRetention(store: Store, settings: HubSettings, happenings: Happenings): () => Promise<void> {
   let after: string | undefined
+  let changed = false
   const trim = async () => {
+    // What a changed setting no longer keeps goes in one round, from the first topic on.
+    const isWhole = changed
+    if (isWhole) [changed, after] = [false, undefined]
+    do await trimPage()
+    while (isWhole && after !== undefined && !changed)
+  }
+  const trimPage = async () => {
     const page = await store.topics.list(
       after === undefined ? { limit: TOPICS_A_ROUND } : { after, limit: TOPICS_A_ROUND },
     )
@@ -25,11 +33,14 @@ export function startRetention(store: Store, settings: HubSettings, happenings: 
   const sweep = async () => {
     while ((await store.sweep()).more);
   }
-  const stops = [
-    every(ROUND_MS, trim, (error) => happenings.failed('trimming topics', error)),
-    every(SWEEP_MS, sweep, (error) => happenings.failed('sweeping the store', error)),
-  ]
+  const trimming = every(ROUND_MS, trim, (error) => happenings.failed('trimming topics', error))
+  const sweeping = every(SWEEP_MS, sweep, (error) => happenings.failed('sweeping the store', error))
+  const unlisten = settings.onChange(() => {
+    changed = true
+    trimming.soon()
+  })
   return async () => {
-    await Promise.all(stops.map((stop) => stop()))
+    unlisten()
+    await Promise.all([trimming.stop(), sweeping.stop()])
   }
 }

@@ -198,11 +198,13 @@ class Rate {
     this.#now = now
     this.#eachMs = perSecond === undefined ? 0 : 1_000 / perSecond
     this.#burstMs = perSecond === undefined ? 0 : Math.max(1, perSecond / 10) * this.#eachMs
+    // A clock that went back, or a rate that was lower, does not hold up more than a burst.
+    const { books } = half
+    if (perSecond !== undefined && books.rateAt > now + this.#burstMs) books.rateAt = now + this.#burstMs
   }
 
-  /** A clock that went back does not hold up more than a burst. */
   get #usedTo(): number {
-    return Math.min(Math.max(this.#half.books.rateAt, this.#now), this.#now + this.#burstMs)
+    return Math.max(this.#half.books.rateAt, this.#now)
   }
 
   get left(): number {

@@ -36,8 +36,9 @@ function operations.claim()
   local allowed = huge
   if rate > 0 then
     interval, burst = 1000 / rate, math.max(1, rate / 10)
-    -- A clock that went back does not hold up more than a burst.
-    usedTo = math.min(math.max(p.tat, now), now + burst * interval)
+    -- A clock that went back, or a rate that was lower, does not hold up more than a burst.
+    p.tat = math.min(p.tat, now + burst * interval)
+    usedTo = math.max(p.tat, now)
     allowed = math.floor((now - usedTo) / interval + burst + 1e-3)
   end
 
