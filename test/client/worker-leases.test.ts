@@ -133,7 +133,7 @@ describe('renewal', () => {
     expect(call('1').signal.reason).toMatchObject({ code: 'conflict' })
     expect(failures).toHaveLength(1)
     await pass(100_000)
-    expect(await waiting()).toEqual([])
+    expect(await waiting()).toEqual(['consume'])
   })
 
   it('counts from when it was asked for, not from its answer', async () => {
@@ -212,7 +212,7 @@ describe('a lost lease', () => {
     expect(call('1').signal.aborted).toBe(true)
     call('1').fail(call('1').signal.reason)
     await pass(1_000)
-    expect(await waiting()).toEqual([])
+    expect(await waiting()).toEqual(['consume'])
     expect(failures.map(({ what }) => what)).toEqual(['lost'])
   })
 

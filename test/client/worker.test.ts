@@ -116,7 +116,7 @@ describe('concurrency', () => {
     hand.call('1').fail(new Error('aborted'))
     await pass()
     expect(at.worker.running).toBe(1)
-    expect(await at.waiting()).toEqual([])
+    expect(await at.waiting()).toEqual(['consume'])
   })
 
   it.each([0, 1.5, Number.NaN, '3'])('%s is refused at once', (concurrency) => {
