@@ -160,7 +160,6 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
   lostJobs(ids: readonly string[]): void {
     const gone = new Set(ids)
     for (const job of [...this.#held.values()]) if (gone.has(job.id)) this.#lose(job, lostError(), true)
-    // Who lost a lease gets nothing more before it is heard of.
     if (this.#standing.now.state === 'working') this.#announceCredit(this.#prefetch.credit)
   }
 

@@ -129,16 +129,13 @@ export class Dispatch {
     for (const consumer of this.#consumers.values()) consumer.extended(lease, expiresAt)
   }
 
-  /** It was extended as far as it goes. */
   capped(lease: string, capAt: number): void {
     for (const consumer of this.#consumers.values()) consumer.capped(lease, capAt)
   }
 
-  /** What held before may not hold now. */
   settingsChanged(): void {
     this.#throttledUntil = 0
-    for (const consumer of this.#consumers.values()) consumer.stuck = false
-    this.kick()
+    void this.#lookAgain()
   }
 
   /** There may be something to hand out. */
