@@ -179,7 +179,6 @@ export class Dispatch {
     }
   }
 
-  /** Where all are silent nobody's claim ends their leases. */
   async #turnLapsed(): Promise<void> {
     const { queues, settings, clock } = this.#context
     if (![...this.#consumers.values()].some((consumer) => consumer.hasLapsed(clock.now))) return
