@@ -21,6 +21,7 @@ export interface WorkerContext {
 
 const OPTIONS = ['concurrency', 'leaseMs'] as const satisfies readonly (keyof ConsumeOptions)[]
 
+/** What is reckoned with before the hub has said how long a lease is. */
 const LEASE_MS = 30_000
 
 /** Throws `bad_request` for a handler or options that are none. `asked`: what the hub is told of the lease. */

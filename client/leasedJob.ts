@@ -5,9 +5,6 @@ import type { Headers } from '../shared/protocol.ts'
 import type { Job } from '../shared/queues.ts'
 import type { HeldJob } from './queueFace.ts'
 
-/** What is reckoned with before the hub has said how long a lease is. */
-export const LEASE_MS = 30_000
-
 export type Extend = (job: LeasedJob<unknown>, leaseMs: number | undefined) => Promise<boolean>
 
 /** `waiting` for the handler, `running`, `settling` until the hub has answered; the rest is over for the worker. */
