@@ -3,6 +3,7 @@
  * while the connection has too much to take, and where too many wait the connection is not read any further.
  */
 
+import { setMaxListeners } from 'node:events'
 import type { Socket } from 'socket.io'
 import { RepriseError } from '../../shared/errors.ts'
 import { type Entrant, enter, mayBegin, weightOf } from '../core/turns.ts'
@@ -183,6 +184,8 @@ export class Intake implements Entrant {
     let gone = this.#gone.get(socket)
     if (gone === undefined) {
       const made = new AbortController()
+      // Each of its requests that wait listens to it.
+      setMaxListeners(0, made.signal)
       gone = made
       this.#gone.set(socket, made)
       if (socket.connected) socket.once('disconnect', () => made.abort())
