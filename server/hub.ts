@@ -229,8 +229,8 @@ export function buildHub<S extends HubTypes = HubTypes>(resolved: ResolvedHubOpt
     }),
     topic: (name) => ({
       async publish(data, options = {}) {
-        const { epoch, offsets, durability } = await publish(name, [{ ...options, data }])
-        return { epoch, offset: offsets[0] ?? 0, durability }
+        const { epoch, offsets, durability, duplicates } = await publish(name, [{ ...options, data }])
+        return { epoch, offset: offsets[0] ?? 0, durability, ...(duplicates > 0 ? DUPLICATE : {}) }
       },
       publishAll: (drafts) => publish(name, drafts),
       subscribe: (handler, { client, ...options } = {}) => local.as(client).topic(name).subscribe(handler, options),
@@ -242,8 +242,8 @@ export function buildHub<S extends HubTypes = HubTypes>(resolved: ResolvedHubOpt
     }),
     queue: (name) => ({
       async send(data, options = {}) {
-        const { ids, durability } = await send(name, [{ ...options, data }])
-        return { id: ids[0] ?? '', durability }
+        const { ids, durability, duplicates } = await send(name, [{ ...options, data }])
+        return { id: ids[0] ?? '', durability, ...(duplicates > 0 ? DUPLICATE : {}) }
       },
       sendAll: (drafts) => send(name, drafts),
       consume: (handler, { client, ...options } = {}) => local.as(client).queue(name).consume(handler, options),
@@ -262,7 +262,7 @@ export function buildHub<S extends HubTypes = HubTypes>(resolved: ResolvedHubOpt
   async function publish(topic: string, drafts: readonly Draft[]): Promise<Published> {
     const { log, admit } = await core
     admit()
-    return await log.publish(anonymous(), topic, parseDrafts(drafts.map(given), 'publish: drafts', log.limits.batch))
+    return await log.publish(anonymous(), topic, parseDrafts(allGiven(drafts), 'publish: drafts', log.limits.batch))
   }
 
   async function read<T>(topic: string, query: ReadQuery = {}): Promise<ReadPage<T>> {
@@ -275,12 +275,20 @@ export function buildHub<S extends HubTypes = HubTypes>(resolved: ResolvedHubOpt
   async function send(queue: string, drafts: readonly JobDraft[]): Promise<Sent> {
     const { queues, admit } = await core
     admit()
-    return await queues.send(anonymous(), queue, parseJobDrafts(drafts.map(given), 'send: drafts', queues.limits.batch))
+    return await queues.send(anonymous(), queue, parseJobDrafts(allGiven(drafts), 'send: drafts', queues.limits.batch))
   }
 }
 
+const DUPLICATE = { duplicate: true } as const
+
+/** What is no list is refused where drafts are counted. */
+function allGiven<D>(drafts: readonly D[]): unknown {
+  return Array.isArray(drafts) ? drafts.map(given) : drafts
+}
+
 /** Without what the program left undefined: on the wire that is not there either. */
-function given<D extends object>(draft: D): D {
+function given<D>(draft: D): D {
+  if (typeof draft !== 'object' || draft === null) return draft
   for (const value of Object.values(draft)) {
     if (value === undefined)
       return Object.fromEntries(Object.entries(draft).filter(([, one]) => one !== undefined)) as D

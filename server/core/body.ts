@@ -80,7 +80,9 @@ function binariesIn(data: unknown, index: number, most: number): Binary[] {
         throw new RepriseError('too_large', `draft ${index}: the places of its binary data have over ${most} bytes`)
       }
       found.push({ path: wayTo(place), bytes: part })
-    } else if (!hasOwnForm(value)) {
+    } else if (hasOwnForm(value)) {
+      if (value instanceof Date) checkNumber(value.getTime(), index)
+    } else {
       if (depth >= MAX_DEPTH) {
         throw new RepriseError('bad_request', `draft ${index}: data is nested deeper than ${MAX_DEPTH} levels`)
       }

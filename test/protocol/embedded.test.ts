@@ -228,5 +228,27 @@ describe('mistakes', () => {
     for (const call of wrong) expect(call).toThrow(expect.objectContaining({ code: 'bad_request' }))
     await expect(hub.topic('no name').read()).rejects.toMatchObject({ code: 'bad_request' })
     await expect(hub.topic('orders').read({ limit: -1 })).rejects.toMatchObject({ code: 'bad_request' })
+    const refused = [
+      hub.topic('orders').publishAll('text' as never),
+      hub.topic('orders').publishAll([null] as never),
+      hub.topic('orders').publish(Number.NaN),
+      hub.topic('orders').publish({ at: new Date(Number.NaN) }),
+      hub.topic('orders').read(null as never),
+      hub.queue('emails').sendAll(undefined as never),
+      hub.queue('emails').sendAll([1] as never),
+    ]
+    for (const call of refused) await expect(call).rejects.toMatchObject({ code: 'bad_request' })
+  })
+})
+
+describe('a receipt', () => {
+  it('says where nothing was stored, as the id was there already', async () => {
+    const hub = await embed()
+    const orders = hub.topic('orders')
+    const emails = hub.queue('emails')
+    expect(await orders.publish({ id: 1 }, { id: 'a' })).not.toHaveProperty('duplicate')
+    expect(await orders.publish({ id: 1 }, { id: 'a' })).toMatchObject({ offset: 1, duplicate: true })
+    expect(await emails.send({ to: 'ann' }, { id: 'a' })).not.toHaveProperty('duplicate')
+    expect(await emails.send({ to: 'ann' }, { id: 'a' })).toMatchObject({ id: 'a', duplicate: true })
   })
 })
