@@ -1,7 +1,7 @@
 /** What `pub` reads: data and headers from the command line, drafts from lines. */
 
 import { RepriseError } from '../shared/errors.ts'
-import { changedNumber, changedNumberRule } from '../shared/exactNumbers.ts'
+import { parseExact } from '../shared/exactNumbers.ts'
 import { UsageError } from './exit.ts'
 import { isRecord } from './remote.ts'
 
@@ -12,19 +12,11 @@ export interface Entry {
   readonly headers?: Readonly<Record<string, string>>
 }
 
-/** The value of a JSON text. Throws for what is not JSON, and for a number that would not stay what it is. */
-export function readJson(text: string): unknown {
-  const value: unknown = JSON.parse(text)
-  const changed = changedNumber(text)
-  if (changed !== undefined) throw new RepriseError('bad_request', changedNumberRule(changed))
-  return value
-}
-
 /** JSON; a text that does not begin like JSON is taken as the string it is. */
 export function readData(text: string, asText: boolean): unknown {
   if (asText) return text
   try {
-    return readJson(text)
+    return parseExact(text)
   } catch (error) {
     if (error instanceof RepriseError) throw new UsageError(`${error.message}, or give --text`)
     if (/^\s*(["[{]|-?\d|$)/.test(text)) {
@@ -40,7 +32,7 @@ const LEFT_BEHIND = ['offset', 'at', 'epoch', 'topic']
 
 /** A line as `sub --json` prints it, or as a draft is written: data (or base64), id, key, headers. */
 export function readDraft(text: string): Entry {
-  const draft = readJson(text)
+  const draft = parseExact(text)
   if (!isRecord(draft)) throw new RepriseError('bad_request', 'a draft is an object with data')
   if ('gap' in draft) throw new RepriseError('bad_request', 'that is a gap, which cannot be published')
   const { data, base64, id, key, headers, ...rest } = draft

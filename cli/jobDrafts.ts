@@ -1,7 +1,7 @@
 /** What `send` reads: job drafts from lines, as the hub takes them over HTTP. What their fields may be the hub says. */
 
 import { RepriseError } from '../shared/errors.ts'
-import { readJson } from './drafts.ts'
+import { parseExact } from '../shared/exactNumbers.ts'
 import { isRecord } from './remote.ts'
 
 const FIELDS = ['data', 'base64', 'id', 'key', 'headers', 'priority', 'delayMs', 'at', 'ttlMs']
@@ -14,7 +14,7 @@ const LEFT_BEHIND = [
 
 /** A line as a draft is written, or as `jobs --json` and `work --json` print it. */
 export function readJobDraft(text: string): Record<string, unknown> {
-  const given = readJson(text)
+  const given = parseExact(text)
   if (!isRecord(given)) throw new RepriseError('bad_request', 'a draft is an object with data')
   if ('damaged' in given || 'binary' in given) {
     throw new RepriseError('bad_request', 'that job holds what cannot be sent over HTTP')

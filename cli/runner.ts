@@ -2,7 +2,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import type { HeldJob } from '../client/index.ts'
-import { readJson } from './drafts.ts'
+import { parseExact } from '../shared/exactNumbers.ts'
 import { UsageError } from './exit.ts'
 
 export interface Runner {
@@ -123,7 +123,7 @@ function replyOf(output: string): unknown {
   const text = output.replace(/\r?\n$/, '')
   if (text === '') return undefined
   try {
-    return readJson(text)
+    return parseExact(text)
   } catch {
     return text
   }

@@ -5,7 +5,7 @@ import { isName, isQueueName, nameRule } from '../shared/names.ts'
 import { Connection } from './connection.ts'
 import type { CloseOptions } from './deadline.ts'
 import type { ConnectOptions, Hub, HubTypes, JobData, QueueName, Topic, TopicsOf } from './face.ts'
-import { addressOf, checkNames, countOf, drainMsOf, durationOf } from './options.ts'
+import { addressOf, check, checkNames, countOf, drainMsOf, durationOf } from './options.ts'
 import { QueueHandle } from './queue.ts'
 import type { Queue } from './queueFace.ts'
 import { QueuesLink } from './queuesLink.ts'
@@ -35,6 +35,13 @@ const OPTIONS = [
 export function connect<S extends HubTypes = HubTypes>(url?: string | URL, options: ConnectOptions = {}): Hub<S> {
   const address = addressOf(url)
   checkNames('connect', options, OPTIONS)
+  const { token, path, transports, socketOptions, quiet } = options
+  check('token', token, typeof token === 'string' || typeof token === 'function', 'a string or a function')
+  check('path', path, typeof path === 'string' && path.startsWith('/'), 'a path such as /socket.io')
+  const known = Array.isArray(transports) && transports.every((one) => one === 'websocket' || one === 'polling')
+  check('transports', transports, known && transports.length > 0, "a list of 'websocket' and 'polling'")
+  check('socketOptions', socketOptions, typeof socketOptions === 'object' && socketOptions !== null, 'an object')
+  check('quiet', quiet, typeof quiet === 'boolean', 'true or false')
   for (const name of ['drainMs', 'readTimeoutMs'] as const) durationOf(name, options[name], 0)
   for (const name of ['maxOutbox', 'maxOutboxBytes'] as const) countOf(name, options[name], 1)
   if (options.client !== undefined && !isName(options.client)) {

@@ -1,5 +1,7 @@
 /** Listeners of one kind of report. A listener that throws does not harm the others or the caller. */
 
+import { check } from './options.ts'
+
 /** Takes a listener away again. */
 export type Undo = () => void
 
@@ -12,6 +14,7 @@ export class Emitter<T> {
   }
 
   on(listener: (value: T) => void): Undo {
+    check('a listener', listener ?? null, typeof listener === 'function', 'a function')
     // Wrapped, so that the same function given twice is called twice and each undo takes one away.
     const entry = (value: T) => listener(value)
     this.#listeners.add(entry)

@@ -99,9 +99,12 @@ function measureObject(value: object, depth: number, size: Size): number {
     size.attachments++
     return value.byteLength
   }
-  const json = (value as { toJSON?: unknown }).toJSON
-  if (typeof json === 'function') return measureValue(json.call(value, ''), depth + 1, size)
+  // JSON would have `null` in their place.
+  if ((value instanceof Number || value instanceof Date) && !Number.isFinite(Number(value))) throw unfit(String(value))
+  const { toJSON, then } = value as { readonly toJSON?: unknown; readonly then?: unknown }
+  if (typeof toJSON === 'function') return measureValue(toJSON.call(value, ''), depth + 1, size)
   if (value instanceof Map || value instanceof Set) throw unfit('a Map or Set')
+  if (typeof then === 'function') throw unfit('a promise (await it)')
   // Socket.IO would take it for binary, and not get it over every transport.
   if (value instanceof Blob) throw unfit('a Blob (its arrayBuffer() can travel)')
   if (isMark(value)) size.attachments = Infinity
@@ -141,13 +144,14 @@ function checkWord(name: string, value: string | undefined): void {
 }
 
 function checkHeaders(headers: Headers): void {
-  const fits = typeof headers === 'object' && headers !== null && !Array.isArray(headers)
+  // A Map, and a Headers of fetch, would travel as empty ones.
+  const fits = typeof headers === 'object' && headers !== null && !(Symbol.iterator in headers)
   if (fits && Object.values(headers).every((value) => typeof value === 'string')) return
   throw new RepriseError('bad_request', 'headers have to be an object of strings')
 }
 
 function unfit(what: string): RepriseError {
-  return new RepriseError('bad_request', `data holds ${what}, which neither JSON nor binary can carry`)
+  return new RepriseError('bad_request', `neither JSON nor binary can carry ${what}`)
 }
 
 /** What a packet has besides its arguments. */

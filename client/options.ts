@@ -3,55 +3,31 @@
 import { RepriseError } from '../shared/errors.ts'
 import { suggestion } from '../shared/nearest.ts'
 
-/** Names that other libraries have for ours; the first one that the call knows is told. */
+/** Ours, each with the names that other libraries have for it; of several the first one that the call knows is told. */
 const FOREIGN: Readonly<Record<string, string>> = {
-  ackWait: 'leaseMs',
-  apiKey: 'token',
-  auth: 'token',
-  autoAck: 'ack',
-  backoff: 'retry reconnect',
-  batchSize: 'limit',
-  ca: 'socketOptions',
-  clientId: 'client',
-  count: 'limit',
-  cursor: 'after from',
-  deduplicationId: 'id',
-  delay: 'delayMs',
-  durable: 'client',
-  end: 'before',
-  expiration: 'ttlMs',
-  extraHeaders: 'socketOptions',
-  fromBeginning: 'from',
-  group: 'client',
-  groupId: 'client',
-  jobId: 'id',
-  lastEventId: 'from after',
-  lease: 'leaseMs',
-  lockDuration: 'leaseMs',
-  max: 'limit',
-  maxRetries: 'maxAttempts',
-  messageId: 'id',
-  msgID: 'id',
-  name: 'client',
-  offset: 'from after',
-  partitionKey: 'key',
-  prefetch: 'concurrency',
-  prefetchCount: 'concurrency',
-  query: 'socketOptions',
-  reconnection: 'reconnect',
-  reconnectionDelay: 'reconnect',
-  reconnectionDelayMax: 'reconnect',
-  retries: 'maxAttempts',
-  runAt: 'at',
-  since: 'from after',
-  start: 'from after',
-  startFrom: 'from',
-  timeout: 'timeoutMs readTimeoutMs drainMs',
-  timestamp: 'at',
-  ttl: 'ttlMs',
-  until: 'before',
-  visibilityTimeout: 'leaseMs',
-  withCredentials: 'socketOptions',
+  leaseMs: 'ackWait lease lockDuration lockRenewTime stalledInterval visibilityTimeout',
+  token: 'apiKey auth authCallback getToken',
+  ack: 'autoAck noAck',
+  retry: 'backoff',
+  reconnect:
+    'backoff disconnectedRetryTimeout maxReconnectDelay minReconnectDelay reconnection reconnectionDelay reconnectionDelayMax',
+  socketOptions: 'ca extraHeaders query rejectUnauthorized withCredentials',
+  client: 'clientId durable group groupId name',
+  limit: 'batchSize count max',
+  after: 'cursor lastEventId offset since start',
+  from: 'cursor fromBeginning lastEventId offset recover rewind since start startFrom',
+  before: 'end until',
+  id: 'deduplication deduplicationId idempotencyKey jobId messageId msgID msgId',
+  key: 'partition partitionKey',
+  headers: 'extras meta tags',
+  delayMs: 'delay',
+  at: 'runAt timestamp',
+  ttlMs: 'expiration ttl',
+  maxAttempts: 'attempts maxRetries retries',
+  concurrency: 'credit prefetch prefetchCount',
+  timeoutMs: 'ackTimeout timeout',
+  readTimeoutMs: 'ackTimeout timeout',
+  drainMs: 'timeout',
 }
 
 const ADDRESS = /^(https?|wss?):\/\//i
@@ -80,8 +56,7 @@ function meant(name: string, known: readonly string[]): string {
   if (/^(repeat|cron|every)$/.test(name) && known.includes('delayMs')) {
     return '; what repeats is a schedule, and a hub of this version has none'
   }
-  const foreign = Object.hasOwn(FOREIGN, name) ? FOREIGN[name] : undefined
-  const ours = foreign?.split(' ').find((candidate) => known.includes(candidate))
+  const ours = Object.keys(FOREIGN).find((one) => known.includes(one) && FOREIGN[one]?.split(' ').includes(name))
   return ours === undefined ? suggestion(name, known) : `; here it is ${ours}`
 }
 
@@ -92,6 +67,11 @@ export function durationOf(name: string, value: unknown, byDefault: number): num
   throw bad(
     `${name} has to be a number of milliseconds from 0, not ${typeof value === 'string' ? JSON.stringify(value) : String(value)}`,
   )
+}
+
+/** Throws `bad_request` for a value that is given and does not fit. */
+export function check(name: string, value: unknown, fits: boolean, rule: string): void {
+  if (value !== undefined && !fits) throw bad(`${name} has to be ${rule}`)
 }
 
 /** How long a `close` waits. */

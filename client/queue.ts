@@ -95,13 +95,14 @@ export class QueueHandle<T> implements Queue<T> {
 
   async request<R = unknown>(data: T, options: RequestOptions = {}): Promise<R> {
     this.#checkOpen()
-    const { timeoutMs = REQUEST_MS } = options
+    // Checked below, `null` too.
+    const { timeoutMs = REQUEST_MS } = options ?? {}
     if (!(durationOf('timeoutMs', timeoutMs, 0) >= 1 && timeoutMs <= MAX_REQUEST_MS)) {
       const text = `timeoutMs of a request is a number of milliseconds from 1 to an hour, ${MAX_REQUEST_MS}`
       throw new RepriseError('bad_request', text)
     }
     // The same id every time: that is how a request is found again.
-    const draft: JobDraft = jobDraftOf('request', data, { ...options, id: options.id ?? randomName() })
+    const draft: JobDraft = { id: randomName(), ...jobDraftOf('request', data, options) }
     const { bytes, attachments } = measureDraft(draft)
     const packed = packedDraft(draft, attachments)
     const { link } = this.#context

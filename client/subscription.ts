@@ -13,9 +13,10 @@ import { atMost, type CloseOptions } from './deadline.ts'
 import { Emitter, type Undo } from './emitter.ts'
 import type { Ending, Failure, Handler, Progress, Received, Status, SubscribeOptions, Subscription } from './face.ts'
 import { Inbox, type Mark } from './inbox.ts'
-import { countOf, drainMsOf, jitterOf } from './options.ts'
+import { check, countOf, drainMsOf, jitterOf } from './options.ts'
 import { Runner } from './runner.ts'
 import { Standing } from './standing.ts'
+import { checkFrom, isPosition, positionOf } from './subscribing.ts'
 import type { Warnings } from './warnings.ts'
 
 const RESUBSCRIBE = { baseMs: 250, maxMs: 5_000 }
@@ -125,15 +126,17 @@ export class TopicSubscription<T> implements Subscription<T>, Subscriber {
     return this.#errorReports.on(listener)
   }
 
-  async ack({ epoch, offset }: Position): Promise<Position> {
+  async ack(position: Position): Promise<Position> {
+    check('position', position ?? null, isPosition(position), '{ epoch, offset }')
     if (this.#acks === undefined) {
       throw new RepriseError('bad_request', 'the hub keeps a cursor only where connect was given a `client`')
     }
     if (this.#standing.over) throw new RepriseError('unavailable', 'the subscription is over')
-    return this.#acks.ack({ epoch, offset })
+    return this.#acks.ack(positionOf(position))
   }
 
   async seek(from: Exclude<From, 'none'>): Promise<void> {
+    checkFrom(from ?? null)
     await this.#context.channel.joined()
     if (this.#standing.over || this.#closing !== undefined)
       throw new RepriseError('unavailable', 'the subscription is over')
@@ -241,7 +244,8 @@ export class TopicSubscription<T> implements Subscription<T>, Subscriber {
 
   #query(from: From | undefined): SubscribeQuery {
     const { onGap } = this.#options
-    return { ...(from === undefined ? {} : { from }), ...(onGap === undefined ? {} : { onGap }) }
+    const place = isPosition(from) ? positionOf(from) : from
+    return { ...(place === undefined ? {} : { from: place }), ...(onGap === undefined ? {} : { onGap }) }
   }
 
   /** Hands out what waits, as far as the handler takes it. */

@@ -1,5 +1,7 @@
 /** Finds numbers of JSON text that a JavaScript number cannot hold: parsing the text would change them silently. */
 
+import { RepriseError } from './errors.ts'
+
 /** A number that long or with an exponent may be changed; all others are exact. A look at most texts ends here. */
 const SUSPECT = /\d[eE]|\d{16}|\d{8}\.?\d{8}|\d\.\d{15}/
 /** Of a number without a point and a sign: 15 digits. */
@@ -11,6 +13,14 @@ const MAX_PRECISION = 100
 /** The largest whole number that is finite has 309 digits. */
 const MAX_WHOLE_LENGTH = 310
 const MAX_SHOWN = 40
+
+/** The value of a JSON text. Throws for what is not JSON, and `bad_request` for a number that would not stay what it is. */
+export function parseExact(json: string): unknown {
+  const value: unknown = JSON.parse(json)
+  const changed = changedNumber(json)
+  if (changed !== undefined) throw new RepriseError('bad_request', changedNumberRule(changed))
+  return value
+}
 
 /** The first number of the JSON text that would be changed by parsing, shortened; `undefined` where there is none. */
 export function changedNumber(json: string): string | undefined {

@@ -4,7 +4,6 @@
  */
 
 import { RepriseError } from './errors.ts'
-import { changedNumber, changedNumberRule } from './exactNumbers.ts'
 
 /** Clients of Socket.IO refuse a packet with more of them. */
 export const MAX_ATTACHMENTS = 10
@@ -71,18 +70,19 @@ export function join(value: unknown): Joined {
   return { json, parts, bytes }
 }
 
-/** The value of a joined form. Throws `bad_request` for what is none; the work is linear in its size. */
-export function whole(joined: unknown): unknown {
+/**
+ * The value of a joined form, whose JSON text `read` reads. Throws `bad_request` for what is none; the work is linear in its
+ * size.
+ */
+export function whole(joined: unknown, read: (json: string) => unknown = JSON.parse): unknown {
   const { json, parts, bytes = new Uint8Array(0) } = (joined ?? {}) as Partial<Record<keyof Joined, unknown>>
   if (typeof json !== 'string' || !Array.isArray(parts) || !isBytes(bytes)) throw unfit('it is { json, parts, bytes? }')
   let value: unknown
   try {
-    value = JSON.parse(json)
+    value = read(json)
   } catch (cause) {
-    throw unfit('json is not JSON text', cause)
+    throw unfit(cause instanceof RepriseError ? cause.message : 'json is not JSON text', cause)
   }
-  const changed = changedNumber(json)
-  if (changed !== undefined) throw unfit(changedNumberRule(changed))
   const root: Node = { value }
   let at = 0
   for (const part of parts as readonly unknown[]) {

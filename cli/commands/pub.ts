@@ -3,7 +3,8 @@
 import type { Command } from 'commander'
 import type { PublishOptions, Receipt, Topic } from '../../client/index.ts'
 import { RepriseError } from '../../shared/errors.ts'
-import { collectHeader, type Entry, readData, readDraft, readJson } from '../drafts.ts'
+import { parseExact } from '../../shared/exactNumbers.ts'
+import { collectHeader, type Entry, readData, readDraft } from '../drafts.ts'
 import { addExamples } from '../examples.ts'
 import { Ended, type ExitCode, UsageError } from '../exit.ts'
 import { readLines } from '../lines.ts'
@@ -151,7 +152,7 @@ function refusedLine({ line, error }: RefusedLine, told: string): Error {
 function readEntry(text: string, line: number, options: PubOptions): Entry {
   try {
     if (options.drafts) return readDraft(text)
-    return { data: options.text ? text : readJson(text) }
+    return { data: options.text ? text : parseExact(text) }
   } catch (error) {
     const hint = options.drafts || options.text ? '' : ' (give --text for lines of plain text)'
     throw new UsageError(`line ${line} is wrong: ${error instanceof Error ? error.message : String(error)}${hint}`)

@@ -3,7 +3,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Command, InvalidArgumentError } from 'commander'
 import { RepriseError } from '../../shared/errors.ts'
-import { collectHeader, readData, readJson } from '../drafts.ts'
+import { parseExact } from '../../shared/exactNumbers.ts'
+import { collectHeader, readData } from '../drafts.ts'
 import { addExamples } from '../examples.ts'
 import { Ended, type ExitCode, UsageError } from '../exit.ts'
 import { readJobDraft } from '../jobDrafts.ts'
@@ -183,7 +184,7 @@ function refused(part: readonly Entry[], error: unknown): unknown {
 function readEntry(text: string, line: number, options: SendOptions): Record<string, unknown> {
   try {
     if (options.drafts) return draftOf(readJobDraft(text), options)
-    return draftOf({ data: options.text ? text : readJson(text) }, options)
+    return draftOf({ data: options.text ? text : parseExact(text) }, options)
   } catch (error) {
     const hint = options.drafts || options.text ? '' : ' (give --text for lines of plain text)'
     throw new UsageError(`line ${line} is wrong: ${error instanceof Error ? error.message : String(error)}${hint}`)

@@ -1,6 +1,7 @@
 /** Arguments and replies of calls with more binary than a packet of Socket.IO carries: the joined form at this edge. */
 
 import { RepriseError } from '../../shared/errors.ts'
+import { parseExact } from '../../shared/exactNumbers.ts'
 import { type Joined, join, MAX_ATTACHMENTS, whole } from '../../shared/joined.ts'
 import type { ReadPage } from '../../shared/protocol.ts'
 import { attachmentsOf, mustJoin } from '../core/joining.ts'
@@ -24,7 +25,7 @@ export function replying(value: unknown): unknown {
 /** A list as a client sends it: joined as a whole, or with items that have `joined` in place of what is called `name`. */
 export function incomingList(list: unknown, name: 'data' | 'reply'): unknown {
   if (Array.isArray(list)) return list.some(isJoined) ? list.map((item) => incoming(item, name)) : list
-  return isJoined(list) ? whole(list.joined) : list
+  return isJoined(list) ? whole(list.joined, parseExact) : list
 }
 
 /** One that may have `joined` in place of what is called `name`. */
@@ -32,7 +33,7 @@ export function incoming(item: unknown, name: 'data' | 'reply'): unknown {
   if (!isJoined(item)) return item
   const { joined, [name]: plain = null, ...rest } = item as Record<string, unknown>
   if (plain !== null) throw new RepriseError('bad_request', `joined stands in place of ${name}, not beside it`)
-  return { ...rest, [name]: whole(joined) }
+  return { ...rest, [name]: whole(joined, parseExact) }
 }
 
 function isJoined(value: unknown): value is { readonly joined: unknown } {

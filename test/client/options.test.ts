@@ -47,6 +47,11 @@ describe('an option', () => {
     ['request', 'timeout', 'timeoutMs'],
     ['consume', 'prefetch', 'concurrency'],
     ['consume', 'visibilityTimeout', 'leaseMs'],
+    ['consume', 'stalledInterval', 'leaseMs'],
+    ['connect', 'getToken', 'token'],
+    ['connect', 'minReconnectDelay', 'reconnect'],
+    ['subscribe', 'rewind', 'from'],
+    ['publish', 'extras', 'headers'],
     ['close', 'timeout', 'drainMs'],
   ])('of %s that is not known, %s, is refused, and %s is told', async (call, name, ours) => {
     expect(await refusal(call, { [name]: 1 })).toMatchObject({
@@ -54,6 +59,7 @@ describe('an option', () => {
       message: expect.stringMatching(new RegExp(`^${call}: there is no option ${name}; .*\\b${ours}\\b`)),
     })
     expect(await refusal(call, 'text' as never)).toMatchObject({ code: 'bad_request' })
+    expect(await refusal(call, null as never)).toMatchObject({ code: 'bad_request' })
   })
 
   it.each([
@@ -62,6 +68,18 @@ describe('an option', () => {
     ['connect', { reconnect: { minMs: 1 } }],
     ['connect', { reconnect: { maxMs: -1 } }],
     ['connect', { maxOutbox: 0 }],
+    ['connect', { transports: 'websocket' }],
+    ['connect', { transports: [] }],
+    ['connect', { transports: ['webtransport'] }],
+    ['connect', { token: 7 }],
+    ['connect', { path: 'socket.io' }],
+    ['connect', { socketOptions: 'secure' }],
+    ['connect', { quiet: 'yes' }],
+    ['subscribe', { from: 'beginning' }],
+    ['subscribe', { from: 5 }],
+    ['subscribe', { from: null }],
+    ['subscribe', { from: { at: Number.NaN } }],
+    ['subscribe', { from: { epoch: 'a' } }],
     ['publish', { timeoutMs: '1s' }],
     ['subscribe', { ack: 'none' }],
     ['subscribe', { onFailure: 'retry' }],
@@ -74,6 +92,25 @@ describe('an option', () => {
     ['close', { drainMs: -1 }],
   ])('of %s that cannot be is refused: %o', async (call, options) => {
     expect(await refusal(call, options)).toMatchObject({ code: 'bad_request' })
+  })
+
+  it('of a place, a position or a listener is looked at too', async () => {
+    const { url } = await startHub()
+    const topic = open(url, { client: 'me' }).topic('orders')
+    const { epoch, offset } = await topic.publish(1)
+    await topic.publish(2)
+    const subscription = topic.subscribe(() => {})
+    for (const wrong of ['beginning', null, 5, { at: Infinity }]) {
+      expect(await errorOf(subscription.seek(wrong as never))).toMatchObject({ code: 'bad_request' })
+    }
+    for (const wrong of [undefined, null, 5, { epoch }, { epoch, offset: 0.5 }]) {
+      expect(await errorOf(subscription.ack(wrong as never))).toMatchObject({ code: 'bad_request' })
+    }
+    expect(() => subscription.onGap(undefined as never)).toThrow(expect.objectContaining({ code: 'bad_request' }))
+    // An event is a position, and more.
+    const { events } = await topic.read()
+    await subscription.seek({ ...events[0], epoch, offset } as never)
+    await until(() => subscription.position?.offset === 2)
   })
 
   it.each(['', 'foo bar', 'ftp://127.0.0.1', 'localhost:3000', 'http://', 7, null, undefined, {}])(

@@ -122,6 +122,9 @@ describe('what cannot be published', () => {
     ['a cycle', cycle],
     ['a Map', new Map([[1, 2]])],
     ['a Blob', { file: new Blob(['x']) }],
+    ['a boxed NaN', { a: new Number(Number.NaN) }],
+    ['a Date that is none', { at: new Date(Number.NaN) }],
+    ['a promise', Promise.resolve(1)],
   ])('%s is refused at once and harms no neighbour', async (_name, value) => {
     const { fake, topic } = await publisher()
     const before = topic.publish('before')
@@ -137,6 +140,7 @@ describe('what cannot be published', () => {
     ['an empty id', { id: '' }],
     ['a long key', { key: 'x'.repeat(257) }],
     ['a header that is no string', { headers: { a: 1 } as never }],
+    ['a Headers', { headers: new Headers({ a: 'b' }) as never }],
   ])('%s is refused at once', async (_name, options) => {
     const { topic } = await publisher()
     expect(await errorOf(topic.publish(1, options))).toMatchObject({ code: 'bad_request' })
