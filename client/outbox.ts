@@ -74,8 +74,8 @@ export class Outbox<R> {
   readonly #post: Post<R>
   readonly #options: OutboxOptions
   #fitted: Limits | undefined
-  /** Behind a number of which nobody knows, and whose draft is given up. */
-  #hole = 0
+  /** Numbers behind those of drafts that are given up, of which nobody knows whether the hub has them. */
+  readonly #holes = new Set<number>()
   #producer = randomName()
   #nextSeq = 1
   /** Not packed yet, from `#head` on. */
@@ -213,7 +213,7 @@ export class Outbox<R> {
       this.#pipeline.splice(place, 1)
       this.#reject(packet, refusal, packet.uncertain)
       // Its number may be taken: what stands behind it keeps its own, and a conflict there says that it is not.
-      if (packet.uncertain) this.#hole = packet.seq + 1
+      if (packet.uncertain) this.#holes.add(packet.seq + 1)
       else this.#renumber(packet.seq, place)
     }
   }
@@ -257,10 +257,8 @@ export class Outbox<R> {
     if (packet.tries++ === 0) packet.sentAt = Date.now()
     try {
       const attachments = packet.entries.reduce((sum, entry) => sum + entry.attachments, 0)
-      const drafts = packed(
-        packet.entries.map((entry) => entry.draft),
-        attachments,
-      )
+      const list = packet.entries.map((entry) => entry.draft)
+      const drafts = packed(list, attachments)
       const receipts = await this.#post.send(drafts, { producer: this.#producer, seq: packet.seq }, packet.uncertain)
       this.#inFlight--
       this.#kept(packet, receipts)
@@ -305,7 +303,7 @@ export class Outbox<R> {
       if (!first.uncertain) for (const { entries } of this.#pipeline) for (const entry of entries) entry.sent = false
       if (first.uncertain && first.tries >= MAX_WHOLE_TRIES) this.#split(first, Math.ceil(first.entries.length / 2))
       this.#retryLater(error)
-    } else if (error.code === 'conflict' && first.seq === this.#hole) {
+    } else if (error.code === 'conflict' && this.#holes.has(first.seq)) {
       this.#renew()
     } else if (first.uncertain) {
       this.#abandon(error)
@@ -360,6 +358,7 @@ export class Outbox<R> {
   /** A new producer: the row begins at 1 with the first packet that is left. */
   #renew(): void {
     this.#producer = randomName()
+    this.#holes.clear()
     this.#renumber(1)
   }
 

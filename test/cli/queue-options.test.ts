@@ -82,11 +82,19 @@ describe('options of queues', () => {
     [
       'q',
       { backoffMs: -1 },
-      'settings: backoffMs: -1 is not a duration: a number of milliseconds, or one with ms, s, m, h, d or w',
+      'settings: backoffMs: -1 is not a duration such as 500ms, 30s, 5m, 1h or 7d (a number by itself is milliseconds)',
     ],
     ['q', { priority: 10 }, 'settings: priority: 10 is not a priority: a whole number from 0 to 9'],
-    ['q', { ttlMs: 0 }, 'settings: ttlMs: 0 is not a duration such as 7d or 30s'],
-    ['q', { deadMs: 'long' }, 'settings: deadMs: "long" is not a duration such as 7d or 30s'],
+    [
+      'q',
+      { ttlMs: 0 },
+      'settings: ttlMs: 0 is not a duration such as 500ms, 30s, 5m, 1h or 7d (a number by itself is milliseconds)',
+    ],
+    [
+      'q',
+      { deadMs: 'long' },
+      'settings: deadMs: "long" is not a duration such as 500ms, 30s, 5m, 1h or 7d (a number by itself is milliseconds)',
+    ],
     ['q', { maxJobs: 0 }, 'settings: maxJobs: 0 is not a number of jobs, 1 or more, or unlimited'],
     ['q', { maxBytes: '1 box' }, 'settings: maxBytes: "1 box" is not a size such as 1GiB, or unlimited'],
     ['q', { rate: 0 }, 'settings: rate: 0 is not a number of jobs a second, above 0, or unlimited'],

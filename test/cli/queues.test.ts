@@ -111,7 +111,7 @@ describe('send', () => {
       cli(['send', 'wrong'], '1\n2\n{"a\n4\n'),
       cli(['send', 'wrong', '--drafts'], '{"data":1,"delay":5}\n'),
       cli(['send', 'refused', '--drafts'], '{"data":1}\n{"data":2,"priority":11}\n'),
-      cli(['send', 'brim', '--timeout', '500ms'], '1\n2\n3\n'),
+      cli(['send', 'brim', '--timeout', '2s'], '1\n2\n3\n'),
     ])
     expect(json).toMatchObject({ code: EXIT.usage, stdout: '' })
     expect(json.stderr).toMatch(/^reprise: line 3 is wrong: .*; sent 2 jobs to wrong, nothing from that line on\n$/)
@@ -161,7 +161,9 @@ describe('work', () => {
     const text = work(['printed', '-n', '3', '--concurrency', '2'])
     expect((await text.exited).code).toBe(0)
     expect(text.stdout()).toBe('c  "\\u001b[2J"\nd  0\ne  0\n')
-    expect((await look('printed')).counts).toMatchObject({ sent: 6, done: 5, ready: 1 })
+    // What the worker gave back more than once waits a moment.
+    await until(async () => (await look('printed')).counts.ready === 1, { what: 'the job that was given back' })
+    expect((await look('printed')).counts).toMatchObject({ sent: 6, done: 5 })
   })
 
   it('at a signal finishes what runs and gives the rest back', async () => {
@@ -177,8 +179,9 @@ describe('work', () => {
       // As a terminal does it: to the whole group.
       expect(await worker.kill(signal)).toEqual({ code, signal: null })
       expect(worker.stderr()).toMatch(/^begun\nfinished\n$/)
-      expect((await look(queue)).counts).toMatchObject({ done: 1, ready: 2, held: 0 })
-      expect(await explain(queue, 'b')).toMatchObject({ state: 'ready', attempts: 0 })
+      await until(async () => (await look(queue)).counts.ready === 2, { what: 'the jobs that were given back' })
+      expect((await look(queue)).counts).toMatchObject({ done: 1, held: 0 })
+      expect(await explain(queue, 'b')).toMatchObject({ attempts: 0 })
     }
     await Promise.all(signals.map(stop))
   })
@@ -202,7 +205,8 @@ describe('work', () => {
     const worker = work(['nowhere'], ['no-such-command-here'])
     expect((await worker.exited).code).toBe(EXIT.usage)
     expect(worker.stderr()).toBe('reprise: no-such-command-here: there is no such command\n')
-    expect(await explain('nowhere', 'a')).toMatchObject({ state: 'ready', attempts: 0 })
+    await until(async () => (await explain('nowhere', 'a')).state === 'ready', { what: 'the job' })
+    expect(await explain('nowhere', 'a')).toMatchObject({ attempts: 0 })
   })
 })
 

@@ -3,6 +3,8 @@
 import { describe, expect, it } from 'vitest'
 import { errorOf, open } from '../client/support/handles.ts'
 import { startHub } from '../support/hub.ts'
+import { storeOfRun } from '../support/run-store.ts'
+import { tempFolder } from '../support/temp.ts'
 import { until } from '../support/until.ts'
 import { join, joinNamespace } from '../support/wire.ts'
 
@@ -63,7 +65,8 @@ describe('limits', () => {
   })
 
   it('that are smaller after a restart refuse what waits and is larger, and the rest goes on', async () => {
-    const before = await startHub()
+    const store = storeOfRun().store ?? `${await tempFolder()}/data`
+    const before = await startHub({ store })
     const port = Number(new URL(before.url).port)
     const hub = open(before.url)
     const topic = hub.topic('orders')
@@ -72,7 +75,7 @@ describe('limits', () => {
     const waiting = Array.from({ length: 30 }, (_, i) =>
       topic.publish(i % 3 === 0 ? text(5_000) : i).catch((error) => error),
     )
-    const after = await startHub({ limits: SMALL, port })
+    const after = await startHub({ store, limits: SMALL, port })
     const outcomes = await Promise.all(waiting)
     const kept = outcomes.filter((outcome) => 'offset' in outcome)
     expect(outcomes.filter(({ code }) => code === 'too_large')).toHaveLength(10)
