@@ -1,8 +1,9 @@
 #!/usr/bin/env node
 /** Runs the command line and turns each ending into an exit code. */
 
-import { CommanderError } from 'commander'
+import { type Command, CommanderError } from 'commander'
 import { RepriseError } from '../shared/errors.ts'
+import { suggestion } from '../shared/nearest.ts'
 import { Ended, EXIT, errorLine, exitCodeOf, UsageError } from './exit.ts'
 import { endWhenNobodyReads, exitWith } from './output.ts'
 import { program } from './program.ts'
@@ -17,6 +18,13 @@ function usageMessage(error: CommanderError): string {
     .replaceAll('\n', ' ')
 }
 
+/** Commander would show the help of all for the help of a command that there is not. */
+function checkHelp(root: Command, [help, asked = '-']: readonly string[]): void {
+  if (help !== 'help' || asked.startsWith('-')) return
+  const known = root.commands.flatMap((command) => [command.name(), ...command.aliases()])
+  if (!known.includes(asked)) throw new UsageError(`unknown command '${asked}'${suggestion(asked, known)}`)
+}
+
 async function run(): Promise<number> {
   const root = program()
   try {
@@ -24,6 +32,7 @@ async function run(): Promise<number> {
       const { default: complete } = await import('@bomb.sh/tab/commander')
       complete(root)
     }
+    checkHelp(root, process.argv.slice(2))
     await root.parseAsync(process.argv)
     return EXIT.ok
   } catch (error) {

@@ -47,18 +47,25 @@ export async function bundleClient(outDir: string): Promise<void> {
   })
 }
 
-/** Leaves out what the SDK does not use of Socket.IO's client: its entry with a global cache, and WebTransport. */
+/**
+ * Leaves out what the SDK does not use of Socket.IO's client: its entry with a global cache, WebTransport, and the waits of its
+ * own reconnection.
+ */
 function slim() {
   const { resolve } = createRequire(import.meta.url)
   const manager = join(dirname(resolve('socket.io-client/package.json')), 'build/esm/manager.js')
-  const none = '\0none'
+  const nothing: Readonly<Record<string, string>> = {
+    '/webtransport.js': 'export class WT {}',
+    '/backo2.js': 'export class Backoff { reset() {} setMin() {} setMax() {} setJitter() {} }',
+  }
   return {
     name: 'slim',
     resolveId(id: string) {
       if (id === 'socket.io-client') return manager
-      return id.endsWith('/webtransport.js') ? none : undefined
+      const left = Object.keys(nothing).find((ending) => id.endsWith(ending))
+      return left === undefined ? undefined : `\0nothing${left}`
     },
-    load: (id: string) => (id === none ? 'export class WT {}' : undefined),
+    load: (id: string) => (id.startsWith('\0nothing') ? nothing[id.slice('\0nothing'.length)] : undefined),
   }
 }
 

@@ -13,6 +13,7 @@ const NOWHERE = `http://127.0.0.1:${await freePort()}`
 describe('wrong use', () => {
   it.each<[string[], RegExp]>([
     [['sreve'], /^reprise: unknown command 'sreve'; did you mean serve\?\n$/],
+    [['help', 'pbu'], /^reprise: unknown command 'pbu'; did you mean pub\?\n$/],
     [['serve', '--prot', '3'], /^reprise: unknown option '--prot'; did you mean --port\?\n$/],
     [['serve', 'here'], /^reprise: too many arguments for 'serve'.*\n$/],
     [['serve', '--port', 'x'], /^reprise: --port: "x" is not a port: 0 \(any free one\) to 65535\n$/],
