@@ -38,11 +38,17 @@ export class SocketJobOutlet implements JobOutlet {
     else void this.#socket.leave(roomOf(queue))
   }
 
-  whenHeard(listener: () => void, asks: boolean): void {
-    const conn = this.#socket.conn as unknown as Pinged
-    conn.once('packet', listener)
-    // A heartbeat beside the regular ones: any client answers it by itself.
-    if (asks) conn.sendPacket('ping')
+  whenHeard(listener: () => void): void {
+    this.#pinged.once('packet', listener)
+  }
+
+  /** A heartbeat beside the regular ones: any client answers it by itself. */
+  ask(): void {
+    this.#pinged.sendPacket('ping')
+  }
+
+  get #pinged(): Pinged {
+    return this.#socket.conn as unknown as Pinged
   }
 
   get overfull(): boolean {

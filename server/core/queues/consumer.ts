@@ -4,7 +4,7 @@ import type { KeptLease, Owner } from '../../store/contract.ts'
 import type { JobClient } from './outlet.ts'
 
 /** A settlement with another job's id is none of this one. */
-interface Leased {
+export interface Leased {
   readonly id: string
   readonly lease: string
 }
@@ -25,6 +25,10 @@ export function ownerOf({ caller: { subject, client }, id }: JobClient): Owner {
   return { subject, client: client ?? `#${id}` }
 }
 
+export function keyOf({ subject, client }: Owner): string {
+  return `${subject}\n${client}`
+}
+
 export class Consumer {
   readonly owner: Owner
   readonly client: JobClient
@@ -39,8 +43,6 @@ export class Consumer {
   stuck = false
   /** Counts what it settled and lost: an answer to what was asked before says nothing of whether it is stuck. */
   freed = 0
-  /** A lease of its lapsed, and nothing was heard of it since: it may be frozen. */
-  isSilent = false
   /** It is leaving, or another took its place. */
   over = false
   /** A claim had no answer: the store may have given it jobs that it does not know of. */
@@ -178,15 +180,15 @@ export class Consumer {
   }
 
   /** Its leases of these jobs, without those on their way to be settled. */
-  leasesOf(ids: ReadonlySet<string>): { readonly id: string; readonly lease: string }[] {
-    const found: { id: string; lease: string }[] = []
+  leasesOf(ids: ReadonlySet<string>): Leased[] {
+    const found: Leased[] = []
     for (const [lease, { id, giving }] of this.#held) if (ids.has(id) && !giving) found.push({ id, lease })
     return found
   }
 
   /** Leases that should have lapsed by this time, and of which nothing was heard. */
-  silent(before: number): { readonly id: string; readonly lease: string }[] {
-    const found: { id: string; lease: string }[] = []
+  silent(before: number): Leased[] {
+    const found: Leased[] = []
     for (const [lease, { id, expiresAt, giving }] of this.#held) {
       if (expiresAt < before && !giving) found.push({ id, lease })
     }

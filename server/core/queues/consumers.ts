@@ -12,6 +12,7 @@ import { Dispatch } from './dispatch.ts'
 import { checkQueue } from './draft.ts'
 import type { JobClient } from './outlet.ts'
 import { type HubQueueSettings, policyOf } from './settings.ts'
+import { Silence } from './silence.ts'
 import { Turns } from './turns.ts'
 
 export interface ConsumersContext {
@@ -53,6 +54,9 @@ export class Consumers {
   readonly #seats = new Map<JobClient, Seat>()
   readonly #leaving = new Set<Promise<unknown>>()
   readonly #turns = new Turns()
+  readonly #silence = new Silence((client) => {
+    for (const queue of this.#seats.get(client)?.consumers.keys() ?? []) this.#desks.get(queue)?.dispatch.kick()
+  })
   readonly #unlisten: () => void
 
   constructor(context: ConsumersContext) {
@@ -133,6 +137,7 @@ export class Consumers {
           return this.#leave(consumer, queue, this.#leavingOf(queue, deliberate))
         })
         this.#seats.delete(client)
+        this.#silence.forget(client)
         await Promise.all(leavings)
       })
       .catch((error: unknown) => {
@@ -159,8 +164,8 @@ export class Consumers {
   }
 
   /** Jobs are on their way into the store: whoever takes asks for them in the same turn, so that one write does both. */
-  sending(queue: string): void {
-    this.#desks.get(queue)?.dispatch.kick()
+  sending(queue: string, jobs: number): void {
+    this.#desks.get(queue)?.dispatch.kick(jobs)
   }
 
   /** Settlements are on their way to the store: what takes their places is asked for in the same turn. */
@@ -305,6 +310,7 @@ export class Consumers {
         happenings,
         settings: () => settings.forQueue(queue),
         turns: this.#turns,
+        silence: this.#silence,
         reattach: (consumer) => this.#reattach(consumer, queue),
         ended: (consumer, error) => this.#ended(consumer, queue, error),
       })

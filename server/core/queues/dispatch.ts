@@ -1,18 +1,19 @@
 /**
- * Hands a queue's jobs to its consumers on this node: by credit, and in turns. Who lets a lease lapse gets nothing more
- * before it is heard of again. Woken by notifications, returned credit and due times; looks again every few seconds, as hints can be lost. Knows nothing of
- * what a job is, nor who may consume.
+ * Hands a queue's jobs to its consumers on this node: by credit, and in turns, and to nobody who is silent. Woken by
+ * notifications, returned credit and due times; looks again every few seconds, as hints can be lost. Knows nothing of what
+ * a job is, nor who may consume.
  */
 
 import { RepriseError } from '../../../shared/errors.ts'
-import type { Claimed, Owner, QueueNotification, Queues } from '../../store/contract.ts'
+import type { Claimed, QueueNotification, Queues } from '../../store/contract.ts'
 import type { StoreClock } from '../clock.ts'
 import type { Happenings } from '../happenings.ts'
-import type { Consumer } from './consumer.ts'
+import { type Consumer, keyOf, type Leased } from './consumer.ts'
 import { unguessable } from './nonce.ts'
 import { jobsPackets } from './packet.ts'
 import { Rounds } from './rounds.ts'
 import { isDead, policyOf, type QueueSettings } from './settings.ts'
+import type { Silence } from './silence.ts'
 import type { Turns } from './turns.ts'
 
 /** Waiting work and silent leases are looked at again after this time. */
@@ -40,6 +41,7 @@ export interface DispatchContext {
   readonly happenings: Happenings
   readonly settings: () => QueueSettings
   readonly turns: Turns
+  readonly silence: Silence
   /** The consumer attaches anew: the store has forgotten it. Rejects with `unavailable` where it is gone. */
   readonly reattach: (consumer: Consumer) => Promise<void>
   /** The consumer is over, for everybody. */
@@ -62,6 +64,8 @@ export class Dispatch {
     (error) => this.#failed(error),
   )
   #throttledUntil = 0
+  /** Jobs that wait, as far as is known: what is handed out at once is shared among those who take. */
+  #expected = 0
   #stopped = false
 
   constructor(queue: string, context: DispatchContext) {
@@ -89,15 +93,12 @@ export class Dispatch {
     this.#rounds.stop()
   }
 
-  get consumers(): number {
-    return this.#consumers.size
-  }
-
   /** The consumer whose place it takes, if any. */
   add(consumer: Consumer): Consumer | undefined {
     const key = keyOf(consumer.owner)
     const other = this.#consumers.get(key)
     this.#consumers.set(key, consumer)
+    this.#context.turns.came(consumer.client)
     this.kick()
     return other === consumer ? undefined : other
   }
@@ -106,22 +107,23 @@ export class Dispatch {
     const key = keyOf(consumer.owner)
     if (this.#consumers.get(key) === consumer) this.#consumers.delete(key)
     if (this.#aside === consumer) this.#aside = undefined
+    this.kick()
   }
 
   /** A lease was settled, most likely by `by`: its credit is free. */
-  settled(leased: { readonly id: string; readonly lease: string }, by: Consumer | undefined): void {
+  settled(leased: Leased, by: Consumer | undefined): void {
     if (this.#holderOf(leased, by)?.gave(leased.lease) === true) this.kick()
   }
 
   /** It was found lost when more time was asked for, before word of that came. */
-  lost(leased: { readonly id: string; readonly lease: string }, by: Consumer | undefined): void {
+  lost(leased: Leased, by: Consumer | undefined): void {
     const holder = this.#holderOf(leased, by)
     if (holder?.gave(leased.lease) !== true) return
     holder.client.outlet.lost(this.queue, [leased.id])
     this.kick()
   }
 
-  #holderOf(leased: { readonly id: string; readonly lease: string }, by: Consumer | undefined): Consumer | undefined {
+  #holderOf(leased: Leased, by: Consumer | undefined): Consumer | undefined {
     return by?.has(leased) === true ? by : [...this.#consumers.values()].find((one) => one.has(leased))
   }
 
@@ -138,8 +140,9 @@ export class Dispatch {
     void this.#lookAgain()
   }
 
-  /** There may be something to hand out. */
-  kick(): void {
+  /** There may be something to hand out; so many jobs are on their way. */
+  kick(jobs = 0): void {
+    this.#expected += jobs
     this.#rounds.kick()
   }
 
@@ -158,24 +161,30 @@ export class Dispatch {
 
   /** Claims until nothing waits or nobody takes. */
   async #handOut(): Promise<void> {
-    let waiting = 1
+    let expected = this.#expected
+    this.#expected = 0
     while (!this.#stopped) {
       if (this.#context.clock.now < this.#throttledUntil) {
         // A timer may fire a little early, and nobody else wakes what the rate holds back.
         this.#wakeAt(this.#throttledUntil)
         return
       }
-      const takers = this.#takers(waiting)
-      if (takers.length === 0) return await this.#turnLapsed()
-      const share = takers.length === 1 ? CLAIM_JOBS : Math.ceil(waiting / takers.length)
+      const able = this.#able()
+      const waiting = Math.max(1, expected)
+      const takers = this.#takers(able, waiting)
+      if (takers.length === 0) {
+        this.#expected = Math.max(this.#expected, expected)
+        return await this.#turnLapsed()
+      }
+      const share = able.length === 1 ? CLAIM_JOBS : Math.ceil(waiting / takers.length)
       const most = Math.min(share, CLAIM_JOBS)
       const outcomes = await Promise.all(takers.map((taker) => this.#claim(taker, Math.min(taker.free, most))))
       const last = outcomes.findLast((outcome) => outcome !== undefined)
       if (last === undefined) return
-      waiting = last.waiting
+      expected = last.waiting
       this.#setAside(last.suspects)
       if (last.nextAt !== undefined) this.#wakeAt(last.nextAt)
-      if (waiting === 0) return
+      if (expected === 0) return
     }
   }
 
@@ -186,34 +195,34 @@ export class Dispatch {
     if (nextAt !== undefined) this.#wakeAt(nextAt)
   }
 
-  #silence(consumer: Consumer): void {
-    const { outlet } = consumer.client
-    if (consumer.isSilent || outlet.whenHeard === undefined) return
-    consumer.isSilent = true
-    if (this.#aside === consumer) this.#aside = undefined
-    const isAlone = ![...this.#consumers.values()].some(({ isSilent, credit }) => !isSilent && credit > 0)
-    outlet.whenHeard(() => {
-      consumer.isSilent = false
-      this.kick()
-    }, isAlone)
-  }
-
-  /**
-   * Who can be given something now, in their turns; no more of them than there are jobs. What is
-   * asked for in the other round may still be free.
-   */
-  #takers(waiting: number): Consumer[] {
+  /** Who can be given something now. What is asked for in the other round may still be free. */
+  #able(): Consumer[] {
+    const { silence, clock } = this.#context
     const able: Consumer[] = []
+    const silent: Consumer[] = []
+    let isSomebodyThere = false
     for (const consumer of this.#consumers.values()) {
+      if (consumer.credit === 0) continue
+      if (consumer.hasLapsed(clock.now + CLOCK_MS)) silence.begin(consumer.client)
+      if (silence.has(consumer.client)) {
+        if (this.#aside === consumer) this.#aside = undefined
+        silent.push(consumer)
+        continue
+      }
+      isSomebodyThere = true
       // Of a session that is over nothing is claimed.
       if (consumer.attaching > 0) continue
       if (consumer.free + consumer.asked === 0 || consumer.stuck || consumer.over) continue
       if (consumer.client.outlet.overfull) continue
-      if (consumer.hasLapsed(this.#context.clock.now + CLOCK_MS)) this.#silence(consumer)
-      if (consumer.isSilent) continue
       if (consumer === this.#aside && consumer.holds + consumer.asked > 0) continue
       able.push(consumer)
     }
+    if (!isSomebodyThere) for (const { client } of silent) silence.ask(client)
+    return able
+  }
+
+  /** In their turns; no more of them than there are jobs. */
+  #takers(able: Consumer[], waiting: number): Consumer[] {
     const first = this.#context.turns.order(able).slice(0, waiting)
     // One in doubt has to see first what the other claim brings.
     const takers = first.filter((consumer) => consumer.free > 0 && !(consumer.doubtful && consumer.asked > 0))
@@ -292,7 +301,7 @@ export class Dispatch {
     }
     if (this.#aside !== undefined) return
     for (const consumer of this.#consumers.values()) {
-      if (consumer.credit === 0 || consumer.isSilent) continue
+      if (consumer.credit === 0 || this.#context.silence.has(consumer.client)) continue
       if (this.#aside === undefined || consumer.holds < this.#aside.holds) this.#aside = consumer
     }
   }
@@ -321,12 +330,12 @@ export class Dispatch {
       case 'lapsed': {
         const consumer = this.#consumers.get(keyOf(notification.holder))
         const ids = new Set(notification.ids)
-        if (consumer?.hasLapsed(this.#context.clock.now + CLOCK_MS, ids)) this.#silence(consumer)
-        const lost = consumer?.lost(ids, this.#context.clock.now + CLOCK_MS) ?? []
+        const now = this.#context.clock.now + CLOCK_MS
+        if (consumer?.hasLapsed(now, ids)) this.#context.silence.begin(consumer.client)
+        const lost = consumer?.lost(ids, now) ?? []
         if (consumer !== undefined && lost.length > 0) {
-          const { client } = consumer.owner
-          const told = { queue: this.queue, client, jobs: lost.length, reason: 'lease lapsed' } as const
-          this.#context.happenings.happened({ kind: 'consumerLost', ...told })
+          const told = { queue: this.queue, client: consumer.owner.client, jobs: lost.length } as const
+          this.#context.happenings.happened({ kind: 'consumerLost', ...told, reason: 'lease lapsed' })
           consumer.client.outlet.lost(this.queue, lost)
         }
         // At the cap a lease ends sooner than its last extension said.
@@ -336,9 +345,7 @@ export class Dispatch {
       }
       case 'settled': {
         const consumer = this.#consumers.get(keyOf(notification.holder))
-        let isFree = false
-        for (const lease of notification.leases) if (consumer?.gave(lease) === true) isFree = true
-        if (isFree) this.kick()
+        for (const lease of notification.leases) if (consumer?.gave(lease) === true) this.kick()
         return
       }
       case 'session': {
@@ -366,10 +373,7 @@ export class Dispatch {
   }
 
   /** Asks the store whether the consumer has these leases still; of those that it has not it is told. */
-  async #lookAfter(
-    consumer: Consumer,
-    leases: readonly { readonly id: string; readonly lease: string }[],
-  ): Promise<void> {
+  async #lookAfter(consumer: Consumer, leases: readonly Leased[]): Promise<void> {
     const { queues, clock, happenings } = this.#context
     try {
       for (const { id, lease } of leases) {
@@ -393,8 +397,4 @@ export class Dispatch {
     // Told again soon; a consumer that the store forgot meanwhile attaches anew with its next claim.
     await this.#context.queues.touch(this.queue, owners).catch(() => {})
   }
-}
-
-function keyOf({ subject, client }: Owner): string {
-  return `${subject}\n${client}`
 }

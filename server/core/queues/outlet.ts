@@ -10,11 +10,10 @@ export interface JobOutlet {
   lost(queue: string, ids: readonly string[]): void
   /** Its consumer of this queue is over. Where it was the client's last one it is not to come back by itself. */
   end(queue: string, error: WireError, wasLast: boolean): void
-  /**
-   * Calls `listener` once, at the next packet of its connection; `asks` for one at once. Without it nothing can be told
-   * from its silence.
-   */
-  whenHeard?(listener: () => void, asks: boolean): void
+  /** Calls `listener` once, at the next packet of its connection. Without it nothing can be told from its silence. */
+  whenHeard?(listener: () => void): void
+  /** Asks for such a packet at once. */
+  ask?(): void
   /** `true` when so much waits to be written that it gets no more jobs for now. */
   readonly overfull: boolean
 }

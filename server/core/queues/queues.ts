@@ -116,7 +116,8 @@ export class Queues {
           ...(producer === undefined ? {} : { producer }),
         }),
       )
-      if (stored.some(({ due }) => due === undefined)) consumers.sending(queue)
+      const ready = stored.filter(({ due }) => due === undefined).length
+      if (ready > 0) consumers.sending(queue, ready)
       return await sending
     } catch (error) {
       if (!(error instanceof RepriseError) || error.code !== 'too_many' || error.retryAfterMs !== undefined) throw error

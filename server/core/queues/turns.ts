@@ -14,6 +14,11 @@ export class Turns {
     this.#last.set(client, this.#count)
   }
 
+  /** It waits no longer than who was given something last: else one that comes anew for each job is always first. */
+  came(client: JobClient): void {
+    if (!this.#last.has(client)) this.#last.set(client, this.#count)
+  }
+
   /** In the order in which they are served. The idle ones are equal, whatever their credit. */
   order(consumers: Consumer[]): Consumer[] {
     let idle = 0
