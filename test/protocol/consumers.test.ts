@@ -118,12 +118,17 @@ describe('a consumer', () => {
       deadlineMs: 3_900,
     })
     const settled: Promise<unknown>[] = []
-    const settle = (queue: string, jobs: Job[]) =>
+    const came: number[] = [performance.now()]
+    const settle = (queue: string, jobs: Job[]) => {
+      came.push(performance.now())
       settled.push(other.settle(queue, ...jobs.map((job) => settlement(job))))
+    }
     other.socket.on('jobs', settle)
     await other.consume(few, { credit: 20 })
-    await until(async () => (await countsOf(few)).done === 60, { what: 'all to be done', deadlineMs: 1_800 })
+    await until(async () => (await countsOf(few)).done === 60, { what: 'all to be done', deadlineMs: 30_000 })
     await Promise.all(settled)
+    // The hub looks again every two seconds, for what it was not told of.
+    expect(Math.max(...came.slice(1).map((at, i) => at - (came[i] ?? at)))).toBeLessThan(1_800)
   })
 
   it('that disconnects on purpose gives its jobs back at once, without an attempt', async () => {
