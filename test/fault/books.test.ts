@@ -88,7 +88,8 @@ async function work(urls: readonly string[], random: Random, disturb: () => Prom
     tame: true,
   })
   await drained(url, 'work', tame, books)
-  expect(await audit(url, 'work', books, senders)).toBeGreaterThan(100)
+  // How many there are is the machine's: some, or nothing was tried.
+  expect(await audit(url, 'work', books, senders)).toBeGreaterThan(20)
 }
 
 function draftOf(data: Numbered, random: Random) {
