@@ -5,6 +5,8 @@
 
 /** What waits for its turns. */
 export interface Entrant {
+  /** What its next piece weighs, as far as that is known before. */
+  readonly weight: number
   /** Does one piece and answers its weight; 0 where it could not. */
   step(): number
   /** Whether it has another piece for the next round. */
@@ -13,13 +15,52 @@ export interface Entrant {
 
 /** A unit is what a small call costs, some tens of microseconds. */
 const WEIGHT_A_TURN = 64
-/** A page of events is read; what it weighs beyond that is known when it is there. */
-export const PAGE_WEIGHT = 4
 const BYTES_A_UNIT = 16_384
+/** A page of events, as many bytes as it may have. */
+export const PAGE_WEIGHT = 20
+/** From here on a piece is a heavy one. */
+const HEAVY = 4
 
-const line = new Set<Entrant>()
-let left = WEIGHT_A_TURN
+/** Those whose next piece is alike: light ones do not wait for a round of heavy ones. */
+class Line {
+  readonly #waiting = new Set<Entrant>()
+  #left = WEIGHT_A_TURN
+
+  mayBegin(weight: number): boolean {
+    if (this.#waiting.size > 0 || this.#left <= 0) return false
+    this.spend(weight)
+    return true
+  }
+
+  spend(weight: number): void {
+    this.#left -= weight
+    arm()
+  }
+
+  add(entrant: Entrant): void {
+    this.#waiting.add(entrant)
+    arm()
+  }
+
+  turn(): void {
+    this.#left = Math.min(WEIGHT_A_TURN, this.#left + WEIGHT_A_TURN)
+    for (const entrant of this.#waiting) {
+      if (this.#left <= 0) break
+      this.#waiting.delete(entrant)
+      this.#left -= entrant.step()
+      if (entrant.hasWork) enter(entrant)
+    }
+    if (this.#waiting.size > 0 || this.#left < 0) arm()
+  }
+}
+
+const light = new Line()
+const heavy = new Line()
 let armed = false
+
+function lineOf(weight: number): Line {
+  return weight < HEAVY ? light : heavy
+}
 
 /** What it weighs to take so many bytes in. */
 export function weightOf(bytes: number): number {
@@ -28,22 +69,17 @@ export function weightOf(bytes: number): number {
 
 /** Whether a piece of work may begin at once: nobody waits, and this turn has room. It is counted then. */
 export function mayBegin(weight: number): boolean {
-  if (line.size > 0 || left <= 0) return false
-  left -= weight
-  arm()
-  return true
+  return lineOf(weight).mayBegin(weight)
 }
 
-/** Counts what turned out to weigh more: the next turns do less. */
-export function spend(weight: number): void {
-  left -= weight
-  arm()
+/** What began as `expected` turned out to weigh more, or less: the next turns do so much less, or more. */
+export function correct(expected: number, weight: number): void {
+  lineOf(expected).spend(weight - expected)
 }
 
-/** Puts it at the end of the line. */
+/** Puts it at the end of its line. */
 export function enter(entrant: Entrant): void {
-  line.add(entrant)
-  arm()
+  lineOf(entrant.weight).add(entrant)
 }
 
 /** Resolves when one piece may begin; `undefined` where that is at once. */
@@ -51,6 +87,7 @@ export function itsTurn(weight: number): Promise<void> | undefined {
   if (mayBegin(weight)) return undefined
   return new Promise((resolve) => {
     enter({
+      weight,
       hasWork: false,
       step() {
         resolve()
@@ -68,12 +105,6 @@ function arm(): void {
 
 function turn(): void {
   armed = false
-  left = Math.min(WEIGHT_A_TURN, left + WEIGHT_A_TURN)
-  for (const entrant of line) {
-    if (left <= 0) break
-    line.delete(entrant)
-    left -= entrant.step()
-    if (entrant.hasWork) line.add(entrant)
-  }
-  if (line.size > 0 || left < 0) arm()
+  light.turn()
+  heavy.turn()
 }

@@ -138,7 +138,7 @@ async function serve(row: Route, context: RoutesContext, request: Request, respo
   const core = await started(context.core)
   core.admit()
   const gone = goneSignal(request, response)
-  await itsTurn(row.method === 'get' ? 8 * PAGE_WEIGHT : 1)
+  await itsTurn(row.method === 'get' ? 2 * PAGE_WEIGHT : 1)
   if (gone.aborted) return
   const answer = await row.handle({
     context,

@@ -22,7 +22,7 @@ export type Calls<State extends SocketState> = Readonly<
 >
 
 /** What calls cost beside what comes with them: a page that is read is made, too. */
-const COSTS: Readonly<Record<string, Cost>> = { read: { weight: 8 * PAGE_WEIGHT, bytes: MAX_READ_BYTES } }
+const COSTS: Readonly<Record<string, Cost>> = { read: { weight: 4 * PAGE_WEIGHT, bytes: MAX_READ_BYTES } }
 const NO_COST: Cost = { weight: 0, bytes: 0 }
 
 /** Serves the calls of sockets whose `data` is a `State`. One function for all of them, as each has thousands. */

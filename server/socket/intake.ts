@@ -115,6 +115,11 @@ export class Intake implements Entrant {
     return new Promise((resolve) => this.#whenRead.push(resolve))
   }
 
+  get weight(): number {
+    const [call] = this.#waiting
+    return call === undefined ? 0 : weightOfCall(call)
+  }
+
   step(): number {
     const [call] = this.#waiting
     if (call === undefined || !this.#hasRoom(call)) {

@@ -77,6 +77,23 @@ export function describeStoreItself(given: () => Case): void {
       expect(cursors).toBe(900)
       expect(parts).toBeGreaterThan(1)
     })
+
+    test('forgets a bounded number of ids at each call, of all subjects together', async () => {
+      const { store, engine } = given()
+      const sent = (subject: string) => Array.from({ length: 900 }, (_, i) => ({ body: text(i), id: `${subject}${i}` }))
+      for (const subject of ['ann', 'bob', 'cy']) {
+        await store.topics.append('t', { subject, drafts: sent(subject), retain: KEEP })
+      }
+      engine.clock.now += 5 * MINUTE
+      let ids = 0
+      for (let more = true; more; ) {
+        const swept = await store.sweep()
+        expect(swept.ids).toBeLessThanOrEqual(512)
+        ids += swept.ids
+        more = swept.more
+      }
+      expect(ids).toBe(2_700)
+    })
   })
 
   describe('the store itself', () => {

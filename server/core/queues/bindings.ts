@@ -7,9 +7,12 @@ import { RepriseError } from '../../../shared/errors.ts'
 import { type Position, samePosition } from '../../../shared/positions.ts'
 import type { Gap } from '../../../shared/protocol.ts'
 import type { Store, StoredJobDraft } from '../../store/contract.ts'
+import { bodyBytes } from '../body.ts'
 import type { Happenings } from '../happenings.ts'
-import type { Log } from '../topics/log.ts'
+import { type Log, type Step, stepWeight } from '../topics/log.ts'
 import { type Kept, Packet } from '../topics/packet.ts'
+import { correct, itsTurn, PAGE_WEIGHT } from '../turns.ts'
+import { Allowance } from './allowance.ts'
 import { unguessable } from './nonce.ts'
 import type { BindingSettings, HubQueueSettings } from './settings.ts'
 
@@ -19,10 +22,16 @@ const LOOK_MS = 2_000
 const STAND_BACK_MS = 1_000
 /** After a store that failed, or a queue that is full. */
 const RETRY_MS = 1_000
+/** A topic is told this often what it need not hold any more. */
+const HOLD_MS = LOOK_MS / 2
 /** Events copied in one step. */
-const MAX_PART = 1_000
+const MAX_PART = 128
+/** On its way into queues, of all bindings together: what a step, an event, or so many bytes weigh. */
+const MAX_UNDER_WAY = 256
+const STEP_WEIGHT = 8
+const BYTES_AN_EVENT = 1_024
 /** Queues looked at when bindings that nobody wants any more are searched. */
-const PAGE = 500
+const PAGE = 50
 
 export interface BindingsContext {
   readonly store: Store
@@ -34,12 +43,16 @@ export interface BindingsContext {
 export class Bindings {
   readonly #context: BindingsContext
   readonly #copiers = new Map<string, Copier>()
+  readonly #pages: Pages
+  readonly #allowance = new Allowance(MAX_UNDER_WAY)
   #unlisten: (() => void) | undefined
   #working: Promise<void> = Promise.resolve()
+  #isToLook = false
   #stopped = false
 
   constructor(context: BindingsContext) {
     this.#context = context
+    this.#pages = new Pages(context.log)
   }
 
   start(): void {
@@ -57,29 +70,43 @@ export class Bindings {
 
   /** Starts and stops what the settings say; ends bindings that they no longer name. */
   #update(): void {
-    const wanted = new Map<string, { queue: string; binding: BindingSettings }>()
-    for (const [queue, bindings] of this.#context.settings.bound()) {
-      for (const binding of bindings) wanted.set(nameOf(queue, binding.topic), { queue, binding })
-    }
+    const wanted = this.#wanted()
     for (const [name, copier] of this.#copiers) {
       if (wanted.has(name)) continue
       copier.stop()
       this.#copiers.delete(name)
     }
     for (const [name, { queue, binding }] of wanted) {
-      if (!this.#copiers.has(name)) this.#copiers.set(name, new Copier(this.#context, queue, binding))
+      if (this.#copiers.has(name)) continue
+      this.#copiers.set(name, new Copier(this.#context, this.#pages, this.#allowance, queue, binding))
     }
+    // One look for all the changes that come while another one is under way.
+    if (this.#isToLook) return
+    this.#isToLook = true
     this.#working = this.#working
-      .then(() => this.#endUnwanted(wanted))
+      .then(() => {
+        this.#isToLook = false
+        return this.#endUnwanted()
+      })
       .catch((error: unknown) => {
         if (!isPassing(error)) this.#context.happenings.failed('ending bindings', error)
       })
   }
 
-  async #endUnwanted(wanted: ReadonlyMap<string, unknown>): Promise<void> {
+  #wanted(): Map<string, { readonly queue: string; readonly binding: BindingSettings }> {
+    const wanted = new Map<string, { queue: string; binding: BindingSettings }>()
+    for (const [queue, bindings] of this.#context.settings.bound()) {
+      for (const binding of bindings) wanted.set(nameOf(queue, binding.topic), { queue, binding })
+    }
+    return wanted
+  }
+
+  async #endUnwanted(): Promise<void> {
     const { queues, topics } = this.#context.store
+    const wanted = this.#wanted()
     let after: string | undefined
     while (!this.#stopped) {
+      await itsTurn(PAGE_WEIGHT)
       const page = await queues.list(after === undefined ? { limit: PAGE } : { after, limit: PAGE })
       for (const { queue, bindings } of page) {
         for (const { topic } of bindings) {
@@ -94,23 +121,64 @@ export class Bindings {
   }
 }
 
+/** Pages of topics, read once for all bindings that want the same one. */
+class Pages {
+  readonly #log: Log
+  /** Those that are not begun: what comes until then is in them. */
+  readonly #wanted = new Map<string, Promise<Step>>()
+
+  constructor(log: Log) {
+    this.#log = log
+  }
+
+  step(topic: string, position: Position): Promise<Step> {
+    const name = `${topic}\n${position.epoch}:${position.offset}`
+    const known = this.#wanted.get(name)
+    if (known !== undefined) return known
+    const step = this.#read(name, topic, position)
+    this.#wanted.set(name, step)
+    return step
+  }
+
+  async #read(name: string, topic: string, position: Position): Promise<Step> {
+    await itsTurn(PAGE_WEIGHT)
+    this.#wanted.delete(name)
+    const step = await this.#log.step(topic, position)
+    correct(PAGE_WEIGHT, stepWeight(step))
+    return step
+  }
+}
+
 /** One binding, as this node copies it. */
 class Copier {
   readonly done: Promise<void>
   readonly #context: BindingsContext
+  readonly #pages: Pages
+  readonly #allowance: Allowance
   readonly #queue: string
   readonly #topic: string
   readonly #from: BindingSettings['from']
   /** Where the binding stands, unless another node has moved it. */
   #position: Position | undefined
   #part = MAX_PART
+  /** Up to where the topic was told to let go, and when it is told again. */
+  #held = -1
+  #holdAt = 0
   #stopped = false
   #wake: () => void = () => {}
   #woken = false
   #toldOfFailure = false
 
-  constructor(context: BindingsContext, queue: string, { topic, from }: BindingSettings) {
+  constructor(
+    context: BindingsContext,
+    pages: Pages,
+    allowance: Allowance,
+    queue: string,
+    { topic, from }: BindingSettings,
+  ) {
     this.#context = context
+    this.#pages = pages
+    this.#allowance = allowance
     this.#queue = queue
     this.#topic = topic
     this.#from = from
@@ -152,22 +220,31 @@ class Copier {
 
   /** Copies until the queue has all that the topic has. */
   async #copy(): Promise<void> {
-    const { store, log } = this.#context
     this.#position ??= await this.#place()
     while (!this.#stopped) {
-      const step = await log.step(this.#topic, this.#position)
+      const step = await this.#pages.step(this.#topic, this.#position)
       if (step.items.length === 0) {
-        if (samePosition(step.head, this.#position)) return
-        await this.#move(this.#position, step.head, [])
+        if (samePosition(step.head, this.#position)) return await this.#hold()
+        await this.#move(this.#position, step.head)
         continue
       }
       for (const item of step.items) {
         if (item instanceof Packet) await this.#copyEvents(item)
         // Where a log begins anew and nothing is missed, there is nothing to tell.
-        else await this.#move(this.#position, item.position, item.count === 0 ? [] : [this.#gapDraft(item)])
+        else if (item.count === 0) await this.#move(this.#position, item.position)
+        else await this.#move(this.#position, item.position, 1, () => [this.#gapDraft(item)])
       }
-      await store.topics.hold(this.#topic, this.#queue, this.#position.offset)
+      await this.#hold()
     }
+  }
+
+  /** Lets the topic go of what is copied; now and then, as it is a write of its own. */
+  async #hold(): Promise<void> {
+    const { offset } = this.#position ?? { offset: this.#held }
+    if (offset === this.#held || performance.now() < this.#holdAt) return
+    await this.#allowance.use(STEP_WEIGHT, () => this.#context.store.topics.hold(this.#topic, this.#queue, offset))
+    this.#held = offset
+    this.#holdAt = performance.now() + HOLD_MS
   }
 
   /** In smaller parts where the queue has not room for all. */
@@ -179,7 +256,8 @@ class Copier {
         await this.#move(
           this.#position,
           { epoch, offset },
-          part.map((event) => this.#eventDraft(epoch, event)),
+          part.reduce((weight, { body }) => weight + 1 + Math.floor(bodyBytes(body) / BYTES_AN_EVENT), 0),
+          () => part.map((event) => this.#eventDraft(epoch, event)),
         )
       } catch (error) {
         const isFull = error instanceof RepriseError && error.code === 'too_many'
@@ -204,16 +282,25 @@ class Copier {
     return (await store.queues.bind(this.#queue, this.#topic, start)) ?? start
   }
 
-  async #move(from: Position | undefined, to: Position, drafts: readonly StoredJobDraft[]): Promise<void> {
+  /** The drafts are made when it is their turn. */
+  async #move(
+    from: Position | undefined,
+    to: Position,
+    weight = 0,
+    drafts: () => readonly StoredJobDraft[] = () => [],
+  ): Promise<void> {
     if (from === undefined) return
     const { store, settings } = this.#context
-    const { maxJobs, maxBytes } = settings.forQueue(this.#queue)
-    await store.queues.enqueue(this.#queue, {
-      subject: '',
-      drafts,
-      limit: { jobs: maxJobs, bytes: maxBytes },
-      nonce: unguessable(),
-      binding: { topic: this.#topic, from, to },
+    await this.#allowance.use(STEP_WEIGHT + weight, async () => {
+      if (this.#stopped) throw new RepriseError('unavailable', 'the binding was ended meanwhile')
+      const { maxJobs, maxBytes } = settings.forQueue(this.#queue)
+      await store.queues.enqueue(this.#queue, {
+        subject: '',
+        drafts: drafts(),
+        limit: { jobs: maxJobs, bytes: maxBytes },
+        nonce: unguessable(),
+        binding: { topic: this.#topic, from, to },
+      })
     })
     this.#position = to
   }

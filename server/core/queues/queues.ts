@@ -14,6 +14,7 @@ import type {
 import { authorize, type Caller } from '../access.ts'
 import { bodiesOf } from '../body.ts'
 import type { StoreClock } from '../clock.ts'
+import { itsTurn, PAGE_WEIGHT } from '../turns.ts'
 import { ownerOf } from './consumer.ts'
 import type { Consumers } from './consumers.ts'
 import { checkQueue, storedJobs } from './draft.ts'
@@ -21,6 +22,9 @@ import { unguessable } from './nonce.ts'
 import type { JobClient } from './outlet.ts'
 import { type Asker, Requests } from './requests.ts'
 import { type HubQueueSettings, policyOf } from './settings.ts'
+
+/** Queues that are looked at in one turn. */
+const LIST_PAGE = 50
 
 export interface QueuesContext {
   readonly store: Store
@@ -202,7 +206,16 @@ export class Queues {
 
   async list(caller: Caller, query: ListQuery): Promise<QueueInfo[]> {
     authorize(caller, 'admin', '*')
-    return await this.#context.store.queues.list(query)
+    const found: QueueInfo[] = []
+    let { after } = query
+    for (;;) {
+      await itsTurn(PAGE_WEIGHT)
+      const limit = Math.min(LIST_PAGE, query.limit - found.length)
+      const page = await this.#context.store.queues.list(after === undefined ? { limit } : { after, limit })
+      found.push(...page)
+      after = page.at(-1)?.queue
+      if (page.length < limit || found.length >= query.limit) return found
+    }
   }
 
   async jobs(

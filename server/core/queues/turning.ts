@@ -8,7 +8,7 @@ import { type HubQueueSettings, policyOf } from './settings.ts'
 const TURN_MS = 1_000
 const QUEUES_A_ROUND = 100
 /** Queues that are looked at together when settings have changed. */
-const PAGE = 500
+const PAGE = 50
 /** Each turn does a bounded part; so often all are gone through before what is overdue by now is looked for. */
 const PASSES = 100
 

@@ -3,6 +3,7 @@
 import { RepriseError } from '../../../shared/errors.ts'
 import type { Store } from '../../store/contract.ts'
 import type { Happenings } from '../happenings.ts'
+import { itsTurn } from '../turns.ts'
 import { Feed } from './feed.ts'
 import type { Log } from './log.ts'
 
@@ -17,12 +18,13 @@ export class Fanout {
   readonly #happenings: Happenings
   readonly #feeds = new Map<string, { readonly feed: Feed; readonly ready: Promise<void>; users: number }>()
   readonly #timers: readonly NodeJS.Timeout[]
+  #checking = false
 
   constructor(store: Store, log: Log, happenings: Happenings) {
     this.#store = store
     this.#log = log
     this.#happenings = happenings
-    this.#timers = [setInterval(() => this.#check(), CHECK_MS), setInterval(() => void this.touch(), TOUCH_MS)]
+    this.#timers = [setInterval(() => void this.#check(), CHECK_MS), setInterval(() => void this.touch(), TOUCH_MS)]
     for (const timer of this.#timers) timer.unref()
   }
 
@@ -81,7 +83,14 @@ export class Fanout {
     }
   }
 
-  #check(): void {
-    for (const { feed } of this.#feeds.values()) feed.check()
+  /** One feed after the other: there may be thousands. */
+  async #check(): Promise<void> {
+    if (this.#checking) return
+    this.#checking = true
+    for (const { feed } of this.#feeds.values()) {
+      await itsTurn(1)
+      feed.check()
+    }
+    this.#checking = false
   }
 }

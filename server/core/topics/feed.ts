@@ -8,6 +8,7 @@ import type { Position } from '../../../shared/positions.ts'
 import type { Gap } from '../../../shared/protocol.ts'
 import type { Notification, StoredEvent, Topics } from '../../store/contract.ts'
 import type { Happenings } from '../happenings.ts'
+import { itsTurn, PAGE_WEIGHT } from '../turns.ts'
 import type { Log } from './log.ts'
 import type { Channel, Outlet } from './outlet.ts'
 import { type Packet, packetsOf } from './packet.ts'
@@ -211,6 +212,7 @@ export class Feed {
         this.#head = step.position
         this.#broadcast(step.head.epoch, step.items)
         if (this.#head.offset === step.head.offset) break
+        await itsTurn(PAGE_WEIGHT)
       }
     } while (this.#readAgain)
   }

@@ -8,6 +8,7 @@ import type { Bounds, ListQuery, ReadBound, Store, StoredDraft, StoredEvent, Top
 import { authorize, type Caller } from '../access.ts'
 import { bodiesOf } from '../body.ts'
 import type { HubSettings } from '../settings.ts'
+import { weightOf } from '../turns.ts'
 import { eventObject, PACKET_BYTES, PACKET_EVENTS, type Packet, packetsOf } from './packet.ts'
 import { resolve } from './resolve.ts'
 
@@ -39,6 +40,11 @@ export interface Step {
   readonly position: Position
   /** The head in the moment of reading. */
   readonly head: Position
+}
+
+/** What it weighed to read it. */
+export function stepWeight({ items }: Step): number {
+  return items.reduce((sum, item) => sum + ('events' in item ? weightOf(item.bytes) : 0), 1)
 }
 
 /** Topics of the hub's own begin with a sign that names cannot begin with; they are shown to nobody. */

@@ -9,10 +9,10 @@ import type { From, Gap, OnGap, Subscribed, SubscribeQuery } from '../../../shar
 import type { Owner, Store } from '../../store/contract.ts'
 import { authorize, type Caller } from '../access.ts'
 import type { Happenings } from '../happenings.ts'
-import { itsTurn, PAGE_WEIGHT, spend, weightOf } from '../turns.ts'
+import { correct, itsTurn, PAGE_WEIGHT } from '../turns.ts'
 import type { Fanout } from './fanout.ts'
 import type { Feed, Follower } from './feed.ts'
-import { checkTopic, type Log } from './log.ts'
+import { checkTopic, type Log, stepWeight } from './log.ts'
 import type { Outlet } from './outlet.ts'
 import { takenOver } from './sessions.ts'
 import { type Start, startOf } from './start.ts'
@@ -214,7 +214,7 @@ export class Subscription implements Follower {
       if (turn !== undefined) await turn
       const step = await this.#ask(run, (log) => log.step(this.#topic, position))
       if (step === undefined) return
-      for (const item of step.items) if ('events' in item) spend(weightOf(item.bytes))
+      correct(PAGE_WEIGHT, stepWeight(step))
       for (const [index, item] of step.items.entries()) {
         if (run !== this.#run) return
         if ('events' in item) {

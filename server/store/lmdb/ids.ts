@@ -80,22 +80,29 @@ function forgetChunk(plan: Plan, owner: Buffer, chunk: number): number {
   return entries.length
 }
 
-/** Forgets chunks of ids that are over their time, `most` at most; answers how many ids, and whether there are more. */
-export function sweepIds(plan: Plan, owner: Buffer, record: IdsRecord, most: number): { ids: number; more: boolean } {
+interface SweptIds {
+  readonly ids: number
+  readonly chunks: number
+  readonly more: boolean
+}
+
+/** Forgets chunks of ids that are over their time, `most` at most; answers how many, and whether there are more. */
+export function sweepIds(plan: Plan, owner: Buffer, record: IdsRecord, most: number): SweptIds {
   let ids = 0
+  let chunks = 0
   let { floor } = record
-  for (let done = 0; floor < record.next; done++) {
+  for (; floor < record.next; chunks++) {
     const chunk = chunkOf(LOG, floor)
     const last = readChunk(plan, LOG, owner, chunk).at(-1)
     const dueAt = last === undefined ? 0 : last.readUIntBE(DIGEST_BYTES, 6) + ID_MS
-    if (dueAt > plan.now || done === most) {
+    if (dueAt > plan.now || chunks === most) {
       plan.put(TABLES.idOwners, owner, { ...record, floor, dueAt })
       fallDue(plan, dueAt, DUE.ids, owner)
-      return { ids, more: dueAt <= plan.now }
+      return { ids, chunks, more: dueAt <= plan.now }
     }
     ids += forgetChunk(plan, owner, chunk)
     floor = Math.min(record.next, (chunk + 1) * LOG.perChunk)
   }
   plan.remove(TABLES.idOwners, owner)
-  return { ids, more: false }
+  return { ids, chunks, more: false }
 }

@@ -10,9 +10,9 @@ import { sweepProducer } from './producers.ts'
 import { sweepQueue } from './queueSweep.ts'
 import { TABLES } from './tables.ts'
 
-/** Records looked at in one part, and chunks of ids forgotten for one of them. */
+/** Records looked at in one part, each a unit of work, and what a chunk of ids weighs: its ids lie all over their table. */
 const PART = 200
-const ID_CHUNKS = 16
+const CHUNK_WORK = 25
 const SETTLED_CHUNKS = 64
 
 export function planSweep(plan: Plan): Swept {
@@ -32,10 +32,10 @@ export function planSweep(plan: Plan): Swept {
     if (kind === DUE.ids) {
       const record = plan.get(TABLES.idOwners, key)
       if (record?.dueAt === at) {
-        const swept = sweepIds(plan, key, record, ID_CHUNKS)
+        const swept = sweepIds(plan, key, record, Math.max(1, Math.floor((PART - work) / CHUNK_WORK)))
         ids += swept.ids
         unfinished ||= swept.more
-        work += ID_CHUNKS * 4
+        work += swept.chunks * CHUNK_WORK
       }
     } else if (kind === DUE.producer) {
       const record = plan.get(TABLES.producers, key)

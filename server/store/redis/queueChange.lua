@@ -1,6 +1,8 @@
 -- The operations of people and of the hub itself: take away, move back, pause, bind, forget.
 
 local SWEPT = 200
+-- Of all subjects together: nobody else is served meanwhile.
+local SWEPT_IDS = 500
 local SCANNED = 256
 
 -- remove: part id number nonce
@@ -131,7 +133,6 @@ local sweeps = {}
 function sweeps.i(subject, swept)
   local list, hash = tag .. 'idlog:' .. subject, tag .. 'ids:' .. subject
   local floor = tonumber(redis.call('HGET', SUBJECTS, subject) or 0)
-  local done = 0
   while true do
     local id = redis.call('LINDEX', list, 0)
     if not id then
@@ -140,13 +141,13 @@ function sweeps.i(subject, swept)
     end
     local number, over = string.match(redis.call('HGET', hash, id) or '', '^(%d+) (%d+)')
     local at = tonumber(number) == floor and tonumber(over) or 0
-    if at > now or done == 1000 then
+    if at > now or swept.ids >= SWEPT_IDS then
       redis.call('HSET', SUBJECTS, subject, whole(floor))
       if at <= now then swept.more = true end
       return math.max(at, 1)
     end
     forgetId(subject, floor)
-    floor, done = floor + 1, done + 1
+    floor = floor + 1
     swept.ids = swept.ids + 1
   end
 end

@@ -8,8 +8,9 @@ import { sweepQueue } from './queueWords.ts'
 import { type Router, WAIT_MS } from './router.ts'
 import type { TopicsContext } from './topics.ts'
 
-/** Topics, and queues, looked at in one part. */
+/** Topics, and queues, looked at in one part, and at a time: what others write waits behind those. */
 const PART = 100
+const AT_A_TIME = 4
 
 interface Part extends Swept {
   /** When the next thing falls due. */
@@ -48,7 +49,7 @@ async function sweepThose(
   const range = ['ZRANGEBYSCORE', key, '-inf', String(now), 'LIMIT', '0', String(PART)] as const
   const [names] = (await router.run(key, [range], performance.now() + WAIT_MS)) as [Buffer[]]
   let [ids, producers, cursors, more] = [0, 0, 0, names.length === PART]
-  const swept = names.map(async (member) => {
+  const sweepNamed = async (member: Buffer) => {
     const name = member.toString()
     const part = await sweepOne(name)
     ids += part.ids
@@ -57,7 +58,15 @@ async function sweepThose(
     more ||= part.more
     const again = part.dueAt === '' ? (['ZREM', key, name] as const) : (['ZADD', key, part.dueAt, name] as const)
     await router.run(key, [again], performance.now() + WAIT_MS)
-  })
-  await Promise.all(swept)
+  }
+  let failed: PromiseRejectedResult | undefined
+  for (let at = 0; at < names.length; at += AT_A_TIME) {
+    const outcomes = await Promise.allSettled(names.slice(at, at + AT_A_TIME).map(sweepNamed))
+    const failures = outcomes.filter((outcome) => outcome.status === 'rejected')
+    failed ??= failures[0]
+    // A part of the servers may be away; where all of them are, the rest fails as well.
+    if (failures.length === outcomes.length) break
+  }
+  if (failed !== undefined) throw failed.reason
   return { ids, producers, cursors, more }
 }

@@ -91,7 +91,6 @@ local sweeps = {}
 function sweeps.i(subject, swept)
   local list, hash = tag .. 'idlog:' .. subject, tag .. 'ids:' .. subject
   local floor = tonumber(redis.call('HGET', SUBJECTS, subject) or 0)
-  local done = 0
   while true do
     local id = redis.call('LINDEX', list, 0)
     if not id then
@@ -101,13 +100,13 @@ function sweeps.i(subject, swept)
     local text = redis.call('HGET', hash, id)
     local _, at, number = string.match(text or '', '^(%d+) (%d+) (%d+)$')
     local due = tonumber(number) == floor and tonumber(at) + ID_MS or 0
-    if due > now or done == 1000 then
+    if due > now or swept.ids >= SWEPT_IDS then
       redis.call('HSET', SUBJECTS, subject, whole(floor))
       if due <= now then swept.more = true end
       return math.max(due, 1)
     end
     forgetId(subject, floor)
-    floor, done = floor + 1, done + 1
+    floor = floor + 1
     swept.ids = swept.ids + 1
   end
 end

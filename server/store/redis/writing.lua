@@ -17,6 +17,8 @@ local MAX_EPOCHS = 1000
 local MAX_DROPPED_EPOCHS = 100
 local NOTIFIED_BYTES = 65536
 local SWEPT = 200
+-- Of all subjects together: nobody else is served meanwhile.
+local SWEPT_IDS = 500
 
 local run = arg()
 -- A process and its time as a master: one that was replaced, and is master again, may have lost what it had told.
