@@ -9,6 +9,7 @@ const PAUSE_MS = 50
 const RETRY_MS = 1_000
 
 interface Waiter {
+  readonly position: Position
   resolve(cursor: Position): void
   reject(error: RepriseError): void
 }
@@ -27,6 +28,8 @@ export class Acks {
   #target: Position | undefined
   /** What the hub has answered for last. */
   #settled: Position | undefined
+  /** What the hub has taken last. */
+  #kept: Position | undefined
   #inFlight = false
   #timer: ReturnType<typeof setTimeout> | undefined
   #sentAt = 0
@@ -47,7 +50,7 @@ export class Acks {
   /** Acknowledges up to here and waits for the hub's answer. */
   ack(position: Position): Promise<Position> {
     return new Promise((resolve, reject) => {
-      this.#waiters.push({ resolve, reject })
+      this.#waiters.push({ position, resolve, reject })
       if (!behind(position, this.#target)) this.#target = position
       // Nothing further than what the hub has answered for: asking again is the honest way to learn the cursor.
       else if (this.#target === this.#settled) this.#settled = undefined
@@ -89,6 +92,7 @@ export class Acks {
     const waiters = this.#waiters.splice(0)
     this.#owner.send(target).then(
       (cursor) => {
+        this.#kept = target
         this.#answered(target)
         for (const waiter of waiters) waiter.resolve(cursor)
       },
@@ -103,6 +107,7 @@ export class Acks {
           return
         }
         this.#answered(target)
+        this.#forget(target)
         for (const waiter of waiters) waiter.reject(error)
         // A stale position: later ones may fit again. Everything else that is final concerns the subscription.
         if (error.code !== 'stale_epoch' && error.code !== 'bad_request') this.#owner.refused(error)
@@ -116,6 +121,14 @@ export class Acks {
     this.#settled = this.#target === target && this.#waiters.length > 0 ? undefined : target
     if (this.#target === this.#settled) this.#rest()
     else this.#schedule(this.#idle.length > 0 ? 0 : PAUSE_MS)
+  }
+
+  /** It was refused: what lies before it is to be acknowledged all the same. */
+  #forget(target: Position): void {
+    if (this.#target !== target) return
+    this.#target = this.#kept
+    this.#settled = this.#waiters.length > 0 ? undefined : this.#kept
+    for (const { position } of this.#waiters) if (!behind(position, this.#target)) this.#target = position
   }
 
   #rest(): void {

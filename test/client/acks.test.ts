@@ -42,6 +42,28 @@ describe('acknowledging', () => {
     expect((await fake.call('ack')).args).toEqual([start(9)])
   })
 
+  it('goes on before a position that the hub has refused', async () => {
+    const { fake, sub, got } = await subscriber({ ack: 'manual' }, { client: 'me' })
+    const guest = await fake.guest()
+    guest.subscribed(start(0))
+    guest.events('a', [1, 2, 3])
+    await seen(got, 3)
+    const wrong = errorOf(sub.ack(start(1_000)))
+    const call = await fake.call('ack')
+    const right = sub.ack(start(2))
+    call.refuse('bad_request')
+    expect(await wrong).toMatchObject({ code: 'bad_request' })
+    const next = await fake.call('ack')
+    expect(next.args).toEqual([start(2)])
+    next.reply(start(2))
+    expect(await right).toEqual(start(2))
+    const later = sub.ack(start(3))
+    const last = await fake.call('ack')
+    expect(last.args).toEqual([start(3)])
+    last.reply(start(3))
+    expect(await later).toEqual(start(3))
+  })
+
   it('does not happen without a client', async () => {
     const { fake, sub, got } = await subscriber()
     const guest = await fake.guest()
