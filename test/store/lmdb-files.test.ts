@@ -1,7 +1,7 @@
 /** What the embedded store makes in the file system, and what it refuses to take for its own. */
 
 import { execFile } from 'node:child_process'
-import { chmod, link, lstat, mkdir, readdir, readlink, stat, symlink, writeFile } from 'node:fs/promises'
+import { chmod, link, lstat, mkdir, readdir, readlink, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -147,5 +147,16 @@ describe.skipIf(process.platform === 'win32')('the data folder', () => {
     for (const name of ['one', 'two']) {
       await expect(openStore(join(parent, name))).rejects.toThrow('data.mdb is known under 2 names')
     }
+  })
+
+  test('whose data file is empty though it was in use is refused; without the file a new store begins', async () => {
+    const folder = join(await tempFolder(), 'data')
+    await filled(folder)
+    const file = join(folder, 'data.mdb')
+    await truncate(file, 0)
+    await expect(openStore(folder)).rejects.toThrow('data.mdb was cut off: it is empty')
+    expect((await stat(file)).size).toBe(0)
+    await rm(file)
+    await filled(folder)
   })
 })

@@ -69,6 +69,7 @@ export async function checkFiles(folder: string): Promise<void> {
  */
 export async function prepareFiles(folder: string, warn: (message: string) => void): Promise<void> {
   await checkFiles(folder)
+  await checkEmptied(folder)
   for (const name of [DATA_FILE, LOCK_FILE]) await makeFile(join(folder, name))
   if (process.platform === 'win32') return
   const names = await readdir(folder)
@@ -108,6 +109,13 @@ async function wasBeingMended(folder: string, ino: number): Promise<boolean> {
     return (await lstat(join(folder, DATA_FILE))).nlink === 1
   }
   return false
+}
+
+/** An empty data file beside a lock that was in use is no new store: it had data. */
+async function checkEmptied(folder: string): Promise<void> {
+  const sizeOf = async (name: string) => (await lstat(join(folder, name)).catch(() => undefined))?.size
+  if ((await sizeOf(DATA_FILE)) !== 0 || ((await sizeOf(LOCK_FILE)) ?? 0) === 0) return
+  throw new Error(`${DATA_FILE} was cut off: it is empty; put a copy in its place, or remove it to begin a new store`)
 }
 
 async function makeFile(path: string): Promise<void> {
