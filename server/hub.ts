@@ -25,16 +25,9 @@ import { Log, readable } from './core/topics/log.ts'
 import { startRetention } from './core/topics/retention.ts'
 import { Subscription } from './core/topics/subscription.ts'
 import { createApp } from './http/app.ts'
-import { LocalClients } from './localClients.ts'
-import { createLog, type HubLog } from './observe/log.ts'
-import {
-  type HubOptions,
-  type ResolvedHubOptions,
-  readAttachOptions,
-  readTopicOverrides,
-  resolveHubOptions,
-  shownStore,
-} from './options.ts'
+import { type Connect, LocalClients } from './localClients.ts'
+import type { HubLog } from './observe/log.ts'
+import { type ResolvedHubOptions, readAttachOptions, readTopicOverrides } from './options.ts'
 import { readQueueOverrides } from './queueOptions.ts'
 import { closeConnections } from './socket/drain.ts'
 import { openGateway } from './socket/gateway.ts'
@@ -43,29 +36,17 @@ import { GuestRequests, type PageRefusal } from './socket/requests.ts'
 import { openSocketServer, type SocketServer } from './socket/server.ts'
 import { isSocketServer, targetOf } from './socket/target.ts'
 import { openStore } from './store/open.ts'
-import { version } from './version.ts'
 import { parse, parseDrafts, parseJobDrafts, readSchema } from './wire.ts'
 
 /**
- * A hub to embed: `createHub<{ topics: { orders: Order }, queues: { emails: Email } }>()` names what its topics and
- * queues carry. It can be attached and called at once; calls wait until the store is open. Throws `bad_request` for
- * wrong options. What goes wrong with the store rejects `ready` and every call.
+ * A hub that leaves it to its caller to say when it has started, and why it has not. Without `connect` the program itself
+ * cannot subscribe and work in it.
  */
-export function createHub<S extends HubTypes = HubTypes>(options: HubOptions = {}): Hub<S> {
-  const resolved = resolveHubOptions(options)
-  const log = createLog(resolved.logLevel)
-  const { happenings } = log
-  const hub = buildHub<S>(resolved, log)
-  const store = shownStore(resolved.store)
-  hub.ready.then(
-    () => happenings.happened({ kind: 'started', store, version: version() }),
-    (error: unknown) => happenings.failed(`opening the store ${store}`, error),
-  )
-  return hub
-}
-
-/** The same for a server that says itself when it has started, and why it has not. */
-export function buildHub<S extends HubTypes = HubTypes>(resolved: ResolvedHubOptions, log: HubLog): Hub<S> {
+export function buildHub<S extends HubTypes = HubTypes>(
+  resolved: ResolvedHubOptions,
+  log: HubLog,
+  connect?: Connect,
+): Hub<S> {
   const opened = open(resolved, log)
   /** Of a hub that never started there is nothing to stop. */
   let failed = false
@@ -169,7 +150,7 @@ export function buildHub<S extends HubTypes = HubTypes>(resolved: ResolvedHubOpt
     serve(http, resolved.path, async () => undefined)
     return agentOf(http)
   }
-  const local = new LocalClients<S>(resolved.path, openLocal)
+  const local = new LocalClients<S>(connect, resolved.path, openLocal)
 
   function serve(http: HttpServer, path: string, pageRefusal: PageRefusal): void {
     const io = openSocketServer(http, {

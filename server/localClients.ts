@@ -1,13 +1,17 @@
 /** The SDK within the hub's own process: one handle for each client name, made when it is first needed. */
 
 import type { Agent } from 'node:http'
-import { connect, type Hub, type HubTypes } from '../client/index.ts'
+import type { connect, Hub, HubTypes } from '../client/index.ts'
 import { RepriseError } from '../shared/errors.ts'
 
 /** Where the SDK names the hub's address. Nothing is looked up. */
 const ADDRESS = 'http://hub.local'
 
+/** The SDK's way in. It is handed in, as loading the SDK takes a good part of a start of those who do not use it. */
+export type Connect = typeof connect
+
 export class LocalClients<S extends HubTypes> {
+  readonly #connect: Connect | undefined
   readonly #path: string
   readonly #open: () => Agent
   readonly #clients = new Map<string | undefined, Hub<S>>()
@@ -15,7 +19,8 @@ export class LocalClients<S extends HubTypes> {
   #closed = false
 
   /** `path`: Socket.IO's. `open`: a way to the hub, asked for once, by the first client. */
-  constructor(path: string, open: () => Agent) {
+  constructor(connect: Connect | undefined, path: string, open: () => Agent) {
+    this.#connect = connect
     this.#path = path
     this.#open = open
   }
@@ -29,8 +34,9 @@ export class LocalClients<S extends HubTypes> {
     if (this.#closed) throw new RepriseError('unavailable', 'the hub is closed')
     let hub = this.#clients.get(client)
     if (hub === undefined) {
+      if (this.#connect === undefined) throw new RepriseError('unsupported', 'this hub was started without the SDK')
       this.#agent ??= this.#open()
-      hub = connect<S>(ADDRESS, {
+      hub = this.#connect<S>(ADDRESS, {
         path: this.#path,
         ...(client === undefined ? {} : { client }),
         transports: ['websocket'],

@@ -1,13 +1,14 @@
 /** A hub with an HTTP server of its own: what `reprise serve` runs. */
 
 import { createServer, type Server as HttpServer } from 'node:http'
-import { type AddressInfo, connect, type Socket } from 'node:net'
+import { type AddressInfo, connect as connectTo, type Socket } from 'node:net'
 import type { HubTypes } from '../client/index.ts'
 import { RepriseError } from '../shared/errors.ts'
 import { startTimer } from '../shared/timer.ts'
 import type { Hub } from './api.ts'
 import { PerAddress } from './core/perAddress.ts'
 import { buildHub } from './hub.ts'
+import type { Connect } from './localClients.ts'
 import { createLog } from './observe/log.ts'
 import { resolveServeOptions, type ServeOptions, shownStore } from './options.ts'
 import { version } from './version.ts'
@@ -33,8 +34,9 @@ const TOO_MANY = 'HTTP/1.1 429 Too Many Requests\r\nConnection: close\r\nRetry-A
  * Resolves when it serves; until the store is open nothing listens. Rejects with a `RepriseError` whose message says in
  * one line what was wrong: a taken port, a data folder that is locked or cannot be written; nothing was changed then.
  */
-export async function startServer<S extends HubTypes = HubTypes>(
-  options: ServeOptions = {},
+export async function serve<S extends HubTypes = HubTypes>(
+  options: ServeOptions,
+  connect?: Connect,
 ): Promise<RunningServer<S>> {
   const resolved = resolveServeOptions(options)
   const { port, host, drainMs, keepAliveMs, config: _file, open: _open, ...hubOptions } = resolved
@@ -56,7 +58,7 @@ export async function startServer<S extends HubTypes = HubTypes>(
     throw portTaken(port, host, Object.assign(new Error('somebody answers there'), { code: 'EADDRINUSE' }))
   }
   const log = createLog(hubOptions.logLevel)
-  const hub = buildHub<S>(hubOptions, log)
+  const hub = buildHub<S>(hubOptions, log, connect)
   try {
     await hub.ready
     server.on('request', hub.handler)
@@ -100,7 +102,7 @@ function boundConnections(server: HttpServer, addresses: PerAddress): void {
 /** Asked by connecting: to listen just to see whether one can would be a port that somebody may come to. */
 async function isTaken(port: number, host: string): Promise<boolean> {
   const local = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host
-  const probe = connect({ port, host: local })
+  const probe = connectTo({ port, host: local })
   try {
     return await new Promise<boolean>((resolve) => {
       probe.once('connect', () => resolve(true))

@@ -3,8 +3,8 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { startServer } from './embedded.ts'
 import type { Hub, HubTypes, ServeOptions } from './index.ts'
-import { startServer } from './serve.ts'
 
 export type * from './index.ts'
 

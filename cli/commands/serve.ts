@@ -17,7 +17,7 @@ export function addServe(root: Command): void {
   const command = root.command('serve').description('Start a hub.')
   addServeFlags(command)
     .option('--json', 'print the address as JSON')
-    .action(async ({ json, ...flags }: Record<string, unknown>) => serve(flags, json === true))
+    .action(async ({ json, ...flags }: Record<string, unknown>) => run(flags, json === true))
   addExamples(
     command,
     ['reprise serve', 'a hub on http://127.0.0.1:3000, its data in ./data'],
@@ -26,11 +26,11 @@ export function addServe(root: Command): void {
   )
 }
 
-async function serve(flags: Record<string, unknown>, json: boolean): Promise<void> {
+async function run(flags: Record<string, unknown>, json: boolean): Promise<void> {
   const options = await readOptions(flags)
   const { signalled } = listenForStop()
-  const { startServer } = await import('../../server/serve.ts')
-  const server = await startServer(options).catch((error: unknown) => {
+  const { serve } = await import('../../server/serve.ts')
+  const server = await serve(options).catch((error: unknown) => {
     throw startError(error)
   })
   const { url } = server

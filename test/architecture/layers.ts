@@ -25,6 +25,7 @@ const PARTS = [
   'server/api.ts',
   'server/localClients.ts',
   'server/hub.ts',
+  'server/embedded.ts',
   'server/index.ts',
   'server/serve.ts',
   'server/testing.ts',
@@ -45,7 +46,7 @@ const ENGINE: readonly Part[] = [
   'shared/',
 ]
 
-const ABOVE_HUB: readonly Part[] = ['server/index.ts', 'server/serve.ts', 'server/testing.ts']
+const ABOVE_HUB: readonly Part[] = ['server/embedded.ts', 'server/index.ts', 'server/serve.ts', 'server/testing.ts']
 
 /** What a part may import beside itself. */
 const MAY_IMPORT: Readonly<Record<Part, readonly Part[]>> = {
@@ -76,16 +77,26 @@ const MAY_IMPORT: Readonly<Record<Part, readonly Part[]>> = {
   'server/serve.ts': [
     'server/api.ts',
     'server/hub.ts',
+    'server/localClients.ts',
     'client/',
     'server/',
     'server/core/',
     'shared/',
     'server/observe/',
   ],
+  'server/embedded.ts': [
+    'server/api.ts',
+    'server/hub.ts',
+    'server/serve.ts',
+    'client/',
+    'server/',
+    'shared/',
+    'server/observe/',
+  ],
   // Public names only: what a program that embeds a hub may need of the parts.
   'server/index.ts': [
     'server/api.ts',
-    'server/hub.ts',
+    'server/embedded.ts',
     'server/serve.ts',
     'client/',
     'server/',
@@ -94,7 +105,7 @@ const MAY_IMPORT: Readonly<Record<Part, readonly Part[]>> = {
     'server/http/',
     'shared/',
   ],
-  'server/testing.ts': ['server/index.ts', 'server/api.ts', 'server/serve.ts', 'client/', 'server/', 'shared/'],
+  'server/testing.ts': ['server/index.ts', 'server/api.ts', 'server/embedded.ts', 'client/', 'server/', 'shared/'],
   'cli/': ['client/', 'shared/'],
   'console/': ['client/', 'shared/'],
   'client/bundle.ts': [],

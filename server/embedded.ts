@@ -1,0 +1,35 @@
+/** Hubs in a program of one's own: with the SDK, so that the program also subscribes and works in them. */
+
+import { connect, type HubTypes } from '../client/index.ts'
+import type { Hub } from './api.ts'
+import { buildHub } from './hub.ts'
+import { createLog } from './observe/log.ts'
+import { type HubOptions, resolveHubOptions, type ServeOptions, shownStore } from './options.ts'
+import { type RunningServer, serve } from './serve.ts'
+import { version } from './version.ts'
+
+/**
+ * A hub to embed: `createHub<{ topics: { orders: Order }, queues: { emails: Email } }>()` names what its topics and
+ * queues carry. It can be attached and called at once; calls wait until the store is open. Throws `bad_request` for
+ * wrong options. What goes wrong with the store rejects `ready` and every call.
+ */
+export function createHub<S extends HubTypes = HubTypes>(options: HubOptions = {}): Hub<S> {
+  const resolved = resolveHubOptions(options)
+  const log = createLog(resolved.logLevel)
+  const { happenings } = log
+  const hub = buildHub<S>(resolved, log, connect)
+  const store = shownStore(resolved.store)
+  hub.ready.then(
+    () => happenings.happened({ kind: 'started', store, version: version() }),
+    (error: unknown) => happenings.failed(`opening the store ${store}`, error),
+  )
+  return hub
+}
+
+/**
+ * Resolves when it serves; until the store is open nothing listens. Rejects with a `RepriseError` whose message says in
+ * one line what was wrong: a taken port, a data folder that is locked or cannot be written; nothing was changed then.
+ */
+export function startServer<S extends HubTypes = HubTypes>(options: ServeOptions = {}): Promise<RunningServer<S>> {
+  return serve(options, connect)
+}
