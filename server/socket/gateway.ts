@@ -12,7 +12,6 @@ import { refusalOf } from '../core/refusal.ts'
 import { checkTopic } from '../core/topics/log.ts'
 import type { Channel } from '../core/topics/outlet.ts'
 import type { Subscription } from '../core/topics/subscription.ts'
-import { itsTurn } from '../core/turns.ts'
 import { parse, positionSchema, queuesAuthSchema, topicAuthSchema } from '../wire.ts'
 import { cut } from './connections.ts'
 import { Entrances } from './entrances.ts'
@@ -49,8 +48,6 @@ interface TopicAdmission {
   readonly joined: boolean
 }
 
-/** What an entrance costs with the subscription that begins: several small calls. */
-const ENTRANCE_WEIGHT = 3
 /** A subscription whose start failed for a passing reason is tried again after this long. */
 const RETRY_MS = 500
 /** A connection that is in too many namespaces may ask for another one after this long. */
@@ -109,8 +106,6 @@ export function openGateway(io: Server, context: GatewayContext, guests?: GuestR
 
   async function knock(socket: Socket): Promise<TopicAdmission | QueuesAdmission> {
     guests?.watch(io)
-    // A burst of entrances takes its turns like calls do.
-    await itsTurn(ENTRANCE_WEIGHT)
     const refusal = await guests?.enter(socket.conn)
     if (refusal !== undefined) throw new RepriseError('forbidden', refusal)
     return await admit(socket, context)
