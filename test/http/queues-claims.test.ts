@@ -184,8 +184,10 @@ describe('a client that is gone', () => {
 
   it('is told from one that has its answer', async () => {
     const outcomes: string[] = []
+    const asked: string[] = []
     const server = createServer((request, response): void => {
       const name = request.url ?? ''
+      asked.push(name)
       whenWritten(
         request,
         response,
@@ -199,16 +201,17 @@ describe('a client that is gone', () => {
     atEnd(() => void server.close())
     await once(server, 'listening')
     const { port } = server.address() as AddressInfo
-    const get = async (path: string, cutMs: number) => {
+    const get = async (path: string, cut: () => Promise<unknown>) => {
       const socket = connect(port, '127.0.0.1').pause()
       socket.on('error', () => {})
       socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`)
-      await sleep(cutMs)
+      await until(() => asked.includes(path), { what: path })
+      await cut()
       socket.destroy()
     }
-    await get('/large', 100)
-    await get('/late', 10)
-    await get('/small', 100)
+    await get('/large', () => sleep(100))
+    await get('/late', async () => {})
+    await get('/small', () => until(() => outcomes.includes('/small written'), { what: 'the small answer' }))
     await until(() => outcomes.length === 3, { what: 'three outcomes', seen: () => outcomes })
     expect(outcomes.sort()).toEqual(['/large lost', '/late lost', '/small written'])
   })
