@@ -1,15 +1,30 @@
 /** Free ports for programs that cannot be told to take one themselves. Prefer port 0 wherever it works. */
 
-import { once } from 'node:events'
-import { type AddressInfo, createServer } from 'node:net'
+import { randomInt } from 'node:crypto'
+import { createServer, type Server } from 'node:net'
+
+/** Below those that the system gives to connections and to whoever listens on port 0: they are not taken meanwhile. */
+const FIRST = 15_000
+const END = 32_000
 
 /** `count` different ports of the loopback that were free a moment ago. */
 export async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'))
-  await Promise.all(servers.map((server) => once(server, 'listening')))
-  const ports = servers.map((server) => (server.address() as AddressInfo).port)
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
-  return ports
+  const servers = new Map<number, Server>()
+  while (servers.size < count) {
+    const port = randomInt(FIRST, END)
+    const server = await listen(port)
+    if (server !== undefined) servers.set(port, server)
+  }
+  await Promise.all([...servers.values()].map((server) => new Promise((resolve) => server.close(resolve))))
+  return [...servers.keys()]
+}
+
+function listen(port: number): Promise<Server | undefined> {
+  const server = createServer()
+  return new Promise((resolve) => {
+    server.once('error', () => resolve(undefined))
+    server.listen(port, '127.0.0.1', () => resolve(server))
+  })
 }
 
 export async function freePort(): Promise<number> {
