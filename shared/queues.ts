@@ -119,3 +119,9 @@ export interface QueuePackets {
   /** The consumer of this queue is over (`taken_over`). After the connection's last one the hub disconnects the namespace. */
   error(error: WireError & { readonly queue: string }): void
 }
+
+/** Why dead letters that can be brought back were dead-lettered. */
+export const REDRIVE_REASONS = ['max_attempts', 'rejected', 'expired'] as const
+
+export const REDRIVE_REASON_RULE =
+  'max_attempts, rejected or expired: a gap stands for events that were not copied, so there is no job to bring back'

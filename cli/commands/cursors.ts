@@ -4,8 +4,8 @@ import type { Command } from 'commander'
 import { cell } from '../cells.ts'
 import { addExamples } from '../examples.ts'
 import { existing } from '../existing.ts'
-import { printJson, printLine, table } from '../output.ts'
-import { getPages } from '../pages.ts'
+import { printListing } from '../listing.ts'
+import { printLine } from '../output.ts'
 import { addRemoteOptions, checkedName, isRecord, type RemoteOptions, topicRoute, wholeNumber } from '../remote.ts'
 
 interface CursorOptions extends RemoteOptions {
@@ -29,18 +29,13 @@ export function addCursors(root: Command): void {
 
 async function list(topic: string, options: CursorOptions): Promise<void> {
   const query = options.behind === undefined ? {} : { behind: String(options.behind) }
-  let first = true
-  for await (const page of getPages(options, `${topicRoute(topic)}/cursors`, 'cursors', query)) {
-    if (options.json) for (const cursor of page) await printJson(cursor)
-    else {
-      const lines = table(['client', 'subject', 'offset', 'epoch', 'lag', 'session', 'used'], page.map(row))
-      for (const line of first ? lines : lines.slice(1)) await printLine(line)
-    }
-    first = false
-  }
+  const columns = ['client', 'subject', 'offset', 'epoch', 'lag', 'session', 'used']
+  const route = `${topicRoute(topic)}/cursors`
+  const some = await printListing(options, { route, list: 'cursors', query, columns, row })
+  if (some) return
   // A client may wait for a topic that has no event yet; where nobody does, the name may be wrong.
-  if (first) await existing(options, 'topic', topic)
-  if (first && !options.json) await printLine(`no cursors${options.behind === undefined ? '' : ' behind that'}`)
+  await existing(options, 'topic', topic)
+  if (!options.json) await printLine(`no cursors${options.behind === undefined ? '' : ' behind that'}`)
 }
 
 function row(cursor: Record<string, unknown>): (string | number)[] {

@@ -3,31 +3,27 @@
 import type { Command } from 'commander'
 import { printable } from '../../shared/printable.ts'
 import { cell, dataText, plural, timeText } from '../cells.ts'
-import { addExamples } from '../examples.ts'
-import { existing } from '../existing.ts'
+import { addJobCommand } from '../jobCommand.ts'
 import { colours, printJson, printLine } from '../output.ts'
-import { addRemoteOptions, checkedQueue, getJson, isRecord, queueRoute, type RemoteOptions } from '../remote.ts'
+import { getJson, isRecord, type RemoteOptions } from '../remote.ts'
 
 const MAX_DATA = 2_000
 const WIDTH = 10
 
 export function addExplain(root: Command): void {
-  const command = root
-    .command('explain')
-    .description('Explain why a job is waiting, and show what happened to it.')
-    .argument('<queue>', 'name of the queue', checkedQueue)
-    .argument('<id>', 'id of the job')
-  addRemoteOptions(command).action(explain)
-  addExamples(
-    command,
-    ['reprise explain emails order-7', 'why is it not done yet?'],
-    ['reprise explain emails order-7 --json', 'the same for a program'],
-  )
+  addJobCommand(root, 'explain', {
+    description: 'Explain why a job is waiting, and show what happened to it.',
+    queue: 'name of the queue',
+    examples: [
+      ['reprise explain emails order-7', 'why is it not done yet?'],
+      ['reprise explain emails order-7 --json', 'the same for a program'],
+    ],
+    action: explain,
+  })
 }
 
-async function explain(queue: string, id: string, options: RemoteOptions): Promise<void> {
-  await existing(options, 'queue', queue)
-  const job = await getJson(options, `${queueRoute(queue)}/jobs/${encodeURIComponent(id)}`)
+async function explain(route: string, { id }: { readonly id: string }, options: RemoteOptions): Promise<void> {
+  const job = await getJson(options, route)
   if (options.json || !isRecord(job)) return printJson(job)
   const paint = colours()
   await printLine(paint.bold(`job ${printable(id)} in ${cell(job.queue)}: ${cell(job.state)}`))

@@ -4,8 +4,8 @@ import type { Command } from 'commander'
 import { ageText, cell, printFields } from '../cells.ts'
 import { addExamples } from '../examples.ts'
 import { existing } from '../existing.ts'
-import { printJson, printLine, table } from '../output.ts'
-import { getPages } from '../pages.ts'
+import { printListing } from '../listing.ts'
+import { printJson, printLine } from '../output.ts'
 import { addRemoteOptions, checkedQueue, getJson, isRecord, queueRoute, type RemoteOptions } from '../remote.ts'
 
 const COUNTS = ['ready', 'delayed', 'held', 'dead', 'done'] as const
@@ -27,16 +27,8 @@ export function addQueues(root: Command): void {
 }
 
 async function list(options: RemoteOptions): Promise<void> {
-  let first = true
-  for await (const page of getPages(options, '/queues', 'queues')) {
-    if (options.json) for (const queue of page) await printJson(queue)
-    else {
-      const lines = table(COLUMNS, page.map(row))
-      for (const line of first ? lines : lines.slice(1)) await printLine(line)
-    }
-    first = false
-  }
-  if (first && !options.json) await printLine('no queues yet')
+  const some = await printListing(options, { route: '/queues', list: 'queues', columns: COLUMNS, row })
+  if (!some && !options.json) await printLine('no queues yet')
 }
 
 function row({ queue, counts, oldestReadyMs, consumers, paused }: Record<string, unknown>): (string | number)[] {

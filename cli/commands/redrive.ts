@@ -1,7 +1,8 @@
 /** `reprise redrive`: brings dead letters back, part by part, so that it can be watched, paced and stopped. */
 
-import { type Command, Option } from 'commander'
+import { type Command, InvalidArgumentError, Option } from 'commander'
 import { RepriseError } from '../../shared/errors.ts'
+import { REDRIVE_REASON_RULE, REDRIVE_REASONS } from '../../shared/queues.ts'
 import { plural } from '../cells.ts'
 import { addExamples } from '../examples.ts'
 import { existing } from '../existing.ts'
@@ -44,12 +45,7 @@ export function addRedrive(root: Command): void {
     .option('--rate <n>', 'bring back at most so many a second', wholeNumber(1))
     .option('--id <id>', 'the dead letter with this id; can be repeated', collect)
     .addOption(
-      new Option('--reason <reason>', 'dead letters with this reason').choices([
-        'max_attempts',
-        'rejected',
-        'expired',
-        'gap',
-      ]),
+      new Option('--reason <reason>', 'dead letters with this reason').choices(REDRIVE_REASONS).argParser(reasonOf),
     )
     .option('--key <key>', 'dead letters with this key')
     .option('--error <text>', 'dead letters whose error contains this text')
@@ -61,6 +57,11 @@ export function addRedrive(root: Command): void {
     ['reprise redrive emails --dry-run', 'how many would come back?'],
     ["reprise redrive emails --error 'mail server' --since 2h --rate 50", 'those of the last two hours, 50 a second'],
   )
+}
+
+function reasonOf(text: string): string {
+  if (REDRIVE_REASONS.some((reason) => reason === text)) return text
+  throw new InvalidArgumentError(`It is ${REDRIVE_REASON_RULE}`)
 }
 
 function collect(id: string, ids: readonly string[] = []): string[] {

@@ -4,8 +4,8 @@ import type { Command } from 'commander'
 import { cell, printFields } from '../cells.ts'
 import { addExamples } from '../examples.ts'
 import { existing } from '../existing.ts'
-import { printJson, printLine, table } from '../output.ts'
-import { getPages } from '../pages.ts'
+import { printListing } from '../listing.ts'
+import { printJson, printLine } from '../output.ts'
 import { addRemoteOptions, checkedName, isRecord, type RemoteOptions } from '../remote.ts'
 
 const COLUMNS = ['topic', 'first', 'last', 'events', 'bytes', 'subscribers', 'cursors'] as const
@@ -26,19 +26,12 @@ export function addTopics(root: Command): void {
 }
 
 async function list(options: RemoteOptions): Promise<void> {
-  let first = true
-  for await (const page of getPages(options, '/topics', 'topics')) {
-    if (options.json) for (const topic of page) await printJson(topic)
-    else {
-      const lines = table(
-        COLUMNS,
-        page.map((topic) => COLUMNS.map((column) => cell(topic[column]))),
-      )
-      for (const line of first ? lines : lines.slice(1)) await printLine(line)
-    }
-    first = false
-  }
-  if (first && !options.json) await printLine('no topics yet')
+  const some = await printListing(options, { route: '/topics', list: 'topics', columns: COLUMNS, row })
+  if (!some && !options.json) await printLine('no topics yet')
+}
+
+function row(topic: Record<string, unknown>): (string | number)[] {
+  return COLUMNS.map((column) => cell(topic[column]))
 }
 
 async function detail(topic: string, options: RemoteOptions): Promise<void> {

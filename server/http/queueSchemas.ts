@@ -1,7 +1,7 @@
 /** What requests about queues may say and what answers hold, over HTTP. The rest is in schemas.ts and server/wire.ts. */
 
 import { z } from 'zod'
-import type { JobDraft } from '../../shared/queues.ts'
+import { type JobDraft, REDRIVE_REASON_RULE, REDRIVE_REASONS } from '../../shared/queues.ts'
 import { consumeSchema, jobDraftSchema, nameSchema } from '../wire.ts'
 import { base64, bound, count, listQuery, whole } from './schemas.ts'
 
@@ -60,7 +60,7 @@ export const redriveBody = z.strictObject({
         .custom<readonly string[]>(areIds, { error: `ids is a list of 1 to ${MAX_FILTER_IDS} ids` })
         .exactOptional()
         .meta({ type: 'array', items: { type: 'string' }, minItems: 1, maxItems: MAX_FILTER_IDS }),
-      reason: z.enum(['max_attempts', 'rejected', 'expired', 'gap']).exactOptional(),
+      reason: z.enum(REDRIVE_REASONS, { error: `reason is ${REDRIVE_REASON_RULE}` }).exactOptional(),
       key: z.string().exactOptional(),
       error: z.string().exactOptional().meta({ description: "A part of the error's text" }),
       since: z.number().min(0).exactOptional().meta({ description: 'Dead-lettered at this time or later' }),

@@ -33,6 +33,11 @@ describe('wrong use', () => {
     [['send', 'q', '--id', 'x'], /^reprise: --id is for one job; lines carry theirs with --drafts\n$/],
     [['work', 'q', '--text'], /^reprise: --text is for a command\n$/],
     [['redrive', 'q', '--since', 'start'], /^reprise: start is not a time such as .*\n$/],
+    [
+      ['redrive', 'q', '--reason', 'gap'],
+      /^reprise: .*max_attempts, rejected or expired: a gap stands for events that .*\n$/,
+    ],
+    [['redrive', 'q', '--reason', 'bored'], /^reprise: .*It is max_attempts, rejected or expired\b.*\n$/],
     [['purge', 'q'], /^reprise: purge removes what waits in q for good; give --yes to do it\n$/],
   ])('%j ends with 2 and one line', async (args, line) => {
     const { code, stdout, stderr } = await runCli(args)

@@ -67,6 +67,12 @@ describe('jobs', () => {
     ['settlements', [{ id: 'a', lease: 'b', as: 'extend' }], 400, 'settlements: [0].leaseMs: '],
     ['redrive', { filter: { why: 'x' } }, 426, 'redrive: filter: this hub does not know "why"'],
     ['redrive', { filter: { reason: 'bored' } }, 400, 'redrive: filter.reason: '],
+    [
+      'redrive',
+      { filter: { reason: 'gap' } },
+      400,
+      'reason is max_attempts, rejected or expired: a gap stands for events',
+    ],
     ['redrive', { rate: 0 }, 400, 'redrive: rate: '],
   ])('POST %s %j is refused: %i', async (route, body, status, sentence) => {
     const { body: problem, ...answer } = await ask<Problem>('POST', `/v1/queues/untouched/${route}`, body)
@@ -214,6 +220,7 @@ describe('queues', () => {
 
   it('hand nothing out while they are paused, and lose what waits when they are purged', async () => {
     expect((await ask('POST', '/v1/queues/stopped/pause')).body).toEqual({ queue: 'stopped', paused: true })
+    expect(await look('stopped')).toMatchObject({ paused: true, counts: { sent: 0 } })
     await send('stopped', { data: 1 }, { data: 2 }, { data: 3, delayMs: 60_000 })
     expect(await claim('stopped')).toEqual([])
     expect((await ask('POST', '/v1/queues/stopped/resume')).body).toEqual({ queue: 'stopped', paused: false })

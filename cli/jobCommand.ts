@@ -1,0 +1,32 @@
+/** Commands about one job of a queue: `reprise <word> <queue> <id>`. */
+
+import type { Command } from 'commander'
+import { addExamples, type Example } from './examples.ts'
+import { existing } from './existing.ts'
+import { addRemoteOptions, checkedQueue, queueRoute, type RemoteOptions } from './remote.ts'
+
+interface JobCommand {
+  readonly description: string
+  /** What may be given as the queue. */
+  readonly queue: string
+  readonly examples: readonly Example[]
+  /** Begins when the hub is known to have the queue. `route`: where the job is under `/v1`. */
+  readonly action: (
+    route: string,
+    job: { readonly queue: string; readonly id: string },
+    options: RemoteOptions,
+  ) => Promise<void>
+}
+
+export function addJobCommand(root: Command, word: string, { description, queue, examples, action }: JobCommand): void {
+  const command = root
+    .command(word)
+    .description(description)
+    .argument('<queue>', queue, checkedQueue)
+    .argument('<id>', 'id of the job')
+  addRemoteOptions(command).action(async (name: string, id: string, options: RemoteOptions) => {
+    await existing(options, 'queue', name)
+    await action(`${queueRoute(name)}/jobs/${encodeURIComponent(id)}`, { queue: name, id }, options)
+  })
+  addExamples(command, ...examples)
+}
