@@ -15,6 +15,7 @@ import { pageRefusal } from './core/origins.ts'
 import { Probe } from './core/probe.ts'
 import { Bindings } from './core/queues/bindings.ts'
 import { Consumers } from './core/queues/consumers.ts'
+import { Losses } from './core/queues/losses.ts'
 import { Queues } from './core/queues/queues.ts'
 import { openQueueSettings } from './core/queues/settings.ts'
 import { startTurning } from './core/queues/turning.ts'
@@ -35,6 +36,7 @@ import { agentOf } from './socket/inProcess.ts'
 import { GuestRequests, type PageRefusal } from './socket/requests.ts'
 import { openSocketServer, type SocketServer } from './socket/server.ts'
 import { isSocketServer, targetOf } from './socket/target.ts'
+import type { Store } from './store/contract.ts'
 import { openStore } from './store/open.ts'
 import { parse, parseDrafts, parseJobDrafts, readSchema } from './wire.ts'
 
@@ -68,19 +70,21 @@ export function buildHub<S extends HubTypes = HubTypes>(
 
   async function open(options: ResolvedHubOptions, log: HubLog) {
     const { store: location, reserveBytes } = options
+    const losses = new Losses(log.happenings)
     const store = await openStore(location, {
+      lost: (queue, loss) => losses.add(queue, loss),
       warn: (message, cause) => log.happenings.noticed(message, cause === undefined ? {} : { cause }),
       ...(reserveBytes === undefined ? {} : { reserveBytes }),
     })
     try {
-      return await compose(store, options, log)
+      return await compose(store, losses, options, log)
     } catch (error) {
       await store.close()
       throw error
     }
   }
 
-  async function compose(store: Awaited<ReturnType<typeof openStore>>, options: ResolvedHubOptions, log: HubLog) {
+  async function compose(store: Store, losses: Losses, options: ResolvedHubOptions, log: HubLog) {
     const { happenings } = log
     const documents = {
       store: store.settings,
@@ -99,6 +103,7 @@ export function buildHub<S extends HubTypes = HubTypes>(
     const clock = new StoreClock(store)
     const shared = { store, settings: queueSettings, limits, clock, happenings, draining: drain.signal }
     const consumers = new Consumers(shared)
+    losses.except((queue, holder) => consumers.has(queue, holder))
     const queues = new Queues({ ...shared, consumers })
     const bindings = new Bindings({ store, log: topicLog, settings: queueSettings, happenings })
     await clock.start()
@@ -128,6 +133,7 @@ export function buildHub<S extends HubTypes = HubTypes>(
       settings.close()
       queueSettings.close()
       await store.close()
+      losses.close()
     }
     return { core, close }
   }

@@ -17,6 +17,9 @@ export type Happening =
       readonly jobs: number
       readonly reason: 'connection lost' | 'lease lapsed'
     }
+  /** Jobs went to the dead letters, or lapsed where nobody here could be told: so many of one queue and cause. */
+  | { readonly kind: 'deadLetters'; readonly queue: string; readonly jobs: number; readonly reason: string }
+  | { readonly kind: 'leasesLapsed'; readonly queue: string; readonly client?: string; readonly jobs: number }
   | {
       readonly kind: 'gap'
       readonly topic: string

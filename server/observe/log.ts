@@ -32,6 +32,8 @@ const WORDS: Readonly<Record<Happening['kind'], readonly [Level, string]>> = {
   storeBack: ['info', 'store back'],
   takeover: ['info', 'a newer session of a client took over'],
   consumerLost: ['warn', 'consumer lost'],
+  deadLetters: ['warn', 'dead letters'],
+  leasesLapsed: ['warn', 'leases lapsed'],
   gap: ['warn', 'gap told'],
   slow: ['warn', 'slow client'],
   refused: ['warn', 'refused'],

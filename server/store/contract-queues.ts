@@ -264,6 +264,11 @@ export type Answer =
   | { readonly state: 'done'; readonly reply?: Body }
   | { readonly state: 'failed'; readonly reason: DeadReason | 'removed'; readonly error?: string }
 
+/** Jobs that went to the dead letters, and leases that nobody settled or extended in time. */
+export type JobLoss =
+  | { readonly kind: 'dead'; readonly reason: DeadReason; readonly jobs: number }
+  | { readonly kind: 'lapsed'; readonly holder: Owner; readonly jobs: number }
+
 /** What a watch of a queue is told. These are hints: they may come late, twice, out of order or not at all. */
 export type QueueNotification =
   /** There may be something to claim from this time on. Told when there was nothing before, or this is earlier. */

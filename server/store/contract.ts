@@ -18,7 +18,7 @@
 import type { DroppedLog, Lineage, Position } from '../../shared/positions.ts'
 import type { Durability } from '../../shared/protocol.ts'
 import type { Body, ListQuery, Owner } from './contract-basics.ts'
-import type { Queues } from './contract-queues.ts'
+import type { JobLoss, Queues } from './contract-queues.ts'
 
 export type * from './contract-basics.ts'
 export type * from './contract-queues.ts'
@@ -292,4 +292,9 @@ export interface StoreContext {
   readonly now?: () => number
   /** Receives what a person who runs the hub should know and no caller is told. */
   readonly warn?: (message: string, cause?: unknown) => void
+  /**
+   * Receives what calls of this store made of jobs beside their answers, once it is durable. Of several nodes one is
+   * told. What a call did whose answer was lost is told to none.
+   */
+  readonly lost?: (queue: string, loss: JobLoss) => void
 }

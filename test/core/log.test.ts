@@ -1,4 +1,5 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { Losses } from '../../server/core/queues/losses.ts'
 import { createLog } from '../../server/observe/log.ts'
 import { readableLine } from '../../server/observe/readable.ts'
 import { RepriseError } from '../../shared/errors.ts'
@@ -61,6 +62,41 @@ describe('the log', () => {
     expect(objects()).toHaveLength(6)
     close()
     expect(objects().at(-1)).toMatchObject({ client: 'c999', repeated: 995 })
+  })
+
+  it('counts lost jobs of a queue and cause, and tells of each at once and then every few seconds', async () => {
+    vi.useFakeTimers()
+    onTestFinished(() => void vi.useRealTimers())
+    const { happenings, objects, close } = open()
+    const losses = new Losses(happenings)
+    losses.except((_, { client }) => client === 'here')
+    const lapsed = (client: string, jobs = 1) =>
+      losses.add('q', { kind: 'lapsed', holder: { subject: 's', client }, jobs })
+    for (let n = 0; n < 1_000; n++) {
+      losses.add('q', { kind: 'dead', reason: 'expired', jobs: 2 })
+      lapsed(`mailer#${n}`)
+      lapsed('here')
+    }
+    lapsed('#only-a-number', 3)
+    const common = { level: 'warn', queue: 'q' }
+    const first = [
+      { ...common, msg: 'dead letters', jobs: 2, reason: 'expired' },
+      { ...common, msg: 'leases lapsed', client: 'mailer', jobs: 1 },
+      { ...common, msg: 'leases lapsed', jobs: 3 },
+    ]
+    expect(objects()).toMatchObject(first)
+    await vi.advanceTimersByTimeAsync(5_000)
+    expect(objects().slice(3)).toMatchObject([
+      { ...common, jobs: 1_998, reason: 'expired' },
+      { ...common, client: 'mailer', jobs: 999 },
+    ])
+    await vi.advanceTimersByTimeAsync(60_000)
+    expect([objects().length, vi.getTimerCount()]).toEqual([5, 0])
+    for (let n = 0; n < 2_000; n++) losses.add(`q${n}`, { kind: 'dead', reason: 'gap', jobs: 1 })
+    losses.close()
+    close()
+    expect(vi.getTimerCount()).toBe(0)
+    expect(objects().length).toBeLessThan(20)
   })
 
   it('is readable on a terminal, one line a happening, with nothing in it that steers the terminal', () => {

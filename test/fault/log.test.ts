@@ -59,6 +59,23 @@ describe('the log of a hub', () => {
         .at(-1)
     await until(() => lost()?.reason === 'connection lost', { seen: () => hub.stderr() })
 
+    const post = (path: string, body: object) =>
+      fetch(`${hub.url}/v1/queues/${path}`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(body),
+      }).then((response) => response.json())
+    await post('bills/jobs', { data: 'private-data', id: 'b' })
+    const { jobs } = (await post('bills/claims', { client: 'script', leaseMs: 100 })) as { jobs: { lease: string }[] }
+    expect(await told(hub, 'leases lapsed')).toMatchObject({ level: 'warn', queue: 'bills', client: 'script', jobs: 1 })
+    await post('bills/settlements', [{ id: 'b', lease: jobs[0]?.lease, as: 'dead', reason: 'private-reason' }])
+    expect(await told(hub, 'dead letters')).toMatchObject({
+      level: 'warn',
+      queue: 'bills',
+      jobs: 1,
+      reason: 'rejected',
+    })
+
     expect(await hub.kill('SIGTERM')).toMatchObject({ code: 0 })
     const messages = linesOf(hub).map(({ msg }) => msg)
     expect(messages.slice(-2)).toEqual(['stopping', 'stopped'])

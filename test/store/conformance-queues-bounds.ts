@@ -1,6 +1,7 @@
 /** The contract's queues at their bounds: what is forgotten and when, what one turn does, how much of a job's past is kept. */
 
 import { describe, expect, test } from 'vitest'
+import type { JobLoss } from '../../server/store/contract.ts'
 import type { Case } from './conformance-cursors.ts'
 import { text } from './fixture.ts'
 import { CAP, deskOf, holder, LEASE, named, nonce, POLICY, ROOM } from './queue-desk.ts'
@@ -219,6 +220,42 @@ export function describeQueueBounds(given: () => Case): void {
     expect(await queues.redrive('q', ['gap-1', 'copied'], { ttlMs: MINUTE })).toBe(1)
     expect([await q.listed('ready'), await q.listed('ready', 'q/dead')]).toEqual([['copied'], ['gap-1']])
     expect(await q.books()).toMatchObject({ sent: 2, ready: 1, dead: 1 })
+  })
+
+  test('who opened the store is told of dead letters by reason, and of leases that lapsed by holder', async () => {
+    const { engine, store } = given()
+    await store.close()
+    const losses: (JobLoss & { readonly queue: string })[] = []
+    const opened = await engine.open({ lost: (queue, loss) => losses.push({ queue, ...loss }) })
+    const told = () => losses.splice(0)
+    const q = deskOf(opened)
+    await q.put('a', 'b', 'c', 'd')
+    const jobs = (await q.claim('w', { max: 4 })).jobs
+    await opened.queues.settle(
+      'q',
+      jobs.slice(0, 2).map(({ id, lease }) => ({ id, lease, as: 'dead' })),
+      POLICY,
+    )
+    expect(told()).toEqual([{ queue: 'q', kind: 'dead', reason: 'rejected', jobs: 2 }])
+    pass(LEASE)
+    await q.turn()
+    expect(told()).toEqual([{ queue: 'q', kind: 'lapsed', holder: holder('w'), jobs: 2 }])
+    await q.turn()
+    await q.send([named('short', { ttlMs: 1 })])
+    pass(1)
+    await q.turn()
+    expect(told()).toEqual([{ queue: 'q', kind: 'dead', reason: 'expired', jobs: 1 }])
+
+    await q.attach('v', undefined, LEASE, 'q/dead')
+    await q.take('v', {}, 'q/dead')
+    pass(LEASE)
+    await q.turn()
+    expect(told()).toEqual([{ queue: 'q/dead', kind: 'lapsed', holder: holder('v'), jobs: 1 }])
+    const [from, to] = [0, 1].map((offset) => ({ epoch: 'e', offset }))
+    if (from === undefined || to === undefined) throw new Error('no positions')
+    await opened.queues.bind('q', 't', from)
+    await q.send([named('gap-1', { dead: 'gap' })], { subject: '', binding: { topic: 't', from, to } })
+    expect(told()).toEqual([{ queue: 'q', kind: 'dead', reason: 'gap', jobs: 1 }])
   })
 
   test('a sweep leaves what counts: a holder that is there, an answer that is waited for, a lease that was settled', async () => {

@@ -3,11 +3,11 @@
 import { RepriseError } from '../../../shared/errors.ts'
 import type { Limits } from '../../../shared/protocol.ts'
 import type { ConsumeOptions, Consuming, Settled, Settlement } from '../../../shared/queues.ts'
-import type { Attached, KeptLease, Leaving, Store } from '../../store/contract.ts'
+import type { Attached, KeptLease, Leaving, Owner, Store } from '../../store/contract.ts'
 import { authorize } from '../access.ts'
 import type { StoreClock } from '../clock.ts'
 import type { Happenings } from '../happenings.ts'
-import { Consumer } from './consumer.ts'
+import { Consumer, keyOf } from './consumer.ts'
 import { Dispatch } from './dispatch.ts'
 import { checkQueue } from './draft.ts'
 import type { JobClient } from './outlet.ts'
@@ -109,6 +109,15 @@ export class Consumers {
   /** Resolves when the queue's consumers on this node were given what there is. Rejects with what the store fails with. */
   async round(queue: string): Promise<void> {
     await this.#desks.get(queue)?.dispatch.round()
+  }
+
+  /** Whether the holder is a consumer of this node, which is told of its leases. */
+  has(queue: string, holder: Owner): boolean {
+    for (const { consumers } of this.#seats.values()) {
+      const owner = consumers.get(queue)?.owner
+      if (owner !== undefined && keyOf(owner) === keyOf(holder)) return true
+    }
+    return false
   }
 
   /** The client takes no more jobs of the queue; what it holds stays its own until it is settled. */

@@ -36,6 +36,7 @@ export function deadLetter(plan: Plan, queue: Queue, job: Job, reason: DeadReaso
   })
   note(letter, { at: now, what: 'dead', ...(holder !== undefined && { holder }), why: error ?? reason })
   dead.add(plan, letter, { raw, bytes })
+  plan.lose(queue.name, { kind: 'dead', reason, jobs: 1 })
 }
 
 /** Back to the end of the queue, as if it were new. */

@@ -4,8 +4,9 @@
  */
 
 import { RepriseError } from '../../../shared/errors.ts'
-import type { Notification, QueueNotification } from '../contract.ts'
+import type { JobLoss, Notification, QueueNotification } from '../contract.ts'
 import type { Environment, Write } from './environment.ts'
+import { Losses } from './losses.ts'
 import { TABLES, type Table } from './tables.ts'
 
 interface Change {
@@ -38,6 +39,8 @@ export class Plan {
   readonly #last: (() => void)[] = []
   readonly #notifications: { readonly topic: string; readonly notification: Notification }[] = []
   readonly #queueNotifications: { readonly queue: string; readonly notification: QueueNotification }[] = []
+
+  readonly #losses = new Losses()
 
   constructor(environment: Environment, given: PlanContext) {
     this.environment = environment
@@ -114,6 +117,15 @@ export class Plan {
 
   get queueNotifications(): readonly { readonly queue: string; readonly notification: QueueNotification }[] {
     return this.#queueNotifications
+  }
+
+  /** Told to who opened the store, likewise. */
+  lose(queue: string, loss: JobLoss): void {
+    this.#losses.add(queue, loss)
+  }
+
+  get losses(): Losses {
+    return this.#losses
   }
 
   /** Completes the plan. */

@@ -156,4 +156,5 @@ function add(plan: Plan, queue: Queue, subject: string, { draft, n, id, sized }:
     dead: draft.dead === undefined ? undefined : { reason: draft.dead, at: now },
   })
   half.add(plan, job, sized)
+  if (draft.dead !== undefined) plan.lose(queue.name, { kind: 'dead', reason: draft.dead, jobs: 1 })
 }

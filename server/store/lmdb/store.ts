@@ -58,7 +58,8 @@ export async function openLmdb(path: string, context: LmdbContext = {}): Promise
     if (wreck !== undefined) damage.tell(wreck)
     file = new DataFile(folder)
     const now = context.now ?? Date.now
-    begun = new Writer(await open(), { open, now, space, file, watches, queueWatches, warn, mend: mendQueue })
+    const lost = context.lost ?? (() => {})
+    begun = new Writer(await open(), { open, now, space, file, watches, queueWatches, warn, lost, mend: mendQueue })
     if (wreck !== undefined) await begun.write(restore)
   } catch (error) {
     if (begun === undefined) file?.close()

@@ -28,7 +28,10 @@ function turnHalf(plan: Plan, queue: Queue, half: QueueHalf, policy: QueuePolicy
   for (let job = half.nextLapse(); job !== undefined && job.expiresAt <= now; job = half.nextLapse()) {
     if (lapsed.length === part) break
     lapsed.push(job)
+    const { holder } = job
     lapse(plan, queue, half, job, policy)
+    if (holder !== undefined)
+      plan.lose(half.isDead ? `${queue.name}/dead` : queue.name, { kind: 'lapsed', holder, jobs: 1 })
     half.refresh()
   }
   tellLapsed(plan, queue, lapsed)

@@ -6,7 +6,7 @@
 
 import { setImmediate as turn } from 'node:timers/promises'
 import { RepriseError } from '../../../shared/errors.ts'
-import type { Notification, QueueNotification } from '../contract.ts'
+import type { JobLoss, Notification, QueueNotification } from '../contract.ts'
 import { DamagedQueue } from '../damage.ts'
 import type { DataFile } from './dataFile.ts'
 import { CommitFailure, type Environment, type Write } from './environment.ts'
@@ -47,6 +47,7 @@ export interface WriterContext {
   readonly watches: Watches<Notification>
   readonly queueWatches: Watches<QueueNotification>
   readonly warn: (message: string, cause?: unknown) => void
+  readonly lost: (queue: string, loss: JobLoss) => void
   /** Makes anew what does not fit in a queue. */
   readonly mend: (plan: Plan, queue: string) => void
 }
@@ -191,6 +192,7 @@ export class Writer {
     }
     for (const { topic, notification } of plan.notifications) watches.tell(topic, notification)
     for (const { queue, notification } of plan.queueNotifications) queueWatches.tell(queue, notification)
+    plan.losses.tell(this.#context.lost)
     for (const { settle } of outcomes) settle()
   }
 

@@ -4,6 +4,7 @@
  */
 
 import { RepriseError } from '../../../shared/errors.ts'
+import type { JobLoss } from '../contract.ts'
 import type { Damage } from '../damage.ts'
 import { newEpoch, type StoreEpochs, storeEpochs } from './epochs.ts'
 import { closed, failure, isFull, storageFull } from './failures.ts'
@@ -33,6 +34,7 @@ export interface LaneContext {
   readonly replicas: number
   readonly replicaWaitMs: number
   readonly damage: Damage
+  readonly lost: (queue: string, loss: JobLoss) => void
   readonly warn: (message: string, cause?: unknown) => void
 }
 

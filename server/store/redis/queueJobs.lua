@@ -154,6 +154,7 @@ local function buried(j, reason, why)
   dead.bytes = dead.bytes + j.size
   makeReady(dead, j)
   put(j)
+  lose('D', live, reason)
 end
 local function bury(j, reason, why, holder)
   leaveLine(live, j)

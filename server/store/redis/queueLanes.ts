@@ -8,6 +8,7 @@ import { closed, failure, isFull } from './failures.ts'
 import type { Done, LaneContext } from './lanes.ts'
 import { callLibrary, QUEUE_CALLS } from './libraries.ts'
 import type { Argument, Command } from './link.ts'
+import { tellLosses } from './queueNotices.ts'
 import { due, type QueueOperation } from './queueWords.ts'
 import { WAIT_MS } from './router.ts'
 
@@ -159,10 +160,11 @@ export class QueueLanes {
       if (isFull(error) && !full) return 'full'
       throw error
     }
-    const [reply, replicas = 0] = answers as [[Buffer, Buffer, Buffer, Buffer, Buffer[][], Buffer], number?]
+    const [reply, replicas = 0] = answers as [[Buffer, Buffer, Buffer, Buffer, Buffer[][], Buffer, Buffer[]], number?]
     const [stopped, dueAt, isSooner, sweepAt] = reply.slice(0, 4).map(String) as [string, string, string, string]
     const lost = String(reply[5] ?? '')
     if (lost !== '') this.#context.damage.tell(mended(queue, Number(lost)))
+    tellLosses(queue, reply[6], this.#context.lost)
     return { stopped, dueAt, isSooner: isSooner === '1', sweepAt, outcomes: reply[4], replicas }
   }
 

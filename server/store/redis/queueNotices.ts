@@ -1,6 +1,6 @@
-/** Notifications of queues as the script writes them: a word, then lines. */
+/** What the script of a queue tells: notifications as a word, then lines, and losses as a kind, a part and the cause. */
 
-import type { QueueNotification } from '../contract.ts'
+import type { DeadReason, JobLoss, QueueNotification } from '../contract.ts'
 import { ownerOf } from './keys.ts'
 
 const NEWLINE = 10
@@ -37,5 +37,22 @@ export function readQueueNotice(message: Buffer): QueueNotification | undefined 
       return { kind: 'changed' }
     default:
       return undefined
+  }
+}
+
+/** Pairs: what became of jobs, and of how many. */
+export function tellLosses(
+  queue: string,
+  losses: readonly Buffer[],
+  lost: (queue: string, loss: JobLoss) => void,
+): void {
+  for (let i = 0; i + 1 < losses.length; i += 2) {
+    const [name, count] = [losses[i], losses[i + 1]]
+    if (name === undefined) continue
+    const [kind, part] = name.toString('latin1', 0, 2)
+    const cause = name.subarray(2)
+    const jobs = Number(count)
+    if (kind === 'D') lost(queue, { kind: 'dead', reason: cause.toString() as DeadReason, jobs })
+    else lost(part === 'd' ? `${queue}/dead` : queue, { kind: 'lapsed', holder: ownerOf(cause), jobs })
   }
 }

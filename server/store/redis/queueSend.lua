@@ -255,6 +255,7 @@ function operations.enqueue()
         if p.dead then
           local reason = REASONS[d.reason]
           field(DEATHS, n, cjson.encode({ reason, now, '' }))
+          lose('D', live, reason)
           score(p.ready, n, rank)
           score(p.expiring, n, now)
           due(now + s.deadMs)

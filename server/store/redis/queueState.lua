@@ -200,6 +200,13 @@ local function tellLapsed(j)
   list[#list + 1] = idOf(j)
 end
 
+-- Told to the node that called: jobs by what became of them, in the queue or its dead letters, and why or in whose hands.
+local losses
+local function lose(kind, p, cause)
+  local name = kind .. (p.dead and 'd' or 'm') .. cause
+  losses[name] = (losses[name] or 0) + 1
+end
+
 -- The last 20 things that befell a job.
 local function befall(j, what, holder, why)
   local list = {}
@@ -266,6 +273,6 @@ beginnings[#beginnings + 1] = function()
   records, changedRecords = {}, {}
   scores, members, fields, pending = {}, {}, {}, false
   nextSweep, policy = nil, nil
-  messages, lapses, holders = {}, {}, {}
+  messages, lapses, losses, holders = {}, {}, {}, {}
   live.tell, dead.tell = nil, nil
 end

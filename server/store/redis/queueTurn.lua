@@ -72,6 +72,7 @@ end
 local function lapsed(p, n)
   local j = jobOf(n)
   if j then
+    lose('L', p, j.holder)
     lapse(p, j)
   else
     unscore(p.held, n)

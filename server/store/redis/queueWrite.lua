@@ -4,7 +4,8 @@
 -- Arguments: now full mayBeBorn maxIds, then the operations.
 -- Answer: `birth` where that is what the next operation needs, when something is to be done next, whether that is
 --   sooner than before this call, when a sweep has to forget something that this call wrote, an outcome for each
---   operation that was done, and how many jobs were found lost where the lists had to be made anew.
+--   operation that was done, how many jobs were found lost where the lists had to be made anew, and what jobs were lost
+--   as `lose` writes it, each with how many.
 
 local function call(keys, args)
   local refused = begin(keys, args)
@@ -40,6 +41,11 @@ local function call(keys, args)
     redis.call('SPUBLISH', CHANNEL, 'L\n' .. #ids .. '\n' .. table.concat(ids, '\n') .. '\n' .. holder)
   end
   for _, message in ipairs(messages) do redis.call('SPUBLISH', CHANNEL, message) end
+  local lost = {}
+  for name, jobs in pairs(losses) do
+    lost[#lost + 1] = name
+    lost[#lost + 1] = whole(jobs)
+  end
   return { stopped, timeText(s.nextDue), s.nextDue < nextDueBefore and '1' or '0', nextSweep and whole(nextSweep) or '', outcomes,
-    mending.lost and whole(mending.lost) or '' }
+    mending.lost and whole(mending.lost) or '', lost }
 end

@@ -53,7 +53,7 @@ export async function openRedis(url: string, context: RedisContext = {}): Promis
   const subscriptions = new Subscriptions(router, warn)
   const { now, run, maxIds = MAX_IDS } = context
   const replicas = { replicas: location.replicas, replicaWaitMs: REPLICA_WAIT_MS }
-  const laneContext = { damage, router, keys, now, run, maxIds, ...replicas, warn }
+  const laneContext = { damage, lost: context.lost ?? (() => {}), router, keys, now, run, maxIds, ...replicas, warn }
   const lanes = new Lanes(laneContext)
   const queueLanes = new QueueLanes(laneContext)
   let closing: Promise<void> | undefined

@@ -1,0 +1,81 @@
+/**
+ * Tells of dead letters and of leases that lapsed: for each queue and cause at once, then counted, in one line every few
+ * seconds.
+ */
+
+import type { JobLoss, Owner } from '../../store/contract.ts'
+import type { Happening, Happenings } from '../happenings.ts'
+
+const SPAN_MS = 5_000
+/** Queues and causes that are counted apart. What is beyond is counted together. */
+const MAX_CAUSES = 500
+/** What stands behind it in the name of a client is new with each connection or claim. */
+const UNIQUE = /#.*$/s
+
+type Lost = Extract<Happening, { kind: 'deadLetters' | 'leasesLapsed' }>
+
+export class Losses {
+  readonly #happenings: Happenings
+  readonly #counted = new Map<string, { readonly lost: Lost; jobs: number }>()
+  #timer: NodeJS.Timeout | undefined
+  #isTold: (queue: string, holder: Owner) => boolean = () => false
+
+  constructor(happenings: Happenings) {
+    this.#happenings = happenings
+  }
+
+  /** Leases of these holders are told of by whoever hands them out. */
+  except(isTold: (queue: string, holder: Owner) => boolean): void {
+    this.#isTold = isTold
+  }
+
+  add(queue: string, loss: JobLoss): void {
+    if (loss.kind === 'lapsed' && this.#isTold(queue, loss.holder)) return
+    const named = lostOf(queue, loss)
+    const isRoom = this.#counted.size < MAX_CAUSES || this.#counted.has(keyOf(named))
+    const lost = isRoom ? named : withoutNames(named)
+    const key = keyOf(lost)
+    const known = this.#counted.get(key)
+    if (known !== undefined) {
+      known.jobs += loss.jobs
+      return
+    }
+    this.#happenings.happened(lost)
+    this.#counted.set(key, { lost, jobs: 0 })
+    this.#timer ??= setInterval(() => this.#tell(), SPAN_MS).unref()
+  }
+
+  /** What is counted is told, and what was quiet is forgotten. */
+  #tell(): void {
+    for (const [key, counted] of this.#counted) {
+      if (counted.jobs === 0) this.#counted.delete(key)
+      else this.#happenings.happened({ ...counted.lost, jobs: counted.jobs })
+      counted.jobs = 0
+    }
+    if (this.#counted.size > 0) return
+    clearInterval(this.#timer)
+    this.#timer = undefined
+  }
+
+  close(): void {
+    this.#tell()
+    clearInterval(this.#timer)
+  }
+}
+
+function keyOf({ jobs: _, ...cause }: Lost): string {
+  return JSON.stringify(cause)
+}
+
+/** No queue can have this name. */
+function withoutNames(lost: Lost): Lost {
+  const queue = '(others)'
+  return lost.kind === 'deadLetters' ? { ...lost, queue } : { kind: lost.kind, queue, jobs: lost.jobs }
+}
+
+function lostOf(queue: string, loss: JobLoss): Lost {
+  const { jobs } = loss
+  if (loss.kind === 'dead') return { kind: 'deadLetters', queue, jobs, reason: loss.reason }
+  const client = loss.holder.client.replace(UNIQUE, '')
+  return { kind: 'leasesLapsed', queue, ...(client !== '' && { client }), jobs }
+}
