@@ -68,6 +68,33 @@ export class SharedPackets {
   }
 }
 
+/** The same for packets that come as bytes, of which `start` are no JSON. */
+export class SharedBytes {
+  readonly #connections: number
+  readonly #start: number
+  readonly #seen = new Map<number, { readonly bytes: Buffer; readonly seen: Seen }>()
+
+  constructor(connections: number, start: number) {
+    this.#connections = connections
+    this.#start = start
+  }
+
+  /** What `Counter.take` wants to know. */
+  look(bytes: Buffer): [first: number, count: number, dense: boolean] {
+    const at = bytes.indexOf(OFFSET, this.#start, 'latin1') + OFFSET.length
+    const first = Number.parseInt(bytes.toString('latin1', at, at + 16), 10)
+    let known = this.#seen.get(first)
+    if (known === undefined || !known.bytes.equals(bytes)) {
+      known = { bytes, seen: parsed(bytes.toString(), this.#start) }
+      this.#seen.set(first, known)
+    }
+    const { seen } = known
+    seen.times += 1
+    if (seen.times === this.#connections) this.#seen.delete(first)
+    return [seen.first, seen.count, seen.dense]
+  }
+}
+
 /** The payload is one event, or a packet of the hub with several. */
 function parsed(text: string, start: number): Seen {
   const [payload] = JSON.parse(`[${text.slice(start)}`) as [{ offset: number } | { events: { offset: number }[] }]

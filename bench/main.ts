@@ -2,7 +2,7 @@
 
 import { cpus, release, totalmem, type } from 'node:os'
 import { parseArgs } from 'node:util'
-import { Processes } from './processes.ts'
+import { ask } from './asking.ts'
 import { chooseProduct, SOURCES } from './product.ts'
 import type { Answer, Question, Scale } from './question.ts'
 import { QUESTIONS } from './questions.ts'
@@ -18,6 +18,8 @@ ${QUESTIONS.map(({ name, about }) => `  ${name.padEnd(13)} ${about}`).join('\n')
   --scale SCALE   full, quick or smoke
   --data DIR      where stores are put: the disk that is measured (default: the system's temporary folder)
   --dist DIR      another build to measure
+  --compare DIR   today's build beside another build, without peers: DIR is the other's dist
+  --rounds N      so many rounds
   --sources       the sources through tsx, without a build
   --profile DIR   a CPU profile of every process
 `
@@ -31,6 +33,8 @@ async function run(): Promise<void> {
       scale: { type: 'string' },
       data: { type: 'string' },
       dist: { type: 'string' },
+      compare: { type: 'string' },
+      rounds: { type: 'string' },
       sources: { type: 'boolean', default: false },
       profile: { type: 'string' },
       help: { type: 'boolean', default: false },
@@ -43,13 +47,17 @@ async function run(): Promise<void> {
   }
   const scale = scaleOf(values.scale ?? (values.quick ? 'quick' : 'full'))
   const product = values.sources ? SOURCES : await chooseProduct(values.dist)
+  const against = values.compare === undefined ? undefined : await chooseProduct(values.compare)
   for (const question of asked) {
-    await using processes = new Processes(product, {
+    const answer = await ask(question, {
+      scale,
+      product,
+      ...(against === undefined ? {} : { against }),
+      ...(values.rounds === undefined ? {} : { rounds: countOf(values.rounds) }),
       ...(values.profile === undefined ? {} : { profileTo: values.profile }),
       ...(values.data === undefined ? {} : { dataUnder: values.data }),
+      note: (text) => process.stderr.write(`${question.name}: ${text}\n`),
     })
-    const note = (text: string) => process.stderr.write(`${question.name}: ${text}\n`)
-    const answer = await question.ask({ scale, processes, note })
     const settings = { hub: product.description, ...machine(), scale, ...answer.settings }
     const shown: Answer = { ...answer, settings }
     if (values.json) printJson(question, shown)
@@ -66,6 +74,11 @@ function questionOf(name: string): Question {
 function scaleOf(text: string): Scale {
   if (text === 'full' || text === 'quick' || text === 'smoke') return text
   throw new Error(`${text} is no scale: full, quick or smoke`)
+}
+
+function countOf(text: string): number {
+  if (/^[1-9]\d*$/.test(text)) return Number(text)
+  throw new Error(`${text} is no number of rounds`)
 }
 
 function machine() {

@@ -1,6 +1,7 @@
 /** What the hub's memory pays for clients that are connected and quiet. */
 
-import { type Answer, type Context, compare, type Question, Rounds } from './question.ts'
+import type { Processes } from './processes.ts'
+import type { Plan, Question, Scale, Side } from './question.ts'
 import type { CrowdCalls } from './roles/crowd.ts'
 import type { PlainCalls } from './roles/plain.ts'
 
@@ -18,7 +19,7 @@ const TIMES = 1.25
 export const memory: Question = {
   name: 'memory',
   about: "the server's memory for an idle subscribed connection, and for each further topic",
-  ask,
+  plan,
 }
 
 interface Server {
@@ -27,86 +28,100 @@ interface Server {
   memory(): Promise<NodeJS.MemoryUsage>
 }
 
-async function ask({ scale, processes, note }: Context): Promise<Answer> {
+function plan(scale: Scale): Plan {
   const { connections, rounds, shared, own } = SIZES[scale]
-  const [hub, plain] = await Promise.all([processes.startHub(), processes.start<PlainCalls>('plain')])
-  const ours: Server = { url: hub.url, to: 'hub', memory: () => hub.ask('memory') }
-  const url = await plain.ask('start', { recovery: false })
-  const theirs: Server = { url, to: 'plain', memory: () => plain.ask('memory') }
-
-  const figures = new Rounds()
-  // The first round warms both up.
-  for (let round = scale === 'smoke' ? 1 : 0; round <= rounds; round++) {
-    const keep = round > 0
-    await measure(ours, 'hub', keep, false)
-    await measure(theirs, 'plain', keep, false)
-    await measure(ours, 'named', keep, true)
-    if (keep) note(`round ${round} of ${rounds}`)
-  }
-
-  const heap = { ...figures.series('hub heap'), name: 'hub' }
-  const named = { ...figures.series('named heap'), name: 'hub, with a client name' }
-  const plainHeap = { ...figures.series('plain heap'), name: 'plain Socket.IO, in a room' }
-  const rss = { ...figures.series('hub rss'), name: 'hub' }
-  const plainRss = { ...figures.series('plain rss'), name: 'plain Socket.IO, in a room' }
-  const topic = { ...figures.series('shared'), name: 'hub, topics that all connections have' }
-  const ownTopic = { ...figures.series('own'), name: 'hub, topics that one connection has' }
+  const unit = 'KiB of heap and buffers'
+  const plain = { of: 'plain.heap', name: 'plain Socket.IO, in a room', target: { of: 'ratio', most: TIMES } } as const
   return {
-    settings: { connections, rounds, 'further topics': `${shared} that all have, ${own} of its own` },
+    settings: { connections, 'further topics': `${shared} that all have, ${own} of its own` },
+    rounds,
+    warmUp: true,
+    hubs: { hub: openHub },
+    peers: { plain: openPlain },
     findings: [
       {
         what: 'idle subscribed connection',
-        unit: 'KiB of heap and buffers',
-        subject: heap,
-        comparisons: [compare(heap, plainHeap, { of: 'ratio', most: TIMES })],
+        unit,
+        better: 'less',
+        subject: { of: 'hub.heap', name: 'hub' },
+        beside: [plain],
       },
       {
         what: 'idle subscribed connection with a client name',
-        unit: 'KiB of heap and buffers',
-        subject: named,
-        comparisons: [compare(named, plainHeap, { of: 'ratio', most: TIMES })],
+        unit,
+        better: 'less',
+        subject: { of: 'hub.named', name: 'hub, with a client name' },
+        beside: [plain],
       },
       {
         what: 'idle subscribed connection',
         unit: 'KiB of the process (RSS)',
-        subject: rss,
-        comparisons: [compare(rss, plainRss)],
+        better: 'less',
+        subject: { of: 'hub.rss', name: 'hub, RSS' },
+        beside: [{ of: 'plain.rss', name: 'plain Socket.IO, in a room' }],
       },
       {
         what: 'each further topic of a connection',
-        unit: 'KiB of heap and buffers',
-        subject: topic,
-        comparisons: [],
+        unit,
+        better: 'less',
+        subject: { of: 'hub.shared', name: 'hub, topics that all connections have' },
+        beside: [],
         most: MOST_TOPIC_KIB,
-        met: topic.median <= MOST_TOPIC_KIB,
       },
-      { what: 'each further topic of its own', unit: 'KiB of heap and buffers', subject: ownTopic, comparisons: [] },
+      {
+        what: 'each further topic of its own',
+        unit,
+        better: 'less',
+        subject: { of: 'hub.own', name: 'hub, topics that one connection has' },
+        beside: [],
+      },
     ],
-    notes: [
+    notes: () => [
       'all after a full garbage collection; differences between before and after the connections came, for each of them',
       'WebSocket alone, without compression; RSS is rough, as a process gives memory back late',
     ],
   }
 
-  async function measure(server: Server, name: string, keep: boolean, client: boolean): Promise<void> {
-    const crowd = await processes.start<CrowdCalls>('crowd')
-    const add = (what: string, before: number, after: number, count: number) => {
-      if (keep) figures.add(what, (after - before) / count / KIB)
+  async function openHub(processes: Processes): Promise<Side> {
+    const hub = await processes.startHub()
+    const server: Server = { url: hub.url, to: 'hub', memory: () => hub.ask('memory') }
+    return {
+      measure: async () => {
+        const { heap, rss, shared, own } = await measure(processes, server, false)
+        return { heap, rss, shared, own, named: (await measure(processes, server, true)).heap }
+      },
     }
+  }
+
+  async function openPlain(processes: Processes): Promise<Side> {
+    const plain = await processes.start<PlainCalls>('plain')
+    const url = await plain.ask('start', { recovery: false })
+    const server: Server = { url, to: 'plain', memory: () => plain.ask('memory') }
+    return {
+      measure: async () => {
+        const { heap, rss } = await measure(processes, server, false)
+        return { heap, rss }
+      },
+    }
+  }
+
+  async function measure(processes: Processes, server: Server, client: boolean) {
+    const crowd = await processes.start<CrowdCalls>('crowd')
     const empty = await server.memory()
     await crowd.ask('come', { url: server.url, to: server.to, topic: TOPIC, count: connections, client })
     const full = await server.memory()
-    add(`${name} heap`, held(empty), held(full), connections)
-    add(`${name} rss`, empty.rss, full.rss, connections)
-    if (name === 'hub') {
+    const each = (before: number, after: number, count: number) => (after - before) / count / KIB
+    const further = { shared: 0, own: 0 }
+    if (server.to === 'hub') {
       await crowd.ask('further', { topics: shared, shared: true })
       const more = await server.memory()
-      add('shared', held(full), held(more), connections * shared)
+      further.shared = each(held(full), held(more), connections * shared)
       await crowd.ask('further', { topics: own, shared: false })
-      add('own', held(more), held(await server.memory()), connections * own)
+      further.own = each(held(more), held(await server.memory()), connections * own)
     }
     await crowd.stop()
     await emptied(server)
+    return { heap: each(held(empty), held(full), connections), rss: each(empty.rss, full.rss, connections), ...further }
   }
 }
 

@@ -20,6 +20,7 @@ const calls = {
     clearInterval(timer)
     return samples
   },
+  rss: () => process.memoryUsage.rss(),
   cpu: () => process.cpuUsage(),
 }
 

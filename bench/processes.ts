@@ -26,6 +26,7 @@ export interface ProbeCalls extends Calls {
   memory(): NodeJS.MemoryUsage
   watch(): void
   unwatch(): number[]
+  rss(): number
   cpu(): NodeJS.CpuUsage
 }
 

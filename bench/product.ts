@@ -14,7 +14,8 @@ export interface Product extends Place {
 export async function chooseProduct(folder?: string): Promise<Product> {
   if (folder !== undefined) {
     const root = resolve(folder)
-    if (!existsSync(join(root, 'cli/main.js'))) throw new Error(`${folder} holds no cli/main.js`)
+    for (const path of ['cli/main.js', 'sdk/reprise-client.mjs'])
+      if (!existsSync(join(root, path))) throw new Error(`${folder} is no build: it holds no ${path}`)
     return { root, form: 'js', description: `the build in ${folder}` }
   }
   if (!isFresh()) await build()

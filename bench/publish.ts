@@ -1,7 +1,8 @@
 /** What durability costs a publisher: beside the store without a hub, and a Socket.IO round trip without a store. */
 
+import { withCost } from './costs.ts'
 import { EVENT_BYTES } from './load.ts'
-import { type Answer, type Context, compare, type Question, Rounds } from './question.ts'
+import type { Plan, Question, Scale } from './question.ts'
 import type { PlainCalls } from './roles/plain.ts'
 import type { PublisherCalls } from './roles/publisher.ts'
 import type { RawCalls } from './roles/raw.ts'
@@ -18,42 +19,11 @@ const TOPIC = 'bench'
 export const publish: Question = {
   name: 'publish',
   about: 'durable events a second from one SDK client, and how long a single one takes',
-  ask,
+  plan,
 }
 
-async function ask({ scale, processes, note }: Context): Promise<Answer> {
+function plan(scale: Scale): Plan {
   const { rounds, events, rawEvents, single } = SIZES[scale]
-  const [hub, sdk, server, client, raw] = await Promise.all([
-    processes.startHub(),
-    processes.start<PublisherCalls>('publisher'),
-    processes.start<PlainCalls>('plain'),
-    processes.start<PublisherCalls>('publisher'),
-    processes.start<RawCalls>('raw'),
-  ])
-  await sdk.ask('open', { url: hub.url, to: 'hub' })
-  await client.ask('open', { url: await server.ask('start', { recovery: false }), to: 'plain' })
-  await raw.ask('open', { folder: await processes.dataFolder() })
-
-  const figures = new Rounds()
-  // The first round warms all of them up.
-  for (let round = scale === 'smoke' ? 1 : 0; round <= rounds; round++) {
-    const { ms } = await sdk.ask('toHub', { topic: TOPIC, count: events, outstanding: OUTSTANDING })
-    const rawMs = await raw.ask('write', { count: rawEvents, together: RAW_GROUP })
-    const hubSingle = await sdk.ask('oneAtATime', { to: 'hub', topic: TOPIC, count: single })
-    const put = await raw.ask('oneAtATime', { count: single })
-    const roundTrip = await client.ask('oneAtATime', { to: 'plain', topic: TOPIC, count: single })
-    if (round === 0) continue
-    figures.add('hub', (events * 1_000) / ms)
-    figures.add('raw', (rawEvents * 1_000) / rawMs)
-    figures.add('single', hubSingle)
-    figures.add('put', put)
-    figures.add('round trip', roundTrip)
-    figures.add('sum', put + roundTrip)
-    note(`round ${round} of ${rounds}`)
-  }
-
-  const rate = { ...figures.series('hub'), name: 'SDK and hub' }
-  const time = { ...figures.series('single'), name: 'SDK and hub' }
   return {
     settings: {
       'event bytes': EVENT_BYTES,
@@ -61,37 +31,71 @@ async function ask({ scale, processes, note }: Context): Promise<Answer> {
       outstanding: OUTSTANDING,
       'raw group': RAW_GROUP,
       'single events a round': single,
-      rounds,
+    },
+    rounds,
+    warmUp: true,
+    hubs: {
+      hub: async (processes) => {
+        const [hub, sdk] = await Promise.all([processes.startHub(), processes.start<PublisherCalls>('publisher')])
+        await sdk.ask('open', { url: hub.url, to: 'hub' })
+        return {
+          measure: async () => {
+            const { answer, us } = await withCost([hub], () =>
+              sdk.ask('toHub', { topic: TOPIC, count: events, outstanding: OUTSTANDING }),
+            )
+            const one = await sdk.ask('oneAtATime', { to: 'hub', topic: TOPIC, count: single })
+            return { rate: (events * 1_000) / answer.ms, cost: us / events, single: one }
+          },
+        }
+      },
+    },
+    peers: {
+      raw: async (processes) => {
+        const [server, client, raw] = await Promise.all([
+          processes.start<PlainCalls>('plain'),
+          processes.start<PublisherCalls>('publisher'),
+          processes.start<RawCalls>('raw'),
+        ])
+        await client.ask('open', { url: await server.ask('start', { recovery: false }), to: 'plain' })
+        await raw.ask('open', { folder: await processes.dataFolder() })
+        return {
+          measure: async () => {
+            const ms = await raw.ask('write', { count: rawEvents, together: RAW_GROUP })
+            const put = await raw.ask('oneAtATime', { count: single })
+            const roundTrip = await client.ask('oneAtATime', { to: 'plain', topic: TOPIC, count: single })
+            return { rate: (rawEvents * 1_000) / ms, put, roundTrip, sum: put + roundTrip }
+          },
+        }
+      },
     },
     findings: [
       {
         what: 'publish',
         unit: 'events/s',
-        subject: rate,
-        comparisons: [
-          compare(
-            rate,
-            { ...figures.series('raw'), name: 'lmdb alone, flushed group commits' },
-            { of: 'ratio', least: 0.25 },
-          ),
-        ],
+        better: 'more',
+        subject: { of: 'hub.rate', name: 'SDK and hub' },
+        beside: [{ of: 'raw.rate', name: 'lmdb alone, flushed group commits', target: { of: 'ratio', least: 0.25 } }],
       },
       {
         what: 'one at a time',
         unit: 'ms',
-        subject: time,
-        comparisons: [
-          compare(
-            time,
-            { ...figures.series('sum'), name: 'flushed put + Socket.IO reply' },
-            { of: 'ratio', most: 1.3 },
-          ),
-          compare(time, { ...figures.series('put'), name: 'flushed put alone' }),
-          compare(time, { ...figures.series('round trip'), name: 'Socket.IO reply alone' }),
+        better: 'less',
+        subject: { of: 'hub.single', name: 'SDK and hub' },
+        beside: [
+          { of: 'raw.sum', name: 'flushed put + Socket.IO reply', target: { of: 'ratio', most: 1.3 } },
+          { of: 'raw.put', name: 'flushed put alone' },
+          { of: 'raw.roundTrip', name: 'Socket.IO reply alone' },
         ],
       },
+      {
+        what: "the hub's processor time",
+        unit: 'µs for a published event',
+        better: 'less',
+        subject: { of: 'hub.cost', name: 'hub' },
+        beside: [],
+      },
     ],
-    notes: [
+    notes: () => [
       'raw: one record an event, the same bytes for each, two groups under way, each resolved by `flushed`',
       'every receipt of the hub is checked: a later offset than the one before',
     ],

@@ -2,6 +2,7 @@
 
 import { fanout } from './fanout.ts'
 import { latency } from './latency.ts'
+import { limit } from './limit.ts'
 import { memory } from './memory.ts'
 import { publish } from './publish.ts'
 import type { Question } from './question.ts'
@@ -12,8 +13,20 @@ import { redisPublish } from './redis-publish.ts'
 import { redisResume } from './redis-resume.ts'
 import { replay } from './replay.ts'
 import { resume } from './resume.ts'
+import { start } from './start.ts'
 
-/** Those that need a Redis server on the machine. */
-export const REDIS_QUESTIONS: readonly Question[] = [redisPublish, redisFanout, redisResume, redisNodes, queue]
-
-export const QUESTIONS: readonly Question[] = [fanout, publish, replay, resume, latency, memory, ...REDIS_QUESTIONS]
+export const QUESTIONS: readonly Question[] = [
+  fanout,
+  publish,
+  replay,
+  resume,
+  latency,
+  memory,
+  start,
+  limit,
+  redisPublish,
+  redisFanout,
+  redisResume,
+  redisNodes,
+  queue,
+]

@@ -1,14 +1,16 @@
-/** Work shared through a hub, on both stores, beside BullMQ on the same Redis. */
+/** Work shared through a hub, on both stores, beside BullMQ at its best. */
 
+import { withCost } from './costs.ts'
 import { EVENT_BYTES } from './load.ts'
-import { type Answer, type Context, compare, type Finding, type Question, Rounds } from './question.ts'
+import type { HubRole, Processes } from './processes.ts'
+import type { Asked, Opening, Plan, Question, Scale, Side } from './question.ts'
 import type { BullCalls } from './roles/bull.ts'
 import type { JobsCalls } from './roles/jobs.ts'
 
 const SIZES = {
-  full: { rounds: 5, jobs: 40_000, single: 300 },
-  quick: { rounds: 3, jobs: 20_000, single: 100 },
-  smoke: { rounds: 1, jobs: 300, single: 10 },
+  full: { rounds: 5, jobs: 40_000, swept: 8_000, single: 300 },
+  quick: { rounds: 3, jobs: 20_000, swept: 4_000, single: 100 },
+  smoke: { rounds: 1, jobs: 300, swept: 0, single: 10 },
 }
 const OUTSTANDING = 200
 const CONCURRENCY = 100
@@ -18,70 +20,40 @@ const APPENDFSYNC = 'everysec'
 export const queue: Question = {
   name: 'queue',
   about: 'jobs a second through a queue, added and worked off, and how long one is on its way',
-  ask,
+  needs: ['redis-server'],
+  plan,
 }
 
-async function ask({ scale, processes, note }: Context): Promise<Answer> {
-  const { rounds, jobs, single } = SIZES[scale]
-  const redis = await processes.startRedis(APPENDFSYNC)
-  const [onRedis, onLmdb] = await Promise.all([processes.startHub('hub', redis.url), processes.startHub('hub-lmdb')])
-  const [ours, embedded, bull] = await Promise.all([
-    processes.start<JobsCalls>('jobs'),
-    processes.start<JobsCalls>('jobs'),
-    processes.start<BullCalls>('bull'),
-  ])
-  await ours.ask('open', { url: onRedis.url })
-  await embedded.ask('open', { url: onLmdb.url })
-  await bull.ask('open', { url: redis.url })
-  const sides = { Redis: ours, LMDB: embedded, BullMQ: bull } as const
-
-  const figures = new Rounds()
-  // The first round warms all of them up.
-  for (let round = scale === 'smoke' ? 1 : 0; round <= rounds; round++) {
-    for (const [name, side] of Object.entries(sides)) {
-      const addMs = await side.ask('add', { queue: 'bench', count: jobs, outstanding: OUTSTANDING })
-      const processMs = await side.ask('process', { queue: 'bench', count: jobs, concurrency: CONCURRENCY })
-      const median = await side.ask('trickle', { queue: 'trickle', count: single, everyMs: 1_000 / RATE })
-      if (round === 0) continue
-      figures.add(`add ${name}`, (jobs * 1_000) / addMs)
-      figures.add(`process ${name}`, (jobs * 1_000) / processMs)
-      figures.add(`way ${name}`, median)
+function plan(scale: Scale): Plan {
+  const { rounds, jobs, swept, single } = SIZES[scale]
+  const perSecond = (ms: number) => (jobs * 1_000) / ms
+  const way = { queue: 'trickle', count: single, everyMs: 1_000 / RATE }
+  let best = ''
+  const redis = 'SDK and hub on Redis'
+  const lmdb = 'SDK and hub on LMDB'
+  const hubOn =
+    (start: (processes: Processes) => Promise<HubRole>): Opening =>
+    async (processes) => {
+      const [hub, client] = await Promise.all([start(processes), processes.start<JobsCalls>('jobs')])
+      await client.ask('open', { url: hub.url })
+      return {
+        measure: async () => {
+          const add = await withCost([hub], () =>
+            client.ask('add', { queue: 'bench', count: jobs, outstanding: OUTSTANDING }),
+          )
+          const process = await withCost([hub], () =>
+            client.ask('process', { queue: 'bench', count: jobs, concurrency: CONCURRENCY }),
+          )
+          return {
+            add: perSecond(add.answer),
+            addCost: add.us / jobs,
+            process: perSecond(process.answer),
+            processCost: process.us / jobs,
+            way: await client.ask('trickle', way),
+          }
+        },
+      }
     }
-    note(`round ${round} of ${rounds}`)
-  }
-
-  const series = (figure: string, name: keyof typeof sides) => ({
-    ...figures.series(`${figure} ${name}`),
-    name: name === 'BullMQ' ? 'BullMQ' : `SDK and hub on ${name}`,
-  })
-  const rate = (what: string, figure: string, least: number): Finding[] => {
-    const [redis, lmdb, peer] = [series(figure, 'Redis'), series(figure, 'LMDB'), series(figure, 'BullMQ')]
-    return [
-      {
-        what: `${what} on Redis`,
-        unit: 'jobs/s',
-        subject: redis,
-        comparisons: [compare(redis, peer, { of: 'ratio', least })],
-      },
-      {
-        what: `${what} on LMDB`,
-        unit: 'jobs/s',
-        subject: lmdb,
-        comparisons: [compare(lmdb, redis, { of: 'ratio', least: 1 }), compare(lmdb, peer)],
-      },
-    ]
-  }
-  const way = (store: 'Redis' | 'LMDB', most: number): Finding => {
-    const subject = series('way', store)
-    return {
-      what: `send to handler on ${store}`,
-      unit: 'ms',
-      subject,
-      comparisons: [compare(subject, series('way', 'BullMQ'))],
-      most,
-      met: subject.median <= most,
-    }
-  }
   return {
     settings: {
       'job bytes': EVENT_BYTES,
@@ -89,14 +61,102 @@ async function ask({ scale, processes, note }: Context): Promise<Answer> {
       outstanding: OUTSTANDING,
       concurrency: CONCURRENCY,
       'jobs a second on the way': RATE,
-      rounds,
       appendfsync: APPENDFSYNC,
     },
-    findings: [...rate('add', 'add', 2), ...rate('process', 'process', 3), way('LMDB', 3), way('Redis', 4)],
-    notes: [
-      'one Redis for the hub and for BullMQ; jobs are no-ops and gone when they are done',
+    rounds,
+    warmUp: true,
+    hubs: {
+      redis: hubOn(async (processes) => processes.startHub('hub-redis', (await processes.startRedis(APPENDFSYNC)).url)),
+      lmdb: hubOn((processes) => processes.startHub('hub-lmdb')),
+    },
+    peers: { bull: openBull },
+    findings: [
+      {
+        what: 'add on Redis',
+        unit: 'jobs/s',
+        better: 'more',
+        subject: { of: 'redis.add', name: redis },
+        beside: [
+          { of: 'bull.add', name: 'BullMQ, add', target: { of: 'ratio', least: 2 } },
+          { of: 'bull.addBulk', name: 'BullMQ, addBulk', target: { of: 'ratio', least: 1.5 } },
+        ],
+      },
+      {
+        what: 'add on LMDB',
+        unit: 'jobs/s',
+        better: 'more',
+        subject: { of: 'lmdb.add', name: lmdb },
+        beside: [
+          { of: 'redis.add', name: redis, target: { of: 'ratio', least: 1 } },
+          { of: 'bull.add', name: 'BullMQ, add' },
+          { of: 'bull.addBulk', name: 'BullMQ, addBulk' },
+        ],
+      },
+      {
+        what: 'process on Redis',
+        unit: 'jobs/s',
+        better: 'more',
+        subject: { of: 'redis.process', name: redis },
+        beside: [{ of: 'bull.process', name: 'BullMQ', target: { of: 'ratio', least: 3 } }],
+      },
+      {
+        what: 'process on LMDB',
+        unit: 'jobs/s',
+        better: 'more',
+        subject: { of: 'lmdb.process', name: lmdb },
+        beside: [
+          { of: 'redis.process', name: redis, target: { of: 'ratio', least: 1 } },
+          { of: 'bull.process', name: 'BullMQ' },
+        ],
+      },
+      wayOn('LMDB', 'lmdb', 3),
+      wayOn('Redis', 'redis', 4),
+      costOf('adding', 'addCost'),
+      costOf('processing', 'processCost'),
+    ],
+    notes: () => [
+      'a Redis for the hub and one for BullMQ, with the same settings; jobs are no-ops and gone when they are done',
+      'distinct jobs are counted, and for both the time ends when the worker has closed, which is when the last job is done at the server; then its queue has to be empty',
       'LMDB syncs before every answer, Redis every second',
       'the hub is a process of its own beside the worker; BullMQ has none',
+      ...(best === '' ? [] : [`BullMQ's settings, the best of those that were tried first: ${best}`]),
     ],
+  }
+
+  async function openBull(processes: Processes): Promise<Side> {
+    const redis = await processes.startRedis(APPENDFSYNC)
+    const bull = await processes.start<BullCalls>('bull')
+    await bull.ask('open', { url: redis.url })
+    return {
+      measure: async () => {
+        if (swept > 0 && best === '') best = await bull.ask('sweep', { count: swept, outstanding: OUTSTANDING })
+        const add = perSecond(await bull.ask('add', { queue: 'bench', count: jobs, outstanding: OUTSTANDING }))
+        const process = perSecond(await bull.ask('process', { queue: 'bench', count: jobs }))
+        const addBulk = perSecond(await bull.ask('addBulk', { queue: 'bulk', count: jobs, outstanding: OUTSTANDING }))
+        await bull.ask('empty', { queue: 'bulk' })
+        return { add, addBulk, process, way: await bull.ask('trickle', way) }
+      },
+    }
+  }
+
+  function costOf(what: string, figure: string): Asked {
+    return {
+      what: `the hub's processor time for ${what}`,
+      unit: 'µs a job',
+      better: 'less',
+      subject: { of: `redis.${figure}`, name: redis },
+      beside: [{ of: `lmdb.${figure}`, name: lmdb }],
+    }
+  }
+
+  function wayOn(store: string, side: string, most: number): Asked {
+    return {
+      what: `send to handler on ${store}`,
+      unit: 'ms',
+      better: 'less',
+      subject: { of: `${side}.way`, name: `SDK and hub on ${store}` },
+      beside: [{ of: 'bull.way', name: 'BullMQ' }],
+      most,
+    }
   }
 }

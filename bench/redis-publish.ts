@@ -1,7 +1,8 @@
 /** What the promises cost a publisher on Redis: beside a stream that promises nothing. */
 
+import { withCost } from './costs.ts'
 import { EVENT_BYTES } from './load.ts'
-import { type Answer, type Context, compare, type Question, Rounds } from './question.ts'
+import type { Plan, Question, Scale } from './question.ts'
 import type { PublisherCalls } from './roles/publisher.ts'
 import type { StreamsCalls } from './roles/streams.ts'
 
@@ -19,53 +20,71 @@ const TOPIC = 'bench'
 export const redisPublish: Question = {
   name: 'redis-publish',
   about: 'events a second from one SDK client to a hub on Redis',
-  ask,
+  needs: ['redis-server'],
+  plan,
 }
 
-async function ask({ scale, processes, note }: Context): Promise<Answer> {
+function plan(scale: Scale): Plan {
   const { rounds, events } = SIZES[scale]
-  const redis = await processes.startRedis(APPENDFSYNC)
-  const [hub, sdk, raw] = await Promise.all([
-    processes.startHub('hub', redis.url),
-    processes.start<PublisherCalls>('publisher'),
-    processes.start<StreamsCalls>('streams'),
-  ])
-  await sdk.ask('open', { url: hub.url, to: 'hub' })
-  await raw.ask('open', { url: redis.url })
-
-  const figures = new Rounds()
-  // The first round warms both up.
-  for (let round = scale === 'smoke' ? 1 : 0; round <= rounds; round++) {
-    const { ms } = await sdk.ask('toHub', { topic: TOPIC, count: events, outstanding: OUTSTANDING })
-    const rawMs = await raw.ask('add', { count: events, outstanding: OUTSTANDING, together: PIPELINE })
-    if (round === 0) continue
-    figures.add('hub', (events * 1_000) / ms)
-    figures.add('raw', (events * 1_000) / rawMs)
-    note(`round ${round} of ${rounds}`)
-  }
-
-  const subject = { ...figures.series('hub'), name: 'SDK and hub' }
   return {
     settings: {
       'event bytes': EVENT_BYTES,
       'events a round': events,
       outstanding: OUTSTANDING,
       'raw pipeline': PIPELINE,
-      rounds,
       appendfsync: APPENDFSYNC,
+    },
+    rounds,
+    warmUp: true,
+    hubs: {
+      hub: async (processes) => {
+        const redis = await processes.startRedis(APPENDFSYNC)
+        const [hub, sdk] = await Promise.all([
+          processes.startHub('hub', redis.url),
+          processes.start<PublisherCalls>('publisher'),
+        ])
+        await sdk.ask('open', { url: hub.url, to: 'hub' })
+        return {
+          measure: async () => {
+            const { answer, us } = await withCost([hub], () =>
+              sdk.ask('toHub', { topic: TOPIC, count: events, outstanding: OUTSTANDING }),
+            )
+            return { rate: (events * 1_000) / answer.ms, cost: us / events }
+          },
+        }
+      },
+    },
+    peers: {
+      raw: async (processes) => {
+        const redis = await processes.startRedis(APPENDFSYNC)
+        const raw = await processes.start<StreamsCalls>('streams')
+        await raw.ask('open', { url: redis.url })
+        return {
+          measure: async () => {
+            const ms = await raw.ask('add', { count: events, outstanding: OUTSTANDING, together: PIPELINE })
+            return { rate: (events * 1_000) / ms }
+          },
+        }
+      },
     },
     findings: [
       {
         what: 'publish on Redis',
         unit: 'events/s',
-        subject,
-        comparisons: [
-          compare(subject, { ...figures.series('raw'), name: 'XADD pipelined, ioredis' }, { of: 'ratio', least: 0.6 }),
-        ],
+        better: 'more',
+        subject: { of: 'hub.rate', name: 'SDK and hub' },
+        beside: [{ of: 'raw.rate', name: 'XADD pipelined, ioredis', target: { of: 'ratio', least: 0.75 } }],
+      },
+      {
+        what: "the hub's processor time",
+        unit: 'µs for a published event',
+        better: 'less',
+        subject: { of: 'hub.cost', name: 'hub' },
+        beside: [],
       },
     ],
-    notes: [
-      'one Redis for both; the SDK, the hub and Redis are three busy processes, the raw client and Redis two',
+    notes: () => [
+      'a Redis for each side, with the same settings; the SDK, the hub and Redis are three busy processes, the raw client and Redis two',
       'every receipt of the hub is checked: a later offset than the one before',
     ],
   }

@@ -1,10 +1,7 @@
 /** Coming back to a hub on Redis, beside Socket.IO's own recovery over Redis. */
 
-import { type Answer, type Context, compare, type Question, Rounds } from './question.ts'
-import type { PlainCalls } from './roles/plain.ts'
-import type { PublisherCalls } from './roles/publisher.ts'
-import type { ReaderCalls } from './roles/reader.ts'
-import type { RecoveredCalls } from './roles/recovered.ts'
+import { openAway, openPlainAway } from './away.ts'
+import type { Plan, Question, Scale } from './question.ts'
 
 const SIZES = {
   full: { clients: 10, foreign: 300_000 },
@@ -15,34 +12,18 @@ const MISSED = 10
 const OTHERS = 20
 const APPENDFSYNC = 'everysec'
 /** At this many events of others; with fewer the peer has less to read. */
-const AIM = { least: 20, from: 300_000 }
+const AIM = { most: 1 / 20, from: 300_000 }
 
 export const redisResume: Question = {
   name: 'redis-resume',
   about: 'time to the tenth missed event on Redis after many events of other rooms',
-  ask,
+  needs: ['redis-server'],
+  plan,
 }
 
-async function ask({ scale, processes, note }: Context): Promise<Answer> {
+function plan(scale: Scale): Plan {
   const { clients, foreign } = SIZES[scale]
-  const topics = Array.from({ length: clients }, (_, i) => `mine-${i}`)
-  const others = Array.from({ length: OTHERS }, (_, i) => `other-${i}`)
-  const hubSide = await awayFromHub()
-  note('the hub is ready')
-  const peerSide = await awayFromPlain()
-  note('the peer is ready')
-
-  const figures = new Rounds()
-  for (const topic of topics) {
-    const hub = await hubSide.ask('resume', { topic, missed: MISSED })
-    const peer = await peerSide.ask('resume', { room: topic, missed: MISSED })
-    figures.add('hub', hub)
-    figures.add('peer', peer)
-  }
-
-  const subject = { ...figures.series('peer'), name: 'Socket.IO recovery, redis-streams-adapter' }
-  const hub = { ...figures.series('hub'), name: 'hub on Redis' }
-  const target = foreign >= AIM.from ? ({ of: 'ratio', least: AIM.least } as const) : undefined
+  const missing = { clients, missed: MISSED, others: OTHERS, foreign }
   return {
     settings: {
       clients,
@@ -50,51 +31,37 @@ async function ask({ scale, processes, note }: Context): Promise<Answer> {
       'events of others': `${foreign}, in ${OTHERS} topics`,
       appendfsync: APPENDFSYNC,
     },
+    rounds: clients,
+    mostRounds: clients,
+    warmUp: false,
+    hubs: {
+      hub: async (processes) => {
+        const redis = await processes.startRedis(APPENDFSYNC)
+        return openAway(processes, (await processes.startHub('hub', redis.url)).url, missing)
+      },
+    },
+    peers: {
+      plain: async (processes) => openPlainAway(processes, missing, (await processes.startRedis(APPENDFSYNC)).url),
+    },
     findings: [
       {
-        what: 'back to the tenth missed event: how many times faster the hub is',
+        what: 'back to the tenth missed event',
         unit: 'ms',
-        subject,
-        comparisons: [compare(subject, hub, target)],
+        better: 'less',
+        subject: { of: 'hub.back', name: 'hub on Redis' },
+        beside: [
+          {
+            of: 'plain.back',
+            name: 'Socket.IO recovery, redis-streams-adapter',
+            ...(foreign >= AIM.from ? { target: { of: 'ratio', most: AIM.most } } : {}),
+          },
+        ],
       },
     ],
-    notes: [
+    notes: () => [
       'all clients are cut off at once; half of the missed events come before those of others, half after; clients come back one by one, to the hub and the peer in turn',
       'from opening the transport to the last missed event; each side has a Redis of its own with the same settings',
       'the adapter keeps all rooms in one stream, which a recovery reads from where the client was',
     ],
-  }
-
-  async function awayFromHub() {
-    const redis = await processes.startRedis(APPENDFSYNC)
-    const [hub, reader, publisher] = await Promise.all([
-      processes.startHub('hub', redis.url),
-      processes.start<ReaderCalls>('reader'),
-      processes.start<PublisherCalls>('publisher'),
-    ])
-    await publisher.ask('open', { url: hub.url, to: 'hub' })
-    await reader.ask('attach', { url: hub.url, topics })
-    await reader.ask('cut')
-    await publisher.ask('spread', { topics, each: MISSED / 2 })
-    await publisher.ask('spread', { topics: others, each: foreign / OTHERS })
-    await publisher.ask('spread', { topics, each: MISSED / 2 })
-    await publisher.stop()
-    return reader
-  }
-
-  async function awayFromPlain() {
-    const redis = await processes.startRedis(APPENDFSYNC)
-    const [server, client] = await Promise.all([
-      processes.start<PlainCalls>('plain'),
-      processes.start<RecoveredCalls>('recovered'),
-    ])
-    const url = await server.ask('start', { recovery: true, redis: redis.url })
-    await client.ask('attach', { url, rooms: topics })
-    await client.ask('cut')
-    await server.ask('fill', { rooms: topics, each: MISSED / 2 })
-    await server.ask('fill', { rooms: others, each: foreign / OTHERS })
-    await server.ask('fill', { rooms: topics, each: MISSED / 2 })
-    await server.ask('settled')
-    return client
   }
 }

@@ -27,13 +27,18 @@ function printFinding({ what, unit, subject, comparisons, most, met }: Finding):
   for (const comparison of comparisons) print(`    ${row(comparison.peer)}   ${compared(comparison)}`)
 }
 
-function row({ name, median, min, max }: Series): string {
-  return `${name.padEnd(42)} ${number(median).padStart(12)}  (${number(min)} … ${number(max)})`
+function row(series: Series): string {
+  return `${series.name.padEnd(42)} ${number(series.median).padStart(12)}  ${spread(series)}`
 }
 
 function compared({ ratio, difference, target, met }: Comparison): string {
-  const shown = target?.of === 'difference' ? `difference ${number(difference)}` : `ratio ${number(ratio)}`
+  const series = target?.of === 'difference' ? difference : ratio
+  const shown = `${series.name} ${number(series.median)} ${spread(series)}`
   return target === undefined ? shown : `${shown}, ${targetText(target)}: ${verdict(met)}`
+}
+
+function spread({ min, max }: Series): string {
+  return `(${number(min)} … ${number(max)})`
 }
 
 function targetText(target: Target): string {
@@ -41,7 +46,7 @@ function targetText(target: Target): string {
 }
 
 function verdict(met: boolean | undefined): string {
-  return met === true ? 'met' : 'missed'
+  return met === true ? 'met' : 'MISSED'
 }
 
 function number(value: number): string {

@@ -20,3 +20,21 @@ export function percentile(values: readonly number[], percent: number): number {
   const above = sorted[Math.ceil(place)] ?? Number.NaN
   return below + (above - below) * (place - Math.floor(place))
 }
+
+/** Figures of several rounds, by their names. */
+export class Rounds {
+  readonly #values = new Map<string, number[]>()
+
+  add(figure: string, value: number): void {
+    const values = this.#values.get(figure) ?? []
+    values.push(value)
+    this.#values.set(figure, values)
+  }
+
+  /** `name`: how the figure is called where it is shown. */
+  series(figure: string, name: string): Series {
+    const values = this.#values.get(figure)
+    if (values === undefined) throw new Error(`nobody measured ${figure}`)
+    return seriesOf(name, values)
+  }
+}

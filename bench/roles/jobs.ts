@@ -7,11 +7,15 @@ import { chosenProduct, serveCalls } from '../role.ts'
 import { measureTrickle } from '../trickling.ts'
 
 let hub: Hub<{ queues: Record<string, Load> }> | undefined
+let address = ''
+/** Longer than anything takes: what was worked on has to be done. */
+const DRAIN_MS = 60_000
 
 const calls = {
   async open({ url }: { url: string }): Promise<void> {
     const { connect } = await importClient(chosenProduct())
     hub = connect<{ queues: Record<string, Load> }>(url, { transports: ['websocket'] })
+    address = url
   },
 
   /** Sends `count` jobs, `outstanding` at a time, each with its own promise. Answers how long it took, in ms. */
@@ -22,21 +26,29 @@ const calls = {
     return performance.now() - started
   },
 
-  /** Works off `count` jobs that are there, doing nothing. Answers how long it took, in ms. */
+  /** Works off the jobs 1 … `count`, which are there; until the worker has closed. Rejects when one is left. */
   async process({ queue, count, concurrency }: { queue: string; count: number; concurrency: number }): Promise<number> {
     const handle = theHub().queue(queue)
-    const started = performance.now()
-    let done = 0
-    await new Promise<void>((resolve) => {
-      const worker = handle.consume(
-        async () => {
-          done += 1
-          if (done === count) void worker.close().then(resolve)
-        },
-        { concurrency },
-      )
+    const seen = new Set<number>()
+    let allSeen: () => void = () => {}
+    const all = new Promise<void>((resolve) => {
+      allSeen = resolve
     })
-    return performance.now() - started
+    const started = performance.now()
+    const worker = handle.consume(
+      async ({ data }) => {
+        seen.add(data.n)
+        if (seen.size === count) allSeen()
+      },
+      { concurrency },
+    )
+    await all
+    // Not from within a handler, where closing does not wait for what is under way.
+    await worker.close({ drainMs: DRAIN_MS })
+    const ms = performance.now() - started
+    const left = await jobsLeft(queue)
+    if (Object.values(left).some((jobs) => jobs > 0)) throw new Error(`jobs are left: ${JSON.stringify(left)}`)
+    return ms
   },
 
   /** Sends at a steady pace to a worker of its own. The median time from `send` to the handler, in ms. */
@@ -60,6 +72,14 @@ const calls = {
 function theHub(): Hub<{ queues: Record<string, Load> }> {
   if (hub === undefined) throw new Error('not connected to a hub')
   return hub
+}
+
+async function jobsLeft(queue: string): Promise<Record<string, number>> {
+  const response = await fetch(`${address}/v1/queues/${queue}`)
+  if (!response.ok) throw new Error(`the hub answered ${response.status} about ${queue}`)
+  const { counts } = (await response.json()) as { counts: Record<string, number> }
+  const { ready = 0, delayed = 0, held = 0, dead = 0 } = counts
+  return { ready, delayed, held, dead }
 }
 
 export type JobsCalls = typeof calls

@@ -1,18 +1,18 @@
 /** Many connections that subscribe to one topic, in a process of their own, and count every event. */
 
 import { io } from 'socket.io-client'
+import { Countdown, type Where } from '../countdown.ts'
 import { Counter, countingParser, SharedPackets } from '../counting.ts'
-import { sharedNowMs } from '../load.ts'
 import { serveCalls } from '../role.ts'
 
 const counters: Counter[] = []
 let fellBehind = 0
 let expected = 0
-let ended = countdown(0)
+let ended = new Countdown(0)
 
 const calls = {
   /** Resolves when all are subscribed. The hub's subscribers are plain Socket.IO clients, too. */
-  async open({ url, to, topic, count }: { url: string; to: 'hub' | 'plain'; topic: string; count: number }) {
+  async open({ url, to, topic, count }: Where & { to: 'hub' | 'plain' }) {
     const namespace = to === 'hub' ? `/topics/${topic}` : '/'
     const packets = new SharedPackets(count)
     const opening = Array.from({ length: count }, async () => {
@@ -40,7 +40,7 @@ const calls = {
   arm({ total }: { total: number }): void {
     fellBehind = 0
     expected = total
-    ended = countdown(counters.length)
+    ended = new Countdown(counters.length)
     for (const counter of counters) counter.reset(total, ended.one)
   },
 
@@ -53,25 +53,6 @@ const calls = {
     const packets = counters.reduce((sum, counter) => sum + counter.packets, 0)
     return { endedAt, packets, deliveries: counters.length * expected, fellBehind }
   },
-}
-
-interface Countdown {
-  one(): void
-  /** When the last one came. */
-  readonly at: Promise<number>
-}
-
-function countdown(from: number): Countdown {
-  let left = from
-  let resolve: (at: number) => void = () => {}
-  const at = new Promise<number>((done) => {
-    resolve = done
-  })
-  const one = () => {
-    left -= 1
-    if (left === 0) resolve(sharedNowMs())
-  }
-  return { one, at }
 }
 
 export type SubscriberCalls = typeof calls

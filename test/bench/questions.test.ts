@@ -1,27 +1,33 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { Processes } from '../../bench/processes.ts'
+import { ask } from '../../bench/asking.ts'
 import { chooseProduct } from '../../bench/product.ts'
-import { QUESTIONS, REDIS_QUESTIONS } from '../../bench/questions.ts'
-import { percentile } from '../../bench/series.ts'
+import { compare } from '../../bench/question.ts'
+import { QUESTIONS } from '../../bench/questions.ts'
+import { percentile, seriesOf } from '../../bench/series.ts'
+import { start } from '../../bench/start.ts'
 import { ROOT } from '../../build.ts'
 import { ensureBuilt } from '../support/built.ts'
 import { has, soak } from '../support/tools.ts'
 
 beforeAll(ensureBuilt, 120_000)
 
+/** Some start ten programs, which takes a while where others keep the processors busy. */
+const TIMEOUT_MS = soak ? 30 * 60_000 : 120_000
+
 /** One of each kind: the others are made of the same parts, and are asked in the long run. */
-const asked = soak ? QUESTIONS : QUESTIONS.filter(({ name }) => ['publish', 'redis-resume', 'queue'].includes(name))
+const asked = soak ? QUESTIONS : QUESTIONS.filter(({ name }) => ['redis-resume', 'queue'].includes(name))
 
 describe('a benchmark', () => {
   // Tiny: whether a question still works, not what its answer is.
   it.for(asked)(
     'of $name measures the hub beside something, with figures that are numbers',
+    { timeout: TIMEOUT_MS },
     async (question, { skip }) => {
-      if (REDIS_QUESTIONS.includes(question)) skip(!has('redis-server'), 'there is no Redis')
-      await using processes = new Processes(await chooseProduct(join(ROOT, 'dist')))
-      const { findings } = await question.ask({ scale: 'smoke', processes, note: () => {} })
+      for (const program of question.needs ?? []) skip(!has(program), `there is no ${program}`)
+      const product = await chooseProduct(join(ROOT, 'dist'))
+      const { findings } = await ask(question, { scale: 'smoke', product, note: () => {} })
       const series = findings.flatMap(({ subject, comparisons }) => [subject, ...comparisons.map(({ peer }) => peer)])
       expect(findings.some(({ comparisons }) => comparisons.length > 0)).toBe(true)
       for (const { name, rounds } of series) {
@@ -34,6 +40,37 @@ describe('a benchmark', () => {
   it('is named in its paper', () => {
     const paper = readFileSync(join(ROOT, 'docs/benchmarks.md'), 'utf8')
     expect(QUESTIONS.filter(({ name }) => !paper.includes(`\`${name}\``))).toEqual([])
+  })
+})
+
+describe('two builds', () => {
+  it(
+    'are measured beside each other, round by round, each figure of the hub with how much better the first is',
+    async () => {
+      const product = await chooseProduct(join(ROOT, 'dist'))
+      const { findings } = await ask(start, { scale: 'smoke', product, against: product, note: () => {} })
+      expect(findings.map(({ subject }) => subject.name)).toEqual(['hub, with a new store, new', 'hub, new'])
+      for (const { subject, comparisons } of findings) {
+        const [{ peer, ratio, met } = { peer: subject, ratio: subject, met: undefined }] = comparisons
+        // Of both, less is better.
+        expect(ratio.rounds).toEqual([(peer.rounds[0] ?? 0) / (subject.rounds[0] ?? 0)])
+        expect(met).toBe(ratio.median >= 0.95)
+      }
+    },
+    TIMEOUT_MS,
+  )
+})
+
+describe('figures of two sides', () => {
+  it('are compared round by round: what disturbed a round disturbed both', () => {
+    const ours = seriesOf('ours', [10, 20, 90])
+    const theirs = seriesOf('theirs', [5, 20, 30])
+    const { ratio, difference, met } = compare(ours, theirs, { of: 'ratio', least: 2 })
+    expect(ratio).toMatchObject({ rounds: [2, 1, 3], median: 2, min: 1, max: 3 })
+    expect(difference.median).toBe(5)
+    expect(met).toBe(true)
+    expect(compare(ours, theirs, { of: 'difference', most: 4 }).met).toBe(false)
+    expect(compare(ours, theirs, { of: 'ratio', most: 1.9 }).met).toBe(false)
   })
 })
 
