@@ -15,6 +15,18 @@ import { UNREACHABLE_MS, type Warnings } from './warnings.ts'
 /** A hub of an older version tells them with a subscription only. */
 const UNTOLD_MS = 3_000
 
+/** Socket.IO's numbers of packets. */
+const CONNECT = 0
+const DISCONNECT = 1
+const CONNECT_ERROR = 4
+
+/** What Socket.IO has and does not declare. */
+interface RawManager {
+  readonly nsps: Record<string, Socket>
+  readonly engine?: { readonly hostname?: string }
+  _packet(packet: { readonly type: number; readonly nsp: string }): void
+}
+
 export class Connection {
   readonly tokens: Tokens
   readonly jitter: Required<Jitter>
@@ -22,6 +34,8 @@ export class Connection {
   readonly #sockets = new Set<Socket>()
   /** Namespaces that wish to join, but wait until the transport is tried again. */
   readonly #waiting = new Set<Socket>()
+  /** Namespaces released before the hub has answered their handshake, each with what will join it next. */
+  readonly #released = new Map<string, Socket | undefined>()
   #timer: ReturnType<typeof setTimeout> | undefined
   #attempts = 0
   #openedAt = 0
@@ -56,6 +70,8 @@ export class Connection {
       addEventListener('offline', this.#goneOffline)
       addEventListener('online', this.#backOnline)
     }
+    // Ahead of the sockets' own listeners.
+    this.#manager.on('packet', ({ type, nsp }) => this.#heard(type, nsp))
     this.#manager.on('open', () => {
       this.#openedAt = Date.now()
       this.#reached()
@@ -70,6 +86,8 @@ export class Connection {
       if (Date.now() - this.#openedAt >= this.jitter.maxMs) this.#attempts = 0
       this.tokens.forget()
       this.#forgetLimits()
+      for (const next of this.#released.values()) if (next !== undefined) this.#waiting.add(next)
+      this.#released.clear()
       this.#retry()
     })
   }
@@ -107,25 +125,28 @@ export class Connection {
   }
 
   /** Joins a namespace now, or with the next try of the transport. */
-  join(socket: Socket): void {
+  join(socket: Socket, namespace: string): void {
     if (this.#closed) return
     if (this.#suspended || this.#timer !== undefined) this.#waiting.add(socket)
+    else if (this.#released.has(namespace)) this.#released.set(namespace, socket)
     else socket.connect()
   }
 
   /** Leaves a namespace; the transport closes with the last one. */
-  leave(socket: Socket): void {
+  leave(socket: Socket, namespace: string): void {
     this.#waiting.delete(socket)
+    if (this.#released.get(namespace) === socket) this.#released.set(namespace, undefined)
     socket.disconnect()
   }
 
-  /** Leaves a namespace and forgets it. */
-  release(socket: Socket, namespace: string): void {
-    this.leave(socket)
+  /** Leaves a namespace and forgets it. `unanswered`: the hub has a handshake and may still let it in. */
+  release(socket: Socket, namespace: string, unanswered: boolean): void {
+    if (unanswered) this.#released.set(namespace, undefined)
+    this.leave(socket, namespace)
     socket.off()
     this.#sockets.delete(socket)
     // Socket.IO keeps every namespace ever used, and walks them all whenever one leaves.
-    delete (this.#manager as unknown as { nsps: Record<string, Socket> }).nsps[namespace]
+    delete this.#raw.nsps[namespace]
   }
 
   suspend(): void {
@@ -161,7 +182,7 @@ export class Connection {
     const token = await this.tokens.get()
     for (const socket of this.#sockets) {
       if (!socket.connected || token === undefined) continue
-      const reply: Reply<null> = await socket.emitWithAck('auth', { token })
+      const reply: Reply<null> = await ask(socket, 'auth', [{ token }])
       if (!reply.ok) throw RepriseError.fromWire(reply.error)
       return
     }
@@ -169,7 +190,7 @@ export class Connection {
 
   /** Socket.IO hears of it too, but tells only every second one of a page's connections. */
   readonly #goneOffline = (): void => {
-    const { engine } = this.#manager as unknown as { engine?: { hostname?: string } }
+    const { engine } = this.#raw
     if (this.#manager._readyState === 'open' && engine?.hostname !== 'localhost') this.#manager._close()
   }
 
@@ -177,6 +198,25 @@ export class Connection {
     if (this.#timer === undefined) return
     this.#attempts = 0
     this.#reopen()
+  }
+
+  /** Before a namespace hears of it. */
+  #heard(type: number, namespace: string): void {
+    if (type !== CONNECT && type !== CONNECT_ERROR) return
+    if (this.#released.has(namespace)) {
+      const next = this.#released.get(namespace)
+      this.#released.delete(namespace)
+      if (type === CONNECT) this.#raw._packet({ type: DISCONNECT, nsp: namespace })
+      next?.connect()
+      return
+    }
+    // What Socket.IO has kept for this moment was said to the one that was in the namespace before.
+    const socket = this.#raw.nsps[namespace]
+    if (socket !== undefined) socket.receiveBuffer = []
+  }
+
+  get #raw(): RawManager {
+    return this.#manager as unknown as RawManager
   }
 
   #retry(): void {
@@ -213,5 +253,14 @@ export class Connection {
     if (this.#waiting.size > 0) return true
     for (const socket of this.#sockets) if (socket.active) return true
     return false
+  }
+}
+
+/** A call in a namespace. Rejects with `unavailable` when the connection is lost before the reply. */
+export async function ask<T>(socket: Socket, name: string, args: readonly unknown[]): Promise<Reply<T>> {
+  try {
+    return await socket.emitWithAck(name, ...args)
+  } catch (cause) {
+    throw new RepriseError('unavailable', 'the connection was lost before the reply', { cause })
   }
 }

@@ -8,7 +8,7 @@ import { isErrorCode, RepriseError, type WireError } from '../shared/errors.ts'
 import { whole } from '../shared/joined.ts'
 import { type Limits, PROTOCOL_VERSION, type Reply, type Subscribed, type TopicAuth } from '../shared/protocol.ts'
 import { fullJitter } from './backoff.ts'
-import type { Connection } from './connection.ts'
+import { ask, type Connection } from './connection.ts'
 import { checkFits, measure } from './measure.ts'
 import type { Token } from './tokens.ts'
 
@@ -89,7 +89,7 @@ export class Link {
   open(): void {
     if (this.#wanted) return
     this.#wanted = true
-    if (!this.#joining) this.#connection.join(this.#socket)
+    if (!this.#joining) this.#join()
   }
 
   /** Joins with a new handshake: at once where there was one already, else with the one to come. */
@@ -97,8 +97,8 @@ export class Link {
     if (this.#joining) this.#stale = true
     else if (this.#socket.connected) {
       this.#wanted = true
-      this.#connection.leave(this.#socket)
-      this.#connection.join(this.#socket)
+      this.#leave()
+      this.#join()
     }
     this.open()
   }
@@ -109,13 +109,13 @@ export class Link {
     clearTimeout(this.#timer)
     this.#reject(new RepriseError('unavailable', 'this handle was closed'))
     if (this.#joining) this.#stale = true
-    else this.#connection.leave(this.#socket)
+    else this.#leave()
   }
 
   /** Leaves for good. */
   close(): void {
     this.leave()
-    this.#connection.release(this.#socket, this.#namespace)
+    this.#connection.release(this.#socket, this.#namespace, this.#joining)
   }
 
   /** Resolves when joined; rejects when that was refused. */
@@ -131,14 +131,17 @@ export class Link {
   async call<T>(name: string, ...args: unknown[]): Promise<T> {
     if (!this.#socket.connected) throw new RepriseError('unavailable', 'not connected to the hub')
     if (!MEASURED.has(name)) checkFits(measure(args).bytes, this.limits?.packet, name)
-    let reply: Reply<T>
-    try {
-      reply = await this.#socket.emitWithAck(name, ...args)
-    } catch (cause) {
-      throw new RepriseError('unavailable', 'the connection was lost before the reply', { cause })
-    }
+    const reply: Reply<T> = await ask(this.#socket, name, args)
     if (reply.ok) return reply.joined === undefined ? reply.value : (whole(reply.joined) as T)
     throw RepriseError.fromWire(reply.error)
+  }
+
+  #join(): void {
+    this.#connection.join(this.#socket, this.#namespace)
+  }
+
+  #leave(): void {
+    this.#connection.leave(this.#socket, this.#namespace)
   }
 
   async #introduce(send: (auth: TopicAuth) => void): Promise<void> {
@@ -147,11 +150,10 @@ export class Link {
     let token: string | undefined
     try {
       token = await this.#token
-    } catch (cause) {
+    } catch (error) {
       if (handshake !== this.#handshake) return
-      this.#connection.tokens.forget(this.#token)
-      this.#connection.leave(this.#socket)
-      this.#again(new RepriseError('unavailable', 'the token function failed', { cause }))
+      this.#leave()
+      this.#again(error instanceof RepriseError ? error : RepriseError.fromWire(error))
       return
     }
     // The transport may have gone, or the namespace been left, while the token was fetched.
@@ -170,7 +172,7 @@ export class Link {
     this.#joining = false
     this.#fault = undefined
     if (!this.#wanted) {
-      this.#connection.leave(this.#socket)
+      this.#leave()
       return
     }
     if (this.#stale) {
@@ -199,9 +201,9 @@ export class Link {
     const fault = this.#fault
     this.#fault = undefined
     const error = new RepriseError('unavailable', `the connection was lost: ${reason}`)
-    if (!this.#wanted) this.#connection.leave(this.#socket)
+    if (!this.#wanted) this.#leave()
     else if (fault !== undefined) {
-      this.#connection.leave(this.#socket)
+      this.#leave()
       this.#refused(fault)
     } else if (reason === 'io server disconnect') this.#again(error)
     else this.#owner.lost(error)
@@ -209,7 +211,7 @@ export class Link {
 
   #connectError(error: Error & { readonly data?: unknown }): void {
     this.#forget()
-    if (!this.#wanted) this.#connection.leave(this.#socket)
+    if (!this.#wanted) this.#leave()
     else if (this.#socket.active) {
       this.#owner.lost(new RepriseError('unavailable', `the hub cannot be reached: ${error.message}`, { cause: error }))
     } else this.#refused(refusalOf(error))
@@ -220,7 +222,7 @@ export class Link {
     clearTimeout(this.#timer)
     this.#timer = setTimeout(() => {
       this.#fault = undefined
-      this.#connection.leave(this.#socket)
+      this.#leave()
       this.#refused(error)
     }, GOODBYE_MS)
   }
@@ -239,7 +241,7 @@ export class Link {
       this.#renewed = true
       tokens.forget(this.#token)
       this.#owner.lost(error)
-      this.#connection.join(this.#socket)
+      this.#join()
     } else if (error.retryable) {
       this.#again(error)
     } else {
@@ -253,7 +255,7 @@ export class Link {
     clearTimeout(this.#timer)
     const delayMs = fullJitter(this.#attempts++, this.#connection.jitter, reason.retryAfterMs)
     this.#timer = setTimeout(() => {
-      if (this.#wanted) this.#connection.join(this.#socket)
+      if (this.#wanted) this.#join()
     }, delayMs)
     this.#owner.lost(reason)
   }

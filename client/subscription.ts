@@ -137,13 +137,18 @@ export class TopicSubscription<T> implements Subscription<T>, Subscriber {
 
   async seek(from: Exclude<From, 'none'>): Promise<void> {
     checkFrom(from ?? null)
+    this.#checkOpen()
     await this.#context.channel.joined()
-    if (this.#standing.over || this.#closing !== undefined)
-      throw new RepriseError('unavailable', 'the subscription is over')
+    this.#checkOpen()
     this.#accepting = this.#sessionOpen = this.#paused = false
     this.#seeking = true
     this.#inbox.clear()
     await this.#context.channel.call<Subscribed>('subscribe', this.#query(from))
+  }
+
+  #checkOpen(): void {
+    if (!this.#standing.over && this.#closing === undefined) return
+    throw new RepriseError('unavailable', 'the subscription is over')
   }
 
   close(options: CloseOptions = {}): Promise<void> {

@@ -1,5 +1,6 @@
 /** The token of a hub's handle: asked for once per connection, not once per topic. */
 
+import { RepriseError } from '../shared/errors.ts'
 import type { ConnectOptions } from './face.ts'
 
 export type Token = Promise<string | undefined>
@@ -17,9 +18,13 @@ export class Tokens {
     return typeof this.#source === 'function'
   }
 
+  /** Rejects with `unavailable` when the program's function fails; the next `get` asks it again. */
   get(): Token {
-    this.#current ??= this.#ask()
-    return this.#current
+    if (this.#current !== undefined) return this.#current
+    const asked = this.#ask()
+    this.#current = asked
+    asked.catch(() => this.forget(asked))
+    return asked
   }
 
   /** The next `get` asks again. With `used` only when nobody else has renewed it since. */
@@ -28,6 +33,11 @@ export class Tokens {
   }
 
   async #ask(): Token {
-    return typeof this.#source === 'function' ? this.#source() : this.#source
+    if (typeof this.#source !== 'function') return this.#source
+    try {
+      return await this.#source()
+    } catch (cause) {
+      throw new RepriseError('unavailable', 'the token function failed', { cause })
+    }
   }
 }

@@ -13,7 +13,7 @@ import { draftOf, measureDraft } from './measure.ts'
 import { checkNames, drainMsOf, durationOf } from './options.ts'
 import { Outbox } from './outbox.ts'
 import { marked } from './receipts.ts'
-import { checkSubscribe } from './subscribing.ts'
+import { checkSubscribe, isPosition, positionOf } from './subscribing.ts'
 import { TopicSubscription } from './subscription.ts'
 import type { Warnings } from './warnings.ts'
 
@@ -116,7 +116,10 @@ export class TopicHandle<T> implements Topic<T> {
     this.#checkOpen()
     checkNames('read', query, ['after', 'before', 'limit'])
     const { readTimeoutMs = 10_000 } = this.#context.options
-    const page = await this.#reads.ask(readTimeoutMs, () => this.#channel.call<ReadPage<T>>('read', query))
+    const { after } = query
+    // An event is a position, and has more.
+    const asked = isPosition(after) ? { ...query, after: positionOf(after) } : query
+    const page = await this.#reads.ask(readTimeoutMs, () => this.#channel.call<ReadPage<T>>('read', asked))
     unpacked(page.events)
     return page
   }
@@ -150,6 +153,7 @@ export class TopicHandle<T> implements Topic<T> {
     await atMost(drainMs, [Promise.all([...closings, this.#outbox.drained()])])
     const error = new RepriseError('unavailable', 'the handle was closed before the hub answered')
     this.#outbox.fail(error)
+    this.#reads.fail(error)
     for (const subscription of this.#subscriptions) subscription.abandon()
     this.#channel.close()
     this.#context.closed()

@@ -1,4 +1,7 @@
-/** Socket.IO's own wire on the way in, with one addition: a call with a number that would be changed is marked. */
+/**
+ * Socket.IO's own wire on the way in, with two additions: a call with a number that would be changed is marked, and a
+ * client may leave a namespace and enter it again in one packet burst.
+ */
 
 import { Decoder as StandardDecoder, type Packet as WirePacket } from 'socket.io-parser'
 import { changedNumber } from '../../shared/exactNumbers.ts'
@@ -18,6 +21,8 @@ interface TextDecoder {
 
 /** Socket.IO's numbers of an event packet and of one with attachments. */
 const EVENTS = [2, 5]
+/** And of the one that leaves a namespace. */
+const DISCONNECT = 1
 
 export class Decoder extends StandardDecoder {
   constructor(options?: ConstructorParameters<typeof StandardDecoder>[0]) {
@@ -32,5 +37,29 @@ export class Decoder extends StandardDecoder {
       if (number !== undefined) packet.data[1] = new ChangedNumber(number)
       return packet
     }
+  }
+
+  /**
+   * Socket.IO leaves a namespace a tick later, and until then closes the connection of a client that enters it again: what
+   * came behind waits for that.
+   */
+  override on(event: 'decoded', listener: (packet: WirePacket) => void): this {
+    let held: WirePacket[] | undefined
+    const take = (packet: WirePacket) => {
+      if (held !== undefined) {
+        held.push(packet)
+        return
+      }
+      listener(packet)
+      if (packet.type !== DISCONNECT) return
+      const late: WirePacket[] = []
+      held = late
+      process.nextTick(() => {
+        held = undefined
+        if (this.hasListeners(event)) for (const one of late) take(one)
+      })
+    }
+    // By `fn` the emitter knows whose listener it is when it is taken away.
+    return super.on(event, Object.assign(take, { fn: listener }))
   }
 }

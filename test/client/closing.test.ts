@@ -1,9 +1,11 @@
 /** Every `close` ends in time, also in a handler, and whoever closes in a handler has handled what it holds. */
 
+import { setImmediate as turn } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { startHub } from '../support/hub.ts'
+import { startRelay } from '../support/relay.ts'
 import { until, within } from '../support/until.ts'
-import { open } from './support/handles.ts'
+import { errorOf, open } from './support/handles.ts'
 
 const never = () => new Promise<never>(() => {})
 
@@ -77,5 +79,43 @@ describe('closing', () => {
       .consume(({ data }) => got.push(data))
     await until(() => got.length === 2)
     expect(got).toEqual([1, 2])
+  })
+
+  it.each(['subscription', 'topic'] as const)(
+    'a %s before the hub has answered leaves nothing to the next one',
+    async (what) => {
+      const { url } = await startHub()
+      const relay = await startRelay(url)
+      const hub = open(relay.url)
+      await hub.topic('orders').publish('old')
+      await hub.topic('orders').close()
+      await hub.topic('other').head()
+      relay.blackHole(true)
+      const topic = hub.topic('orders')
+      const sub = topic.subscribe(() => {}, { from: 'start' })
+      // The handshake is under way.
+      await turn()
+      await { subscription: sub, topic }[what].close({ drainMs: 0 })
+      const got: unknown[] = []
+      const next = hub.topic('orders').subscribe(({ data }) => got.push(data), { from: 'end' })
+      // What the hub answers first is under way before it hears of the end.
+      relay.delay(20)
+      relay.blackHole(false)
+      await until(() => next.status.state === 'live')
+      await hub.topic('orders').publish('new')
+      await until(() => got.length > 0)
+      expect(got).toEqual(['new'])
+    },
+  )
+
+  it('ends what still waits for the hub, and what is asked later', async () => {
+    const hub = open('http://127.0.0.1:1', { readTimeoutMs: Infinity, client: 'me' })
+    const topic = hub.topic('orders')
+    const sub = topic.subscribe(() => {})
+    const waiting = [topic.read(), topic.head(), sub.seek('start'), hub.queue('orders').remove('1')].map(errorOf)
+    await hub.close({ drainMs: 0 })
+    for (const call of [...waiting, errorOf(sub.seek('end')), errorOf(topic.read())]) {
+      expect(await within(call, 5_000, 'the end of a call')).toMatchObject({ code: 'unavailable' })
+    }
   })
 })

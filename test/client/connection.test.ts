@@ -101,6 +101,28 @@ describe('a token', () => {
   })
 })
 
+describe('a renewal that fails', () => {
+  it('rejects as every call does, and the next one asks anew', async () => {
+    const fake = await startFakeHub()
+    let asked = 0
+    const hub = open(fake.url, {
+      token: () => {
+        if (++asked === 2) throw new Error('no network')
+        return `t${asked}`
+      },
+    })
+    const sub = hub.topic('t').subscribe(() => {})
+    const guest = await fake.guest()
+    guest.subscribed(start(0))
+    await until(() => sub.position)
+    expect(await errorOf(hub.renew())).toMatchObject({ code: 'unavailable', message: 'the token function failed' })
+    const renewed = errorOf(hub.renew())
+    expect((await fake.call('auth')).args).toEqual([{ token: 't3' }])
+    guest.cut()
+    expect(await renewed).toMatchObject({ code: 'unavailable' })
+  })
+})
+
 describe('coming back', () => {
   it('happens when the hub disconnects a namespace without a reason', async () => {
     const fake = await startFakeHub()

@@ -234,6 +234,7 @@ describe('with a hub', () => {
     topic.subscribe((event) => got.push(event), { from: head })
     await until(() => got.length === 3)
     expect(offsets(got)).toEqual([8, 9, 10])
+    expect(offsets((await topic.read({ after: got[1] ?? head })).events as Received[])).toEqual([10])
   })
 
   it('seeks back with a client, and its cursor stays where it was', async () => {

@@ -1,4 +1,4 @@
-/** A client whose handshake takes long is not orphaned when another one leaves the same namespace meanwhile. */
+/** Entering and leaving a namespace at the same moment: by several clients, and by one. */
 
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -9,6 +9,7 @@ import { SILENT } from '../../server/core/happenings.ts'
 import { openGateway } from '../../server/socket/gateway.ts'
 import { DEFAULT_LIMITS } from '../../shared/protocol.ts'
 import { atEnd } from '../support/ending.ts'
+import { startHub } from '../support/hub.ts'
 import { until } from '../support/until.ts'
 import { join } from '../support/wire.ts'
 
@@ -37,4 +38,27 @@ it('a namespace stays for a client that is still being admitted while a refused 
   expect(namespace?.sockets.size).toBe(1)
   namespace?.emit('live', { offset: 7 })
   expect(await wire.seen('live')).toEqual({ offset: 7 })
+})
+
+it('a client leaves a namespace and enters it again in one packet burst', async () => {
+  const { url } = await startHub()
+  const polling = `${url}/socket.io/?EIO=4&transport=polling`
+  const { sid } = JSON.parse((await (await fetch(polling)).text()).slice(1))
+  const session = `${polling}&sid=${sid}`
+  const send = async (...packets: string[]) => {
+    await fetch(session, { method: 'POST', body: packets.join('\x1e') })
+  }
+  let heard = ''
+  const entered = async () => {
+    heard = ''
+    while (!heard.includes('40/topics/orders,')) {
+      const answer = await fetch(session)
+      expect(answer.status).toBe(200)
+      heard += await answer.text()
+    }
+  }
+  await send('40/topics/orders,{"from":"none"}')
+  await entered()
+  await send('41/topics/orders,', '40/topics/orders,{"from":"end"}')
+  await entered()
 })
