@@ -8,7 +8,7 @@ import type { IncomingMessage } from 'node:http'
 import { resolve } from 'node:path'
 import { z } from 'zod'
 import { RepriseError } from '../shared/errors.ts'
-import { DEFAULT_LIMITS, type Limits, MAX_BATCH_BYTES } from '../shared/protocol.ts'
+import { DEFAULT_LIMITS, type Limits, MAX_PAYLOAD_BYTES } from '../shared/protocol.ts'
 import { DURATION_RULE, readBytes, readCount, readDurationMs, readSwitch } from '../shared/units.ts'
 import { checkPattern } from './core/patterns.ts'
 import type { QueuePatterns } from './core/queues/settings.ts'
@@ -242,7 +242,11 @@ export function contradictions({
 }
 
 function limitFaults({ payload, packet }: Limits): readonly string[] {
-  if (payload > MAX_BATCH_BYTES) return [`limits.payload: ${payload} is over ${MAX_BATCH_BYTES}, what one call carries`]
+  if (payload > MAX_PAYLOAD_BYTES) {
+    return [
+      `limits.payload: ${payload} is over ${MAX_PAYLOAD_BYTES} (64 MiB), the most that clients take in one packet`,
+    ]
+  }
   if (packet >= payload + 1_024) return []
   return [`limits.packet: ${packet} is too little for one payload of ${payload}; give ${payload + 1_024} or more`]
 }

@@ -35,14 +35,17 @@ export type Durability = 'fsync' | 'everysec' | 'memory' | `replicated:${number}
 export interface Limits {
   /** Bytes of one draft as JSON text (binary counts its bytes). Default 262,144. */
   readonly payload: number
-  /** Drafts in one call. Default 1,000; together at most 1 MiB. */
+  /** Drafts in one call. Default 1,000; together at most 1 MiB, or one payload where that is more. */
   readonly batch: number
   /** Bytes of one packet; above it the transport closes. Default 2,097,152. */
   readonly packet: number
 }
 
-/** Bytes that the drafts of one call may have together. */
+/** Bytes that the drafts of one call may have together, where no single payload may have more. */
 export const MAX_BATCH_BYTES = 1_048_576
+
+/** The largest `payload` that a hub can be given: WebSocket clients in Node take packets of 100 MiB. */
+export const MAX_PAYLOAD_BYTES = 64 * 1_048_576
 
 export const DEFAULT_LIMITS: Limits = { payload: 262_144, batch: 1_000, packet: 2_097_152 }
 

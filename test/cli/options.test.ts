@@ -238,9 +238,9 @@ allowOrigins: [https://app.example.com/]
   })
 
   it('is named where only its combination with defaults is wrong', async () => {
-    const { file, cwd } = await configFile('port: 1\nlimits:\n  payload: 9MB\n')
+    const { file, cwd } = await configFile('port: 1\nlimits:\n  payload: 65MiB\n')
     expect(refusalOf({ cwd, flags: { config: file } })).toBe(
-      'reprise.yaml:2: limits.payload: 9000000 is over 1048576, what one call carries',
+      'reprise.yaml:2: limits.payload: 68157440 is over 67108864 (64 MiB), the most that clients take in one packet',
     )
   })
 })

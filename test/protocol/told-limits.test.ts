@@ -55,13 +55,57 @@ describe('limits', () => {
   })
 
   it.each(TRANSPORTS)('that are larger are used over %s', async (transport) => {
-    const { url } = await startHub({ limits: { payload: '1MiB', packet: '4MiB' } })
-    const hub = open(url, { transports: [transport] })
-    const data = 'y'.repeat(1_000_000)
-    expect(await hub.topic('orders').publish(data)).toMatchObject({ offset: 1 })
+    const { url } = await startHub({ limits: { payload: '1500KB', packet: '2500KB' } })
+    const hub = open(url, { transports: [transport], maxOutboxBytes: 8_000_000 })
+    const topic = hub.topic('orders')
+    const data = 'y'.repeat(1_400_000)
+    const got: unknown[] = []
+    topic.subscribe((event) => void got.push(event.data), { from: 'start' })
+    const bytes = new Uint8Array(1_400_000).fill(7)
+    const offsets = await Promise.all([data, 'small', bytes, data].map((one) => topic.publish(one)))
+    expect(offsets.map(({ offset }) => offset)).toEqual([1, 2, 3, 4])
+    await until(() => got.length === 4, { what: 'four events', deadlineMs: 20_000 })
+    expect([got[0] === data, got[1], Buffer.compare(got[2] as Uint8Array, bytes), got[3] === data]).toEqual([
+      ...[true, 'small', 0, true],
+    ])
+    expect(await errorOf(topic.publish('y'.repeat(1_500_000)))).toMatchObject({ code: 'too_large' })
     const queue = hub.queue('orders')
     queue.consume((job) => job.data)
-    expect(await queue.request(data)).toBe(data)
+    expect((await queue.request(data)) === data).toBe(true)
+  })
+
+  it('that are larger hold over HTTP', async () => {
+    const { url } = await startHub({ limits: { payload: '1500KB', packet: '2MB' } })
+    const data = '~'.repeat(1_400_000)
+    const post = async (path: string, body: unknown) => {
+      const headers = { 'content-type': 'application/json' }
+      const response = await fetch(`${url}/v1/${path}`, { method: 'POST', headers, body: JSON.stringify(body) })
+      return [response.status, await response.json()] as [number, Record<string, unknown>]
+    }
+    expect(await post('topics/big/events', { data })).toMatchObject([201, { offsets: [1] }])
+    expect(await post('topics/big/events', [{ data: 1 }, { data: 2 }])).toMatchObject([201, { offsets: [2, 3] }])
+    const over = [{ data }, { data: '~'.repeat(200_000) }]
+    expect(await post('topics/big/events', over)).toMatchObject([413, { code: 'too_large' }])
+    expect(await post('topics/big/events', { data: `${data}${data.slice(0, 200_000)}` })).toMatchObject([
+      413,
+      { code: 'too_large' },
+    ])
+    const page = (await (await fetch(`${url}/v1/topics/big/events?after=0`)).json()) as { events: { data: unknown }[] }
+    expect(page.events[0]?.data === data).toBe(true)
+    const stream = await fetch(`${url}/v1/topics/big/stream?from=start`)
+    let seen = 0
+    for await (const chunk of stream.body ?? []) {
+      seen += Buffer.from(chunk).toString('latin1').split('~').length - 1
+      if (seen >= data.length) break
+    }
+    expect(seen).toBe(data.length)
+    expect(await post('queues/big/jobs', { data, id: 'a' })).toMatchObject([201, { ids: ['a'] }])
+    const [, { jobs }] = (await post('queues/big/claims', {})) as [number, { jobs: { data: unknown; lease: string }[] }]
+    expect(jobs[0]?.data === data).toBe(true)
+    expect(await post('queues/big/settlements', [{ id: 'a', lease: jobs[0]?.lease, as: 'done' }])).toEqual([
+      200,
+      ['ok'],
+    ])
   })
 
   it('that are smaller after a restart refuse what waits and is larger, and the rest goes on', async () => {
