@@ -3,7 +3,7 @@
 import { RepriseError } from './errors.ts'
 
 /** A number that long or with an exponent may be changed; all others are exact. A look at most texts ends here. */
-const SUSPECT = /\d[eE]|\d{16}|\d{8}\.?\d{8}|\d\.\d{15}/
+const SUSPECT = /\d[eE]|\d[\d.]{15}/
 /** Of a number without a point and a sign: 15 digits. */
 const SHORT = 15
 const SMALL = 1e-290
