@@ -16,6 +16,8 @@ const MAX_BEGUN = { calls: 1_024, bytes: 4 * 2 ** 20 }
 /** Waiting calls above which the connection is not read, and below which it is again. */
 const MAX_WAITING = { calls: 1_000, bytes: 4 * 2 ** 20 }
 const FEW_WAITING = { calls: 250, bytes: 2 ** 20 }
+/** A payload of long polling is taken up to here before it waits for its rest. */
+const CROWD = 2
 /** Whoever goes on although nothing is taken from it is let go of. */
 const PATIENCE = 4
 /** Requests of a connection that wait for their answers. */
@@ -108,6 +110,11 @@ export class Intake implements Entrant {
   /** Whether the connection is not read at the moment. */
   get paused(): boolean {
     return this.#paused
+  }
+
+  /** Whether so many calls wait that not even the rest of what has come is taken. The connection is paused then. */
+  get crowded(): boolean {
+    return this.#isOver({ calls: MAX_WAITING.calls * CROWD, bytes: MAX_WAITING.bytes * CROWD })
   }
 
   /** Resolves when the connection is read again, or gone. */

@@ -4,7 +4,7 @@ import { connect } from 'node:net'
 import { beforeAll, describe, expect, it, vi } from 'vitest'
 import type { Hub } from '../../server/api.ts'
 import { Log } from '../../server/core/topics/log.ts'
-import type { ReadPage } from '../../shared/protocol.ts'
+import type { Published, ReadPage } from '../../shared/protocol.ts'
 import { atEnd } from '../support/ending.ts'
 import { startHub } from '../support/hub.ts'
 import { until } from '../support/until.ts'
@@ -93,6 +93,16 @@ describe('a client that takes nothing', () => {
     expect([isTaken, reads() < FEW]).toEqual([false, true])
     while (!isTaken) await (await fetch(session)).text()
     await held
+  })
+
+  it('has all the calls of one payload served in order, however many they are', async () => {
+    const topic = `flow-${++number}`
+    const many = 6_000
+    const wire = await join(url, topic, { from: 'none' }, { transports: ['polling'], deadlineMs: 60_000 })
+    const replies = Array.from({ length: many }, (_, i) => wire.value<Published>('publish', [{ data: i }]))
+    const offsets = (await Promise.all(replies)).map(({ offsets }) => offsets[0])
+    expect(offsets).toEqual(Array.from({ length: many }, (_, i) => i + 1))
+    expect(wire.socket.connected).toBe(true)
   })
 
   it('is served a few requests of many over HTTP, and all of them when it takes the answers', async () => {
