@@ -49,7 +49,8 @@ async function isAllowed<Asked extends Request>(
   // Who asks by TLS was not sent by a page that anybody on the way could have written.
   if (request.socket.encrypted === true && page.protocol !== 'https:') return false
   // A rule that names the host's origin says of which scheme it is.
-  if (page.host === host) return !rule?.some((named) => URL.canParse(named) && new URL(named).host === page.host)
+  // Some proxies write the port that belongs to the scheme, which no Origin has.
+  if (page.host === urlOf(host, page.protocol)?.host) return !rule?.some((named) => URL.canParse(named) && new URL(named).host === page.host)
   if (rule !== undefined) return false
   const asked = urlOf(host)
   return asked !== undefined && isThisMachine(asked.hostname) && isThisMachine(page.hostname)
@@ -78,8 +79,9 @@ function isRebound({ headers, socket }: Request, rule: readonly string[] | undef
   return rule?.some((origin) => URL.canParse(origin) && new URL(origin).hostname === asked.hostname) !== true
 }
 
-function urlOf(host: string): URL | undefined {
-  return URL.canParse(`http://${host}`) ? new URL(`http://${host}`) : undefined
+function urlOf(host: string, protocol = 'http:'): URL | undefined {
+  const url = `${protocol}//${host}`
+  return URL.canParse(url) ? new URL(url) : undefined
 }
 
 /** A number cannot be pointed elsewhere. */

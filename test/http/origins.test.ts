@@ -230,6 +230,15 @@ describe('a rule', () => {
     expect((await ask(url, POLLING, { host: 'rebound.example' })).status).toBe(403)
   })
 
+  it('that is not given takes a host with the port of its scheme for that host', async () => {
+    const { url } = await startHub()
+    const of = async (host: string, origin: string) => (await ask(url, POLLING, { host, origin })).status
+    expect(await of('203.0.113.7:443', 'https://203.0.113.7')).toBe(200)
+    expect(await of('203.0.113.7:80', 'http://203.0.113.7')).toBe(200)
+    expect(await of('203.0.113.7:80', 'https://203.0.113.7')).toBe(403)
+    expect(await of('203.0.113.7:443', 'https://203.0.113.7:8443')).toBe(403)
+  })
+
   it('that names the host by https does not let its plain pages in', async () => {
     const { url } = await startHub({ allowOrigins: ['https://hub.example.com'] })
     const host = 'hub.example.com'
