@@ -50,6 +50,7 @@ export async function serve<S extends HubTypes = HubTypes>(
   boundConnections(server, new PerAddress(connectionsPerAddress))
   const connections = new Set<Socket>()
   server.on('connection', (connection: Socket) => {
+    if (connections.has(connection)) return
     connections.add(connection)
     connection.once('close', () => connections.delete(connection))
   })
@@ -86,15 +87,18 @@ export async function serve<S extends HubTypes = HubTypes>(
 /** Whoever has too many connections gets an answer instead of one more. */
 function boundConnections(server: HttpServer, addresses: PerAddress): void {
   const serve = server.listeners('connection') as ((connection: Socket) => void)[]
+  // Some requests are served in a second go on their connection.
+  const known = new WeakSet<Socket>()
   server.removeAllListeners('connection')
   server.on('connection', (connection: Socket) => {
     const { remoteAddress } = connection
-    if (!addresses.hasRoom(remoteAddress)) {
+    if (!known.has(connection) && !addresses.hasRoom(remoteAddress)) {
       connection.on('error', () => {})
       connection.end(TOO_MANY, () => connection.destroy())
       return
     }
-    connection.once('close', addresses.take(remoteAddress))
+    if (!known.has(connection)) connection.once('close', addresses.take(remoteAddress))
+    known.add(connection)
     for (const listener of serve) listener.call(server, connection)
   })
 }

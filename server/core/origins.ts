@@ -50,7 +50,8 @@ async function isAllowed<Asked extends Request>(
   if (request.socket.encrypted === true && page.protocol !== 'https:') return false
   // A rule that names the host's origin says of which scheme it is.
   // Some proxies write the port that belongs to the scheme, which no Origin has.
-  if (page.host === urlOf(host, page.protocol)?.host) return !rule?.some((named) => URL.canParse(named) && new URL(named).host === page.host)
+  if (page.host === urlOf(host, page.protocol)?.host)
+    return !rule?.some((named) => URL.canParse(named) && new URL(named).host === page.host)
   if (rule !== undefined) return false
   const asked = urlOf(host)
   return asked !== undefined && isThisMachine(asked.hostname) && isThisMachine(page.hostname)

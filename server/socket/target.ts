@@ -7,6 +7,7 @@ import { Server as HttpServer, type IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { Server } from 'socket.io'
 import { RepriseError } from '../../shared/errors.ts'
+import { servePlainly } from './plainRequests.ts'
 
 /** A Socket.IO server (4 or newer) of the program's own, of whatever copy of the package. */
 export interface ProgramServer {
@@ -69,6 +70,7 @@ export function keepPath(http: HttpServer, path: string, notice: (message: strin
 
   http.off('upgrade', upgrade)
   http.prependListener('upgrade', (asked: IncomingMessage, socket: Duplex, head: Buffer) => {
+    if (servePlainly(http, asked, socket, head)) return
     const { url } = asked
     // Before anything that the engine does later.
     queueMicrotask(() => {
