@@ -25,10 +25,9 @@ export function parseQuery<Shape extends QueryShape>(shape: Shape, search: URLSe
     const result = schema.safeParse(value)
     if (!result.success) {
       const why = result.error.issues[0]?.message ?? 'is not valid'
-      throw new RepriseError(
-        'bad_request',
-        `query: ${name} ${why.startsWith('is ') ? why : `: ${why}`}; not ${shown(value)}`,
-      )
+      // Some rules begin with the name already.
+      const rule = why.startsWith(`${name} is `) ? why : `${name}${why.startsWith('is ') ? ' ' : ': '}${why}`
+      throw new RepriseError('bad_request', `query: ${rule}; not ${shown(value)}`)
     }
     found[name] = result.data
   }

@@ -4,7 +4,7 @@
  */
 
 import express, { type Request, type Response, type Router } from 'express'
-import type { z } from 'zod'
+import { z } from 'zod'
 import { RepriseError } from '../../shared/errors.ts'
 import { anonymous, type Caller } from '../core/access.ts'
 import { type Core, started } from '../core/core.ts'
@@ -12,6 +12,7 @@ import type { Happenings } from '../core/happenings.ts'
 import type { QueueOverrides } from '../core/queues/settings.ts'
 import type { TopicOverrides } from '../core/settings.ts'
 import { itsTurn, PAGE_WEIGHT } from '../core/turns.ts'
+import { parse } from '../wire.ts'
 import { hasBody, readJson } from './body.ts'
 import { goneSignal } from './ending.ts'
 import { answerProblem, HttpRefusal } from './problem.ts'
@@ -63,6 +64,9 @@ export class JsonText {
     this.text = text
   }
 }
+
+/** Of a route that takes none. */
+const NO_BODY = z.strictObject({})
 
 /** What every EventSource asks for, and nothing else. */
 const EVENT_STREAM = 'text/event-stream'
@@ -140,6 +144,10 @@ async function serve(row: Route, context: RoutesContext, request: Request, respo
   const gone = goneSignal(request, response)
   await itsTurn(row.method === 'get' ? 2 * PAGE_WEIGHT : 1)
   if (gone.aborted) return
+  if (row.method !== 'get' && row.body === undefined && hasBody(request)) {
+    // What it was to say would be lost: a purge of some jobs would be one of all.
+    parse(NO_BODY, await readJson(request, context.maxBodyBytes), 'the body')
+  }
   const answer = await row.handle({
     context,
     core,

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { createServer, request } from 'node:http'
+import { Agent, createServer, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import express from 'express'
@@ -261,3 +261,45 @@ async function listen(
   })
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 }
+
+describe('a route that takes no body', () => {
+  it('refuses one that says something, and does nothing', async () => {
+    await ask('POST', '/v1/queues/kept/jobs', { data: 1 })
+    for (const [method, path] of [
+      ['POST', '/v1/queues/kept/purge'],
+      ['POST', '/v1/queues/kept/pause'],
+      ['DELETE', '/v1/topics/kept'],
+    ] as const) {
+      const refused = { status: 426, body: { code: 'unsupported', message: expect.stringContaining('"ids"') } }
+      expect(await ask(method, path, { ids: ['a'] })).toMatchObject(refused)
+    }
+    expect((await ask('POST', '/v1/queues/kept/purge', ['a'])).status).toBe(400)
+    expect((await ask('GET', '/v1/queues/kept')).body).toMatchObject({ counts: { ready: 1 }, paused: false })
+    expect((await ask('POST', '/v1/queues/kept/purge', {})).body).toMatchObject({ removed: 1 })
+  })
+})
+
+describe('a request that offers HTTP/2', () => {
+  const offer = { connection: 'Upgrade, HTTP2-Settings', upgrade: 'h2c', 'http2-settings': 'AAMAAABk' }
+
+  it('is answered like any other, with its body, and again on the same connection', async () => {
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+    atEnd(() => agent.destroy())
+    const ask = async (path: string, method = 'GET', body = '') => {
+      const sending = request({ host: '127.0.0.1', port, path, method, agent, headers: { ...offer, ...JSON_TYPE } })
+      sending.end(body)
+      const [response] = await once(sending, 'response')
+      let text = ''
+      for await (const chunk of response) text += chunk
+      return [response.statusCode, text]
+    }
+    for (let i = 1; i <= 15; i++) {
+      expect(await ask('/v1/topics/h2c/events', 'POST', `{"data":"${'x'.repeat(100_000)}"}`)).toEqual([
+        201,
+        expect.stringContaining(`"offsets":[${i}]`),
+      ])
+    }
+    expect(await ask('/healthz')).toEqual([200, expect.any(String)])
+    expect(await ask('/nothing')).toEqual([404, expect.stringContaining('not_found')])
+  })
+})
