@@ -14,12 +14,13 @@ const SWEEP_MS = 30_000
 export function startRetention(store: Store, settings: HubSettings, happenings: Happenings): () => Promise<void> {
   let after: string | undefined
   let changed = false
+  let stopped = false
   const trim = async () => {
     // What a changed setting no longer keeps goes in one round, from the first topic on.
     const isWhole = changed
     if (isWhole) [changed, after] = [false, undefined]
     do await trimPage()
-    while (isWhole && after !== undefined && !changed)
+    while (isWhole && after !== undefined && !changed && !stopped)
   }
   const trimPage = async () => {
     const page = await store.topics.list(
@@ -40,6 +41,7 @@ export function startRetention(store: Store, settings: HubSettings, happenings: 
     trimming.soon()
   })
   return async () => {
+    stopped = true
     unlisten()
     await Promise.all([trimming.stop(), sweeping.stop()])
   }
