@@ -8,7 +8,7 @@ const timeoutMs = soak ? 30 * 60_000 : 30_000
 /** More than there are processors where those are two: many tests wait. */
 const WORKERS = 3
 
-const everyFile = 'test/support/file-run.ts'
+const everyFile = 'test/support/fileRun.ts'
 
 /** They stop the clock, and count its timers: what other files left behind would stand still, or count with them. */
 const STILL = 'test/client/{outbox-faults,queue-send,worker*}.test.ts'
@@ -55,7 +55,7 @@ export default defineConfig({
           include: ['test/protocol/**/*.test.ts', 'test/client/{hub,queue-hub}.test.ts'],
           // What they try stands before any store.
           exclude: ['test/protocol/{flow,limits}.test.ts'],
-          setupFiles: [everyFile, 'test/support/redis-run.ts'],
+          setupFiles: [everyFile, 'test/support/hub/redisRun.ts'],
           maxWorkers: WORKERS,
           sequence: { groupOrder: 0 },
         },
@@ -66,9 +66,9 @@ export default defineConfig({
           ...common,
           name: 'nodes',
           include: soak
-            ? ['test/protocol/**/*.test.ts', 'test/client/hub.test.ts']
+            ? ['test/protocol/**/*.test.ts', 'test/client/topics/hub.test.ts']
             : ['test/protocol/{consumers,cursors,publish,queues,requests}.test.ts'],
-          setupFiles: [everyFile, 'test/support/nodes-run.ts'],
+          setupFiles: [everyFile, 'test/support/hub/nodesRun.ts'],
           maxWorkers: WORKERS,
           sequence: { groupOrder: 0 },
         },

@@ -5,7 +5,7 @@ import { parseArgs } from 'node:util'
 import { ask } from './asking.ts'
 import { chooseProduct, SOURCES } from './product.ts'
 import type { Answer, Question, Scale } from './question.ts'
-import { QUESTIONS } from './questions.ts'
+import { QUESTIONS } from './questions/all.ts'
 import { printJson, printText } from './report.ts'
 
 const USAGE = `npm run bench -- QUESTION… [options]

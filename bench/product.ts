@@ -2,7 +2,7 @@
 
 import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { build, isFresh, ROOT } from '../build.ts'
+import { build, isFresh, ROOT } from '../build/build.ts'
 import type { Place } from './client.ts'
 
 export interface Product extends Place {

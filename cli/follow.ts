@@ -3,10 +3,10 @@
 import type { Hub, Received, Status, SubscribeOptions, Subscription } from '../client/index.ts'
 import { RepriseError } from '../shared/errors.ts'
 import { startTimer } from '../shared/timer.ts'
-import { eventJson, eventText, gapJson, gapText } from './events.ts'
 import { Ended, EXIT } from './exit.ts'
-import { note, printLine } from './output.ts'
-import { type ProgressBar, startProgress } from './progress.ts'
+import { eventJson, eventText, gapJson, gapText } from './output/events.ts'
+import { note, printLine } from './output/output.ts'
+import { type ProgressBar, startProgress } from './output/progress.ts'
 import type { RemoteOptions } from './remote.ts'
 import { listenForStop } from './signals.ts'
 

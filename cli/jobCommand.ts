@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander'
 import { addExamples, type Example } from './examples.ts'
-import { existing } from './existing.ts'
+import { existing } from './input/existing.ts'
 import { addRemoteOptions, checkedQueue, queueRoute, type RemoteOptions } from './remote.ts'
 
 interface JobCommand {

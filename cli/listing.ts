@@ -1,6 +1,6 @@
 /** Prints what the hub lists, page by page: a line of JSON for each thing, or a table. */
 
-import { printJson, printLine, table } from './output.ts'
+import { printJson, printLine, table } from './output/output.ts'
 import { getPages } from './pages.ts'
 import type { RemoteOptions } from './remote.ts'
 

@@ -5,7 +5,7 @@ import { type Command, CommanderError } from 'commander'
 import { RepriseError } from '../shared/errors.ts'
 import { suggestion } from '../shared/nearest.ts'
 import { Ended, EXIT, errorLine, exitCodeOf, UsageError } from './exit.ts'
-import { endWhenNobodyReads, exitWith } from './output.ts'
+import { endWhenNobodyReads, exitWith } from './output/output.ts'
 import { program } from './program.ts'
 
 const json = process.argv.slice(2).includes('--json')

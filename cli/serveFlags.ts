@@ -1,4 +1,4 @@
-/** The flags of `serve`, which `config show` takes as well. Their meaning and checks are the hub's: server/options.ts. */
+/** The flags of `serve`, which `config show` takes as well. Their meaning and checks are the hub's: server/options/hub.ts. */
 
 import type { Command } from 'commander'
 

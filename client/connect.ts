@@ -2,16 +2,16 @@
 
 import { RepriseError } from '../shared/errors.ts'
 import { isName, isQueueName, nameRule } from '../shared/names.ts'
-import { Connection } from './connection.ts'
-import type { CloseOptions } from './deadline.ts'
-import type { ConnectOptions, Hub, HubTypes, JobData, QueueName, Topic, TopicsOf } from './face.ts'
-import { addressOf, check, checkNames, countOf, drainMsOf, durationOf } from './options.ts'
-import { QueueHandle } from './queue.ts'
-import type { Queue } from './queueFace.ts'
-import { QueuesLink } from './queuesLink.ts'
-import { randomName } from './randomName.ts'
-import { TopicHandle } from './topic.ts'
-import { Warnings } from './warnings.ts'
+import type { ConnectOptions, Hub, HubTypes, JobData, QueueName, Topic, TopicsOf } from './api.ts'
+import type { CloseOptions } from './connection/deadline.ts'
+import { Connection } from './connection/transport.ts'
+import { Warnings } from './connection/warnings.ts'
+import { addressOf, check, checkNames, countOf, drainMsOf, durationOf } from './optionChecks.ts'
+import { randomName } from './outgoing/randomName.ts'
+import type { Queue } from './queues/api.ts'
+import { QueueHandle } from './queues/handle.ts'
+import { QueuesLink } from './queues/namespace.ts'
+import { TopicHandle } from './topics/handle.ts'
 
 const OPTIONS = [
   'token',

@@ -16,9 +16,6 @@ export type {
   ReadQuery,
 } from '../shared/protocol.ts'
 export type { Job } from '../shared/queues.ts'
-export { connect } from './connect.ts'
-export type { CloseOptions } from './deadline.ts'
-export type { Undo } from './emitter.ts'
 export type {
   ConnectOptions,
   Ending,
@@ -39,8 +36,10 @@ export type {
   Subscription,
   Topic,
   TopicsOf,
-} from './face.ts'
-export { type Decision, dead, type Outcome, release, retry } from './outcome.ts'
+} from './api.ts'
+export { connect } from './connect.ts'
+export type { CloseOptions } from './connection/deadline.ts'
+export type { Undo } from './connection/emitter.ts'
 export type {
   ConsumeOptions,
   HeldJob,
@@ -53,4 +52,5 @@ export type {
   WorkerEnding,
   WorkerStatus,
   WorkFailure,
-} from './queueFace.ts'
+} from './queues/api.ts'
+export { type Decision, dead, type Outcome, release, retry } from './queues/outcome.ts'

@@ -3,9 +3,9 @@
  * handled without a hole. Which event comes next is not its affair.
  */
 
-import { fullJitter } from './backoff.ts'
+import type { Failure, Handler, Jitter, Received } from './api.ts'
 import { Calling } from './calling.ts'
-import type { Failure, Handler, Jitter, Received } from './face.ts'
+import { fullJitter } from './connection/backoff.ts'
 
 export interface RunnerOptions {
   readonly concurrency: number

@@ -20,7 +20,7 @@ import type { Position } from '../shared/positions.ts'
 import type { Draft, Published, ReadPage, ReadQuery } from '../shared/protocol.ts'
 import type { JobDraft, Sent } from '../shared/queues.ts'
 import type { HubHandler } from './http/app.ts'
-import type { ProgramServer } from './socket/target.ts'
+import type { ProgramServer } from './socket/transport/target.ts'
 
 /** Who the hub knows a subscription or a worker of this program by. */
 export interface LocalName {

@@ -3,9 +3,9 @@
 import { connect, type HubTypes } from '../client/index.ts'
 import type { Hub } from './api.ts'
 import { buildHub } from './hub.ts'
-import { createLog } from './observe/log.ts'
-import { type HubOptions, resolveHubOptions, type ServeOptions, shownStore } from './options.ts'
+import { type HubOptions, resolveHubOptions, type ServeOptions, shownStore } from './options/hub.ts'
 import { type RunningServer, serve } from './serve.ts'
+import { createLog } from './telemetry/log.ts'
 import { version } from './version.ts'
 
 /**

@@ -2,9 +2,9 @@
 
 import { type ConnectionOptions, Queue, Worker } from 'bullmq'
 import { Redis } from 'ioredis'
-import { keepOutstanding, loadOf } from '../load.ts'
 import { serveCalls } from '../role.ts'
-import { measureTrickle } from '../trickling.ts'
+import { keepOutstanding, loadOf } from '../scenes/load.ts'
+import { measureTrickle } from '../scenes/trickling.ts'
 
 interface Adding {
   readonly queue: string

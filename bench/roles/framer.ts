@@ -1,8 +1,8 @@
 /** Publishes to the limit of the wire: makes the text of the hub's packets itself. */
 
 import { WebSocket } from 'ws'
-import { keepOutstanding, loadOf, sharedNowMs } from '../load.ts'
 import { serveCalls } from '../role.ts'
+import { keepOutstanding, loadOf, sharedNowMs } from '../scenes/load.ts'
 
 let socket: WebSocket | undefined
 let head = 0

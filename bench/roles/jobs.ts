@@ -2,9 +2,9 @@
 
 import type { Hub } from '../../client/index.ts'
 import { importClient } from '../client.ts'
-import { keepOutstanding, type Load, loadOf } from '../load.ts'
 import { chosenProduct, serveCalls } from '../role.ts'
-import { measureTrickle } from '../trickling.ts'
+import { keepOutstanding, type Load, loadOf } from '../scenes/load.ts'
+import { measureTrickle } from '../scenes/trickling.ts'
 
 let hub: Hub<{ queues: Record<string, Load> }> | undefined
 let address = ''

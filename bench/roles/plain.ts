@@ -6,8 +6,8 @@ import { createAdapter } from '@socket.io/redis-streams-adapter'
 import { Redis } from 'ioredis'
 import { Server } from 'socket.io'
 import { io as connect } from 'socket.io-client'
-import { loadOf } from '../load.ts'
 import { serveCalls } from '../role.ts'
+import { loadOf } from '../scenes/load.ts'
 
 /** How published events go out: one packet each, or one packet for what came together. */
 export type Packing = 'each' | 'together'

@@ -3,8 +3,8 @@
 import { io, type Socket } from 'socket.io-client'
 import type { Hub } from '../../client/index.ts'
 import { importClient } from '../client.ts'
-import { keepOutstanding, loadOf, sharedNowMs } from '../load.ts'
 import { chosenProduct, serveCalls } from '../role.ts'
+import { keepOutstanding, loadOf, sharedNowMs } from '../scenes/load.ts'
 import { percentile } from '../series.ts'
 import type { Packing } from './plain.ts'
 

@@ -1,8 +1,8 @@
 /** The raw limit: lmdb without a hub, one record an event, as durable as the hub's. */
 
 import { type Database, open, type RootDatabase } from 'lmdb'
-import { loadOf } from '../load.ts'
 import { serveCalls } from '../role.ts'
+import { loadOf } from '../scenes/load.ts'
 import { percentile } from '../series.ts'
 
 type Db = Database<Buffer, number>

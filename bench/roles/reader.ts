@@ -2,8 +2,8 @@
 
 import type { Hub } from '../../client/index.ts'
 import { importClient } from '../client.ts'
-import type { Load } from '../load.ts'
 import { chosenProduct, serveCalls } from '../role.ts'
+import type { Load } from '../scenes/load.ts'
 
 interface Away {
   readonly hub: Hub

@@ -1,9 +1,9 @@
 /** Many bare WebSocket clients in a process of their own, which count every event. They cost the least that a client can. */
 
 import { WebSocket } from 'ws'
-import { Countdown, type Where } from '../countdown.ts'
-import { Counter, SharedBytes } from '../counting.ts'
 import { serveCalls } from '../role.ts'
+import { Countdown, type Where } from '../scenes/countdown.ts'
+import { Counter, SharedBytes } from '../scenes/counting.ts'
 
 const counters: Counter[] = []
 let expected = 0

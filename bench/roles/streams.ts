@@ -1,8 +1,8 @@
 /** The raw limit of the other store: a stream of Redis without a hub, one entry an event, pipelined. */
 
 import { Redis } from 'ioredis'
-import { keepOutstanding, loadOf } from '../load.ts'
 import { serveCalls } from '../role.ts'
+import { keepOutstanding, loadOf } from '../scenes/load.ts'
 
 const KEY = 'raw'
 

@@ -1,9 +1,9 @@
 /** Many connections that subscribe to one topic, in a process of their own, and count every event. */
 
 import { io } from 'socket.io-client'
-import { Countdown, type Where } from '../countdown.ts'
-import { Counter, countingParser, SharedPackets } from '../counting.ts'
 import { serveCalls } from '../role.ts'
+import { Countdown, type Where } from '../scenes/countdown.ts'
+import { Counter, countingParser, SharedPackets } from '../scenes/counting.ts'
 
 const counters: Counter[] = []
 let fellBehind = 0

@@ -2,8 +2,8 @@
 
 import { io, type Socket } from 'socket.io-client'
 import { importClient } from '../client.ts'
-import { loadOf } from '../load.ts'
 import { chosenProduct, serveCalls } from '../role.ts'
+import { loadOf } from '../scenes/load.ts'
 import { percentile } from '../series.ts'
 import type { Packing } from './plain.ts'
 

@@ -4,7 +4,7 @@ import type { Command } from 'commander'
 import { RepriseError } from '../../shared/errors.ts'
 import { addExamples } from '../examples.ts'
 import { UsageError } from '../exit.ts'
-import { printJson, printLine } from '../output.ts'
+import { printJson, printLine } from '../output/output.ts'
 import { addServeFlags } from '../serveFlags.ts'
 
 interface ShowFlags extends Record<string, unknown> {
@@ -36,7 +36,7 @@ export function addConfig(root: Command): void {
 }
 
 async function checkFile(file: string, { json }: { readonly json?: true }): Promise<void> {
-  const { checkConfigFile } = await import('../../server/configuration.ts')
+  const { checkConfigFile } = await import('../../server/options/file.ts')
   const faults = checkConfigFile(file, process.cwd())
   const [first] = faults
   if (first !== undefined) throw new UsageError(first, { faults })
@@ -44,9 +44,9 @@ async function checkFile(file: string, { json }: { readonly json?: true }): Prom
 }
 
 async function showOptions({ json, secrets, ...flags }: ShowFlags): Promise<void> {
-  const { parseServeOptions } = await import('../../server/configuration.ts')
-  const { configurationText } = await import('../../server/configurationText.ts')
-  const { shownStore } = await import('../../server/options.ts')
+  const { parseServeOptions } = await import('../../server/options/file.ts')
+  const { configurationText } = await import('../../server/options/fileText.ts')
+  const { shownStore } = await import('../../server/options/hub.ts')
   const configuration = refusals(() => parseServeOptions({ flags, env: process.env }))
   if (!json) return await printLine(configurationText(configuration, { secrets: secrets === true }).trimEnd())
   for (const [option, value] of Object.entries(configuration.options)) {

@@ -1,11 +1,11 @@
 /** `reprise cursors`: lists the cursors of a topic with their lag. */
 
 import type { Command } from 'commander'
-import { cell } from '../cells.ts'
 import { addExamples } from '../examples.ts'
-import { existing } from '../existing.ts'
+import { existing } from '../input/existing.ts'
 import { printListing } from '../listing.ts'
-import { printLine } from '../output.ts'
+import { cell } from '../output/cells.ts'
+import { printLine } from '../output/output.ts'
 import { addRemoteOptions, checkedName, isRecord, type RemoteOptions, topicRoute, wholeNumber } from '../remote.ts'
 
 interface CursorOptions extends RemoteOptions {

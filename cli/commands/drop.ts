@@ -2,9 +2,9 @@
 
 import type { Command } from 'commander'
 import { addExamples } from '../examples.ts'
-import { existing } from '../existing.ts'
 import { UsageError } from '../exit.ts'
-import { printJson, printLine } from '../output.ts'
+import { existing } from '../input/existing.ts'
+import { printJson, printLine } from '../output/output.ts'
 import { addRemoteOptions, checkedName, deleteAt, type RemoteOptions, topicRoute } from '../remote.ts'
 
 export function addDrop(root: Command): void {

@@ -2,9 +2,9 @@
 
 import type { Command } from 'commander'
 import { printable } from '../../shared/printable.ts'
-import { cell, dataText, plural, timeText } from '../cells.ts'
 import { addJobCommand } from '../jobCommand.ts'
-import { colours, printJson, printLine } from '../output.ts'
+import { cell, dataText, plural, timeText } from '../output/cells.ts'
+import { colours, printJson, printLine } from '../output/output.ts'
 import { getJson, isRecord, type RemoteOptions } from '../remote.ts'
 
 const MAX_DATA = 2_000

@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander'
 import { addExamples } from '../examples.ts'
-import { printJson, printLine } from '../output.ts'
+import { printJson, printLine } from '../output/output.ts'
 import { addRemoteOptions, checkedName, deleteAt } from '../remote.ts'
 import { cursorRoute, type OwnerOptions, subjectOf } from './seek.ts'
 

@@ -2,10 +2,10 @@
 
 import { type Command, Option } from 'commander'
 import { RepriseError } from '../../shared/errors.ts'
-import { cell, dataText, timeText } from '../cells.ts'
 import { addExamples } from '../examples.ts'
-import { existing } from '../existing.ts'
-import { note, printJson, printLine, table } from '../output.ts'
+import { existing } from '../input/existing.ts'
+import { cell, dataText, timeText } from '../output/cells.ts'
+import { note, printJson, printLine, table } from '../output/output.ts'
 import {
   addRemoteOptions,
   checkedQueue,

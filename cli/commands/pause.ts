@@ -2,8 +2,8 @@
 
 import type { Command } from 'commander'
 import { addExamples } from '../examples.ts'
-import { existing } from '../existing.ts'
-import { printJson, printLine } from '../output.ts'
+import { existing } from '../input/existing.ts'
+import { printJson, printLine } from '../output/output.ts'
 import { addRemoteOptions, checkedQueue, postJson, queueRoute, type RemoteOptions } from '../remote.ts'
 
 export function addPause(root: Command): void {

@@ -1,11 +1,11 @@
 /** `reprise purge`: removes the jobs of a queue that wait. */
 
 import type { Command } from 'commander'
-import { plural } from '../cells.ts'
 import { addExamples } from '../examples.ts'
-import { existing } from '../existing.ts'
 import { UsageError } from '../exit.ts'
-import { printJson, printLine } from '../output.ts'
+import { existing } from '../input/existing.ts'
+import { plural } from '../output/cells.ts'
+import { printJson, printLine } from '../output/output.ts'
 import { addRemoteOptions, checkedQueue, isRecord, postJson, queueRoute, type RemoteOptions } from '../remote.ts'
 
 export function addPurge(root: Command): void {

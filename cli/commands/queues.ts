@@ -1,11 +1,11 @@
 /** `reprise queues`: lists the queues of a hub, or shows what the hub knows of one. */
 
 import type { Command } from 'commander'
-import { ageText, cell, printFields } from '../cells.ts'
 import { addExamples } from '../examples.ts'
-import { existing } from '../existing.ts'
+import { existing } from '../input/existing.ts'
 import { printListing } from '../listing.ts'
-import { printJson, printLine } from '../output.ts'
+import { ageText, cell, printFields } from '../output/cells.ts'
+import { printJson, printLine } from '../output/output.ts'
 import { addRemoteOptions, checkedQueue, getJson, isRecord, queueRoute, type RemoteOptions } from '../remote.ts'
 
 const COUNTS = ['ready', 'delayed', 'held', 'dead', 'done'] as const

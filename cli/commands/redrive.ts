@@ -3,12 +3,12 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { RepriseError } from '../../shared/errors.ts'
 import { REDRIVE_REASON_RULE, REDRIVE_REASONS } from '../../shared/queues.ts'
-import { plural } from '../cells.ts'
 import { addExamples } from '../examples.ts'
-import { existing } from '../existing.ts'
 import { Ended, type ExitCode } from '../exit.ts'
-import { printJson, printLine } from '../output.ts'
-import { startProgress } from '../progress.ts'
+import { existing } from '../input/existing.ts'
+import { plural } from '../output/cells.ts'
+import { printJson, printLine } from '../output/output.ts'
+import { startProgress } from '../output/progress.ts'
 import {
   addRemoteOptions,
   checkedName,

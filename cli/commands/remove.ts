@@ -3,7 +3,7 @@
 import type { Command } from 'commander'
 import { printable } from '../../shared/printable.ts'
 import { addJobCommand } from '../jobCommand.ts'
-import { printJson, printLine } from '../output.ts'
+import { printJson, printLine } from '../output/output.ts'
 import { deleteAt } from '../remote.ts'
 
 export function addRemove(root: Command): void {

@@ -4,13 +4,13 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type Command, InvalidArgumentError } from 'commander'
 import { RepriseError } from '../../shared/errors.ts'
 import { parseExact } from '../../shared/exactNumbers.ts'
-import { collectHeader, readData } from '../drafts.ts'
 import { addExamples } from '../examples.ts'
 import { Ended, type ExitCode, UsageError } from '../exit.ts'
-import { readJobDraft } from '../jobDrafts.ts'
-import { readLines } from '../lines.ts'
-import { note, printJson, printLine } from '../output.ts'
-import { inputBytes, startProgress } from '../progress.ts'
+import { collectHeader, readData } from '../input/drafts.ts'
+import { readJobDraft } from '../input/jobDrafts.ts'
+import { readLines } from '../input/lines.ts'
+import { note, printJson, printLine } from '../output/output.ts'
+import { inputBytes, startProgress } from '../output/progress.ts'
 import {
   addRemoteOptions,
   checkedName,

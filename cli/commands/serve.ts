@@ -1,12 +1,12 @@
 /** `reprise serve`: starts a hub, says where it is, drains it on a signal. The only command that loads the server. */
 
 import type { Command } from 'commander'
-import type { ResolvedServeOptions } from '../../server/options.ts'
+import type { ResolvedServeOptions } from '../../server/options/hub.ts'
 import { RepriseError } from '../../shared/errors.ts'
 import { startTimer } from '../../shared/timer.ts'
 import { addExamples } from '../examples.ts'
 import { EXIT, UsageError } from '../exit.ts'
-import { note, printJson, printLine } from '../output.ts'
+import { note, printJson, printLine } from '../output/output.ts'
 import { addServeFlags } from '../serveFlags.ts'
 import { listenForStop } from '../signals.ts'
 
@@ -50,7 +50,7 @@ async function run(flags: Record<string, unknown>, json: boolean): Promise<void>
 }
 
 async function readOptions(flags: Record<string, unknown>): Promise<ResolvedServeOptions> {
-  const { parseServeOptions } = await import('../../server/configuration.ts')
+  const { parseServeOptions } = await import('../../server/options/file.ts')
   try {
     return parseServeOptions({ flags, env: process.env }).options
   } catch (error) {

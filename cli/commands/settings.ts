@@ -3,9 +3,9 @@
 import { Argument, type Command } from 'commander'
 import { printable } from '../../shared/printable.ts'
 import { addExamples } from '../examples.ts'
-import { missing } from '../existing.ts'
 import { UsageError } from '../exit.ts'
-import { note, printJson, printLine } from '../output.ts'
+import { missing } from '../input/existing.ts'
+import { note, printJson, printLine } from '../output/output.ts'
 import { addRemoteOptions, getJson, isRecord, putJson, queueRoute, type RemoteOptions, topicRoute } from '../remote.ts'
 
 type Kind = 'topic' | 'queue'

@@ -4,10 +4,10 @@ import { type Command, Option } from 'commander'
 import type { OnGap } from '../../client/index.ts'
 import type { Place } from '../../shared/places.ts'
 import { addExamples } from '../examples.ts'
-import { missing } from '../existing.ts'
 import { UsageError } from '../exit.ts'
 import { follow } from '../follow.ts'
-import { note } from '../output.ts'
+import { missing } from '../input/existing.ts'
+import { note } from '../output/output.ts'
 import { addRemoteOptions, checkedName, connectTo, place, type RemoteOptions, wholeNumber } from '../remote.ts'
 
 interface SubOptions extends RemoteOptions {

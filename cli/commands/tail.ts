@@ -2,11 +2,11 @@
 
 import type { Command } from 'commander'
 import type { Position, ReadPage, Topic } from '../../client/index.ts'
-import { eventJson, eventText } from '../events.ts'
 import { addExamples } from '../examples.ts'
-import { existing, missing } from '../existing.ts'
 import { follow } from '../follow.ts'
-import { note, printLine } from '../output.ts'
+import { existing, missing } from '../input/existing.ts'
+import { eventJson, eventText } from '../output/events.ts'
+import { note, printLine } from '../output/output.ts'
 import { addRemoteOptions, checkedName, connectTo, type RemoteOptions, wholeNumber } from '../remote.ts'
 
 interface TailOptions extends RemoteOptions {

@@ -1,11 +1,11 @@
 /** `reprise topics`: lists the topics of a hub, or shows what the hub knows of one. */
 
 import type { Command } from 'commander'
-import { cell, printFields } from '../cells.ts'
 import { addExamples } from '../examples.ts'
-import { existing } from '../existing.ts'
+import { existing } from '../input/existing.ts'
 import { printListing } from '../listing.ts'
-import { printJson, printLine } from '../output.ts'
+import { cell, printFields } from '../output/cells.ts'
+import { printJson, printLine } from '../output/output.ts'
 import { addRemoteOptions, checkedName, isRecord, type RemoteOptions } from '../remote.ts'
 
 const COLUMNS = ['topic', 'first', 'last', 'events', 'bytes', 'subscribers', 'cursors'] as const

@@ -5,11 +5,11 @@ import type { HeldJob, Outcome, Worker } from '../../client/index.ts'
 import { RepriseError } from '../../shared/errors.ts'
 import { printable } from '../../shared/printable.ts'
 import { startTimer } from '../../shared/timer.ts'
-import { dataText } from '../cells.ts'
 import { addExamples } from '../examples.ts'
-import { missing } from '../existing.ts'
 import { Ended, EXIT, UsageError } from '../exit.ts'
-import { colours, note, printLine } from '../output.ts'
+import { missing } from '../input/existing.ts'
+import { dataText } from '../output/cells.ts'
+import { colours, note, printLine } from '../output/output.ts'
 import {
   addRemoteOptions,
   checkedName,

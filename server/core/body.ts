@@ -2,7 +2,7 @@
 
 import { RepriseError } from '../../shared/errors.ts'
 import { type Draft, type Limits, MAX_BATCH_BYTES } from '../../shared/protocol.ts'
-import type { Binary, Body } from '../store/contract.ts'
+import type { Binary, Body } from '../store/contract/store.ts'
 
 /** Deeper data is refused: clients walk it recursively. */
 const MAX_DEPTH = 1_000

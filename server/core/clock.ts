@@ -1,6 +1,6 @@
 /** The store's clock as this node's timers need it: how long it is until a time that the store has named. */
 
-import type { Store } from '../store/contract.ts'
+import type { Store } from '../store/contract/store.ts'
 
 /** Between two looks at the store's clock; clocks drift slowly. */
 const LOOK_MS = 30_000

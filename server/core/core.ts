@@ -2,15 +2,15 @@
 
 import { RepriseError } from '../../shared/errors.ts'
 import type { Caller } from './access.ts'
-import type { Happenings } from './happenings.ts'
 import type { Probe } from './probe.ts'
-import type { Consumers } from './queues/consumers.ts'
+import type { Consumers } from './queues/delivery/consumers.ts'
 import type { Queues } from './queues/queues.ts'
 import type { HubQueueSettings } from './queues/settings.ts'
-import type { HubSettings } from './settings.ts'
+import type { Happenings } from './telemetry.ts'
 import type { CursorBook } from './topics/cursors.ts'
 import type { Log } from './topics/log.ts'
 import type { Outlet } from './topics/outlet.ts'
+import type { HubSettings } from './topics/settings.ts'
 import type { Subscription } from './topics/subscription.ts'
 
 export interface Core {

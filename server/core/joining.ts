@@ -4,7 +4,7 @@
  */
 
 import { isBytes, isMark, type Joined, join, MAX_ATTACHMENTS } from '../../shared/joined.ts'
-import type { Body } from '../store/contract.ts'
+import type { Body } from '../store/contract/store.ts'
 import { contentOf } from './body.ts'
 
 const MARK = '"_placeholder":true'

@@ -4,8 +4,8 @@
  */
 
 import { RepriseError } from '../../shared/errors.ts'
-import type { Store } from '../store/contract.ts'
-import type { Happenings } from './happenings.ts'
+import type { Store } from '../store/contract/store.ts'
+import type { Happenings } from './telemetry.ts'
 import { INTERNAL_PREFIX } from './topics/log.ts'
 
 export interface Health {

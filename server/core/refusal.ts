@@ -1,7 +1,7 @@
 /** The one place where an error of unknown kind becomes `internal`: logged with its cause, told without it. */
 
 import { RepriseError } from '../../shared/errors.ts'
-import type { Happenings } from './happenings.ts'
+import type { Happenings } from './telemetry.ts'
 
 export function refusalOf(error: unknown, what: string, happenings: Happenings): RepriseError {
   if (error instanceof RepriseError) {

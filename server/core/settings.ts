@@ -1,74 +1,171 @@
-/** What holds for a topic by its name. How patterns are merged and stored is in patternSettings.ts. */
+/**
+ * What holds for a name: defaults, then the configuration file's patterns, then what was stored through the API. Owns the
+ * merging and its cache; values arrive validated, what the store hands back is read with tolerance.
+ */
 
-import type { Retention } from '../store/contract.ts'
-import {
-  type ByPattern,
-  isRecord,
-  type Kind,
-  numberFromDocument,
-  numberToDocument,
-  openPatternSettings,
-  type PatternSettings,
-  type PatternSettingsOptions,
-} from './patternSettings.ts'
+import type { Settings as Documents } from '../store/contract/store.ts'
+import { matcher } from './patterns.ts'
 
-export interface TopicSettings {
-  readonly retain: Retention
+/** Settings by pattern. `*` stands for any run of characters. */
+export type ByPattern<Overrides> = Readonly<Record<string, Overrides>>
+
+export interface PatternSettings<Value, Overrides> {
+  /** What holds for this name now. Cheap: answers are remembered until a setting changes. */
+  of(name: string): Value
+  /** The configuration file's settings, by pattern. */
+  readonly file: ByPattern<Overrides>
+  /** What is stored through the API, by pattern. */
+  stored(): ByPattern<Overrides>
+  /** Replaces what is stored for a pattern, or removes it with `undefined`. In force on this node when it resolves. */
+  put(pattern: string, overrides: Overrides | undefined): Promise<void>
+  /** Calls `listener` after what is stored has changed, on whichever node. The result stops it. */
+  onChange(listener: () => void): () => void
+  close(): void
 }
 
-/** What one pattern sets; everything it leaves out comes from less specific ones. */
-export interface TopicOverrides {
-  readonly retain?: Partial<Retention>
+export interface PatternSettingsOptions<Overrides> {
+  /** The configuration file's patterns. */
+  readonly file?: ByPattern<Overrides>
+  readonly store: Documents
+  /** Told when stored settings cannot be read again; the last ones stay in force. */
+  readonly warn?: (message: string, cause?: unknown) => void
+  /** Names whose settings are remembered; the one remembered longest is forgotten first. Default 10,000. */
+  readonly maxRemembered?: number
 }
 
-export type TopicPatterns = ByPattern<TopicOverrides>
-
-export const DEFAULT_TOPIC_SETTINGS: TopicSettings = {
-  retain: { events: 1_000_000, bytes: 2 ** 30, ageMs: 7 * 86_400_000 },
+/** What is peculiar to one kind of name. */
+export interface Kind<Value, Overrides> {
+  /** Before the pattern in the stored documents' keys. */
+  readonly prefix: string
+  merge(overrides: readonly Overrides[]): Value
+  toDocument(overrides: Overrides): unknown
+  /** What this version understands of a stored document; a newer hub may have written more. */
+  fromDocument(document: unknown): Overrides
 }
 
-export interface HubSettings extends Omit<PatternSettings<TopicSettings, TopicOverrides>, 'of'> {
-  /** What holds for this topic now. */
-  forTopic(topic: string): TopicSettings
-}
+export async function openPatternSettings<Value, Overrides>(
+  kind: Kind<Value, Overrides>,
+  options: PatternSettingsOptions<Overrides>,
+): Promise<PatternSettings<Value, Overrides>> {
+  const { file = {}, store, warn, maxRemembered = 10_000 } = options
+  const fileLayer = layer(file)
+  const listeners = new Set<() => void>()
+  const remembered = new Map<string, Value>()
+  let stored: ByPattern<Overrides> = {}
+  let storedLayer = layer(stored)
+  let reading: Promise<void> | undefined
+  let readAgain = false
 
-const RETAIN_FIELDS = ['events', 'bytes', 'ageMs'] as const
-
-const TOPICS: Kind<TopicSettings, TopicOverrides> = {
-  prefix: 'topic:',
-  merge: (overrides) => ({
-    retain: Object.assign({}, DEFAULT_TOPIC_SETTINGS.retain, ...overrides.map(({ retain }) => retain)),
-  }),
-  toDocument({ retain }) {
-    if (retain === undefined) return {}
-    return {
-      retain: Object.fromEntries(Object.entries(retain).map(([field, value]) => [field, numberToDocument(value)])),
+  async function read(): Promise<void> {
+    const documents = await store.all()
+    const next: Record<string, Overrides> = {}
+    for (const [key, document] of documents) {
+      if (key.startsWith(kind.prefix)) next[key.slice(kind.prefix.length)] = kind.fromDocument(document)
     }
-  },
-  fromDocument(document) {
-    const retain = isRecord(document) ? document.retain : undefined
-    if (!isRecord(retain)) return {}
-    const known: { -readonly [Field in keyof Retention]?: number } = {}
-    for (const field of RETAIN_FIELDS) {
-      const value = numberFromDocument(retain[field])
-      if (value !== undefined) known[field] = value
-    }
-    return { retain: known }
-  },
-}
+    if (JSON.stringify(toSorted(next)) === JSON.stringify(toSorted(stored))) return
+    stored = next
+    storedLayer = layer(next)
+    remembered.clear()
+    for (const listener of listeners) listener()
+  }
 
-/** `holdBytes`: what queues that are bound to a topic may make it keep; `undefined` of a topic that none is bound to. */
-export async function openSettings(
-  options: PatternSettingsOptions<TopicOverrides>,
-  holdBytes: (topic: string) => number | undefined = () => undefined,
-): Promise<HubSettings> {
-  const { of, ...rest } = await openPatternSettings(TOPICS, options)
+  /** One reading at a time; a call during one makes another follow, so that what the caller knows of is in it. */
+  function refresh(): Promise<void> {
+    if (reading !== undefined) {
+      readAgain = true
+      return reading
+    }
+    reading = (async () => {
+      do {
+        readAgain = false
+        await read()
+      } while (readAgain)
+    })().finally(() => {
+      reading = undefined
+    })
+    return reading
+  }
+
+  /** Comparable whatever the order the store lists documents in. */
+  function toSorted(patterns: ByPattern<Overrides>): unknown {
+    return Object.entries(patterns)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([pattern, overrides]) => [pattern, kind.toDocument(overrides)])
+  }
+
+  // Watched before the first reading: a change between the two is told, never missed.
+  const unwatch = store.watch(() => {
+    refresh().catch((cause: unknown) => warn?.('stored settings could not be read again; the last ones stay', cause))
+  })
+  try {
+    await refresh()
+  } catch (cause) {
+    unwatch()
+    throw cause
+  }
+
   return {
-    ...rest,
-    forTopic(topic) {
-      const settings = of(topic)
-      const held = holdBytes(topic)
-      return held === undefined ? settings : { ...settings, retain: { ...settings.retain, holdBytes: held } }
+    of(name) {
+      const known = remembered.get(name)
+      if (known !== undefined) return known
+      const value = kind.merge([...matching(fileLayer, name), ...matching(storedLayer, name)])
+      if (remembered.size >= maxRemembered) {
+        for (const oldest of remembered.keys()) {
+          remembered.delete(oldest)
+          break
+        }
+      }
+      remembered.set(name, value)
+      return value
+    },
+    file,
+    stored: () => stored,
+    async put(pattern, overrides) {
+      await store.put(kind.prefix + pattern, overrides === undefined ? undefined : kind.toDocument(overrides))
+      await refresh()
+    },
+    onChange(listener) {
+      listeners.add(listener)
+      return () => void listeners.delete(listener)
+    },
+    close() {
+      unwatch()
+      listeners.clear()
     },
   }
+}
+
+interface Rule<Overrides> {
+  readonly matches: (name: string) => boolean
+  readonly overrides: Overrides
+}
+
+/** Rules from the least to the most specific: by literal characters, an exact name last, then by name. */
+function layer<Overrides>(patterns: ByPattern<Overrides>): readonly Rule<Overrides>[] {
+  return Object.entries(patterns)
+    .map(([pattern, overrides]) => ({ pattern, literals: pattern.replaceAll('*', '').length, overrides }))
+    .sort((a, b) => a.literals - b.literals || wild(b.pattern) - wild(a.pattern) || (a.pattern < b.pattern ? -1 : 1))
+    .map(({ pattern, overrides }) => ({ matches: matcher(pattern), overrides }))
+}
+
+function wild(pattern: string): number {
+  return pattern.split('*').length - 1
+}
+
+function matching<Overrides>(rules: readonly Rule<Overrides>[], name: string): Overrides[] {
+  return rules.filter((rule) => rule.matches(name)).map((rule) => rule.overrides)
+}
+
+/** JSON has no `Infinity`: the word stands for it in the stored document. */
+export function numberToDocument(value: unknown): unknown {
+  return value === Number.POSITIVE_INFINITY ? 'unlimited' : value
+}
+
+export function numberFromDocument(document: unknown): number | undefined {
+  if (document === 'unlimited') return Number.POSITIVE_INFINITY
+  return typeof document === 'number' && document >= 0 ? document : undefined
+}
+
+export function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null
 }

@@ -1,7 +1,7 @@
 /** Jobs as JSON over HTTP: as they are handed out, and as they are looked at. */
 
 import { contentOf } from '../core/body.ts'
-import type { Claimed } from '../core/queues/claim.ts'
+import type { Claimed } from '../core/queues/delivery/claim.ts'
 import type { Queues } from '../core/queues/queues.ts'
 import { isDead } from '../core/queues/settings.ts'
 import { httpContent } from './content.ts'

@@ -3,8 +3,8 @@
 import type { ServerResponse } from 'node:http'
 import { RepriseError } from '../../shared/errors.ts'
 import { ERRORS } from '../../shared/errorTable.ts'
-import type { Happenings } from '../core/happenings.ts'
 import { refusalOf } from '../core/refusal.ts'
+import type { Happenings } from '../core/telemetry.ts'
 
 /** For what HTTP has a status of its own; everything else has the status of its code. */
 export class HttpRefusal extends RepriseError {

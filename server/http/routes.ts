@@ -8,15 +8,15 @@ import { z } from 'zod'
 import { RepriseError } from '../../shared/errors.ts'
 import { anonymous, type Caller } from '../core/access.ts'
 import { type Core, started } from '../core/core.ts'
-import type { Happenings } from '../core/happenings.ts'
 import type { QueueOverrides } from '../core/queues/settings.ts'
-import type { TopicOverrides } from '../core/settings.ts'
+import type { Happenings } from '../core/telemetry.ts'
+import type { TopicOverrides } from '../core/topics/settings.ts'
 import { itsTurn, PAGE_WEIGHT } from '../core/turns.ts'
 import { parse } from '../wire.ts'
 import { hasBody, readJson } from './body.ts'
 import { goneSignal } from './ending.ts'
 import { answerProblem, HttpRefusal } from './problem.ts'
-import { parseQuery, type Query, type QueryShape, searchOf } from './query.ts'
+import { parseQuery, type Query, type QueryShape, searchOf } from './schemas/query.ts'
 
 /** What routes are handed besides the core. */
 export interface RoutesContext {

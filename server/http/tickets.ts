@@ -7,7 +7,7 @@ import { randomBytes } from 'node:crypto'
 import { RepriseError } from '../../shared/errors.ts'
 import type { Caller } from '../core/access.ts'
 import { type Route, route } from './routes.ts'
-import { ticketAnswer } from './schemas.ts'
+import { ticketAnswer } from './schemas/topics.ts'
 
 const LIFE_MS = 30_000
 /** A flood of requests for tickets shortens the life of all of them instead of filling the memory. */

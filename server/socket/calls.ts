@@ -8,9 +8,9 @@ import type { Core } from '../core/core.ts'
 import { refusalOf } from '../core/refusal.ts'
 import { MAX_READ_BYTES } from '../core/topics/log.ts'
 import { PAGE_WEIGHT } from '../core/turns.ts'
-import { ChangedNumber } from './decoder.ts'
-import { type Begun, type Cost, intakeOf } from './intake.ts'
 import { JoinedReply } from './joining.ts'
+import { ChangedNumber } from './transport/decoder.ts'
+import { type Begun, type Cost, intakeOf } from './transport/intake.ts'
 
 /** What is kept for every socket, in `data`. */
 export interface SocketState {

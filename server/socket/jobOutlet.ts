@@ -2,9 +2,9 @@
 
 import type { Socket } from 'socket.io'
 import type { WireError } from '../../shared/errors.ts'
-import type { JobOutlet } from '../core/queues/outlet.ts'
-import type { JobsPacket } from '../core/queues/packet.ts'
-import { isOverfull } from './flow.ts'
+import type { JobOutlet } from '../core/queues/delivery/outlet.ts'
+import type { JobsPacket } from '../core/queues/delivery/packet.ts'
+import { isOverfull } from './transport/flow.ts'
 
 /** A queue's consumers on this node; the prefix keeps it apart from the ids of sockets, which are rooms, too. */
 export function roomOf(queue: string): string {

@@ -5,7 +5,7 @@ import type { WireError } from '../../shared/errors.ts'
 import type { Gap, Limits, Subscribed } from '../../shared/protocol.ts'
 import type { Channel, Outlet } from '../core/topics/outlet.ts'
 import type { Packet } from '../core/topics/packet.ts'
-import { isOverfull, whenDrained } from './flow.ts'
+import { isOverfull, whenDrained } from './transport/flow.ts'
 
 const LIVE = 'live'
 

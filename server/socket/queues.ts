@@ -3,7 +3,7 @@
 import type { Socket } from 'socket.io'
 import type { Caller } from '../core/access.ts'
 import type { Core } from '../core/core.ts'
-import type { JobClient } from '../core/queues/outlet.ts'
+import type { JobClient } from '../core/queues/delivery/outlet.ts'
 import {
   consumeSchema,
   credentialsSchema,

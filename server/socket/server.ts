@@ -3,12 +3,12 @@
 import type { Server as HttpServer } from 'node:http'
 import { Server } from 'socket.io'
 import { type ServerOptions, WebSocketServer } from 'ws'
-import { Connections } from './connections.ts'
-import { parser } from './encoder.ts'
 import type { Entrances } from './entrances.ts'
-import { paceRequests } from './pacing.ts'
-import { guardRequests, type PageRefusal } from './requests.ts'
-import { keepPath } from './target.ts'
+import { Connections } from './transport/connections.ts'
+import { parser } from './transport/encoder.ts'
+import { paceRequests } from './transport/pacing.ts'
+import { guardRequests, type PageRefusal } from './transport/requests.ts'
+import { keepPath } from './transport/target.ts'
 
 export type { Server as SocketServer }
 

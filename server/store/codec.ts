@@ -5,7 +5,7 @@
 
 import { crc32 } from 'node:zlib'
 import { RepriseError } from '../../shared/errors.ts'
-import type { Binary, Body } from './contract.ts'
+import type { Binary, Body } from './contract/store.ts'
 
 const JSON_1 = 0x01
 const BINARY_1 = 0x02

@@ -2,7 +2,7 @@
 
 import { fileURLToPath } from 'node:url'
 import { RepriseError } from '../../shared/errors.ts'
-import type { Store } from './contract.ts'
+import type { Store } from './contract/store.ts'
 import type { LmdbContext } from './lmdb/store.ts'
 import type { RedisContext } from './redis/store.ts'
 

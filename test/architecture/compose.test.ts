@@ -2,8 +2,8 @@
 
 import { describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
-import { runCli } from '../support/process.ts'
-import { startRedis } from '../support/redis.ts'
+import { runCli } from '../support/hub/process.ts'
+import { startRedis } from '../support/redis/redis.ts'
 import { has } from '../support/tools.ts'
 import { readBlocks } from './snippets.ts'
 import { exists, readText } from './sources.ts'

@@ -31,8 +31,8 @@ describe('the parts', () => {
     expect(touching('process.exit', (path) => path.startsWith('cli/'))).toEqual([])
   })
 
-  it('read the environment in server/options.ts and cli/ only', () => {
-    expect(touching('process.env', (path) => path === 'server/options.ts' || path.startsWith('cli/'))).toEqual([])
+  it('read the environment in server/options/hub.ts and cli/ only', () => {
+    expect(touching('process.env', (path) => path === 'server/options/hub.ts' || path.startsWith('cli/'))).toEqual([])
   })
 
   function isOutsideShared(path: string | undefined): boolean {

@@ -8,11 +8,11 @@ export const PRODUCT = ['shared', 'server', 'client', 'cli', 'console']
 
 /** Longest first: the first prefix that fits names the part. */
 const PARTS = [
-  'client/bundle.ts',
+  'build/clientBundle.ts',
   'console/vite.config.ts',
-  'server/store/contract.ts',
-  'server/store/contract-queues.ts',
-  'server/store/contract-basics.ts',
+  'server/store/contract/store.ts',
+  'server/store/contract/queues.ts',
+  'server/store/contract/basics.ts',
   'server/store/lmdb/',
   'server/store/redis/',
   'server/store/',
@@ -40,8 +40,8 @@ type Part = (typeof PARTS)[number]
 
 const EDGE: readonly Part[] = ['server/core/', 'server/wire.ts', 'shared/']
 const ENGINE: readonly Part[] = [
-  'server/store/contract.ts',
-  'server/store/contract-queues.ts',
+  'server/store/contract/store.ts',
+  'server/store/contract/queues.ts',
   'server/store/',
   'shared/',
 ]
@@ -52,13 +52,13 @@ const ABOVE_HUB: readonly Part[] = ['server/embedded.ts', 'server/index.ts', 'se
 const MAY_IMPORT: Readonly<Record<Part, readonly Part[]>> = {
   'shared/': [],
   'client/': ['shared/'],
-  'server/core/': ['shared/', 'server/store/contract.ts'],
-  'server/store/contract.ts': ['shared/', 'server/store/contract-queues.ts', 'server/store/contract-basics.ts'],
-  'server/store/contract-queues.ts': ['shared/', 'server/store/contract-basics.ts'],
-  'server/store/contract-basics.ts': [],
+  'server/core/': ['shared/', 'server/store/contract/store.ts'],
+  'server/store/contract/store.ts': ['shared/', 'server/store/contract/queues.ts', 'server/store/contract/basics.ts'],
+  'server/store/contract/queues.ts': ['shared/', 'server/store/contract/basics.ts'],
+  'server/store/contract/basics.ts': [],
   'server/store/lmdb/': ENGINE,
   'server/store/redis/': ENGINE,
-  'server/store/': ['server/store/contract.ts', 'server/store/lmdb/', 'server/store/redis/', 'shared/'],
+  'server/store/': ['server/store/contract/store.ts', 'server/store/lmdb/', 'server/store/redis/', 'shared/'],
   'server/wire.ts': ['shared/'],
   'server/socket/': EDGE,
   'server/http/': EDGE,
@@ -108,7 +108,7 @@ const MAY_IMPORT: Readonly<Record<Part, readonly Part[]>> = {
   'server/testing.ts': ['server/index.ts', 'server/api.ts', 'server/embedded.ts', 'client/', 'server/', 'shared/'],
   'cli/': ['client/', 'shared/'],
   'console/': ['client/', 'shared/'],
-  'client/bundle.ts': [],
+  'build/clientBundle.ts': [],
   'console/vite.config.ts': [],
 }
 
@@ -168,7 +168,7 @@ function pathReason(source: Source, { path = '', dynamic, typeOnly }: Import): s
 
 function packageReason(source: Source, { specifier }: Import): string | undefined {
   const from = partOf(source.path)
-  if (from === undefined || from === 'client/bundle.ts' || from === 'console/vite.config.ts') return undefined
+  if (from === undefined || from === 'build/clientBundle.ts' || from === 'console/vite.config.ts') return undefined
   if (from === 'shared/') return 'shared imports nothing'
   if (specifier.startsWith('node:')) {
     if (from === 'client/' || from === 'console/') return 'it runs in browsers'

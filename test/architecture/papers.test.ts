@@ -67,7 +67,7 @@ describe('dependencies', () => {
     const shipped = readSources(/^(shared|server|client|cli)\//)
     const declared = new Set(Object.keys({ ...dependencies, ...optionalDependencies }))
     const undeclared = shipped
-      .filter(({ path }) => path !== 'client/bundle.ts')
+      .filter(({ path }) => path !== 'build/clientBundle.ts')
       .flatMap(({ path, imports }) =>
         imports
           .filter((one) => one.path === undefined && !one.specifier.startsWith('node:'))

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { ensureBuilt } from '../support/built.ts'
-import { spawnHub } from '../support/process.ts'
+import { spawnHub } from '../support/hub/process.ts'
 import { checkTypes, holds, readBlocks, runBlocks, unknownFences } from './snippets.ts'
 import { readText, repositoryFiles } from './sources.ts'
 

@@ -3,9 +3,9 @@
 import { mkdir, symlink, writeFile } from 'node:fs/promises'
 import { delimiter, dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { ROOT } from '../../build.ts'
-import { writeClientPackage } from '../../client/bundle.ts'
-import { type Child, cliCommand, type Exit, run, startChild } from '../support/process.ts'
+import { ROOT } from '../../build/build.ts'
+import { writeClientPackage } from '../../build/clientBundle.ts'
+import { type Child, cliCommand, type Exit, run, startChild } from '../support/hub/process.ts'
 import { tempFolder } from '../support/temp.ts'
 import { until, within } from '../support/until.ts'
 

@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join, posix } from 'node:path'
 import ts from 'typescript'
-import { ROOT } from '../../build.ts'
+import { ROOT } from '../../build/build.ts'
 
 export interface Import {
   /** As written: `../shared/errors.ts`, `lmdb`. */

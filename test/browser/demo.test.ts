@@ -1,14 +1,14 @@
 import type { WebSocket } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createTestHub, type TestHub } from '../../server/testing.ts'
+import { buildForBrowsers } from '../support/browser/built.ts'
+import { closeBrowser, openContext, openPage } from '../support/browser/chromium.ts'
+import { allHere, Demo } from '../support/browser/demo.ts'
+import { startProxy } from '../support/browser/proxy.ts'
 import { atEnd } from '../support/ending.ts'
 import { tempFolder } from '../support/temp.ts'
 import { has } from '../support/tools.ts'
 import { until } from '../support/until.ts'
-import { buildForBrowsers } from './support/built.ts'
-import { closeBrowser, openContext, openPage } from './support/chromium.ts'
-import { allHere, Demo } from './support/demo.ts'
-import { startProxy } from './support/proxy.ts'
 
 const FULL_RATE = 9
 const LOST_CONNECTIONS = /net::ERR_|WebSocket connection to/

@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type BareSite, startBareSite } from '../support/browser/bare.ts'
+import { buildForBrowsers } from '../support/browser/built.ts'
+import { closeBrowser, heapBytes, openContext, openPage } from '../support/browser/chromium.ts'
+import { startProxy } from '../support/browser/proxy.ts'
 import { has, soak } from '../support/tools.ts'
 import { until } from '../support/until.ts'
-import { type BareSite, startBareSite } from './support/bare.ts'
-import { buildForBrowsers } from './support/built.ts'
-import { closeBrowser, heapBytes, openContext, openPage } from './support/chromium.ts'
-import { startProxy } from './support/proxy.ts'
 
 const LOST_CONNECTIONS = /net::ERR_|WebSocket connection to/
 

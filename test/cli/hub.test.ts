@@ -7,7 +7,7 @@ import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { EXIT } from '../../cli/exit.ts'
 import { createTestHub, type TestHub } from '../../server/testing.ts'
-import { cliCommand, runCli, startChild } from '../support/process.ts'
+import { cliCommand, runCli, startChild } from '../support/hub/process.ts'
 import { until, within } from '../support/until.ts'
 
 let hub: TestHub

@@ -1,9 +1,14 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { checkConfigFile, parseServeOptions, type Sources } from '../../server/configuration.ts'
-import { configurationText } from '../../server/configurationText.ts'
-import { type HubOptions, readTopicOverrides, resolveHubOptions, resolveServeOptions } from '../../server/options.ts'
+import { checkConfigFile, parseServeOptions, type Sources } from '../../server/options/file.ts'
+import { configurationText } from '../../server/options/fileText.ts'
+import {
+  type HubOptions,
+  readTopicOverrides,
+  resolveHubOptions,
+  resolveServeOptions,
+} from '../../server/options/hub.ts'
 import { readBytes, readDurationMs } from '../../shared/units.ts'
 import { tempFolder } from '../support/temp.ts'
 

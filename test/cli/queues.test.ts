@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { EXIT } from '../../cli/exit.ts'
-import { queueCalls } from '../http/queueCalls.ts'
-import { startHub } from '../support/hub.ts'
-import { joinQueues } from '../support/jobs.ts'
-import { cliCommand, runCli, startChild } from '../support/process.ts'
+import { joinQueues } from '../support/clients/jobs.ts'
+import { queueCalls } from '../support/clients/queueCalls.ts'
+import { startHub } from '../support/hub/hub.ts'
+import { cliCommand, runCli, startChild } from '../support/hub/process.ts'
 import { until } from '../support/until.ts'
 
 const hub = await startHub({ queues: { '*': { backoffMs: 1 }, 'slow*': { backoffMs: '1h' } } })

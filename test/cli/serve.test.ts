@@ -3,7 +3,7 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { EXIT } from '../../cli/exit.ts'
-import { cliCommand, runCli, spawnHub, startChild } from '../support/process.ts'
+import { cliCommand, runCli, spawnHub, startChild } from '../support/hub/process.ts'
 import { tempFolder } from '../support/temp.ts'
 import { until, within } from '../support/until.ts'
 

@@ -3,8 +3,8 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { EXIT } from '../../cli/exit.ts'
-import { freePort } from '../support/ports.ts'
-import { runCli } from '../support/process.ts'
+import { runCli } from '../support/hub/process.ts'
+import { freePort } from '../support/network/ports.ts'
 import { tempFolder } from '../support/temp.ts'
 
 /** Where nothing listens. */

@@ -2,10 +2,10 @@
 
 import { setImmediate as turn } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
-import { startHub } from '../support/hub.ts'
-import { startRelay } from '../support/relay.ts'
+import { startHub } from '../support/hub/hub.ts'
+import { startRelay } from '../support/network/relay.ts'
+import { errorOf, open } from '../support/sdk/handles.ts'
 import { until, within } from '../support/until.ts'
-import { errorOf, open } from './support/handles.ts'
 
 const never = () => new Promise<never>(() => {})
 

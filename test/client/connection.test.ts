@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import { fullJitter } from '../../client/backoff.ts'
+import { fullJitter } from '../../client/connection/backoff.ts'
+import { startFakeHub } from '../support/sdk/fakeHub.ts'
+import { errorOf, open } from '../support/sdk/handles.ts'
 import { until } from '../support/until.ts'
-import { startFakeHub } from './support/fake-hub.ts'
-import { errorOf, open } from './support/handles.ts'
 
 const start = (offset: number) => ({ epoch: 'a', offset })
 

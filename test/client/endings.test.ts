@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
+import { nextPublish, startFakeHub } from '../support/sdk/fakeHub.ts'
+import { open } from '../support/sdk/handles.ts'
+import { seen, start, subscriber } from '../support/sdk/subscriber.ts'
 import { until } from '../support/until.ts'
-import { nextPublish, startFakeHub } from './support/fake-hub.ts'
-import { open } from './support/handles.ts'
-import { seen, start, subscriber } from './support/subscriber.ts'
 
 describe('the end', () => {
   it('comes with close: the running handler returns, its event is acknowledged, the rest is not begun', async () => {

@@ -4,9 +4,9 @@ import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { atEnd } from '../support/ending.ts'
-import { startHub } from '../support/hub.ts'
+import { startHub } from '../support/hub/hub.ts'
+import { open } from '../support/sdk/handles.ts'
 import { until } from '../support/until.ts'
-import { open } from './support/handles.ts'
 
 /** Works one job at a time and says which it begins; a job `hold` takes until the end. */
 const PROGRAM = `

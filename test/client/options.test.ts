@@ -8,10 +8,10 @@ import { describe, expect, it, vi } from 'vitest'
 import { connect, type Hub, retry } from '../../client/index.ts'
 import { createHub } from '../../server/index.ts'
 import { atEnd } from '../support/ending.ts'
-import { startHub } from '../support/hub.ts'
+import { startHub } from '../support/hub/hub.ts'
+import { errorOf, open } from '../support/sdk/handles.ts'
 import { tempFolder } from '../support/temp.ts'
 import { until, within } from '../support/until.ts'
-import { errorOf, open } from './support/handles.ts'
 
 const LONG = [2 ** 31, 2 ** 40, Infinity]
 

@@ -1,14 +1,14 @@
 /** Many bindings of one topic: they read its pages together, and what they have on its way to the store is bounded. */
 
 import { afterAll, beforeAll, expect, it, vi } from 'vitest'
-import { SILENT } from '../../server/core/happenings.ts'
 import { Bindings } from '../../server/core/queues/bindings.ts'
 import { openQueueSettings } from '../../server/core/queues/settings.ts'
-import type { Store } from '../../server/store/contract.ts'
+import { SILENT } from '../../server/core/telemetry.ts'
+import type { Store } from '../../server/store/contract/store.ts'
 import { openStore } from '../../server/store/open.ts'
+import { hubOn } from '../support/core/bare.ts'
 import { tempFolder } from '../support/temp.ts'
 import { until } from '../support/until.ts'
-import { hubOn } from './bare.ts'
 
 const QUEUES = 40
 const EVENTS = 200

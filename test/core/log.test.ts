@@ -1,7 +1,7 @@
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { Losses } from '../../server/core/queues/losses.ts'
-import { createLog } from '../../server/observe/log.ts'
-import { readableLine } from '../../server/observe/readable.ts'
+import { createLog } from '../../server/telemetry/log.ts'
+import { readableLine } from '../../server/telemetry/readable.ts'
 import { RepriseError } from '../../shared/errors.ts'
 
 function open({ level = 'info', readable = false } = {}) {

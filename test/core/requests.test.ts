@@ -3,7 +3,7 @@
 import { expect, it } from 'vitest'
 import type { StoreClock } from '../../server/core/clock.ts'
 import { Requests } from '../../server/core/queues/requests.ts'
-import type { Answer, Queues } from '../../server/store/contract.ts'
+import type { Answer, Queues } from '../../server/store/contract/store.ts'
 import { until } from '../support/until.ts'
 
 const WAITING = 300

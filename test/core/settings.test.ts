@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { matcher } from '../../server/core/patterns.ts'
-import { DEFAULT_TOPIC_SETTINGS, openSettings } from '../../server/core/settings.ts'
-import type { Settings as Documents } from '../../server/store/contract.ts'
+import { DEFAULT_TOPIC_SETTINGS, openSettings } from '../../server/core/topics/settings.ts'
+import type { Settings as Documents } from '../../server/store/contract/store.ts'
 
 /** Documents in memory, as JSON, so that nothing is shared by reference. */
 function documents(initial: Record<string, unknown> = {}) {

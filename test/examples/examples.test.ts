@@ -2,8 +2,8 @@
 
 import { readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { startHub } from '../support/hub.ts'
-import { run } from '../support/process.ts'
+import { startHub } from '../support/hub/hub.ts'
+import { run } from '../support/hub/process.ts'
 
 const FOLDER = new URL('../../examples/', import.meta.url)
 

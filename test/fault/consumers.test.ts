@@ -3,11 +3,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, it } from 'vitest'
 import type { Job, Settlement } from '../../shared/queues.ts'
-import { startHub } from '../support/hub.ts'
-import { type JobWire, joinQueues, settlement } from '../support/jobs.ts'
-import { startRelay } from '../support/relay.ts'
+import { type JobWire, joinQueues, settlement } from '../support/clients/jobs.ts'
+import { startHub } from '../support/hub/hub.ts'
+import { describeStores } from '../support/hub/stores.ts'
+import { startRelay } from '../support/network/relay.ts'
 import { runSeed, seededRandom } from '../support/seed.ts'
-import { describeStores } from '../support/stores.ts'
 import { until } from '../support/until.ts'
 
 interface JobReport {

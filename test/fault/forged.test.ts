@@ -2,9 +2,9 @@
 
 import { expect, it } from 'vitest'
 import type { Published, Subscribed } from '../../shared/protocol.ts'
-import { startHub } from '../support/hub.ts'
-import { describeStores } from '../support/stores.ts'
-import { join, type Wire } from '../support/wire.ts'
+import { join, type Wire } from '../support/clients/wire.ts'
+import { startHub } from '../support/hub/hub.ts'
+import { describeStores } from '../support/hub/stores.ts'
 
 const TOPIC = 'orders'
 const HUGE = Number.MAX_SAFE_INTEGER

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest'
-import { joinQueues } from '../support/jobs.ts'
-import { type HubProcess, spawnHub } from '../support/process.ts'
-import { startRedis } from '../support/redis.ts'
+import { joinQueues } from '../support/clients/jobs.ts'
+import { join } from '../support/clients/wire.ts'
+import { type HubProcess, spawnHub } from '../support/hub/process.ts'
+import { startRedis } from '../support/redis/redis.ts'
 import { has } from '../support/tools.ts'
 import { until } from '../support/until.ts'
-import { join } from '../support/wire.ts'
 
 interface Line {
   readonly level: string

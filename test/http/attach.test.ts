@@ -9,12 +9,12 @@ import { join as pathJoin } from 'node:path'
 import express from 'express'
 import { Server } from 'socket.io'
 import { describe, expect, it } from 'vitest'
-import { ROOT } from '../../build.ts'
+import { ROOT } from '../../build/build.ts'
 import { createHub, type Hub } from '../../server/index.ts'
+import { join } from '../support/clients/wire.ts'
 import { atEnd } from '../support/ending.ts'
-import { run } from '../support/process.ts'
+import { run } from '../support/hub/process.ts'
 import { tempFolder } from '../support/temp.ts'
-import { join } from '../support/wire.ts'
 
 async function listen(server: HttpServer): Promise<string> {
   server.listen(0, '127.0.0.1')

@@ -3,13 +3,13 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { expect, it } from 'vitest'
 import type { Core } from '../../server/core/core.ts'
-import { SILENT } from '../../server/core/happenings.ts'
+import { SILENT } from '../../server/core/telemetry.ts'
 import { Log } from '../../server/core/topics/log.ts'
 import { createApp } from '../../server/http/app.ts'
-import type { Page, Store } from '../../server/store/contract.ts'
+import type { Page, Store } from '../../server/store/contract/store.ts'
 import { DEFAULT_LIMITS } from '../../shared/protocol.ts'
+import { asking } from '../support/clients/ask.ts'
 import { atEnd } from '../support/ending.ts'
-import { asking } from './ask.ts'
 
 const kept = (offset: number) => ({ offset, at: 1, body: { json: `{"data":${offset}}` } })
 

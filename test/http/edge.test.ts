@@ -7,10 +7,10 @@ import express from 'express'
 import { describe, expect, it } from 'vitest'
 import { createHub } from '../../server/index.ts'
 import { ERRORS } from '../../shared/errorTable.ts'
+import { asking } from '../support/clients/ask.ts'
 import { atEnd } from '../support/ending.ts'
-import { startHub } from '../support/hub.ts'
+import { startHub } from '../support/hub/hub.ts'
 import { tempFolder } from '../support/temp.ts'
-import { asking } from './ask.ts'
 
 const hub = await startHub()
 const ask = asking(hub.url)

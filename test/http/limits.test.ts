@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { startHub } from '../support/hub.ts'
+import { asking } from '../support/clients/ask.ts'
+import { startHub } from '../support/hub/hub.ts'
 import { NUMBERS_CHANGED, NUMBERS_KEPT } from '../support/numbers.ts'
-import { asking } from './ask.ts'
 
 const hub = await startHub()
 const ask = asking(hub.url)

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { startHub } from '../support/hub.ts'
-import { join } from '../support/wire.ts'
-import { asking } from './ask.ts'
+import { asking } from '../support/clients/ask.ts'
+import { join } from '../support/clients/wire.ts'
+import { startHub } from '../support/hub/hub.ts'
 
 const hub = await startHub()
 const ask = asking(hub.url)

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { startHub } from '../support/hub.ts'
-import { asking } from './ask.ts'
+import { asking } from '../support/clients/ask.ts'
+import { startHub } from '../support/hub/hub.ts'
 
 interface Operation {
   readonly parameters: readonly { readonly name: string; readonly in: string; readonly schema: object }[]

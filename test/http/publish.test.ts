@@ -1,9 +1,9 @@
 import { request } from 'node:http'
 import { describe, expect, it } from 'vitest'
 import type { Published, ReadPage } from '../../shared/protocol.ts'
-import { startHub } from '../support/hub.ts'
-import { join } from '../support/wire.ts'
-import { asking } from './ask.ts'
+import { asking } from '../support/clients/ask.ts'
+import { join } from '../support/clients/wire.ts'
+import { startHub } from '../support/hub/hub.ts'
 
 const hub = await startHub({ limits: { payload: 2_000, batch: 10, packet: 20_000 } })
 const ask = asking(hub.url)

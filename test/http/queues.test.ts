@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import type { Sent } from '../../shared/queues.ts'
-import { startHub } from '../support/hub.ts'
-import { joinQueues, settlement } from '../support/jobs.ts'
+import { joinQueues, settlement } from '../support/clients/jobs.ts'
+import { type Looked, type Problem, queueCalls } from '../support/clients/queueCalls.ts'
+import { startHub } from '../support/hub/hub.ts'
 import { until } from '../support/until.ts'
-import { type Looked, type Problem, queueCalls } from './queueCalls.ts'
 
 const hub = await startHub({ queues: { 'slow*': { backoffMs: '1h' } } })
 const { ask, send, claim, settle, look, explain } = queueCalls(hub.url)

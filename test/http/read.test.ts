@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import type { ReadPage } from '../../shared/protocol.ts'
-import { startHub } from '../support/hub.ts'
+import { asking } from '../support/clients/ask.ts'
+import { join } from '../support/clients/wire.ts'
+import { startHub } from '../support/hub/hub.ts'
 import { until, within } from '../support/until.ts'
-import { join } from '../support/wire.ts'
-import { asking } from './ask.ts'
 
 const hub = await startHub()
 const ask = asking(hub.url)

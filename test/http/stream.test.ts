@@ -3,14 +3,14 @@ import { createServer } from 'node:http'
 import { type AddressInfo, connect, type Socket } from 'node:net'
 import { describe, expect, it } from 'vitest'
 import { createHub } from '../../server/index.ts'
+import { asking } from '../support/clients/ask.ts'
+import { listen, type Source } from '../support/clients/eventSource.ts'
 import { atEnd } from '../support/ending.ts'
-import { startHub } from '../support/hub.ts'
-import { startRelay } from '../support/relay.ts'
+import { startHub } from '../support/hub/hub.ts'
+import { startRelay } from '../support/network/relay.ts'
 import { runSeed, seededRandom } from '../support/seed.ts'
 import { tempFolder } from '../support/temp.ts'
 import { until, within } from '../support/until.ts'
-import { asking } from './ask.ts'
-import { listen, type Source } from './eventSource.ts'
 
 const hub = await startHub()
 const ask = asking(hub.url)

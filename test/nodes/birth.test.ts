@@ -3,9 +3,9 @@
 import { describe, expect, it } from 'vitest'
 import { openRedis } from '../../server/store/redis/store.ts'
 import { placeIn } from '../../shared/positions.ts'
-import { drafts, KEEP } from '../store/fixture.ts'
+import { drafts, KEEP } from '../store/conformance/fixture.ts'
 import { atEnd } from '../support/ending.ts'
-import { startRedis } from '../support/redis.ts'
+import { startRedis } from '../support/redis/redis.ts'
 import { runSeed, seededRandom } from '../support/seed.ts'
 import { has } from '../support/tools.ts'
 

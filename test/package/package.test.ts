@@ -5,10 +5,10 @@ import { gzipSync } from 'node:zlib'
 import { publint } from 'publint'
 import { formatMessage } from 'publint/utils'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { ROOT } from '../../build.ts'
-import { writeClientPackage } from '../../client/bundle.ts'
+import { ROOT } from '../../build/build.ts'
+import { writeClientPackage } from '../../build/clientBundle.ts'
 import { ensureBuilt } from '../support/built.ts'
-import { run } from '../support/process.ts'
+import { run } from '../support/hub/process.ts'
 import { tempFolder } from '../support/temp.ts'
 
 interface Packed {

@@ -5,10 +5,10 @@ import type { Hub } from '../../server/api.ts'
 import { join as joined, whole } from '../../shared/joined.ts'
 import type { Published, ReadPage } from '../../shared/protocol.ts'
 import type { Job } from '../../shared/queues.ts'
-import { open } from '../client/support/handles.ts'
-import { startHub } from '../support/hub.ts'
+import { join, joinNamespace } from '../support/clients/wire.ts'
+import { startHub } from '../support/hub/hub.ts'
+import { open } from '../support/sdk/handles.ts'
 import { until } from '../support/until.ts'
-import { join, joinNamespace } from '../support/wire.ts'
 
 const TRANSPORTS = [['websocket'], ['polling']] as const
 const MARK = { _placeholder: true, num: 77 }

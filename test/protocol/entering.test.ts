@@ -5,13 +5,13 @@ import type { AddressInfo } from 'node:net'
 import { Server } from 'socket.io'
 import { expect, it } from 'vitest'
 import type { Core } from '../../server/core/core.ts'
-import { SILENT } from '../../server/core/happenings.ts'
+import { SILENT } from '../../server/core/telemetry.ts'
 import { openGateway } from '../../server/socket/gateway.ts'
 import { DEFAULT_LIMITS } from '../../shared/protocol.ts'
+import { join } from '../support/clients/wire.ts'
 import { atEnd } from '../support/ending.ts'
-import { startHub } from '../support/hub.ts'
+import { startHub } from '../support/hub/hub.ts'
 import { until } from '../support/until.ts'
-import { join } from '../support/wire.ts'
 
 it('a namespace stays for a client that is still being admitted while a refused one leaves it', async () => {
   const http = createServer()

@@ -5,10 +5,10 @@ import { beforeAll, describe, expect, it, vi } from 'vitest'
 import type { Hub } from '../../server/api.ts'
 import { Log } from '../../server/core/topics/log.ts'
 import type { Published, ReadPage } from '../../shared/protocol.ts'
+import { join, type Wire } from '../support/clients/wire.ts'
 import { atEnd } from '../support/ending.ts'
-import { startHub } from '../support/hub.ts'
+import { startHub } from '../support/hub/hub.ts'
 import { until } from '../support/until.ts'
-import { join, type Wire } from '../support/wire.ts'
 
 /** Of events in a page, and of all of its bytes. */
 const PAGE = { events: 4, bytes: 1_000_000 }

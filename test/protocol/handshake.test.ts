@@ -1,9 +1,9 @@
 /** Who gets in and who is told why not. */
 
 import { beforeAll, describe, expect, it } from 'vitest'
-import { startHub } from '../support/hub.ts'
+import { join, joinNamespace } from '../support/clients/wire.ts'
+import { startHub } from '../support/hub/hub.ts'
 import { until } from '../support/until.ts'
-import { join, joinNamespace } from '../support/wire.ts'
 
 let url: string
 

@@ -1,10 +1,10 @@
 /** Input that is large, deep or strange: what is wrong is found before it costs anything, and the hub serves on. */
 
 import { beforeAll, describe, expect, it } from 'vitest'
-import { startHub } from '../support/hub.ts'
+import { connectRaw } from '../support/clients/rawSocket.ts'
+import { join, joinNamespace, type Wire } from '../support/clients/wire.ts'
+import { startHub } from '../support/hub/hub.ts'
 import { NUMBERS_CHANGED, NUMBERS_KEPT } from '../support/numbers.ts'
-import { connectRaw } from '../support/rawSocket.ts'
-import { join, joinNamespace, type Wire } from '../support/wire.ts'
 
 /** Work that grows with the square takes longer than this, work that is linear a hundredth of it. */
 const PROMPT_MS = 5_000

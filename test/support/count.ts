@@ -1,7 +1,7 @@
 /** Counts a vitest run. A file that could not be loaded and an error outside any test are failures too. */
 
 import { relative } from 'node:path'
-import { ROOT } from '../../build.ts'
+import { ROOT } from '../../build/build.ts'
 
 /** The part of vitest's JSON report that is read. */
 export interface Report {

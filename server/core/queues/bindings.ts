@@ -6,14 +6,14 @@
 import { RepriseError } from '../../../shared/errors.ts'
 import { type Position, samePosition } from '../../../shared/positions.ts'
 import type { Gap } from '../../../shared/protocol.ts'
-import type { Store, StoredJobDraft } from '../../store/contract.ts'
+import type { Store, StoredJobDraft } from '../../store/contract/store.ts'
 import { bodyBytes } from '../body.ts'
-import type { Happenings } from '../happenings.ts'
+import type { Happenings } from '../telemetry.ts'
 import { type Log, type Step, stepWeight } from '../topics/log.ts'
 import { type Kept, Packet } from '../topics/packet.ts'
 import { correct, itsTurn, PAGE_WEIGHT } from '../turns.ts'
 import { Allowance } from './allowance.ts'
-import { unguessable } from './nonce.ts'
+import { unguessable } from './leaseToken.ts'
 import type { BindingSettings, HubQueueSettings } from './settings.ts'
 
 /** The topic is looked at again after this time, as hints can be lost. */

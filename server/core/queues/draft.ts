@@ -4,7 +4,7 @@ import { RepriseError } from '../../../shared/errors.ts'
 import { isQueueName, nameRule } from '../../../shared/names.ts'
 import type { Limits } from '../../../shared/protocol.ts'
 import type { JobDraft } from '../../../shared/queues.ts'
-import type { StoredJobDraft } from '../../store/contract.ts'
+import type { StoredJobDraft } from '../../store/contract/store.ts'
 import { bodiesOf } from '../body.ts'
 import { isDead, LONGEST_MS, type QueueSettings } from './settings.ts'
 

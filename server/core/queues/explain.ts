@@ -1,6 +1,6 @@
 /** Why a job is not moving: the one question that a person who looks at a queue has. */
 
-import type { JobInfo, QueueInfo } from '../../store/contract.ts'
+import type { JobInfo, QueueInfo } from '../../store/contract/store.ts'
 import type { QueueSettings } from './settings.ts'
 
 /** One thing that keeps a job where it is. */

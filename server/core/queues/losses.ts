@@ -3,8 +3,8 @@
  * seconds.
  */
 
-import type { JobLoss, Owner } from '../../store/contract.ts'
-import type { Happening, Happenings } from '../happenings.ts'
+import type { JobLoss, Owner } from '../../store/contract/store.ts'
+import type { Happening, Happenings } from '../telemetry.ts'
 
 const SPAN_MS = 5_000
 /** Queues and causes that are counted apart. What is beyond is counted together. */

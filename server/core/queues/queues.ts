@@ -10,16 +10,16 @@ import type {
   QueueInfo,
   Store,
   Settlement as StoredSettlement,
-} from '../../store/contract.ts'
+} from '../../store/contract/store.ts'
 import { authorize, type Caller } from '../access.ts'
 import { bodiesOf } from '../body.ts'
 import type { StoreClock } from '../clock.ts'
 import { itsTurn, PAGE_WEIGHT } from '../turns.ts'
-import { ownerOf } from './consumer.ts'
-import type { Consumers } from './consumers.ts'
+import { ownerOf } from './delivery/consumer.ts'
+import type { Consumers } from './delivery/consumers.ts'
+import type { JobClient } from './delivery/outlet.ts'
 import { checkQueue, storedJobs } from './draft.ts'
-import { unguessable } from './nonce.ts'
-import type { JobClient } from './outlet.ts'
+import { unguessable } from './leaseToken.ts'
 import { type Asker, Requests } from './requests.ts'
 import { type HubQueueSettings, policyOf } from './settings.ts'
 

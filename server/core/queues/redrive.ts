@@ -2,7 +2,7 @@
 
 import { RepriseError } from '../../../shared/errors.ts'
 import { startTimer } from '../../../shared/timer.ts'
-import type { JobInfo } from '../../store/contract.ts'
+import type { JobInfo } from '../../store/contract/store.ts'
 import type { Caller } from '../access.ts'
 import { authorize } from '../access.ts'
 import { checkQueue } from './draft.ts'

@@ -1,7 +1,7 @@
 /** Requests that wait on this node for their answers. The answer is in the store; what tells of it is only a hint. */
 
 import { RepriseError } from '../../../shared/errors.ts'
-import type { Answer, Queues } from '../../store/contract.ts'
+import type { Answer, Queues } from '../../store/contract/store.ts'
 import { contentOf } from '../body.ts'
 import type { StoreClock } from '../clock.ts'
 

@@ -1,6 +1,6 @@
 /** What holds for a queue by its name, and the topics that queues are bound to. */
 
-import type { QueuePolicy } from '../../store/contract.ts'
+import type { QueuePolicy } from '../../store/contract/store.ts'
 import {
   type ByPattern,
   isRecord,
@@ -10,7 +10,7 @@ import {
   openPatternSettings,
   type PatternSettings,
   type PatternSettingsOptions,
-} from '../patternSettings.ts'
+} from '../settings.ts'
 
 /** Durations in milliseconds. */
 export interface QueueSettings {

@@ -3,7 +3,7 @@
 import { RepriseError } from '../../../shared/errors.ts'
 import { isName, nameRule } from '../../../shared/names.ts'
 import type { Position } from '../../../shared/positions.ts'
-import type { CursorInfo, Owner, Store } from '../../store/contract.ts'
+import type { CursorInfo, Owner, Store } from '../../store/contract/store.ts'
 import { authorize, type Caller } from '../access.ts'
 import { itsTurn, PAGE_WEIGHT } from '../turns.ts'
 import { checkTopic } from './log.ts'

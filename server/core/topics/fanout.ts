@@ -1,8 +1,8 @@
 /** Which topics this node serves: one feed for each with subscriptions, and the only way events reach them. */
 
 import { RepriseError } from '../../../shared/errors.ts'
-import type { Store } from '../../store/contract.ts'
-import type { Happenings } from '../happenings.ts'
+import type { Store } from '../../store/contract/store.ts'
+import type { Happenings } from '../telemetry.ts'
 import { itsTurn } from '../turns.ts'
 import { Feed } from './feed.ts'
 import type { Log } from './log.ts'

@@ -6,8 +6,8 @@
 
 import type { Position } from '../../../shared/positions.ts'
 import type { Gap } from '../../../shared/protocol.ts'
-import type { Notification, StoredEvent, Topics } from '../../store/contract.ts'
-import type { Happenings } from '../happenings.ts'
+import type { Notification, StoredEvent, Topics } from '../../store/contract/store.ts'
+import type { Happenings } from '../telemetry.ts'
 import { itsTurn, PAGE_WEIGHT } from '../turns.ts'
 import type { Log } from './log.ts'
 import type { Channel, Outlet } from './outlet.ts'

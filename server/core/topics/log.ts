@@ -4,13 +4,21 @@ import { RepriseError } from '../../../shared/errors.ts'
 import { isName, nameRule } from '../../../shared/names.ts'
 import { type Position, placeIn } from '../../../shared/positions.ts'
 import type { Draft, Gap, Limits, ProducerSeq, Published, ReadPage } from '../../../shared/protocol.ts'
-import type { Bounds, ListQuery, ReadBound, Store, StoredDraft, StoredEvent, TopicInfo } from '../../store/contract.ts'
+import type {
+  Bounds,
+  ListQuery,
+  ReadBound,
+  Store,
+  StoredDraft,
+  StoredEvent,
+  TopicInfo,
+} from '../../store/contract/store.ts'
 import { authorize, type Caller } from '../access.ts'
 import { bodiesOf } from '../body.ts'
-import type { HubSettings } from '../settings.ts'
 import { weightOf } from '../turns.ts'
 import { eventObject, PACKET_BYTES, PACKET_EVENTS, type Packet, packetsOf } from './packet.ts'
 import { resolve } from './resolve.ts'
+import type { HubSettings } from './settings.ts'
 
 export interface LogQuery {
   readonly after?: number | Position

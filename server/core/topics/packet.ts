@@ -5,7 +5,7 @@
 
 import { MAX_ATTACHMENTS } from '../../../shared/joined.ts'
 import type { Event, EventsPacket, Gap } from '../../../shared/protocol.ts'
-import type { Body, StoredEvent } from '../../store/contract.ts'
+import type { Body, StoredEvent } from '../../store/contract/store.ts'
 import { bodyBytes } from '../body.ts'
 import { attachmentsOf, carried } from '../joining.ts'
 

@@ -2,7 +2,7 @@
 
 import { type Position, placeIn } from '../../../shared/positions.ts'
 import type { Gap } from '../../../shared/protocol.ts'
-import type { Bounds } from '../../store/contract.ts'
+import type { Bounds } from '../../store/contract/store.ts'
 
 export interface Resolved {
   /** What has to be told before any later event, in order. */

@@ -1,9 +1,9 @@
 /** Housekeeping in the background: trims topics by age even when nothing is published, sweeps what is over its time. */
 
-import type { Store } from '../../store/contract.ts'
+import type { Store } from '../../store/contract/store.ts'
 import { every } from '../every.ts'
-import type { Happenings } from '../happenings.ts'
-import type { HubSettings } from '../settings.ts'
+import type { Happenings } from '../telemetry.ts'
+import type { HubSettings } from './settings.ts'
 
 /** Between two rounds; a round looks at one page of topics and goes on from there in the next. */
 const ROUND_MS = 5_000

@@ -1,7 +1,7 @@
 /** The newest session of each client on a topic, as far as this node serves it; an older one is ended. */
 
 import { RepriseError } from '../../../shared/errors.ts'
-import type { Owner } from '../../store/contract.ts'
+import type { Owner } from '../../store/contract/store.ts'
 
 /** A subscription that has a session of a client. */
 export interface SessionHolder {

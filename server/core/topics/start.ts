@@ -3,7 +3,7 @@
 import { RepriseError } from '../../../shared/errors.ts'
 import { comparePlaces, type Position, placeIn, seenOf } from '../../../shared/positions.ts'
 import type { From, Gap, Subscribed } from '../../../shared/protocol.ts'
-import type { Bounds, CursorStart, OpenedCursor, Owner, Store } from '../../store/contract.ts'
+import type { Bounds, CursorStart, OpenedCursor, Owner, Store } from '../../store/contract/store.ts'
 import type { Log } from './log.ts'
 
 export interface Start {

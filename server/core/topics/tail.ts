@@ -1,6 +1,6 @@
 /** The last consecutive events that a feed has sent, bounded, so that a reader close to the head can join at once. */
 
-import type { StoredEvent } from '../../store/contract.ts'
+import type { StoredEvent } from '../../store/contract/store.ts'
 import { bodyBytes } from '../body.ts'
 
 const MAX_EVENTS = 256

@@ -1,9 +1,9 @@
 /** The contract's settings over LMDB. */
 
-import type { Settings } from '../contract.ts'
-import { nameKey } from './keys.ts'
-import { TABLES } from './tables.ts'
-import type { Writer } from './writer.ts'
+import type { Settings } from '../contract/store.ts'
+import { nameKey } from './engine/keys.ts'
+import { TABLES } from './engine/tables.ts'
+import type { Writer } from './engine/writer.ts'
 
 export function createSettings(writer: Writer): Settings {
   const listeners = new Set<() => void>()

@@ -1,10 +1,10 @@
 /** The contract's settings over Redis: one hash, and a channel that tells of changes. */
 
-import type { Settings } from '../contract.ts'
+import type { Settings } from '../contract/store.ts'
 import type { Damage } from '../damage.ts'
-import { failure } from './failures.ts'
-import { WAIT_MS } from './router.ts'
-import type { TopicsContext } from './topics.ts'
+import { failure } from './connection/errors.ts'
+import { WAIT_MS } from './connection/router.ts'
+import type { TopicsContext } from './topics/topics.ts'
 
 export function createSettings(
   { router, keys, subscriptions, refuseClosed }: TopicsContext,

@@ -1,0 +1,32 @@
+/** All that can be asked. */
+
+import type { Question } from '../question.ts'
+import { fanout } from './fanout.ts'
+import { latency } from './latency.ts'
+import { limit } from './limit.ts'
+import { memory } from './memory.ts'
+import { publish } from './publish.ts'
+import { queue } from './queue.ts'
+import { redisFanout } from './redisFanout.ts'
+import { redisNodes } from './redisNodes.ts'
+import { redisPublish } from './redisPublish.ts'
+import { redisResume } from './redisResume.ts'
+import { replay } from './replay.ts'
+import { resume } from './resume.ts'
+import { start } from './start.ts'
+
+export const QUESTIONS: readonly Question[] = [
+  fanout,
+  publish,
+  replay,
+  resume,
+  latency,
+  memory,
+  start,
+  limit,
+  redisPublish,
+  redisFanout,
+  redisResume,
+  redisNodes,
+  queue,
+]

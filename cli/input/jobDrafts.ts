@@ -1,0 +1,33 @@
+/** What `send` reads: job drafts from lines, as the hub takes them over HTTP. What their fields may be the hub says. */
+
+import { RepriseError } from '../../shared/errors.ts'
+import { parseExact } from '../../shared/exactNumbers.ts'
+import { isRecord } from '../remote.ts'
+
+const FIELDS = ['data', 'base64', 'id', 'key', 'headers', 'priority', 'delayMs', 'at', 'ttlMs']
+
+/** Tells of a job what the queue it was in gave it; a copy gets its own. */
+const LEFT_BEHIND = [
+  ...['queue', 'state', 'why', 'subject', 'lease', 'attempts', 'deliveries', 'sentAt', 'dueAt', 'ttlAt', 'expiresAt'],
+  ...['replyBy', 'holder', 'suspect', 'behind', 'dead', 'history'],
+]
+
+/** A line as a draft is written, or as `jobs --json` and `work --json` print it. */
+export function readJobDraft(text: string): Record<string, unknown> {
+  const given = parseExact(text)
+  if (!isRecord(given)) throw new RepriseError('bad_request', 'a draft is an object with data')
+  if ('damaged' in given || 'binary' in given) {
+    throw new RepriseError('bad_request', 'that job holds what cannot be sent over HTTP')
+  }
+  const draft: Record<string, unknown> = {}
+  for (const [name, value] of Object.entries(given)) {
+    if (FIELDS.includes(name)) draft[name] = value
+    else if (!LEFT_BEHIND.includes(name)) {
+      throw new RepriseError('bad_request', `${name} is no part of a draft; known: ${FIELDS.join(', ')}`)
+    }
+  }
+  if ((draft.data === undefined) === (draft.base64 === undefined)) {
+    throw new RepriseError('bad_request', 'a draft has either data or base64')
+  }
+  return draft
+}

@@ -1,0 +1,60 @@
+/** Calls that are made again after what may pass, reconnections included, until time is up. */
+
+import { RepriseError } from '../../shared/errors.ts'
+import { fullJitter } from './backoff.ts'
+import { after } from './timer.ts'
+
+const AGAIN = { baseMs: 100, maxMs: 2_000 }
+
+export class Asking {
+  readonly #joined: () => Promise<void>
+  readonly #pending = new Set<(error: RepriseError) => void>()
+
+  /** `joined` resolves when a call can be made. */
+  constructor(joined: () => Promise<void>) {
+    this.#joined = joined
+  }
+
+  /** How many wait. */
+  get size(): number {
+    return this.#pending.size
+  }
+
+  /** Rejects with `timeout` after `timeoutMs`. */
+  async ask<T>(timeoutMs: number, call: (leftMs: number) => Promise<T>): Promise<T> {
+    const deadline = performance.now() + timeoutMs
+    let cancel = () => {}
+    let giveUp: (error: RepriseError) => void = () => {}
+    const expiry = new Promise<never>((_, reject) => {
+      giveUp = reject
+      const text = `no answer within ${timeoutMs} ms`
+      cancel = after(timeoutMs, () => reject(new RepriseError('timeout', text)))
+    })
+    this.#pending.add(giveUp)
+    try {
+      for (let tries = 0; ; tries++) {
+        try {
+          await Promise.race([this.#joined(), expiry])
+          return await Promise.race([call(Math.max(1, Math.ceil(deadline - performance.now()))), expiry])
+        } catch (error) {
+          if (!(error instanceof RepriseError) || !mayPass(error)) throw error
+          const delayMs = fullJitter(tries, AGAIN, error.retryAfterMs)
+          await Promise.race([new Promise((resolve) => setTimeout(resolve, delayMs)), expiry])
+        }
+      }
+    } finally {
+      cancel()
+      this.#pending.delete(giveUp)
+    }
+  }
+
+  /** Rejects all that wait. */
+  fail(error: RepriseError): void {
+    for (const giveUp of this.#pending) giveUp(error)
+  }
+}
+
+/** Another consumer or subscription of this client has nothing to do with a call. */
+function mayPass(error: RepriseError): boolean {
+  return (error.retryable && error.code !== 'timeout') || error.code === 'taken_over'
+}

@@ -1,0 +1,43 @@
+/** The token of a hub's handle: asked for once per connection, not once per topic. */
+
+import { RepriseError } from '../../shared/errors.ts'
+import type { ConnectOptions } from '../api.ts'
+
+export type Token = Promise<string | undefined>
+
+export class Tokens {
+  readonly #source: ConnectOptions['token']
+  #current: Token | undefined
+
+  constructor(source: ConnectOptions['token']) {
+    this.#source = source
+  }
+
+  /** Whether asking again may bring another token. */
+  get renewable(): boolean {
+    return typeof this.#source === 'function'
+  }
+
+  /** Rejects with `unavailable` when the program's function fails; the next `get` asks it again. */
+  get(): Token {
+    if (this.#current !== undefined) return this.#current
+    const asked = this.#ask()
+    this.#current = asked
+    asked.catch(() => this.forget(asked))
+    return asked
+  }
+
+  /** The next `get` asks again. With `used` only when nobody else has renewed it since. */
+  forget(used = this.#current): void {
+    if (used === this.#current) this.#current = undefined
+  }
+
+  async #ask(): Token {
+    if (typeof this.#source !== 'function') return this.#source
+    try {
+      return await this.#source()
+    } catch (cause) {
+      throw new RepriseError('unavailable', 'the token function failed', { cause })
+    }
+  }
+}

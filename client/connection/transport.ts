@@ -1,0 +1,266 @@
+/**
+ * One transport to the hub, shared by namespaces: opens it, and opens it again with full jitter after every loss.
+ * What a namespace does with it is the link's affair.
+ */
+
+import { Manager, type Socket } from 'socket.io-client'
+import { RepriseError } from '../../shared/errors.ts'
+import { DEFAULT_LIMITS, type Limits, type Reply } from '../../shared/protocol.ts'
+import type { ConnectOptions, Jitter } from '../api.ts'
+import { jitterOf } from '../optionChecks.ts'
+import { fullJitter } from './backoff.ts'
+import { Tokens } from './token.ts'
+import { UNREACHABLE_MS, type Warnings } from './warnings.ts'
+
+/** A hub of an older version tells them with a subscription only. */
+const UNTOLD_MS = 3_000
+
+/** Socket.IO's numbers of packets. */
+const CONNECT = 0
+const DISCONNECT = 1
+const CONNECT_ERROR = 4
+
+/** What Socket.IO has and does not declare. */
+interface RawManager {
+  readonly nsps: Record<string, Socket>
+  readonly engine?: { readonly hostname?: string }
+  _packet(packet: { readonly type: number; readonly nsp: string }): void
+}
+
+export class Connection {
+  readonly tokens: Tokens
+  readonly jitter: Required<Jitter>
+  readonly #manager: Manager
+  readonly #sockets = new Set<Socket>()
+  /** Namespaces that wish to join, but wait until the transport is tried again. */
+  readonly #waiting = new Set<Socket>()
+  /** Namespaces released before the hub has answered their handshake, each with what will join it next. */
+  readonly #released = new Map<string, Socket | undefined>()
+  #timer: ReturnType<typeof setTimeout> | undefined
+  #attempts = 0
+  #openedAt = 0
+  #suspended = false
+  #closed = false
+  #limits: Limits | undefined
+  #limitWaiters: (() => void)[] = []
+  #limitTimer: ReturnType<typeof setTimeout> | undefined
+  readonly #onClose: () => void
+  readonly #warnings: Warnings
+  readonly #url: string | undefined
+  /** Runs while the hub cannot be reached. */
+  #unreachable: ReturnType<typeof setTimeout> | undefined
+  #error: unknown
+
+  constructor(url: string | undefined, options: ConnectOptions, warnings: Warnings, onClose: () => void) {
+    this.#onClose = onClose
+    this.#warnings = warnings
+    this.#url = url
+    this.tokens = new Tokens(options.token)
+    this.jitter = jitterOf('reconnect', options.reconnect, 250, 5_000)
+    this.#manager = new Manager(url, {
+      transports: [...(options.transports ?? ['websocket', 'polling'])],
+      tryAllTransports: true,
+      ...(options.path === undefined ? {} : { path: options.path }),
+      ...options.socketOptions,
+      autoConnect: false,
+      // Socket.IO's own reconnection has no full jitter, and would race with this one.
+      reconnection: false,
+    })
+    if (typeof addEventListener === 'function') {
+      addEventListener('offline', this.#goneOffline)
+      addEventListener('online', this.#backOnline)
+    }
+    // Ahead of the sockets' own listeners.
+    this.#manager.on('packet', ({ type, nsp }) => this.#heard(type, nsp))
+    this.#manager.on('open', () => {
+      this.#openedAt = Date.now()
+      this.#reached()
+    })
+    this.#manager.on('error', (error: unknown) => {
+      this.#error = error
+      if (this.#manager._readyState === 'closed') this.#retry()
+    })
+    this.#manager.on('close', () => {
+      // Only a connection that held for a while starts its waits from the beginning: a hub that closes every new
+      // connection at once (overload) must not be tried at full speed.
+      if (Date.now() - this.#openedAt >= this.jitter.maxMs) this.#attempts = 0
+      this.tokens.forget()
+      this.#forgetLimits()
+      for (const next of this.#released.values()) if (next !== undefined) this.#waiting.add(next)
+      this.#released.clear()
+      this.#retry()
+    })
+  }
+
+  /** What the hub takes; told on each connection anew, as it may be another hub. */
+  get limits(): Limits | undefined {
+    return this.#limits
+  }
+
+  learn(limits: Limits): void {
+    clearTimeout(this.#limitTimer)
+    this.#limitTimer = undefined
+    this.#limits = limits
+    for (const told of this.#limitWaiters.splice(0)) told()
+  }
+
+  /** Calls `told` once the limits are known, unless the connection is lost before. */
+  whenLimits(told: () => void): void {
+    this.#limitWaiters.push(told)
+    // A hub of an older version does not say them.
+    this.#limitTimer ??= setTimeout(() => this.learn(DEFAULT_LIMITS), UNTOLD_MS)
+  }
+
+  #forgetLimits(): void {
+    clearTimeout(this.#limitTimer)
+    this.#limitTimer = this.#limits = undefined
+    this.#limitWaiters = []
+  }
+
+  /** A namespace of this connection, not joined yet. */
+  socket(namespace: string): Socket {
+    const socket = this.#manager.socket(namespace)
+    this.#sockets.add(socket)
+    return socket
+  }
+
+  /** Joins a namespace now, or with the next try of the transport. */
+  join(socket: Socket, namespace: string): void {
+    if (this.#closed) return
+    if (this.#suspended || this.#timer !== undefined) this.#waiting.add(socket)
+    else if (this.#released.has(namespace)) this.#released.set(namespace, socket)
+    else socket.connect()
+  }
+
+  /** Leaves a namespace; the transport closes with the last one. */
+  leave(socket: Socket, namespace: string): void {
+    this.#waiting.delete(socket)
+    if (this.#released.get(namespace) === socket) this.#released.set(namespace, undefined)
+    socket.disconnect()
+  }
+
+  /** Leaves a namespace and forgets it. `unanswered`: the hub has a handshake and may still let it in. */
+  release(socket: Socket, namespace: string, unanswered: boolean): void {
+    if (unanswered) this.#released.set(namespace, undefined)
+    this.leave(socket, namespace)
+    socket.off()
+    this.#sockets.delete(socket)
+    // Socket.IO keeps every namespace ever used, and walks them all whenever one leaves.
+    delete this.#raw.nsps[namespace]
+  }
+
+  suspend(): void {
+    this.#suspended = true
+    this.#reached()
+    this.#stopTimer()
+    this.#manager._close()
+  }
+
+  resume(): void {
+    if (!this.#suspended) return
+    this.#suspended = false
+    this.#attempts = 0
+    this.#reopen()
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#forgetLimits()
+    if (typeof removeEventListener === 'function') {
+      removeEventListener('offline', this.#goneOffline)
+      removeEventListener('online', this.#backOnline)
+    }
+    this.#reached()
+    this.#stopTimer()
+    this.#manager._close()
+    this.#onClose()
+  }
+
+  /** Renews the token in place; the hub keeps one per connection. */
+  async renew(): Promise<void> {
+    this.tokens.forget()
+    const token = await this.tokens.get()
+    for (const socket of this.#sockets) {
+      if (!socket.connected || token === undefined) continue
+      const reply: Reply<null> = await ask(socket, 'auth', [{ token }])
+      if (!reply.ok) throw RepriseError.fromWire(reply.error)
+      return
+    }
+  }
+
+  /** Socket.IO hears of it too, but tells only every second one of a page's connections. */
+  readonly #goneOffline = (): void => {
+    const { engine } = this.#raw
+    if (this.#manager._readyState === 'open' && engine?.hostname !== 'localhost') this.#manager._close()
+  }
+
+  readonly #backOnline = (): void => {
+    if (this.#timer === undefined) return
+    this.#attempts = 0
+    this.#reopen()
+  }
+
+  /** Before a namespace hears of it. */
+  #heard(type: number, namespace: string): void {
+    if (type !== CONNECT && type !== CONNECT_ERROR) return
+    if (this.#released.has(namespace)) {
+      const next = this.#released.get(namespace)
+      this.#released.delete(namespace)
+      if (type === CONNECT) this.#raw._packet({ type: DISCONNECT, nsp: namespace })
+      next?.connect()
+      return
+    }
+    // What Socket.IO has kept for this moment was said to the one that was in the namespace before.
+    const socket = this.#raw.nsps[namespace]
+    if (socket !== undefined) socket.receiveBuffer = []
+  }
+
+  get #raw(): RawManager {
+    return this.#manager as unknown as RawManager
+  }
+
+  #retry(): void {
+    if (this.#closed || this.#suspended || this.#timer !== undefined || !this.#wanted()) return
+    this.#unreachable ??= setTimeout(() => this.#warn(), UNREACHABLE_MS)
+    this.#timer = setTimeout(() => this.#reopen(), fullJitter(this.#attempts++, this.jitter))
+  }
+
+  #reopen(): void {
+    this.#stopTimer()
+    for (const socket of this.#waiting) socket.connect()
+    this.#waiting.clear()
+    if (this.#wanted()) this.#manager.open()
+  }
+
+  #warn(): void {
+    if (this.#warnings.watchers > 0) return
+    const text = `no hub can be reached at ${this.#url ?? 'this page’s address'} for ${UNREACHABLE_MS / 1_000} s; trying on`
+    this.#warnings.tell('unreachable', text, this.#error)
+  }
+
+  #reached(): void {
+    clearTimeout(this.#unreachable)
+    this.#unreachable = undefined
+  }
+
+  #stopTimer(): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+  }
+
+  /** Whether a namespace wants this transport; when the last one leaves, Socket.IO closes it on purpose. */
+  #wanted(): boolean {
+    if (this.#waiting.size > 0) return true
+    for (const socket of this.#sockets) if (socket.active) return true
+    return false
+  }
+}
+
+/** A call in a namespace. Rejects with `unavailable` when the connection is lost before the reply. */
+export async function ask<T>(socket: Socket, name: string, args: readonly unknown[]): Promise<Reply<T>> {
+  try {
+    return await socket.emitWithAck(name, ...args)
+  } catch (cause) {
+    throw new RepriseError('unavailable', 'the connection was lost before the reply', { cause })
+  }
+}

@@ -1,0 +1,399 @@
+/**
+ * Drafts of one topic on their way to the hub: bounded, in order, numbered, so that what is sent again after a lost
+ * reply is kept once. It packs what waits into packets, keeps a few of them in flight, and mends the row after errors.
+ *
+ * The hub takes a producer's numbers strictly in a row, so whatever was in flight behind a packet that failed has
+ * failed as well. Therefore: wait until all in flight have come back, then go on from the first that failed.
+ */
+
+import { RepriseError } from '../../shared/errors.ts'
+import { DEFAULT_LIMITS, type Draft, type Durability, type Limits, type ProducerSeq } from '../../shared/protocol.ts'
+import { fullJitter } from '../connection/backoff.ts'
+import { after } from '../connection/timer.ts'
+import { packed } from './joining.ts'
+import { type Size, tooLarge } from './measure.ts'
+import { randomName } from './randomName.ts'
+
+/** Packets in flight: enough to keep the hub busy while replies travel. */
+const WINDOW = 4
+/** Together at most the 1,024 drafts of a producer whose offsets the hub keeps: each of them can be asked for again. */
+const MAX_PACKET_DRAFTS = 250
+/** What waits is spread over the packets that may be sent, but not thinner: the hub works on one while others travel. */
+const MIN_PACKET_DRAFTS = 50
+/** Bytes of a packet, well below what a hub takes, so that small drafts never meet its limits together. */
+const MAX_PACKET_BYTES = 524_288
+/** Lost so often, a packet may be what closes the connection: from then on it goes in halves. */
+const MAX_WHOLE_TRIES = 3
+/** The hub knows a producer for 7 days; what may have been kept is not sent again when that could be over. */
+const MAX_UNCERTAIN_MS = 6 * 86_400_000
+const RETRY = { baseMs: 100, maxMs: 5_000 }
+
+const mostBytes = ({ packet }: Limits) => Math.min(packet / 2, MAX_PACKET_BYTES)
+
+export interface OutboxOptions {
+  readonly maxDrafts: number
+  readonly maxBytes: number
+}
+
+/** The outbox's way to the hub; `R` is what a sender gets for a draft. */
+export interface Post<R> {
+  readonly connected: boolean
+  /** Known while connected. */
+  readonly limits?: Limits | undefined
+  /** Asks for a connection; `joined` is called when it is there. */
+  open(): void
+  /** Resolves with one receipt for each draft. `again`: an earlier try may have been kept, and is no duplicate. */
+  send(drafts: object, row: ProducerSeq, again: boolean): Promise<readonly R[]>
+}
+
+interface Entry<R> {
+  readonly draft: Draft
+  readonly bytes: number
+  readonly attachments: number
+  readonly resolve: (receipt: R) => void
+  readonly reject: (error: RepriseError) => void
+  cancel: (() => void) | undefined
+  sent: boolean
+  over: boolean
+}
+
+interface Packet<R> {
+  seq: number
+  readonly entries: Entry<R>[]
+  tries: number
+  /** Of the first try, in milliseconds since 1970. */
+  sentAt: number
+  /** An earlier try may have been kept. */
+  uncertain: boolean
+  error: RepriseError | undefined
+}
+
+export class Outbox<R> {
+  /** How the hub keeps drafts: where each packet costs it a sync of the disk, what waits is not spread. */
+  durability: Durability | undefined
+  readonly #post: Post<R>
+  readonly #options: OutboxOptions
+  #fitted: Limits | undefined
+  /** Numbers behind those of drafts that are given up, of which nobody knows whether the hub has them. */
+  readonly #holes = new Set<number>()
+  #producer = randomName()
+  #nextSeq = 1
+  /** Not packed yet, from `#head` on. */
+  #queue: Entry<R>[] = []
+  #head = 0
+  /** Packed and not settled, in order; the first `#sent` of them have been sent since the last mending. */
+  #pipeline: Packet<R>[] = []
+  #sent = 0
+  #inFlight = 0
+  #failed = false
+  #failures = 0
+  #timer: ReturnType<typeof setTimeout> | undefined
+  #scheduled = false
+  #drafts = 0
+  #bytes = 0
+  #emptied: (() => void)[] = []
+
+  constructor(post: Post<R>, options: OutboxOptions) {
+    this.#post = post
+    this.#options = options
+  }
+
+  /** Drafts that are neither kept nor refused yet. */
+  get size(): number {
+    return this.#drafts
+  }
+
+  add(draft: Draft, { bytes, attachments }: Size, timeoutMs: number | undefined): Promise<R> {
+    // Unknown without a connection.
+    const refusal = this.#post.connected ? tooLarge(bytes, this.#limits) : undefined
+    if (refusal !== undefined) return Promise.reject(refusal)
+    if (this.#drafts >= this.#options.maxDrafts || this.#bytes + bytes > this.#options.maxBytes) {
+      const text = `the outbox is full: ${this.#drafts} drafts, ${this.#bytes} bytes wait for the hub`
+      return Promise.reject(new RepriseError('too_many', text))
+    }
+    this.#drafts++
+    this.#bytes += bytes
+    return new Promise((resolve, reject) => {
+      const entry: Entry<R> = {
+        draft,
+        bytes,
+        attachments,
+        resolve,
+        reject,
+        cancel: undefined,
+        sent: false,
+        over: false,
+      }
+      if (timeoutMs !== undefined) entry.cancel = after(timeoutMs, () => this.#expire(entry, timeoutMs))
+      this.#queue.push(entry)
+      this.#schedule()
+    })
+  }
+
+  joined(): void {
+    this.#flush()
+  }
+
+  /** Rejects everything: the hub refused for good, or the handle was closed. */
+  fail(error: RepriseError): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    const packets = this.#pipeline
+    const waiting = this.#queue.slice(this.#head)
+    this.#pipeline = []
+    this.#queue = []
+    this.#head = this.#sent = 0
+    this.#renew()
+    for (const packet of packets) this.#reject(packet, error, packet.uncertain || packet.error === undefined)
+    for (const entry of waiting) this.#settle(entry, error)
+  }
+
+  /** Resolves when nothing waits any more. */
+  drained(): Promise<void> {
+    return this.#drafts === 0 ? Promise.resolve() : new Promise((resolve) => this.#emptied.push(resolve))
+  }
+
+  /** Two turns of microtasks later, so that all that is published in answer to one packet travels together. */
+  #schedule(): void {
+    if (this.#scheduled) return
+    this.#scheduled = true
+    queueMicrotask(() => queueMicrotask(() => this.#flush()))
+  }
+
+  #flush(): void {
+    this.#scheduled = false
+    if (this.#drafts === 0 || this.#failed || this.#timer !== undefined) return
+    if (!this.#post.connected) {
+      this.#post.open()
+      return
+    }
+    if (this.#sent === 0) this.#fit()
+    const [first] = this.#pipeline
+    if (this.#sent === 0 && first?.uncertain && Date.now() - first.sentAt > MAX_UNCERTAIN_MS) {
+      this.#abandon(new RepriseError('conflict', 'the hub was away for too long'))
+    }
+    while (this.#inFlight < WINDOW && !this.#failed) {
+      if (this.#sent === this.#pipeline.length && !this.#pack()) return
+      const packet = this.#pipeline[this.#sent++]
+      if (packet !== undefined) void this.#send(packet)
+    }
+  }
+
+  /** Drafts that were refused and whose time is over are never sent again; what may have been kept has its numbers. */
+  #dropExpired(): void {
+    const [first] = this.#pipeline
+    if (first === undefined || first.uncertain) return
+    if (!this.#pipeline.some(({ entries }) => entries.some(({ over }) => over))) return
+    const left = this.#pipeline.map((packet) => ({ ...packet, entries: packet.entries.filter(({ over }) => !over) }))
+    this.#pipeline = left.filter(({ entries }) => entries.length > 0)
+    this.#renumber(first.seq)
+  }
+
+  get #limits(): Limits {
+    return this.#post.limits ?? DEFAULT_LIMITS
+  }
+
+  /** Packets were made for another connection, whose hub may have taken more; and some time ago. */
+  #fit(): void {
+    this.#dropExpired()
+    const limits = this.#limits
+    if (limits === this.#fitted) return
+    this.#fitted = limits
+    for (const packet of [...this.#pipeline]) {
+      const { entries } = packet
+      const bytes = entries.reduce((sum, entry) => sum + entry.bytes + 64, 0)
+      const fits = entries.length <= limits.batch && bytes <= mostBytes(limits)
+      if (entries.length > 1 && !fits) this.#split(packet, 1)
+    }
+    for (const packet of [...this.#pipeline]) {
+      const [entry] = packet.entries
+      const refusal = packet.entries.length === 1 && entry !== undefined ? tooLarge(entry.bytes, limits) : undefined
+      if (refusal === undefined) continue
+      const place = this.#pipeline.indexOf(packet)
+      this.#pipeline.splice(place, 1)
+      this.#reject(packet, refusal, packet.uncertain)
+      // Its number may be taken: what stands behind it keeps its own, and a conflict there says that it is not.
+      if (packet.uncertain) this.#holes.add(packet.seq + 1)
+      else this.#renumber(packet.seq, place)
+    }
+  }
+
+  /** Makes a packet of the next drafts; `false` when none wait. */
+  #pack(): boolean {
+    const entries: Entry<R>[] = []
+    const waiting = this.#queue.length - this.#head
+    const share = this.durability === 'fsync' ? waiting : Math.ceil(waiting / (WINDOW - this.#inFlight))
+    const maxDrafts = Math.min(this.#limits.batch, MAX_PACKET_DRAFTS, Math.max(share, MIN_PACKET_DRAFTS))
+    const maxBytes = mostBytes(this.#limits)
+    let bytes = 0
+    while (this.#head < this.#queue.length && entries.length < maxDrafts) {
+      const entry = this.#queue[this.#head]
+      if (entry === undefined) break
+      const refusal = tooLarge(entry.bytes, this.#limits)
+      if (refusal !== undefined) this.#settle(entry, refusal)
+      else if (!entry.over) {
+        bytes += entry.bytes + 64
+        if (entries.length > 0 && bytes > maxBytes) break
+        entries.push(entry)
+      }
+      this.#head++
+    }
+    if (this.#head === this.#queue.length) {
+      this.#queue = []
+      this.#head = 0
+    } else if (this.#head > 4_096) {
+      this.#queue = this.#queue.slice(this.#head)
+      this.#head = 0
+    }
+    if (entries.length === 0) return false
+    this.#pipeline.push({ seq: this.#nextSeq, entries, tries: 0, sentAt: 0, uncertain: false, error: undefined })
+    this.#nextSeq += entries.length
+    return true
+  }
+
+  async #send(packet: Packet<R>): Promise<void> {
+    this.#inFlight++
+    for (const entry of packet.entries) entry.sent = true
+    if (packet.tries++ === 0) packet.sentAt = Date.now()
+    try {
+      const attachments = packet.entries.reduce((sum, entry) => sum + entry.attachments, 0)
+      const list = packet.entries.map((entry) => entry.draft)
+      const drafts = packed(list, attachments)
+      const receipts = await this.#post.send(drafts, { producer: this.#producer, seq: packet.seq }, packet.uncertain)
+      this.#inFlight--
+      this.#kept(packet, receipts)
+    } catch (error) {
+      this.#inFlight--
+      packet.error = error instanceof RepriseError ? error : RepriseError.fromWire(error)
+      this.#failed = true
+    }
+    if (this.#failed && this.#inFlight === 0) this.#mend()
+    else if (!this.#failed) this.#schedule()
+  }
+
+  #kept(packet: Packet<R>, receipts: readonly R[]): void {
+    const place = this.#pipeline.indexOf(packet)
+    // Not there when everything was failed meanwhile.
+    if (place < 0) return
+    this.#pipeline.splice(place, 1)
+    this.#sent--
+    this.#failures = 0
+    for (const [i, entry] of packet.entries.entries()) {
+      this.#settle(entry, receipts[i] ?? new RepriseError('internal', 'the hub did not answer for every draft'))
+    }
+  }
+
+  /** Nothing is in flight: decides about the first packet that failed, and sends what is behind it again. */
+  #mend(): void {
+    this.#failed = false
+    this.#sent = 0
+    const first = this.#pipeline.find((packet) => packet.error !== undefined)
+    const error = first?.error
+    for (const packet of this.#pipeline) {
+      // `too_many` and `storage_full` are refusals; after the other retryable ones nobody knows.
+      if (packet.error?.retryable && packet.error.code !== 'too_many' && packet.error.code !== 'storage_full') {
+        packet.uncertain = true
+      }
+      packet.error = undefined
+    }
+    if (first === undefined || error === undefined) {
+      // What failed was given up meanwhile.
+    } else if (error.retryable) {
+      // The row stops at what was refused for certain: nothing behind it was taken.
+      if (!first.uncertain) for (const { entries } of this.#pipeline) for (const entry of entries) entry.sent = false
+      if (first.uncertain && first.tries >= MAX_WHOLE_TRIES) this.#split(first, Math.ceil(first.entries.length / 2))
+      this.#retryLater(error)
+    } else if (error.code === 'conflict' && this.#holes.has(first.seq)) {
+      this.#renew()
+    } else if (first.uncertain) {
+      this.#abandon(error)
+    } else if (error.code === 'conflict' && first.seq > 1) {
+      // The hub has forgotten this producer (a long sleep, another data folder). It took nothing: begin anew.
+      this.#renew()
+    } else if ((error.code === 'too_large' || error.code === 'bad_request') && first.entries.length > 1) {
+      // One of them is at fault; the others should not pay for it.
+      this.#split(first, 1)
+    } else {
+      this.#pipeline.shift()
+      this.#reject(first, error, false)
+      this.#renumber(first.seq)
+    }
+    this.#flush()
+  }
+
+  /** The outcome of the first packet cannot be learned any more, nor of those whose replies were lost with its reply. */
+  #abandon(error: RepriseError): void {
+    const lost = this.#pipeline.filter((packet) => packet.uncertain)
+    this.#pipeline = this.#pipeline.filter((packet) => !packet.uncertain)
+    this.#renew()
+    for (const packet of lost) this.#reject(packet, error, true)
+  }
+
+  #retryLater(error: RepriseError): void {
+    // Without a connection the next one is what to wait for.
+    if (!this.#post.connected) return
+    const delayMs = fullJitter(this.#failures++, RETRY, error.retryAfterMs)
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined
+      this.#flush()
+    }, delayMs)
+  }
+
+  #split(packet: Packet<R>, size: number): void {
+    const { entries, tries, sentAt, uncertain } = packet
+    const parts: Packet<R>[] = []
+    for (let i = 0; i < entries.length; i += size) {
+      parts.push({
+        seq: packet.seq + i,
+        entries: entries.slice(i, i + size),
+        tries,
+        sentAt,
+        uncertain,
+        error: undefined,
+      })
+    }
+    this.#pipeline.splice(this.#pipeline.indexOf(packet), 1, ...parts)
+  }
+
+  /** A new producer: the row begins at 1 with the first packet that is left. */
+  #renew(): void {
+    this.#producer = randomName()
+    this.#holes.clear()
+    this.#renumber(1)
+  }
+
+  /** None of these numbers has been taken, so they are free for the packets that are left. */
+  #renumber(seq: number, from = 0): void {
+    this.#nextSeq = seq
+    for (const packet of this.#pipeline.slice(from)) {
+      packet.seq = this.#nextSeq
+      packet.uncertain = false
+      this.#nextSeq += packet.entries.length
+    }
+  }
+
+  #reject(packet: Packet<R>, error: RepriseError, unknown: boolean): void {
+    const { code, message } = error
+    const told = unknown
+      ? new RepriseError(code, `${message}; the hub may have kept it: the outcome is unknown`, { cause: error })
+      : error
+    for (const entry of packet.entries) this.#settle(entry, told)
+  }
+
+  #expire(entry: Entry<R>, timeoutMs: number): void {
+    const outcome = entry.sent ? 'was sent and the outcome is unknown' : 'was not sent and will not be'
+    this.#settle(entry, new RepriseError('timeout', `no reply within ${timeoutMs} ms: the draft ${outcome}`))
+  }
+
+  #settle(entry: Entry<R>, result: R | RepriseError): void {
+    if (entry.over) return
+    entry.over = true
+    entry.cancel?.()
+    this.#drafts--
+    this.#bytes -= entry.bytes
+    if (result instanceof RepriseError) entry.reject(result)
+    else entry.resolve(result)
+    if (this.#drafts > 0) return
+    for (const resolve of this.#emptied.splice(0)) resolve()
+  }
+}

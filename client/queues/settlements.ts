@@ -1,0 +1,180 @@
+/**
+ * Settlements on their way to the hub: those of one tick in one packet, kept and sent again until they are answered.
+ * The hub answers the same one the same for some minutes, so a lost reply costs nothing.
+ */
+
+import { RepriseError } from '../../shared/errors.ts'
+import { DEFAULT_LIMITS, type Limits } from '../../shared/protocol.ts'
+import type { Settled, Settlement } from '../../shared/queues.ts'
+import { fullJitter } from '../connection/backoff.ts'
+import { packed } from '../outgoing/joining.ts'
+import { measure } from '../outgoing/measure.ts'
+import { LeasedJob as Leased, type LeasedJob } from './leasedJob.ts'
+
+/** Packets in flight. What comes meanwhile travels together. */
+const WINDOW = 2
+const MAX_PACKET = 1_000
+const MAX_PACKET_BYTES = 524_288
+/** About what a settlement takes without its reply. */
+const ITEM_BYTES = 256
+const RETRY = { baseMs: 100, maxMs: 5_000 }
+
+export interface Item<T> {
+  readonly job: LeasedJob<T>
+  settlement: Settlement
+  bytes: number
+  attachments: number
+  /** Of the last try. */
+  sentAt: number
+  /** A packet with it was refused: it goes alone. */
+  alone: boolean
+  readonly extended: { resolve(ok: boolean): void; reject(error: RepriseError): void } | undefined
+}
+
+export interface SettlementsOwner<T> {
+  readonly connected: boolean
+  send(settlements: object): Promise<readonly Settled[]>
+  answered(item: Item<T>, result: Settled | RepriseError): void
+  /** How long an answer took. */
+  travelled(ms: number): void
+}
+
+export class Settlements<T> {
+  limits: Limits = DEFAULT_LIMITS
+  readonly #owner: SettlementsOwner<T>
+  #queue: Item<T>[] = []
+  #inFlight = 0
+  #unanswered = 0
+  #failures = 0
+  #timer: ReturnType<typeof setTimeout> | undefined
+  #scheduled = false
+  #over: RepriseError | undefined
+  #emptied: (() => void)[] = []
+
+  constructor(owner: SettlementsOwner<T>) {
+    this.#owner = owner
+  }
+
+  add(job: LeasedJob<T>, settlement: Settlement, extended?: Item<T>['extended']): void {
+    const { bytes, attachments } = measure(settlement)
+    const item: Item<T> = { job, settlement, bytes, attachments, sentAt: 0, alone: false, extended }
+    this.#unanswered++
+    if (this.#over !== undefined) this.#answer(item, this.#over)
+    else {
+      this.#queue.push(item)
+      this.#schedule()
+    }
+  }
+
+  /** There is a connection again. */
+  joined(): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    this.#flush()
+  }
+
+  /** Resolves when everything is answered. */
+  drained(): Promise<void> {
+    return this.#unanswered === 0 ? Promise.resolve() : new Promise((resolve) => this.#emptied.push(resolve))
+  }
+
+  /** Nothing is sent any more. */
+  end(error: RepriseError): void {
+    this.#over = error
+    clearTimeout(this.#timer)
+    for (const item of this.#queue.splice(0)) this.#answer(item, error)
+  }
+
+  /** Two turns of microtasks later, so that what ends in answer to one packet travels together. */
+  #schedule(): void {
+    if (this.#scheduled) return
+    this.#scheduled = true
+    queueMicrotask(() => queueMicrotask(() => this.#flush()))
+  }
+
+  #flush(): void {
+    this.#scheduled = false
+    if (this.#timer !== undefined) return
+    while (this.#inFlight < WINDOW && this.#queue.length > 0 && this.#owner.connected) void this.#send(this.#take())
+  }
+
+  #take(): Item<T>[] {
+    const most = Math.min(this.limits.batch, MAX_PACKET)
+    const mostBytes = Math.min(this.limits.packet / 2, MAX_PACKET_BYTES)
+    let count = 0
+    let bytes = 0
+    for (const item of this.#queue) {
+      bytes += item.bytes
+      if (count > 0 && (count === most || bytes > mostBytes || item.alone)) break
+      count++
+      if (item.alone) break
+    }
+    const items = this.#queue.slice(0, count)
+    this.#queue = count === this.#queue.length ? [] : this.#queue.slice(count)
+    return items
+  }
+
+  /** A reply that the hub does not take any more, as it takes less than the one before: the job says so. */
+  #fit(item: Item<T>): void {
+    const { id, lease, as } = item.settlement
+    const { payload } = this.limits
+    if (as !== 'done' || item.bytes <= payload + ITEM_BYTES) return
+    const reason = `too_large: the reply has more bytes of JSON than the hub takes, ${payload}`
+    Object.assign(item, { settlement: { id, lease, as: 'dead', reason }, bytes: ITEM_BYTES, attachments: 0 })
+  }
+
+  async #send(items: Item<T>[]): Promise<void> {
+    this.#inFlight++
+    const sentAt = performance.now()
+    for (const item of items) {
+      item.sentAt = sentAt
+      this.#fit(item)
+    }
+    try {
+      const answers = await this.#owner.send(
+        packed(
+          items.map((item) => item.settlement),
+          items.reduce((sum, item) => sum + item.attachments, 0),
+        ),
+      )
+      this.#failures = 0
+      this.#inFlight--
+      this.#owner.travelled(performance.now() - sentAt)
+      for (const [i, item] of items.entries()) this.#answer(item, answers[i] ?? 'lost')
+    } catch (error) {
+      this.#inFlight--
+      this.#failed(items, error instanceof RepriseError ? error : RepriseError.fromWire(error))
+    }
+    if (this.#queue.length > 0) this.#schedule()
+  }
+
+  #failed(items: Item<T>[], error: RepriseError): void {
+    if (this.#over !== undefined || (!error.retryable && items.length === 1)) {
+      for (const item of items) this.#answer(item, error)
+      return
+    }
+    // One of them is at fault; the others should not pay for it.
+    if (!error.retryable) for (const item of items) item.alone = true
+    const left: Item<T>[] = []
+    for (const item of items) {
+      // What is settled needs no renewal.
+      if (item.settlement.as === 'extend' && !Leased.leaseOf(item.job).live) this.#answer(item, 'lost')
+      else left.push(item)
+    }
+    this.#queue = [...left, ...this.#queue]
+    // Without a connection the next one is what to wait for.
+    if (!error.retryable || !this.#owner.connected || this.#timer !== undefined) return
+    const delayMs = fullJitter(this.#failures++, RETRY, error.retryAfterMs)
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined
+      this.#flush()
+    }, delayMs)
+  }
+
+  #answer(item: Item<T>, result: Settled | RepriseError): void {
+    this.#unanswered--
+    this.#owner.answered(item, result)
+    if (this.#unanswered > 0) return
+    for (const resolve of this.#emptied.splice(0)) resolve()
+  }
+}

@@ -1,0 +1,142 @@
+/** Moves the hub's cursor: cumulative, one acknowledgement in flight, and not more often than every 50 ms. */
+
+import type { RepriseError } from '../../shared/errors.ts'
+import type { Position } from '../../shared/positions.ts'
+import { LONGEST_MS } from '../connection/timer.ts'
+
+const PAUSE_MS = 50
+/** After a refusal that may pass. */
+const RETRY_MS = 1_000
+
+interface Waiter {
+  readonly position: Position
+  resolve(cursor: Position): void
+  reject(error: RepriseError): void
+}
+
+export interface AckOwner {
+  readonly connected: boolean
+  send(position: Position): Promise<Position>
+  /** The hub has no cursor for this client any more; what waits is sent again after `joined`. */
+  forgotten(): void
+  /** The hub told that this subscription may not acknowledge any more. */
+  refused(error: RepriseError): void
+}
+
+export class Acks {
+  readonly #owner: AckOwner
+  #target: Position | undefined
+  /** What the hub has answered for last. */
+  #settled: Position | undefined
+  /** What the hub has taken last. */
+  #kept: Position | undefined
+  #inFlight = false
+  #timer: ReturnType<typeof setTimeout> | undefined
+  #sentAt = 0
+  #waiters: Waiter[] = []
+  #idle: (() => void)[] = []
+
+  constructor(owner: AckOwner) {
+    this.#owner = owner
+  }
+
+  /** Acknowledges up to here, soon. */
+  move(position: Position): void {
+    if (behind(position, this.#target)) return
+    this.#target = position
+    this.#schedule(PAUSE_MS)
+  }
+
+  /** Acknowledges up to here and waits for the hub's answer. */
+  ack(position: Position): Promise<Position> {
+    return new Promise((resolve, reject) => {
+      this.#waiters.push({ position, resolve, reject })
+      if (!behind(position, this.#target)) this.#target = position
+      // Nothing further than what the hub has answered for: asking again is the honest way to learn the cursor.
+      else if (this.#target === this.#settled) this.#settled = undefined
+      this.#schedule(PAUSE_MS)
+    })
+  }
+
+  /** After a new connection: what was in flight may be lost. */
+  joined(): void {
+    this.#send()
+  }
+
+  /** Resolves when nothing is left to acknowledge, or nothing can be, as there is no connection. */
+  flush(): Promise<void> {
+    this.#send()
+    return this.#inFlight ? new Promise((resolve) => this.#idle.push(resolve)) : Promise.resolve()
+  }
+
+  close(error: RepriseError): void {
+    clearTimeout(this.#timer)
+    this.#target = this.#settled
+    for (const waiter of this.#waiters.splice(0)) waiter.reject(error)
+    this.#rest()
+  }
+
+  #schedule(pauseMs: number): void {
+    if (this.#inFlight || this.#timer !== undefined) return
+    const delayMs = Math.min(LONGEST_MS, Math.max(0, this.#sentAt + pauseMs - Date.now()))
+    this.#timer = setTimeout(() => this.#send(), delayMs)
+  }
+
+  #send(): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    const target = this.#target
+    if (this.#inFlight || target === undefined || target === this.#settled || !this.#owner.connected) return
+    this.#inFlight = true
+    this.#sentAt = Date.now()
+    const waiters = this.#waiters.splice(0)
+    this.#owner.send(target).then(
+      (cursor) => {
+        this.#kept = target
+        this.#answered(target)
+        for (const waiter of waiters) waiter.resolve(cursor)
+      },
+      (error: RepriseError) => {
+        const forgotten = error.code === 'not_found'
+        if (error.retryable || forgotten) {
+          this.#waiters.unshift(...waiters)
+          this.#inFlight = false
+          if (forgotten) this.#owner.forgotten()
+          else if (this.#owner.connected) this.#schedule(error.retryAfterMs ?? RETRY_MS)
+          this.#rest()
+          return
+        }
+        this.#answered(target)
+        this.#forget(target)
+        for (const waiter of waiters) waiter.reject(error)
+        // A stale position: later ones may fit again. Everything else that is final concerns the subscription.
+        if (error.code !== 'stale_epoch' && error.code !== 'bad_request') this.#owner.refused(error)
+      },
+    )
+  }
+
+  #answered(target: Position): void {
+    this.#inFlight = false
+    // Whoever came while it was in flight, with nothing further, waits for an answer of its own.
+    this.#settled = this.#target === target && this.#waiters.length > 0 ? undefined : target
+    if (this.#target === this.#settled) this.#rest()
+    else this.#schedule(this.#idle.length > 0 ? 0 : PAUSE_MS)
+  }
+
+  /** It was refused: what lies before it is to be acknowledged all the same. */
+  #forget(target: Position): void {
+    if (this.#target !== target) return
+    this.#target = this.#kept
+    this.#settled = this.#waiters.length > 0 ? undefined : this.#kept
+    for (const { position } of this.#waiters) if (!behind(position, this.#target)) this.#target = position
+  }
+
+  #rest(): void {
+    for (const resolve of this.#idle.splice(0)) resolve()
+  }
+}
+
+/** Whether acknowledging `target` acknowledges `position` too. */
+function behind(position: Position, target: Position | undefined): boolean {
+  return target !== undefined && position.epoch === target.epoch && position.offset <= target.offset
+}

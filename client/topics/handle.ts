@@ -1,0 +1,171 @@
+/** A topic's handle: publishes through its outbox, subscribes, reads; owns the channels it does this on. */
+
+import { RepriseError } from '../../shared/errors.ts'
+import type { Position } from '../../shared/positions.ts'
+import type { Published, ReadPage, ReadQuery } from '../../shared/protocol.ts'
+import type { ConnectOptions, Handler, PublishOptions, Receipt, SubscribeOptions, Subscription, Topic } from '../api.ts'
+import { atMost, type CloseOptions } from '../connection/deadline.ts'
+import { Asking } from '../connection/retryingCall.ts'
+import type { Connection } from '../connection/transport.ts'
+import type { Warnings } from '../connection/warnings.ts'
+import { checkNames, drainMsOf, durationOf } from '../optionChecks.ts'
+import { unpacked } from '../outgoing/joining.ts'
+import { draftOf, measureDraft } from '../outgoing/measure.ts'
+import { Outbox } from '../outgoing/outbox.ts'
+import { marked } from '../outgoing/receipts.ts'
+import { Channel } from './channel.ts'
+import { checkSubscribe, isPosition, positionOf } from './options.ts'
+import { TopicSubscription } from './subscription.ts'
+
+export interface TopicContext {
+  readonly connection: Connection
+  readonly options: ConnectOptions
+  readonly warnings: Warnings
+  /** A connection for a second subscription; a namespace carries one at a time. */
+  connect(): Connection
+  /** The handle has left the topic. */
+  closed(): void
+}
+
+export class TopicHandle<T> implements Topic<T> {
+  readonly name: string
+  readonly #context: TopicContext
+  readonly #channel: Channel
+  readonly #outbox: Outbox<Receipt>
+  readonly #reads: Asking
+  readonly #subscriptions = new Set<TopicSubscription<T>>()
+  readonly #drainMs: number
+  #closing: Promise<void> | undefined
+
+  constructor(name: string, context: TopicContext) {
+    this.name = name
+    this.#context = context
+    const { connection, options } = context
+    const channel = new Channel(connection, name, options.client, {
+      joined: () => this.#outbox.joined(),
+      refused: (error) => this.#refused(error),
+    })
+    this.#channel = channel
+    this.#drainMs = durationOf('drainMs', options.drainMs, 5_000)
+    this.#reads = new Asking(() => channel.joined())
+    this.#outbox = new Outbox(
+      {
+        get connected() {
+          return channel.connected
+        },
+        get limits() {
+          return channel.limits
+        },
+        open: () => channel.open(),
+        send: async (drafts, row, again) => {
+          const { epoch, offsets, durability, duplicatesAt } = await channel.call<Published>('publish', drafts, row)
+          this.#outbox.durability = durability
+          return marked(
+            offsets.map((offset) => ({ epoch, offset, durability })),
+            again ? [] : duplicatesAt,
+          )
+        },
+      },
+      { maxDrafts: options.maxOutbox ?? 10_000, maxBytes: options.maxOutboxBytes ?? 16_777_216 },
+    )
+  }
+
+  publish(data: T, options?: PublishOptions): Promise<Receipt> {
+    try {
+      this.#checkOpen()
+      const draft = draftOf(data, options)
+      return this.#outbox.add(draft, measureDraft(draft), options?.timeoutMs)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  subscribe(handler: Handler<T>, options: SubscribeOptions = {}): Subscription<T> {
+    this.#checkOpen()
+    checkSubscribe(handler, options)
+    const { client } = this.#context.options
+    const shared = !this.#channel.subscribed
+    const own = shared ? undefined : this.#context.connect()
+    const channel = own === undefined ? this.#channel : new Channel(own, this.name, client)
+    const subscription: TopicSubscription<T> = new TopicSubscription(handler, options, {
+      topic: this.name,
+      client,
+      channel,
+      drainMs: this.#drainMs,
+      warnings: this.#context.warnings,
+      detach: () => {
+        this.#subscriptions.delete(subscription)
+        if (own === undefined) channel.detach(subscription, this.#outbox.size + this.#reads.size > 0)
+        else {
+          channel.close()
+          own.close()
+        }
+      },
+    })
+    this.#subscriptions.add(subscription)
+    channel.attach(subscription)
+    return subscription
+  }
+
+  async head(): Promise<Position> {
+    const { epoch, last } = await this.read({ limit: 1 })
+    return { epoch, offset: last }
+  }
+
+  async read(query: ReadQuery = {}): Promise<ReadPage<T>> {
+    this.#checkOpen()
+    checkNames('read', query, ['after', 'before', 'limit'])
+    const { readTimeoutMs = 10_000 } = this.#context.options
+    const { after } = query
+    // An event is a position, and has more.
+    const asked = isPosition(after) ? { ...query, after: positionOf(after) } : query
+    const page = await this.#reads.ask(readTimeoutMs, () => this.#channel.call<ReadPage<T>>('read', asked))
+    unpacked(page.events)
+    return page
+  }
+
+  close(options: CloseOptions = {}): Promise<void> {
+    const closed = this.closed(drainMsOf(options, this.#drainMs))
+    return this.calling ? Promise.resolve() : closed
+  }
+
+  /** Closes, and resolves when that is done, wherever it is asked. */
+  closed(drainMs: number): Promise<void> {
+    this.#closing ??= this.#close(drainMs)
+    return this.#closing
+  }
+
+  /** Whether this is asked in a handler of one of its subscriptions. */
+  get calling(): boolean {
+    for (const subscription of this.#subscriptions) if (subscription.calling) return true
+    return false
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  async #close(drainMs: number): Promise<void> {
+    const closings = [...this.#subscriptions].map((subscription) => {
+      void subscription.close({ drainMs })
+      return subscription.ended
+    })
+    await atMost(drainMs, [Promise.all([...closings, this.#outbox.drained()])])
+    const error = new RepriseError('unavailable', 'the handle was closed before the hub answered')
+    this.#outbox.fail(error)
+    this.#reads.fail(error)
+    for (const subscription of this.#subscriptions) subscription.abandon()
+    this.#channel.close()
+    this.#context.closed()
+  }
+
+  #refused(error: RepriseError): void {
+    // These end a subscription only; publishing may go on.
+    if (error.code !== 'taken_over' && error.code !== 'gap') this.#outbox.fail(error)
+    else if (this.#outbox.size > 0) this.#channel.open()
+  }
+
+  #checkOpen(): void {
+    if (this.#closing !== undefined) throw new RepriseError('unavailable', 'this handle was closed')
+  }
+}

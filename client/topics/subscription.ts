@@ -1,0 +1,384 @@
+/**
+ * One subscription: keeps its place through reconnections, drops what comes twice, holds the queue before the handler
+ * small, and reports. How packets reach it is the channel's affair, how the handler is called the runner's.
+ */
+
+import { RepriseError } from '../../shared/errors.ts'
+import type { Position } from '../../shared/positions.ts'
+import type { EventsPacket, From, Gap, Subscribed, SubscribeQuery } from '../../shared/protocol.ts'
+import type { Ending, Failure, Handler, Progress, Received, Status, SubscribeOptions, Subscription } from '../api.ts'
+import { fullJitter } from '../connection/backoff.ts'
+import { atMost, type CloseOptions } from '../connection/deadline.ts'
+import { Emitter, type Undo } from '../connection/emitter.ts'
+import { Standing } from '../connection/standing.ts'
+import type { Warnings } from '../connection/warnings.ts'
+import { check, countOf, drainMsOf, jitterOf } from '../optionChecks.ts'
+import { Runner } from '../runner.ts'
+import { Acks } from './acks.ts'
+import type { Channel, Subscriber } from './channel.ts'
+import { Inbox, type Mark } from './inbox.ts'
+import { checkFrom, isPosition, positionOf } from './options.ts'
+
+const RESUBSCRIBE = { baseMs: 250, maxMs: 5_000 }
+/** Below this part of the queue's limit more is asked for. */
+const LOW_WATER = 0.5
+
+export interface SubscriptionContext {
+  readonly topic: string
+  readonly client: string | undefined
+  readonly channel: Channel
+  readonly drainMs: number
+  readonly warnings: Warnings
+  /** The subscription is over and wants nothing more of its channel. */
+  detach(): void
+}
+
+export class TopicSubscription<T> implements Subscription<T>, Subscriber {
+  readonly topic: string
+  readonly ended: Promise<Ending>
+  readonly #context: SubscriptionContext
+  readonly #options: SubscribeOptions
+  readonly #maxQueue: number
+  readonly #maxQueueBytes: number
+  readonly #inbox = new Inbox<T>()
+  readonly #runner: Runner<T>
+  readonly #acks: Acks | undefined
+  readonly #standing: Standing<Status>
+  readonly #gapReports = new Emitter<Gap>()
+  readonly #progressReports = new Emitter<Progress>()
+  readonly #errorReports = new Emitter<Failure<T>>()
+  /** All up to here is handled. */
+  #position: Position | undefined
+  /** All up to here has arrived. */
+  #received: Position | undefined
+  /** Packets of the present subscription are coming; between two subscriptions they belong to the old one. */
+  #accepting = false
+  /** The hub takes acknowledgements: from `subscribed` on, and until the next `subscribe` begins another session. */
+  #sessionOpen = false
+  /** The SDK has unsubscribed until the handler has caught up. */
+  #paused = false
+  #seeking = false
+  #resumes = 0
+  #timer: ReturnType<typeof setTimeout> | undefined
+  #pumping = false
+  #closing: Promise<void> | undefined
+  #startOffset = 0
+  #total = 0
+  #nextReport = 0
+  #resolveEnded: (ending: Ending) => void = () => {}
+
+  constructor(handler: Handler<T>, options: SubscribeOptions, context: SubscriptionContext) {
+    this.topic = context.topic
+    this.#context = context
+    this.#options = options
+    this.#maxQueue = countOf('maxQueue', options.maxQueue, 1_000)
+    this.#maxQueueBytes = countOf('maxQueueBytes', options.maxQueueBytes, 1_048_576)
+    this.#standing = new Standing<Status>({ state: 'connecting' }, context.warnings)
+    this.ended = new Promise((resolve) => {
+      this.#resolveEnded = resolve
+    })
+    const runnerOptions = {
+      concurrency: countOf('concurrency', options.concurrency, 1),
+      maxAttempts: countOf('maxAttempts', options.maxAttempts, 5),
+      onFailure: options.onFailure ?? 'stop',
+      retry: jitterOf('retry', options.retry, 100, 10_000),
+    }
+    this.#runner = new Runner(handler, runnerOptions, {
+      handled: (last) => this.#handled(last),
+      failed: (failure) => this.#failed(failure),
+      free: () => this.#pump(),
+    })
+    if (context.client !== undefined) {
+      const open = () => this.#sessionOpen
+      this.#acks = new Acks({
+        get connected() {
+          return open()
+        },
+        send: (position) => context.channel.call<Position>('ack', position),
+        forgotten: () => this.#forgotten(),
+        refused: (error) => this.#end({ code: error.code, error }),
+      })
+    }
+  }
+
+  get status(): Status {
+    const status = this.#standing.now
+    return status.state === 'catching-up' ? { ...status, done: this.#done() } : status
+  }
+
+  get position(): Position | undefined {
+    return this.#position
+  }
+
+  onStatus(listener: (status: Status) => void): Undo {
+    return this.#standing.on(listener)
+  }
+
+  onGap(listener: (gap: Gap) => void): Undo {
+    return this.#gapReports.on(listener)
+  }
+
+  onProgress(listener: (progress: Progress) => void): Undo {
+    return this.#progressReports.on(listener)
+  }
+
+  onError(listener: (failure: Failure<T>) => void): Undo {
+    return this.#errorReports.on(listener)
+  }
+
+  async ack(position: Position): Promise<Position> {
+    check('position', position ?? null, isPosition(position), '{ epoch, offset }')
+    if (this.#acks === undefined) {
+      throw new RepriseError('bad_request', 'the hub keeps a cursor only where connect was given a `client`')
+    }
+    if (this.#standing.over) throw new RepriseError('unavailable', 'the subscription is over')
+    return this.#acks.ack(positionOf(position))
+  }
+
+  async seek(from: Exclude<From, 'none'>): Promise<void> {
+    checkFrom(from ?? null)
+    this.#checkOpen()
+    await this.#context.channel.joined()
+    this.#checkOpen()
+    this.#accepting = this.#sessionOpen = this.#paused = false
+    this.#seeking = true
+    this.#inbox.clear()
+    await this.#context.channel.call<Subscribed>('subscribe', this.#query(from))
+  }
+
+  #checkOpen(): void {
+    if (!this.#standing.over && this.#closing === undefined) return
+    throw new RepriseError('unavailable', 'the subscription is over')
+  }
+
+  close(options: CloseOptions = {}): Promise<void> {
+    this.#closing ??= this.#close(drainMsOf(options, this.#context.drainMs))
+    return this.calling ? Promise.resolve() : this.#closing
+  }
+
+  /** Whether this is asked in its handler: who waits there for the end waits for itself. */
+  get calling(): boolean {
+    return this.#runner.calling
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  // What the channel tells.
+
+  introduce(): SubscribeQuery {
+    return this.#query(this.#received ?? this.#options.from)
+  }
+
+  joined(): void {
+    this.#paused = false
+  }
+
+  lost(reason: RepriseError): void {
+    this.#accepting = this.#sessionOpen = false
+    this.#inbox.forgetPages()
+    clearTimeout(this.#timer)
+    this.#standing.report({ state: 'offline', reason })
+  }
+
+  refused(error: RepriseError): void {
+    // A gap that ends the subscription still has its place behind the events that came before it.
+    if (error.code === 'gap') {
+      this.#inbox.mark({ kind: 'end', error })
+      this.#pump()
+    } else this.#end({ code: error.code, error })
+  }
+
+  subscribed({ position, behind }: Subscribed): void {
+    this.#accepting = this.#sessionOpen = true
+    this.#resumes = 0
+    const received = this.#received
+    // What has arrived before stays ahead of a hub that starts a little earlier: the difference comes twice.
+    const ahead = received?.epoch === position.epoch && received.offset > position.offset
+    if (this.#seeking || received === undefined || !ahead) this.#received = position
+    if (this.#seeking || this.#position === undefined) this.#position = position
+    this.#seeking = false
+    this.#startOffset = this.#position.offset
+    this.#total = behind + this.#inbox.size
+    this.#nextReport = this.#total === 0 ? Infinity : 1
+    this.#standing.report({ state: 'catching-up', done: 0, total: this.#total })
+    this.#acks?.joined()
+  }
+
+  gap(gap: Gap): void {
+    if (!this.#accepting) return
+    this.#received = gap.position
+    this.#inbox.mark({ kind: 'gap', gap })
+    this.#pump()
+  }
+
+  events({ epoch, events }: EventsPacket<T>, done?: () => void): void {
+    if (!this.#accepting) return
+    if (done !== undefined) this.#inbox.hold(done)
+    const after = this.#received?.offset ?? 0
+    let first = 0
+    while ((events[first]?.offset ?? Infinity) <= after) first++
+    const fresh = first === 0 ? events : events.slice(first)
+    const [next] = fresh
+    const last = fresh.at(-1)
+    if (next !== undefined && last !== undefined) {
+      if (next.offset > after + 1) this.#hole(epoch, after + 1, next.offset - 1)
+      this.#received = { epoch, offset: last.offset }
+      this.#inbox.add(epoch, fresh)
+    }
+    this.#pump()
+    // Pages wait for `done`; only what comes live can become too much.
+    if (done === undefined && this.#isFull()) this.#pause()
+  }
+
+  live(): void {
+    if (!this.#accepting) return
+    this.#inbox.mark({ kind: 'live' })
+    this.#pump()
+  }
+
+  behind(): void {
+    if (this.#accepting) this.#standing.report({ state: 'behind', slow: 'connection' })
+  }
+
+  /** The hub never leaves one; should it, the program hears of it like of any other loss. */
+  #hole(epoch: string, from: number, to: number): void {
+    this.gap({ epoch, from, to, count: to - from + 1, reason: 'reset', position: { epoch, offset: to } })
+  }
+
+  #query(from: From | undefined): SubscribeQuery {
+    const { onGap } = this.#options
+    const place = isPosition(from) ? positionOf(from) : from
+    return { ...(place === undefined ? {} : { from: place }), ...(onGap === undefined ? {} : { onGap }) }
+  }
+
+  /** Hands out what waits, as far as the handler takes it. */
+  #pump(): void {
+    if (this.#pumping) return
+    this.#pumping = true
+    while (!this.#standing.over && this.#closing === undefined && this.#inbox.next !== undefined) {
+      if (this.#inbox.next === 'events') {
+        if (this.#runner.full) break
+        const event = this.#inbox.takeEvent()
+        if (event !== undefined) this.#runner.run(event)
+      } else {
+        if (this.#runner.busy) break
+        const mark = this.#inbox.takeMark()
+        if (mark !== undefined) this.#reached(mark)
+      }
+    }
+    this.#pumping = false
+    if (this.#standing.over || this.#closing !== undefined || !this.#hasRoom()) return
+    if (this.#paused) this.#resume()
+    else this.#inbox.release()
+  }
+
+  #reached(mark: Mark): void {
+    switch (mark.kind) {
+      case 'gap':
+        // Offsets may begin anew behind it: what is done stays done.
+        this.#startOffset = mark.gap.position.offset - this.#done()
+        this.#position = mark.gap.position
+        if (this.#options.ack !== 'manual') this.#acks?.move(mark.gap.position)
+        this.#gapReports.emit(mark.gap)
+        return
+      case 'live':
+        if (this.#standing.now.state === 'catching-up' && this.#total > 0) this.#progress(this.#total)
+        this.#standing.report({ state: 'live' })
+        return
+      case 'end':
+        this.#end({ code: mark.error.code, error: mark.error })
+    }
+  }
+
+  #handled({ epoch, offset }: Received<T>): void {
+    const position = { epoch, offset }
+    this.#position = position
+    if (this.#options.ack !== 'manual') this.#acks?.move(position)
+    if (this.#standing.now.state === 'catching-up' && this.#done() >= this.#nextReport) this.#progress(this.#done())
+  }
+
+  #failed(failure: Failure<T>): void {
+    const { event, then, error } = failure
+    if (!this.#errorReports.heard) this.#context.warnings.failed(this.topic, `event ${event.offset}`, then, error)
+    this.#errorReports.emit(failure)
+    if (then !== 'stop') return
+    const { epoch, offset } = event
+    this.#end({ code: 'handler_failed', error, position: { epoch, offset } })
+  }
+
+  #done(): number {
+    return Math.max(0, Math.min(this.#total, (this.#position?.offset ?? 0) - this.#startOffset))
+  }
+
+  #progress(done: number): void {
+    // Not once more at the end, when the last event was reported already.
+    if (this.#nextReport > this.#total) return
+    const step = Math.max(1, Math.floor(this.#total / 100))
+    this.#nextReport = done >= this.#total ? Infinity : Math.min(this.#total, done + step)
+    this.#progressReports.emit({ done, total: this.#total })
+    this.#standing.report(this.status)
+  }
+
+  #isFull(): boolean {
+    return this.#inbox.size > this.#maxQueue || this.#inbox.bytes > this.#maxQueueBytes
+  }
+
+  #hasRoom(): boolean {
+    return this.#inbox.size <= this.#maxQueue * LOW_WATER && this.#inbox.bytes <= this.#maxQueueBytes * LOW_WATER
+  }
+
+  #pause(): void {
+    this.#paused = true
+    this.#accepting = false
+    this.#context.channel.call('unsubscribe').catch(() => {})
+    this.#standing.report({ state: 'behind', slow: 'handler' })
+  }
+
+  /** The cursor was deleted, or lost with the store: another one begins behind what is handled. */
+  #forgotten(): void {
+    if (this.#standing.over || this.#closing !== undefined || !this.#sessionOpen) return
+    this.#accepting = this.#sessionOpen = false
+    if (!this.#paused) this.#resume(this.#position)
+  }
+
+  /** Reads on from what has arrived. */
+  #resume(from = this.#received): void {
+    this.#paused = this.#sessionOpen = false
+    this.#context.channel.call<Subscribed>('subscribe', this.#query(from)).catch((error: RepriseError) => {
+      // After a reconnection the handshake has done it.
+      if (this.#accepting || this.#standing.over || !this.#context.channel.connected) return
+      if (!error.retryable) return this.#end({ code: error.code, error })
+      const delayMs = fullJitter(this.#resumes++, RESUBSCRIBE, error.retryAfterMs)
+      this.#timer = setTimeout(() => this.#resume(from), delayMs)
+    })
+  }
+
+  /** Ends now, whatever still runs. */
+  abandon(): void {
+    this.#end({ code: 'closed' })
+  }
+
+  async #close(drainMs: number): Promise<void> {
+    if (!this.#standing.over) await atMost(drainMs, [this.#runner.stop().then(() => this.#acks?.flush()), this.ended])
+    this.#end({ code: 'closed' })
+  }
+
+  #end(ending: Ending): void {
+    if (this.#standing.over) return
+    clearTimeout(this.#timer)
+    this.#accepting = false
+    this.#inbox.clear()
+    void this.#runner.stop()
+    const detach = () => {
+      this.#acks?.close(new RepriseError('unavailable', `the subscription is over: ${ending.code}`))
+      this.#context.detach()
+    }
+    // What was handled before the failure should not come again.
+    if (ending.code === 'handler_failed' && this.#acks !== undefined) void this.#acks.flush().then(detach)
+    else detach()
+    this.#standing.end(`the subscription of ${this.topic}`, { state: 'ended', reason: ending })
+    this.#resolveEnded(ending)
+  }
+}

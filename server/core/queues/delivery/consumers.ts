@@ -1,0 +1,350 @@
+/** Who consumes on this node: makes consumers, changes and ends them, and keeps a dispatch for each queue they take from. */
+
+import { RepriseError } from '../../../../shared/errors.ts'
+import type { Limits } from '../../../../shared/protocol.ts'
+import type { ConsumeOptions, Consuming, Settled, Settlement } from '../../../../shared/queues.ts'
+import type { Attached, KeptLease, Leaving, Owner, Store } from '../../../store/contract/store.ts'
+import { authorize } from '../../access.ts'
+import type { StoreClock } from '../../clock.ts'
+import type { Happenings } from '../../telemetry.ts'
+import { checkQueue } from '../draft.ts'
+import { type HubQueueSettings, policyOf } from '../settings.ts'
+import { Consumer, keyOf } from './consumer.ts'
+import { Dispatch } from './dispatch.ts'
+import type { JobClient } from './outlet.ts'
+import { Turns } from './sharing.ts'
+import { Silence } from './silence.ts'
+
+export interface ConsumersContext {
+  readonly store: Store
+  readonly settings: HubQueueSettings
+  readonly limits: Limits
+  readonly clock: StoreClock
+  readonly happenings: Happenings
+  /** Fires when the hub begins to drain. */
+  readonly draining: AbortSignal
+}
+
+interface Desk {
+  readonly dispatch: Dispatch
+  readonly started: Promise<void>
+  /** Consumers, and those on their way in. */
+  users: number
+}
+
+/** What is kept of a client. What it does to its consumer of a queue happens in its order. */
+interface Seat {
+  readonly consumers: Map<string, Consumer>
+  /** The last that is under way, by queue. */
+  readonly turns: Map<string, Promise<void>>
+  /** The client is gone; `deliberate`: it said so. */
+  gone: false | { readonly deliberate: boolean }
+}
+
+interface Attachment {
+  /** What the store says that it holds. */
+  readonly held: readonly KeptLease[]
+  /** What this node knew of. */
+  readonly known: readonly KeptLease[]
+}
+
+export class Consumers {
+  readonly #context: ConsumersContext
+  readonly #desks = new Map<string, Desk>()
+  readonly #seats = new Map<JobClient, Seat>()
+  readonly #leaving = new Set<Promise<unknown>>()
+  readonly #turns = new Turns()
+  readonly #silence = new Silence((client) => {
+    for (const queue of this.#seats.get(client)?.consumers.keys() ?? []) this.#desks.get(queue)?.dispatch.kick()
+  })
+  readonly #unlisten: () => void
+
+  constructor(context: ConsumersContext) {
+    this.#context = context
+    this.#unlisten = context.settings.onChange(() => {
+      for (const { dispatch } of this.#desks.values()) dispatch.settingsChanged()
+    })
+  }
+
+  /** Makes the client a consumer, or changes its credit. */
+  consume(client: JobClient, queue: string, options: ConsumeOptions): Promise<Consuming> {
+    checkQueue(queue, 'dead')
+    authorize(client.caller, 'consume', queue)
+    return this.#inTurn(client, queue, async (seat) => {
+      const known = seat.consumers.get(queue)
+      const { credit, holding } = options
+      const askedLeaseMs = options.leaseMs ?? known?.askedLeaseMs
+      const leaseMs = Math.ceil(askedLeaseMs ?? this.#context.settings.forQueue(queue).leaseMs)
+      const answer = { queue, credit, leaseMs, limits: this.#context.limits }
+      if (known !== undefined) {
+        const cancelled = known.credit === 0
+        known.leaseMs = leaseMs
+        known.askedLeaseMs = askedLeaseMs
+        const isKept = holding === undefined && !cancelled
+        const held = isKept ? known.kept : (await this.#attach(known, queue, holding)).held
+        known.credit = credit
+        this.#desks.get(queue)?.dispatch.kick()
+        return { ...answer, held }
+      }
+      const consumer = new Consumer(client, credit, leaseMs)
+      consumer.askedLeaseMs = askedLeaseMs
+      const desk = this.#enter(queue)
+      try {
+        await desk.started
+        const { held } = await this.#attach(consumer, queue, holding)
+        if (seat.gone) throw connectionGone()
+        seat.consumers.set(queue, consumer)
+        const replaced = desk.dispatch.add(consumer)
+        if (replaced !== undefined) this.#ended(replaced, queue, takenOver())
+        return { ...answer, held }
+      } catch (error) {
+        this.#exit(queue, desk)
+        const leaving = seat.gone === false ? 'keep' : this.#leavingOf(queue, seat.gone.deliberate)
+        await this.#detach(consumer, queue, leaving).catch(() => {})
+        throw error
+      }
+    })
+  }
+
+  /** Resolves when the queue's consumers on this node were given what there is. Rejects with what the store fails with. */
+  async round(queue: string): Promise<void> {
+    await this.#desks.get(queue)?.dispatch.round()
+  }
+
+  /** Whether the holder is a consumer of this node, which is told of its leases. */
+  has(queue: string, holder: Owner): boolean {
+    for (const { consumers } of this.#seats.values()) {
+      const owner = consumers.get(queue)?.owner
+      if (owner !== undefined && keyOf(owner) === keyOf(holder)) return true
+    }
+    return false
+  }
+
+  /** The client takes no more jobs of the queue; what it holds stays its own until it is settled. */
+  cancel(client: JobClient, queue: string): Promise<void> {
+    checkQueue(queue, 'dead')
+    return this.#inTurn(client, queue, async (seat) => {
+      const consumer = seat.consumers.get(queue)
+      if (consumer === undefined) return
+      if (consumer.kept.length === 0) return await this.#leave(consumer, queue, 'keep')
+      // It stays here to be told of leases that are lost.
+      consumer.credit = 0
+      await this.#detach(consumer, queue, 'keep')
+    })
+  }
+
+  /** The client is gone. `deliberate`: it said so, and does not come back for its jobs. */
+  leave(client: JobClient, deliberate: boolean): void {
+    const seat = this.#seats.get(client)
+    if (seat === undefined) return
+    seat.gone = { deliberate }
+    const { happenings } = this.#context
+    const left = Promise.all(seat.turns.values())
+      .then(async () => {
+        const leavings = [...seat.consumers].map(([queue, consumer]) => {
+          if (!deliberate) this.#tellLost(consumer, queue)
+          return this.#leave(consumer, queue, this.#leavingOf(queue, deliberate))
+        })
+        this.#seats.delete(client)
+        this.#silence.forget(client)
+        await Promise.all(leavings)
+      })
+      .catch((error: unknown) => {
+        // The leases lapse by themselves.
+        if (!(error instanceof RepriseError) || !error.retryable) happenings.failed('a consumer that left', error)
+      })
+    this.#leaving.add(left)
+    void left.then(() => this.#leaving.delete(left))
+  }
+
+  /** Of a draining hub the consumers come back, and are not lost. */
+  #tellLost({ owner, kept, over }: Consumer, queue: string): void {
+    if (over || kept.length === 0 || this.#context.draining.aborted) return
+    const { client } = owner
+    const [jobs, reason] = [kept.length, 'connection lost'] as const
+    this.#context.happenings.happened({ kind: 'consumerLost', queue, client, jobs, reason })
+  }
+
+  #leavingOf(queue: string, deliberate: boolean): Leaving {
+    const { settings, draining } = this.#context
+    if (deliberate) return 'release'
+    // Of a draining hub the leases stay as they are: the consumers come back, to it or to another node.
+    return draining.aborted ? 'keep' : { graceMs: settings.forQueue(queue).reconnectGraceMs }
+  }
+
+  /** Jobs are on their way into the store: whoever takes asks for them in the same turn, so that one write does both. */
+  sending(queue: string, jobs: number): void {
+    this.#desks.get(queue)?.dispatch.kick(jobs)
+  }
+
+  /** Settlements are on their way to the store: what takes their places is asked for in the same turn. */
+  settling(queue: string, settlements: readonly Settlement[], client: JobClient): void {
+    const consumer = this.#seats.get(client)?.consumers.get(queue)
+    if (consumer === undefined) return
+    let isFree = false
+    for (const one of settlements) if (one.as !== 'extend' && consumer.giving(one)) isFree = true
+    if (isFree) this.#desks.get(queue)?.dispatch.kick()
+  }
+
+  /** The store could not take them. */
+  unsettled(queue: string, settlements: readonly Settlement[], client: JobClient): void {
+    const consumer = this.#seats.get(client)?.consumers.get(queue)
+    for (const { lease } of settlements) consumer?.keeps(lease)
+  }
+
+  /** Settlements were answered: credit is free again. `client`: who sent them. */
+  settled(queue: string, settlements: readonly Settlement[], answers: readonly Settled[], client?: JobClient): void {
+    const dispatch = this.#desks.get(queue)?.dispatch
+    if (dispatch === undefined) return
+    const consumer = client === undefined ? undefined : this.#seats.get(client)?.consumers.get(queue)
+    for (const [index, settlement] of settlements.entries()) {
+      if (settlement.as !== 'extend') dispatch.settled(settlement, consumer)
+      else {
+        const answer = answers[index] ?? 'lost'
+        if (answer === 'lost') dispatch.lost(settlement, consumer)
+        else if (answer === 'ok') dispatch.extended(settlement.lease, this.#context.clock.now + settlement.leaseMs)
+        else dispatch.capped(settlement.lease, answer.expiresAt)
+      }
+    }
+  }
+
+  /** Resolves when those that left have left in the store, too. */
+  async close(): Promise<void> {
+    while (this.#leaving.size > 0) await Promise.all(this.#leaving)
+    this.#unlisten()
+    for (const { dispatch } of this.#desks.values()) dispatch.stop()
+    this.#desks.clear()
+  }
+
+  #inTurn<T>(client: JobClient, queue: string, work: (seat: Seat) => Promise<T>): Promise<T> {
+    const seat: Seat = this.#seats.get(client) ?? { consumers: new Map(), turns: new Map(), gone: false }
+    this.#seats.set(client, seat)
+    const done = (seat.turns.get(queue) ?? Promise.resolve()).then(() => work(seat))
+    const turn = done.then(
+      () => {},
+      () => {},
+    )
+    seat.turns.set(queue, turn)
+    void turn.then(() => {
+      if (seat.turns.get(queue) === turn) seat.turns.delete(queue)
+    })
+    return done
+  }
+
+  /**
+   * Waits while the store is away, and asks then whether the session is still wanted: begun by who is gone by then, it
+   * would take the place, and the jobs, of the one under which the client is at another node already.
+   */
+  async #attach(consumer: Consumer, queue: string, holding?: readonly string[]): Promise<Attachment> {
+    consumer.attaching += 1
+    try {
+      const { session, held } = await this.#beginSession(consumer, queue, holding)
+      const known = consumer.kept
+      consumer.attached(session, held)
+      return { held, known }
+    } finally {
+      consumer.attaching -= 1
+      this.#desks.get(queue)?.dispatch.kick()
+    }
+  }
+
+  /** A begin counts only while no other session began since it was asked: what was sent to the store may be done late. */
+  async #beginSession(consumer: Consumer, queue: string, holding?: readonly string[]): Promise<Attached> {
+    const { store, settings } = this.#context
+    const policy = policyOf(settings.forQueue(queue))
+    const options = { leaseMs: consumer.leaseMs, policy, ...(holding !== undefined && { holding }) }
+    for (;;) {
+      const since = await store.queues.session(queue, consumer.owner)
+      if (consumer.over || this.#seats.get(consumer.client)?.gone !== false) throw connectionGone()
+      try {
+        return await store.queues.attach(queue, consumer.owner, { ...options, since })
+      } catch (error) {
+        if (!(error instanceof RepriseError && error.code === 'conflict')) throw error
+      }
+    }
+  }
+
+  /** What the store gave it and it never saw goes back, what it lost meanwhile is told. */
+  async #reattach(consumer: Consumer, queue: string): Promise<void> {
+    const { held, known } = await this.#attach(consumer, queue)
+    const lost = new Map(known.map(({ id, lease }) => [lease, id]))
+    const unseen = held.filter(({ lease }) => !lost.delete(lease))
+    if (lost.size > 0) consumer.client.outlet.lost(queue, [...lost.values()])
+    if (unseen.length === 0) return
+    const { store, settings } = this.#context
+    const back = unseen.map(({ id, lease }) => ({ id, lease, as: 'release' }) as const)
+    await store.queues.settle(queue, back, policyOf(settings.forQueue(queue)))
+    for (const { lease } of unseen) consumer.gave(lease)
+  }
+
+  async #leave(consumer: Consumer, queue: string, leaving: Leaving): Promise<void> {
+    if (this.#end(consumer, queue)) await this.#detach(consumer, queue, leaving)
+  }
+
+  /** Takes it out on this node; `false` when it was out already. */
+  #end(consumer: Consumer, queue: string): boolean {
+    if (consumer.over) return false
+    consumer.over = true
+    const seat = this.#seats.get(consumer.client)
+    if (seat?.consumers.get(queue) === consumer) seat.consumers.delete(queue)
+    const desk = this.#desks.get(queue)
+    desk?.dispatch.remove(consumer)
+    if (desk !== undefined) this.#exit(queue, desk)
+    return true
+  }
+
+  async #detach({ owner, session }: Consumer, queue: string, leaving: Leaving): Promise<void> {
+    if (session === 0) return
+    const { store, settings } = this.#context
+    await store.queues.detach(queue, owner, session, leaving, policyOf(settings.forQueue(queue)))
+  }
+
+  /** Another consumer took its place; the store knows. */
+  #ended(consumer: Consumer, queue: string, error: RepriseError): void {
+    if (!this.#end(consumer, queue)) return
+    const { client, owner } = consumer
+    if (error.code === 'taken_over') {
+      this.#context.happenings.happened({ kind: 'takeover', queue, client: owner.client })
+    }
+    client.outlet.end(queue, error.toWire(), this.#seats.get(client)?.consumers.size === 0)
+  }
+
+  #enter(queue: string): Desk {
+    let desk = this.#desks.get(queue)
+    if (desk === undefined) {
+      const { store, clock, happenings, settings } = this.#context
+      const dispatch = new Dispatch(queue, {
+        queues: store.queues,
+        clock,
+        happenings,
+        settings: () => settings.forQueue(queue),
+        turns: this.#turns,
+        silence: this.#silence,
+        reattach: (consumer) => this.#reattach(consumer, queue),
+        ended: (consumer, error) => this.#ended(consumer, queue, error),
+      })
+      const started = dispatch.start()
+      // Each consumer on its way in meets the failure.
+      started.catch(() => {})
+      desk = { dispatch, started, users: 0 }
+      this.#desks.set(queue, desk)
+    }
+    desk.users += 1
+    return desk
+  }
+
+  #exit(queue: string, desk: Desk): void {
+    desk.users -= 1
+    if (desk.users > 0) return
+    desk.dispatch.stop()
+    if (this.#desks.get(queue) === desk) this.#desks.delete(queue)
+  }
+}
+
+function connectionGone(): RepriseError {
+  return new RepriseError('unavailable', 'the connection is gone')
+}
+
+function takenOver(): RepriseError {
+  return new RepriseError('taken_over', 'a newer consumer of this client took over')
+}

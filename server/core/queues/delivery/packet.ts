@@ -1,0 +1,75 @@
+/** Jobs on their way to a consumer. Their JSON text is put together from the texts that are stored. */
+
+import { MAX_ATTACHMENTS } from '../../../../shared/joined.ts'
+import type { Job } from '../../../../shared/queues.ts'
+import type { HeldJob } from '../../../store/contract/store.ts'
+import { bodyBytes } from '../../body.ts'
+import { attachmentsOf, carried } from '../../joining.ts'
+
+const PACKET_BYTES = 262_144
+
+export class JobsPacket {
+  readonly queue: string
+  readonly jobs: readonly HeldJob[]
+  /** Packets with binary data have no text; they are sent as objects. */
+  readonly binary: boolean
+
+  constructor(queue: string, jobs: readonly HeldJob[], binary: boolean) {
+    this.queue = queue
+    this.jobs = jobs
+    this.binary = binary
+  }
+
+  /** The JSON text of the list of jobs. Only where `binary` is `false`. */
+  get text(): string {
+    const queue = JSON.stringify(this.queue)
+    let text = ''
+    for (const job of this.jobs) text += text === '' ? jobText(queue, job) : `,${jobText(queue, job)}`
+    return `[${text}]`
+  }
+
+  /** The same as objects, for encoders that do not know texts and for binary data. */
+  toJSON(): Job[] {
+    return this.jobs.map((job) => jobObject(this.queue, job))
+  }
+}
+
+function jobText(
+  queue: string,
+  { id, lease, attempts, deliveries, sentAt, expiresAt, replyBy, body }: HeldJob,
+): string {
+  const reply = replyBy === undefined ? '' : `"replyBy":${replyBy},`
+  const counts = `"attempts":${attempts},"deliveries":${deliveries},"sentAt":${sentAt},"expiresAt":${expiresAt}`
+  return `{"queue":${queue},"id":${JSON.stringify(id)},"lease":${JSON.stringify(lease)},${counts},${reply}${body.json.slice(1)}`
+}
+
+export function jobObject(queue: string, { body, ...rest }: HeldJob): Job {
+  return { queue, ...rest, ...carried(body) }
+}
+
+/** Cuts jobs into packets, in order. */
+export function jobsPackets(queue: string, jobs: readonly HeldJob[]): JobsPacket[] {
+  const packets: JobsPacket[] = []
+  let run: HeldJob[] = []
+  let bytes = 0
+  let attachments = 0
+  let binary = false
+  const flush = () => {
+    if (run.length > 0) packets.push(new JobsPacket(queue, run, binary))
+    run = []
+    bytes = attachments = 0
+  }
+  for (const job of jobs) {
+    const size = bodyBytes(job.body)
+    const hasBinary = job.body.binaries !== undefined
+    const more = attachmentsOf(job.body)
+    const full = bytes + size > PACKET_BYTES || attachments + more > MAX_ATTACHMENTS
+    if (run.length > 0 && (full || hasBinary !== binary)) flush()
+    binary = hasBinary
+    bytes += size
+    attachments += more
+    run.push(job)
+  }
+  flush()
+  return packets
+}

@@ -1,0 +1,74 @@
+/** What holds for a topic by its name. How patterns are merged and stored is in patternSettings.ts. */
+
+import type { Retention } from '../../store/contract/store.ts'
+import {
+  type ByPattern,
+  isRecord,
+  type Kind,
+  numberFromDocument,
+  numberToDocument,
+  openPatternSettings,
+  type PatternSettings,
+  type PatternSettingsOptions,
+} from '../settings.ts'
+
+export interface TopicSettings {
+  readonly retain: Retention
+}
+
+/** What one pattern sets; everything it leaves out comes from less specific ones. */
+export interface TopicOverrides {
+  readonly retain?: Partial<Retention>
+}
+
+export type TopicPatterns = ByPattern<TopicOverrides>
+
+export const DEFAULT_TOPIC_SETTINGS: TopicSettings = {
+  retain: { events: 1_000_000, bytes: 2 ** 30, ageMs: 7 * 86_400_000 },
+}
+
+export interface HubSettings extends Omit<PatternSettings<TopicSettings, TopicOverrides>, 'of'> {
+  /** What holds for this topic now. */
+  forTopic(topic: string): TopicSettings
+}
+
+const RETAIN_FIELDS = ['events', 'bytes', 'ageMs'] as const
+
+const TOPICS: Kind<TopicSettings, TopicOverrides> = {
+  prefix: 'topic:',
+  merge: (overrides) => ({
+    retain: Object.assign({}, DEFAULT_TOPIC_SETTINGS.retain, ...overrides.map(({ retain }) => retain)),
+  }),
+  toDocument({ retain }) {
+    if (retain === undefined) return {}
+    return {
+      retain: Object.fromEntries(Object.entries(retain).map(([field, value]) => [field, numberToDocument(value)])),
+    }
+  },
+  fromDocument(document) {
+    const retain = isRecord(document) ? document.retain : undefined
+    if (!isRecord(retain)) return {}
+    const known: { -readonly [Field in keyof Retention]?: number } = {}
+    for (const field of RETAIN_FIELDS) {
+      const value = numberFromDocument(retain[field])
+      if (value !== undefined) known[field] = value
+    }
+    return { retain: known }
+  },
+}
+
+/** `holdBytes`: what queues that are bound to a topic may make it keep; `undefined` of a topic that none is bound to. */
+export async function openSettings(
+  options: PatternSettingsOptions<TopicOverrides>,
+  holdBytes: (topic: string) => number | undefined = () => undefined,
+): Promise<HubSettings> {
+  const { of, ...rest } = await openPatternSettings(TOPICS, options)
+  return {
+    ...rest,
+    forTopic(topic) {
+      const settings = of(topic)
+      const held = holdBytes(topic)
+      return held === undefined ? settings : { ...settings, retain: { ...settings.retain, holdBytes: held } }
+    },
+  }
+}

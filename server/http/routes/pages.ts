@@ -1,0 +1,114 @@
+/**
+ * The pages that the hub serves: console, demo, the SDK as a script. Built files as they lie in `dist`, under a policy
+ * that lets nothing run but them. What is not there is passed on: a hub in somebody's program is not alone.
+ */
+
+import { existsSync } from 'node:fs'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { fileURLToPath } from 'node:url'
+import express, { type RequestHandler, type Response, type Router } from 'express'
+import helmet from 'helmet'
+import { RepriseError } from '../../../shared/errors.ts'
+
+/** From the sources, `dist` lies beside the server's folder; compiled, the server's folder lies in it. */
+const DIST = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? '../../dist/' : '../../../', import.meta.url))
+const PAGES = `${DIST}console`
+const SDK = `${DIST}sdk`
+
+/** The name of such a file changes with its content. */
+const HASHED_S = 31_536_000
+const SDK_FILES = ['reprise-client.global.js', 'reprise-client.mjs']
+
+/** `isGuest`: whether a program around has said where to go on. */
+export function servePages(isGuest: (request: IncomingMessage) => boolean): Router {
+  const router = express.Router({ caseSensitive: true })
+  router.get('/', (request, response, next) => {
+    // Mounted in a program without a path of its own, the front page is the program's.
+    if (isGuest(request) && request.baseUrl === '') return next('router')
+    if (!pathOf(request.originalUrl).endsWith('/')) return response.redirect(308, `${request.baseUrl}/`)
+    next()
+  })
+  router.get('/', secured, (_request, response) => sendPage(response, 'index.html', INDEX))
+  router.get('/demo', (request, response, next) => {
+    // Its files are found relative to it.
+    if (request.path.endsWith('/')) return response.redirect(308, '../demo')
+    next()
+  })
+  router.get('/demo', secured, (_request, response) => sendPage(response, 'demo.html'))
+  router.use('/assets', express.static(`${PAGES}/assets`, { index: false, redirect: false, setHeaders: hashed }))
+  router.get(
+    SDK_FILES.map((name) => `/sdk/${name}`),
+    (request, response) => {
+      const name = request.path.slice('/sdk/'.length)
+      if (!existsSync(`${SDK}/${name}`)) throw notBuilt('the SDK')
+      // Anybody's page may load it; what it may then do is asked of the page that connects.
+      response.set({ 'Access-Control-Allow-Origin': '*', 'X-Content-Type-Options': 'nosniff' })
+      response.sendFile(name, { root: SDK, cacheControl: false, headers: { 'Cache-Control': 'no-cache' } })
+    },
+  )
+  return router
+}
+
+const secured: RequestHandler = helmet({
+  contentSecurityPolicy: {
+    useDefaults: false,
+    directives: {
+      defaultSrc: ["'self'"],
+      // Not all browsers count WebSocket as `'self'`.
+      connectSrc: ["'self'", sameHost('ws'), sameHost('wss')],
+      imgSrc: ["'self'", 'data:'],
+      objectSrc: ["'none'"],
+      baseUri: ["'none'"],
+      formAction: ["'self'"],
+      frameAncestors: ["'none'"],
+    },
+  },
+  // The hub itself speaks plain HTTP; whoever puts TLS before it decides this.
+  strictTransportSecurity: false,
+  crossOriginEmbedderPolicy: false,
+})
+
+function sameHost(scheme: string) {
+  return ({ headers }: IncomingMessage, _response: ServerResponse): string => {
+    const { host = '' } = headers
+    return /^[A-Za-z0-9.:[\]-]+$/.test(host) ? `${scheme}://${host}` : "'self'"
+  }
+}
+
+function hashed(response: ServerResponse): void {
+  response.setHeader('Cache-Control', `public, max-age=${HASHED_S}, immutable`)
+  response.setHeader('X-Content-Type-Options', 'nosniff')
+}
+
+function sendPage(response: Response, name: string, otherwise?: string): void {
+  if (existsSync(`${PAGES}/${name}`)) {
+    response.sendFile(name, { root: PAGES, cacheControl: false, headers: { 'Cache-Control': 'no-cache' } })
+  } else if (otherwise !== undefined) {
+    response.set('Cache-Control', 'no-cache').type('html').send(otherwise)
+  } else {
+    throw notBuilt(name)
+  }
+}
+
+function notBuilt(what: string): RepriseError {
+  return new RepriseError('not_found', `${what} is not built: npm run build`)
+}
+
+function pathOf(url: string): string {
+  return url.split('?', 1)[0] ?? ''
+}
+
+const INDEX = `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<title>Reprise</title>
+<h1>Reprise</h1>
+<p>A real-time hub is running here.</p>
+<ul>
+<li><a href="demo">Replay demo</a></li>
+<li><a href="v1/topics">Topics</a></li>
+<li><a href="openapi.json">HTTP interface (OpenAPI)</a></li>
+<li><a href="readyz">Is it ready?</a></li>
+</ul>
+</html>
+`

@@ -1,0 +1,70 @@
+/** The route of server-sent events: where a stream starts, and when it ends. */
+
+import { RepriseError } from '../../../shared/errors.ts'
+import type { SubscribeQuery } from '../../../shared/protocol.ts'
+import { EventStream } from '../outlet.ts'
+import { type Call, type Route, route } from '../routes.ts'
+import type { Query } from '../schemas/query.ts'
+import { streamQuery } from '../schemas/topics.ts'
+import type { Tickets } from '../tickets.ts'
+
+export function streamRoutes(tickets: Tickets): readonly Route[] {
+  return [
+    route({
+      method: 'get',
+      path: '/topics/:topic/stream',
+      summary: 'Events as they come, as server-sent events; comes back where it was',
+      query: streamQuery,
+      headers: { 'Last-Event-ID': '`epoch:offset` of the last event seen; goes before the query' },
+      status: 200,
+      answer: 'text/event-stream',
+      async run(call, query) {
+        const caller = query.ticket === undefined ? call.caller : tickets.redeem(query.ticket)
+        await stream({ ...call, caller }, query)
+        return undefined
+      },
+    }),
+  ]
+}
+
+async function stream(call: Call, query: Query<typeof streamQuery>): Promise<void> {
+  const { core, caller, request, response, context, gone } = call
+  if (request.method === 'HEAD') {
+    response.setHeader('Content-Type', 'text/event-stream; charset=utf-8')
+    response.end()
+    return
+  }
+  const where = startOf(request.get('last-event-id'), query)
+  const outlet = new EventStream(response, { passGaps: query.onGap !== 'fail' })
+  const subscription = core.subscription(caller, call.param('topic'), outlet)
+  const stop = () => {
+    subscription.close()
+    outlet.finish()
+  }
+  context.draining.addEventListener('abort', stop)
+  gone.addEventListener('abort', () => {
+    context.draining.removeEventListener('abort', stop)
+    subscription.close()
+  })
+  try {
+    await subscription.start(where, false)
+  } catch (error) {
+    context.draining.removeEventListener('abort', stop)
+    subscription.close()
+    throw error
+  }
+}
+
+function startOf(header: string | undefined, { from, lastEventId, onGap }: Query<typeof streamQuery>): SubscribeQuery {
+  const position = lastSeen(header) ?? lastEventId
+  const place = position ?? from
+  return { ...(place === undefined ? {} : { from: place }), ...(onGap === undefined ? {} : { onGap }) }
+}
+
+/** A browser that has seen nothing yet sends none, or an empty one. */
+function lastSeen(header: string | undefined) {
+  if (header === undefined || header === '') return undefined
+  const result = streamQuery.lastEventId.safeParse(header)
+  if (result.success) return result.data
+  throw new RepriseError('bad_request', 'Last-Event-ID is none of this topic: it is a position such as 3f2a:42')
+}

@@ -1,0 +1,215 @@
+/** What requests about queues may say and what answers hold, over HTTP. The rest is in schemas.ts and server/wire.ts. */
+
+import { z } from 'zod'
+import { type JobDraft, REDRIVE_REASON_RULE, REDRIVE_REASONS } from '../../../shared/queues.ts'
+import { consumeSchema, jobDraftSchema, nameSchema } from '../../wire.ts'
+import { base64, bound, count, listQuery, whole } from './topics.ts'
+
+const MAX_CLAIM = 1_000
+const MAX_WAIT_MS = 20_000
+const MAX_JOBS = 500
+const MAX_FILTER_IDS = 1_000
+
+const { data: _data, ...labels } = jobDraftSchema.shape
+
+export const jobDrafts = {
+  json: jobDraftSchema,
+  binary: z
+    .strictObject({ base64, ...labels })
+    .transform(({ base64, ...rest }): JobDraft => ({ data: base64, ...rest })),
+}
+
+export const sendBody = z.union([
+  jobDrafts.json,
+  jobDrafts.binary,
+  z.array(z.union([jobDrafts.json, jobDrafts.binary])).min(1),
+])
+
+export const claimBody = z.strictObject({
+  client: nameSchema.exactOptional().meta({ description: 'Shown as the holder of the jobs' }),
+  max: z.int().min(1).max(MAX_CLAIM).default(1),
+  leaseMs: consumeSchema.shape.leaseMs,
+  waitMs: z
+    .number()
+    .min(0)
+    .default(0)
+    .transform((ms) => Math.min(ms, MAX_WAIT_MS))
+    .meta({ description: 'How long to wait where there is nothing, 20,000 at most' }),
+})
+
+export const jobsQuery = {
+  state: z
+    .enum(['ready', 'delayed', 'held', 'dead'], { error: 'is one of ready, delayed, held, dead' })
+    .meta({ default: 'ready' }),
+  after: z.string().min(1).meta({ description: '`next` of the page before' }),
+  limit: whole(1, MAX_JOBS).meta({ description: 'At most this many, 500 at most', default: 100 }),
+}
+
+export const queuesQuery = listQuery
+
+function areIds(value: unknown): boolean {
+  if (!Array.isArray(value) || value.length === 0 || value.length > MAX_FILTER_IDS) return false
+  return value.every((id) => typeof id === 'string')
+}
+
+export const redriveBody = z.strictObject({
+  filter: z
+    .strictObject({
+      // Counted before they are looked at.
+      ids: z
+        .custom<readonly string[]>(areIds, { error: `ids is a list of 1 to ${MAX_FILTER_IDS} ids` })
+        .exactOptional()
+        .meta({ type: 'array', items: { type: 'string' }, minItems: 1, maxItems: MAX_FILTER_IDS }),
+      reason: z.enum(REDRIVE_REASONS, { error: `reason is ${REDRIVE_REASON_RULE}` }).exactOptional(),
+      key: z.string().exactOptional(),
+      error: z.string().exactOptional().meta({ description: "A part of the error's text" }),
+      since: z.number().min(0).exactOptional().meta({ description: 'Dead-lettered at this time or later' }),
+      before: z.number().min(0).exactOptional().meta({ description: 'Dead-lettered before this time' }),
+    })
+    .exactOptional(),
+  dryRun: z.boolean().exactOptional().meta({ description: 'Only count' }),
+  rate: z.number().gt(0).exactOptional().meta({ description: 'Jobs a second' }),
+  limit: z.int().min(1).exactOptional().meta({ description: 'Dead letters to look at in this call' }),
+  after: z.string().min(1).exactOptional().meta({ description: '`next` of the call before' }),
+})
+
+const size = z.union([bound, z.string()])
+const time = z.union([count, z.string()])
+const binding = z.object({ topic: z.string(), from: z.enum(['start', 'end']).optional() })
+
+/** For the document alone: queueOptions.ts reads it, with the units that the configuration file has too. */
+export const queueSettingsBody = z
+  .strictObject({
+    from: z.array(z.union([z.string(), binding])),
+    leaseMs: time,
+    maxLeaseMs: time,
+    maxAttempts: count,
+    backoffMs: time,
+    maxBackoffMs: time,
+    priority: z.int().min(0).max(9),
+    ttlMs: time,
+    deadMs: time,
+    maxJobs: bound,
+    maxBytes: size,
+    reconnectGraceMs: time,
+    rate: z.union([z.number().gt(0), z.literal('unlimited')]),
+    maxHoldBytes: size,
+  })
+  .partial()
+
+export const queueSettingsAnswer = z.object({ queue: z.string(), settings: queueSettingsBody })
+
+export const sentAnswer = z.object({
+  ids: z.array(z.string()),
+  duplicates: count,
+  duplicatesAt: z.array(count).optional(),
+  durability: z.string(),
+})
+
+const content = {
+  data: z.unknown().optional(),
+  base64: z.string().optional().meta({ contentEncoding: 'base64' }),
+  binary: z
+    .array(z.array(z.union([z.string(), z.int()])))
+    .optional()
+    .meta({ description: 'Ways into `data` where base64 text stands for bytes' }),
+  key: z.string().optional(),
+  headers: z.record(z.string(), z.string()).optional(),
+}
+
+export const claimAnswer = z.object({
+  jobs: z.array(
+    z.object({
+      queue: z.string(),
+      id: z.string(),
+      lease: z.string(),
+      attempts: count,
+      deliveries: count,
+      sentAt: count,
+      expiresAt: count,
+      replyBy: count.optional(),
+      ...content,
+    }),
+  ),
+})
+
+export const settledAnswer = z.array(z.union([z.enum(['ok', 'lost']), z.object({ expiresAt: z.int() })]))
+
+const counts = z.object({
+  sent: count,
+  ready: count,
+  delayed: count,
+  held: count,
+  done: count,
+  dead: count,
+  removed: count,
+})
+
+const queueAnswer = z.object({
+  queue: z.string(),
+  counts,
+  bytes: count,
+  oldestReadyMs: count.nullable(),
+  consumers: count.meta({ description: 'On all nodes' }),
+  paused: z.boolean(),
+})
+
+export const queueDetailAnswer = queueAnswer.extend({
+  bindings: z.array(
+    z.object({
+      topic: z.string(),
+      position: z.object({ epoch: z.string(), offset: count }),
+      behind: count.meta({ description: 'Events of the topic that are not copied yet' }),
+    }),
+  ),
+  settings: queueSettingsBody,
+})
+
+/** What is stored may be a part of the settings, or nothing. */
+export const storedQueueSettingsAnswer = z.object({
+  queue: z.string(),
+  stored: queueSettingsBody,
+  settings: queueSettingsBody.optional(),
+})
+
+export const queuesAnswer = z.object({ queues: z.array(queueAnswer), next: z.string().optional() })
+
+const owner = z.object({ subject: z.string(), client: z.string() })
+
+const jobAnswer = z.object({
+  queue: z.string(),
+  id: z.string(),
+  state: z.enum(['ready', 'delayed', 'held', 'dead']),
+  subject: z.string(),
+  priority: count,
+  attempts: count,
+  deliveries: count,
+  sentAt: count,
+  dueAt: count,
+  ttlAt: count.optional(),
+  replyBy: count.optional(),
+  holder: owner.optional(),
+  expiresAt: count.optional(),
+  suspect: z.boolean(),
+  behind: z.string().optional(),
+  dead: z.object({ reason: z.string(), error: z.string().optional(), at: count }).optional(),
+  history: z.array(z.object({ at: count, what: z.string(), holder: owner.optional(), why: z.string().optional() })),
+  damaged: z.literal(true).optional().meta({ description: 'Its record does not fit its checksum: no data is told' }),
+  ...content,
+})
+
+export const jobsAnswer = z.object({ jobs: z.array(jobAnswer), next: z.string().optional() })
+
+export const explainAnswer = jobAnswer.extend({
+  why: z.array(z.object({ reason: z.string(), text: z.string(), until: count.optional(), job: z.string().optional() })),
+})
+
+export const redrivenAnswer = z.object({
+  matched: count,
+  moved: count,
+  more: z.boolean(),
+  next: z.string().optional(),
+  asOf: count,
+})
+export const pausedAnswer = z.object({ queue: z.string(), paused: z.boolean() })
+export const purgedAnswer = z.object({ queue: z.string(), removed: count })

@@ -1,0 +1,216 @@
+/**
+ * What requests may say and what answers hold, over HTTP: query parameters as text, bodies where they differ from the
+ * wire's, answers for the OpenAPI document. The rest is in server/wire.ts.
+ */
+
+import { z } from 'zod'
+import { PLACE_RULE, readPlace, readPosition } from '../../../shared/places.ts'
+import type { Draft, From, Gap, Published } from '../../../shared/protocol.ts'
+import { draftSchema, onGapSchema, positionSchema } from '../../wire.ts'
+
+const LIST_LIMIT = 1_000
+
+/** A whole number as a query has it. */
+export function whole(least: number, most = Number.MAX_SAFE_INTEGER) {
+  const rule = `is a whole number${least === 0 ? '' : ` of ${least} or more`}`
+  return z
+    .string()
+    .regex(/^\d{1,16}$/, { error: rule })
+    .transform(Number)
+    .refine((value) => value >= least && value <= Number.MAX_SAFE_INTEGER, { error: rule })
+    .transform((value) => Math.min(value, most))
+    .meta({ type: 'integer', minimum: least })
+}
+
+const place = z.string().transform((text, context) => {
+  const position = readPosition(text)
+  if (position !== undefined) return position
+  context.addIssue({ code: 'custom', message: 'is a position such as 3f2a:42 (epoch:offset)' })
+  return z.NEVER
+})
+
+const after = z.string().transform((text, context) => {
+  const offset = whole(0).safeParse(text)
+  if (offset.success) return offset.data
+  const position = readPosition(text)
+  if (position !== undefined) return position
+  context.addIssue({ code: 'custom', message: 'is an offset such as 42, or a position such as 3f2a:42 (epoch:offset)' })
+  return z.NEVER
+})
+
+const from = z.string().transform((text, context): From => {
+  const read = readPlace(text)
+  if ('place' in read && read.place !== 'cursor') return read.place
+  context.addIssue({ code: 'custom', message: 'fault' in read ? read.fault : `is ${PLACE_RULE}` })
+  return z.NEVER
+})
+
+export const readQuery = {
+  after: after.meta({ description: 'Events behind this offset, or behind this position as `epoch:offset`' }),
+  before: whole(1).meta({ description: 'The last events before this offset' }),
+  limit: whole(1).meta({ description: 'At most this many events, 1,000 at most', default: 100 }),
+  waitMs: whole(0, 20_000).meta({ description: 'How long to wait when there is nothing yet, 20,000 at most' }),
+}
+
+export const streamQuery = {
+  from: from.meta({
+    description:
+      'Where to start: `start`, `end` (default), `last:n`, `epoch:offset`, a time, or `2h` for two hours ago',
+  }),
+  lastEventId: place.meta({ description: 'Stands for the header Last-Event-ID where a page cannot send it' }),
+  onGap: onGapSchema.meta({ description: 'When events are gone: go on, go on live, or end' }),
+  ticket: z.string().min(1).meta({ description: 'From POST /v1/tickets, for pages that cannot send a token' }),
+}
+
+export const listQuery = {
+  after: z.string().min(1).meta({ description: 'Names behind this one; `next` of the page before' }),
+  limit: whole(1, LIST_LIMIT).meta({ description: 'At most this many, 1,000 at most', default: 100 }),
+}
+
+export const cursorsQuery = {
+  ...listQuery,
+  after: z.string().min(1).meta({ description: '`next` of the page before' }),
+  behind: whole(1).meta({ description: 'Only cursors that have not seen this offset' }),
+}
+
+export const ownerQuery = {
+  subject: z.string().min(1).max(256).meta({ description: "Whose client it is; the caller's own by default" }),
+}
+
+/** The bytes as they are read by a strict decoder. */
+export const base64 = z
+  .string()
+  .transform((text, context) => {
+    const bytes = Buffer.from(text, 'base64')
+    if (bytes.toString('base64') === text) return bytes
+    context.addIssue({ code: 'custom', message: 'is not base64 (A-Z a-z 0-9 + / with = at the end)' })
+    return z.NEVER
+  })
+  .meta({ contentEncoding: 'base64' })
+
+const { data: _data, ...labels } = draftSchema.shape
+
+export const jsonDraft = draftSchema
+export const binaryDraft = z
+  .strictObject({ base64, ...labels })
+  .transform(({ base64, ...rest }): Draft => ({ data: base64, ...rest }))
+
+export const publishBody = z.union([jsonDraft, binaryDraft, z.array(z.union([jsonDraft, binaryDraft])).min(1)])
+
+const seekFrom = z.union(
+  [
+    z.enum(['start', 'end']),
+    positionSchema,
+    z.strictObject({ at: z.number().min(0) }),
+    z.strictObject({ last: z.int().min(0) }),
+  ],
+  { error: "is 'start', 'end', { at: time }, { last: n } or { epoch, offset }" },
+)
+
+export const seekBody = z.union([z.strictObject({ position: positionSchema }), z.strictObject({ from: seekFrom })], {
+  error: 'is { position: { epoch, offset } } or { from }',
+})
+
+export const count = z.int().min(0)
+export const bound = z.union([z.int().min(1), z.literal('unlimited')])
+const size = z.union([bound, z.string()])
+
+/** For the document alone: options.ts reads it, with the units that the configuration file has too. */
+export const settingsBody = z.strictObject({
+  retain: z
+    .strictObject({
+      events: bound.exactOptional(),
+      bytes: size.exactOptional(),
+      age: size.exactOptional(),
+      ageMs: size.exactOptional(),
+    })
+    .exactOptional(),
+})
+
+export const settingsAnswer = z.object({
+  topic: z.string(),
+  settings: z.object({ retain: z.object({ events: bound, bytes: bound, ageMs: bound }).partial() }),
+})
+
+/** What is stored may be a part of the settings, or nothing. */
+export const storedSettingsAnswer = z.object({
+  topic: z.string(),
+  stored: settingsAnswer.shape.settings.partial(),
+  settings: settingsAnswer.shape.settings.optional(),
+})
+
+const gap = z.object({
+  epoch: z.string(),
+  from: count.nullable(),
+  to: count.nullable(),
+  count: count.nullable(),
+  reason: z.enum(['trimmed', 'reset', 'damaged']),
+  position: positionSchema,
+}) satisfies z.ZodType<Gap>
+
+const event = z.object({
+  offset: z.int().min(1),
+  at: z.int(),
+  data: z.unknown().optional(),
+  base64: z.string().optional().meta({ contentEncoding: 'base64' }),
+  binary: z
+    .array(z.array(z.union([z.string(), z.int()])))
+    .optional()
+    .meta({ description: 'Ways into `data` where base64 text stands for bytes' }),
+  id: z.string().optional(),
+  key: z.string().optional(),
+  headers: z.record(z.string(), z.string()).optional(),
+})
+
+export const publishedAnswer = z.object({
+  epoch: z.string(),
+  offsets: z.array(z.int().min(1)),
+  duplicates: count,
+  duplicatesAt: z.array(count).optional(),
+  durability: z.templateLiteral([z.string()]),
+}) as unknown as z.ZodType<Published>
+
+export const pageAnswer = z.object({
+  epoch: z.string(),
+  first: count,
+  last: count,
+  events: z.array(event),
+  gaps: z.array(gap).optional(),
+})
+
+const topicAnswer = z.object({
+  topic: z.string(),
+  epoch: z.string(),
+  first: count,
+  last: count,
+  events: count,
+  bytes: count,
+  subscribers: count.meta({ description: 'Open subscriptions on this node' }),
+  cursors: count,
+})
+
+export const detailAnswer = topicAnswer.extend({ settings: settingsAnswer.shape.settings })
+
+export const topicsAnswer = z.object({ topics: z.array(topicAnswer), next: z.string().optional() })
+
+const cursor = z.object({ subject: z.string(), client: z.string(), position: positionSchema })
+
+export const cursorAnswer = cursor
+
+export const cursorsAnswer = z.object({
+  cursors: z.array(cursor.extend({ session: count, usedAt: z.int(), lag: count })),
+  next: z.string().optional(),
+})
+
+export const ticketAnswer = z.object({ ticket: z.string(), expiresInMs: count })
+
+export const problemAnswer = z.object({
+  type: z.string(),
+  title: z.string(),
+  status: z.int(),
+  code: z.string(),
+  detail: z.string(),
+  message: z.string().meta({ description: 'The same as `detail`, named as on the Socket.IO wire' }),
+  retryable: z.boolean(),
+  retryAfterMs: count.optional(),
+})

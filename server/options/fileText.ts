@@ -1,0 +1,33 @@
+/** Options as a YAML file that `reprise serve --config` takes, each with the place it was read from behind it. */
+
+import { createRequire } from 'node:module'
+import type { Configuration } from './file.ts'
+import { shownStore } from './hub.ts'
+
+/** The options that a file can hold. `secrets`: passwords in URLs are written out. */
+export function configurationText({ options, sources }: Configuration, { secrets = false } = {}): string {
+  const { stringify } = createRequire(import.meta.url)('yaml') as typeof import('yaml')
+  const lines: string[] = []
+  for (const [option, value] of Object.entries(options)) {
+    const source = `# ${sources[option] ?? 'default'}`
+    if (value === undefined) lines.push(`# ${option} is not set ${source}`)
+    // A file does not name itself.
+    else if (option === 'config') lines.push(`# config: ${JSON.stringify(value)} ${source}`)
+    else {
+      const shown = option === 'store' && !secrets ? shownStore(String(value)) : writable(value)
+      const [first = '', ...rest] = stringify({ [option]: shown }, { lineWidth: 0 })
+        .trimEnd()
+        .split('\n')
+      lines.push(`${first} ${source}`, ...rest)
+    }
+  }
+  return `${lines.join('\n')}\n`
+}
+
+/** YAML has a number for it that nobody would write. */
+function writable(value: unknown): unknown {
+  if (value === Number.POSITIVE_INFINITY) return 'unlimited'
+  if (Array.isArray(value)) return value.map(writable)
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, writable(inner)]))
+}

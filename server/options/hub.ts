@@ -1,0 +1,310 @@
+/**
+ * What a program passes to `createHub` and what `reprise serve` runs with: the types, the schemas that check them, the
+ * defaults. Where `serve` gets the values from (flags, environment, file) is in configuration.ts; how values are checked
+ * in optionChecks.ts.
+ */
+
+import type { IncomingMessage } from 'node:http'
+import { resolve } from 'node:path'
+import { z } from 'zod'
+import { RepriseError } from '../../shared/errors.ts'
+import { DEFAULT_LIMITS, type Limits, MAX_PAYLOAD_BYTES } from '../../shared/protocol.ts'
+import { DURATION_RULE, readBytes, readCount, readDurationMs, readSwitch } from '../../shared/units.ts'
+import { checkPattern } from '../core/patterns.ts'
+import type { QueuePatterns } from '../core/queues/settings.ts'
+import type { TopicOverrides, TopicPatterns } from '../core/topics/settings.ts'
+import {
+  bound,
+  byPattern,
+  bytes,
+  type Duration,
+  duration,
+  fields,
+  known,
+  optional,
+  parse,
+  positive,
+  type Size,
+  value,
+} from './checks.ts'
+import { type QueueOptions, queuePatterns } from './queues.ts'
+
+export const LOG_LEVELS = ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const
+export type LogLevel = (typeof LOG_LEVELS)[number]
+
+/** Which pages may connect: any (`*`), these origins, or what a function says of one. */
+export type AllowOrigins =
+  | '*'
+  | readonly string[]
+  | ((origin: string, request: IncomingMessage) => boolean | Promise<boolean>)
+
+export interface TopicOptions {
+  /** What is kept: all three hold at once. `'unlimited'` where one does not matter. */
+  readonly retain?: {
+    readonly events?: number | 'unlimited'
+    readonly bytes?: Size
+    readonly age?: Duration
+    /** The same as `age`. */
+    readonly ageMs?: Duration
+  }
+}
+
+/** What clients are told, and what connections may take. */
+export interface LimitOptions {
+  readonly payload?: Size
+  readonly batch?: number
+  readonly packet?: Size
+  /** Topics, and the queues, that one connection may be in. Default 10,000. */
+  readonly namespacesPerSocket?: number
+  /** Connections that one address may have. Default 20,000; `'unlimited'` behind a proxy that has one address. */
+  readonly connectionsPerAddress?: number | 'unlimited'
+  /** How long a connection may be in none of them, and may leave a packet unfinished. Default 10 s. */
+  readonly connectTimeoutMs?: Duration
+}
+
+/** The limits of connections, which clients need not know. */
+export interface ConnectionLimits {
+  readonly namespacesPerSocket: number
+  readonly connectionsPerAddress: number
+  readonly connectTimeoutMs: number
+}
+
+export interface HubOptions {
+  /** Folder of the embedded store, or the URL of a Redis server. Default `./data`. */
+  readonly store?: string
+  /** Settings by name pattern; `*` stands for any run of characters. */
+  readonly topics?: Readonly<Record<string, TopicOptions>>
+  readonly queues?: Readonly<Record<string, QueueOptions>>
+  readonly limits?: LimitOptions
+  /** Default: the origin that the Host header names, and loopback origins. Clients without an Origin always may. */
+  readonly allowOrigins?: AllowOrigins | undefined
+  /** Path of Socket.IO. Default `/socket.io`. */
+  readonly path?: string
+  /** Default `info`. */
+  readonly logLevel?: LogLevel
+  /** Free space on the store's disk below which publishes are refused. Default: the engine's. */
+  readonly reserveBytes?: Size | undefined
+}
+
+export interface ServeOptions extends HubOptions {
+  /** 0 takes a free one. Default 3000. */
+  readonly port?: number
+  /** Default 127.0.0.1. */
+  readonly host?: string
+  /** Accepts a host that other machines can reach although nothing asks who is calling. */
+  readonly open?: boolean
+  /** The file that the options were read from; told, not read again. */
+  readonly config?: string | undefined
+  /** How long a stop waits for what was accepted. Default 10 s. */
+  readonly drainMs?: Duration
+  /** How long an idle HTTP connection is kept; longer than a proxy in front keeps its own. Default 75 s. */
+  readonly keepAliveMs?: Duration
+}
+
+export interface ResolvedHubOptions {
+  /** An absolute path, or a URL. */
+  readonly store: string
+  readonly topics: TopicPatterns
+  readonly queues: QueuePatterns
+  readonly limits: Limits & ConnectionLimits
+  readonly allowOrigins: AllowOrigins | undefined
+  readonly path: string
+  readonly logLevel: LogLevel
+  readonly reserveBytes: number | undefined
+}
+
+export interface ResolvedServeOptions extends ResolvedHubOptions {
+  readonly port: number
+  readonly host: string
+  readonly open: boolean
+  readonly config: string | undefined
+  readonly drainMs: number
+  readonly keepAliveMs: number
+}
+
+export const DEFAULTS = {
+  store: './data',
+  path: '/socket.io',
+  logLevel: 'info',
+  port: 3000,
+  host: '127.0.0.1',
+  open: false,
+  drainMs: 10_000,
+  keepAliveMs: 75_000,
+  limits: { namespacesPerSocket: 10_000, connectionsPerAddress: 20_000, connectTimeoutMs: 10_000 },
+} as const
+
+const age = bound(DURATION_RULE, readDurationMs)
+
+const topicOptions = known({
+  retain: optional(
+    known({
+      events: optional(bound('a number of events, 1 or more', readCount)),
+      bytes: optional(bound('a size such as 1GiB', readBytes)),
+      age: optional(age),
+      ageMs: optional(age),
+    }).transform(({ age, ageMs, ...rest }, context) => {
+      if (age !== undefined && ageMs !== undefined && age !== ageMs) {
+        context.addIssue({ code: 'custom', message: 'age and ageMs say different things; give one of them' })
+      }
+      const either = ageMs ?? age
+      return either === undefined ? rest : { ...rest, ageMs: either }
+    }),
+  ),
+}) satisfies z.ZodType<TopicOverrides>
+
+/** Checks what the API was given for a name pattern. Throws `bad_request` with one sentence. */
+export function readTopicOverrides(pattern: string, settings: unknown): TopicOverrides {
+  checkPattern(pattern)
+  return parse(topicOptions, settings, 'settings')
+}
+
+export const hubFields = {
+  store: value('a folder or the URL of a store, such as ./data or redis://127.0.0.1:6379', readStore),
+  allowOrigins: value('a list of origins such as https://app.example.com, or *', readOrigins),
+  path: value('a path such as /socket.io', (input) =>
+    typeof input === 'string' && /^\/[^\s?#]+$/.test(input) ? input.replace(/\/+$/, '') || undefined : undefined,
+  ),
+  logLevel: value(`one of ${LOG_LEVELS.join(', ')}`, (input) => LOG_LEVELS.find((level) => level === input)),
+  reserveBytes: bytes,
+} as const
+
+export const serveFields = {
+  port: value('a port: 0 (any free one) to 65535', (input) => {
+    const port = readCount(input)
+    return port === undefined || port > 65_535 ? undefined : port
+  }),
+  host: value('a host name or address', (input) =>
+    typeof input === 'string' && /^[A-Za-z0-9.:_%[\]-]+$/.test(input) ? input.replace(/^\[(.*)\]$/, '$1') : undefined,
+  ),
+  open: value('true or false', readSwitch),
+  drainMs: duration,
+  keepAliveMs: duration,
+} as const
+
+/** Options that only a program or the file can give, as they have parts. */
+export const groupedFields = {
+  topics: byPattern(topicOptions),
+  queues: queuePatterns,
+  limits: known({
+    payload: optional(bytes),
+    batch: optional(positive),
+    packet: optional(bytes),
+    namespacesPerSocket: optional(positive),
+    connectionsPerAddress: optional(bound('a number of connections, 1 or more', readCount)),
+    connectTimeoutMs: optional(value('a duration of 1 ms or more', (input) => readDurationMs(input) || undefined)),
+  }),
+} as const
+
+/** Checks what `attach` was given. */
+export function readAttachOptions(options: unknown): { readonly path?: string | undefined } {
+  return parse(fields({ path: hubFields.path }), options, 'attach')
+}
+
+const hubSchema = fields({ ...hubFields, ...groupedFields })
+const serveSchema = fields({ ...hubFields, ...groupedFields, ...serveFields, config: z.string() })
+
+/** Checks a program's options and fills in defaults. What it returns can be passed in again. */
+export function resolveHubOptions(options: HubOptions = {}, cwd = process.cwd()): ResolvedHubOptions {
+  return withHubDefaults(parse(hubSchema, options, 'createHub'), cwd)
+}
+
+/** The same for a server of its own; refuses a host that others can reach, unless `open`. */
+export function resolveServeOptions(options: ServeOptions = {}, cwd = process.cwd()): ResolvedServeOptions {
+  const given = parse(serveSchema, options, 'serve')
+  const [fault] = contradictions(given)
+  if (fault !== undefined) throw new RepriseError('bad_request', fault)
+  const host = given.host ?? DEFAULTS.host
+  const open = given.open ?? DEFAULTS.open
+  return {
+    ...withHubDefaults(given, cwd),
+    port: given.port ?? DEFAULTS.port,
+    host,
+    open,
+    config: given.config,
+    drainMs: given.drainMs ?? DEFAULTS.drainMs,
+    keepAliveMs: given.keepAliveMs ?? DEFAULTS.keepAliveMs,
+  }
+}
+
+/** What is wrong although each option by itself is right; each sentence begins with the option. */
+export function contradictions({
+  host = DEFAULTS.host,
+  open = DEFAULTS.open,
+  limits,
+}: Pick<z.infer<typeof serveSchema>, 'host' | 'open' | 'limits'>): readonly string[] {
+  const found = limitFaults({ ...DEFAULT_LIMITS, ...limits })
+  if (open || isLoopback(host)) return found
+  return [
+    `host ${host} can be reached from other machines and nothing asks who is calling: keep 127.0.0.1, or let everyone in with --open`,
+    ...found,
+  ]
+}
+
+function limitFaults({ payload, packet }: Limits): readonly string[] {
+  if (payload > MAX_PAYLOAD_BYTES) {
+    return [
+      `limits.payload: ${payload} is over ${MAX_PAYLOAD_BYTES} (64 MiB), the most that clients take in one packet`,
+    ]
+  }
+  if (packet >= payload + 1_024) return []
+  return [`limits.packet: ${packet} is too little for one payload of ${payload}; give ${payload + 1_024} or more`]
+}
+
+function withHubDefaults(given: z.infer<typeof hubSchema>, cwd: string): ResolvedHubOptions {
+  const limits: Limits & ConnectionLimits = { ...DEFAULT_LIMITS, ...DEFAULTS.limits, ...given.limits }
+  const [fault] = limitFaults(limits)
+  if (fault !== undefined) throw new RepriseError('bad_request', fault)
+  const store = given.store ?? DEFAULTS.store
+  return {
+    store: isUrl(store) ? store : resolve(cwd, store),
+    topics: given.topics ?? {},
+    queues: given.queues ?? {},
+    limits,
+    allowOrigins: given.allowOrigins,
+    path: given.path ?? DEFAULTS.path,
+    logLevel: given.logLevel ?? DEFAULTS.logLevel,
+    reserveBytes: given.reserveBytes,
+  }
+}
+
+/** The place of the store without user and password. */
+export function shownStore(store: string): string {
+  return isUrl(store) ? store.replace(/:\/\/[^/]*@/, '://…@') : store
+}
+
+export function isUrl(store: string): boolean {
+  return /^[a-z][a-z0-9+.-]+:\/\//i.test(store)
+}
+
+function readStore(input: unknown): string | undefined {
+  if (typeof input !== 'string' || input.trim() === '') return undefined
+  if (!isUrl(input)) return input
+  if (/^rediss?:\/\//.test(input)) return URL.canParse(input) ? input : undefined
+  // Several hosts are no URL; the engine says what is wrong with them.
+  return /^redis-(cluster|sentinel):\/\/[^\s/]/.test(input) ? input : undefined
+}
+
+function readOrigins(input: unknown): AllowOrigins | undefined {
+  if (input === '*') return input
+  if (typeof input === 'function') return input as Extract<AllowOrigins, (...args: never[]) => unknown>
+  const list = typeof input === 'string' ? input.split(',').map((origin) => origin.trim()) : input
+  if (!Array.isArray(list)) return undefined
+  if (list.length === 1 && list[0] === '*') return '*'
+  const origins = list.map(readOrigin)
+  return origins.every((origin) => origin !== undefined) ? origins : undefined
+}
+
+/** `null` is what pages from files and sandboxed frames send. */
+function readOrigin(input: unknown): string | undefined {
+  if (input === 'null') return input
+  if (typeof input !== 'string' || !/^[a-z][a-z0-9+.-]*:\/\/[^/]+\/?$/i.test(input) || !URL.canParse(input))
+    return undefined
+  const { origin } = new URL(input)
+  return origin === 'null' ? input.replace(/\/$/, '') : origin
+}
+
+/** Whether only this machine can reach a listener on this host. */
+export function isLoopback(host: string): boolean {
+  return /^(localhost|127(\.\d{1,3}){3}|::1|(0{1,4}:){7}0{0,3}1|::ffff:127(\.\d{1,3}){3})$/i.test(host)
+}

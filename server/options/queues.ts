@@ -1,0 +1,140 @@
+/** The options of queues: what may be written in the file, given to `createHub` and put through the API. */
+
+import { z } from 'zod'
+import { RepriseError } from '../../shared/errors.ts'
+import { isName, nameRule } from '../../shared/names.ts'
+import { DURATION_RULE, readBytes, readCount, readDurationMs } from '../../shared/units.ts'
+import { checkPattern } from '../core/patterns.ts'
+import { type BindingSettings, LONGEST_MS, type QueueOverrides } from '../core/queues/settings.ts'
+import { bound, byPattern, type Duration, known, optional, parse, positive, type Size, shown, value } from './checks.ts'
+
+/** A topic by its name, from its end on; or with where a new binding begins. */
+export type BindingOption = string | { readonly topic: string; readonly from?: 'start' | 'end' }
+
+export interface QueueOptions {
+  /** Topics whose events are copied into the queue. Of one queue by its name, not of a pattern. */
+  readonly from?: readonly BindingOption[]
+  /** How long a lease lasts that is not extended. Default 30 s. */
+  readonly leaseMs?: Duration
+  /** A lease and its extensions end so long after the hand-out. Default 30 min. */
+  readonly maxLeaseMs?: Duration
+  /** Failures after which a job is dead-lettered. Default 10. */
+  readonly maxAttempts?: number
+  /** The delay after the first failure: a random part of it, doubled at each further one. Default 1 s. */
+  readonly backoffMs?: Duration
+  /** The longest such delay. Default 5 min. */
+  readonly maxBackoffMs?: Duration
+  /** 0 to 9, higher first, of drafts that name none. Default 4. */
+  readonly priority?: number
+  /** How long a job that is due may wait, of drafts that do not say. Default 7 d. */
+  readonly ttlMs?: Duration
+  /** How long dead letters are kept. Default 14 d. */
+  readonly deadMs?: Duration
+  /** Jobs that the queue takes. Default 1,000,000. */
+  readonly maxJobs?: number | 'unlimited'
+  /** Bytes of their bodies. Default 1 GiB. */
+  readonly maxBytes?: Size
+  /** How long the jobs of a lost connection wait for their consumer to come back. Default 5 s. */
+  readonly reconnectGraceMs?: Duration
+  /** Jobs a second, on all nodes together. Default `'unlimited'`. */
+  readonly rate?: number | 'unlimited'
+  /** What the bindings may make their topics keep beyond their retention. Default 1 GiB. */
+  readonly maxHoldBytes?: Size
+}
+
+const MIN_LEASE_MS = 100
+const MAX_LEASE_MS = 86_400_000
+const MAX_BINDINGS = 1_000
+const ONE_QUEUE = 'topics are bound to one queue by its name, not to a pattern with *'
+
+const lease = value('a time from 100 ms to 24 h', (input) => {
+  const ms = readDurationMs(input)
+  return ms === undefined || ms < MIN_LEASE_MS || ms > MAX_LEASE_MS ? undefined : ms
+})
+/** Nobody waits longer than the longest time, and the store need not count so far. */
+const longTime = (input: unknown) => {
+  const ms = readDurationMs(input)
+  return ms === undefined ? undefined : Math.min(ms, LONGEST_MS)
+}
+const time = value(DURATION_RULE, (input) => longTime(input) || undefined)
+const timeOrNone = value(DURATION_RULE, longTime)
+const size = bound('a size such as 1GiB', readBytes)
+
+const priority = value('a priority: a whole number from 0 to 9', (input) => {
+  const level = readCount(input)
+  return level === undefined || level > 9 ? undefined : level
+})
+
+const rate = bound('a number of jobs a second, above 0', (input) => {
+  const perSecond = typeof input === 'string' && /^\d+(\.\d+)?$/.test(input.trim()) ? Number(input) : input
+  return typeof perSecond === 'number' && perSecond > 0 && perSecond <= 1_000_000 ? perSecond : undefined
+})
+
+/** Throws a sentence. */
+function readBinding(input: unknown): BindingSettings {
+  const given = typeof input === 'string' ? { topic: input } : input
+  if (typeof given !== 'object' || given === null || !('topic' in given)) {
+    throw new RepriseError('bad_request', `${shown(input)} is neither a topic nor { topic, from: 'start' | 'end' }`)
+  }
+  const { topic, from = 'end', ...rest } = given as { readonly topic: unknown; readonly from?: unknown }
+  if (!isName(topic)) throw new RepriseError('bad_request', nameRule('the topic', topic))
+  if (from !== 'start' && from !== 'end') {
+    throw new RepriseError('bad_request', `from of ${topic} is ${shown(from)}; a binding begins at 'start' or 'end'`)
+  }
+  const [unknown] = Object.keys(rest)
+  if (unknown !== undefined) {
+    throw new RepriseError('bad_request', `${topic} has an unknown option ${unknown}; known: topic, from`)
+  }
+  return { topic, from }
+}
+
+const from = z.unknown().transform((input, context): readonly BindingSettings[] => {
+  const refuse = (message: string) => {
+    context.addIssue({ code: 'custom', message })
+    return z.NEVER
+  }
+  if (!Array.isArray(input)) return refuse('is not a list of topics')
+  if (input.length > MAX_BINDINGS) return refuse(`names ${input.length} topics; at most ${MAX_BINDINGS}`)
+  try {
+    const bindings = input.map(readBinding)
+    const twice = bindings.find(({ topic }, index) => bindings.findIndex((other) => other.topic === topic) < index)
+    return twice === undefined ? bindings : refuse(`names ${twice.topic} twice`)
+  } catch (error) {
+    return refuse(error instanceof Error ? error.message : String(error))
+  }
+})
+
+const queueOptions = known({
+  from: optional(from),
+  leaseMs: optional(lease),
+  maxLeaseMs: optional(lease),
+  maxAttempts: optional(positive),
+  backoffMs: optional(timeOrNone),
+  maxBackoffMs: optional(timeOrNone),
+  priority: optional(priority),
+  ttlMs: optional(time),
+  deadMs: optional(time),
+  maxJobs: optional(bound('a number of jobs, 1 or more', readCount)),
+  maxBytes: optional(size),
+  reconnectGraceMs: optional(timeOrNone),
+  rate: optional(rate),
+  maxHoldBytes: optional(size),
+}) satisfies z.ZodType<QueueOverrides>
+
+/** Queues of the file or of a program, by name pattern. */
+export const queuePatterns = byPattern(queueOptions).superRefine((queues, context) => {
+  for (const [pattern, { from }] of Object.entries(queues)) {
+    if (from === undefined || !pattern.includes('*')) continue
+    context.addIssue({ code: 'custom', path: [pattern, 'from'], message: ONE_QUEUE })
+  }
+})
+
+/** Checks what the API was given for a name pattern. Throws `bad_request` with one sentence. */
+export function readQueueOverrides(pattern: string, settings: unknown): QueueOverrides {
+  checkPattern(pattern)
+  const overrides = parse(queueOptions, settings, 'settings')
+  if (overrides.from !== undefined && pattern.includes('*')) {
+    throw new RepriseError('bad_request', `settings: from: ${ONE_QUEUE}`)
+  }
+  return overrides
+}

@@ -1,0 +1,260 @@
+/**
+ * The calls of a connection on their way in, those of all its namespaces together: so many are begun at a time, none
+ * while the connection has too much to take, and where too many wait the connection is not read any further.
+ */
+
+import { setMaxListeners } from 'node:events'
+import type { Socket } from 'socket.io'
+import { RepriseError } from '../../../shared/errors.ts'
+import { type Entrant, enter, mayBegin, weightOf } from '../../core/turns.ts'
+import { OVERFULL_BYTES, waitingBytes, whenDrained } from './flow.ts'
+
+type Connection = Socket['conn']
+
+/** Calls under way, and the bytes that came with them and will go with their replies. */
+const MAX_BEGUN = { calls: 1_024, bytes: 4 * 2 ** 20 }
+/** Waiting calls above which the connection is not read, and below which it is again. */
+const MAX_WAITING = { calls: 1_000, bytes: 4 * 2 ** 20 }
+const FEW_WAITING = { calls: 250, bytes: 2 ** 20 }
+/** A payload of long polling is taken up to here before it waits for its rest. */
+const CROWD = 2
+/** Whoever goes on although nothing is taken from it is let go of. */
+const PATIENCE = 4
+/** Requests of a connection that wait for their answers. */
+const MAX_REQUESTS = 10_000
+const RETRY_MS = 1_000
+
+/** A call that is begun. */
+export interface Begun {
+  /** Fires when the client has left the namespace, or the connection is gone. */
+  readonly gone: AbortSignal
+  /**
+   * It will have to wait for others: with the result it says that now it does, so that the next calls may begin. Throws
+   * `too_many` where too many wait already.
+   */
+  willWait(): () => void
+}
+
+/** What a call costs beside what came with it. */
+export interface Cost {
+  readonly weight: number
+  readonly bytes: number
+}
+
+interface Waiting {
+  readonly socket: Socket
+  /** What came with it. */
+  readonly bytes: number
+  readonly cost: Cost
+  run(call: Begun): Promise<void>
+}
+
+/** What engine.io's WebSocket transport has and does not declare. */
+interface RawTransport {
+  readonly socket?: { pause?(): void; resume?(): void }
+}
+
+const intakes = new WeakMap<Connection, Intake>()
+
+export function intakeOf(connection: Connection): Intake {
+  const known = intakes.get(connection)
+  if (known !== undefined) return known
+  const intake = new Intake(connection)
+  intakes.set(connection, intake)
+  return intake
+}
+
+/** The same where the connection has called before. */
+export function knownIntake(connection: object): Intake | undefined {
+  return intakes.get(connection as Connection)
+}
+
+export class Intake implements Entrant {
+  readonly #connection: Connection
+  readonly #gone = new WeakMap<Socket, AbortController>()
+  #waiting: Waiting[] = []
+  #waitingBytes = 0
+  /** Bytes that came since the last call: those of the next one. */
+  #fresh = 0
+  readonly #begun = { calls: 0, bytes: 0 }
+  #requests = 0
+  #draining = false
+  #paused = false
+  #whenRead: (() => void)[] = []
+
+  constructor(connection: Connection) {
+    this.#connection = connection
+    connection.on('data', (data: string | Buffer) => {
+      this.#fresh += data.length
+    })
+    connection.on('upgrade', () => {
+      if (this.#paused) this.#transport?.pause?.()
+    })
+    connection.once('close', () => this.#close())
+  }
+
+  add(socket: Socket, cost: Cost, run: Waiting['run']): void {
+    const bytes = this.#fresh
+    this.#fresh = 0
+    const call = { socket, bytes, cost, run }
+    if (this.#waiting.length === 0 && this.#hasRoom(call) && mayBegin(weightOfCall(call))) {
+      this.#begin(call)
+      return
+    }
+    this.#waiting.push(call)
+    this.#waitingBytes += bytes
+    if (this.#isOver(MAX_WAITING)) this.#pause()
+    this.#next()
+  }
+
+  /** Whether the connection is not read at the moment. */
+  get paused(): boolean {
+    return this.#paused
+  }
+
+  /** Whether so many calls wait that not even the rest of what has come is taken. The connection is paused then. */
+  get crowded(): boolean {
+    return this.#isOver({ calls: MAX_WAITING.calls * CROWD, bytes: MAX_WAITING.bytes * CROWD })
+  }
+
+  /** Resolves when the connection is read again, or gone. */
+  read(): Promise<void> {
+    return new Promise((resolve) => this.#whenRead.push(resolve))
+  }
+
+  get weight(): number {
+    const [call] = this.#waiting
+    return call === undefined ? 0 : weightOfCall(call)
+  }
+
+  step(): number {
+    const [call] = this.#waiting
+    if (call === undefined || !this.#hasRoom(call)) {
+      this.#next()
+      return 0
+    }
+    this.#waiting.shift()
+    this.#waitingBytes -= call.bytes
+    if (this.#paused && !this.#isOver(FEW_WAITING)) this.#resume()
+    // Whoever has left is not answered, so there is nothing to do.
+    if (!call.socket.connected) {
+      this.#next()
+      return 0
+    }
+    this.#begin(call)
+    return weightOfCall(call)
+  }
+
+  get hasWork(): boolean {
+    const [call] = this.#waiting
+    return call !== undefined && this.#hasRoom(call)
+  }
+
+  #hasRoom({ bytes, cost }: Waiting): boolean {
+    const { calls, bytes: begun } = this.#begun
+    if (calls >= MAX_BEGUN.calls || (calls > 0 && begun + bytes + cost.bytes > MAX_BEGUN.bytes)) return false
+    return waitingBytes(this.#connection) <= OVERFULL_BYTES
+  }
+
+  #begin({ socket, bytes, cost, run }: Waiting): void {
+    const all = bytes + cost.bytes
+    this.#begun.calls += 1
+    this.#begun.bytes += all
+    let isBegun = true
+    let isRequest = false
+    const end = () => {
+      if (isBegun) {
+        this.#begun.calls -= 1
+        this.#begun.bytes -= all
+      }
+      isBegun = false
+      this.#next()
+    }
+    const intake = this
+    const call: Begun = {
+      get gone() {
+        return intake.#goneOf(socket)
+      },
+      willWait() {
+        if (intake.#requests >= MAX_REQUESTS) {
+          throw new RepriseError('too_many', `${MAX_REQUESTS} requests of this connection wait for their answers`, {
+            retryAfterMs: RETRY_MS,
+          })
+        }
+        isRequest = true
+        intake.#requests += 1
+        return end
+      },
+    }
+    void run(call).finally(() => {
+      if (isRequest) this.#requests -= 1
+      end()
+    })
+  }
+
+  #goneOf(socket: Socket): AbortSignal {
+    let gone = this.#gone.get(socket)
+    if (gone === undefined) {
+      const made = new AbortController()
+      // Each of its requests that wait listens to it.
+      setMaxListeners(0, made.signal)
+      gone = made
+      this.#gone.set(socket, made)
+      if (socket.connected) socket.once('disconnect', () => made.abort())
+      else made.abort()
+    }
+    return gone.signal
+  }
+
+  /** Sees to it that the next call begins as soon as it may. */
+  #next(): void {
+    const [call] = this.#waiting
+    if (call === undefined) return
+    if (this.#hasRoom(call)) {
+      enter(this)
+      return
+    }
+    // A call that ends comes here by itself.
+    if (this.#draining || waitingBytes(this.#connection) <= OVERFULL_BYTES) return
+    this.#draining = true
+    whenDrained(this.#connection, () => {
+      this.#draining = false
+      this.#next()
+    })
+  }
+
+  #isOver({ calls, bytes }: { readonly calls: number; readonly bytes: number }): boolean {
+    return this.#waiting.length > calls || this.#waitingBytes > bytes
+  }
+
+  #pause(): void {
+    if (!this.#paused) {
+      this.#paused = true
+      this.#transport?.pause?.()
+      return
+    }
+    if (this.#waiting.length > MAX_WAITING.calls * PATIENCE || this.#waitingBytes > MAX_WAITING.bytes * PATIENCE) {
+      this.#connection.close(true)
+    }
+  }
+
+  #resume(): void {
+    this.#paused = false
+    this.#transport?.resume?.()
+    for (const resolve of this.#whenRead.splice(0)) resolve()
+  }
+
+  #close(): void {
+    this.#waiting = []
+    this.#waitingBytes = 0
+    if (this.#paused) this.#resume()
+  }
+
+  get #transport(): RawTransport['socket'] {
+    return (this.#connection.transport as unknown as RawTransport).socket
+  }
+}
+
+function weightOfCall({ bytes, cost }: Waiting): number {
+  return cost.weight + weightOf(bytes)
+}

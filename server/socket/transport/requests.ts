@@ -1,0 +1,187 @@
+/**
+ * Every request of Engine.IO before it does anything: handshakes, polls, posts, preflights, upgrades. Engine.IO itself
+ * asks at the handshake only, and lets `<script>` in.
+ */
+
+import { type IncomingMessage, ServerResponse } from 'node:http'
+import type { Server, Socket } from 'socket.io'
+import { boundArrival } from '../../core/guards/arrival.ts'
+
+import { paceRequests } from './pacing.ts'
+
+type Engine = Server['engine']
+type Connection = Socket['conn']
+type Next = (error?: Error) => void
+
+/** As Engine.IO hands it to a middleware. */
+interface EngineRequest extends IncomingMessage {
+  readonly _query: Readonly<Record<string, string | undefined>>
+}
+
+/** Why a request may not be served. */
+export interface Refused {
+  readonly status: 400 | 403 | 405 | 408 | 429
+  readonly message: string
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+/** Why the page behind a request may not connect; `undefined` when it may. */
+export type PageRefusal = (request: IncomingMessage) => Promise<string | undefined>
+
+const METHODS = 'GET, POST, OPTIONS'
+const PREFLIGHT_S = '600'
+/** Engine.IO's own numbers for what it refuses. */
+const BAD_REQUEST = 3
+const FORBIDDEN = 4
+
+const LATE: Refused = { status: 408, message: 'the body did not come in time' }
+const JSONP = 'JSONP polling (j=) is off, as it lets any page in: use polling without j, or WebSocket'
+
+export interface RequestRules {
+  readonly pageRefusal: PageRefusal
+  /** Whether pages that may connect may send their cookies along. */
+  readonly withCookies: boolean
+  /** How long a body may take that hardly comes. */
+  readonly bodyTimeoutMs: number
+  /** What else speaks against a request that begins a connection. */
+  admit(request: IncomingMessage): Refused | undefined
+}
+
+/** Holds the rules at each request of the hub's own Socket.IO server. */
+export function guardRequests(engine: Engine, { pageRefusal, withCookies, bodyTimeoutMs, admit }: RequestRules): void {
+  engine.use((request: EngineRequest, response: unknown, next: Next) => {
+    void held(request, response, async () => {
+      const refused = await judge(request)
+      if (refused !== undefined) return refuse(request, response, refused, next)
+      if (!(response instanceof ServerResponse)) return next()
+      boundArrival(request, bodyTimeoutMs, () => refuse(request, response, LATE, next))
+      response.setHeader('X-Content-Type-Options', 'nosniff')
+      allowPage(request, response, withCookies)
+      if (request.method !== 'OPTIONS') return next()
+      response.writeHead(204).end()
+    })
+  })
+
+  async function judge(request: EngineRequest): Promise<Refused | undefined> {
+    const { method = '' } = request
+    if (!['GET', 'POST', 'OPTIONS'].includes(method)) {
+      return { status: 405, message: `${method} is nothing here; there is ${METHODS}`, headers: { Allow: METHODS } }
+    }
+    if (request._query.j !== undefined) return { status: 400, message: JSONP }
+    const why = await pageRefusal(request)
+    if (why !== undefined) return { status: 403, message: why }
+    return method !== 'OPTIONS' && request._query.sid === undefined ? admit(request) : undefined
+  }
+}
+
+/**
+ * The same for connections of a program's own Socket.IO server once they use the hub; its other connections are the
+ * program's. Gives what speaks against a connection that would enter.
+ */
+export class GuestRequests {
+  readonly #pageRefusal: PageRefusal
+  readonly #engines = new WeakSet<Engine>()
+  readonly #inside = new WeakSet<object>()
+  readonly #tainted = new WeakMap<object, string>()
+
+  constructor(pageRefusal: PageRefusal) {
+    this.#pageRefusal = pageRefusal
+  }
+
+  /** Watches the requests of the server as soon as it has an engine. */
+  watch(io: Server): void {
+    const engine = io.engine as Engine | undefined
+    // WebTransport does not work on an engine that has a middleware.
+    if (engine === undefined || this.#engines.has(engine) || engine.opts?.transports?.includes('webtransport')) return
+    this.#engines.add(engine)
+    engine.use((request: EngineRequest, response: unknown, next: Next) => {
+      void held(request, response, async () => {
+        const connection = connectionOf(engine, request._query.sid)
+        if (connection === undefined || request.method === 'OPTIONS') return next()
+        const why = await this.#pageRefusal(request)
+        if (why === undefined) return next()
+        if (this.#inside.has(connection)) return refuse(request, response, { status: 403, message: why }, next)
+        this.#tainted.set(connection, why)
+        next()
+      })
+    })
+    paceRequests(engine)
+  }
+
+  async enter(connection: Connection): Promise<string | undefined> {
+    const request = connection.request as EngineRequest | null
+    // Engine.IO knows nothing of the page behind a WebTransport.
+    const why =
+      request === null
+        ? await this.#pageRefusal({ headers: { origin: 'null' }, socket: {} } as IncomingMessage)
+        : request._query.j !== undefined
+          ? JSONP
+          : (this.#tainted.get(connection) ?? (await this.#pageRefusal(request)))
+    if (why === undefined) this.#inside.add(connection)
+    return why
+  }
+}
+
+function connectionOf(engine: Engine, sid: string | undefined): object | undefined {
+  const { clients } = engine as unknown as { readonly clients?: Readonly<Record<string, object>> }
+  return sid !== undefined && clients !== undefined && Object.hasOwn(clients, sid) ? clients[sid] : undefined
+}
+
+/** Between two turns an upgrade's socket has nobody who listens to its errors, and an error would end the process. */
+async function held({ socket }: IncomingMessage, response: unknown, run: () => Promise<void>): Promise<void> {
+  if (response instanceof ServerResponse) return await run()
+  const ignore = () => {}
+  socket?.on('error', ignore)
+  try {
+    await run()
+  } finally {
+    socket?.off('error', ignore)
+  }
+}
+
+function allowPage({ headers }: IncomingMessage, response: ServerResponse, withCookies: boolean): void {
+  response.appendHeader('Vary', 'Origin')
+  if (headers.origin === undefined) return
+  response.setHeader('Access-Control-Allow-Origin', headers.origin)
+  if (withCookies) response.setHeader('Access-Control-Allow-Credentials', 'true')
+  if (headers['access-control-request-method'] === undefined) return
+  response.setHeader('Access-Control-Allow-Methods', METHODS)
+  response.setHeader('Access-Control-Max-Age', PREFLIGHT_S)
+  const asked = headers['access-control-request-headers']
+  if (asked !== undefined) response.setHeader('Access-Control-Allow-Headers', asked)
+}
+
+/** Answers in Engine.IO's form; an upgrade before it is one. */
+function refuse(request: IncomingMessage, response: unknown, refused: Refused, next: Next): void {
+  const { status, message } = refused
+  const body = JSON.stringify({ code: status === 403 ? FORBIDDEN : BAD_REQUEST, message })
+  const headers = {
+    Connection: 'close',
+    'Content-Type': 'application/json',
+    'Content-Length': String(Buffer.byteLength(body)),
+    'Cache-Control': 'no-store',
+    'X-Content-Type-Options': 'nosniff',
+    ...refused.headers,
+  }
+  if (response instanceof ServerResponse) {
+    if (response.headersSent) request.destroy()
+    else response.writeHead(status, headers).end(body)
+    return
+  }
+  const { socket } = request
+  if (socket === undefined) {
+    next(new Error(message))
+    return
+  }
+  socket.on('error', () => {})
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
+  socket.end(`HTTP/1.1 ${status} ${WORDS[status]}\r\n${lines.join('')}\r\n${body}`, () => socket.destroy())
+}
+
+const WORDS = {
+  400: 'Bad Request',
+  403: 'Forbidden',
+  405: 'Method Not Allowed',
+  408: 'Request Timeout',
+  429: 'Too Many Requests',
+} as const

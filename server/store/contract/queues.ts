@@ -1,0 +1,389 @@
+/**
+ * The half of the store's contract that is about jobs. What contract.ts says of every method holds here, too.
+ *
+ * A job is in one state at a time:
+ * - `delayed`: its time has not come, after sending or before another attempt;
+ * - `ready`: it waits to be handed out; also when it is behind another job of its key, or a suspect;
+ * - `held`: one holder works on it under a lease;
+ * - in the dead letters, which are a queue of their own named `<queue>/dead`, with the same states;
+ * - gone: settled `done`, removed, purged, or (dead letters) kept until `policy.deadMs` is over.
+ *
+ * Places. When a job first falls due it gets the next place of its queue: drafts of a call in their order, delayed jobs
+ * by time and then by the order of sending. It keeps its place through retries and lost leases. A released or redriven
+ * job gets a new place. Jobs with the same `key` form a line in the order of their first places, and only the first of
+ * a line can be handed out: no job overtakes it while it is held or delayed, nor after a release. In `<queue>/dead`
+ * keys form no lines.
+ *
+ * Hand-outs. Of the jobs that can be handed out, the highest priority goes first, and within it the lowest place. Each
+ * tenth hand-out of a queue, counted over all holders, takes the lowest place whatever the priority.
+ *
+ * Leases. A hand-out gives the job a new lease: a token nobody can guess, and a time at which it lapses. Its holder is
+ * alone with the job as long as, from this hand-out on, it never holds another job of the queue. When a lease lapses:
+ * - at its cap, up to which it was extended, or when its holder was alone with the job: a failure (see below);
+ * - otherwise nobody knows which of the holder's jobs was the cause: the job is a suspect, `ready` at once, no attempt.
+ * A suspect is only handed to a holder that holds nothing. That holder then gets nothing else until the suspect is
+ * settled or lapses, and it gets suspects before other jobs. Settling ends the suspicion, and so does a late
+ * settlement. An extension or a lapse alone does not. Jobs come to the dead letters without suspicion.
+ *
+ * A failure raises `attempts`. At `policy.maxAttempts` the job goes to the dead letters (`max_attempts`), otherwise it
+ * is `delayed` by `policy.backoffMs[attempts - 1]` (the last one for all further). A job that already has that many
+ * attempts, because the limit was higher before, goes there in place of a hand-out. In `<queue>/dead` attempts rise
+ * without limit.
+ *
+ * Releases. A released job is `ready` at once, behind all jobs that have a place. When the last things that happened to
+ * it are releases, and the same holder made some of them, it is `delayed`: by 100 ms, doubled for each further release
+ * by that holder, 5 s at most. The part of a holder's name after a `#` does not count.
+ *
+ * Expiry. A job that waits for `ttlMs` from when it is due, or until `replyBy` if that comes first, goes to the dead
+ * letters (`expired`). The time counts anew whenever the job falls due: after a failure, a release, a lapse, a redrive.
+ * `dueAt` is that time. Held jobs do not expire, and neither do dead letters. A dead letter is gone `policy.deadMs`
+ * after it came. A held one is gone when it is no longer held.
+ *
+ * Turning. What falls due by itself (delays, lapses, expiry) happens in a turn of the queue. `turn` does only that, and
+ * `claim`, `settle`, `attach`, `detach` begin with a turn. A turn is bounded. No expired job is handed out, and no job
+ * before its time, however far the turn has come. A turn of a queue also turns its dead letters, and the other way
+ * round. Reads show the queue as the last turn left it. What a call makes due at that moment (a retry after 0 ms, a
+ * grace of 0 ms) is done in that call; what a turn makes due belongs to the turn.
+ *
+ * Books. `sent` counts jobs ever accepted, `done` those settled as done, `removed` those removed, purged or dropped
+ * from the dead letters by time, `dead` those in the dead letters now. At every moment
+ * sent = ready + delayed + held + done + dead + removed. A dead letter that is settled `done` moves from `dead` to
+ * `done`, and a redriven one moves to `ready`. The books of `<queue>/dead` itself: `sent` counts the dead letters that
+ * came, `removed` also those that were redriven, `dead` is 0.
+ *
+ * `queue` is `<queue>` or `<queue>/dead`, except where said. When one is known, so is the other. An unknown queue is
+ * empty; only `enqueue`, `attach`, `pause(true)` and `bind` to a position make one.
+ */
+
+import type { Position } from '../../../shared/positions.ts'
+import type { Durability } from '../../../shared/protocol.ts'
+import type { Body, ListQuery, Owner } from './basics.ts'
+
+export type JobState = 'ready' | 'delayed' | 'held'
+
+/** Why a job is in the dead letters; `gap`: not a job, but events that a binding could not copy. */
+export type DeadReason = 'max_attempts' | 'rejected' | 'expired' | 'gap'
+
+export interface StoredJobDraft {
+  /** As of events, without `id`: `{"data":…}` with `key` and `headers` when they are set. */
+  readonly body: Body
+  /** Deduplicated per (queue, subject, id), as events are; the id of a request until its `replyBy` at least. */
+  readonly id?: string
+  readonly key?: string
+  /** 0 to 9, higher first. */
+  readonly priority: number
+  /** Falls due this long after now, or at that time; at once when absent. */
+  readonly due?: { readonly delayMs: number } | { readonly at: number }
+  readonly ttlMs: number
+  /** Makes it a request: `replyBy` is this long after now. */
+  readonly replyMs?: number
+  /** Goes to the dead letters at once; counted as sent. Only for bindings. */
+  readonly dead?: DeadReason
+}
+
+export interface Enqueue {
+  readonly subject: string
+  readonly drafts: readonly StoredJobDraft[]
+  /** `too_many` when the queue's ready, delayed and held jobs, or the bytes of their bodies, would exceed it. */
+  readonly limit: { readonly jobs: number; readonly bytes: number }
+  /**
+   * As in `append` of topics, per (queue, subject, name): a draft with a number already taken is a duplicate and has
+   * the first one's id; `conflict` as there. Ids of the last 1,024 drafts are kept, for 7 days after the last use.
+   * Never together with a binding.
+   */
+  readonly producer?: { readonly name: string; readonly seq: number }
+  /** Letters and digits that nobody can guess, made for this call: part of the ids that the store gives. */
+  readonly nonce: string
+  /**
+   * The step of a binding: the drafts are the events of `topic` between the two positions. `conflict` unless the
+   * binding is at `from` (see `bind`); afterwards it is at `to`. `drafts` may be empty.
+   */
+  readonly binding?: { readonly topic: string; readonly from: Position; readonly to: Position }
+}
+
+export interface Enqueued {
+  /** One for each draft, in their order; a duplicate has the id of the first one. */
+  readonly ids: readonly string[]
+  readonly duplicates: number
+  /** The places of the duplicates in the call, from 0, ascending; only when there are any. */
+  readonly duplicatesAt?: readonly number[]
+  readonly durability: Durability
+}
+
+/** What happens to jobs that fail, as values: the hub's settings at this moment. */
+export interface QueuePolicy {
+  readonly maxAttempts: number
+  /** Never empty; includes the jitter already. */
+  readonly backoffMs: readonly number[]
+  /** How long dead letters are kept. */
+  readonly deadMs: number
+}
+
+export interface Claim {
+  readonly holder: Owner
+  readonly session: number
+  /** At most this many jobs, 1 or more. */
+  readonly max: number
+  /** Bytes of bodies; at least one job is handed out, however large. */
+  readonly bytes: number
+  readonly leaseMs: number
+  /** A lease and its extensions end this long after the hand-out at the latest. */
+  readonly capMs: number
+  /** Hand-outs of the queue per second, over all holders; evenly, with a burst of a tenth of a second, 1 at least. */
+  readonly rate?: number
+  /** Letters and digits that nobody can guess, made for this call: part of the leases. */
+  readonly nonce: string
+  readonly policy: QueuePolicy
+}
+
+export interface HeldJob {
+  readonly id: string
+  readonly lease: string
+  /** When the lease lapses. */
+  readonly expiresAt: number
+  /** Failures before this delivery. */
+  readonly attempts: number
+  /** Hand-outs, including this one. */
+  readonly deliveries: number
+  readonly sentAt: number
+  readonly replyBy?: number
+  readonly body: Body
+}
+
+export interface Claimed {
+  /** In the order of their hand-out. */
+  readonly jobs: readonly HeldJob[]
+  /** Further jobs that could have been handed out now, as many as the rate allows, with suspects; 0 while paused. */
+  readonly waiting: number
+  /** Suspects among them. */
+  readonly suspects: number
+  /** When something more can be claimed: a due time, a lapse, the rate. `undefined`: when a notification tells. */
+  readonly nextAt?: number
+}
+
+export type Settlement = { readonly id: string; readonly lease: string } & (
+  | { readonly as: 'done'; readonly reply?: Body }
+  /** `delayMs` in place of the policy's backoff. */
+  | { readonly as: 'retry'; readonly delayMs?: number; readonly error?: string }
+  | { readonly as: 'release' }
+  | { readonly as: 'dead'; readonly error?: string }
+  | { readonly as: 'extend'; readonly leaseMs: number }
+)
+
+/** Of an extension that the cap has cut: when the lease lapses. */
+export type Settled = 'ok' | 'lost' | { readonly expiresAt: number }
+
+/** A lease that returns to its holder. */
+export interface KeptLease {
+  readonly id: string
+  readonly lease: string
+  readonly expiresAt: number
+}
+
+export interface Attaching {
+  readonly leaseMs: number
+  readonly holding?: readonly string[]
+  /** The holder's session when the caller last looked. When it is another one now: `conflict`, and nothing is done. */
+  readonly since?: number
+  readonly policy: QueuePolicy
+}
+
+export interface Attached {
+  /** Higher than every earlier one of this holder at this queue. */
+  readonly session: number
+  /** All leases that it holds now. */
+  readonly held: readonly KeptLease[]
+}
+
+/** How a holder leaves. `keep`: it takes no more, its jobs stay held. `release`: all its jobs are released. */
+export type Leaving = 'keep' | 'release' | { readonly graceMs: number }
+
+export interface HistoryEntry {
+  readonly at: number
+  /** `sent` is not among them: it is `sentAt`. */
+  readonly what: 'retry' | 'lapsed' | 'suspect' | 'release' | 'dead' | 'redriven'
+  /** The holder at that time. */
+  readonly holder?: Owner
+  /** The error's text, or the reason. */
+  readonly why?: string
+}
+
+export interface JobInfo {
+  readonly id: string
+  readonly state: JobState
+  readonly subject: string
+  readonly key?: string
+  readonly priority: number
+  readonly attempts: number
+  readonly deliveries: number
+  readonly sentAt: number
+  /** When it is due; for a `ready` job, when it fell due. */
+  readonly dueAt: number
+  /** When it goes to the dead letters if it still waits. `undefined` in the dead letters. */
+  readonly ttlAt?: number
+  readonly replyBy?: number
+  /** Of a held job. */
+  readonly holder?: Owner
+  readonly expiresAt?: number
+  readonly suspect: boolean
+  /** The id of the job that is first in its key's line, when that is another job. */
+  readonly behind?: string
+  /** In the dead letters. */
+  readonly dead?: { readonly reason: DeadReason; readonly error?: string; readonly at: number }
+  /** The last 20, oldest first. */
+  readonly history: readonly HistoryEntry[]
+  /** `undefined`: the checksum is wrong. The job is dead-lettered (`rejected`, error `damaged`), not handed out. */
+  readonly body: Body | undefined
+}
+
+export interface QueueInfo {
+  readonly queue: string
+  readonly counts: {
+    readonly sent: number
+    readonly ready: number
+    readonly delayed: number
+    readonly held: number
+    readonly done: number
+    readonly dead: number
+    readonly removed: number
+  }
+  /** Bytes of the bodies of ready, delayed and held jobs. */
+  readonly bytes: number
+  /** When the ready job with the lowest place fell due. */
+  readonly oldestReadyAt?: number
+  /** Attached holders that were touched within a minute. */
+  readonly consumers: number
+  readonly paused: boolean
+  /** The position of each binding. */
+  readonly bindings: readonly { readonly topic: string; readonly position: Position }[]
+}
+
+/** What became of a request. `undefined` for an unknown one, or when `replyBy` has passed. */
+export type Answer =
+  | { readonly state: 'waiting'; readonly replyBy: number }
+  | { readonly state: 'done'; readonly reply?: Body }
+  | { readonly state: 'failed'; readonly reason: DeadReason | 'removed'; readonly error?: string }
+
+/** Jobs that went to the dead letters, and leases that nobody settled or extended in time. */
+export type JobLoss =
+  | { readonly kind: 'dead'; readonly reason: DeadReason; readonly jobs: number }
+  | { readonly kind: 'lapsed'; readonly holder: Owner; readonly jobs: number }
+
+/** What a watch of a queue is told. These are hints: they may come late, twice, out of order or not at all. */
+export type QueueNotification =
+  /** There may be something to claim from this time on. Told when there was nothing before, or this is earlier. */
+  | { readonly kind: 'work'; readonly at: number }
+  /** Leases that lapsed, or that their holder lost when it attached anew. */
+  | { readonly kind: 'lapsed'; readonly holder: Owner; readonly ids: readonly string[] }
+  /** Leases of an attached holder that another holder has ended by settling them. */
+  | { readonly kind: 'settled'; readonly holder: Owner; readonly leases: readonly string[] }
+  /** A newer session of this holder began, at the queue or at its dead letters. */
+  | { readonly kind: 'session'; readonly holder: Owner; readonly session: number; readonly isDead: boolean }
+  /** The answer to this request can be read. */
+  | { readonly kind: 'answered'; readonly id: string }
+  /** Paused, resumed, or bindings changed. */
+  | { readonly kind: 'changed' }
+  /** Notifications may have been lost (a connection was rebuilt). */
+  | { readonly kind: 'lost' }
+
+export interface Queues {
+  /**
+   * Adds jobs, all or none. `queue` is not a `/dead`. A job has the id of its draft. When a job with that id exists
+   * already (in the queue or its dead letters), or an answer is kept under it, the id is `<id>~<number>`. When the
+   * draft has none, the store gives one. Ids are remembered as topics remember them (5 minutes, 1 M a subject), until
+   * the job is removed or purged, also as a dead letter: then its id is new again. Jobs of a binding just get their id,
+   * and those of a producer keep their numbers. `too_many`: over `limit`. `conflict`: see `binding`.
+   */
+  enqueue(queue: string, enqueue: Enqueue): Promise<Enqueued>
+
+  /**
+   * Hands out jobs. `taken_over`: a newer session is known; `not_found`: the holder is no longer attached, or the store
+   * forgot this session: the holder attaches anew.
+   */
+  claim(queue: string, claim: Claim): Promise<Claimed>
+
+  /**
+   * Ends or changes leases, each settlement by itself and in order; one answer for each. A lease counts while no later
+   * lease of its job was handed out, the job is neither gone nor dead-lettered, and no settlement but `extend` has
+   * ended it. It may have lapsed. Other leases are `lost`, except that the same lease and outcome again within 5
+   * minutes of the first is `ok` (never for an extension).
+   * - `done`: gone; `reply` is kept for the request until its `replyBy`.
+   * - `retry`: a failure, with `delayMs` in place of the backoff if given. For a lapsed lease: nothing more, `ok`.
+   * - `release`: given back, see above; no attempt. For a lapsed lease: nothing more, `ok`.
+   * - `dead`: to the dead letters (`rejected`); in `<queue>/dead` a failure, as `retry` without `delayMs`.
+   * - `extend`: the lease lapses at now + `leaseMs`, or at its cap if that is earlier: then the answer says when. A
+   *   lapsed lease is held again, or `lost` when its cap is over.
+   *
+   * `by`: the caller. Other attached holders are told of their leases that it ends.
+   */
+  settle(queue: string, settlements: readonly Settlement[], policy: QueuePolicy, by?: Owner): Promise<Settled[]>
+
+  /**
+   * Begins a session of a holder, which counts as a consumer from now on, and tells the queue's watches. The holder
+   * keeps what it still holds, each lease for `leaseMs` more (within the cap). With `holding`, leases not named there
+   * lapse now.
+   */
+  attach(queue: string, holder: Owner, options: Attaching): Promise<Attached>
+
+  /** The newest known session of the holder; 0 when there is none. */
+  session(queue: string, holder: Owner): Promise<number>
+
+  /**
+   * Ends a session. `release` is as if the holder settled so, but each job is `ready` at its place. With `graceMs` the
+   * leases lapse after that time, or sooner if they would anyway. Does nothing for a session that is older than the
+   * known one, or that has ended.
+   */
+  detach(queue: string, holder: Owner, session: number, leaving: Leaving, policy: QueuePolicy): Promise<void>
+
+  /**
+   * Says that these holders are present, see `consumers`. A holder without a touch (or `attach`) for more than a minute
+   * is no longer attached, and a touch does not change that.
+   */
+  touch(queue: string, holders: readonly Owner[]): Promise<void>
+
+  /** Does what is due, a bounded part. `more`: call again at once. `nextAt` as in `claim`, whether paused or not. */
+  turn(queue: string, policy: QueuePolicy): Promise<{ readonly more: boolean; readonly nextAt?: number }>
+
+  /** Names of queues (no `/dead`) that have something to turn at this time, the most overdue first. */
+  overdue(limit: number): Promise<string[]>
+
+  /**
+   * Jobs in a state after the one with the id `after`, by place; jobs without a place by due time. At most `limit`;
+   * none when `after` is not there.
+   */
+  jobs(
+    queue: string,
+    query: { readonly state: JobState; readonly after?: string; readonly limit: number },
+  ): Promise<JobInfo[]>
+
+  job(queue: string, id: string): Promise<JobInfo | undefined>
+
+  /** Removes a job that waits; a request is then `failed` (`removed`). `false` when the job is held or not there. */
+  remove(queue: string, id: string): Promise<boolean>
+
+  /** Removes up to `limit` waiting jobs that came by `before`, inclusive. Answers how many, 0 at the end. */
+  purge(queue: string, query: { readonly before: number; readonly limit: number }): Promise<number>
+
+  /**
+   * Moves waiting dead letters back to the queue: `ready` at its end, attempts 0, no longer a request. A `gap` stays.
+   * `queue` is not a `/dead`. Answers how many it found.
+   */
+  redrive(queue: string, ids: readonly string[], options: { readonly ttlMs: number }): Promise<number>
+
+  /** A paused queue hands out nothing, but takes jobs. `false` when nothing changed. */
+  pause(queue: string, paused: boolean): Promise<boolean>
+
+  answer(queue: string, id: string): Promise<Answer | undefined>
+
+  /** `undefined` for an unknown queue. */
+  info(queue: string): Promise<QueueInfo | undefined>
+
+  /** Queues in the order of their names' bytes, without `/dead`. Reads no more than the page. */
+  list(query: ListQuery): Promise<QueueInfo[]>
+
+  /** Makes a binding at a position unless there is one; `undefined` ends it. Answers its position now. */
+  bind(queue: string, topic: string, position: Position | undefined): Promise<Position | undefined>
+
+  /** After this resolves, tells `listener` what happens to the queue and its dead letters. The result stops it. */
+  watch(queue: string, listener: (notification: QueueNotification) => void): Promise<() => void>
+}

@@ -1,0 +1,134 @@
+/**
+ * What each producer of a topic or a queue has numbered already, and what its last drafts got: an offset, or a job's
+ * number, and its name where that does not follow from the number.
+ */
+
+import { RepriseError } from '../../../../shared/errors.ts'
+import { DUE, fallDue, PRODUCER_MS } from '../engine/expiry.ts'
+import { countKey, digest, digestKey } from '../engine/keys.ts'
+import { type ProducerRecord, TABLES } from '../engine/tables.ts'
+import type { Plan } from '../engine/transaction.ts'
+import { chunkOf, readEntry, removeChunks, type Series, writeEntries } from './chunkedArray.ts'
+
+/** Drafts of a producer whose offsets are kept. */
+const KEPT_DRAFTS = 1_024
+
+const LOG: Series = { table: TABLES.producerLog, entryBytes: 6, perChunk: 128 }
+
+function floorOf({ start, next }: Pick<ProducerRecord, 'start' | 'next'>): number {
+  return Math.max(start, next - KEPT_DRAFTS)
+}
+
+export class Producer {
+  readonly #plan: Plan
+  readonly #name: string
+  readonly #key: Buffer
+  readonly #stored: ProducerRecord | undefined
+
+  constructor(plan: Plan, topicNumber: number, subject: string, name: string) {
+    this.#plan = plan
+    this.#name = name
+    this.#key = digestKey(topicNumber, digest(subject, name))
+    this.#stored = plan.get(TABLES.producers, this.#key)
+  }
+
+  /** `undefined` also when it is over its time. */
+  get #known(): ProducerRecord | undefined {
+    const stored = this.#stored
+    return stored !== undefined && this.#plan.now - stored.usedAt < PRODUCER_MS ? stored : undefined
+  }
+
+  /** The offsets that the first of these drafts got already; `conflict` where the numbers do not fit. */
+  duplicates(seq: number, count: number): number[] {
+    const known = this.#known
+    const next = known?.next ?? seq
+    if (known === undefined ? seq > 1 : seq > next) throw this.#conflict(seq, known)
+    const offsets: number[] = []
+    for (let number = seq; number < Math.min(next, seq + count); number++) {
+      const kept = known !== undefined && number >= floorOf(known)
+      const entry = kept ? readEntry(this.#plan, LOG, this.#key, number) : undefined
+      if (entry === undefined) throw this.#conflict(number, known)
+      offsets.push(entry.readUIntBE(0, LOG.entryBytes))
+    }
+    return offsets
+  }
+
+  /** What the draft of this number was called, if it was given a name. */
+  nameOf(number: number): string | undefined {
+    return this.#known === undefined ? undefined : this.#plan.get(TABLES.producerNames, countKey(this.#key, number))
+  }
+
+  #conflict(seq: number, known: ProducerRecord | undefined): RepriseError {
+    const name = JSON.stringify(this.#name)
+    if (known === undefined) {
+      return new RepriseError(
+        'conflict',
+        `producer ${name} is not known: its numbers begin with 0 or 1, not with ${seq}`,
+      )
+    }
+    const text =
+      seq > known.next
+        ? `producer ${name} skipped numbers: ${known.next} is next, not ${seq}`
+        : `draft ${seq} of producer ${name} was taken, but its offset is no longer kept`
+    return new RepriseError('conflict', text)
+  }
+
+  /** Takes the numbers from `seq` on for these offsets, and names where there are some; those before are duplicates. */
+  take(seq: number, offsets: readonly number[], names: readonly (string | undefined)[] = []): void {
+    const plan = this.#plan
+    const known = this.#known
+    const start = known?.start ?? seq
+    const from = Math.max(seq, known?.next ?? seq)
+    const next = Math.max(seq + offsets.length, known?.next ?? 0)
+    if (known === undefined && this.#stored !== undefined) forgetDrafts(plan, this.#key, this.#stored)
+    const entries = Buffer.alloc(Math.max(0, next - from) * LOG.entryBytes)
+    for (let number = from; number < next; number++) {
+      entries.writeUIntBE(offsets[number - seq] ?? 0, (number - from) * LOG.entryBytes, LOG.entryBytes)
+    }
+    writeEntries(plan, LOG, this.#key, from, entries)
+    if (known !== undefined) {
+      removeChunks(plan, LOG, this.#key, chunkOf(LOG, floorOf(known)), chunkOf(LOG, floorOf({ start, next })))
+    }
+    let named = known?.named
+    for (let number = from; number < next; number++) {
+      const name = names[number - seq]
+      if (name === undefined) continue
+      named ??= number
+      plan.put(TABLES.producerNames, countKey(this.#key, number), name)
+    }
+    if (named !== undefined) named = forgetNames(plan, this.#key, named, floorOf({ start, next }))
+    const dueAt = this.#stored?.dueAt ?? plan.now + PRODUCER_MS
+    if (this.#stored === undefined) fallDue(plan, dueAt, DUE.producer, this.#key)
+    plan.put(TABLES.producers, this.#key, {
+      start,
+      next,
+      ...(named !== undefined && { named }),
+      usedAt: plan.now,
+      dueAt,
+    })
+  }
+}
+
+function forgetDrafts(plan: Plan, key: Buffer, record: ProducerRecord): void {
+  removeChunks(plan, LOG, key, chunkOf(LOG, floorOf(record)), chunkOf(LOG, record.next) + 1)
+  if (record.named !== undefined) forgetNames(plan, key, record.named, record.next)
+}
+
+/** Answers where names may begin now. */
+function forgetNames(plan: Plan, key: Buffer, named: number, floor: number): number {
+  for (let number = named; number < floor; number++) plan.remove(TABLES.producerNames, countKey(key, number))
+  return Math.max(named, floor)
+}
+
+/** Forgets a producer that is over its time; answers whether it was. */
+export function sweepProducer(plan: Plan, key: Buffer, record: ProducerRecord): boolean {
+  const dueAt = record.usedAt + PRODUCER_MS
+  if (dueAt <= plan.now) {
+    forgetDrafts(plan, key, record)
+    plan.remove(TABLES.producers, key)
+    return true
+  }
+  plan.put(TABLES.producers, key, { ...record, dueAt })
+  fallDue(plan, dueAt, DUE.producer, key)
+  return false
+}

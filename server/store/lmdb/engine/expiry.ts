@@ -1,0 +1,22 @@
+/** What expires when: one entry for each record that can, looked at again when it falls due. */
+
+import { dueKey } from './keys.ts'
+import { TABLES } from './tables.ts'
+import type { Plan } from './transaction.ts'
+
+const MINUTE_MS = 60_000
+const DAY_MS = 86_400_000
+
+export const ID_MS = 5 * MINUTE_MS
+export const PRODUCER_MS = 7 * DAY_MS
+export const CURSOR_MS = 30 * DAY_MS
+export const NOTE_MS = 365 * DAY_MS
+
+export const DUE = { ids: 1, producer: 2, cursor: 3, note: 4, settled: 5, holder: 6, answer: 7 } as const
+
+const MARK = Buffer.of(1)
+
+/** The record has to remember `at`: an entry whose time is not the record's is void. */
+export function fallDue(plan: Plan, at: number, kind: number, key: Buffer): void {
+  plan.put(TABLES.due, dueKey(at, kind, key), MARK)
+}

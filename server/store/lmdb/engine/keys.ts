@@ -1,0 +1,85 @@
+/** How the keys of every table are built. Their byte order is the order in which ranges are read. */
+
+import { hash } from 'node:crypto'
+import { RepriseError } from '../../../../shared/errors.ts'
+import type { Owner } from '../../contract/store.ts'
+
+const NUMBER = 4
+const COUNT = 6
+const DIGEST = 16
+
+/** LMDB takes keys of up to 1,978 bytes; a cursor's key holds a topic and a client besides the subject. */
+const MAX_SUBJECT_BYTES = 1_024
+
+export function nameKey(name: string): Buffer {
+  return Buffer.from(name)
+}
+
+/** What belongs to one birth of a topic starts with its number; a topic born again has another one. */
+export function numberKey(topicNumber: number): Buffer {
+  const key = Buffer.allocUnsafe(NUMBER)
+  key.writeUInt32BE(topicNumber)
+  return key
+}
+
+/** An entry counted by `count` (offset, chunk) behind a prefix. */
+export function countKey(prefix: Buffer, count: number): Buffer {
+  const key = Buffer.allocUnsafe(prefix.length + COUNT)
+  key.set(prefix)
+  key.writeUIntBE(count, prefix.length, COUNT)
+  return key
+}
+
+export function countOf(key: Buffer): number {
+  return key.readUIntBE(key.length - COUNT, COUNT)
+}
+
+export function blockKey(topicNumber: number, offset: number): Buffer {
+  const key = Buffer.allocUnsafe(NUMBER + COUNT)
+  key.writeUInt32BE(topicNumber)
+  key.writeUIntBE(offset, NUMBER, COUNT)
+  return key
+}
+
+/** Sixteen bytes that stand for texts of any length; each text is told apart from its neighbour. */
+export function digest(...texts: string[]): Buffer {
+  return hash('sha256', texts.length === 1 ? (texts[0] ?? '') : JSON.stringify(texts), 'buffer').subarray(0, DIGEST)
+}
+
+/** A subject, producer or id of a topic. */
+export function digestKey(topicNumber: number, ...digests: Buffer[]): Buffer {
+  return Buffer.concat([numberKey(topicNumber), ...digests])
+}
+
+/** Ordered by topic, subject and client. */
+export function cursorKey(topic: string, owner?: Owner): Buffer {
+  const start = Buffer.concat([Buffer.from(topic), Buffer.of(0)])
+  if (owner === undefined) return start
+  if (Buffer.byteLength(owner.subject) > MAX_SUBJECT_BYTES) {
+    throw new RepriseError('bad_request', `a subject has at most ${MAX_SUBJECT_BYTES} bytes`)
+  }
+  // A zero inside a subject is escaped, so that the one behind it ends it and sorts first.
+  const subject = owner.subject.replaceAll('\0', '\0\u0001')
+  return Buffer.concat([start, Buffer.from(subject), Buffer.of(0, 0), Buffer.from(owner.client)])
+}
+
+/** Behind every key that starts with `prefix`. */
+export function afterPrefix(prefix: Buffer): Buffer {
+  return Buffer.concat([prefix, Buffer.alloc(32, 0xff)])
+}
+
+/** The whole of a table. */
+export const ALL = { start: Buffer.of(0), end: afterPrefix(Buffer.alloc(0)) }
+
+/** What falls due, by time. `kind` says in which table `key` is. */
+export function dueKey(at: number, kind: number, key: Buffer): Buffer {
+  const due = Buffer.allocUnsafe(COUNT + 1 + key.length)
+  due.writeUIntBE(Math.max(0, Math.min(Math.floor(at), 2 ** 48 - 1)), 0, COUNT)
+  due[COUNT] = kind
+  due.set(key, COUNT + 1)
+  return due
+}
+
+export function partsOfDue(due: Buffer): { at: number; kind: number; key: Buffer } {
+  return { at: due.readUIntBE(0, COUNT), kind: due[COUNT] ?? 0, key: due.subarray(COUNT + 1) }
+}

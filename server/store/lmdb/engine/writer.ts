@@ -1,0 +1,329 @@
+/**
+ * The one that writes. Collects the calls of a turn and those that come while a commit is under way, plans them together
+ * and commits them as one transaction. Owns the environment's life: after a failed commit it opens the environment anew,
+ * as the driver cannot be trusted to write again.
+ */
+
+import { setImmediate as turn } from 'node:timers/promises'
+import { RepriseError } from '../../../../shared/errors.ts'
+import type { JobLoss, Notification, QueueNotification } from '../../contract/store.ts'
+import { DamagedQueue } from '../../damage.ts'
+import type { DataFile } from './dataFile.ts'
+import { CommitFailure, type Environment, type Write } from './environment.ts'
+import { newEpoch } from './epochs.ts'
+import { collectGarbage } from './garbage.ts'
+import type { Watches } from './listeners.ts'
+import type { Space } from './space.ts'
+import { Plan } from './transaction.ts'
+
+/** Planning stops after this, so that a large pile of calls does not hold the event loop. */
+const PLANNING_MS = 8
+
+/** Records of garbage that one commit removes: as many as hold nobody up, fewer where the disk has no room for more. */
+const GARBAGE_PART = 256
+const SMALLEST_GARBAGE_PART = 4
+
+interface Call {
+  readonly step: (plan: Plan) => unknown
+  readonly resolve: (value: never) => void
+  readonly reject: (error: RepriseError) => void
+  /** A commit with it has failed before. */
+  tried: boolean
+  /** What it met damaged was mended for it. */
+  mended?: boolean
+}
+
+interface Outcome {
+  readonly call: Call
+  readonly usedRoom: boolean
+  settle(): void
+}
+
+export interface WriterContext {
+  readonly open: () => Promise<Environment>
+  readonly now: () => number
+  readonly space: Space
+  readonly file: DataFile
+  readonly watches: Watches<Notification>
+  readonly queueWatches: Watches<QueueNotification>
+  readonly warn: (message: string, cause?: unknown) => void
+  readonly lost: (queue: string, loss: JobLoss) => void
+  /** Makes anew what does not fit in a queue. */
+  readonly mend: (plan: Plan, queue: string) => void
+}
+
+export class Writer {
+  readonly #context: WriterContext
+  #environment: Environment | undefined
+  #opening = newEpoch()
+  #queue: Call[] = []
+  /** What failed beside calls that needed room, to be tried without such calls. */
+  #again: Call[] = []
+  #running: Promise<void> | undefined
+  #reopening: Promise<void> | undefined
+  #garbage = true
+  #garbagePart = GARBAGE_PART
+  #closed = false
+  #wrong: string | undefined
+
+  constructor(environment: Environment, context: WriterContext) {
+    this.#environment = environment
+    this.#context = context
+    // What the last opening left is collected without waiting for a call.
+    this.#start()
+  }
+
+  refuseClosed(): void {
+    if (this.#closed) throw new RepriseError('unavailable', 'the store is closed')
+  }
+
+  get now(): number {
+    return Math.floor(this.#context.now())
+  }
+
+  /** Resolves with what `step` answers when all that it planned is on disk. `step` checks everything, then plans. */
+  write<T>(step: (plan: Plan) => T): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      this.refuseClosed()
+      this.#queue.push({ step, resolve, reject, tried: false })
+      this.#start()
+    })
+  }
+
+  /** Reads of one moment; `reading` may not wait. */
+  async read<T>(reading: (environment: Environment) => T): Promise<T> {
+    this.refuseClosed()
+    if (this.#reopening !== undefined) await this.#reopening
+    if (this.#environment === undefined) throw new RepriseError('unavailable', 'the data folder cannot be opened')
+    if (this.#context.file.isCut) throw new RepriseError('unavailable', this.#look() ?? '')
+    try {
+      return reading(this.#environment)
+    } catch (error) {
+      throw asRepriseError(error)
+    }
+  }
+
+  readWithTime<T>(reading: (environment: Environment, now: number) => T): Promise<T> {
+    return this.read((environment) => reading(environment, this.now))
+  }
+
+  #start(): void {
+    this.#running ??= this.#run().finally(() => {
+      this.#running = undefined
+      if (this.#queue.length > 0) this.#start()
+    })
+  }
+
+  async #run(): Promise<void> {
+    for (;;) {
+      // Calls of this turn belong together, those of clients that have just got their answer among them.
+      await turn()
+      if (this.#garbage && !this.#closed) this.#collect()
+      if (this.#queue.length + this.#again.length === 0) return
+      await this.#context.space.check()
+      await this.#commit()
+    }
+  }
+
+  /** A part of the garbage goes with every commit, so that it shrinks under load, too. */
+  #collect(): void {
+    this.#garbage = false
+    const part = this.#garbagePart
+    const resolve = (more: boolean): void => {
+      this.#garbage ||= more
+      this.#garbagePart = Math.min(part * 2, GARBAGE_PART)
+    }
+    const reject = (error: RepriseError): void => {
+      // Removing needs a few pages itself: a smaller part may find them.
+      this.#garbage ||= part > SMALLEST_GARBAGE_PART
+      this.#garbagePart = Math.max(Math.floor(part / 4), SMALLEST_GARBAGE_PART)
+      if (error.code !== 'unavailable')
+        this.#context.warn('what was trimmed could not be removed from the data folder', error)
+    }
+    this.#queue.push({ step: (plan) => collectGarbage(plan, part), resolve, reject, tried: false })
+  }
+
+  /** Garbage that could not be removed is tried again. */
+  collectAgain(): void {
+    this.#garbage = true
+  }
+
+  /** Whether there is garbage that the next commit will take from. */
+  get isCollecting(): boolean {
+    return this.#garbage
+  }
+
+  async #commit(): Promise<void> {
+    const alone = this.#again.length > 0
+    const calls = alone ? this.#again : this.#queue
+    if (alone) this.#again = []
+    else this.#queue = []
+    const wrong = this.#look()
+    if (wrong !== undefined) {
+      for (const { reject } of calls) reject(new RepriseError('unavailable', wrong))
+      return
+    }
+    const environment = this.#environment ?? (await this.#reopen())
+    if (environment === undefined) {
+      for (const { reject } of calls) reject(new RepriseError('unavailable', 'the data folder cannot be opened'))
+      return
+    }
+    const { space, watches, queueWatches } = this.#context
+    const isWatched = (topic: string): boolean => watches.has(topic)
+    const isQueueWatched = (queue: string): boolean => queueWatches.has(queue)
+    const { hasRoom } = space
+    const plan = new Plan(environment, { now: this.now, opening: this.#opening, hasRoom, isWatched, isQueueWatched })
+    const outcomes = this.#plan(plan, calls)
+    if (outcomes === undefined) return
+    const writes = this.#complete(plan, outcomes)
+    if (writes === undefined) return
+    try {
+      await environment.commit(writes)
+    } catch (error) {
+      await this.#recover(error, outcomes)
+      return
+    }
+    plan.isCommitted = true
+    this.#garbage ||= plan.leftGarbage
+    const lost = this.#look()
+    if (lost !== undefined) {
+      for (const { call } of outcomes) call.reject(new RepriseError('unavailable', lost))
+      return
+    }
+    for (const { topic, notification } of plan.notifications) watches.tell(topic, notification)
+    for (const { queue, notification } of plan.queueNotifications) queueWatches.tell(queue, notification)
+    plan.losses.tell(this.#context.lost)
+    for (const { settle } of outcomes) settle()
+  }
+
+  /** What is wrong with the data file; told when it changes. */
+  #look(): string | undefined {
+    const { file, warn, watches, queueWatches } = this.#context
+    const { wrong } = file
+    if (wrong === this.#wrong) return wrong
+    this.#wrong = wrong
+    warn(wrong ?? 'data.mdb is there again: the hub goes on')
+    if (wrong === undefined) {
+      // What was committed last before it was missed is in it, and nobody was told.
+      watches.tellAll({ kind: 'lost' })
+      queueWatches.tellAll({ kind: 'lost' })
+    }
+    return wrong
+  }
+
+  /** Plans calls in their order; those it has no time for go back to the queue. */
+  #plan(plan: Plan, calls: readonly Call[]): Outcome[] | undefined {
+    const outcomes: Outcome[] = []
+    const began = performance.now()
+    for (const [i, call] of calls.entries()) {
+      if (i > 0 && performance.now() - began > PLANNING_MS) {
+        this.#putBack(calls.slice(i))
+        break
+      }
+      try {
+        const value = call.step(plan)
+        outcomes.push({ call, usedRoom: plan.takeUsedRoom(), settle: () => call.resolve(value as never) })
+      } catch (error) {
+        plan.takeUsedRoom()
+        if (error instanceof DamagedQueue && call.mended !== true) {
+          this.#putBack([this.#mending(error.queue, call), ...calls])
+          return undefined
+        }
+        if (!(error instanceof RepriseError)) {
+          // It may have planned a part of itself: everything is planned again without it.
+          call.reject(asRepriseError(error))
+          this.#putBack(calls.filter((other) => other !== call))
+          return undefined
+        }
+        // Answered after the commit, too: what it was refused for may be planned and not stored yet.
+        outcomes.push({ call, usedRoom: false, settle: () => call.reject(error) })
+      }
+    }
+    return outcomes
+  }
+
+  /** What is to be written; `undefined` where damage was met at the end, and all is planned again. */
+  #complete(plan: Plan, outcomes: readonly Outcome[]): readonly Write[] | undefined {
+    try {
+      return plan.writes()
+    } catch (error) {
+      const calls = outcomes.map(({ call }) => call)
+      const first = calls.find(({ mended }) => mended !== true)
+      if (error instanceof DamagedQueue && first !== undefined) {
+        this.#putBack([this.#mending(error.queue, first), ...calls])
+      } else {
+        for (const { reject } of calls) reject(asRepriseError(error))
+      }
+      return undefined
+    }
+  }
+
+  /** Goes before the call that met the damage. */
+  #mending(queue: string, call: Call): Call {
+    call.mended = true
+    const reject = (error: RepriseError): void => this.#context.warn(`queue ${queue} could not be mended`, error)
+    return {
+      step: (plan) => this.#context.mend(plan, queue),
+      resolve: () => {},
+      reject,
+      tried: call.tried,
+      mended: true,
+    }
+  }
+
+  /** Each to where it came from, before what has come since. */
+  #putBack(calls: readonly Call[]): void {
+    this.#again = [...calls.filter(({ tried }) => tried), ...this.#again]
+    this.#queue = [...calls.filter(({ tried }) => !tried), ...this.#queue]
+  }
+
+  /** Nothing of the commit is stored. What needed room is refused, the rest is tried once more without it. */
+  async #recover(error: unknown, outcomes: readonly Outcome[]): Promise<void> {
+    const { space, warn } = this.#context
+    const full = error instanceof CommitFailure && error.full
+    warn(full ? 'the disk has no room for a commit' : 'a commit failed', error)
+    space.doubt()
+    for (const { call, usedRoom } of outcomes) {
+      if (!usedRoom && !call.tried) {
+        call.tried = true
+        this.#again.push(call)
+      } else if (full) {
+        call.reject(new RepriseError('storage_full', "the store's disk is full", { cause: error }))
+      } else {
+        call.reject(new RepriseError('unavailable', 'the store could not write', { cause: error }))
+      }
+    }
+    await this.#reopen()
+  }
+
+  async #reopen(): Promise<Environment | undefined> {
+    const old = this.#environment
+    this.#environment = undefined
+    const reopening = (async () => {
+      await old?.close()
+      const wrong = this.#look()
+      if (wrong !== undefined) throw new Error(wrong)
+      this.#environment = await this.#context.open()
+      this.#opening = newEpoch()
+    })().catch((error: unknown) => this.#context.warn('the data folder cannot be opened', error))
+    this.#reopening = reopening
+    await reopening
+    this.#reopening = undefined
+    return this.#environment
+  }
+
+  /** Finishes what was accepted. */
+  async close(): Promise<void> {
+    this.#closed = true
+    while (this.#running !== undefined) await this.#running
+    // Of a file that was cut off nothing may be touched.
+    if (!this.#context.file.isCut) await this.#environment?.close()
+    this.#environment = undefined
+    this.#context.file.close()
+  }
+}
+
+function asRepriseError(error: unknown): RepriseError {
+  if (error instanceof RepriseError) return error
+  return new RepriseError('internal', 'the store met an error that it does not know', { cause: error })
+}

@@ -1,0 +1,187 @@
+/** What is told of queues and jobs as they are stored. Reads only. */
+
+import type { Answer, JobInfo, JobState, QueueInfo } from '../../contract/store.ts'
+import type { Environment } from '../engine/environment.ts'
+import { digest, digestKey, nameKey } from '../engine/keys.ts'
+import { TABLES } from '../engine/tables.ts'
+import { storedAnswer } from './requests.ts'
+import { storedBody } from './storage/bodies.ts'
+import { baseOf, isDeadName } from './storage/cache.ts'
+import { countConsumers } from './storage/consumerRecords.ts'
+import { SETS, setKey } from './storage/indexes.ts'
+import { RANKS } from './storage/jobSet.ts'
+import { chunkOfJob, type Job, numberIn, storedChunk, ttlAtOf } from './storage/jobs.ts'
+import type { Books, QueueRecord } from './storage/records.ts'
+import { type Pair, storedPairs } from './storage/sortedIndex.ts'
+
+/** A queue, or its dead letters, as it is stored. */
+export class StoredQueue {
+  readonly #environment: Environment
+  readonly #name: string
+  readonly #record: QueueRecord
+  readonly #books: Books
+  readonly #chunks = new Map<number, Job[]>()
+
+  private constructor(environment: Environment, name: string, record: QueueRecord) {
+    this.#environment = environment
+    this.#name = name
+    this.#record = record
+    this.#books = isDeadName(name) ? record.dead : record.main
+  }
+
+  static of(environment: Environment, name: string): StoredQueue | undefined {
+    const record = environment.get(TABLES.queues, nameKey(baseOf(name)))
+    return record && new StoredQueue(environment, name, record)
+  }
+
+  #job(n: number): Job | undefined {
+    if (n <= 0 || n > this.#books.lastJob) return undefined
+    const chunk = chunkOfJob(n)
+    let jobs = this.#chunks.get(chunk)
+    if (jobs === undefined) {
+      jobs = storedChunk(this.#environment, this.#books.number, chunk)
+      this.#chunks.set(chunk, jobs)
+    }
+    return jobs.find((job) => job.n === n)
+  }
+
+  #find(id: string): Job | undefined {
+    const named = this.#job(numberIn(id, '-'))
+    if (named?.id === id) return named
+    const n = this.#environment.get(TABLES.jobIds, digestKey(this.#books.number, digest(id)))
+    return n === undefined ? undefined : this.#job(n)
+  }
+
+  #pairs(kind: number, a = 0, b = 0, whose?: Buffer): Generator<Pair> {
+    return storedPairs(this.#environment, setKey(this.#books.number, kind, whose), a, b)
+  }
+
+  job(id: string): JobInfo | undefined {
+    const job = this.#find(id)
+    return job && this.#info(job)
+  }
+
+  #info(job: Job): JobInfo {
+    const { id, state, subject, priority, attempts, deliveries, sentAt, dueAt, suspect, history, dead } = job
+    const { key, replyBy, holder, expiresAt } = job
+    const behind = this.#behind(job)
+    const body = storedBody(this.#environment, this.#books.number, job)
+    return {
+      ...{ id, state, subject, priority, attempts, deliveries, sentAt, dueAt, suspect, history, body },
+      ...(key !== undefined && { key }),
+      ...(dead === undefined && { ttlAt: ttlAtOf(job) }),
+      ...(replyBy !== undefined && { replyBy }),
+      ...(state === 'held' && holder !== undefined && { holder, expiresAt }),
+      ...(behind !== undefined && { behind }),
+      ...(dead !== undefined && { dead }),
+    }
+  }
+
+  #behind({ n, key, place }: Job): string | undefined {
+    if (key === undefined || place === 0 || isDeadName(this.#name)) return undefined
+    const [first] = this.#pairs(SETS.line, 0, 0, digest(key))
+    return first === undefined || first.b === n ? undefined : this.#job(first.b)?.id
+  }
+
+  jobs(state: JobState, after: string | undefined, limit: number): JobInfo[] {
+    const last = after === undefined ? undefined : this.#find(after)
+    if (after !== undefined && last === undefined) return []
+    const jobs: JobInfo[] = []
+    for (const job of this.#inState(state, last)) {
+      if (jobs.length >= limit) break
+      jobs.push(this.#info(job))
+    }
+    return jobs
+  }
+
+  *#inState(state: JobState, last: Job | undefined): Generator<Job> {
+    if (state === 'ready') {
+      yield* this.#ready(last?.place ?? 0)
+      return
+    }
+    if (state === 'held') {
+      const held: Job[] = []
+      for (const { b } of this.#pairs(SETS.lapses)) {
+        const jobs = storedChunk(this.#environment, this.#books.number, b)
+        held.push(...jobs.filter((job) => job.state === 'held' && job.place > (last?.place ?? 0)))
+      }
+      yield* held.sort((a, b) => a.place - b.place)
+      return
+    }
+    if (last === undefined || last.place > 0) {
+      for (const { b } of this.#pairs(SETS.retryingByPlace, (last?.place ?? 0) + 1)) yield* this.#one(b)
+      for (const { b } of this.#pairs(SETS.scheduled)) yield* this.#one(b)
+    } else {
+      for (const { b } of this.#pairs(SETS.scheduled, last.dueAt, last.n + 1)) yield* this.#one(b)
+    }
+  }
+
+  *#one(n: number): Generator<Job> {
+    const job = this.#job(n)
+    if (job !== undefined) yield job
+  }
+
+  /** Ready jobs behind a place, merged from where they stand by priority. */
+  *#ready(place: number): Generator<Job> {
+    const rows: { readonly pairs: Generator<Pair>; next: Pair }[] = []
+    const begin = (pairs: Generator<Pair>): void => {
+      const { value } = pairs.next()
+      if (value !== undefined) rows.push({ pairs, next: value as Pair })
+    }
+    try {
+      for (let row = 0; row < 10; row++) {
+        if ((this.#books.open[9 - row] ?? 0) > 0) begin(this.#row(SETS.open, row, place))
+        if (this.#books.suspects > 0) begin(this.#row(SETS.suspects, row, place))
+      }
+      begin(this.#pairs(SETS.blocked, place + 1))
+      while (rows.length > 0) {
+        let lowest = 0
+        for (let i = 1; i < rows.length; i++) {
+          if ((rows[i]?.next.a ?? 0) < (rows[lowest]?.next.a ?? 0)) lowest = i
+        }
+        const row = rows[lowest]
+        if (row === undefined) return
+        yield* this.#one(row.next.b)
+        const { value, done } = row.pairs.next()
+        if (done === true) rows.splice(lowest, 1)
+        else row.next = value
+      }
+    } finally {
+      // Each that is not read to its end keeps one of the environment's few readers, and the pages that it sees.
+      for (const { pairs } of rows) pairs.return(undefined)
+    }
+  }
+
+  /** One priority of an index by rank, as places. */
+  *#row(kind: number, row: number, place: number): Generator<Pair> {
+    for (const { a, b } of this.#pairs(kind, row * RANKS + place + 1)) {
+      if (a >= (row + 1) * RANKS) return
+      yield { a: a - row * RANKS, b }
+    }
+  }
+
+  info(now: number): QueueInfo {
+    const { sent, ready, delayed, held, done, removed, bytes, paused } = this.#books
+    const { dead: letters, bindings } = this.#record
+    const isDead = isDeadName(this.#name)
+    const dead = isDead ? 0 : letters.ready + letters.delayed + letters.held
+    const [oldest] = this.#ready(0)
+    return {
+      queue: this.#name,
+      counts: { sent, ready, delayed, held, done, dead, removed },
+      bytes,
+      ...(oldest !== undefined && { oldestReadyAt: oldest.dueAt }),
+      consumers: countConsumers(this.#environment, this.#name, now),
+      paused,
+      bindings: isDead ? [] : bindings.map(({ topic, epoch, offset }) => ({ topic, position: { epoch, offset } })),
+    }
+  }
+
+  answer(id: string, now: number): Answer | undefined {
+    const kept = storedAnswer(this.#environment, this.#record.main.number, id, now)
+    if (kept !== undefined) return kept
+    const job = isDeadName(this.#name) ? undefined : this.#find(id)
+    if (job?.replyBy === undefined || job.replyBy <= now) return undefined
+    return { state: 'waiting', replyBy: job.replyBy }
+  }
+}

@@ -1,0 +1,160 @@
+/** The step that adds jobs to a queue: all checks first, then everything that is written. */
+
+import { RepriseError } from '../../../../shared/errors.ts'
+import { type SizedBody, sizeBody } from '../../codec.ts'
+import type { Enqueue, Enqueued, StoredJobDraft } from '../../contract/store.ts'
+import { duplicatesOf } from '../../duplicates.ts'
+import { queueFull } from '../../queueFull.ts'
+import { Ids } from '../dedup/ids.ts'
+import { Producer } from '../dedup/producers.ts'
+import type { Plan } from '../engine/transaction.ts'
+import { rememberRequest, requestOf } from './requests.ts'
+import { type Queue, queueIn, queueMade, tellWork } from './storage/cache.ts'
+import { freeId, howNamed, idOf, NAMED, newId } from './storage/jobNames.ts'
+import { newJob } from './storage/jobs.ts'
+
+interface Fresh {
+  readonly draft: StoredJobDraft
+  readonly n: number
+  readonly id: string
+  readonly sized: SizedBody
+  readonly found: number
+}
+
+export function planEnqueue(plan: Plan, name: string, enqueue: Enqueue, maxIds: number): Enqueued {
+  plan.needRoom('more jobs')
+  const known = queueIn(plan, name)
+  const { subject, drafts, producer, binding, limit } = enqueue
+  checkBinding(known, enqueue)
+  const number = known?.record.main.number ?? UNKNOWN
+  const sender = producer && new Producer(plan, number, subject, producer.name)
+  const repeated = producer && sender ? sender.duplicates(producer.seq, drafts.length) : []
+  if (known === undefined) checkFirst(limit, drafts)
+  const queue = known ?? queueMade(plan, name)
+  const { record, main } = queue
+  // The first draft's, whatever comes under its number now.
+  const ids = repeated.map((found, i) => sender?.nameOf((producer?.seq ?? 0) + i) ?? idOf(queue, found, drafts[i]?.id))
+
+  const remembers = binding === undefined && drafts.some(({ id }) => id !== undefined)
+  const remembered = remembers ? new Ids(plan, record.main.number, subject, maxIds) : undefined
+  const numbers = { main: record.main.lastJob, dead: record.dead.lastJob }
+  const given = new Map<string, Fresh>()
+  const taken = new Set<string>()
+  const found = [...repeated]
+  const fresh: Fresh[] = []
+  const duplicatesAt = repeated.map((_, i) => i)
+  let [jobs, bytes] = [0, 0]
+  for (const draft of drafts.slice(repeated.length)) {
+    const { id } = draft
+    if (id !== undefined && remembered !== undefined) {
+      const earlier = given.get(id)
+      const before = earlier === undefined ? remembered.offsetOf(id) : earlier.found
+      const asked = before === undefined ? requestOf(plan, record.main.number, subject, id) : undefined
+      if (before !== undefined || asked !== undefined) {
+        duplicatesAt.push(ids.length)
+        ids.push(earlier?.id ?? asked ?? idOf(queue, before ?? 0, id))
+        found.push(before ?? NAMED.byDraft)
+        continue
+      }
+    }
+    const n = draft.dead === undefined ? ++numbers.main : ++numbers.dead
+    const sized = sizeBody(draft.body)
+    if (draft.dead === undefined) {
+      jobs++
+      bytes += sized.bytes
+    }
+    // Numbers of the dead letters are others than those of the queue.
+    const ending = draft.dead === undefined ? '' : 'd'
+    const named = id === undefined ? newId(queue, n, enqueue) + ending : freeId(plan, queue, id, n, taken)
+    const how = id === undefined ? NAMED.byStore : howNamed(named, id)
+    const one = { draft, n, id: named, sized, found: n * 4 + how }
+    taken.add(named)
+    if (id !== undefined) given.set(id, one)
+    fresh.push(one)
+    found.push(one.found)
+    ids.push(named)
+  }
+  checkLimit(queue, limit, jobs, bytes)
+
+  for (const one of fresh) add(plan, queue, subject, one)
+  if (remembered !== undefined) {
+    remembered.remember([...given].map(([id, one]) => ({ id, offset: one.found })))
+    for (const [id, { n }] of given) {
+      const job = main.job(n)
+      if (job !== undefined) rememberRequest(plan, record.main.number, job, id)
+    }
+  }
+  if (producer !== undefined) {
+    const names = ids.map((id, i) => ((found[i] ?? 0) % 4 === NAMED.byStore ? undefined : id))
+    new Producer(plan, record.main.number, subject, producer.name).take(producer.seq, found, names)
+  }
+  if (binding !== undefined) {
+    record.bindings = record.bindings.map((one) =>
+      one.topic === binding.topic ? { topic: one.topic, epoch: binding.to.epoch, offset: binding.to.offset } : one,
+    )
+  }
+  tellWork(queue)
+  return { ids, ...duplicatesOf(duplicatesAt), durability: 'fsync' }
+}
+
+/** No queue has this number. */
+const UNKNOWN = 0
+
+function checkBinding(queue: Queue | undefined, { binding }: Enqueue): void {
+  if (binding === undefined) return
+  const { topic, from } = binding
+  const bound = queue?.record.bindings.find((one) => one.topic === topic)
+  if (bound?.epoch === from.epoch && bound.offset === from.offset) return
+  const stands = bound === undefined ? 'there is none' : `it stands at ${bound.epoch}:${bound.offset}`
+  throw new RepriseError('conflict', `the binding of ${topic} is not where this step begins: ${stands}`)
+}
+
+function checkLimit({ record }: Queue, limit: Enqueue['limit'], jobs: number, bytes: number): void {
+  const { ready, delayed, held, bytes: kept } = record.main
+  if (jobs > 0 && (ready + delayed + held + jobs > limit.jobs || kept + bytes > limit.bytes)) throw queueFull(limit)
+}
+
+/** A call that is refused makes no queue. */
+function checkFirst(limit: Enqueue['limit'], drafts: readonly StoredJobDraft[]): void {
+  const ids = new Set<string>()
+  let [jobs, bytes] = [0, 0]
+  for (const { id, body, dead } of drafts) {
+    if (dead !== undefined || (id !== undefined && ids.has(id))) continue
+    if (id !== undefined) ids.add(id)
+    jobs++
+    bytes += sizeBody(body).bytes
+  }
+  if (jobs > limit.jobs || bytes > limit.bytes) throw queueFull(limit)
+}
+
+function add(plan: Plan, queue: Queue, subject: string, { draft, n, id, sized }: Fresh): void {
+  const { now } = plan
+  const { record, main, dead } = queue
+  const { key, priority, due, ttlMs, replyMs } = draft
+  const half = draft.dead === undefined ? main : dead
+  const dueAt = due === undefined ? now : Math.max(now, 'at' in due ? due.at : now + due.delayMs)
+  const isDue = dueAt <= now || half.isDead
+  const replyBy = replyMs === undefined ? undefined : now + replyMs
+  record.main.sent++
+  if (half.isDead) half.books.sent++
+  half.books.lastJob = n
+  if (isDue) half.books.lastPlace++
+  const job = newJob({
+    n,
+    id,
+    sentAs: draft.id,
+    subject,
+    key,
+    priority,
+    sentAt: now,
+    cameAt: now,
+    replyBy,
+    ttlMs,
+    bytes: sized.bytes,
+    dueAt,
+    place: isDue ? half.books.lastPlace : 0,
+    dead: draft.dead === undefined ? undefined : { reason: draft.dead, at: now },
+  })
+  half.add(plan, job, sized)
+  if (draft.dead !== undefined) plan.lose(queue.name, { kind: 'dead', reason: draft.dead, jobs: 1 })
+}

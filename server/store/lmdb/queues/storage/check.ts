@@ -1,0 +1,57 @@
+/**
+ * Whether the indexes of a queue fit its figures. Looked at once for each queue and opening, when the queue is used first:
+ * a job that no index names would wait for ever, and nobody would be told.
+ */
+
+import { DamagedQueue } from '../../../damage.ts'
+import type { Environment } from '../../engine/environment.ts'
+import { afterPrefix, countOf, numberKey } from '../../engine/keys.ts'
+import { TABLES } from '../../engine/tables.ts'
+import { SETS } from './indexes.ts'
+import type { QueueHalf } from './jobSet.ts'
+import { chunkOfJob } from './jobs.ts'
+import { pairsOf } from './sortedIndex.ts'
+
+const checked = new WeakMap<Environment, Set<string>>()
+
+/** Throws where they do not fit. */
+export function checkOnce(environment: Environment, name: string, halves: readonly QueueHalf[]): void {
+  const names = checked.get(environment) ?? new Set()
+  checked.set(environment, names)
+  if (names.has(name)) return
+  for (const half of halves) if (!fits(environment, half)) throw new DamagedQueue(name)
+  names.add(name)
+}
+
+function fits(environment: Environment, { books, isDead }: QueueHalf): boolean {
+  const prefix = numberKey(books.number)
+  const counts = new Map<number, number>()
+  const lines = new Set<string>()
+  const holding = new Set<number>()
+  const lapsing = new Set<number>()
+  const waiting = new Set<number>()
+  for (const { key, value } of environment.records(TABLES.pairs, { start: prefix, end: afterPrefix(prefix) })) {
+    const kind = key[prefix.length] ?? 0
+    const pairs = pairsOf(value)
+    counts.set(kind, (counts.get(kind) ?? 0) + pairs.length)
+    if (kind === SETS.line) lines.add(key.toString('latin1', 0, key.length - 12))
+    if (kind === SETS.held) for (const { a } of pairs) holding.add(chunkOfJob(a))
+    if (kind <= SETS.retrying) for (const { b } of pairs) waiting.add(chunkOfJob(b))
+    if (kind === SETS.lapses) for (const { b } of pairs) lapsing.add(b)
+  }
+  const stored = new Set(environment.keys(TABLES.jobs, { start: prefix, end: afterPrefix(prefix) }).map(countOf))
+  const of = (kind: number): number => counts.get(kind) ?? 0
+  const ready = of(SETS.open) + of(SETS.suspects) + of(SETS.blocked)
+  // In a line all but the first wait for it.
+  const waits = isDead || of(SETS.line) - lines.size === of(SETS.blocked)
+  return (
+    ready === books.ready &&
+    of(SETS.suspects) === books.suspects &&
+    of(SETS.scheduled) + of(SETS.retrying) === books.delayed &&
+    of(SETS.retryingByPlace) === of(SETS.retrying) &&
+    of(SETS.held) === books.held &&
+    waits &&
+    [...holding].every((chunk) => lapsing.has(chunk)) &&
+    [...holding, ...waiting].every((chunk) => stored.has(chunk))
+  )
+}

@@ -1,0 +1,80 @@
+/** The indexes of a queue by kind, opened when they are asked for. What the pairs of each kind are stands here. */
+
+import type { Environment } from '../../engine/environment.ts'
+import { digestKey } from '../../engine/keys.ts'
+import type { Plan } from '../../engine/transaction.ts'
+import { Pairs } from './sortedIndex.ts'
+
+export const SETS = {
+  /** (rank, number) of ready jobs that can be handed out. */
+  open: 1,
+  /** (rank, number) of suspects that can be handed out. */
+  suspects: 2,
+  /** (place, number) of ready jobs that cannot. */
+  blocked: 3,
+  /** (due, number) of delayed jobs without a place. */
+  scheduled: 4,
+  /** (due, number) and (place, number) of delayed jobs with one. */
+  retrying: 5,
+  retryingByPlace: 6,
+  /** (time, chunk): the first lease of each chunk to lapse. */
+  lapses: 7,
+  /** (time, chunk): the first waiting job of each chunk to expire; in the dead letters, the first that came. */
+  expiries: 8,
+  /** (time, chunk) of settled leases: the last of each chunk. */
+  settled: 9,
+  /** (place, number) of the jobs with a key. */
+  line: 10,
+  /** (number, 0) of what a holder holds. */
+  held: 11,
+} as const
+
+/** Lines and holders that stay in memory between commits. */
+const KEPT = 1_000
+
+export function setKey(queueNumber: number, kind: number, whose?: Buffer): Buffer {
+  return digestKey(queueNumber, Buffer.of(kind), whose ?? Buffer.alloc(0))
+}
+
+export class QueueSets {
+  readonly #environment: Environment
+  readonly #number: number
+  readonly #single: (Pairs | undefined)[] = []
+  readonly #many = new Map<string, Pairs>()
+  readonly #queue: string
+  readonly #isAnew: boolean
+
+  /** `isAnew`: whatever is stored is being replaced. */
+  constructor(environment: Environment, queueNumber: number, queue: string, isAnew: boolean) {
+    this.#environment = environment
+    this.#number = queueNumber
+    this.#queue = queue
+    this.#isAnew = isAnew
+  }
+
+  of(kind: number, whose?: Buffer): Pairs {
+    if (whose === undefined) {
+      const known = this.#single[kind]
+      if (known !== undefined) return known
+    }
+    const name = whose === undefined ? '' : `${kind}${whose.toString('latin1')}`
+    const known = this.#many.get(name)
+    if (known !== undefined) return known
+    const pairs = new Pairs(this.#environment, setKey(this.#number, kind, whose), this.#queue, this.#isAnew)
+    if (whose === undefined) this.#single[kind] = pairs
+    else this.#many.set(name, pairs)
+    return pairs
+  }
+
+  /** Answers whether it let go of any. */
+  flush(plan: Plan): boolean {
+    for (const pairs of this.#single) if (pairs?.isChanged) pairs.flush(plan)
+    for (const pairs of this.#many.values()) if (pairs.isChanged) pairs.flush(plan)
+    if (this.#many.size <= KEPT) return false
+    for (const name of this.#many.keys()) {
+      this.#many.delete(name)
+      if (this.#many.size <= KEPT / 2) break
+    }
+    return true
+  }
+}

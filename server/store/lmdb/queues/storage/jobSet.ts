@@ -1,0 +1,376 @@
+/**
+ * A queue, or its dead letters, inside commits: its jobs in chunks, the indexes that find them, its books. Owns that all
+ * of these fit each other; what happens to a job and why is decided by the steps that call it. It stays in memory from
+ * one commit to the next as long as everything it planned became durable (see queueCache.ts).
+ */
+
+import type { JobState } from '../../../contract/store.ts'
+import { DamagedQueue } from '../../../damage.ts'
+import type { Environment } from '../../engine/environment.ts'
+import { countOf, digest, digestKey, dueKey, nameKey, numberKey } from '../../engine/keys.ts'
+import { TABLES } from '../../engine/tables.ts'
+import type { Plan } from '../../engine/transaction.ts'
+import { JobBodies, type JobBody } from './bodies.ts'
+import { Holders } from './consumerRecords.ts'
+import { QueueSets, SETS } from './indexes.ts'
+import { chunkKey, chunkOfJob, decodeChunk, encodeChunk, type Job, PER_CHUNK, ttlAtOf } from './jobs.ts'
+import type { Books } from './records.ts'
+import { SettledLeases } from './settledLeases.ts'
+import type { Pair, Pairs } from './sortedIndex.ts'
+
+interface Chunk {
+  readonly number: number
+  /** By number, with holes. */
+  readonly jobs: (Job | undefined)[]
+  /** As the indexes have it; 0 where there is none. */
+  lapseAt: number
+  expiryAt: number
+}
+
+/** Chunks that stay in memory between commits. */
+const KEPT_CHUNKS = 128
+/** Chunks that are looked for together when all are gone through. */
+const CHUNKS_AT_ONCE = 32
+
+export class QueueHalf {
+  readonly name: string
+  readonly isDead: boolean
+  readonly books: Books
+  readonly sets: QueueSets
+  readonly bodies: JobBodies
+  readonly holders: Holders
+  readonly settled: SettledLeases
+  readonly #environment: Environment
+  readonly #isAnew: boolean
+  readonly #chunks = new Map<number, Chunk>()
+  readonly #changed = new Set<Chunk>()
+  /** Those whose jobs changed since the indexes of chunks were brought up. */
+  readonly #stale = new Set<Chunk>()
+
+  /** `isAnew`: its indexes are being made anew (see mending.ts). */
+  constructor(environment: Environment, name: string, books: Books, isDead: boolean, isAnew = false) {
+    this.name = name
+    this.isDead = isDead
+    this.books = books
+    this.#environment = environment
+    this.#isAnew = isAnew
+    this.sets = new QueueSets(environment, books.number, name, isAnew)
+    this.bodies = new JobBodies(environment, books.number)
+    this.holders = new Holders(environment, name, this.sets)
+    this.settled = new SettledLeases(environment, books.number, this.sets)
+  }
+
+  get size(): number {
+    return this.#chunks.size
+  }
+
+  #chunk(number: number): Chunk {
+    let chunk = this.#chunks.get(number)
+    if (chunk === undefined) {
+      const jobs: (Job | undefined)[] = Array(PER_CHUNK).fill(undefined)
+      for (const job of decodeChunk(this.#environment.get(TABLES.jobs, chunkKey(this.books.number, number)))) {
+        jobs[job.n % PER_CHUNK] = job
+      }
+      chunk = { number, jobs, lapseAt: 0, expiryAt: 0 }
+      if (!this.#isAnew) {
+        chunk.lapseAt = this.#earliest(chunk, lapseOf)
+        chunk.expiryAt = this.#earliest(chunk, (job) => this.#expiryOf(job))
+      }
+      this.#chunks.set(number, chunk)
+    }
+    return chunk
+  }
+
+  #expiryOf(job: Job): number {
+    if (this.isDead) return job.state === 'held' ? 0 : job.cameAt
+    return job.state === 'ready' || (job.state === 'delayed' && job.place > 0) ? ttlAtOf(job) : 0
+  }
+
+  #earliest({ jobs }: Chunk, timeOf: (job: Job) => number): number {
+    let earliest = 0
+    for (const job of jobs) {
+      const time = job === undefined ? 0 : timeOf(job)
+      if (time > 0 && (earliest === 0 || time < earliest)) earliest = time
+    }
+    return earliest
+  }
+
+  job(n: number): Job | undefined {
+    return n <= 0 || n > this.books.lastJob ? undefined : this.#chunk(chunkOfJob(n)).jobs[n % PER_CHUNK]
+  }
+
+  /** The job that an index names. */
+  indexed(n: number, state: JobState): Job {
+    const job = this.job(n)
+    if (job === undefined || job.state !== state) throw new DamagedQueue(this.name)
+    return job
+  }
+
+  /** Jobs of a chunk. */
+  jobsIn(chunk: number): Job[] {
+    return this.#chunk(chunk).jobs.filter((job) => job !== undefined)
+  }
+
+  /** The job with this id. */
+  find(plan: Plan, id: string, numberIn: number): Job | undefined {
+    const named = this.job(numberIn)
+    if (named?.id === id) return named
+    const n = plan.get(TABLES.jobIds, this.#idKey(id))
+    return n === undefined ? undefined : this.job(n)
+  }
+
+  #idKey(id: string): Buffer {
+    return digestKey(this.books.number, digest(id))
+  }
+
+  /** All jobs in the order of their numbers, chunk by chunk; those that this commit has changed are as they are now. */
+  *chunks(): Generator<{ readonly jobs: readonly Job[] }> {
+    const { number, lastJob } = this.books
+    const last = chunkOfJob(lastJob)
+    const added = new Set([...this.#changed].map((chunk) => chunk.number))
+    for (let from = 0; from <= last; ) {
+      const range = { start: chunkKey(number, from), end: chunkKey(number, last + 1), limit: CHUNKS_AT_ONCE }
+      const stored = this.#environment.keys(TABLES.jobs, range).map(countOf)
+      const to = stored.length < CHUNKS_AT_ONCE ? last : (stored.at(-1) ?? last)
+      const here = new Set([...stored, ...[...added].filter((one) => one >= from && one <= to)])
+      for (const chunk of [...here].sort((a, b) => a - b)) {
+        yield { jobs: this.#chunk(chunk).jobs.filter((job) => job !== undefined) }
+      }
+      from = to + 1
+    }
+  }
+
+  /** Everything of the job that is going to change is changed between `unindex` and `index`. */
+  unindex(job: Job): void {
+    const { books, sets } = this
+    this.touch(job)
+    if (job.state === 'ready') {
+      books.ready--
+      if (job.blocked) sets.of(SETS.blocked).remove(job.place, job.n)
+      else if (job.suspect) {
+        sets.of(SETS.suspects).remove(rank(job), job.n)
+        books.suspects--
+      } else {
+        sets.of(SETS.open).remove(rank(job), job.n)
+        books.open[job.priority] = (books.open[job.priority] ?? 0) - 1
+      }
+    } else if (job.state === 'delayed') {
+      books.delayed--
+      if (job.place === 0) sets.of(SETS.scheduled).remove(job.dueAt, job.n)
+      else {
+        sets.of(SETS.retrying).remove(job.dueAt, job.n)
+        sets.of(SETS.retryingByPlace).remove(job.place, job.n)
+      }
+    } else {
+      books.held--
+      if (job.holder !== undefined) this.holders.drop(job.holder, job)
+    }
+  }
+
+  index(job: Job): void {
+    const { books, sets } = this
+    if (job.state === 'ready') {
+      books.ready++
+      if (job.blocked) sets.of(SETS.blocked).add(job.place, job.n)
+      else if (job.suspect) {
+        sets.of(SETS.suspects).add(rank(job), job.n)
+        books.suspects++
+      } else {
+        sets.of(SETS.open).add(rank(job), job.n)
+        books.open[job.priority] = (books.open[job.priority] ?? 0) + 1
+      }
+    } else if (job.state === 'delayed') {
+      books.delayed++
+      if (job.place === 0) sets.of(SETS.scheduled).add(job.dueAt, job.n)
+      else {
+        sets.of(SETS.retrying).add(job.dueAt, job.n)
+        sets.of(SETS.retryingByPlace).add(job.place, job.n)
+      }
+    } else {
+      books.held++
+      if (job.holder !== undefined) this.holders.take(job.holder, job)
+    }
+  }
+
+  /** The job's record is written with this commit. */
+  touch(job: Job): void {
+    const chunk = this.#chunk(chunkOfJob(job.n))
+    this.#changed.add(chunk)
+    this.#stale.add(chunk)
+  }
+
+  /** Takes in a job that has its number, place and state; it stands last in its line where it has a place. */
+  add(plan: Plan, job: Job, body: JobBody): void {
+    this.#chunk(chunkOfJob(job.n)).jobs[job.n % PER_CHUNK] = job
+    this.bodies.add(job.n, body)
+    this.books.bytes += job.bytes
+    if (!isNamed(job)) plan.put(TABLES.jobIds, this.#idKey(job.id), job.n)
+    this.touch(job)
+    if (job.place > 0) this.#joinLine(job)
+    this.index(job)
+  }
+
+  /** A job that is there, into indexes that are made anew. */
+  readd(plan: Plan, job: Job): void {
+    this.books.bytes += job.bytes
+    if (!isNamed(job)) plan.put(TABLES.jobIds, this.#idKey(job.id), job.n)
+    this.touch(job)
+    this.index(job)
+  }
+
+  /** A job that falls due for the first time. */
+  place(job: Job): void {
+    this.books.lastPlace++
+    job.place = this.books.lastPlace
+    this.#joinLine(job)
+  }
+
+  /** Behind all that have a place, but in the line of its key where it was. Called between `unindex` and `index`. */
+  moveBehind(job: Job): void {
+    if (!this.isDead && job.key !== undefined) job.line ??= job.place
+    this.books.lastPlace++
+    job.place = this.books.lastPlace
+  }
+
+  line(key: string): Pairs {
+    return this.sets.of(SETS.line, digest(key))
+  }
+
+  /** The first job of its line. */
+  first(key: string): Job | undefined {
+    const pair = this.line(key).first()
+    if (pair === undefined) return undefined
+    const job = this.job(pair.b)
+    if (job === undefined) throw new DamagedQueue(this.name)
+    return job
+  }
+
+  #joinLine(job: Job): void {
+    if (this.isDead || job.key === undefined) return
+    const line = this.line(job.key)
+    job.blocked = line.first() !== undefined
+    line.add(job.place, job.n)
+  }
+
+  /** The job leaves this queue for good; the next one of its line can be handed out. */
+  take(plan: Plan, job: Job): void {
+    this.unindex(job)
+    const chunk = this.#chunk(chunkOfJob(job.n))
+    chunk.jobs[job.n % PER_CHUNK] = undefined
+    if (!chunk.jobs.some((other) => other?.block === job.block)) this.bodies.removeBlock(plan, job.block)
+    this.bodies.forget(job.n)
+    this.books.bytes -= job.bytes
+    if (!isNamed(job)) plan.remove(TABLES.jobIds, this.#idKey(job.id))
+    if (this.isDead || job.key === undefined || job.place === 0) return
+    this.line(job.key).remove(job.line ?? job.place, job.n)
+    const next = this.first(job.key)
+    if (next === undefined || !next.blocked) return
+    this.unindex(next)
+    next.blocked = false
+    this.index(next)
+  }
+
+  /** Brings the indexes of chunks up to what their jobs are now. */
+  refresh(): void {
+    for (const chunk of this.#stale) {
+      const lapseAt = this.#earliest(chunk, lapseOf)
+      if (lapseAt !== chunk.lapseAt) {
+        const lapses = this.sets.of(SETS.lapses)
+        if (chunk.lapseAt > 0) lapses.remove(chunk.lapseAt, chunk.number)
+        if (lapseAt > 0) lapses.add(lapseAt, chunk.number)
+        chunk.lapseAt = lapseAt
+      }
+      const expiryAt = this.#earliest(chunk, (job) => this.#expiryOf(job))
+      if (expiryAt !== chunk.expiryAt) {
+        const expiries = this.sets.of(SETS.expiries)
+        if (chunk.expiryAt > 0) expiries.remove(chunk.expiryAt, chunk.number)
+        if (expiryAt > 0) expiries.add(expiryAt, chunk.number)
+        chunk.expiryAt = expiryAt
+      }
+    }
+    this.#stale.clear()
+  }
+
+  /** The held job that lapses next. */
+  nextLapse(): Job | undefined {
+    return this.#nextOf(this.sets.of(SETS.lapses).first(), lapseOf)
+  }
+
+  /** The waiting job that expires next, in the dead letters the one that came first. */
+  nextExpiry(): Job | undefined {
+    return this.#nextOf(this.sets.of(SETS.expiries).first(), (job) => this.#expiryOf(job))
+  }
+
+  #nextOf(pair: Pair | undefined, timeOf: (job: Job) => number): Job | undefined {
+    if (pair === undefined) return undefined
+    const job = this.#chunk(pair.b).jobs.find((job) => job !== undefined && timeOf(job) === pair.a)
+    if (job === undefined) throw new DamagedQueue(this.name)
+    return job
+  }
+
+  /** When something may be handed out that cannot be now; `Infinity` where nothing falls due. */
+  get nextDueAt(): number {
+    this.refresh()
+    const { sets } = this
+    return Math.min(sets.of(SETS.retrying).lowest, sets.of(SETS.scheduled).lowest, sets.of(SETS.lapses).lowest)
+  }
+
+  /** When something is to be turned. */
+  turnAt(deadMs: number): number {
+    this.refresh()
+    const expiry = this.sets.of(SETS.expiries).lowest
+    return Math.min(this.nextDueAt, this.isDead ? expiry + deadMs : expiry)
+  }
+
+  /** How many jobs can be handed out now. */
+  get waiting(): number {
+    let waiting = this.books.suspects
+    for (const count of this.books.open) waiting += count
+    return waiting
+  }
+
+  /** Hands all changes to the plan, once at its end. */
+  complete(plan: Plan, deadMs: number): void {
+    this.refresh()
+    const { books } = this
+    this.bodies.flush(plan, (n) => this.job(n))
+    for (const chunk of this.#changed) {
+      const key = chunkKey(books.number, chunk.number)
+      const jobs = chunk.jobs.filter((job) => job !== undefined)
+      if (jobs.length === 0) plan.remove(TABLES.jobs, key)
+      else plan.put(TABLES.jobs, key, encodeChunk(jobs))
+    }
+    this.#changed.clear()
+    this.settled.flush(plan, books, this.name)
+    this.holders.flush(plan)
+    if (this.sets.flush(plan)) this.holders.letGo()
+    const at = this.turnAt(deadMs)
+    const turnAt = Number.isFinite(at) ? Math.max(1, at) : 0
+    if (turnAt !== books.turnAt) {
+      const key = numberKey(books.number)
+      if (books.turnAt > 0) plan.remove(TABLES.turns, dueKey(books.turnAt, 0, key))
+      if (turnAt > 0) plan.put(TABLES.turns, dueKey(turnAt, 0, key), nameKey(this.name))
+      books.turnAt = turnAt
+    }
+    for (const number of this.#chunks.keys()) {
+      if (this.#chunks.size <= KEPT_CHUNKS) break
+      this.#chunks.delete(number)
+    }
+  }
+}
+
+function lapseOf(job: Job): number {
+  return job.state === 'held' ? job.expiresAt : 0
+}
+
+/** Whether the number of the job can be read from its id. */
+function isNamed({ id, n }: Job): boolean {
+  return id.startsWith(`${n.toString(36)}-`)
+}
+
+export const RANKS = 2 ** 42
+
+/** Higher priorities first, in each the lowest place. */
+export function rank({ priority, place }: Pick<Job, 'priority' | 'place'>): number {
+  return (9 - priority) * RANKS + place
+}

@@ -1,0 +1,307 @@
+/**
+ * The changing record of a job, and the chunks in which records of neighbours are kept together. Owns how they are
+ * written; says nothing about when they change. Bodies are elsewhere.
+ */
+
+import type { DeadReason, HistoryEntry, JobState, Owner } from '../../../contract/store.ts'
+import type { Environment } from '../../engine/environment.ts'
+import { blockKey } from '../../engine/keys.ts'
+import { TABLES } from '../../engine/tables.ts'
+
+/** Jobs whose numbers share a chunk are written together. */
+export const PER_CHUNK = 32
+
+export interface Job {
+  /** Its number in its queue, in the order of coming. */
+  readonly n: number
+  readonly id: string
+  /** What its sender called it, where that is another one than its id. */
+  readonly sentAs: string | undefined
+  readonly subject: string
+  readonly key: string | undefined
+  readonly priority: number
+  readonly sentAt: number
+  /** When it came into this queue. */
+  readonly cameAt: number
+  readonly replyBy: number | undefined
+  /** How long it may wait from when it is due, each time anew; nothing counts in the dead letters. */
+  readonly ttlMs: number
+  /** Of its body's record. */
+  readonly bytes: number
+  /** Where its body is: the number in the key of its block, and the place in that. Block 0: not written yet. */
+  block: number
+  at: number
+  state: JobState
+  attempts: number
+  deliveries: number
+  dueAt: number
+  /** 0 before it is due for the first time. */
+  place: number
+  /** Its place in the line of its key, where that is another one. */
+  line: number | undefined
+  suspect: boolean
+  /** Ready, but nothing to hand out: behind another of its key, or damaged. */
+  blocked: boolean
+  /** The last one while it counts, also when it has lapsed; what follows is of that lease. */
+  lease: string
+  /** The number of the hand-out. */
+  handOut: number
+  expiresAt: number
+  capAt: number
+  alone: boolean
+  /** Extended up to its cap. */
+  capped: boolean
+  holder: Owner | undefined
+  readonly dead: { readonly reason: DeadReason; readonly error?: string; readonly at: number } | undefined
+  history: readonly HistoryEntry[]
+}
+
+const STATES = ['ready', 'delayed', 'held'] as const
+const FLAG = { suspect: 1, blocked: 2, alone: 4, capped: 8 } as const
+
+/** What few jobs have. */
+interface Extra {
+  readonly key?: string
+  readonly sentAs?: string
+  readonly replyBy?: number
+  readonly cameAt?: number
+  readonly line?: number
+  readonly dead?: Job['dead']
+  readonly history?: readonly HistoryEntry[]
+}
+
+/** Times are written as what is between them and the one of sending. */
+type Written = readonly [
+  n: number,
+  id: string,
+  subject: string,
+  priority: number,
+  sentAt: number,
+  ttl: number,
+  bytes: number,
+  block: number,
+  at: number,
+  state: number,
+  attempts: number,
+  deliveries: number,
+  due: number,
+  place: number,
+  flags: number,
+  lease: string,
+  handOut: number,
+  expires: number,
+  cap: number,
+  holderSubject: string,
+  holderClient: string,
+  extra?: Extra,
+]
+
+function flagsOf({ suspect, blocked, alone, capped }: Job): number {
+  return (
+    (suspect ? FLAG.suspect : 0) | (blocked ? FLAG.blocked : 0) | (alone ? FLAG.alone : 0) | (capped ? FLAG.capped : 0)
+  )
+}
+
+function extraOf({ key, sentAs, replyBy, cameAt, sentAt, line, dead, history }: Job): Extra | undefined {
+  const has =
+    key !== undefined ||
+    sentAs !== undefined ||
+    replyBy !== undefined ||
+    cameAt !== sentAt ||
+    line !== undefined ||
+    dead !== undefined ||
+    history.length > 0
+  if (!has) return undefined
+  return {
+    ...(key !== undefined && { key }),
+    ...(sentAs !== undefined && { sentAs }),
+    ...(replyBy !== undefined && { replyBy }),
+    ...(cameAt !== sentAt && { cameAt }),
+    ...(line !== undefined && { line }),
+    ...(dead !== undefined && { dead }),
+    ...(history.length > 0 && { history }),
+  }
+}
+
+function decodeJob(written: Written): Job {
+  const [n, id, subject, priority, sentAt, ttl, bytes, block, at, state, attempts, deliveries, due, place, flags] =
+    written
+  const lease = written[15]
+  const has = lease !== ''
+  const extra = written[21]
+  return {
+    n,
+    id,
+    subject,
+    sentAs: extra?.sentAs,
+    key: extra?.key,
+    priority,
+    sentAt,
+    cameAt: extra?.cameAt ?? sentAt,
+    replyBy: extra?.replyBy,
+    ttlMs: ttl,
+    bytes,
+    block,
+    at,
+    state: STATES[state] ?? 'ready',
+    attempts,
+    deliveries,
+    dueAt: sentAt + due,
+    place,
+    line: extra?.line,
+    suspect: (flags & FLAG.suspect) !== 0,
+    blocked: (flags & FLAG.blocked) !== 0,
+    lease,
+    handOut: written[16],
+    expiresAt: has ? sentAt + written[17] : 0,
+    capAt: has ? sentAt + written[18] : 0,
+    alone: (flags & FLAG.alone) !== 0,
+    capped: (flags & FLAG.capped) !== 0,
+    holder: has ? { subject: written[19], client: written[20] } : undefined,
+    dead: extra?.dead,
+    history: extra?.history ?? NONE,
+  }
+}
+
+/** A job as it comes; everything about leases and failures begins empty. */
+export function newJob(given: {
+  readonly n: number
+  readonly id: string
+  readonly sentAs: string | undefined
+  readonly subject: string
+  readonly key: string | undefined
+  readonly priority: number
+  readonly sentAt: number
+  readonly cameAt: number
+  readonly replyBy: number | undefined
+  readonly ttlMs: number
+  readonly bytes: number
+  readonly dueAt: number
+  readonly place: number
+  readonly dead: Job['dead']
+  /** Of the job that it was before. */
+  readonly attempts?: number
+  readonly deliveries?: number
+  readonly history?: readonly HistoryEntry[]
+}): Job {
+  return {
+    n: given.n,
+    id: given.id,
+    sentAs: given.sentAs === given.id ? undefined : given.sentAs,
+    subject: given.subject,
+    key: given.key,
+    priority: given.priority,
+    sentAt: given.sentAt,
+    cameAt: given.cameAt,
+    replyBy: given.replyBy,
+    ttlMs: given.ttlMs,
+    bytes: given.bytes,
+    block: 0,
+    at: 0,
+    state: given.place > 0 ? 'ready' : 'delayed',
+    attempts: given.attempts ?? 0,
+    deliveries: given.deliveries ?? 0,
+    dueAt: given.dueAt,
+    place: given.place,
+    line: undefined,
+    suspect: false,
+    blocked: false,
+    lease: '',
+    handOut: 0,
+    expiresAt: 0,
+    capAt: 0,
+    alone: false,
+    capped: false,
+    holder: undefined,
+    dead: given.dead,
+    history: given.history ?? NONE,
+  }
+}
+
+const NONE: readonly HistoryEntry[] = []
+
+/** In the order of their numbers. */
+export function encodeChunk(jobs: readonly Job[]): readonly unknown[] {
+  return jobs.map(written)
+}
+
+function written(job: Job): Written {
+  const { sentAt, lease, holder } = job
+  const has = lease !== '' && holder !== undefined
+  const extra = extraOf(job)
+  const head = [
+    job.n,
+    job.id,
+    job.subject,
+    job.priority,
+    sentAt,
+    job.ttlMs,
+    job.bytes,
+    job.block,
+    job.at,
+    STATES.indexOf(job.state),
+    job.attempts,
+    job.deliveries,
+    job.dueAt - sentAt,
+    job.place,
+    flagsOf(job),
+    lease,
+    job.handOut,
+    has ? job.expiresAt - sentAt : 0,
+    has ? job.capAt - sentAt : 0,
+    holder?.subject ?? '',
+    holder?.client ?? '',
+  ] as const
+  return extra === undefined ? (head as Written) : [...head, extra]
+}
+
+export function chunkKey(queueNumber: number, chunk: number): Buffer {
+  return blockKey(queueNumber, chunk)
+}
+
+export function decodeChunk(jobs: readonly unknown[] = []): Job[] {
+  return (jobs as readonly Written[]).map(decodeJob)
+}
+
+/** As it is stored; for reading alone. */
+export function storedChunk(environment: Environment, queueNumber: number, chunk: number): Job[] {
+  return decodeChunk(environment.get(TABLES.jobs, chunkKey(queueNumber, chunk)))
+}
+
+export function chunkOfJob(n: number): number {
+  return Math.floor(n / PER_CHUNK)
+}
+
+/** The number in an id or a lease that the store gave; 0 where there is none. */
+export function numberIn(text: string, end: '-' | '.'): number {
+  const number = Number.parseInt(text.slice(0, Math.max(0, text.indexOf(end))), 36)
+  return Number.isSafeInteger(number) && number < 2 ** 47 ? number : 0
+}
+
+/** When it goes to the dead letters if it still waits. */
+export function ttlAtOf({ dueAt, ttlMs, replyBy }: Job): number {
+  return Math.min(dueAt + ttlMs, replyBy ?? Number.POSITIVE_INFINITY)
+}
+
+/** The lease ends so long after now, at its cap at the latest. */
+export function extendLease(job: Job, now: number, leaseMs: number): void {
+  job.capped = now + leaseMs >= job.capAt
+  job.expiresAt = job.capped ? job.capAt : now + leaseMs
+}
+
+/** The job, forgetting its lease. */
+export function endLease(job: Job): void {
+  job.lease = ''
+  job.handOut = 0
+  job.expiresAt = 0
+  job.capAt = 0
+  job.alone = false
+  job.capped = false
+  job.holder = undefined
+}
+
+const KEPT_HISTORY = 20
+
+export function note(job: Job, entry: HistoryEntry): void {
+  job.history = [...job.history, entry].slice(-KEPT_HISTORY)
+}

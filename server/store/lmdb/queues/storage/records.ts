@@ -1,0 +1,74 @@
+/** What is kept of a queue as a whole, of its holders and of its answers. Jobs are in jobs.ts. */
+
+import type { DeadReason } from '../../../contract/store.ts'
+
+/** The state of a queue, or of its dead letters, which are a queue of their own. */
+export interface Books {
+  /** Stands for it in keys; topics and queues draw from one row of numbers. */
+  readonly number: number
+  lastJob: number
+  lastPlace: number
+  sent: number
+  done: number
+  removed: number
+  ready: number
+  delayed: number
+  held: number
+  /** Bytes of the bodies of ready, delayed and held jobs. */
+  bytes: number
+  /** Ready jobs of each priority that can be handed out, suspects apart. */
+  open: number[]
+  suspects: number
+  /** Hand-outs so far; the number of each is part of its lease. */
+  handOuts: number
+  lastSession: number
+  paused: boolean
+  /** The time up to which hand-outs have used up the rate. */
+  rateAt: number
+  /** When something falls due by itself; 0 where nothing does. */
+  turnAt: number
+  /** When the memory of settled leases is swept next; 0 where there is none. */
+  sweepAt: number
+}
+
+export interface QueueBinding {
+  readonly topic: string
+  readonly epoch: string
+  readonly offset: number
+}
+
+export interface QueueRecord {
+  readonly main: Books
+  readonly dead: Books
+  /** Part of the ids that the store gives to numbered drafts, which it has to find again. */
+  readonly secret: string
+  /** How long dead letters are kept, as the hub said last. */
+  deadMs: number
+  bindings: readonly QueueBinding[]
+}
+
+export interface HolderRecord {
+  readonly subject: string
+  readonly client: string
+  session: number
+  touchedAt: number
+  attached: boolean
+  /** The number of its last hand-out. */
+  handOut: number
+  /** Suspects among what it holds. */
+  suspects: number
+  dueAt: number
+}
+
+/** What is known of a request by its id, and which id a subject's request got; until `replyBy`. */
+export type AnswerRecord = { readonly replyBy: number } & (
+  | { readonly state: 'done'; readonly reply?: string }
+  | { readonly state: 'failed'; readonly reason: DeadReason | 'removed'; readonly error?: string }
+  | { readonly state: 'asked'; readonly id: string }
+)
+
+export function newBooks(number: number): Books {
+  const counts = { sent: 0, done: 0, removed: 0, ready: 0, delayed: 0, held: 0, bytes: 0, suspects: 0 }
+  const rows = { lastJob: 0, lastPlace: 0, handOuts: 0, lastSession: 0 }
+  return { number, ...rows, ...counts, open: Array(10).fill(0), paused: false, rateAt: 0, turnAt: 0, sweepAt: 0 }
+}

@@ -1,0 +1,61 @@
+/** The step that adds drafts to a topic: all checks first, then everything that is written. */
+
+import { type SizedBody, sizeBody } from '../../codec.ts'
+import type { Append, Appended } from '../../contract/store.ts'
+import { duplicatesOf } from '../../duplicates.ts'
+import { Ids } from '../dedup/ids.ts'
+import { Producer } from '../dedup/producers.ts'
+import type { Plan } from '../engine/transaction.ts'
+import { topicIn } from './topicState.ts'
+
+export function planAppend(plan: Plan, topic: string, append: Append, maxIds: number): Appended {
+  plan.needRoom('more events')
+  const work = topicIn(plan, topic)
+  const { subject, drafts, producer } = append
+  const before = work.record
+  const known = before && producer ? new Producer(plan, before.number, subject, producer.name) : undefined
+  const repeated =
+    producer === undefined
+      ? []
+      : (known ?? new Producer(plan, UNBORN, subject, producer.name)).duplicates(producer.seq, drafts.length)
+  const remembered =
+    before && drafts.some(({ id }) => id !== undefined) ? new Ids(plan, before.number, subject, maxIds) : undefined
+
+  const offsets = [...repeated]
+  const fresh: { readonly id: string; readonly offset: number }[] = []
+  const inThisCall = new Map<string, number>()
+  const duplicatesAt = repeated.map((_, i) => i)
+  const added: SizedBody[] = []
+  const head = before?.head ?? 0
+  for (const { body, id } of drafts.slice(repeated.length)) {
+    const earlier = id === undefined ? undefined : (inThisCall.get(id) ?? remembered?.offsetOf(id))
+    if (earlier !== undefined) {
+      duplicatesAt.push(offsets.length)
+      offsets.push(earlier)
+      continue
+    }
+    added.push(sizeBody(body))
+    const offset = head + added.length
+    offsets.push(offset)
+    if (id !== undefined) {
+      inThisCall.set(id, offset)
+      fresh.push({ id, offset })
+    }
+  }
+
+  // A call of duplicates alone begins nothing.
+  if (added.length > 0) work.add(added)
+  const { record } = work
+  if (record !== undefined) {
+    if (fresh.length > 0) new Ids(plan, record.number, subject, maxIds).remember(fresh)
+    if (producer !== undefined) {
+      const own = known ?? new Producer(plan, record.number, subject, producer.name)
+      own.take(producer.seq, offsets)
+    }
+    work.trim(append.retain, added.length > 0)
+  }
+  return { epoch: work.epoch, offsets, ...duplicatesOf(duplicatesAt), durability: 'fsync' }
+}
+
+/** No topic has this number. */
+const UNBORN = 0

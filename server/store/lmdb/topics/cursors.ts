@@ -1,0 +1,187 @@
+/** The contract's cursors over LMDB: sessions, fenced commits, expiry. */
+
+import { RepriseError } from '../../../../shared/errors.ts'
+import { comparePlaces, lagOf, type Position, placeIn } from '../../../../shared/positions.ts'
+import type { Bounds, CursorInfo, CursorStart, Cursors, OpenedCursor, Owner } from '../../contract/store.ts'
+import { storeRecord } from '../engine/epochs.ts'
+import { CURSOR_MS, DUE, fallDue, NOTE_MS } from '../engine/expiry.ts'
+import { afterPrefix, cursorKey } from '../engine/keys.ts'
+import { type CursorRecord, type NoteRecord, STORE_KEY, TABLES } from '../engine/tables.ts'
+import type { Plan } from '../engine/transaction.ts'
+import type { Writer } from '../engine/writer.ts'
+import { topicIn } from './topicState.ts'
+import { storedBounds } from './topics.ts'
+
+export function createCursors(writer: Writer): Cursors {
+  return {
+    open: async (topic, owner, start, since) => {
+      const key = cursorKey(topic, owner)
+      return writer.write((plan) => {
+        const { session = 0 } = plan.get(TABLES.cursors, key) ?? {}
+        if (since !== undefined && session !== since) {
+          throw new RepriseError('conflict', 'another session of this client began meanwhile')
+        }
+        return beginSession(plan, topic, owner, key, start)
+      })
+    },
+
+    session: async (topic, owner) => {
+      const key = cursorKey(topic, owner)
+      return writer.read((environment) => environment.get(TABLES.cursors, key)?.session ?? 0)
+    },
+
+    commit: async (topic, owner, session, position) => {
+      const key = cursorKey(topic, owner)
+      return writer.write((plan) => moveCursor(plan, topic, key, session, position))
+    },
+
+    place: async (topic, owner, position) => {
+      const key = cursorKey(topic, owner)
+      return writer.write((plan) => {
+        checkPosition(topicIn(plan, topic).bounds(), position)
+        return beginSession(plan, topic, owner, key, position, position)
+      })
+    },
+
+    list: async (topic, { after, limit, behind }) => {
+      const prefix = cursorKey(topic)
+      const start = after === undefined ? prefix : Buffer.concat([cursorKey(topic, after), Buffer.of(0)])
+      return writer.readWithTime((environment, now) => {
+        const bounds = storedBounds(environment, topic)
+        const cursors: CursorInfo[] = []
+        for (const { key, value: record } of environment.records(TABLES.cursors, { start, end: afterPrefix(prefix) })) {
+          if (cursors.length >= limit) break
+          if (isOver(record, now)) continue
+          const lag = lagOf(bounds, record)
+          if (behind !== undefined && lag < behind) continue
+          const { epoch, offset, session, usedAt } = record
+          cursors.push({ ...ownerOf(key, prefix), position: { epoch, offset }, session, usedAt, lag })
+        }
+        return cursors
+      })
+    },
+
+    forget: async (topic, owner) => {
+      const key = cursorKey(topic, owner)
+      return writer.write((plan) => {
+        const known = knownCursor(plan, key)
+        if (known === undefined) return false
+        plan.remove(TABLES.cursors, key)
+        return true
+      })
+    },
+  }
+}
+
+function ownerOf(key: Buffer, prefix: Buffer): Owner {
+  const text = key.subarray(prefix.length).toString()
+  const end = text.lastIndexOf('\0\0')
+  return { subject: text.slice(0, end).replaceAll('\0\u0001', '\0'), client: text.slice(end + 2) }
+}
+
+function isOver({ usedAt }: CursorRecord, now: number): boolean {
+  return now - usedAt >= CURSOR_MS
+}
+
+function knownCursor(plan: Plan, key: Buffer): CursorRecord | undefined {
+  const record = plan.get(TABLES.cursors, key)
+  return record === undefined || isOver(record, plan.now) ? undefined : record
+}
+
+function startPosition({ epoch, first, head }: Bounds, start: CursorStart): Position {
+  if (start === 'end') return { epoch, offset: head }
+  if (start === 'start') return { epoch, offset: first - 1 }
+  return { epoch: start.epoch, offset: start.offset }
+}
+
+/** `placed` moves a cursor that exists; without it `start` is for a new one alone. */
+function beginSession(
+  plan: Plan,
+  topic: string,
+  owner: Owner,
+  key: Buffer,
+  start: CursorStart,
+  placed?: Position,
+): OpenedCursor {
+  const stored = plan.get(TABLES.cursors, key)
+  const known = knownCursor(plan, key)
+  if (known === undefined) plan.needRoom('a new cursor')
+  const bounds = topicIn(plan, topic).bounds()
+  const position = placed ?? (known === undefined ? startPosition(bounds, start) : known)
+  const { epoch, offset } = position
+
+  const store = storeRecord(plan)
+  const session = Math.max(store.lastSession, stored?.session ?? 0) + 1
+  plan.put(TABLES.store, STORE_KEY, { ...store, lastSession: session })
+  const note = plan.get(TABLES.notes, key)
+  if (note !== undefined) plan.remove(TABLES.notes, key)
+  // One that is over its time and not swept yet has expired all the same, as has one that cannot be read.
+  const isKnown = stored !== undefined || plan.isDamaged(TABLES.cursors, key)
+  const expired = known === undefined && (isKnown || (note !== undefined && plan.now < note.dueAt))
+  putCursor(plan, key, stored, position, session)
+  plan.notify(topic, { kind: 'session', owner, session })
+  return { ...bounds, position: { epoch, offset }, session, created: known === undefined, expired }
+}
+
+function checkPosition(bounds: Bounds, position: Position): void {
+  const place = placeIn(bounds, position)
+  if (place === undefined) {
+    throw new RepriseError('stale_epoch', `the epoch ${JSON.stringify(position.epoch)} is not one of this topic's log`)
+  }
+  if (position.offset > place.end) {
+    throw new RepriseError(
+      'bad_request',
+      `the offset ${position.offset} lies beyond the end of its epoch, ${place.end}`,
+    )
+  }
+}
+
+function moveCursor(plan: Plan, topic: string, key: Buffer, session: number, position: Position): Position {
+  const stored = plan.get(TABLES.cursors, key)
+  const known = knownCursor(plan, key)
+  // Above the known ones it is a session that the store forgot, and maybe its cursor with it: both are remembered again.
+  const isForgotten = session > (known?.session ?? storeRecord(plan).lastSession)
+  if (known === undefined && !isForgotten) throw new RepriseError('not_found', 'this client has no cursor on the topic')
+  if (known !== undefined && session < known.session) {
+    throw new RepriseError('taken_over', 'a newer session of this client took over')
+  }
+  const bounds = topicIn(plan, topic).bounds()
+  checkPosition(bounds, position)
+  if (known === undefined) plan.needRoom('a new cursor')
+  const { epoch, offset } = known === undefined || isFurther(bounds, position, known) ? position : known
+  putCursor(plan, key, stored, { epoch, offset }, session)
+  return { epoch, offset }
+}
+
+function putCursor(
+  plan: Plan,
+  key: Buffer,
+  stored: CursorRecord | undefined,
+  { epoch, offset }: Position,
+  session: number,
+): void {
+  const dueAt = stored?.dueAt ?? plan.now + CURSOR_MS
+  if (stored === undefined) fallDue(plan, dueAt, DUE.cursor, key)
+  plan.put(TABLES.cursors, key, { epoch, offset, session, usedAt: plan.now, dueAt })
+}
+
+function isFurther(bounds: Bounds, position: Position, than: Position): boolean {
+  const place = placeIn(bounds, position)
+  const known = placeIn(bounds, than)
+  return place !== undefined && (known === undefined || comparePlaces(place, known) > 0)
+}
+
+/** Turns a cursor that is over its time into a note; answers whether it was. */
+export function sweepCursor(plan: Plan, key: Buffer, record: CursorRecord): boolean {
+  const dueAt = record.usedAt + CURSOR_MS
+  if (dueAt <= plan.now) {
+    plan.remove(TABLES.cursors, key)
+    const note: NoteRecord = { dueAt: dueAt + NOTE_MS }
+    plan.put(TABLES.notes, key, note)
+    fallDue(plan, note.dueAt, DUE.note, key)
+    return true
+  }
+  plan.put(TABLES.cursors, key, { ...record, dueAt })
+  fallDue(plan, dueAt, DUE.cursor, key)
+  return false
+}

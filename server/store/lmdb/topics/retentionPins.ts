@@ -1,0 +1,28 @@
+/** Who holds events of a topic back from being trimmed. Owns what is kept of it; trimming asks for the lowest. */
+
+import type { Environment } from '../engine/environment.ts'
+import { nameKey } from '../engine/keys.ts'
+import { TABLES } from '../engine/tables.ts'
+import type { Plan } from '../engine/transaction.ts'
+
+/** `undefined` ends a hold. */
+export function planHold(plan: Plan, topic: string, name: string, offset: number | undefined): void {
+  const key = nameKey(topic)
+  const { [name]: known, ...others } = plan.get(TABLES.holds, key) ?? {}
+  if (known === offset) return
+  const holds = offset === undefined ? others : { ...others, [name]: offset }
+  if (Object.keys(holds).length === 0) plan.remove(TABLES.holds, key)
+  else plan.put(TABLES.holds, key, holds)
+}
+
+export function lowestHold(plan: Plan, topic: string): number | undefined {
+  const offsets = Object.values(plan.get(TABLES.holds, nameKey(topic)) ?? {})
+  return offsets.length === 0 ? undefined : Math.min(...offsets)
+}
+
+/** By name. */
+export function holdsOf(environment: Environment, topic: string): { name: string; offset: number }[] {
+  return Object.entries(environment.get(TABLES.holds, nameKey(topic)) ?? {})
+    .map(([name, offset]) => ({ name, offset }))
+    .sort((a, b) => Buffer.compare(Buffer.from(a.name), Buffer.from(b.name)))
+}

@@ -1,0 +1,376 @@
+/** What the script that writes queues is asked and what it answers: its words, both ways. */
+
+import { RepriseError } from '../../../../shared/errors.ts'
+import type { Position } from '../../../../shared/positions.ts'
+import { encodeBody } from '../../codec.ts'
+import type {
+  Attached,
+  Attaching,
+  Claim,
+  DeadReason,
+  Enqueue,
+  Enqueued,
+  Leaving,
+  Owner,
+  QueuePolicy,
+  Settled,
+  Settlement,
+  StoredJobDraft,
+} from '../../contract/store.ts'
+import { duplicatesOf } from '../../duplicates.ts'
+import { queueFull } from '../../queueFull.ts'
+import type { Argument } from '../connection/connection.ts'
+import { storageFull } from '../connection/errors.ts'
+import { ownerKey } from '../scripting/keys.ts'
+import { decodeHanded, decodeJob, type Handed, idOf, leaseOf } from './storage/records.ts'
+
+/** The queue itself, or its dead letters. */
+export type Part = 'm' | 'd'
+
+/** One operation on a queue: its words, and what its outcome means. */
+export interface QueueOperation<T> {
+  readonly args: readonly Argument[]
+  readonly bytes: number
+  /** How many things it does: drafts, settlements. */
+  readonly size: number
+  /** Throws what the operation is refused with. */
+  read(outcome: readonly Buffer[]): T
+}
+
+function operation<T>(args: readonly Argument[], read: (outcome: readonly Buffer[]) => T): QueueOperation<T> {
+  return { args, bytes: 0, size: 1, read }
+}
+
+function textAt(outcome: readonly Buffer[], index: number): string {
+  return outcome[index]?.toString() ?? ''
+}
+
+function numberAt(outcome: readonly Buffer[], index: number): number {
+  return Number(outcome[index])
+}
+
+function timeAt(outcome: readonly Buffer[], index: number): number | undefined {
+  const text = textAt(outcome, index)
+  return text === '' ? undefined : Number(text)
+}
+
+/** A number in words of the script; `Infinity` too. */
+function numberText(value: number): string {
+  return value === Number.POSITIVE_INFINITY ? '1e300' : String(value)
+}
+
+function policyWords({ maxAttempts, deadMs, backoffMs }: QueuePolicy): string[] {
+  return [numberText(maxAttempts), numberText(deadMs), backoffMs.join(' ')]
+}
+
+export function positionText({ epoch, offset }: Position): string {
+  return `${epoch} ${offset}`
+}
+
+export function positionOf(text: string): Position {
+  const space = text.lastIndexOf(' ')
+  return { epoch: text.slice(0, space), offset: Number(text.slice(space + 1)) }
+}
+
+/** An id as the script looks for it: whole, and the number and nonce in it where the store may have made it. */
+export function idWords(id: string): [string, string, string] {
+  const match = /^([0-9a-z]{1,10})-([\s\S]+)$/.exec(id)
+  return match === null ? [id, '', ''] : [id, String(Number.parseInt(match[1] ?? '', 36)), match[2] ?? '']
+}
+
+const NOTHING = Buffer.alloc(0)
+const REASONS: readonly DeadReason[] = ['max_attempts', 'rejected', 'expired', 'gap']
+
+function optionsOf({ priority, due, ttlMs, replyMs = -1, dead, key = '', id = '' }: StoredJobDraft): Buffer {
+  const [keyBytes, idBytes] = [Buffer.byteLength(key), Buffer.byteLength(id)]
+  const options = Buffer.allocUnsafe(35 + keyBytes + idBytes)
+  options[0] = priority
+  const [kind, time] = due === undefined ? [0, 0] : 'delayMs' in due ? [1, due.delayMs] : [2, due.at]
+  options[1] = kind
+  options.writeDoubleLE(time, 2)
+  options.writeDoubleLE(ttlMs, 10)
+  options.writeDoubleLE(replyMs, 18)
+  options[26] = dead === undefined ? 0 : REASONS.indexOf(dead) + 1
+  options.writeUInt32LE(keyBytes, 27)
+  options.write(key, 31)
+  options.writeUInt32LE(idBytes, 31 + keyBytes)
+  options.write(id, 35 + keyBytes)
+  return options
+}
+
+/** Whether two drafts have the same options, as far as a glance tells. */
+function isAlike(a: StoredJobDraft, b: StoredJobDraft | undefined): boolean {
+  return (
+    b !== undefined &&
+    a.priority === b.priority &&
+    a.ttlMs === b.ttlMs &&
+    a.key === b.key &&
+    a.id === undefined &&
+    b.id === undefined &&
+    a.due === undefined &&
+    b.due === undefined &&
+    a.replyMs === b.replyMs &&
+    a.dead === b.dead
+  )
+}
+
+export function enqueue(queue: string, given: Enqueue): QueueOperation<Omit<Enqueued, 'durability'>> {
+  const { subject, drafts, limit, nonce, producer, binding } = given
+  const args: Argument[] = ['enqueue', subject, nonce, numberText(limit.jobs), numberText(limit.bytes)]
+  args.push(producer?.name ?? '', String(producer?.seq ?? -1))
+  if (binding === undefined) args.push('', '', '')
+  else args.push(binding.topic, positionText(binding.from), positionText(binding.to))
+  const parts = drafts.flatMap((draft, i) => {
+    const options = isAlike(draft, drafts[i - 1]) ? NOTHING : optionsOf(draft)
+    const body = encodeBody(draft.body)
+    return [lengthOf(body), body, lengthOf(options), options]
+  })
+  const words = Buffer.concat(parts)
+  args.push(String(drafts.length), words)
+  const read = (outcome: readonly Buffer[]): Omit<Enqueued, 'durability'> => {
+    refuse(queue, outcome, given)
+    if (textAt(outcome, 0) === 'new') {
+      const first = numberAt(outcome, 1)
+      return { ids: drafts.map((_, i) => `${(first + i).toString(36)}-${nonce}`), duplicates: 0 }
+    }
+    const ids = outcome.slice(1).map(String)
+    const duplicatesAt = ids.flatMap((text, i) => (text.startsWith('!') ? [i] : []))
+    return { ids: ids.map(idGiven), ...duplicatesOf(duplicatesAt) }
+  }
+  return { args, bytes: words.length, size: drafts.length, read }
+}
+
+function lengthOf({ length }: Buffer): Buffer {
+  const words = Buffer.allocUnsafe(4)
+  words.writeUInt32LE(length)
+  return words
+}
+
+/** `=<id>`, or `#<number>-<nonce>`; behind a `!` that of a duplicate. */
+function idGiven(given: string): string {
+  const text = given.startsWith('!') ? given.slice(1) : given
+  if (text.startsWith('=')) return text.slice(1)
+  const dash = text.indexOf('-')
+  return Number(text.slice(1, dash)).toString(36) + text.slice(dash)
+}
+
+export interface ClaimOutcome {
+  readonly handed: readonly Handed[]
+  readonly waiting: number
+  readonly suspects: number
+  readonly nextAt: number | undefined
+}
+
+export function claim(queue: string, part: Part, given: Claim): QueueOperation<ClaimOutcome> {
+  const { holder, session, max, bytes, leaseMs, capMs, rate = 0, nonce, policy } = given
+  const limits = [max, bytes, leaseMs, capMs, rate].map(numberText)
+  const args = ['claim', part, ownerKey(holder), String(session), ...limits, nonce, ...policyWords(policy)]
+  return operation(args, (outcome) => {
+    refuse(queue, outcome)
+    return {
+      // A paused queue answers without any.
+      handed: decodeHanded(outcome[4] ?? NOTHING, outcome.slice(5), nonce),
+      waiting: numberAt(outcome, 1),
+      suspects: numberAt(outcome, 2),
+      nextAt: timeAt(outcome, 3),
+    }
+  })
+}
+
+const WORDS = ['done', 'retry', 'release', 'dead', 'extend'] as const
+
+/** `undefined` where the lease cannot be one. */
+function settlementOf(settlement: Settlement): Buffer | undefined {
+  const { id, lease, as } = settlement
+  const match = /^(\d{1,15})\.(\d{1,15})\.([\s\S]{1,200})$/.exec(lease)
+  if (match === null) return undefined
+  const [, n = '', serial = '', nonce = ''] = match
+  const start = `${Number(n).toString(36)}-`
+  // What the record has of the id, see `idOf`.
+  const idPart = id.startsWith(start) ? id.slice(start.length) : id
+  const [nonceBytes, idBytes] = [Buffer.byteLength(nonce), Buffer.byteLength(idPart)]
+  if (nonceBytes > 255) return undefined
+  let value = -1
+  let extra: Buffer | undefined
+  if (as === 'done' && settlement.reply !== undefined) extra = encodeBody(settlement.reply)
+  if (as === 'retry') value = settlement.delayMs ?? -1
+  if (as === 'extend') value = settlement.leaseMs
+  if ((as === 'retry' || as === 'dead') && settlement.error !== undefined) extra = Buffer.from(settlement.error)
+  const words = Buffer.allocUnsafe(27 + n.length + nonceBytes + idBytes + (extra?.length ?? 0))
+  words[0] = WORDS.indexOf(as) + 1
+  words.writeDoubleLE(Number(serial), 1)
+  words.writeDoubleLE(value, 9)
+  words[17] = n.length
+  let at = 18 + words.write(n, 18, 'latin1')
+  words[at] = nonceBytes
+  at += 1 + words.write(nonce, at + 1)
+  at = words.writeUInt32LE(idBytes, at)
+  at += words.write(idPart, at)
+  at = words.writeUInt32LE(extra?.length ?? 0, at)
+  extra?.copy(words, at)
+  return words
+}
+
+export function settle(
+  part: Part,
+  settlements: readonly Settlement[],
+  policy: QueuePolicy,
+  by?: Owner,
+): QueueOperation<readonly Settled[]> {
+  const asked = settlements.map(settlementOf)
+  const given = asked.filter((each) => each !== undefined)
+  const words = Buffer.concat(given)
+  const settler = by === undefined ? '' : ownerKey(by)
+  const args = ['settle', part, ...policyWords(policy), settler, String(given.length), words]
+  const read = (outcome: readonly Buffer[]): readonly Settled[] => {
+    const letters = textAt(outcome, 1)
+    const ends = textAt(outcome, 2).split(' ')
+    let next = 0
+    return asked.map((each) => {
+      const letter = each === undefined ? 'l' : letters[next++]
+      if (letter === 'c') return { expiresAt: Number(ends.shift()) }
+      return letter === 'o' ? 'ok' : 'lost'
+    })
+  }
+  return { args, bytes: words.length, size: given.length, read }
+}
+
+export function attach(
+  part: Part,
+  holder: Owner,
+  { leaseMs, holding, since, policy }: Attaching,
+): QueueOperation<Attached> {
+  const known = holding === undefined ? ['-1'] : [String(holding.length), ...holding]
+  const args = ['attach', part, ownerKey(holder), numberText(leaseMs), String(since ?? '')]
+  args.push(...policyWords(policy), ...known)
+  return operation(args, (outcome) => {
+    refuse('', outcome)
+    const held = []
+    for (let i = 2; i + 1 < outcome.length; i += 2) {
+      const job = decodeJob(textAt(outcome, i), outcome[i + 1] ?? Buffer.alloc(0))
+      held.push({ id: idOf(job), lease: leaseOf(job), expiresAt: job.expiresAt })
+    }
+    return { session: numberAt(outcome, 1), held }
+  })
+}
+
+export function detach(
+  part: Part,
+  holder: Owner,
+  session: number,
+  leaving: Leaving,
+  policy: QueuePolicy,
+): QueueOperation<void> {
+  const word = typeof leaving === 'string' ? leaving : numberText(leaving.graceMs)
+  const args = ['detach', part, ownerKey(holder), String(session), word, ...policyWords(policy)]
+  return operation(args, () => {})
+}
+
+export function touch(part: Part, holders: readonly Owner[]): QueueOperation<void> {
+  return operation(['touch', part, String(holders.length), ...holders.map(ownerKey)], () => {})
+}
+
+export function turn(
+  part: Part,
+  policy: QueuePolicy,
+): QueueOperation<{ readonly more: boolean; readonly nextAt?: number }> {
+  return operation(['turn', part, ...policyWords(policy)], (outcome) => {
+    const nextAt = timeAt(outcome, 2)
+    return { more: textAt(outcome, 1) === '1', ...(nextAt !== undefined && { nextAt }) }
+  })
+}
+
+/** When a queue has something to do; `Infinity` for never. */
+export function due(): QueueOperation<number> {
+  return operation(['due'], (outcome) => timeAt(outcome, 1) ?? Number.POSITIVE_INFINITY)
+}
+
+export function remove(part: Part, id: string): QueueOperation<boolean> {
+  return operation(['remove', part, ...idWords(id)], (outcome) => textAt(outcome, 0) === 'removed')
+}
+
+export function purge(
+  part: Part,
+  { before, limit }: { readonly before: number; readonly limit: number },
+): QueueOperation<number> {
+  return operation(['purge', part, numberText(before), numberText(limit)], (outcome) => numberAt(outcome, 1))
+}
+
+export function redrive(ids: readonly string[], ttlMs: number): QueueOperation<number> {
+  const args = ['redrive', numberText(ttlMs), String(ids.length), ...ids.flatMap(idWords)]
+  return operation(args, (outcome) => numberAt(outcome, 1))
+}
+
+export function pause(part: Part, paused: boolean): QueueOperation<boolean> {
+  return operation(['pause', part, paused ? '1' : '0'], (outcome) => textAt(outcome, 0) === 'changed')
+}
+
+export function bind(
+  queue: string,
+  topic: string,
+  position: Position | undefined,
+): QueueOperation<Position | undefined> {
+  return operation(['bind', topic, position === undefined ? '' : positionText(position)], (outcome) => {
+    refuse(queue, outcome)
+    const text = textAt(outcome, 1)
+    return text === '' ? undefined : positionOf(text)
+  })
+}
+
+export interface QueueSwept {
+  readonly ids: number
+  readonly producers: number
+  readonly more: boolean
+  /** When the next thing of this queue is to be forgotten. */
+  readonly dueAt: string
+}
+
+export function sweepQueue(): QueueOperation<QueueSwept> {
+  return operation(['sweep'], (outcome) => ({
+    ids: numberAt(outcome, 1),
+    producers: numberAt(outcome, 2),
+    more: textAt(outcome, 3) === '1',
+    dueAt: textAt(outcome, 4),
+  }))
+}
+
+/** What became of a request, as `queueRead.lua` tells it. */
+export function reasonOf(text: string): DeadReason | 'removed' {
+  return text === 'removed' ? text : (REASONS.find((reason) => reason === text) ?? 'rejected')
+}
+
+function refuse(queue: string, outcome: readonly Buffer[], given?: Enqueue): void {
+  if (textAt(outcome, 0) !== 'error') return
+  const [word, detail] = [textAt(outcome, 1), textAt(outcome, 2)]
+  const producer = JSON.stringify(given?.producer?.name)
+  const seq = given?.producer?.seq
+  if (word === 'too_many' && given !== undefined) throw queueFull(given.limit)
+  switch (word) {
+    case 'storage_full':
+      throw storageFull()
+    case 'moved': {
+      const stands = detail === '' ? 'there is none' : `it stands at ${detail}`
+      throw new RepriseError('conflict', `the binding of ${queue} to ${given?.binding?.topic} is elsewhere: ${stands}`)
+    }
+    case 'skipped':
+      throw new RepriseError('conflict', `producer ${producer} skipped numbers: ${detail} is next, not ${seq}`)
+    case 'unknown':
+      throw new RepriseError(
+        'conflict',
+        `producer ${producer} is not known: its numbers begin with 0 or 1, not with ${seq}`,
+      )
+    case 'forgotten':
+      throw new RepriseError(
+        'conflict',
+        `draft ${detail} of producer ${producer} was taken, but its id is no longer kept`,
+      )
+    case 'began':
+      throw new RepriseError('conflict', 'another session of this client began meanwhile')
+    case 'taken_over':
+      throw new RepriseError('taken_over', 'a newer session of this holder took over')
+    case 'not_found':
+      throw new RepriseError('not_found', `this holder is not attached to the queue ${queue}`)
+    default:
+      throw new Error(`queueWrite.lua answered ${JSON.stringify(word)}`)
+  }
+}

@@ -1,0 +1,169 @@
+/** The contract's queues over Redis: what changes goes through a lane, what reads does not wait for it. */
+
+import { readBody } from '../../codec.ts'
+import type { HeldJob, QueueInfo, Queues, Settlement } from '../../contract/store.ts'
+import { failure } from '../connection/errors.ts'
+import { WAIT_MS } from '../connection/router.ts'
+import type { Part } from './codec.ts'
+import * as words from './codec.ts'
+import { readQueueNotice } from './notifications.ts'
+import { type QueuesContext, readAnswer, readInfo, readJob, readJobs, readSession } from './reads.ts'
+
+const DEAD = '/dead'
+/** How long a damaged dead letter is not looked at again: it is gone before that. */
+const NEVER_MS = 366 * 24 * 3_600_000
+
+function partsOf(queue: string): [name: string, part: Part] {
+  return queue.endsWith(DEAD) ? [queue.slice(0, -DEAD.length), 'd'] : [queue, 'm']
+}
+
+export function createQueues(context: QueuesContext): Queues {
+  const { router, keys, queueLanes: lanes, subscriptions, durable } = context
+  const run = async <T>(name: string, operation: words.QueueOperation<T>): Promise<T> =>
+    (await lanes.run(name, operation)).value
+
+  const namesOf = async (key: string, command: readonly [string, ...string[]]): Promise<string[]> => {
+    context.refuseClosed()
+    try {
+      const [names] = await router.run(key, [command], performance.now() + WAIT_MS)
+      return (names as Buffer[]).map(String)
+    } catch (error) {
+      throw failure(error)
+    }
+  }
+
+  return {
+    enqueue: async (queue, given) => {
+      const { value, replicas } = await lanes.run(queue, words.enqueue(queue, given))
+      return { ...value, durability: durable.reached(replicas) }
+    },
+
+    claim: async (queue, given) => {
+      const [name, part] = partsOf(queue)
+      const { handed, waiting, suspects, nextAt } = await run(name, words.claim(queue, part, given))
+      const jobs: HeldJob[] = []
+      const damaged: Settlement[] = []
+      for (const { job, body } of handed) {
+        const content = body === undefined ? undefined : readBody(body)
+        if (content === undefined) {
+          const settlement = { id: job.id, lease: job.lease, error: 'damaged' }
+          damaged.push(part === 'm' ? { ...settlement, as: 'dead' } : { ...settlement, as: 'retry', delayMs: NEVER_MS })
+          continue
+        }
+        jobs.push({ ...job, body: content })
+      }
+      if (damaged.length > 0) await run(name, words.settle(part, damaged, given.policy))
+      return { jobs, waiting, suspects, ...(nextAt !== undefined && { nextAt }) }
+    },
+
+    settle: async (queue, settlements, policy, by) => {
+      const [name, part] = partsOf(queue)
+      return [...(await run(name, words.settle(part, settlements, policy, by)))]
+    },
+
+    attach: (queue, holder, options) => {
+      const [name, part] = partsOf(queue)
+      return run(name, words.attach(part, holder, options))
+    },
+
+    session: (queue, holder) => {
+      const [name, part] = partsOf(queue)
+      return readSession(context, name, part, holder)
+    },
+
+    detach: (queue, holder, session, leaving, policy) => {
+      const [name, part] = partsOf(queue)
+      return run(name, words.detach(part, holder, session, leaving, policy))
+    },
+
+    touch: (queue, holders) => {
+      const [name, part] = partsOf(queue)
+      return run(name, words.touch(part, holders))
+    },
+
+    turn: async (queue, policy) => {
+      const [name, part] = partsOf(queue)
+      const turned = await run(name, words.turn(part, policy))
+      if (!turned.more) await lanes.settleDue(name)
+      return turned
+    },
+
+    overdue: async (limit) => {
+      const time = context.now === undefined ? await serverNow(context) : context.now()
+      const found: string[] = []
+      let from = 0
+      while (found.length < limit) {
+        const range = ['ZRANGEBYSCORE', keys.turns, '-inf', String(time), 'LIMIT', String(from), String(limit)] as const
+        const names = await namesOf(keys.turns, range)
+        for (const name of names) {
+          if ((await lanes.settleDue(name)) <= time) {
+            found.push(name)
+            from++
+          }
+          if (found.length === limit) break
+        }
+        if (names.length === 0) break
+      }
+      return found
+    },
+
+    jobs: (queue, query) => readJobs(context, ...partsOf(queue), query),
+
+    job: (queue, id) => readJob(context, ...partsOf(queue), id),
+
+    remove: (queue, id) => {
+      const [name, part] = partsOf(queue)
+      return run(name, words.remove(part, id))
+    },
+
+    purge: (queue, query) => {
+      const [name, part] = partsOf(queue)
+      return run(name, words.purge(part, query))
+    },
+
+    redrive: (queue, ids, { ttlMs }) => run(queue, words.redrive(ids, ttlMs)),
+
+    pause: (queue, paused) => {
+      const [name, part] = partsOf(queue)
+      return run(name, words.pause(part, paused))
+    },
+
+    answer: (queue, id) => readAnswer(context, partsOf(queue)[0], id),
+
+    info: (queue) => readInfo(context, queue, ...partsOf(queue)),
+
+    list: async ({ after, limit }) => {
+      const infos: QueueInfo[] = []
+      let last = after
+      while (infos.length < limit) {
+        const from = last === undefined ? '-' : `(${last}`
+        const range = ['ZRANGEBYLEX', keys.queues, from, '+', 'LIMIT', '0', String(limit - infos.length)] as const
+        const names = await namesOf(keys.queues, range)
+        const found = await Promise.all(names.map((name) => readInfo(context, name, name, 'm')))
+        for (const info of found) if (info !== undefined) infos.push(info)
+        last = names.at(-1)
+        if (last === undefined) break
+      }
+      return infos
+    },
+
+    bind: (queue, topic, position) => run(queue, words.bind(queue, topic, position)),
+
+    watch: async (queue, listener) => {
+      context.refuseClosed()
+      return subscriptions.add(keys.queueChannel(partsOf(queue)[0]), {
+        heard: (message) => {
+          const notification = readQueueNotice(message)
+          if (notification !== undefined) listener(notification)
+        },
+        lost: () => listener({ kind: 'lost' }),
+      })
+    },
+  }
+}
+
+async function serverNow({ router, keys }: QueuesContext): Promise<number> {
+  const [reply] = await router.run(keys.turns, [['TIME']], performance.now() + WAIT_MS)
+  const [seconds, micros] = (reply as Buffer[]).map(Number)
+  return (seconds ?? 0) * 1_000 + Math.floor((micros ?? 0) / 1_000)
+}

@@ -1,0 +1,129 @@
+/** What can be read of a queue without waiting for its lane. */
+
+import { readBody } from '../../codec.ts'
+import type { Answer, JobInfo, JobState, Owner, QueueInfo } from '../../contract/store.ts'
+import type { Argument } from '../connection/connection.ts'
+import type { Durable } from '../connection/durability.ts'
+import { failure } from '../connection/errors.ts'
+import { type Router, WAIT_MS } from '../connection/router.ts'
+import type { Subscriptions } from '../connection/subscriptions.ts'
+import { type Keys, ownerKey } from '../scripting/keys.ts'
+import { callLibrary, QUEUE_CALLS } from '../scripting/libraries.ts'
+import type { QueueLanes } from './batcher.ts'
+import { idWords, type Part, positionOf, reasonOf } from './codec.ts'
+import { jobInfo } from './storage/records.ts'
+
+export interface QueuesContext {
+  readonly router: Router
+  readonly keys: Keys
+  readonly queueLanes: QueueLanes
+  readonly subscriptions: Subscriptions
+  readonly durable: Durable
+  /** A test's own clock. */
+  readonly now: (() => number) | undefined
+  refuseClosed(): void
+}
+
+/** Values of one job in an answer. */
+const WIDTH = 7
+
+async function ask(context: QueuesContext, queue: string, args: readonly Argument[]): Promise<(Buffer | null)[]> {
+  const { router, keys, now } = context
+  context.refuseClosed()
+  try {
+    const deadline = performance.now() + WAIT_MS
+    const time = now === undefined ? '' : String(now())
+    const [reply] = await callLibrary(router, QUEUE_CALLS.read, keys.queue(queue), [time, ...args], deadline)
+    return (reply as (Buffer | null)[]).slice(1)
+  } catch (error) {
+    throw failure(error)
+  }
+}
+
+export async function readSession(
+  { router, keys, refuseClosed }: QueuesContext,
+  name: string,
+  part: Part,
+  holder: Owner,
+): Promise<number> {
+  refuseClosed()
+  try {
+    const command = ['HGET', keys.holders(name, part === 'd'), ownerKey(holder)] as const
+    const [text] = await router.run(keys.queue(name), [command], performance.now() + WAIT_MS)
+    return Number((text as Buffer | null)?.toString().split(' ', 1)[0] ?? 0)
+  } catch (error) {
+    throw failure(error)
+  }
+}
+
+export async function readInfo(
+  context: QueuesContext,
+  queue: string,
+  name: string,
+  part: Part,
+): Promise<QueueInfo | undefined> {
+  const reply = (await ask(context, name, ['info', part])).map(String)
+  if (reply.length === 0) return undefined
+  const numbers = reply.slice(0, 11).map(Number)
+  const [sent = 0, ready = 0, delayed = 0, held = 0, done = 0, dead = 0, removed = 0, bytes = 0] = numbers
+  const [oldest = '', consumers, paused] = reply.slice(8, 11)
+  const bindings = []
+  for (let i = 11; i + 1 < reply.length; i += 2) {
+    bindings.push({ topic: reply[i] ?? '', position: positionOf(reply[i + 1] ?? '') })
+  }
+  return {
+    queue,
+    counts: { sent, ready, delayed, held, done, dead, removed },
+    bytes,
+    ...(oldest !== '' && { oldestReadyAt: Number(oldest) }),
+    consumers: Number(consumers),
+    paused: paused === '1',
+    bindings: bindings.sort((a, b) => (a.topic < b.topic ? -1 : 1)),
+  }
+}
+
+function jobsOf(reply: readonly (Buffer | null)[]): JobInfo[] {
+  return Array.from({ length: Math.floor(reply.length / WIDTH) }, (_, i) =>
+    jobInfo(reply.slice(i * WIDTH, (i + 1) * WIDTH)),
+  )
+}
+
+export async function readJobs(
+  context: QueuesContext,
+  name: string,
+  part: Part,
+  { state, after, limit }: { readonly state: JobState; readonly after?: string; readonly limit: number },
+): Promise<JobInfo[]> {
+  const from = after === undefined ? ['', '', ''] : idWords(after)
+  return jobsOf(await ask(context, name, ['jobs', part, state, String(limit), ...from]))
+}
+
+export async function readJob(
+  context: QueuesContext,
+  name: string,
+  part: Part,
+  id: string,
+): Promise<JobInfo | undefined> {
+  return jobsOf(await ask(context, name, ['job', part, ...idWords(id)]))[0]
+}
+
+export async function readAnswer(context: QueuesContext, name: string, id: string): Promise<Answer | undefined> {
+  const reply = await ask(context, name, ['answer', ...idWords(id)])
+  const [first, reason, content] = reply
+  if (reply.length === 0) return undefined
+  if (reply.length === 1) return { state: 'waiting', replyBy: Number(first) }
+  switch (String(first)) {
+    case '1':
+      return { state: 'done' }
+    case '2': {
+      const body = readBody(content ?? Buffer.alloc(0))
+      return body === undefined
+        ? { state: 'failed', reason: 'rejected', error: 'damaged' }
+        : { state: 'done', reply: body }
+    }
+    default: {
+      const error = content?.toString() ?? ''
+      return { state: 'failed', reason: reasonOf(String(reason)), ...(error !== '' && { error }) }
+    }
+  }
+}

@@ -1,0 +1,191 @@
+/** Jobs as the scripts of a queue keep them. The layout is that of `queue.lua`. */
+
+import { readBody } from '../../../codec.ts'
+import type { DeadReason, HistoryEntry, JobInfo, JobState, Owner } from '../../../contract/store.ts'
+import { ownerOf } from '../../scripting/keys.ts'
+
+export interface JobRecord {
+  /** Its number. */
+  readonly n: string
+  readonly state: JobState
+  readonly suspect: boolean
+  readonly deliveries: number
+  readonly serial: number
+  readonly expiresAt: number
+  readonly expAt: number
+  readonly dead: boolean
+  /** The id is the sender's own. */
+  readonly named: boolean
+  readonly request: boolean
+  readonly priority: number
+  readonly attempts: number
+  readonly sentAt: number
+  readonly dueAt: number
+  readonly replyBy: number
+  readonly ttlMs: number
+  readonly key: string
+  readonly subject: string
+  /** Its id, or the nonce in it. */
+  readonly id: string
+  readonly nonce: string
+  readonly holder: Buffer
+  /** Has a place: fell due once. */
+  readonly placed: boolean
+}
+
+const STATES: readonly JobState[] = ['delayed', 'ready', 'held', 'delayed', 'ready']
+const FIXED = 108
+/** The largest body that is kept in its record. */
+const SMALL = 256
+
+export function decodeJob(n: string, record: Buffer): JobRecord {
+  const [nonces, holders] = [record.readUInt8(32), record.readUInt16LE(33)]
+  const [keys, subjects, ids] = [96, 100, 104].map((at) => record.readUInt32LE(at)) as [number, number, number]
+  const bodyBytes = record.readUInt32LE(35)
+  let at = FIXED + (bodyBytes <= SMALL ? bodyBytes : 0)
+  const text = (length: number): string => {
+    at += length
+    return record.toString('utf8', at - length, at)
+  }
+  const [key, subject, id, nonce] = [text(keys), text(subjects), text(ids), text(nonces)]
+  return {
+    n,
+    state: STATES[record[0] ?? 0] ?? 'ready',
+    suspect: record[1] === 1,
+    deliveries: record.readUInt32LE(4),
+    serial: record.readDoubleLE(8),
+    expiresAt: record.readDoubleLE(16),
+    expAt: record.readDoubleLE(39),
+    dead: record[47] === 1,
+    named: record[49] === 1,
+    request: record[50] === 1,
+    priority: record[51] ?? 0,
+    attempts: record.readUInt32LE(52),
+    placed: record.readDoubleLE(56) > 0,
+    sentAt: record.readDoubleLE(64),
+    dueAt: record.readDoubleLE(72),
+    replyBy: record.readDoubleLE(80),
+    ttlMs: record.readDoubleLE(88),
+    key,
+    subject,
+    id,
+    nonce,
+    holder: record.subarray(at, at + holders),
+  }
+}
+
+/** Of a job that was just handed out: what its holder is told. */
+export interface HandedJob {
+  readonly id: string
+  readonly lease: string
+  readonly expiresAt: number
+  readonly attempts: number
+  readonly deliveries: number
+  readonly sentAt: number
+  readonly replyBy?: number
+}
+
+export interface Handed {
+  readonly job: HandedJob
+  /** Not looked at yet; `undefined` where it is missing. */
+  readonly body: Buffer | undefined
+}
+
+/**
+ * What a claim answers: the jobs, of each the length of its number, the number and the record, and the large bodies by
+ * themselves. `nonce` is that of the hand-out. The rest of a record is not looked at, as there are many.
+ */
+export function decodeHanded(records: Buffer, large: readonly (Buffer | null)[], nonce: string): Handed[] {
+  const handed: Handed[] = []
+  let nextLarge = 0
+  let numberAt = 0
+  while (numberAt < records.length) {
+    const at = numberAt + 1 + (records[numberAt] ?? 0)
+    const n = records.toString('latin1', numberAt + 1, at)
+    const bodyAt = at + FIXED
+    const bodyBytes = records.readUInt32LE(at + 35)
+    const isSmall = bodyBytes <= SMALL
+    const keyAt = isSmall ? bodyAt + bodyBytes : bodyAt
+    const idAt = keyAt + records.readUInt32LE(at + 96) + records.readUInt32LE(at + 100)
+    const nonceAt = idAt + records.readUInt32LE(at + 104)
+    const id = records.toString('utf8', idAt, nonceAt)
+    const job = {
+      id: records[at + 49] === 1 ? id : `${Number(n).toString(36)}-${id}`,
+      lease: `${n}.${records.readDoubleLE(at + 8)}.${nonce}`,
+      expiresAt: records.readDoubleLE(at + 16),
+      attempts: records.readUInt32LE(at + 52),
+      deliveries: records.readUInt32LE(at + 4),
+      sentAt: records.readDoubleLE(at + 64),
+    }
+    handed.push({
+      job: records[at + 50] === 1 ? { ...job, replyBy: records.readDoubleLE(at + 80) } : job,
+      body: isSmall ? records.subarray(bodyAt, keyAt) : (large[nextLarge++] ?? undefined),
+    })
+    numberAt = nonceAt + records.readUInt8(at + 32) + records.readUInt16LE(at + 33)
+  }
+  return handed
+}
+
+export function idOf({ n, named, id }: JobRecord): string {
+  return named ? id : `${Number(n).toString(36)}-${id}`
+}
+
+export function leaseOf({ n, serial, nonce }: JobRecord): string {
+  return `${n}.${serial}.${nonce}`
+}
+
+/** What `queueRead.lua` tells of a job. */
+export function jobInfo(told: readonly (Buffer | null)[]): JobInfo {
+  const [number, record, body, history, death, headNumber, headRecord] = told
+  const job = decodeJob(String(number), record ?? Buffer.alloc(0))
+  const { state, dead, key, request, expAt } = job
+  const ttlAt = job.placed ? expAt : Math.min(job.dueAt + job.ttlMs, request ? job.replyBy : Number.POSITIVE_INFINITY)
+  const isBehind = headNumber !== null && headNumber !== undefined && headNumber.length > 0
+  return {
+    id: idOf(job),
+    state,
+    subject: job.subject,
+    ...(key !== '' && { key }),
+    priority: job.priority,
+    attempts: job.attempts,
+    deliveries: job.deliveries,
+    sentAt: job.sentAt,
+    dueAt: job.dueAt,
+    ...(!dead && { ttlAt }),
+    ...(request && { replyBy: job.replyBy }),
+    ...(state === 'held' && { holder: ownerOf(job.holder), expiresAt: job.expiresAt }),
+    suspect: job.suspect,
+    ...(isBehind && headRecord && { behind: idOf(decodeJob(String(headNumber), headRecord)) }),
+    ...(dead && { dead: deathOf(death) }),
+    history: historyOf(history),
+    body: body === null || body === undefined ? undefined : readBody(body),
+  }
+}
+
+/** `undefined` where there is none, or it is spoilt. */
+function parsed<T>(text: Buffer | null | undefined): T | undefined {
+  try {
+    return text == null ? undefined : (JSON.parse(text.toString()) as T)
+  } catch {
+    return undefined
+  }
+}
+
+function deathOf(text: Buffer | null | undefined): NonNullable<JobInfo['dead']> {
+  const [reason, at, error] = parsed<[DeadReason, number, string]>(text) ?? ['rejected', 0, 'damaged']
+  return { reason, at, ...(error !== '' && { error }) }
+}
+
+function historyOf(text: Buffer | null | undefined): HistoryEntry[] {
+  const entries = parsed<[number, HistoryEntry['what'], string, string][]>(text) ?? []
+  return entries.map(([at, what, holder, why]) => ({
+    at,
+    what,
+    ...(holder !== '' && { holder: ownerFrom(holder) }),
+    ...(why !== '' && { why }),
+  }))
+}
+
+function ownerFrom(text: string): Owner {
+  return ownerOf(Buffer.from(text))
+}

@@ -1,0 +1,65 @@
+/** What the engine's keys and channels are called, and the order of owners. */
+
+import type { Owner } from '../../contract/store.ts'
+
+export interface Keys {
+  /** The record of a topic; its scripts find the topic's other keys beside it. */
+  topic(topic: string): string
+  /** Owners of a topic's cursors in their order. */
+  owners(topic: string): string
+  cursors(topic: string): string
+  channel(topic: string): string
+  /** The topic of a channel; `undefined` for another one. */
+  topicOf(channel: string): string | undefined
+  readonly store: string
+  /** Names of born topics, and of some that are not yet. */
+  readonly topics: string
+  /** Topics with something that falls due, by that time. */
+  readonly due: string
+  readonly settings: string
+  /** The figures of a queue; its scripts find its other keys beside it. */
+  queue(queue: string): string
+  /** Of a queue or its dead letters: their holders. */
+  holders(queue: string, dead: boolean): string
+  queueChannel(queue: string): string
+  /** Names of queues, and of some that were never made. */
+  readonly queues: string
+  /** Queues with something to turn, by that time. */
+  readonly turns: string
+  /** Queues with something to forget, by that time. */
+  readonly queuesDue: string
+}
+
+export function keysWith(prefix: string): Keys {
+  const tag = (topic: string): string => `${prefix}{t:${topic}}`
+  const start = `${prefix}{t:`
+  return {
+    topic: (topic) => `${tag(topic)}:meta`,
+    owners: (topic) => `${tag(topic)}:owners`,
+    cursors: (topic) => `${tag(topic)}:cursors`,
+    channel: tag,
+    topicOf: (channel) =>
+      channel.startsWith(start) && channel.endsWith('}') ? channel.slice(start.length, -1) : undefined,
+    store: `${prefix}store`,
+    topics: `${prefix}topics`,
+    due: `${prefix}due`,
+    settings: `${prefix}settings`,
+    queue: (queue) => `${prefix}{q:${queue}}:meta`,
+    holders: (queue, dead) => `${prefix}{q:${queue}}:${dead ? 'dead:' : ''}holders`,
+    queueChannel: (queue) => `${prefix}{q:${queue}}`,
+    queues: `${prefix}queues`,
+    turns: `${prefix}turns`,
+    queuesDue: `${prefix}queuesDue`,
+  }
+}
+
+/** The order of its bytes is that of subject and client, whatever they hold. */
+export function ownerKey({ subject, client }: Owner): Buffer {
+  return Buffer.from(`${subject.replaceAll('\0', '\0\u0001')}\0\0${client}`)
+}
+
+export function ownerOf(key: Buffer): Owner {
+  const text = key.toString()
+  const end = text.lastIndexOf('\0\0')
+  return { subject: text.slice(0, end).replaceAll('\0\u0001', '\0'), client: text.slice(end + 2) }
+}

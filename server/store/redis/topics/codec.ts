@@ -1,0 +1,237 @@
+/** What the script that writes is asked and what it answers: the words of the scripts, both ways. */
+
+import { RepriseError } from '../../../../shared/errors.ts'
+import type { Lineage, Position } from '../../../../shared/positions.ts'
+import { encodeBody } from '../../codec.ts'
+import type { Append, Appended, Bounds, CursorStart, OpenedCursor, Owner, Retention } from '../../contract/store.ts'
+import { duplicatesOf } from '../../duplicates.ts'
+import type { Argument } from '../connection/connection.ts'
+import { storageFull } from '../connection/errors.ts'
+import { ownerKey } from '../scripting/keys.ts'
+
+/** One operation on a topic: its words, and what its outcome means. */
+export interface Operation<T> {
+  readonly args: readonly Argument[]
+  readonly bytes: number
+  /** Of an append. */
+  readonly drafts: number
+  /** Of an append without ids: what it takes to join it with its neighbours. */
+  readonly plain?: {
+    readonly head: readonly Argument[]
+    readonly bodies: readonly Buffer[]
+    /** What has to be the same. */
+    readonly key: string
+    /** -1 without a producer. */
+    readonly seq: number
+  }
+  /** Throws what the operation is refused with. */
+  read(outcome: readonly Buffer[]): T
+}
+
+function operation<T>(args: readonly Argument[], read: (outcome: readonly Buffer[]) => T): Operation<T> {
+  return { args, bytes: 0, drafts: 0, read }
+}
+
+function numberAt(outcome: readonly Buffer[], index: number): number {
+  return Number(outcome[index])
+}
+
+function textAt(outcome: readonly Buffer[], index: number): string {
+  return outcome[index]?.toString() ?? ''
+}
+
+/** `Infinity` in words of the script. */
+function limit(value: number): string {
+  return value === Number.POSITIVE_INFINITY ? '1e300' : String(value)
+}
+
+function retention({ events, bytes, ageMs, holdBytes = 0 }: Retention): string[] {
+  return [limit(events), limit(bytes), limit(ageMs), limit(holdBytes)]
+}
+
+export type AppendOutcome = Omit<Appended, 'durability'>
+
+export function append({ subject, drafts, producer, retain }: Append): Operation<AppendOutcome> {
+  const withIds = drafts.some(({ id }) => id !== undefined)
+  const limits = retention(retain)
+  const head: Argument[] = ['append', subject, producer?.name ?? '', String(producer?.seq ?? -1), ...limits]
+  const bodies = drafts.map(({ body }) => encodeBody(body))
+  const bytes = bodies.reduce((sum, { length }) => sum + length, 0)
+  const args = appendArgs(head, bodies, withIds ? drafts.map(({ id = '' }) => id) : undefined)
+  const read = (outcome: readonly Buffer[]): AppendOutcome => {
+    refuse(outcome, producer)
+    return readAppended(outcome, drafts.length)
+  }
+  if (withIds) return { args, bytes, drafts: drafts.length, read }
+  const key = [limits.join(), producer === undefined ? '' : `${producer.name.length}:${producer.name}`, subject].join(
+    ' ',
+  )
+  return { args, bytes, drafts: drafts.length, read, plain: { head, bodies, key, seq: producer?.seq ?? -1 } }
+}
+
+/** What one notification carries at most, as writing.lua has it. */
+const GROUP_BYTES = 65_536
+
+/** Bodies travel in groups, each one text with the lengths of its bodies: an argument a body costs Redis more. */
+export function appendArgs(head: readonly Argument[], bodies: readonly Buffer[], ids?: readonly string[]): Argument[] {
+  const groups: Argument[] = []
+  for (let i = 0; i < bodies.length; ) {
+    let size = 0
+    const from = i
+    do size += bodies[i++]?.length ?? 0
+    while (i < bodies.length && size + (bodies[i]?.length ?? 0) <= GROUP_BYTES)
+    const group = bodies.slice(from, i)
+    groups.push(group.map(({ length }) => length).join(' '), Buffer.concat(group, size))
+  }
+  const withIds = ids === undefined ? '0' : '1'
+  return [...head, String(bodies.length), withIds, String(groups.length / 2), ...groups, ...(ids ?? [])]
+}
+
+export function readAppended(outcome: readonly Buffer[], count: number): AppendOutcome {
+  const epoch = textAt(outcome, 1)
+  if (textAt(outcome, 0) === 'mixed') {
+    // The offset of a duplicate has a sign in front.
+    const offsets = outcome.slice(2).map(Number)
+    const duplicatesAt = offsets.flatMap((offset, i) => (offset < 0 ? [i] : []))
+    return { epoch, offsets: offsets.map(Math.abs), ...duplicatesOf(duplicatesAt) }
+  }
+  const first = numberAt(outcome, 2)
+  return { epoch, duplicates: 0, offsets: Array.from({ length: count }, (_, i) => first + i) }
+}
+
+export function trim(retain: Retention): Operation<Bounds> {
+  return operation(['trim', ...retention(retain)], (outcome) => boundsAt(outcome, 1))
+}
+
+export function hold(name: string, offset: number | undefined): Operation<void> {
+  return operation(['hold', name, offset === undefined ? '' : String(offset)], () => {})
+}
+
+export function drop(): Operation<boolean> {
+  return operation(['drop'], (outcome) => textAt(outcome, 0) === 'dropped')
+}
+
+export function repair(): Operation<void> {
+  return operation(['repair'], () => {})
+}
+
+/** Takes in the epochs of the store that it was not born under. */
+export function know(): Operation<void> {
+  return operation(['know'], () => {})
+}
+
+export function open(
+  owner: Owner,
+  start: CursorStart | { readonly place: Position },
+  since?: number,
+): Operation<OpenedCursor> {
+  const [word, position] =
+    typeof start === 'string' ? [start, undefined] : 'place' in start ? ['place', start.place] : ['at', start]
+  const args = [
+    'open',
+    ownerKey(owner),
+    word,
+    position?.epoch ?? '',
+    String(position?.offset ?? 0),
+    String(since ?? ''),
+  ]
+  return operation(args, (outcome) => {
+    refuse(outcome)
+    return {
+      ...boundsAt(outcome, 6),
+      position: { epoch: textAt(outcome, 1), offset: numberAt(outcome, 2) },
+      session: numberAt(outcome, 3),
+      created: textAt(outcome, 4) === '1',
+      expired: textAt(outcome, 5) === '1',
+    }
+  })
+}
+
+export function commit(owner: Owner, session: number, { epoch, offset }: Position): Operation<Position> {
+  return operation(['commit', ownerKey(owner), String(session), epoch, String(offset)], (outcome) => {
+    refuse(outcome)
+    return { epoch: textAt(outcome, 1), offset: numberAt(outcome, 2) }
+  })
+}
+
+export function forget(owner: Owner): Operation<boolean> {
+  return operation(['forget', ownerKey(owner)], (outcome) => textAt(outcome, 0) === 'forgotten')
+}
+
+export interface TopicSwept {
+  readonly ids: number
+  readonly producers: number
+  readonly cursors: number
+  readonly more: boolean
+  /** When the next thing of this topic falls due. */
+  readonly dueAt: string
+}
+
+export function sweep(): Operation<TopicSwept> {
+  return operation(['sweep'], (outcome) => ({
+    ids: numberAt(outcome, 1),
+    producers: numberAt(outcome, 2),
+    cursors: numberAt(outcome, 3),
+    more: textAt(outcome, 4) === '1',
+    dueAt: textAt(outcome, 5),
+  }))
+}
+
+function boundsAt(outcome: readonly Buffer[], index: number): Bounds {
+  return boundsOf(outcome.slice(index, index + 5).map(String))
+}
+
+/** An epoch, its lineage, first, head, and the logs that were dropped before. */
+export function boundsOf([epoch = '', lineage = '', first, head, dropped = '']: readonly string[]): Bounds {
+  return { epoch, lineage: lineageOf(lineage), first: Number(first), head: Number(head), ...droppedOf(dropped) }
+}
+
+/** Of lines: a head and a lineage each. */
+export function droppedOf(text: string): Pick<Bounds, 'dropped'> {
+  if (text === '') return {}
+  const dropped = text.split('\n').map((line) => {
+    const space = line.indexOf(' ')
+    return { head: Number(line.slice(0, space)), lineage: lineageOf(line.slice(space + 1)) }
+  })
+  return { dropped }
+}
+
+/** Of a flat list: an epoch and what it starts after, in turn. */
+export function lineageOf(text: string): Lineage {
+  const parts = text.split(' ')
+  return parts.flatMap((epoch, i) => (i % 2 === 0 ? [{ epoch, startsAfter: Number(parts[i + 1]) }] : []))
+}
+
+function refuse(outcome: readonly Buffer[], producer?: { readonly name: string; readonly seq: number }): void {
+  if (textAt(outcome, 0) !== 'error') return
+  const word = textAt(outcome, 1)
+  const detail = textAt(outcome, 2)
+  const name = JSON.stringify(producer?.name)
+  switch (word) {
+    case 'storage_full':
+      throw storageFull()
+    case 'skipped':
+      throw new RepriseError('conflict', `producer ${name} skipped numbers: ${detail} is next, not ${producer?.seq}`)
+    case 'unknown': {
+      const text = `producer ${name} is not known: its numbers begin with 0 or 1, not with ${producer?.seq}`
+      throw new RepriseError('conflict', text)
+    }
+    case 'forgotten':
+      throw new RepriseError(
+        'conflict',
+        `draft ${detail} of producer ${name} was taken, but its offset is no longer kept`,
+      )
+    case 'stale_epoch':
+      throw new RepriseError('stale_epoch', `the epoch ${JSON.stringify(detail)} is not one of this topic's log`)
+    case 'bad_request':
+      throw new RepriseError('bad_request', `the offset lies beyond the end of its epoch, ${detail}`)
+    case 'not_found':
+      throw new RepriseError('not_found', 'this client has no cursor on the topic')
+    case 'began':
+      throw new RepriseError('conflict', 'another session of this client began meanwhile')
+    case 'taken_over':
+      throw new RepriseError('taken_over', 'a newer session of this client took over')
+    default:
+      throw new Error(`write.lua answered ${JSON.stringify(word)}`)
+  }
+}

@@ -1,0 +1,77 @@
+/** The contract's cursors over Redis. The script does the work; the list is put together here. */
+
+import { lagOf } from '../../../../shared/positions.ts'
+import type { Bounds, CursorInfo, Cursors, Owner } from '../../contract/store.ts'
+import { failure } from '../connection/errors.ts'
+import { WAIT_MS } from '../connection/router.ts'
+import { ownerKey, ownerOf } from '../scripting/keys.ts'
+import { commit, forget, open } from './codec.ts'
+import type { TopicsContext } from './topics.ts'
+
+const CURSOR_MS = 30 * 24 * 3_600_000
+/** Cursors read at once. */
+const PART = 500
+
+export function createCursors(
+  context: TopicsContext,
+  boundsOf: (topic: string) => Promise<Bounds>,
+  now: () => Promise<number>,
+): Cursors {
+  const { lanes, router, keys } = context
+  return {
+    open: async (topic, owner, start, since) => (await lanes.run(topic, open(owner, start, since))).value,
+
+    session: async (topic, owner) => {
+      context.refuseClosed()
+      try {
+        const command = ['HGET', keys.cursors(topic), ownerKey(owner)] as const
+        const [text] = await router.run(keys.topic(topic), [command], performance.now() + WAIT_MS)
+        return Number((text as Buffer | null)?.toString().split(' ', 2)[1] ?? 0)
+      } catch (error) {
+        throw failure(error)
+      }
+    },
+
+    commit: async (topic, owner, session, position) => (await lanes.run(topic, commit(owner, session, position))).value,
+
+    place: async (topic, owner, position) => (await lanes.run(topic, open(owner, { place: position }))).value,
+
+    list: async (topic, { after, limit, behind }) => {
+      context.refuseClosed()
+      try {
+        const [bounds, time] = await Promise.all([boundsOf(topic), now()])
+        const found: CursorInfo[] = []
+        let last = after === undefined ? undefined : ownerKey(after)
+        while (found.length < limit) {
+          const from = last === undefined ? '-' : Buffer.concat([Buffer.from('('), last])
+          const most = behind === undefined ? limit - found.length : PART
+          const range = ['ZRANGEBYLEX', keys.owners(topic), from, '+', 'LIMIT', '0', String(most)] as const
+          const deadline = performance.now() + WAIT_MS
+          const [members] = (await router.run(keys.topic(topic), [range], deadline)) as [Buffer[]]
+          if (members.length === 0) break
+          const command = ['HMGET', keys.cursors(topic), ...members] as const
+          const [values] = (await router.run(keys.topic(topic), [command], deadline)) as [(Buffer | null)[]]
+          members.forEach((member, i) => {
+            const cursor = cursorOf(ownerOf(member), values[i]?.toString(), bounds)
+            if (cursor === undefined || time - cursor.usedAt >= CURSOR_MS || cursor.lag < (behind ?? 0)) return
+            if (found.length < limit) found.push(cursor)
+          })
+          last = members.at(-1)
+        }
+        return found
+      } catch (error) {
+        throw failure(error)
+      }
+    },
+
+    forget: async (topic, owner) => (await lanes.run(topic, forget(owner))).value,
+  }
+}
+
+function cursorOf(owner: Owner, text: string | undefined, bounds: Bounds): CursorInfo | undefined {
+  const match = /^(\d+) (\d+) (\d+) ([\s\S]*)$/.exec(text ?? '')
+  if (match === null) return undefined
+  const [offset = 0, session = 0, usedAt = 0] = match.slice(1, 4).map(Number)
+  const position = { epoch: match[4] ?? '', offset }
+  return { ...owner, position, session, usedAt, lag: lagOf(bounds, position) }
+}

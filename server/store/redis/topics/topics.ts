@@ -1,0 +1,194 @@
+/** The contract's topics over Redis: what changes goes through a lane, what reads does not wait for it. */
+
+import { readBody } from '../../codec.ts'
+import type { Bounds, Notification, Page, ReadBound, StoredEvent, TopicInfo, Topics } from '../../contract/store.ts'
+import type { Argument } from '../connection/connection.ts'
+import type { Durable } from '../connection/durability.ts'
+import { failure } from '../connection/errors.ts'
+import { type Router, WAIT_MS } from '../connection/router.ts'
+import type { Subscriptions } from '../connection/subscriptions.ts'
+import type { Keys } from '../scripting/keys.ts'
+import { runScript, SCRIPTS } from '../scripting/scripts.ts'
+import type { Lanes } from './batcher.ts'
+import { append, drop, droppedOf, hold, boundsOf as readBounds, repair, trim } from './codec.ts'
+import { storeEpochs, unbornBounds } from './epochs.ts'
+import { readNotice } from './notifications.ts'
+
+export interface TopicsContext {
+  readonly router: Router
+  readonly keys: Keys
+  readonly lanes: Lanes
+  readonly subscriptions: Subscriptions
+  readonly durable: Durable
+  refuseClosed(): void
+}
+
+/** What `read.lua` answers of a born topic. */
+interface Born {
+  readonly bounds: Bounds
+  readonly bytes: number
+  readonly entries: readonly Buffer[]
+}
+
+export function createTopics(context: TopicsContext): Topics {
+  const { keys, lanes, subscriptions, durable } = context
+  return {
+    append: async (topic, given) => {
+      const { value, replicas } = await lanes.run(topic, append(given))
+      return { ...value, durability: durable.reached(replicas) }
+    },
+
+    read: async (topic, after, bound): Promise<Page> => {
+      for (;;) {
+        const born = bornOf(await ask(context, topic, ['read', ...boundOf(after, bound)]))
+        if (born !== undefined) return { ...born.bounds, events: eventsOf(born, after, bound) }
+        const bounds = await unborn(context, topic)
+        if (bounds !== undefined) return { ...bounds, events: [] }
+      }
+    },
+
+    seek: async (topic, time) => Number((await ask(context, topic, ['seek', String(time)]))?.[0] ?? 0),
+
+    trim: async (topic, retain) => (await lanes.run(topic, trim(retain))).value,
+
+    info: (topic) => infoOf(context, topic),
+
+    list: async ({ after, limit }) => {
+      context.refuseClosed()
+      const topics: TopicInfo[] = []
+      let last = after
+      while (topics.length < limit) {
+        const names = await namesBehind(context, last, limit - topics.length)
+        const infos = await Promise.all(names.map((name) => infoOf(context, name)))
+        for (const info of infos) if (info !== undefined) topics.push(info)
+        last = names.at(-1)
+        if (last === undefined) break
+      }
+      return topics
+    },
+
+    hold: async (topic, name, offset) => (await lanes.run(topic, hold(name, offset))).value,
+
+    drop: async (topic) => (await lanes.run(topic, drop())).value,
+
+    watch: async (topic, listener) => {
+      context.refuseClosed()
+      const tell = (notification: Notification): void => listener(notification)
+      return subscriptions.add(keys.channel(topic), {
+        heard: (message) => {
+          const notification = readNotice(message)
+          if (notification !== undefined) tell(notification)
+        },
+        lost: () => tell({ kind: 'lost' }),
+      })
+    },
+  }
+}
+
+function boundOf(after: number, { events, bytes }: ReadBound): string[] {
+  return [String(after), String(Math.max(1, events)), bytes === Number.POSITIVE_INFINITY ? '1e300' : String(bytes)]
+}
+
+/** A topic's bounds, whether it is born or not. */
+export async function boundsOf(context: TopicsContext, topic: string): Promise<Bounds> {
+  for (;;) {
+    const bounds = (await infoOf(context, topic)) ?? (await unborn(context, topic))
+    if (bounds !== undefined) return bounds
+  }
+}
+
+/**
+ * Of a topic that is not there: the store's epochs since it was dropped last. Looked at again once they are known:
+ * `undefined` when it was born meanwhile, as it may have been born under less.
+ */
+async function unborn({ router, keys }: TopicsContext, topic: string): Promise<Bounds | undefined> {
+  const key = keys.topic(topic)
+  const state = async (): Promise<string[]> => {
+    try {
+      const [reply] = await router.run(key, [['HMGET', key, 'epoch', 'dead', 'dropped']], performance.now() + WAIT_MS)
+      return (reply as (Buffer | null)[]).map((value) => value?.toString() ?? '')
+    } catch (error) {
+      throw failure(error)
+    }
+  }
+  const [, before = ''] = await state()
+  const dead = before || '0'
+  const bounds = unbornBounds(await storeEpochs(router, keys.store, { after: dead }), dead)
+  const [epoch, still, dropped = ''] = await state()
+  return epoch === '' && still === before ? { ...bounds, ...droppedOf(dropped) } : undefined
+}
+
+/** What the script that reads answers of a born topic; `undefined` for an unborn one. */
+async function ask(context: TopicsContext, topic: string, args: readonly Argument[]): Promise<Buffer[] | undefined> {
+  const { router, keys, lanes } = context
+  context.refuseClosed()
+  try {
+    for (;;) {
+      const deadline = performance.now() + WAIT_MS
+      const [reply] = await runScript(router, SCRIPTS.read, keys.topic(topic), ['', ...args], deadline)
+      const [word, ...rest] = reply as Buffer[]
+      if (word?.toString() === 'born') return rest
+      if (word?.toString() === 'unborn') return undefined
+      await lanes.run(topic, repair())
+    }
+  } catch (error) {
+    throw failure(error)
+  }
+}
+
+function bornOf(reply: Buffer[] | undefined): Born | undefined {
+  if (reply === undefined) return undefined
+  return { bounds: readBounds(reply.slice(0, 5).map(String)), bytes: Number(reply[5]), entries: reply.slice(6) }
+}
+
+/** Offsets that are missing in the stream were taken out of it by other hands: they are told as damaged. */
+function eventsOf({ bounds, entries }: Born, after: number, bound: ReadBound): StoredEvent[] {
+  const events: StoredEvent[] = []
+  let next = Math.max(after + 1, bounds.first)
+  const skipTo = (offset: number): void => {
+    for (; next < offset && events.length < bound.events; next++) events.push({ offset: next, damaged: true })
+  }
+  for (let i = 0; i < entries.length; i += 2) {
+    const [offset = 0, at = 0] = (entries[i]?.toString() ?? '').split('-').map(Number)
+    skipTo(offset)
+    if (offset !== next) break
+    const body = readBody(entries[i + 1] ?? Buffer.alloc(0))
+    events.push(body === undefined ? { offset, damaged: true } : { offset, at, body })
+    next++
+  }
+  // Nothing behind the last one found, and kept all the same.
+  if (entries.length === 0) skipTo(bounds.head + 1)
+  return events
+}
+
+/** Of a flat list: a name and its offset, in turn. */
+function holdsOf(entries: readonly Buffer[]): { name: string; offset: number }[] {
+  const holds = entries.flatMap((name, i) => (i % 2 === 0 ? [{ name, offset: Number(entries[i + 1]) }] : []))
+  return holds
+    .sort((a, b) => Buffer.compare(a.name, b.name))
+    .map(({ name, offset }) => ({ name: name.toString(), offset }))
+}
+
+async function infoOf(context: TopicsContext, topic: string): Promise<TopicInfo | undefined> {
+  const born = bornOf(await ask(context, topic, ['info']))
+  if (born === undefined) return undefined
+  const { first, head } = born.bounds
+  const holds = holdsOf(born.entries)
+  const kept = { topic, ...born.bounds, events: head + 1 - first, bytes: born.bytes }
+  return holds.length > 0 ? { ...kept, holds } : kept
+}
+
+async function namesBehind(
+  { router, keys }: TopicsContext,
+  after: string | undefined,
+  most: number,
+): Promise<string[]> {
+  try {
+    const from = after === undefined ? '-' : `(${after}`
+    const command = ['ZRANGEBYLEX', keys.topics, from, '+', 'LIMIT', '0', String(most)] as const
+    const [names] = await router.run(keys.topics, [command], performance.now() + WAIT_MS)
+    return (names as Buffer[]).map(String)
+  } catch (error) {
+    throw failure(error)
+  }
+}

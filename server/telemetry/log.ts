@@ -1,0 +1,118 @@
+/**
+ * The hub's log on standard error: one line a happening, as JSON, or readable where a person looks. Payloads and
+ * credentials never reach it. Lines that come again and again are counted; stacks are for bugs alone.
+ */
+
+import { writeSync } from 'node:fs'
+import { isatty } from 'node:tty'
+import pino, { type Logger } from 'pino'
+import { RepriseError } from '../../shared/errors.ts'
+import type { Happening, Happenings } from '../core/telemetry.ts'
+import { readableLine } from './readable.ts'
+import { Repeats } from './repeats.ts'
+
+export interface HubLog {
+  readonly happenings: Happenings
+  /** What is still counted is told. */
+  close(): void
+}
+
+/** Takes lines, each with its line feed. */
+export interface LogOutput {
+  write(line: string): unknown
+}
+
+type Level = 'error' | 'warn' | 'info'
+
+const WORDS: Readonly<Record<Happening['kind'], readonly [Level, string]>> = {
+  started: ['info', 'started'],
+  stopping: ['info', 'stopping'],
+  stopped: ['info', 'stopped'],
+  storeAway: ['error', 'store away'],
+  storeBack: ['info', 'store back'],
+  takeover: ['info', 'a newer session of a client took over'],
+  consumerLost: ['warn', 'consumer lost'],
+  deadLetters: ['warn', 'dead letters'],
+  leasesLapsed: ['warn', 'leases lapsed'],
+  gap: ['warn', 'gap told'],
+  slow: ['warn', 'slow client'],
+  refused: ['warn', 'refused'],
+}
+
+/** Each of them counts. */
+const UNCOUNTED: readonly Happening['kind'][] = ['started', 'stopping', 'stopped', 'storeAway', 'storeBack']
+
+const FD = 2
+
+const STANDARD_ERROR: LogOutput = {
+  write(line) {
+    try {
+      writeSync(FD, line)
+    } catch {
+      // Nobody reads it, or not fast enough: no reason for the hub to stop.
+    }
+  },
+}
+
+export function createLog(level: string, output?: LogOutput, readable = output === undefined && isatty(FD)): HubLog {
+  const log = pino(
+    {
+      level,
+      base: null,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+      serializers: {},
+    },
+    destination(output ?? STANDARD_ERROR, readable),
+  )
+  const repeats = new Repeats()
+  const happenings: Happenings = {
+    failed(what, cause) {
+      const text = `failed: ${what}`
+      if (isBug(cause)) {
+        repeats.pass(text, (repeated) => write(log, 'error', { ...bug(cause), ...repeated }, text))
+      } else {
+        // Nearly all of it is a store that is away, and one line says so.
+        repeats.pass('failed', (repeated) => write(log, 'error', { ...reasonOf(cause), ...repeated }, text))
+      }
+    },
+    noticed(what, { cause, ...details } = {}) {
+      const why = cause === undefined ? {} : isBug(cause) ? bug(cause) : reasonOf(cause)
+      repeats.pass(what, (repeated) => write(log, 'warn', { ...details, ...why, ...repeated }, what))
+    },
+    happened({ kind, ...details }) {
+      const [level, text] = WORDS[kind]
+      if (UNCOUNTED.includes(kind)) write(log, level, details, text)
+      else repeats.pass(kind, (repeated) => write(log, level, { ...details, ...repeated }, text))
+    },
+  }
+  return { happenings, close: () => repeats.close() }
+}
+
+function destination(output: LogOutput, readable: boolean): { write(line: string): void } {
+  return {
+    write: (line) => void output.write(readable ? readableLine(line) : line),
+  }
+}
+
+function write(log: Logger, level: Level, details: object, text: string): void {
+  log[level](details, text)
+}
+
+/** Refusals, a store that is away or full, and what the system says are no bugs. */
+function isBug(cause: unknown): boolean {
+  if (cause instanceof RepriseError) return cause.code === 'internal'
+  return !(cause instanceof Error && 'code' in cause && /^E[A-Z]+$/.test(String(cause.code)))
+}
+
+function reasonOf(cause: unknown): object {
+  const code = cause instanceof Error && 'code' in cause ? { code: String(cause.code) } : {}
+  return { reason: cause instanceof Error ? cause.message : String(cause), ...code }
+}
+
+/** Name, message and stack only: drivers hang the command that failed, payload included, on their errors. */
+function bug(cause: unknown): object {
+  if (!(cause instanceof Error)) return { err: { message: String(cause) } }
+  const { name, message, stack, cause: inner } = cause
+  return { err: { name, message, stack, ...(inner === undefined ? {} : { cause: bug(inner) }) } }
+}

@@ -1,0 +1,133 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { parseServeOptions } from '../../server/options/file.ts'
+import { type HubOptions, resolveHubOptions } from '../../server/options/hub.ts'
+import { readQueueOverrides } from '../../server/options/queues.ts'
+import { tempFolder } from '../support/temp.ts'
+
+function refusal(run: () => unknown): string {
+  try {
+    run()
+  } catch (error) {
+    const { code, message } = error as { code: string; message: string }
+    expect(code).toBe('bad_request')
+    return message
+  }
+  throw new Error('nothing was refused')
+}
+
+const EVERYTHING = {
+  from: ['orders', { topic: 'refunds', from: 'start' }],
+  leaseMs: '1m',
+  maxLeaseMs: '2h',
+  maxAttempts: 3,
+  backoffMs: '250ms',
+  maxBackoffMs: '1h',
+  priority: 0,
+  ttlMs: '2d',
+  deadMs: '4w',
+  maxJobs: 'unlimited',
+  maxBytes: '2GiB',
+  reconnectGraceMs: 0,
+  rate: 0.5,
+  maxHoldBytes: '500MB',
+} as const
+
+const READ = {
+  from: [
+    { topic: 'orders', from: 'end' },
+    { topic: 'refunds', from: 'start' },
+  ],
+  leaseMs: 60_000,
+  maxLeaseMs: 7_200_000,
+  maxAttempts: 3,
+  backoffMs: 250,
+  maxBackoffMs: 3_600_000,
+  priority: 0,
+  ttlMs: 172_800_000,
+  deadMs: 2_419_200_000,
+  maxJobs: Number.POSITIVE_INFINITY,
+  maxBytes: 2 ** 31,
+  reconnectGraceMs: 0,
+  rate: 0.5,
+  maxHoldBytes: 500_000_000,
+}
+
+describe('options of queues', () => {
+  it('are read alike by a program, by the file and by the API, and once more as they were read', async () => {
+    expect(readQueueOverrides('emails', EVERYTHING)).toEqual(READ)
+    const options = { queues: { emails: EVERYTHING } } satisfies HubOptions
+    expect(resolveHubOptions(options).queues).toEqual({ emails: READ })
+    expect(resolveHubOptions(resolveHubOptions(options)).queues).toEqual({ emails: READ })
+    const cwd = await tempFolder()
+    await writeFile(join(cwd, 'reprise.yaml'), JSON.stringify({ queues: { emails: EVERYTHING } }))
+    expect(parseServeOptions({ cwd, flags: { config: 'reprise.yaml' } }).options.queues).toEqual({ emails: READ })
+  })
+
+  it('may be few, of a pattern, and of no bound', () => {
+    expect(readQueueOverrides('*', {})).toEqual({})
+    expect(readQueueOverrides('mail.*', { rate: 'unlimited', maxBytes: 'unlimited' })).toEqual({
+      rate: Number.POSITIVE_INFINITY,
+      maxBytes: Number.POSITIVE_INFINITY,
+    })
+    expect(readQueueOverrides('mail', { from: [] })).toEqual({ from: [] })
+  })
+
+  it.each<[string, unknown, string]>([
+    ['q', { lease: 5 }, 'settings: unknown option lease; did you mean leaseMs?'],
+    ['q', { leaseMs: 99 }, 'settings: leaseMs: 99 is not a time from 100 ms to 24 h'],
+    ['q', { maxLeaseMs: '25h' }, 'settings: maxLeaseMs: "25h" is not a time from 100 ms to 24 h'],
+    ['q', { maxAttempts: 0 }, 'settings: maxAttempts: 0 is not a whole number of 1 or more'],
+    [
+      'q',
+      { backoffMs: -1 },
+      'settings: backoffMs: -1 is not a duration such as 500ms, 30s, 5m, 1h or 7d (a number by itself is milliseconds)',
+    ],
+    ['q', { priority: 10 }, 'settings: priority: 10 is not a priority: a whole number from 0 to 9'],
+    [
+      'q',
+      { ttlMs: 0 },
+      'settings: ttlMs: 0 is not a duration such as 500ms, 30s, 5m, 1h or 7d (a number by itself is milliseconds)',
+    ],
+    [
+      'q',
+      { deadMs: 'long' },
+      'settings: deadMs: "long" is not a duration such as 500ms, 30s, 5m, 1h or 7d (a number by itself is milliseconds)',
+    ],
+    ['q', { maxJobs: 0 }, 'settings: maxJobs: 0 is not a number of jobs, 1 or more, or unlimited'],
+    ['q', { maxBytes: '1 box' }, 'settings: maxBytes: "1 box" is not a size such as 1GiB, or unlimited'],
+    ['q', { rate: 0 }, 'settings: rate: 0 is not a number of jobs a second, above 0, or unlimited'],
+    ['q', { rate: '10/s' }, 'settings: rate: "10/s" is not a number of jobs a second, above 0, or unlimited'],
+    ['q', { from: 'orders' }, 'settings: from: is not a list of topics'],
+    ['q', { from: [7] }, "settings: from: 7 is neither a topic nor { topic, from: 'start' | 'end' }"],
+    [
+      'q',
+      { from: ['.a'] },
+      'settings: from: the topic ".a" is not a name: 1 to 128 of A-Z a-z 0-9 . _ : - and the first a letter or digit',
+    ],
+    ['q', { from: [{ topic: 'a', from: 5 }] }, "settings: from: from of a is 5; a binding begins at 'start' or 'end'"],
+    ['q', { from: [{ topic: 'a', form: 'end' }] }, 'settings: from: a has an unknown option form; known: topic, from'],
+    ['q', { from: ['a', 'b', { topic: 'a' }] }, 'settings: from: names a twice'],
+    ['mail.*', { from: ['a'] }, 'settings: from: topics are bound to one queue by its name, not to a pattern with *'],
+    ['q', [], 'settings: a list is not a group of options'],
+    ['q/dead', {}, '"q/dead" is not a name pattern: 1 to 128 of A-Z a-z 0-9 . _ : - and * for any run of characters'],
+  ])('of %s as %j are refused with one sentence', (pattern, settings, message) => {
+    expect(refusal(() => readQueueOverrides(pattern, settings))).toBe(message)
+  })
+
+  it('are refused with their place in the file and in a program', async () => {
+    const cwd = await tempFolder()
+    await writeFile(join(cwd, 'reprise.yaml'), 'queues:\n  "mail.*":\n    rate: 5\n    from: [orders]\n')
+    const fault = 'topics are bound to one queue by its name, not to a pattern with *'
+    expect(refusal(() => parseServeOptions({ cwd, flags: { config: 'reprise.yaml' } }))).toBe(
+      `reprise.yaml:4: queues."mail.*".from: ${fault}`,
+    )
+    expect(refusal(() => resolveHubOptions({ queues: { 'mail.*': { from: ['orders'] } } }))).toBe(
+      `createHub: queues."mail.*".from: ${fault}`,
+    )
+    expect(refusal(() => resolveHubOptions({ queues: { 'mail/dead': {} } }))).toMatch(
+      /is not a name pattern|not a name pattern/,
+    )
+  })
+})

@@ -1,0 +1,148 @@
+/** A disk that fills up: publishes are refused, reading and acknowledging go on, and room is enough to go on. */
+
+import { execFileSync, spawnSync } from 'node:child_process'
+import { rm, statfs, writeFile } from 'node:fs/promises'
+import { join as joinPath } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import type { Published, ReadPage } from '../../../shared/protocol.ts'
+import { join, type Wire } from '../../support/clients/wire.ts'
+import { atEnd } from '../../support/ending.ts'
+import type { HubProcess } from '../../support/hub/process.ts'
+import { folderPlace } from '../../support/hub/stores.ts'
+import { tempFolder } from '../../support/temp.ts'
+import { until } from '../../support/until.ts'
+
+const TOPIC = 'orders'
+const BIG = 'x'.repeat(50_000)
+const MB = 1_048_576
+
+/** Publishes until the hub has no room; the number of events that were acknowledged. */
+async function fill(wire: Wire): Promise<number> {
+  for (let stored = 0; ; ) {
+    const reply = await wire.call<Published>('publish', [{ data: BIG }, { data: stored }])
+    if (!reply.ok) {
+      expect(reply.error).toMatchObject({ code: 'storage_full', retryable: true })
+      return stored
+    }
+    stored = reply.value.offsets.at(-1) ?? 0
+    if (stored > 20_000) throw new Error('the disk was never full')
+  }
+}
+
+/** What has to go on without room. */
+async function goesOn(hub: HubProcess, stored: number): Promise<void> {
+  const wire = await join(hub.url, TOPIC, { from: 'start' })
+  const events = await wire.eventsSeen(stored, 20_000)
+  expect(events.map(({ offset }) => offset)).toEqual(events.map((_, i) => i + 1))
+  wire.close()
+  const page = await join(hub.url, TOPIC, { from: 'none' }).then((reader) => reader.value<ReadPage>('read', {}))
+  expect(page.last).toBeGreaterThanOrEqual(stored)
+}
+
+async function acks(client: Wire, offset: number): Promise<void> {
+  const { epoch } = await client.seen('subscribed')
+  for (let at = Math.max(1, offset - 200); at <= offset; at++) {
+    expect(await client.call('ack', { epoch, offset: at })).toEqual({ ok: true, value: { epoch, offset: at } })
+  }
+}
+
+/** Room is back: publishing goes on by itself, at the next offset, and nothing was lost or stored by a refused call. */
+async function recovers(hub: HubProcess, wire: Wire, stored: number): Promise<void> {
+  const reply = await until(
+    async () => {
+      const answer = await wire.call<Published>('publish', [{ data: 'again' }])
+      return answer.ok && answer.value
+    },
+    { what: 'a publish to be taken again', deadlineMs: 5_000, everyMs: 50 },
+  )
+  expect(reply.offsets).toEqual([stored + 1])
+  const reader = await join(hub.url, TOPIC, { from: 'start' })
+  const events = await reader.eventsSeen(stored + 1, 20_000)
+  expect(events.at(-1)?.data).toBe('again')
+  expect(events.length).toBe(stored + 1)
+  for (const { offset, data } of events.slice(0, -1)) expect(data).toBe(offset % 2 === 0 ? offset - 2 : BIG)
+  reader.close()
+}
+
+describe('a disk that is full', () => {
+  it.runIf(mayMount())('refuses publishes before the reserve is used, and goes on with the rest', async () => {
+    const data = await tempFolder()
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64m', 'tmpfs', data])
+    atEnd(() => {
+      execFileSync('umount', ['-l', data])
+    })
+    const ballast = joinPath(data, 'ballast')
+    await writeFile(ballast, Buffer.alloc(36 * MB))
+    const hub = await folderPlace(data).spawn()
+    const wire = await join(hub.url, TOPIC, { from: 'none' })
+    const client = await join(hub.url, TOPIC, { client: 'a', from: 'start' })
+    await client.seen('live')
+    const stored = await fill(wire)
+    expect(stored).toBeGreaterThan(10)
+    const { bavail, bsize } = await statfs(data)
+    expect(bavail * bsize).toBeGreaterThan(8 * MB)
+    await goesOn(hub, stored)
+    await acks(client, stored)
+    // Known clients come back, new ones without a cursor too; a new cursor needs room.
+    const again = await join(hub.url, TOPIC, { client: 'a' })
+    expect((await again.seen('subscribed')).position.offset).toBe(stored)
+    await rm(ballast)
+    await recovers(hub, wire, stored)
+
+    // Somebody else takes even the reserve: nothing is lost, and the hub comes back by itself.
+    const filled = await takeAll(joinPath(data, 'ballast'))
+    expect(filled).toBeGreaterThan(0)
+    const before = stored + 1
+    const refused = await wire.call('publish', [{ data: BIG }])
+    expect(refused).toMatchObject({ ok: false, error: { code: 'storage_full' } })
+    await goesOn(hub, before)
+    await rm(ballast)
+    const reply = await until(async () => (await wire.call<Published>('publish', [{ data: 'end' }])).ok, {
+      deadlineMs: 5_000,
+    })
+    expect(reply).toBe(true)
+    await hub.kill('SIGTERM')
+  })
+
+  it.runIf(process.platform === 'linux' && has('prlimit'))(
+    'that shows only when it is written to is no worse',
+    async () => {
+      const data = await tempFolder()
+      // The system refuses to let a file of the hub grow beyond this.
+      const wrapper = ['prlimit', `--fsize=${8 * MB}:unlimited`]
+      const hub = await folderPlace(data).spawn({ wrapper })
+      const wire = await join(hub.url, TOPIC, { from: 'none' })
+      const client = await join(hub.url, TOPIC, { client: 'a', from: 'start' })
+      await client.seen('live')
+      const stored = await fill(wire)
+      expect(stored).toBeGreaterThan(10)
+      for (let i = 0; i < 5; i++) {
+        expect(await wire.call('publish', [{ data: BIG }])).toMatchObject({
+          ok: false,
+          error: { code: 'storage_full' },
+        })
+      }
+      await goesOn(hub, stored)
+      await acks(client, stored)
+      execFileSync('prlimit', ['--pid', String(hub.pid), '--fsize=unlimited'])
+      await recovers(hub, wire, stored)
+      expect((await hub.kill('SIGTERM')).code).toBe(0)
+    },
+  )
+})
+
+async function takeAll(path: string): Promise<number> {
+  let bytes = 0
+  spawnSync('dd', ['if=/dev/zero', `of=${path}`, 'bs=64k'], { stdio: 'ignore' })
+  bytes = Number(execFileSync('stat', ['-c', '%s', path], { encoding: 'utf8' }))
+  return bytes
+}
+
+function has(program: string): boolean {
+  return spawnSync(program, ['--version'], { stdio: 'ignore' }).status === 0
+}
+
+function mayMount(): boolean {
+  if (process.platform !== 'linux' || process.getuid?.() !== 0) return false
+  return spawnSync('unshare', ['-m', 'mount', '-t', 'tmpfs', 'tmpfs', '/mnt'], { stdio: 'ignore' }).status === 0
+}

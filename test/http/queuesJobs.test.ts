@@ -1,0 +1,166 @@
+import { describe, expect, it } from 'vitest'
+import { type Page, type Problem, queueCalls } from '../support/clients/queueCalls.ts'
+import { startHub } from '../support/hub/hub.ts'
+
+const hub = await startHub({ queues: { 'short*': { maxAttempts: 1 }, 'slow*': { backoffMs: '1h' } } })
+const { ask, send, claim, settle, bury, look, explain, jobs } = queueCalls(hub.url)
+
+const ids = ({ jobs }: Page) => jobs.map(({ id }) => id)
+
+describe('a job', () => {
+  it('is explained: why it does not move, and what happened to it', async () => {
+    await send('slow.why', { data: 1, id: 'first', key: 'k' }, { data: 2, id: 'second', key: 'k' })
+    await send('slow.why', { data: 3, id: 'later', delayMs: 60_000 })
+    const reasons = async (id: string) => (await explain('slow.why', id)).why.map(({ reason }) => reason)
+    expect(await explain('slow.why', 'first')).toMatchObject({
+      queue: 'slow.why',
+      state: 'ready',
+      data: 1,
+      key: 'k',
+      why: [{ reason: 'no_consumer', text: 'nobody consumes slow.why' }],
+      history: [],
+    })
+    expect((await explain('slow.why', 'second')).why).toContainEqual(
+      expect.objectContaining({ reason: 'behind', job: 'first' }),
+    )
+    expect(await reasons('later')).toContain('delayed')
+    await ask('POST', '/v1/queues/slow.why/pause')
+    expect(await reasons('second')).toEqual(['behind', 'paused', 'no_consumer'])
+    await ask('POST', '/v1/queues/slow.why/resume')
+    const [job] = await claim('slow.why', { client: 'curl' })
+    const held = await explain('slow.why', 'first')
+    expect(held).toMatchObject({
+      state: 'held',
+      holder: { subject: 'anonymous', client: expect.stringMatching(/^curl#/) },
+    })
+    expect(held.why).toMatchObject([{ reason: 'held', text: expect.stringContaining('curl#'), until: job?.expiresAt }])
+    await settle('slow.why', { id: job?.id, lease: job?.lease, as: 'retry', error: 'SMTP 451' })
+    expect(await explain('slow.why', 'first')).toMatchObject({
+      state: 'delayed',
+      attempts: 1,
+      why: [{ reason: 'delayed', text: 'attempt 1 failed, it waits for the next' }, { reason: 'no_consumer' }],
+      history: [{ what: 'retry', why: 'SMTP 451', holder: { client: expect.stringMatching(/^curl#/) } }],
+    })
+  })
+
+  it('that nobody names gets no name from the caller', async () => {
+    await send('nameless', { data: 1, id: 'a' })
+    await claim('nameless')
+    expect(await explain('nameless', 'a')).toMatchObject({
+      holder: { client: expect.stringMatching(/^#[A-Za-z0-9]+$/) },
+    })
+  })
+
+  it('is removed while it waits', async () => {
+    const id = 'with / and ?'
+    await send('removing', { data: 1, id })
+    const path = `/v1/queues/removing/jobs/${encodeURIComponent(id)}`
+    await claim('removing')
+    expect(await ask<Problem>('DELETE', path)).toMatchObject({
+      status: 409,
+      body: { code: 'conflict', detail: `the job ${id} is held; only what waits is removed` },
+    })
+    await send('removing', { data: 2, id: 'b' })
+    expect(await ask('DELETE', '/v1/queues/removing/jobs/b')).toMatchObject({ status: 204, body: '' })
+    expect((await ask('DELETE', '/v1/queues/removing/jobs/b')).status).toBe(404)
+    expect((await look('removing')).counts).toMatchObject({ sent: 2, held: 1, removed: 1 })
+  })
+
+  it('is listed with the others in its state, page by page', async () => {
+    const all = await send('pages', ...Array.from({ length: 7 }, (_, data) => ({ data })))
+    const seen: string[] = []
+    let query = '?limit=3'
+    for (let pages = 0; pages < 3; pages++) {
+      const page = await jobs('pages', query)
+      seen.push(...ids(page))
+      query = `?limit=3&after=${page.next}`
+    }
+    expect(seen).toEqual(all)
+    await send('pages', { data: 'later', id: 'later', delayMs: 60_000 })
+    await claim('pages', { max: 2 })
+    expect(ids(await jobs('pages', '?state=delayed'))).toEqual(['later'])
+    expect(ids(await jobs('pages', '?state=held'))).toEqual(all.slice(0, 2))
+    expect(ids(await jobs('pages', '?state=ready'))).toEqual(all.slice(2))
+    const gone = await ask<Problem>('GET', '/v1/queues/pages/jobs?after=unknown')
+    expect([gone.status, gone.body.detail]).toEqual([404, expect.stringContaining('list from the beginning')])
+  })
+
+  it('that is large ends a page early', async () => {
+    const data = 'x'.repeat(200_000)
+    await send('large', ...Array.from({ length: 5 }, () => ({ data })))
+    await send('large', ...Array.from({ length: 5 }, () => ({ data })))
+    const page = await jobs('large')
+    expect(page.jobs).toHaveLength(6)
+    expect((await jobs('large', `?after=${page.next}`)).jobs).toHaveLength(4)
+  })
+})
+
+describe('dead letters', () => {
+  it('are looked at, explained and worked on under both forms of their name', async () => {
+    await bury('graves', { data: 'luck', id: 'a' }, { data: 'hope', id: 'b' })
+    for (const path of ['graves%2Fdead', 'graves/dead']) {
+      expect((await look(path)).counts).toMatchObject({ ready: 2 })
+      expect(ids(await jobs(path))).toEqual(['a', 'b'])
+      expect(await explain(path, 'a')).toMatchObject({ queue: 'graves/dead', state: 'dead', data: 'luck' })
+    }
+    expect(ids(await jobs('graves', '?state=dead'))).toEqual(['a', 'b'])
+    const explained = await explain('graves', 'a')
+    expect(explained).toMatchObject({
+      queue: 'graves/dead',
+      state: 'dead',
+      dead: { reason: 'rejected', error: 'no luck', at: expect.any(Number) },
+      history: [{ what: 'dead', why: expect.stringContaining('no luck') }],
+    })
+    expect(explained.why[0]).toMatchObject({ reason: 'dead', text: expect.stringContaining('(rejected): no luck') })
+    expect(await ask<Problem>('DELETE', '/v1/queues/graves/jobs/a')).toMatchObject({
+      status: 409,
+      body: { detail: 'the job a is dead-lettered; it is removed from graves/dead' },
+    })
+    expect((await ask('DELETE', '/v1/queues/graves/dead/jobs/a')).status).toBe(204)
+    const [job] = await claim('graves/dead')
+    expect(job).toMatchObject({ queue: 'graves/dead', id: 'b', data: 'hope' })
+    expect(await settle('graves/dead', { id: 'b', lease: job?.lease, as: 'done' })).toEqual(['ok'])
+    expect((await look('graves')).counts).toMatchObject({ sent: 2, done: 1, removed: 1, dead: 0 })
+  })
+
+  it('come back by a filter, after a dry run, part by part', async () => {
+    await bury('back', ...['a', 'b', 'c', 'd'].map((id) => ({ data: id === 'd' ? 'mail' : 'ink', id, key: id })))
+    const redrive = async (body?: object, path = 'back') => (await ask('POST', `/v1/queues/${path}/redrive`, body)).body
+    expect(await redrive({ dryRun: true })).toEqual({ matched: 4, moved: 0, more: false, asOf: expect.any(Number) })
+    expect(await redrive({ dryRun: true, filter: { reason: 'expired' } })).toMatchObject({ matched: 0, moved: 0 })
+    expect(await redrive({ filter: { key: 'b' } })).toMatchObject({ matched: 1, moved: 1, more: false })
+    expect(await redrive({ filter: { error: 'mail', reason: 'rejected' } })).toMatchObject({
+      matched: 1,
+      moved: 1,
+      more: false,
+    })
+    expect(await redrive({ limit: 1, filter: { key: 'c' } })).toMatchObject({
+      matched: 0,
+      moved: 0,
+      more: true,
+      next: 'a',
+    })
+    expect(await redrive({ limit: 1, after: 'a', filter: { key: 'c' } })).toMatchObject({
+      matched: 1,
+      moved: 1,
+      more: true,
+    })
+    expect(await redrive(undefined, 'back/dead')).toMatchObject({ matched: 1, moved: 1, more: false })
+    expect((await look('back')).counts).toMatchObject({ sent: 4, ready: 4, dead: 0 })
+    expect((await claim('back', { max: 9 })).map(({ id }) => id)).toEqual(['b', 'd', 'c', 'a'])
+  })
+
+  it('come back from the beginning where the place to go on from is gone', async () => {
+    await bury('gone-on', { data: 1, id: 'a' }, { data: 2, id: 'b' })
+    expect((await ask('DELETE', '/v1/queues/gone-on/dead/jobs/a')).status).toBe(204)
+    const { body } = await ask('POST', '/v1/queues/gone-on/redrive', { after: 'a' })
+    expect(body).toMatchObject({ matched: 1, moved: 1, more: false })
+  })
+
+  it('that were tried too often say so', async () => {
+    await send('short', { data: 1, id: 'a' })
+    const [job] = await claim('short')
+    await settle('short', { id: 'a', lease: job?.lease, as: 'retry', error: 'oh' })
+    expect(await explain('short', 'a')).toMatchObject({ state: 'dead', dead: { reason: 'max_attempts', error: 'oh' } })
+  })
+})

@@ -1,0 +1,47 @@
+/** The contract, sentence by sentence, over any engine. */
+
+import { afterEach, beforeEach, describe } from 'vitest'
+import type { Store } from '../../../server/store/contract/store.ts'
+import { describeAppend } from './append.ts'
+import { describeCursors } from './cursors.ts'
+import type { Engine } from './fixture.ts'
+import { describeLog } from './log.ts'
+import { describeQueueBounds } from './queuesBounds.ts'
+import { describeQueueEndings } from './queuesEndings.ts'
+import { describeQueueLeases } from './queuesLeases.ts'
+import { describeQueueOrder } from './queuesOrder.ts'
+import { describeQueueReturns } from './queuesReturns.ts'
+import { describeStoreItself } from './store.ts'
+
+export function describeConformance(name: string, makeEngine: () => Promise<Engine>): void {
+  describe(`the ${name} store keeps the contract`, () => {
+    let engine: Engine
+    let store: Store
+
+    beforeEach(async () => {
+      engine = await makeEngine()
+      store = await engine.open()
+    })
+
+    afterEach(async () => {
+      await engine.destroy()
+    })
+
+    const reopen = async (): Promise<Store> => {
+      await store.close()
+      store = await engine.open()
+      return store
+    }
+
+    const given = () => ({ engine, store, reopen })
+    describeAppend(given)
+    describeLog(given)
+    describeCursors(given)
+    describeQueueOrder(given)
+    describeQueueLeases(given)
+    describeQueueEndings(given)
+    describeQueueReturns(given)
+    describeQueueBounds(given)
+    describeStoreItself(given)
+  })
+}

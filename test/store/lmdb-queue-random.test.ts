@@ -1,4 +1,0 @@
-import { lmdbEngine } from './fixture.ts'
-import { describeQueueRandom } from './queue-random.ts'
-
-describeQueueRandom('LMDB', lmdbEngine)

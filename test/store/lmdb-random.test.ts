@@ -1,4 +1,0 @@
-import { lmdbEngine } from './fixture.ts'
-import { describeRandom } from './random.ts'
-
-describeRandom('LMDB', lmdbEngine)

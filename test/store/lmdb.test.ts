@@ -1,4 +1,0 @@
-import { describeConformance } from './conformance.ts'
-import { lmdbEngine } from './fixture.ts'
-
-describeConformance('LMDB', lmdbEngine)

@@ -1,0 +1,4 @@
+import { describeConformance } from '../conformance/conformance.ts'
+import { lmdbEngine } from '../conformance/fixture.ts'
+
+describeConformance('LMDB', lmdbEngine)

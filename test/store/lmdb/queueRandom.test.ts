@@ -1,0 +1,4 @@
+import { lmdbEngine } from '../conformance/fixture.ts'
+import { describeQueueRandom } from '../model/queueRandom.ts'
+
+describeQueueRandom('LMDB', lmdbEngine)

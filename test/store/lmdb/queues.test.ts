@@ -1,0 +1,230 @@
+/** What is peculiar to queues in the LMDB store: what it keeps in memory between commits, and what it leaves behind. */
+
+import { open as openLmdb } from 'lmdb'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { Leaving, QueuePolicy, Settlement, Store, StoredJobDraft } from '../../../server/store/contract/store.ts'
+import { type LmdbEngine, lmdbEngine, publish, START, text } from '../conformance/fixture.ts'
+
+const POLICY: QueuePolicy = { maxAttempts: 3, backoffMs: [1_000, 5_000], deadMs: 60_000 }
+const LIMIT = { jobs: 1_000_000, bytes: 1e9 }
+const BINARY = { encoding: 'binary', keyEncoding: 'binary' } as const
+
+function draft(data: unknown, options: Partial<StoredJobDraft> = {}): StoredJobDraft {
+  return { body: text(data), priority: 4, ttlMs: 600_000, ...options }
+}
+
+/** Numbers that look random and are the same for a seed. */
+function randomOf(seed: number): (below: number) => number {
+  let state = seed >>> 0
+  return (below) => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
+    return Math.floor((state / 2 ** 32) * below)
+  }
+}
+
+describe('queues in the LMDB store', () => {
+  let engine: LmdbEngine
+
+  beforeEach(async () => {
+    engine = await lmdbEngine()
+  })
+
+  afterEach(async () => {
+    await engine.destroy()
+  })
+
+  /** One step of a random history; answers all that can be seen of it. */
+  type Step = (store: Store) => Promise<unknown>
+
+  function history(seed: number, steps: number): Step[] {
+    const random = randomOf(seed)
+    const held: { id: string; lease: string }[] = []
+    const sessions = new Map<string, number>()
+    const pick = <T>(...items: readonly T[]): T => items[random(items.length)] as T
+    const made: Step[] = []
+    for (let i = 0; i < steps; i++) {
+      const nonce = `n${i}`
+      const queue = pick('q', 'q', 'q', 'q/dead')
+      const holder = { subject: 'ann', client: pick('a', 'b') }
+      const kind = random(20)
+      const count = pick(1, 2, 5, 70)
+      const many = Array.from({ length: count }, () => {
+        const options: Partial<StoredJobDraft> = {
+          priority: pick(4, 4, 0, 9),
+          ttlMs: pick(600_000, 2_000, 10_000),
+          ...(random(3) === 0 && { key: pick('k', 'l') }),
+          ...(random(4) === 0 && { due: { delayMs: pick(0, 500, 3_000) } }),
+          ...(random(6) === 0 && { id: pick('x', 'y', 'z') }),
+          ...(random(6) === 0 && { replyMs: pick(1_000, 400_000) }),
+        }
+        return draft(random(1_000), options)
+      })
+      const outcome = pick('done', 'done', 'retry', 'release', 'dead', 'extend')
+      const max = pick(1, 3, 40)
+      const part = random(8)
+      const before = random(5_000)
+      const each = `${holder.client}${queue}`
+      if (kind < 4) {
+        made.push((store) => store.queues.enqueue('q', { subject: 'ann', drafts: many, limit: LIMIT, nonce }))
+      } else if (kind < 10) {
+        made.push(async (store) => {
+          const session = sessions.get(each) ?? 0
+          const rate = part === 0 ? { rate: 20 } : {}
+          const common = { leaseMs: 2_000, capMs: 5_000, nonce, policy: POLICY }
+          const claimed = await store.queues.claim(queue, { holder, session, max, bytes: 400, ...rate, ...common })
+          for (const { id, lease } of claimed.jobs) held.push({ id, lease })
+          return claimed
+        })
+      } else if (kind < 14) {
+        made.push((store) => {
+          const settlements = held.splice(0, part + 1).map(({ id, lease }): Settlement => {
+            if (outcome === 'extend') return { id, lease, as: 'extend', leaseMs: 3_000 }
+            if (outcome === 'done') return { id, lease, as: 'done', reply: text('answer') }
+            return { id, lease, as: outcome }
+          })
+          if (outcome === 'extend' || outcome === 'retry') held.push(...settlements)
+          return store.queues.settle(queue, settlements, POLICY)
+        })
+      } else if (kind === 14) {
+        made.push(async (store) => {
+          const holding = part < 4 ? {} : { holding: held.slice(0, 2).map(({ lease }) => lease) }
+          const attached = await store.queues.attach(queue, holder, { leaseMs: 2_000, policy: POLICY, ...holding })
+          sessions.set(each, attached.session)
+          return attached
+        })
+      } else if (kind === 15) {
+        const leaving = pick<Leaving>('keep', 'release', { graceMs: 700 })
+        made.push((store) => store.queues.detach(queue, holder, sessions.get(each) ?? 0, leaving, POLICY))
+      } else if (kind === 16) {
+        made.push((store) => store.queues.redrive('q', ['x', '1-n0', '2-n0', `${part}-n${part}`], { ttlMs: 9_000 }))
+      } else if (kind === 17) {
+        made.push((store) => store.queues.remove(queue, pick('x', 'y', `${part}-n1`)))
+      } else if (kind === 18) {
+        made.push((store) => store.queues.purge(queue, { before: START + before, limit: part }))
+      } else {
+        made.push(async (store) => {
+          engine.clock.now += part * 300
+          return [await store.queues.turn(queue, POLICY), await store.queues.touch(queue, [holder])]
+        })
+      }
+    }
+    return made
+  }
+
+  async function everything(store: Store): Promise<unknown[]> {
+    const seen: unknown[] = []
+    for (const queue of ['q', 'q/dead']) {
+      const info = await store.queues.info(queue)
+      seen.push(info)
+      for (const state of ['ready', 'delayed', 'held'] as const) {
+        const jobs = await store.queues.jobs(queue, { state, limit: 10_000 })
+        if (info !== undefined) expect(jobs).toHaveLength(info.counts[state])
+        for (const job of jobs) expect(await store.queues.job(queue, job.id)).toEqual(job)
+        seen.push(jobs)
+      }
+    }
+    return seen
+  }
+
+  test.each([Number(process.env.REPRISE_SEED ?? 7_919)])(
+    'what it keeps in memory never differs from what is stored (seed %i)',
+    async (seed) => {
+      const run = async (reopens: boolean): Promise<unknown[]> => {
+        engine.clock.now = START
+        let store = await engine.open()
+        const seen: unknown[] = []
+        for (const [i, step] of history(seed, 140).entries()) {
+          if (reopens) {
+            await store.close()
+            store = await engine.open()
+          }
+          seen.push(await step(store).catch((error: { code: string }) => error.code))
+          if (i % 8 === 0) seen.push(await everything(store))
+          const info = await store.queues.info('q')
+          if (info === undefined) continue
+          const { sent, ready, delayed, held, done, dead, removed } = info.counts
+          expect(ready + delayed + held + done + dead + removed).toBe(sent)
+        }
+        seen.push(await everything(store))
+        await store.close()
+        return seen
+      }
+      const stayed = await run(false)
+      await engine.destroy()
+      engine = await lmdbEngine()
+      expect(await run(true)).toEqual(stayed)
+    },
+    60_000,
+  )
+
+  test('a store from before there were queues opens', async () => {
+    const store = await engine.open()
+    await publish(store, 't', 1)
+    await store.close()
+    const root = openLmdb<Buffer, Buffer>({ path: engine.folder, noSubdir: false, overlappingSync: false, ...BINARY })
+    for (const name of ['queues', 'jobs', 'job-bodies', 'job-ids', 'pairs', 'holders', 'settled', 'answers', 'turns']) {
+      await root.openDB<Buffer, Buffer>({ name, ...BINARY }).drop()
+    }
+    await root.close()
+    const again = await engine.open()
+    expect(await again.queues.list({ limit: 10 })).toEqual([])
+    await again.queues.enqueue('q', { subject: 'ann', drafts: [draft(1)], limit: LIMIT, nonce: 'n' })
+    expect((await again.queues.info('q'))?.counts.ready).toBe(1)
+  })
+
+  test('are looked at as often as one likes: no reader stays open', async () => {
+    const { queues } = await engine.open()
+    await queues.enqueue('q', { subject: 'ann', drafts: [1, 2, 3].map((i) => draft(i)), limit: LIMIT, nonce: 'n' })
+    // More than the readers that an environment has, each of another state of it.
+    for (let i = 4; i < 154; i++) {
+      expect((await queues.info('q'))?.counts.ready).toBe(i - 1)
+      expect(await queues.jobs('q', { state: 'ready', limit: 1 })).toHaveLength(1)
+      await queues.enqueue('q', { subject: 'ann', drafts: [draft(i)], limit: LIMIT, nonce: 'n' })
+    }
+  })
+
+  test('of jobs that are gone nothing is left behind', async () => {
+    const store = await engine.open()
+    const { queues } = store
+    const holder = { subject: 'ann', client: 'a' }
+    const { session } = await queues.attach('q', holder, { leaseMs: 30_000, policy: POLICY })
+    const drafts = Array.from({ length: 300 }, (_, i) =>
+      draft(i, {
+        priority: i % 10,
+        ...(i % 3 === 0 && { key: `k${i % 7}` }),
+        ...(i % 5 === 0 && { id: `i${i}`, replyMs: 40_000 }),
+        ...(i % 4 === 0 && { due: { delayMs: 100 } }),
+      }),
+    )
+    await queues.enqueue('q', { subject: 'ann', drafts, limit: LIMIT, nonce: 'n' })
+    for (let round = 0; (await queues.info('q'))?.counts.done !== 290; round++) {
+      engine.clock.now += 200
+      const common = { leaseMs: 30_000, capMs: 60_000, nonce: `l${round}`, policy: POLICY }
+      const { jobs } = await queues.claim('q', { holder, session, max: 10, bytes: 1e6, ...common })
+      const as = round < 10 ? ('retry' as const) : ('done' as const)
+      await queues.settle(
+        'q',
+        jobs.slice(0, 290 - ((await queues.info('q'))?.counts.done ?? 0)).map(({ id, lease }) => ({ id, lease, as })),
+        POLICY,
+      )
+      if (round > 500) throw new Error(JSON.stringify(await queues.info('q')))
+    }
+    await queues.detach('q', holder, session, 'release', POLICY)
+    for (const { id } of await queues.jobs('q', { state: 'ready', limit: 5 })) await queues.remove('q', id)
+    while ((await queues.purge('q', { before: engine.clock.now, limit: 2 })) > 0);
+    for (let i = 0; i < 8; i++) {
+      engine.clock.now += 120_000
+      await queues.turn('q', POLICY)
+      while ((await store.sweep()).more);
+    }
+    const counts = { sent: 300, ready: 0, delayed: 0, held: 0, done: 290, dead: 0, removed: 10 }
+    expect((await queues.info('q'))?.counts).toEqual(counts)
+    await store.close()
+    const root = openLmdb<Buffer, Buffer>({ path: engine.folder, noSubdir: false, overlappingSync: false, ...BINARY })
+    const left: Record<string, number> = {}
+    const names = ['jobs', 'job-bodies', 'job-ids', 'pairs', 'holders', 'settled', 'answers', 'turns', 'ids', 'due']
+    for (const name of names) left[name] = root.openDB<Buffer, Buffer>({ name, ...BINARY }).getKeysCount()
+    await root.close()
+    expect(left).toEqual(Object.fromEntries(names.map((name) => [name, 0])))
+  })
+})

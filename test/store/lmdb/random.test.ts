@@ -1,0 +1,4 @@
+import { lmdbEngine } from '../conformance/fixture.ts'
+import { describeRandom } from '../model/random.ts'
+
+describeRandom('LMDB', lmdbEngine)

@@ -1,0 +1,295 @@
+/**
+ * The contract's queues as a small program in memory: no indexes, no parts, nothing but what the prose says. Ids and
+ * leases that an engine makes are random, so the model is given the engine's and says only whether they may be.
+ */
+
+import { sizeBody } from '../../../server/store/codec.ts'
+import type {
+  Attached,
+  Claim,
+  HeldJob,
+  Leaving,
+  Owner,
+  QueuePolicy,
+  Settled,
+  Settlement,
+} from '../../../server/store/contract/store.ts'
+import { releasePauseMs } from '../../../server/store/releases.ts'
+import { RepriseError } from '../../../shared/errors.ts'
+import type { Position } from '../../../shared/positions.ts'
+import {
+  extend,
+  type Half,
+  HOLDER_MS,
+  heldBy,
+  isolate,
+  MINUTE,
+  type ModelJob,
+  nextDueAt,
+  openOf,
+  ownerName,
+  Rate,
+} from './queueModelJobs.ts'
+import { Sending } from './queueModelSend.ts'
+import { baseOf, isDead, type ModelQueue } from './queueModelTimers.ts'
+
+export class QueueModel extends Sending {
+  #handOuts = 0
+
+  claim(name: string, claim: Claim, theirs: readonly HeldJob[]) {
+    const queue = this.queues.get(baseOf(name))
+    const half = this.half(name)
+    const holder = half?.holders.get(ownerName(claim.holder))
+    const isThere = holder?.attached === true && this.now - holder.touchedAt <= HOLDER_MS
+    if (holder !== undefined && isThere && claim.session < holder.session) throw new RepriseError('taken_over', 'old')
+    if (queue === undefined || half === undefined || !isThere || holder?.session !== claim.session) {
+      throw new RepriseError('not_found', 'not there')
+    }
+    this.turn(name, claim.policy)
+    if (half.paused) return { jobs: [], waiting: 0, suspects: 0, nextAt: undefined }
+    const rate = new Rate(half, claim.rate, this.now)
+    const jobs = this.#handOut(queue, half, claim, rate, theirs)
+    const open = openOf(half)
+    const waiting = Math.min(open.length, rate.left)
+    const suspects = Math.min(waiting, open.filter(({ suspect }) => suspect).length)
+    const times = [nextDueAt(half), ...(waiting < open.length ? [rate.nextAt] : [])]
+    return { jobs, waiting, suspects, nextAt: Math.max(this.now, Math.min(...times)) }
+  }
+
+  #handOut(queue: ModelQueue, half: Half, claim: Claim, rate: Rate, theirs: readonly HeldJob[]): HeldJob[] {
+    const mine = heldBy(half, claim.holder)
+    const jobs: HeldJob[] = []
+    if (mine.some(({ suspect }) => suspect)) return jobs
+    let bytes = 0
+    while (jobs.length < claim.max && rate.left > 0) {
+      const open = openOf(half)
+      const suspects = mine.length + jobs.length > 0 ? [] : open.filter(({ suspect }) => suspect)
+      const from = suspects.length > 0 ? suspects : open.filter(({ suspect }) => !suspect)
+      const isOldest = (half.handOuts + 1) % 10 === 0
+      const [job] = from.sort((a, b) => (isOldest ? 0 : b.priority - a.priority) || a.place - b.place)
+      if (job === undefined) break
+      if (!half.isDead && job.attempts >= claim.policy.maxAttempts) {
+        this.bury(queue, job, 'max_attempts')
+        continue
+      }
+      const size = sizeBody(job.body).bytes
+      if (jobs.length > 0 && bytes + size > claim.bytes) break
+      bytes += size
+      rate.take()
+      half.handOuts++
+      this.#handOuts++
+      const capAt = this.now + claim.capMs
+      job.state = 'held'
+      job.deliveries++
+      job.lease = {
+        token: theirs[jobs.length]?.lease ?? '',
+        holder: claim.holder,
+        handOut: this.#handOuts,
+        expiresAt: Math.min(this.now + claim.leaseMs, capAt),
+        capAt,
+        alone: true,
+        capped: false,
+      }
+      isolate(half, job)
+      const { id, attempts, deliveries, sentAt, replyBy, body } = job
+      const { token: lease, expiresAt } = job.lease
+      jobs.push({ id, lease, expiresAt, attempts, deliveries, sentAt, ...(replyBy !== undefined && { replyBy }), body })
+      if (job.suspect) break
+    }
+    return jobs
+  }
+
+  // Settling
+
+  settle(name: string, settlements: readonly Settlement[], policy: QueuePolicy): Settled[] {
+    const queue = this.queues.get(baseOf(name))
+    const half = this.half(name)
+    if (queue === undefined || half === undefined) return settlements.map(() => 'lost')
+    this.turn(name, policy)
+    const settled = settlements.map((settlement) => this.#settle(queue, half, settlement, policy))
+    this.turn(name, policy)
+    return settled
+  }
+
+  #settle(queue: ModelQueue, half: Half, settlement: Settlement, policy: QueuePolicy): Settled {
+    const { id, lease: token, as } = settlement
+    const job = half.jobs.get(id)
+    const lease = job?.lease
+    if (job === undefined || lease?.token !== token) {
+      const known = half.settled.get(token)
+      return known?.as === as && this.now - known.at < 5 * MINUTE ? 'ok' : 'lost'
+    }
+    if (as === 'extend') {
+      if (job.state !== 'held' && lease.capAt <= this.now) return 'lost'
+      const isBack = job.state !== 'held'
+      job.state = 'held'
+      extend(job, this.now, settlement.leaseMs)
+      if (isBack) isolate(half, job)
+      return lease.expiresAt < this.now + settlement.leaseMs ? { expiresAt: lease.expiresAt } : 'ok'
+    }
+    half.settled.set(token, { as, at: this.now })
+    const isHeld = job.state === 'held'
+    const { holder } = lease
+    if (as === 'done') {
+      half.jobs.delete(id)
+      half.done++
+      if (half.isDead) queue.main.done++
+      else this.answer(queue, job, { state: 'done', ...(settlement.reply && { reply: settlement.reply }) })
+    } else if (as === 'dead' && !half.isDead) this.bury(queue, job, 'rejected', settlement.error, holder)
+    else {
+      job.lease = undefined
+      job.suspect = false
+      if (isHeld && as === 'retry') {
+        const { error, delayMs } = settlement
+        this.fail(queue, half, job, policy, { what: 'retry', holder, ...(error && { why: error }) }, delayMs)
+      } else if (isHeld && as === 'dead') {
+        const { error } = settlement
+        this.fail(queue, half, job, policy, { what: 'retry', holder, ...(error && { why: error }) })
+      } else if (isHeld) {
+        const pauseMs = releasePauseMs(job.history, holder)
+        job.place = ++half.places
+        this.#giveBack(job, holder)
+        job.dueAt += pauseMs
+        if (pauseMs > 0) job.state = 'delayed'
+      }
+    }
+    return 'ok'
+  }
+
+  #giveBack(job: ModelJob, holder: Owner): void {
+    job.lease = undefined
+    job.suspect = false
+    job.state = 'ready'
+    job.dueAt = this.now
+    this.note(job, { what: 'release', holder })
+  }
+
+  // Holders
+
+  attach(
+    name: string,
+    holder: Owner,
+    { leaseMs, holding, policy }: { leaseMs: number; holding?: readonly string[]; policy: QueuePolicy },
+    session: number,
+  ): Attached['held'] {
+    const queue = this.made(name)
+    const half = isDead(name) ? queue.dead : queue.main
+    this.turn(name, policy)
+    half.holders.set(ownerName(holder), { session, attached: true, touchedAt: this.now })
+    this.tell(queue, { kind: 'session', holder })
+    const kept: { id: string; lease: string; expiresAt: number }[] = []
+    for (const job of heldBy(half, holder)) {
+      const { lease } = job
+      if (lease === undefined) continue
+      if (holding === undefined || holding.includes(lease.token)) {
+        extend(job, this.now, leaseMs)
+        kept.push({ id: job.id, lease: lease.token, expiresAt: lease.expiresAt })
+      } else this.lapse(queue, half, job, policy)
+    }
+    this.turn(name, policy)
+    return kept
+  }
+
+  detach(name: string, owner: Owner, session: number, leaving: Leaving, policy: QueuePolicy): void {
+    const queue = this.queues.get(baseOf(name))
+    const half = this.half(name)
+    if (queue === undefined || half === undefined) return
+    this.turn(name, policy)
+    const holder = half.holders.get(ownerName(owner))
+    if (holder === undefined || session < holder.session) return
+    if (session === holder.session && !holder.attached) return
+    holder.attached = false
+    for (const job of leaving === 'keep' ? [] : heldBy(half, owner)) {
+      const { lease } = job
+      if (lease === undefined) continue
+      if (leaving === 'release') {
+        half.settled.set(lease.token, { as: 'release', at: this.now })
+        this.#giveBack(job, owner)
+      } else if (leaving !== 'keep' && this.now + leaving.graceMs < lease.expiresAt) {
+        lease.expiresAt = this.now + leaving.graceMs
+        lease.capped = false
+        if (lease.expiresAt <= this.now) this.lapse(queue, half, job, policy)
+      }
+    }
+    this.turn(name, policy)
+  }
+
+  touch(name: string, owners: readonly Owner[]): void {
+    for (const owner of owners) {
+      const holder = this.half(name)?.holders.get(ownerName(owner))
+      if (holder?.attached && this.now - holder.touchedAt <= HOLDER_MS) holder.touchedAt = this.now
+    }
+  }
+
+  // People, and the hub itself
+
+  remove(name: string, id: string): boolean {
+    const queue = this.queues.get(baseOf(name))
+    const half = this.half(name)
+    const job = half?.jobs.get(id)
+    if (queue === undefined || half === undefined || job === undefined || job.state === 'held') return false
+    this.takeAway(queue, half, job)
+    return true
+  }
+
+  /** How many could go; with `gone`, those that did. */
+  purge(name: string, before: number, limit: number, gone?: (id: string) => boolean): number {
+    const queue = this.queues.get(baseOf(name))
+    const half = this.half(name)
+    const old = [...(half?.jobs.values() ?? [])].filter(({ state, cameAt }) => state !== 'held' && cameAt <= before)
+    for (const job of old) {
+      if (queue !== undefined && half !== undefined && (old.length <= limit || gone?.(job.id) === true)) {
+        this.takeAway(queue, half, job)
+      }
+    }
+    return Math.min(old.length, limit)
+  }
+
+  redrive(name: string, ids: readonly string[], ttlMs: number): number {
+    const queue = this.queues.get(name)
+    let found = 0
+    for (const id of ids) {
+      const letter = queue?.dead.jobs.get(id)
+      if (queue === undefined || letter?.dead === undefined) continue
+      if (letter.state === 'held' || letter.dead.reason === 'gap') continue
+      found++
+      queue.dead.jobs.delete(id)
+      queue.dead.removed++
+      queue.main.places++
+      const { now } = this
+      const job: ModelJob = {
+        ...letter,
+        ...{ cameAt: now, dueAt: now, ttlMs, replyBy: undefined, state: 'ready' },
+        ...{
+          place: queue.main.places,
+          line: queue.main.places,
+          attempts: 0,
+          suspect: false,
+          lease: undefined,
+          dead: undefined,
+        },
+      }
+      this.note(job, { what: 'redriven' })
+      queue.main.jobs.set(id, job)
+    }
+    return found
+  }
+
+  pause(name: string, paused: boolean): boolean {
+    const half = paused && this.made(name) ? this.half(name) : this.half(name)
+    if (half === undefined || half.paused === paused) return false
+    half.paused = paused
+    this.told.push({ queue: baseOf(name), what: { kind: 'changed' } })
+    return true
+  }
+
+  bind(name: string, topic: string, position: Position | undefined): Position | undefined {
+    const queue = position === undefined ? this.queues.get(name) : this.made(name)
+    const stands = queue?.bindings.get(topic)
+    if (position === undefined ? stands === undefined : stands !== undefined) return stands
+    if (position === undefined) queue?.bindings.delete(topic)
+    else queue?.bindings.set(topic, position)
+    this.told.push({ queue: name, what: { kind: 'changed' } })
+    return position
+  }
+}

@@ -1,0 +1,105 @@
+/** How the model takes jobs in: numbers, ids, limits, names. */
+
+import { sizeBody } from '../../../server/store/codec.ts'
+import type { Enqueue, StoredJobDraft } from '../../../server/store/contract/store.ts'
+import { RepriseError } from '../../../shared/errors.ts'
+import { bytesOf, MINUTE } from './queueModelJobs.ts'
+import { type ModelQueue, Turning } from './queueModelTimers.ts'
+
+const DAY = 86_400_000
+
+export class Sending extends Turning {
+  enqueue(
+    name: string,
+    given: Enqueue,
+    theirs: readonly string[],
+  ): { ids: string[]; duplicates: number; duplicatesAt?: number[] } {
+    const known = this.queues.get(name)
+    const { subject, drafts, limit, producer, binding } = given
+    if (binding !== undefined) {
+      const stands = known?.bindings.get(binding.topic)
+      if (stands === undefined || stands.epoch !== binding.from.epoch || stands.offset !== binding.from.offset) {
+        throw new RepriseError('conflict', 'it stands elsewhere')
+      }
+    }
+    const key = `${subject}/${producer?.name}`
+    const kept = known?.producers.get(key)
+    const row = kept !== undefined && this.now - kept.usedAt < 7 * DAY ? kept : undefined
+    const ids: string[] = []
+    if (producer !== undefined) {
+      const next = row === undefined ? producer.seq : row.start + row.ids.length
+      if (row === undefined ? producer.seq > 1 : producer.seq > next) throw new RepriseError('conflict', 'skipped')
+      for (let seq = producer.seq; seq < Math.min(next, producer.seq + drafts.length); seq++) {
+        const id = row?.ids[seq - row.start]
+        if (id === undefined || seq < next - 1_024) throw new RepriseError('conflict', 'not kept')
+        ids.push(id)
+      }
+    }
+    const repeated = ids.length
+    const fresh = new Map<number, StoredJobDraft>()
+    const inThisCall = new Map<string, number>()
+    const sameAs = new Map<number, number>()
+    drafts.forEach((draft, i) => {
+      if (i < repeated) return
+      const { id } = draft
+      const before = id === undefined || binding ? undefined : known?.ids.get(`${subject}/${id}`)
+      const earlier = id === undefined || binding ? undefined : inThisCall.get(id)
+      if (earlier !== undefined) sameAs.set(i, earlier)
+      else if (before !== undefined && this.now < before.until) ids[i] = before.id
+      else {
+        fresh.set(i, draft)
+        if (id !== undefined) inThisCall.set(id, i)
+      }
+    })
+    const jobs = [...fresh.values()].filter(({ dead }) => dead === undefined)
+    const bytes = jobs.reduce((sum, { body }) => sum + sizeBody(body).bytes, 0)
+    const [has, hasBytes] = known === undefined ? [0, 0] : [known.main.jobs.size, bytesOf(known.main)]
+    if (jobs.length > 0 && (has + jobs.length > limit.jobs || hasBytes + bytes > limit.bytes)) {
+      throw new RepriseError('too_many', 'full')
+    }
+    const queue = this.made(name)
+    for (const [i, draft] of fresh) ids[i] = this.#add(queue, subject, draft, theirs[i] ?? '', binding === undefined)
+    for (const [i, first] of sameAs) ids[i] = ids[first] ?? ''
+    if (producer !== undefined) {
+      const taken = row ?? { start: producer.seq, usedAt: 0, ids: [] }
+      taken.ids.push(...ids.slice(repeated))
+      taken.usedAt = this.now
+      queue.producers.set(key, taken)
+    }
+    if (binding !== undefined) queue.bindings.set(binding.topic, binding.to)
+    const duplicatesAt = drafts.flatMap((_, i) => (fresh.has(i) ? [] : [i]))
+    return { ids, duplicates: duplicatesAt.length, ...(duplicatesAt.length > 0 && { duplicatesAt }) }
+  }
+
+  #add(queue: ModelQueue, subject: string, draft: StoredJobDraft, theirs: string, remembers: boolean): string {
+    const { now } = this
+    const isTaken = (id: string): boolean =>
+      queue.main.jobs.has(id) || queue.dead.jobs.has(id) || (queue.answers.get(id)?.replyBy ?? 0) > now
+    const { key, body, priority, due, replyMs, ttlMs } = draft
+    const mayBe =
+      draft.id === undefined || isTaken(draft.id)
+        ? !isTaken(theirs) && theirs.startsWith(draft.id === undefined ? '' : `${draft.id}~`)
+        : theirs === draft.id
+    if (!mayBe || theirs === '') throw new Error(`a draft with the id ${draft.id} became the job ${theirs}`)
+    const half = draft.dead === undefined ? queue.main : queue.dead
+    const replyBy = replyMs === undefined ? undefined : now + replyMs
+    if (draft.id !== undefined && remembers) {
+      const until = Math.max(now + 5 * MINUTE, replyBy ?? 0)
+      queue.ids.set(`${subject}/${draft.id}`, { id: theirs, until })
+    }
+    const dueAt = due === undefined || half.isDead ? now : Math.max(now, 'at' in due ? due.at : now + due.delayMs)
+    queue.sends++
+    queue.main.sent++
+    if (half.isDead) half.sent++
+    const isDue = dueAt <= now
+    half.jobs.set(theirs, {
+      ...{ id: theirs, n: queue.sends, subject, key, priority, sentAt: now, cameAt: now, dueAt, replyBy, body },
+      ttlMs,
+      ...{ state: isDue ? 'ready' : 'delayed', place: isDue ? ++half.places : 0, line: half.places },
+      ...{ attempts: 0, deliveries: 0, suspect: false, history: [] },
+      dead: draft.dead === undefined ? undefined : { reason: draft.dead, at: now },
+      lease: undefined,
+    })
+    return theirs
+  }
+}

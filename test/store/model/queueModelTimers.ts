@@ -1,0 +1,184 @@
+/** What happens to the model's jobs by itself or as an ending: turns, failures, the way into the dead letters. */
+
+import type { Answer, DeadReason, HistoryEntry, Owner, QueuePolicy } from '../../../server/store/contract/store.ts'
+import type { Position } from '../../../shared/positions.ts'
+import { type Half, type ModelJob, newHalf, ttlAtOf } from './queueModelJobs.ts'
+
+export interface ModelQueue {
+  readonly name: string
+  readonly main: Half
+  readonly dead: Half
+  readonly ids: Map<string, { readonly id: string; readonly until: number }>
+  readonly producers: Map<string, { start: number; usedAt: number; ids: string[] }>
+  readonly answers: Map<string, { readonly replyBy: number; readonly answer: Answer }>
+  readonly bindings: Map<string, Position>
+  sends: number
+}
+
+/** What the watches of a queue have to be told, at least. */
+export type Told =
+  | { readonly kind: 'lapsed'; readonly holder: Owner; readonly id: string }
+  | { readonly kind: 'session'; readonly holder: Owner }
+  | { readonly kind: 'answered'; readonly id: string }
+  | { readonly kind: 'changed' }
+
+export class Turning {
+  readonly queues = new Map<string, ModelQueue>()
+  now: number
+  /** Dead letters that came in one turn at the same time: their order is the engine's. */
+  ties: ModelJob[][] = []
+  told: { readonly queue: string; readonly what: Told }[] = []
+
+  constructor(now: number) {
+    this.now = now
+  }
+
+  half(name: string): Half | undefined {
+    const queue = this.queues.get(baseOf(name))
+    return isDead(name) ? queue?.dead : queue?.main
+  }
+
+  protected made(name: string): ModelQueue {
+    const base = baseOf(name)
+    const known = this.queues.get(base)
+    if (known !== undefined) return known
+    const queue: ModelQueue = {
+      name: base,
+      main: newHalf(false),
+      dead: newHalf(true),
+      ids: new Map(),
+      producers: new Map(),
+      answers: new Map(),
+      bindings: new Map(),
+      sends: 0,
+    }
+    this.queues.set(base, queue)
+    return queue
+  }
+
+  protected tell(queue: ModelQueue, what: Told): void {
+    this.told.push({ queue: queue.name, what })
+  }
+
+  turn(name: string, policy: QueuePolicy): void {
+    const queue = this.queues.get(baseOf(name))
+    if (queue === undefined) return
+    for (const half of [queue.main, queue.dead]) {
+      const due = (timeOf: (job: ModelJob) => number | undefined): [number, ModelJob[]][] => {
+        const groups = new Map<number, ModelJob[]>()
+        for (const job of half.jobs.values()) {
+          const time = timeOf(job)
+          if (time !== undefined && time <= this.now) groups.set(time, [...(groups.get(time) ?? []), job])
+        }
+        return [...groups].sort(([a], [b]) => a - b)
+      }
+      for (const [, jobs] of due(({ state, lease }) => (state === 'held' ? lease?.expiresAt : undefined))) {
+        this.together(queue, () => {
+          for (const job of jobs) this.lapse(queue, half, job, policy)
+        })
+      }
+      for (const [, jobs] of due(({ state, dueAt }) => (state === 'delayed' ? dueAt : undefined))) {
+        for (const job of jobs.sort((a, b) => a.n - b.n)) {
+          if (job.place === 0) job.line = job.place = ++half.places
+          job.state = 'ready'
+        }
+      }
+      const expiryOf = (job: ModelJob): number | undefined => {
+        if (job.state === 'held' || job.place === 0) return undefined
+        return half.isDead ? job.cameAt + policy.deadMs : ttlAtOf(job)
+      }
+      for (const [, jobs] of due(expiryOf)) {
+        this.together(queue, () => {
+          for (const job of jobs) {
+            if (half.isDead) this.takeAway(queue, half, job)
+            else this.bury(queue, job, 'expired')
+          }
+        })
+      }
+    }
+  }
+
+  /** Dead letters that come here come at once. */
+  protected together(queue: ModelQueue, step: () => void): void {
+    const before = queue.dead.places
+    step()
+    const came = [...queue.dead.jobs.values()].filter(({ place }) => place > before)
+    if (came.length > 1) this.ties.push(came)
+  }
+
+  protected lapse(queue: ModelQueue, half: Half, job: ModelJob, policy: QueuePolicy): void {
+    const { lease } = job
+    if (lease === undefined) throw new Error('a held job has a lease')
+    this.tell(queue, { kind: 'lapsed', holder: lease.holder, id: job.id })
+    if (lease.alone || (lease.capped && this.now >= lease.capAt)) {
+      this.fail(queue, half, job, policy, { what: 'lapsed', holder: lease.holder })
+      return
+    }
+    this.note(job, { what: 'suspect', holder: lease.holder })
+    job.state = 'ready'
+    job.dueAt = this.now
+    job.suspect = true
+  }
+
+  protected note(job: ModelJob, { holder, why, ...entry }: Omit<HistoryEntry, 'at'>): void {
+    const given = { ...(holder !== undefined && { holder }), ...(why !== undefined && { why }) }
+    job.history = [...job.history, { at: this.now, ...entry, ...given }].slice(-20)
+  }
+
+  protected fail(
+    queue: ModelQueue,
+    half: Half,
+    job: ModelJob,
+    { maxAttempts, backoffMs }: QueuePolicy,
+    entry: Omit<HistoryEntry, 'at'>,
+    delayMs?: number,
+  ): void {
+    job.attempts++
+    this.note(job, entry)
+    if (!half.isDead && job.attempts >= maxAttempts) {
+      this.bury(queue, job, 'max_attempts', entry.why, entry.holder)
+      return
+    }
+    job.dueAt = this.now + (delayMs ?? backoffMs[Math.min(job.attempts, backoffMs.length) - 1] ?? 0)
+    job.state = job.dueAt <= this.now ? 'ready' : 'delayed'
+  }
+
+  protected bury(queue: ModelQueue, job: ModelJob, reason: DeadReason, error?: string, holder?: Owner): void {
+    const { now } = this
+    queue.main.jobs.delete(job.id)
+    this.answer(queue, job, { state: 'failed', reason, ...(error !== undefined && { error }) })
+    queue.dead.places++
+    queue.dead.sent++
+    const letter: ModelJob = {
+      ...job,
+      ...{ cameAt: now, dueAt: now, state: 'ready', place: queue.dead.places },
+      ...{ suspect: false, lease: undefined, dead: { reason, at: now, ...(error !== undefined && { error }) } },
+    }
+    this.note(letter, { what: 'dead', ...(holder !== undefined && { holder }), why: error ?? reason })
+    queue.dead.jobs.set(job.id, letter)
+  }
+
+  protected answer(queue: ModelQueue, { id, replyBy }: ModelJob, answer: Answer): void {
+    if (replyBy === undefined || replyBy <= this.now) return
+    queue.answers.set(id, { replyBy, answer })
+    this.tell(queue, { kind: 'answered', id })
+  }
+
+  protected takeAway(queue: ModelQueue, half: Half, job: ModelJob): void {
+    half.jobs.delete(job.id)
+    half.removed++
+    for (const [given, { id }] of queue.ids) {
+      if (id === job.id && given.startsWith(`${job.subject}/`)) queue.ids.delete(given)
+    }
+    if (half.isDead) queue.main.removed++
+    else this.answer(queue, job, { state: 'failed', reason: 'removed' })
+  }
+}
+
+export function isDead(name: string): boolean {
+  return name.endsWith('/dead')
+}
+
+export function baseOf(name: string): string {
+  return name.replace(/\/dead$/, '')
+}

@@ -1,0 +1,189 @@
+/** Compares all that can be seen of queues in an engine with the model, and that the watches were told enough. */
+
+import { expect } from 'vitest'
+import type { JobState, Owner, QueueNotification, Store } from '../../../server/store/contract/store.ts'
+import type { QueueModel } from './queueModel.ts'
+import { infoOf, infoOfJob, jobsIn, nextDueAt, turnAt, workAt } from './queueModelJobs.ts'
+import { isDead } from './queueModelTimers.ts'
+import type { QueueOperation } from './queueOperations.ts'
+import { DEAD_MS } from './queueSteps.ts'
+
+const NAMES = ['p', 'q'] as const
+const HALVES = ['p', 'p/dead', 'q', 'q/dead'] as const
+const STATES: readonly JobState[] = ['ready', 'delayed', 'held']
+const NOTHING = Number.POSITIVE_INFINITY
+
+export class Observer {
+  readonly #model: QueueModel
+  readonly #store: Store
+  readonly #heard = new Map<string, QueueNotification[]>()
+  /** From when on the watches of a queue know that there is something to claim, by half. */
+  readonly #knownAt = new Map<string, number>()
+  readonly #gone: { readonly queue: string; readonly id: string }[] = []
+
+  constructor(model: QueueModel, store: Store) {
+    this.#model = model
+    this.#store = store
+  }
+
+  async watch(): Promise<void> {
+    for (const name of NAMES) {
+      this.#heard.set(name, [])
+      await this.#store.queues.watch(name, (notification) => this.#heard.get(name)?.push(notification))
+    }
+    // Who comes anew claims first, and hears from then on what it has to know.
+    for (const name of HALVES) this.#knownAt.set(name, 0)
+  }
+
+  /** A step of the model; a refused one tells nobody anything. */
+  async during(operation: QueueOperation, isRefused: boolean, step: () => Promise<void>): Promise<void> {
+    const before = this.#ids()
+    await step()
+    const after = this.#ids()
+    for (const [queue, ids] of before) {
+      for (const id of ids) if (!after.get(queue)?.has(id)) this.#gone.push({ queue, id })
+    }
+    if (isRefused) return
+    if (operation.kind === 'claim' || operation.kind === 'pause') {
+      const half = this.#model.half(operation.queue)
+      // A claim says itself when there is more, leases that lapse included. Who was told of a pause claims at its end.
+      const at = half === undefined || half.paused || operation.kind === 'pause' ? 0 : nextDueAt(half)
+      this.#knownAt.set(operation.queue, half === undefined ? 0 : Math.min(workAt(half, this.#model.now), at))
+    }
+  }
+
+  #ids(): Map<string, Set<string>> {
+    return new Map(HALVES.map((name) => [name, new Set(this.#model.half(name)?.jobs.keys() ?? [])]))
+  }
+
+  /** Dead letters that came at one time get the order that the engine gave them. */
+  async settleTies(): Promise<void> {
+    const { ties } = this.#model
+    this.#model.ties = []
+    for (const name of NAMES) {
+      const dead = this.#model.half(`${name}/dead`)
+      const mine = ties
+        .map((tie) => tie.filter((job) => dead?.jobs.get(job.id) === job))
+        .filter((tie) => tie.length > 1)
+      if (mine.length === 0) continue
+      const query = { state: 'ready', limit: 1_000 } as const
+      const listed = (await this.#store.queues.jobs(`${name}/dead`, query)).map(({ id }) => id)
+      for (const tie of mine) {
+        const places = tie.map(({ place }) => place).sort((a, b) => a - b)
+        const inOrder = [...tie].sort((a, b) => listed.indexOf(a.id) - listed.indexOf(b.id))
+        for (const [i, job] of inOrder.entries()) job.place = places[i] ?? job.place
+      }
+    }
+  }
+
+  /** The watches have heard of everything that they have to be told. */
+  async compareTold(): Promise<void> {
+    const { told } = this.#model
+    this.#model.told = []
+    for (const { queue, what } of told) {
+      const heard = this.#heard.get(queue) ?? []
+      const isHeard = heard.some((each) => {
+        if (each.kind === 'lapsed' && what.kind === 'lapsed') {
+          return sameOwner(each.holder, what.holder) && each.ids.includes(what.id)
+        }
+        if (each.kind === 'session' && what.kind === 'session') return sameOwner(each.holder, what.holder)
+        if (each.kind === 'answered' && what.kind === 'answered') return each.id === what.id
+        return each.kind === what.kind
+      })
+      if (!isHeard) throw new Error(`nobody was told of ${JSON.stringify(what)}: ${JSON.stringify(heard)}`)
+    }
+    for (const name of HALVES) {
+      const base = isDead(name) ? name.slice(0, 1) : name
+      const works = (this.#heard.get(base) ?? []).flatMap((each) => (each.kind === 'work' ? [each.at] : []))
+      const knownAt = Math.min(this.#knownAt.get(name) ?? NOTHING, ...works)
+      // What is there now is there still when the clock went back.
+      this.#knownAt.set(name, knownAt <= this.#model.now ? 0 : knownAt)
+      const half = this.#model.half(name)
+      if (half === undefined || half.paused) continue
+      const at = workAt(half, this.#model.now)
+      if (Math.max(knownAt, this.#model.now) > at) {
+        throw new Error(`nobody was told that ${name} has work from ${at} on: they know of ${knownAt}`)
+      }
+    }
+    for (const heard of this.#heard.values()) heard.length = 0
+  }
+
+  /** Everything that can be observed is the same. */
+  async compare(names: readonly string[]): Promise<void> {
+    const model = this.#model
+    const { queues } = this.#store
+    const halves = names.flatMap((name) => [name, `${name}/dead`])
+    await Promise.all([...halves.map((name) => this.#compareHalf(name)), this.#compareOverdue()])
+    const listed = await queues.list({ limit: 10 })
+    expect(listed.map(({ queue }) => queue)).toEqual([...model.queues.keys()].sort())
+    for (const name of names) {
+      expect(await queues.info(name)).toEqual(listed.find(({ queue }) => queue === name))
+      const queue = model.queues.get(name)
+      for (const [id, { replyBy, answer }] of [...(queue?.answers ?? [])].slice(-8)) {
+        // Where the answer is over, a request with the same id may wait anew.
+        if (replyBy <= model.now && queue?.main.jobs.has(id)) continue
+        expect([id, await queues.answer(name, id)]).toEqual([id, replyBy > model.now ? answer : undefined])
+      }
+      for (const { id, replyBy } of [...(queue?.main.jobs.values() ?? [])].slice(-8)) {
+        if ((queue?.answers.get(id)?.replyBy ?? 0) > model.now) continue
+        const expected = replyBy !== undefined && replyBy > model.now ? { state: 'waiting', replyBy } : undefined
+        expect([id, await queues.answer(name, id)]).toEqual([id, expected])
+      }
+    }
+    for (const { queue, id } of this.#gone.splice(0)) {
+      const isThere = model.half(queue)?.jobs.has(id) ?? false
+      expect([queue, id, (await queues.job(queue, id)) !== undefined]).toEqual([queue, id, isThere])
+    }
+  }
+
+  async #compareHalf(name: string): Promise<void> {
+    const { queues } = this.#store
+    const half = this.#model.half(name)
+    const info = await queues.info(name)
+    if (half === undefined) {
+      expect([info, await queues.jobs(name, { state: 'ready', limit: 9 })]).toEqual([undefined, []])
+      return
+    }
+    const base = name.slice(0, 1)
+    const dead = isDead(name) ? 0 : (this.#model.half(`${base}/dead`)?.jobs.size ?? 0)
+    const bound = [...(isDead(name) ? [] : (this.#model.queues.get(base)?.bindings ?? []))]
+    const bindings = bound.sort().map(([topic, position]) => ({ topic, position }))
+    expect(info).toEqual({ queue: name, ...infoOf(half, dead, this.#model.now), bindings })
+    const { sent, ready, delayed, held, done, dead: died, removed } = info?.counts ?? infoOf(half, dead, 0).counts
+    expect(ready + delayed + held + done + died + removed).toBe(sent)
+
+    for (const state of STATES) {
+      const ours = jobsIn(half, state).map((job) => infoOfJob(half, job))
+      const theirs = await queues.jobs(name, { state, limit: 1_000 })
+      expect(theirs.map(({ id }) => id)).toEqual(ours.map(({ id }) => id))
+      expect(theirs).toEqual(ours)
+      const middle = ours[ours.length >> 1]
+      if (middle === undefined) continue
+      expect(await queues.job(name, middle.id)).toEqual(middle)
+      const part = await queues.jobs(name, { state, after: middle.id, limit: 2 })
+      const from = (ours.length >> 1) + 1
+      expect(part.map(({ id }) => id)).toEqual(ours.slice(from, from + 2).map(({ id }) => id))
+    }
+  }
+
+  async #compareOverdue(): Promise<void> {
+    const { now, queues } = this.#model
+    const due = [...queues.values()].map(({ name, main, dead }) => {
+      return { name, at: Math.min(turnAt(main, DEAD_MS), turnAt(dead, DEAD_MS)) }
+    })
+    const expected = due.filter(({ at }) => at <= now)
+    const overdue = await this.#store.queues.overdue(10)
+    // An engine may name one whose expired jobs turn out to be held.
+    const named = overdue.filter((name) => expected.some((each) => each.name === name))
+    // In which order they are named is pinned by the conformance suite; here times that are over may count, too.
+    expect([...named].sort()).toEqual(expected.map(({ name }) => name).sort())
+    for (const name of overdue.filter((each) => !named.includes(each))) {
+      const held = ['', '/dead'].flatMap((end) => [...(this.#model.half(`${name}${end}`)?.jobs.values() ?? [])])
+      expect(held.some(({ state }) => state === 'held')).toBe(true)
+    }
+  }
+}
+
+function sameOwner(a: Owner, b: Owner): boolean {
+  return a.subject === b.subject && a.client === b.client
+}

@@ -1,0 +1,301 @@
+/** How a drawn operation on queues is done to an engine, and what the model says of its answer. */
+
+import { expect } from 'vitest'
+import type {
+  Attached,
+  Body,
+  Claim,
+  Claimed,
+  Enqueue,
+  Enqueued,
+  Owner,
+  QueuePolicy,
+  Settlement,
+  Store,
+  StoredJobDraft,
+} from '../../../server/store/contract/store.ts'
+import { text } from '../conformance/fixture.ts'
+import type { QueueModel } from './queueModel.ts'
+import { heldBy, ownerName } from './queueModelJobs.ts'
+import { isDead } from './queueModelTimers.ts'
+import type { DrawnDraft, DrawnSettlement, QueueOperation } from './queueOperations.ts'
+
+export const DEAD_MS = 120_000
+const POLICIES: readonly QueuePolicy[] = [
+  { maxAttempts: 3, backoffMs: [1_000, 5_000], deadMs: DEAD_MS },
+  { maxAttempts: 2, backoffMs: [0], deadMs: DEAD_MS },
+]
+
+export function holder(client: string): Owner {
+  return { subject: 'ann', client }
+}
+
+function policyOf(index: number): QueuePolicy {
+  return POLICIES[index] ?? { maxAttempts: 1, backoffMs: [0], deadMs: DEAD_MS }
+}
+
+export interface Step {
+  engine(): Promise<unknown>
+  /** With the engine's answer, which it compares; throws what the operation is refused with. */
+  model(answer: unknown): void | Promise<void>
+}
+
+/** Every lease that there was, by half. */
+type Leases = Map<string, { readonly id: string; readonly lease: string }[]>
+
+let nonces = 0
+let bodies = 0
+
+export class Preparer {
+  readonly #model: QueueModel
+  readonly #leases: Leases = new Map()
+  readonly #sent = new Map<string, StoredJobDraft>()
+  #store: Store
+
+  constructor(model: QueueModel, store: Store) {
+    this.#model = model
+    this.#store = store
+  }
+
+  reopened(store: Store): void {
+    this.#store = store
+  }
+
+  prepare(operation: QueueOperation): Step {
+    const model = this.#model
+    const { queues } = this.#store
+    switch (operation.kind) {
+      case 'enqueue':
+        return this.#enqueue(operation)
+      case 'claim':
+        return this.#claim(operation)
+      case 'settle': {
+        const { queue, policy } = operation
+        const settlements = operation.settlements.map((each) => this.#settlement(queue, each))
+        return {
+          engine: () => queues.settle(queue, settlements, policyOf(policy)),
+          model: (answer) => expect(answer).toEqual(model.settle(queue, settlements, policyOf(policy))),
+        }
+      }
+      case 'attach': {
+        const { queue, client, leaseMs } = operation
+        const half = model.half(queue)
+        const mine = half === undefined ? [] : heldBy(half, holder(client))
+        const holding = operation.holding?.map((i) => mine[i]?.lease?.token ?? 'none')
+        const options = { leaseMs, policy: policyOf(operation.policy), ...(holding !== undefined && { holding }) }
+        return {
+          engine: () => queues.attach(queue, holder(client), options),
+          model: (answer) => {
+            const { session, held } = answer as Attached
+            const before = model.half(queue)?.holders.get(ownerName(holder(client)))?.session ?? 0
+            expect(session).toBeGreaterThan(before)
+            expect(held).toEqual(model.attach(queue, holder(client), options, session))
+          },
+        }
+      }
+      case 'detach': {
+        const { queue, client, leaving } = operation
+        const session = this.#session(queue, client, operation.old)
+        const policy = policyOf(operation.policy)
+        return {
+          engine: () => queues.detach(queue, holder(client), session, leaving, policy),
+          model: () => model.detach(queue, holder(client), session, leaving, policy),
+        }
+      }
+      case 'touch': {
+        const owners = operation.clients.map(holder)
+        return {
+          engine: () => queues.touch(operation.queue, owners),
+          model: () => model.touch(operation.queue, owners),
+        }
+      }
+      case 'turn': {
+        const policy = policyOf(operation.policy)
+        return {
+          engine: () => queues.turn(operation.queue, policy),
+          model: (answer) => {
+            model.turn(operation.queue, policy)
+            expect(answer).toMatchObject({ more: false })
+          },
+        }
+      }
+      case 'pause': {
+        const { queue, paused } = operation
+        return {
+          engine: () => queues.pause(queue, paused),
+          model: (answer) => expect(answer).toBe(model.pause(queue, paused)),
+        }
+      }
+      case 'remove': {
+        const { queue } = operation
+        const id = this.#idAt(queue, operation.pick)
+        return {
+          engine: () => queues.remove(queue, id),
+          model: (answer) => expect(answer).toBe(model.remove(queue, id)),
+        }
+      }
+      case 'purge': {
+        const { queue, limit } = operation
+        const before = model.now - operation.back
+        return {
+          engine: () => queues.purge(queue, { before, limit }),
+          model: async (answer) => {
+            // Which of too many it takes is the engine's; there is nothing else under way then.
+            const ids = [...(model.half(queue)?.jobs.keys() ?? [])]
+            const gone = new Set<string>()
+            if (limit < 100) for (const id of ids) if ((await queues.job(queue, id)) === undefined) gone.add(id)
+            expect(answer).toBe(model.purge(queue, before, limit, (id) => gone.has(id)))
+          },
+        }
+      }
+      case 'redrive': {
+        const { queue, picks, ttlMs } = operation
+        const ids = picks.map((pick) => this.#idAt(`${queue}/dead`, pick))
+        return {
+          engine: () => queues.redrive(queue, ids, { ttlMs }),
+          model: (answer) => expect(answer).toBe(model.redrive(queue, ids, ttlMs)),
+        }
+      }
+      case 'bind': {
+        const { queue, topic } = operation
+        const position = operation.on ? { epoch: `e${model.now}`, offset: 7 } : undefined
+        return {
+          engine: () => queues.bind(queue, topic, position),
+          model: (answer) => expect(answer).toEqual(model.bind(queue, topic, position)),
+        }
+      }
+      default:
+        throw new Error(`no single operation: ${operation.kind}`)
+    }
+  }
+
+  #enqueue(operation: QueueOperation & { kind: 'enqueue' }): Step {
+    const model = this.#model
+    const { queue, subject, limit } = operation
+    const known = model.queues.get(queue)
+    const stands = operation.binding && known?.bindings.get(operation.binding.topic)
+    const binding =
+      operation.binding === undefined || stands === undefined
+        ? undefined
+        : {
+            topic: operation.binding.topic,
+            from: { ...stands, offset: stands.offset + operation.binding.ahead },
+            to: { ...stands, offset: stands.offset + operation.drafts.length },
+          }
+    const row = operation.producer && known?.producers.get(`${subject}/${operation.producer.name}`)
+    const next = row === undefined ? 1 : row.start + row.ids.length
+    const { name, ahead } = operation.producer ?? { name: '', ahead: 0 }
+    const seq = operation.producer === undefined || binding !== undefined ? undefined : Math.max(0, next + ahead)
+    const enqueue: Enqueue = {
+      subject,
+      drafts: operation.drafts.map((draft, i) => {
+        if (seq !== undefined)
+          return this.#numbered(`${queue} ${subject} ${operation.producer?.name} ${seq + i}`, draft)
+        const bound = binding && `${binding.topic}-${binding.from.epoch}-${binding.from.offset + i + 1}`
+        return this.#draft(draft, bound)
+      }),
+      limit,
+      nonce: nonce(),
+      ...(binding !== undefined && { binding }),
+      ...(seq !== undefined && { producer: { name, seq } }),
+    }
+    return {
+      engine: () => this.#store.queues.enqueue(queue, enqueue),
+      model: (answer) => {
+        const theirs = answer as Enqueued | undefined
+        const { ids, duplicates } = model.enqueue(queue, enqueue, theirs?.ids ?? [])
+        expect([theirs?.ids, theirs?.duplicates]).toEqual([ids, duplicates])
+      },
+    }
+  }
+
+  /** Who sends a number again sends the same draft. */
+  #numbered(number: string, drawn: DrawnDraft): StoredJobDraft {
+    const draft = this.#sent.get(number) ?? this.#draft(drawn, undefined)
+    this.#sent.set(number, draft)
+    return draft
+  }
+
+  #draft(
+    { size, id, key, priority, due, ttlMs, replyMs, isGap }: DrawnDraft,
+    bound: string | undefined,
+  ): StoredJobDraft {
+    const when = due === undefined || 'delayMs' in due ? due : { at: this.#model.now + due.inMs }
+    return {
+      body: body(size),
+      priority,
+      ttlMs,
+      ...(key !== undefined && { key }),
+      ...(bound !== undefined ? { id: bound } : id !== undefined && { id }),
+      ...(when !== undefined && bound === undefined && { due: when }),
+      ...(replyMs !== undefined && bound === undefined && { replyMs }),
+      ...(bound !== undefined && isGap && { dead: 'gap' as const }),
+    }
+  }
+
+  #claim(operation: QueueOperation & { kind: 'claim' }): Step {
+    const { queue, client, max, bytes, leaseMs, capMs, rate } = operation
+    const claim: Claim = {
+      holder: holder(client),
+      session: this.#session(queue, client, operation.old),
+      ...{ max, bytes, leaseMs, capMs, nonce: nonce(), policy: policyOf(operation.policy) },
+      ...(rate !== undefined && { rate }),
+    }
+    return {
+      engine: () => this.#store.queues.claim(queue, claim),
+      model: (answer) => {
+        const theirs = answer as Claimed | undefined
+        const { jobs, waiting, suspects, nextAt } = this.#model.claim(queue, claim, theirs?.jobs ?? [])
+        expect(theirs?.jobs).toEqual(jobs)
+        expect([theirs?.waiting, theirs?.suspects]).toEqual([waiting, suspects])
+        expect(theirs?.nextAt ?? Number.POSITIVE_INFINITY).toBe(nextAt ?? Number.POSITIVE_INFINITY)
+        const leases = this.#leases.get(queue) ?? []
+        leases.push(...jobs.map(({ id, lease }) => ({ id, lease })))
+        this.#leases.set(queue, leases)
+      },
+    }
+  }
+
+  #settlement(queue: string, drawn: DrawnSettlement): Settlement {
+    const { pick, as, delayMs, leaseMs, error, reply, wrong } = drawn
+    const leases = this.#leases.get(queue) ?? []
+    const known = leases.at(-1 - pick) ?? leases.at(-1) ?? { id: 'nothing', lease: '1.1.n' }
+    const id = wrong === 'id' ? (leases.at(-2 - pick)?.id ?? 'other') : known.id
+    const lease = wrong === 'lease' ? `${known.lease}x` : known.lease
+    const mine = { id, lease }
+    switch (as) {
+      case 'done':
+        return { ...mine, as, ...(reply && { reply: text(pick) }) }
+      case 'retry':
+        return { ...mine, as, ...(error !== undefined && { error }), ...(delayMs !== undefined && { delayMs }) }
+      case 'dead':
+        return { ...mine, as, ...(error !== undefined && { error }) }
+      case 'extend':
+        return { ...mine, as, leaseMs }
+      default:
+        return { ...mine, as }
+    }
+  }
+
+  #session(queue: string, client: string, old: boolean): number {
+    const session = this.#model.half(queue)?.holders.get(ownerName(holder(client)))?.session ?? 0
+    return old ? session - 1 : session
+  }
+
+  #idAt(queue: string, pick: number): string {
+    const ids = [...(this.#model.half(queue)?.jobs.keys() ?? [])]
+    return ids[pick % Math.max(1, ids.length + (pick > 25 ? 1 : 0))] ?? (isDead(queue) ? 'none' : '1-none')
+  }
+}
+
+function nonce(): string {
+  nonces++
+  return `n${nonces}x`
+}
+
+function body(size: number): Body {
+  bodies++
+  if (bodies % 9 !== 0) return text(`${bodies} ${'x'.repeat(size)}`)
+  const bytes = new Uint8Array(size).fill(bodies)
+  return { json: `{"data":{"${bodies}":null}}`, binaries: [{ path: [`${bodies}`], bytes }] }
+}

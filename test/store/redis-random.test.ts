@@ -1,6 +1,0 @@
-import { describeRandom } from './random.ts'
-import { redisEngine, sharedServers } from './redis-fixture.ts'
-
-const servers = sharedServers('single')
-
-describeRandom('Redis', () => redisEngine(servers()))

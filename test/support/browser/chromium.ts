@@ -1,0 +1,63 @@
+/** The machine's Chromium and pages in it. Whatever a page complains about fails the test that opened it. */
+
+import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
+import { expect } from 'vitest'
+import { atEnd } from '../ending.ts'
+import { pathOf } from '../tools.ts'
+
+const ARGS = [
+  '--headless=new',
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+]
+
+let browser: Promise<Browser> | undefined
+
+/** A context of its own: storage, network, tabs. One browser serves a file's tests. */
+export async function openContext(): Promise<BrowserContext> {
+  browser ??= chromium.launch({ executablePath: pathOf('chromium'), args: ARGS })
+  const context = await (await browser).newContext({ viewport: { width: 1400, height: 900 } })
+  atEnd(() => context.close())
+  return context
+}
+
+export async function closeBrowser(): Promise<void> {
+  await (await browser)?.close()
+  browser = undefined
+}
+
+interface PageOptions {
+  /** Complaints that the test brings about itself, such as failed connections. */
+  readonly expected?: RegExp
+}
+
+/** A page whose errors, also violations of its content security policy, are held against it when the test is over. */
+export async function openPage(context: BrowserContext, { expected }: PageOptions = {}): Promise<Page> {
+  const page = await context.newPage()
+  const complaints: string[] = []
+  page.on('pageerror', (error) => complaints.push(error.message))
+  page.on('console', (message) => {
+    if (message.type() === 'error' && expected?.test(message.text()) !== true) complaints.push(message.text())
+  })
+  atEnd(() => {
+    expect(complaints).toEqual([])
+  })
+  return page
+}
+
+/** Bytes of JavaScript that are still in use. */
+export async function heapBytes(page: Page): Promise<number> {
+  const session = await page.context().newCDPSession(page)
+  try {
+    await session.send('HeapProfiler.collectGarbage')
+    const { usedSize } = await session.send('Runtime.getHeapUsage')
+    return usedSize
+  } finally {
+    await session.detach()
+  }
+}
