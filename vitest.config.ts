@@ -11,7 +11,7 @@ const WORKERS = 3
 const everyFile = 'test/support/fileRun.ts'
 
 /** They stop the clock, and count its timers: what other files left behind would stand still, or count with them. */
-const STILL = 'test/client/{outbox-faults,queue-send,worker*}.test.ts'
+const STILL = 'test/client/{topics/outboxFaults,queues/send,queues/worker*}.test.ts'
 
 const common = {
   pool: 'forks',
@@ -52,7 +52,7 @@ export default defineConfig({
         test: {
           ...common,
           name: 'redis',
-          include: ['test/protocol/**/*.test.ts', 'test/client/{hub,queue-hub}.test.ts'],
+          include: ['test/protocol/**/*.test.ts', 'test/client/{topics,queues}/hub.test.ts'],
           // What they try stands before any store.
           exclude: ['test/protocol/{flow,limits}.test.ts'],
           setupFiles: [everyFile, 'test/support/hub/redisRun.ts'],
@@ -67,7 +67,10 @@ export default defineConfig({
           name: 'nodes',
           include: soak
             ? ['test/protocol/**/*.test.ts', 'test/client/topics/hub.test.ts']
-            : ['test/protocol/{consumers,cursors,publish,queues,requests}.test.ts'],
+            : [
+                'test/protocol/topics/{cursors,publish}.test.ts',
+                'test/protocol/queues/{consumers,queues,requests}.test.ts',
+              ],
           setupFiles: [everyFile, 'test/support/hub/nodesRun.ts'],
           maxWorkers: WORKERS,
           sequence: { groupOrder: 0 },

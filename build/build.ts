@@ -22,7 +22,7 @@ import { dirname, extname, join, relative } from 'node:path'
 import { argv, execPath, pid, stderr } from 'node:process'
 import { fileURLToPath } from 'node:url'
 
-export const ROOT = dirname(fileURLToPath(import.meta.url))
+export const ROOT = dirname(dirname(fileURLToPath(import.meta.url)))
 
 const DIST = join(ROOT, 'dist')
 const STAMP = '.built'
@@ -33,7 +33,14 @@ const ENTRIES = ['index', 'testing']
 const DECLARATION_HEAD = '/// <reference types="node" />\n/// <reference lib="esnext.disposable" />\n'
 const QUIET = { cwd: ROOT, config: false, clean: false, logLevel: 'error', report: false } as const
 const SOURCES = [...COMPILED, 'console']
-const SETTINGS = ['build/build.ts', 'package.json', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json']
+const SETTINGS = [
+  'build/build.ts',
+  'build/clientBundle.ts',
+  'package.json',
+  'package-lock.json',
+  'tsconfig.json',
+  'tsconfig.build.json',
+]
 
 /** Whether `dist` was built from the sources as they are. */
 export function isFresh(): boolean {

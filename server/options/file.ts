@@ -1,6 +1,6 @@
 /**
  * Where the options of `reprise serve` come from: flags over environment over the YAML file over defaults, each with the
- * place it was read from, so that a wrong one is told where it stands. What the options mean is in options.ts.
+ * place it was read from, so that a wrong one is told where it stands. What the options mean is in hub.ts.
  */
 
 import { readFileSync } from 'node:fs'

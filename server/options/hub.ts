@@ -1,7 +1,7 @@
 /**
  * What a program passes to `createHub` and what `reprise serve` runs with: the types, the schemas that check them, the
- * defaults. Where `serve` gets the values from (flags, environment, file) is in configuration.ts; how values are checked
- * in optionChecks.ts.
+ * defaults. Where `serve` gets the values from (flags, environment, file) is in file.ts; how values are checked
+ * in checks.ts.
  */
 
 import type { IncomingMessage } from 'node:http'

@@ -1,9 +1,19 @@
+import { dirname } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { PRODUCT } from './layers.ts'
 import { readText, repositoryFiles } from './sources.ts'
 
 const CODE = /\.(ts|tsx|js|mjs|cjs|css|html|lua|sh)$/
 const GENERATED = ['package-lock.json']
+
+/** How many files a folder may have beside each other. */
+const AT_A_GLANCE = 14
+
+/** Folders that may have more, each with its reason. */
+const LONG_LISTS: Readonly<Record<string, string>> = {
+  'cli/commands': 'one file a command',
+  'bench/roles': 'one file a kind of process',
+}
 
 const files = repositoryFiles().filter((path) => !GENERATED.includes(path))
 const code = files.filter((path) => CODE.test(path))
@@ -17,6 +27,20 @@ describe('files', () => {
   it('are named by what they are, not utils, helpers, types, common or manager', () => {
     const vague = /(^|[/.-])(utils?|helpers?|types?|common|managers?|misc)([.-]|\/|$)/i
     expect(code.filter((path) => vague.test(path))).toEqual([])
+  })
+
+  it('have names in camelCase', () => {
+    const odd = code.filter((path) => !/(^|\/)[a-z][A-Za-z0-9]*(\.[a-z][A-Za-z0-9]*)*$/.test(path))
+    expect(odd.filter((path) => !/^(\.ci|\.github)\//.test(path))).toEqual([])
+  })
+
+  it('lie in folders that are seen at one glance', () => {
+    const counts = new Map<string, number>()
+    for (const path of code) counts.set(dirname(path), (counts.get(dirname(path)) ?? 0) + 1)
+    const full = [...counts].filter(([folder, files]) => files > AT_A_GLANCE && LONG_LISTS[folder] === undefined)
+    expect(full).toEqual([])
+    // A reason that is no longer needed goes.
+    expect(Object.keys(LONG_LISTS).filter((folder) => (counts.get(folder) ?? 0) <= AT_A_GLANCE)).toEqual([])
   })
 
   it('say at their top what they own', () => {

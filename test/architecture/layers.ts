@@ -10,9 +10,7 @@ export const PRODUCT = ['shared', 'server', 'client', 'cli', 'console']
 const PARTS = [
   'build/clientBundle.ts',
   'console/vite.config.ts',
-  'server/store/contract/store.ts',
-  'server/store/contract/queues.ts',
-  'server/store/contract/basics.ts',
+  'server/store/contract/',
   'server/store/lmdb/',
   'server/store/redis/',
   'server/store/',
@@ -20,7 +18,8 @@ const PARTS = [
   'server/socket/',
   'server/http/',
   'server/auth/',
-  'server/observe/',
+  'server/options/',
+  'server/telemetry/',
   'server/wire.ts',
   'server/api.ts',
   'server/localClients.ts',
@@ -39,12 +38,7 @@ const PARTS = [
 type Part = (typeof PARTS)[number]
 
 const EDGE: readonly Part[] = ['server/core/', 'server/wire.ts', 'shared/']
-const ENGINE: readonly Part[] = [
-  'server/store/contract/store.ts',
-  'server/store/contract/queues.ts',
-  'server/store/',
-  'shared/',
-]
+const ENGINE: readonly Part[] = ['server/store/contract/', 'server/store/', 'shared/']
 
 const ABOVE_HUB: readonly Part[] = ['server/embedded.ts', 'server/index.ts', 'server/serve.ts', 'server/testing.ts']
 
@@ -52,20 +46,19 @@ const ABOVE_HUB: readonly Part[] = ['server/embedded.ts', 'server/index.ts', 'se
 const MAY_IMPORT: Readonly<Record<Part, readonly Part[]>> = {
   'shared/': [],
   'client/': ['shared/'],
-  'server/core/': ['shared/', 'server/store/contract/store.ts'],
-  'server/store/contract/store.ts': ['shared/', 'server/store/contract/queues.ts', 'server/store/contract/basics.ts'],
-  'server/store/contract/queues.ts': ['shared/', 'server/store/contract/basics.ts'],
-  'server/store/contract/basics.ts': [],
+  'server/core/': ['shared/', 'server/store/contract/'],
+  'server/store/contract/': ['shared/'],
   'server/store/lmdb/': ENGINE,
   'server/store/redis/': ENGINE,
-  'server/store/': ['server/store/contract/store.ts', 'server/store/lmdb/', 'server/store/redis/', 'shared/'],
+  'server/store/': ['server/store/contract/', 'server/store/lmdb/', 'server/store/redis/', 'shared/'],
   'server/wire.ts': ['shared/'],
   'server/socket/': EDGE,
   'server/http/': EDGE,
   'server/auth/': ['server/core/', 'shared/'],
-  'server/observe/': ['server/core/', 'shared/'],
+  'server/telemetry/': ['server/core/', 'shared/'],
   // Options and their units: what they mean is core's settings.
-  'server/': ['server/core/', 'shared/'],
+  'server/options/': ['server/core/', 'shared/'],
+  'server/': ['shared/'],
   // The hub's own program subscribes and consumes through the SDK.
   'server/api.ts': ['client/', 'server/socket/', 'server/http/', 'shared/'],
   'server/localClients.ts': ['client/', 'shared/'],
@@ -80,9 +73,10 @@ const MAY_IMPORT: Readonly<Record<Part, readonly Part[]>> = {
     'server/localClients.ts',
     'client/',
     'server/',
+    'server/options/',
     'server/core/',
     'shared/',
-    'server/observe/',
+    'server/telemetry/',
   ],
   'server/embedded.ts': [
     'server/api.ts',
@@ -90,8 +84,9 @@ const MAY_IMPORT: Readonly<Record<Part, readonly Part[]>> = {
     'server/serve.ts',
     'client/',
     'server/',
+    'server/options/',
     'shared/',
-    'server/observe/',
+    'server/telemetry/',
   ],
   // Public names only: what a program that embeds a hub may need of the parts.
   'server/index.ts': [
@@ -100,12 +95,20 @@ const MAY_IMPORT: Readonly<Record<Part, readonly Part[]>> = {
     'server/serve.ts',
     'client/',
     'server/',
+    'server/options/',
     'server/core/',
     'server/socket/',
     'server/http/',
     'shared/',
   ],
-  'server/testing.ts': ['server/index.ts', 'server/api.ts', 'server/embedded.ts', 'client/', 'server/', 'shared/'],
+  'server/testing.ts': [
+    'server/index.ts',
+    'server/api.ts',
+    'server/embedded.ts',
+    'client/',
+    'server/options/',
+    'shared/',
+  ],
   'cli/': ['client/', 'shared/'],
   'console/': ['client/', 'shared/'],
   'build/clientBundle.ts': [],
@@ -123,9 +126,9 @@ const DRIVERS: Readonly<Record<string, readonly Part[]>> = {
   helmet: ['server/http/'],
   'rate-limiter-flexible': ['server/socket/', 'server/http/'],
   jose: ['server/auth/'],
-  pino: ['server/observe/'],
-  zod: ['server/wire.ts', 'server/', 'server/http/'],
-  yaml: ['server/'],
+  pino: ['server/telemetry/'],
+  zod: ['server/wire.ts', 'server/options/', 'server/http/'],
+  yaml: ['server/options/'],
   'socket.io-client': ['client/'],
   commander: ['cli/'],
   'cli-progress': ['cli/'],

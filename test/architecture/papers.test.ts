@@ -99,9 +99,18 @@ describe('papers', () => {
       'LICENSE',
       'Dockerfile',
       'compose.yaml',
+      'docs/architecture.md',
       'docs/protocol.md',
       '.ci/run',
     ]
     expect(papers.filter((path) => !exists(path))).toEqual([])
+  })
+
+  it.each(['CONTRIBUTING.md', 'docs/architecture.md'])('%s names only what is there', (paper) => {
+    const named = [
+      ...readText(paper).matchAll(/`((?:shared|server|client|cli|console|bench|test|build|examples|docs)\/[\w./-]*)`/g),
+    ]
+    expect(named.length).toBeGreaterThan(5)
+    expect(named.map(([, path = '']) => path).filter((path) => !exists(path))).toEqual([])
   })
 })

@@ -11,7 +11,7 @@ const SAYS: Readonly<Record<string, readonly string[]>> = {
   'replay.ts': ['first visit: [ 1, 2, 3 ]', 'second visit: [ 4, 5, 6 ]'],
   'webhook.ts': ['201', '{"invoice":7}'],
   'worker.ts': ['sent to ann, attempt 1', 'sent to busy, attempt 2', "dead letter: { to: 'nobody' }"],
-  'request-reply.ts': ['roots: [ 2, 3, 4 ]', 'failed', '-1 has no root'],
+  'requestReply.ts': ['roots: [ 2, 3, 4 ]', 'failed', '-1 has no root'],
   'embedded.ts': ['received: hello'],
 }
 

@@ -1,6 +1,6 @@
 /**
  * Undoes at the end of a test, or of the file when no test is running, what the supports have started. The set-up of
- * every file (file-run.ts) calls `endFile`: files of a worker share their modules.
+ * every file (fileRun.ts) calls `endFile`: files of a worker share their modules.
  */
 
 import { onTestFinished, TestRunner } from 'vitest'

@@ -1,4 +1,4 @@
-/** What holds for a topic by its name. How patterns are merged and stored is in patternSettings.ts. */
+/** What holds for a topic by its name. How patterns are merged and stored is in core/settings.ts. */
 
 import type { Retention } from '../../store/contract/store.ts'
 import {

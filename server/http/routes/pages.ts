@@ -11,7 +11,7 @@ import helmet from 'helmet'
 import { RepriseError } from '../../../shared/errors.ts'
 
 /** From the sources, `dist` lies beside the server's folder; compiled, the server's folder lies in it. */
-const DIST = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? '../../dist/' : '../../../', import.meta.url))
+const DIST = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? '../../../dist/' : '../../../', import.meta.url))
 const PAGES = `${DIST}console`
 const SDK = `${DIST}sdk`
 

@@ -1,4 +1,4 @@
-/** What requests about queues may say and what answers hold, over HTTP. The rest is in schemas.ts and server/wire.ts. */
+/** What requests about queues may say and what answers hold, over HTTP. The rest is in topics.ts and server/wire.ts. */
 
 import { z } from 'zod'
 import { type JobDraft, REDRIVE_REASON_RULE, REDRIVE_REASONS } from '../../../shared/queues.ts'
@@ -77,7 +77,7 @@ const size = z.union([bound, z.string()])
 const time = z.union([count, z.string()])
 const binding = z.object({ topic: z.string(), from: z.enum(['start', 'end']).optional() })
 
-/** For the document alone: queueOptions.ts reads it, with the units that the configuration file has too. */
+/** For the document alone: server/options/queues.ts reads it, with the units that the configuration file has too. */
 export const queueSettingsBody = z
   .strictObject({
     from: z.array(z.union([z.string(), binding])),

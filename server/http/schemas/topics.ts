@@ -115,7 +115,7 @@ export const count = z.int().min(0)
 export const bound = z.union([z.int().min(1), z.literal('unlimited')])
 const size = z.union([bound, z.string()])
 
-/** For the document alone: options.ts reads it, with the units that the configuration file has too. */
+/** For the document alone: server/options/hub.ts reads it, with the units that the configuration file has too. */
 export const settingsBody = z.strictObject({
   retain: z
     .strictObject({

@@ -1,5 +1,5 @@
 /**
- * The half of the store's contract that is about jobs. What contract.ts says of every method holds here, too.
+ * The half of the store's contract that is about jobs. What store.ts says of every method holds here, too.
  *
  * A job is in one state at a time:
  * - `delayed`: its time has not come, after sending or before another attempt;

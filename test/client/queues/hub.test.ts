@@ -196,14 +196,14 @@ describe('a worker at a hub', () => {
       },
       { concurrency: 10 },
     )
-    const sent = Promise.all(Array.from({ length: 500 }, (_, n) => sender.send(n)))
+    const sent = Promise.all(Array.from({ length: 300 }, (_, n) => sender.send(n)))
     for (let i = 1; i <= 5; i++) {
-      await until(() => runs.size >= i * 60)
+      await until(() => runs.size >= i * 40)
       hub.suspend()
       hub.resume()
     }
     await sent
-    await until(() => runs.size === 500, { seen: () => [runs.size, worker.status] })
+    await until(() => runs.size === 300, { seen: () => [runs.size, worker.status] })
     await worker.close()
     expect([...runs].filter(([, times]) => times !== 1)).toEqual([])
   })

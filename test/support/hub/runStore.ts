@@ -1,4 +1,4 @@
-/** Which store the hubs of this run use, and how many stand for one: redis-run.ts and nodes-run.ts say it for a file. */
+/** Which store the hubs of this run use, and how many stand for one: redisRun.ts and nodesRun.ts say it for a file. */
 
 let url: string | undefined
 let nodes = 1

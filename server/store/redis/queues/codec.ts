@@ -334,7 +334,7 @@ export function sweepQueue(): QueueOperation<QueueSwept> {
   }))
 }
 
-/** What became of a request, as `queueRead.lua` tells it. */
+/** What became of a request, as `reads.lua` tells it. */
 export function reasonOf(text: string): DeadReason | 'removed' {
   return text === 'removed' ? text : (REASONS.find((reason) => reason === text) ?? 'rejected')
 }
@@ -371,6 +371,6 @@ function refuse(queue: string, outcome: readonly Buffer[], given?: Enqueue): voi
     case 'not_found':
       throw new RepriseError('not_found', `this holder is not attached to the queue ${queue}`)
     default:
-      throw new Error(`queueWrite.lua answered ${JSON.stringify(word)}`)
+      throw new Error(`write.lua answered ${JSON.stringify(word)}`)
   }
 }

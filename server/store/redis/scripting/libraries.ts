@@ -46,16 +46,28 @@ function library<Name extends string>(
   return Object.fromEntries(calls) as Record<Name, LibraryCall>
 }
 
-const WRITING = ['State', 'Jobs', 'Mend', 'Turn', 'Send', 'Claim', 'Settle', 'Holders', 'Change', 'Write']
+const RECORD = '../queues/storage/record.lua'
+const WRITING = [
+  'storage/changes',
+  'storage/jobSet',
+  'mend',
+  'timers',
+  'send',
+  'claim',
+  'settle',
+  'consumers',
+  'admin',
+  'storage/write',
+].map((part) => `../queues/${part}.lua`)
 
 export const QUEUE_CALLS = {
   ...library(
     'queue',
     { write: [], /** Does what needs no room, in a server that has none. */ writeWhenFull: ['allow-oom'] },
-    'queue.lua',
-    ...WRITING.map((part) => `queue${part}.lua`),
+    RECORD,
+    ...WRITING,
   ),
-  ...library('queue', { read: ['no-writes', 'allow-oom'] }, 'queue.lua', 'queueRead.lua'),
+  ...library('queue', { read: ['no-writes', 'allow-oom'] }, RECORD, '../queues/reads.lua'),
 }
 
 /** Calls a function of a library; gives its answer, and those of what follows it on the same connection. */

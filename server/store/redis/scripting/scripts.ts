@@ -22,14 +22,14 @@ export function scriptOf(flags: string, source: string): Script {
   return { text, digest: createHash('sha1').update(text).digest('hex') }
 }
 
-const WRITING = ['topic.lua', 'writing.lua', 'append.lua', 'cursors.lua', 'write.lua']
+const WRITING = ['record', 'changes', 'append', 'cursors', 'write'].map((part) => `../topics/${part}.lua`)
 
 export const SCRIPTS = {
   write: script('', ...WRITING),
   /** Does what needs no room, in a server that has none. */
   writeWhenFull: script('allow-oom', ...WRITING),
-  read: script('no-writes,allow-oom', 'topic.lua', 'read.lua'),
-  epochs: script('allow-oom', 'epochs.lua'),
+  read: script('no-writes,allow-oom', '../topics/record.lua', '../topics/read.lua'),
+  epochs: script('allow-oom', '../topics/epochs.lua'),
 } as const
 
 /** Runs a script; gives its answer, and those of what follows it on the same connection. */

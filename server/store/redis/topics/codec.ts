@@ -69,7 +69,7 @@ export function append({ subject, drafts, producer, retain }: Append): Operation
   return { args, bytes, drafts: drafts.length, read, plain: { head, bodies, key, seq: producer?.seq ?? -1 } }
 }
 
-/** What one notification carries at most, as writing.lua has it. */
+/** What one notification carries at most, as changes.lua has it. */
 const GROUP_BYTES = 65_536
 
 /** Bodies travel in groups, each one text with the lengths of its bodies: an argument a body costs Redis more. */

@@ -1,7 +1,7 @@
 /**
  * A queue, or its dead letters, inside commits: its jobs in chunks, the indexes that find them, its books. Owns that all
  * of these fit each other; what happens to a job and why is decided by the steps that call it. It stays in memory from
- * one commit to the next as long as everything it planned became durable (see queueCache.ts).
+ * one commit to the next as long as everything it planned became durable (see cache.ts).
  */
 
 import type { JobState } from '../../../contract/store.ts'
@@ -47,7 +47,7 @@ export class QueueHalf {
   /** Those whose jobs changed since the indexes of chunks were brought up. */
   readonly #stale = new Set<Chunk>()
 
-  /** `isAnew`: its indexes are being made anew (see mending.ts). */
+  /** `isAnew`: its indexes are being made anew (see queues/mend.ts). */
   constructor(environment: Environment, name: string, books: Books, isDead: boolean, isAnew = false) {
     this.name = name
     this.isDead = isDead

@@ -154,7 +154,7 @@ local function name(prefix)
   PRODUCERS, SUBJECTS = tag .. 'producers', tag .. 'subjects'
 end
 
--- Figures that are gone, or cut off, begin anew: see queueMend.lua.
+-- Figures that are gone, or cut off, begin anew: see queues/mend.lua.
 local META_SIZE = 1 + 8 * (#COMMON + 2 * #PART)
 local function load()
   stored = redis.call('GET', KEYS[1])
@@ -183,7 +183,7 @@ local function begin(keys, args)
   -- A test's own time, or the server's.
   local given = arg()
   now = given ~= '' and tonumber(given) or math.floor(microseconds() / 1000)
-  -- While its slot moves to another server, keys that are there cannot be told from keys that never were: see topic.lua.
+  -- While its slot moves to another server, keys that are there cannot be told from keys that never were: see topics/record.lua.
   local here = redis.pcall('EXISTS', tag .. '?', tag .. '??')
   if type(here) == 'table' and here.err then
     if not string.find(here.err, 'non local key', 1, true) then return here end

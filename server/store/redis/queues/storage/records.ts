@@ -1,4 +1,4 @@
-/** Jobs as the scripts of a queue keep them. The layout is that of `queue.lua`. */
+/** Jobs as the scripts of a queue keep them. The layout is that of `record.lua`. */
 
 import { readBody } from '../../../codec.ts'
 import type { DeadReason, HistoryEntry, JobInfo, JobState, Owner } from '../../../contract/store.ts'
@@ -134,7 +134,7 @@ export function leaseOf({ n, serial, nonce }: JobRecord): string {
   return `${n}.${serial}.${nonce}`
 }
 
-/** What `queueRead.lua` tells of a job. */
+/** What `reads.lua` tells of a job. */
 export function jobInfo(told: readonly (Buffer | null)[]): JobInfo {
   const [number, record, body, history, death, headNumber, headRecord] = told
   const job = decodeJob(String(number), record ?? Buffer.alloc(0))
