@@ -12,6 +12,7 @@ import { anonymous } from './core/access.ts'
 import { StoreClock } from './core/clock.ts'
 import type { Core } from './core/core.ts'
 import { pageRefusal } from './core/guards/origins.ts'
+import { Unfinished } from './core/guards/unfinished.ts'
 import { Probe } from './core/probe.ts'
 import { Bindings } from './core/queues/bindings.ts'
 import { Consumers } from './core/queues/delivery/consumers.ts'
@@ -138,6 +139,7 @@ export function buildHub<S extends HubTypes = HubTypes>(
     return { core, close }
   }
 
+  const unfinished = new Unfinished(resolved.limits.unfinishedBytes)
   const context = { core, happenings: log.happenings, maxNamespaces: resolved.limits.namespacesPerSocket }
   const ofPage = async (request: IncomingMessage) => {
     try {
@@ -162,6 +164,7 @@ export function buildHub<S extends HubTypes = HubTypes>(
     const io = openSocketServer(http, {
       path,
       limits: resolved.limits,
+      unfinished,
       pageRefusal,
       withCookies: resolved.allowOrigins !== '*',
       notice: log.happenings.noticed,
@@ -209,6 +212,7 @@ export function buildHub<S extends HubTypes = HubTypes>(
       ...context,
       draining: drain.signal,
       maxBodyBytes: resolved.limits.packet,
+      unfinished,
       readTopicSettings: readTopicOverrides,
       readQueueSettings: readQueueOverrides,
       pageRefusal: ofPage,

@@ -3,16 +3,21 @@
 import type { IncomingMessage } from 'node:http'
 import { RepriseError } from '../../shared/errors.ts'
 import { changedNumber, changedNumberRule } from '../../shared/exactNumbers.ts'
+import { tooMuchUnfinished, type Unfinished } from '../core/guards/unfinished.ts'
 import { HttpRefusal } from './problem.ts'
 
 /** A body that is too large is read on and thrown away up to this many times its limit, so that the answer is read. */
 const PATIENCE = 8
 
 /** What a parser of the program around has left, or what is on the wire. */
-export async function readJson(request: IncomingMessage & { body?: unknown }, maxBytes: number): Promise<unknown> {
+export async function readJson(
+  request: IncomingMessage & { body?: unknown },
+  maxBytes: number,
+  unfinished: Unfinished,
+): Promise<unknown> {
   if (request.readableDidRead && request.body !== undefined) return request.body
   checkType(request)
-  const text = decode(await readBytes(request, maxBytes))
+  const text = decode(await readBytes(request, maxBytes, unfinished))
   if (text.trim() === '') throw new RepriseError('bad_request', 'the body is empty; JSON is expected')
   let body: unknown
   try {
@@ -50,27 +55,39 @@ function checkType({ headers }: IncomingMessage): void {
   }
 }
 
-function readBytes(request: IncomingMessage, maxBytes: number): Promise<Buffer> {
+function readBytes(request: IncomingMessage, maxBytes: number, unfinished: Unfinished): Promise<Buffer> {
   return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = []
+    let chunks: Buffer[] = []
     let bytes = 0
+    let isDropped = false
+    const drop = (error: RepriseError) => {
+      isDropped = true
+      chunks = []
+      held.end()
+      reject(error)
+    }
+    const held = unfinished.hold(() => drop(tooMuchUnfinished()))
     const tooLarge = () => new RepriseError('too_large', `the body is over ${maxBytes} bytes`)
     if (request.destroyed) reject(new RepriseError('bad_request', 'the body ended before it was complete'))
     const declared = Number(request.headers['content-length'] ?? 0)
     if (declared > maxBytes) reject(tooLarge())
     request.on('data', (chunk: Buffer) => {
       bytes += chunk.length
-      if (bytes <= maxBytes) {
+      if (bytes <= maxBytes && !isDropped) {
         chunks.push(chunk)
+        held.add(chunk.length)
         return
       }
-      chunks.length = 0
-      reject(tooLarge())
+      if (!isDropped) drop(tooLarge())
       if (bytes > maxBytes * PATIENCE) request.destroy()
     })
-    request.on('end', () => resolve(Buffer.concat(chunks)))
-    request.on('error', () => reject(new RepriseError('bad_request', 'the body ended before it was complete')))
-    request.on('close', () => reject(new RepriseError('bad_request', 'the body ended before it was complete')))
+    request.on('end', () => {
+      held.end()
+      resolve(Buffer.concat(chunks))
+    })
+    const cutOff = () => drop(new RepriseError('bad_request', 'the body ended before it was complete'))
+    request.on('error', cutOff)
+    request.on('close', cutOff)
   })
 }
 

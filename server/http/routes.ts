@@ -8,6 +8,7 @@ import { z } from 'zod'
 import { RepriseError } from '../../shared/errors.ts'
 import { anonymous, type Caller } from '../core/access.ts'
 import { type Core, started } from '../core/core.ts'
+import type { Unfinished } from '../core/guards/unfinished.ts'
 import type { QueueOverrides } from '../core/queues/settings.ts'
 import type { Happenings } from '../core/telemetry.ts'
 import type { TopicOverrides } from '../core/topics/settings.ts'
@@ -27,6 +28,7 @@ export interface RoutesContext {
   readonly draining: AbortSignal
   /** Bytes of a request's body. */
   readonly maxBodyBytes: number
+  readonly unfinished: Unfinished
   /** Checks a topic's settings as they are written down. Throws `bad_request`. */
   readonly readTopicSettings: (pattern: string, settings: unknown) => TopicOverrides
   /** The same of a queue's. */
@@ -146,7 +148,7 @@ async function serve(row: Route, context: RoutesContext, request: Request, respo
   if (gone.aborted) return
   if (row.method !== 'get' && row.body === undefined && hasBody(request)) {
     // What it was to say would be lost: a purge of some jobs would be one of all.
-    parse(NO_BODY, await readJson(request, context.maxBodyBytes), 'the body')
+    parse(NO_BODY, await readJson(request, context.maxBodyBytes, context.unfinished), 'the body')
   }
   const answer = await row.handle({
     context,
@@ -155,8 +157,9 @@ async function serve(row: Route, context: RoutesContext, request: Request, respo
     request,
     response,
     param: (name) => String(request.params[name] ?? ''),
-    json: () => readJson(request, context.maxBodyBytes),
-    jsonOrNothing: async () => (hasBody(request) ? await readJson(request, context.maxBodyBytes) : {}),
+    json: () => readJson(request, context.maxBodyBytes, context.unfinished),
+    jsonOrNothing: async () =>
+      hasBody(request) ? await readJson(request, context.maxBodyBytes, context.unfinished) : {},
     gone,
   })
   if (answer === undefined || response.destroyed) return

@@ -60,6 +60,8 @@ export interface LimitOptions {
   readonly connectionsPerAddress?: number | 'unlimited'
   /** How long a connection may be in none of them, and may leave a packet unfinished. Default 10 s. */
   readonly connectTimeoutMs?: Duration
+  /** Bytes of bodies and packets that are not complete, of all connections together. Default 256 MiB. */
+  readonly unfinishedBytes?: Size
 }
 
 /** The limits of connections, which clients need not know. */
@@ -67,6 +69,7 @@ export interface ConnectionLimits {
   readonly namespacesPerSocket: number
   readonly connectionsPerAddress: number
   readonly connectTimeoutMs: number
+  readonly unfinishedBytes: number
 }
 
 export interface HubOptions {
@@ -131,7 +134,12 @@ export const DEFAULTS = {
   open: false,
   drainMs: 10_000,
   keepAliveMs: 75_000,
-  limits: { namespacesPerSocket: 10_000, connectionsPerAddress: 20_000, connectTimeoutMs: 10_000 },
+  limits: {
+    namespacesPerSocket: 10_000,
+    connectionsPerAddress: 20_000,
+    connectTimeoutMs: 10_000,
+    unfinishedBytes: 256 * 1_048_576,
+  },
 } as const
 
 const age = bound(DURATION_RULE, readDurationMs)
@@ -193,6 +201,7 @@ export const groupedFields = {
     namespacesPerSocket: optional(positive),
     connectionsPerAddress: optional(bound('a number of connections, 1 or more', readCount)),
     connectTimeoutMs: optional(value('a duration of 1 ms or more', (input) => readDurationMs(input) || undefined)),
+    unfinishedBytes: optional(bytes),
   }),
 } as const
 
@@ -233,7 +242,7 @@ export function contradictions({
   open = DEFAULTS.open,
   limits,
 }: Pick<z.infer<typeof serveSchema>, 'host' | 'open' | 'limits'>): readonly string[] {
-  const found = limitFaults({ ...DEFAULT_LIMITS, ...limits })
+  const found = limitFaults({ ...DEFAULT_LIMITS, ...DEFAULTS.limits, ...limits })
   if (open || isLoopback(host)) return found
   return [
     `host ${host} can be reached from other machines and nothing asks who is calling: keep 127.0.0.1, or let everyone in with --open`,
@@ -241,11 +250,14 @@ export function contradictions({
   ]
 }
 
-function limitFaults({ payload, packet }: Limits): readonly string[] {
+function limitFaults({ payload, packet, unfinishedBytes }: Limits & ConnectionLimits): readonly string[] {
   if (payload > MAX_PAYLOAD_BYTES) {
     return [
       `limits.payload: ${payload} is over ${MAX_PAYLOAD_BYTES} (64 MiB), the most that clients take in one packet`,
     ]
+  }
+  if (unfinishedBytes < packet) {
+    return [`limits.unfinishedBytes: ${unfinishedBytes} is too little for one packet of ${packet}`]
   }
   if (packet >= payload + 1_024) return []
   return [`limits.packet: ${packet} is too little for one payload of ${payload}; give ${payload + 1_024} or more`]

@@ -3,6 +3,7 @@
 import type { Server as HttpServer } from 'node:http'
 import { Server } from 'socket.io'
 import { type ServerOptions, WebSocketServer } from 'ws'
+import type { Unfinished } from '../core/guards/unfinished.ts'
 import type { Entrances } from './entrances.ts'
 import { Connections } from './transport/connections.ts'
 import { parser } from './transport/encoder.ts'
@@ -21,6 +22,7 @@ export interface SocketServerOptions {
     readonly connectionsPerAddress: number
     readonly connectTimeoutMs: number
   }
+  readonly unfinished: Unfinished
   readonly pageRefusal: PageRefusal
   /** Whether pages of other origins that may connect may send their cookies along. */
   readonly withCookies: boolean
@@ -44,7 +46,7 @@ class BoundedWebSockets extends WebSocketServer {
 }
 
 export function openSocketServer(http: HttpServer, options: SocketServerOptions): Server {
-  const { path, limits, pageRefusal, withCookies, notice } = options
+  const { path, limits, unfinished, pageRefusal, withCookies, notice } = options
   const { packet: maxPacketBytes, connectTimeoutMs, connectionsPerAddress: perAddress } = limits
   const io = new Server(http, {
     path,
@@ -56,11 +58,11 @@ export function openSocketServer(http: HttpServer, options: SocketServerOptions)
   keepPath(http, path, notice)
   const entrances = options.open(io)
   const isUsed = (connection: Parameters<Entrances['isUsed']>[0]) => entrances.isUsed(connection)
-  const connections = new Connections(io.engine, { perAddress, connectTimeoutMs, maxPacketBytes, isUsed })
+  const connections = new Connections(io.engine, { perAddress, connectTimeoutMs, maxPacketBytes, unfinished, isUsed })
   const admit: Connections['admit'] = (request) => connections.admit(request)
   // First: the time that a body may take does not begin before it is read.
   paceRequests(io.engine)
-  guardRequests(io.engine, { pageRefusal, withCookies, bodyTimeoutMs: connectTimeoutMs, admit })
+  guardRequests(io.engine, { pageRefusal, withCookies, bodyTimeoutMs: connectTimeoutMs, unfinished, admit })
   // A program that has said nothing would close connections that a proxy in front still uses.
   if (http.keepAliveTimeout === NODE_KEEP_ALIVE_MS) http.keepAliveTimeout = KEEP_ALIVE_MS
   return io

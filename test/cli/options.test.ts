@@ -54,6 +54,7 @@ describe('options of serve', () => {
         namespacesPerSocket: 10_000,
         connectionsPerAddress: 20_000,
         connectTimeoutMs: 10_000,
+        unfinishedBytes: 268_435_456,
       },
       allowOrigins: undefined,
       path: '/socket.io',

@@ -3,6 +3,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { expect, it } from 'vitest'
 import type { Core } from '../../server/core/core.ts'
+import { Unfinished } from '../../server/core/guards/unfinished.ts'
 import { SILENT } from '../../server/core/telemetry.ts'
 import { Log } from '../../server/core/topics/log.ts'
 import { createApp } from '../../server/http/app.ts'
@@ -39,6 +40,7 @@ it('a page names the records whose checksums do not fit, in one gap for each run
     readQueueSettings: () => ({}),
     pageRefusal: async () => undefined,
     bodyTimeoutMs: 10_000,
+    unfinished: new Unfinished(1_000_000),
   })
   const server = createServer(handler).listen(0, '127.0.0.1')
   atEnd(() => {

@@ -6,6 +6,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Server, Socket } from 'socket.io'
 import { PerAddress } from '../../core/guards/perAddress.ts'
+import type { Held, Unfinished } from '../../core/guards/unfinished.ts'
 import type { Refused } from './requests.ts'
 
 type Connection = Socket['conn']
@@ -17,6 +18,7 @@ export interface ConnectionRules {
   readonly connectTimeoutMs: number
   /** Bytes of a packet with its binary parts. */
   readonly maxPacketBytes: number
+  readonly unfinished: Unfinished
   isUsed(connection: Connection): boolean
 }
 
@@ -27,6 +29,7 @@ interface State {
   missing: number
   bytes: number
   announcedAt: number
+  readonly held: Held
 }
 
 const LOOK_MS = 1_000
@@ -56,12 +59,14 @@ export class Connections {
   }
 
   #open(connection: Connection): void {
-    const state: State = { usedAt: performance.now(), missing: 0, bytes: 0, announcedAt: 0 }
+    const held = this.#rules.unfinished.hold(() => cut(connection))
+    const state: State = { usedAt: performance.now(), missing: 0, bytes: 0, announcedAt: 0, held }
     this.#states.set(connection, state)
     this.#timer ??= setInterval(() => this.#look(), LOOK_MS).unref()
     const leave = this.#addresses.take(connection.remoteAddress)
     connection.once('close', () => {
       this.#states.delete(connection)
+      held.end()
       leave()
     })
     connection.on('data', (data: unknown) => {
@@ -87,6 +92,8 @@ export class Connections {
     if (state.missing === 0) return true
     state.missing -= 1
     state.bytes += (data as { readonly byteLength?: number }).byteLength ?? 0
+    // Whole, it is handed on in this turn.
+    state.held.set(state.missing === 0 ? 0 : state.bytes)
     return state.bytes <= this.#rules.maxPacketBytes
   }
 
@@ -99,10 +106,21 @@ export class Connections {
     const now = performance.now()
     for (const [connection, state] of this.#states) {
       if (isUsed(connection)) state.usedAt = now
+      state.held.set((state.missing === 0 ? 0 : state.bytes) + frameBytes(connection))
       const late = now - state.usedAt > connectTimeoutMs
       if (late || (state.missing > 0 && now - state.announcedAt > connectTimeoutMs)) cut(connection)
     }
   }
+}
+
+/** What ws keeps and does not declare: what has come of a message whose end has not. */
+interface RawTransport {
+  readonly socket?: { readonly _receiver?: { readonly _bufferedBytes?: number; readonly _messageLength?: number } }
+}
+
+function frameBytes({ transport }: Connection): number {
+  const receiver = (transport as unknown as RawTransport).socket?._receiver
+  return (receiver?._bufferedBytes ?? 0) + (receiver?._messageLength ?? 0)
 }
 
 /** Ends a connection now, whatever it has not read. */

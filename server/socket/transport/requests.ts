@@ -6,6 +6,7 @@
 import { type IncomingMessage, ServerResponse } from 'node:http'
 import type { Server, Socket } from 'socket.io'
 import { boundArrival } from '../../core/guards/arrival.ts'
+import { tooMuchUnfinished, type Unfinished } from '../../core/guards/unfinished.ts'
 
 import { paceRequests } from './pacing.ts'
 
@@ -20,7 +21,7 @@ interface EngineRequest extends IncomingMessage {
 
 /** Why a request may not be served. */
 export interface Refused {
-  readonly status: 400 | 403 | 405 | 408 | 429
+  readonly status: 400 | 403 | 405 | 408 | 429 | 503
   readonly message: string
   readonly headers?: Readonly<Record<string, string>>
 }
@@ -35,6 +36,7 @@ const BAD_REQUEST = 3
 const FORBIDDEN = 4
 
 const LATE: Refused = { status: 408, message: 'the body did not come in time' }
+const FULL: Refused = { status: 503, message: tooMuchUnfinished().message, headers: { 'Retry-After': '1' } }
 const JSONP = 'JSONP polling (j=) is off, as it lets any page in: use polling without j, or WebSocket'
 
 export interface RequestRules {
@@ -43,12 +45,14 @@ export interface RequestRules {
   readonly withCookies: boolean
   /** How long a body may take that hardly comes. */
   readonly bodyTimeoutMs: number
+  readonly unfinished: Unfinished
   /** What else speaks against a request that begins a connection. */
   admit(request: IncomingMessage): Refused | undefined
 }
 
 /** Holds the rules at each request of the hub's own Socket.IO server. */
-export function guardRequests(engine: Engine, { pageRefusal, withCookies, bodyTimeoutMs, admit }: RequestRules): void {
+export function guardRequests(engine: Engine, rules: RequestRules): void {
+  const { pageRefusal, withCookies, bodyTimeoutMs, unfinished, admit } = rules
   engine.use((request: EngineRequest, response: unknown, next: Next) => {
     void held(request, response, async () => {
       const refused = await judge(request)
@@ -57,8 +61,19 @@ export function guardRequests(engine: Engine, { pageRefusal, withCookies, bodyTi
       boundArrival(request, bodyTimeoutMs, () => refuse(request, response, LATE, next))
       response.setHeader('X-Content-Type-Options', 'nosniff')
       allowPage(request, response, withCookies)
-      if (request.method !== 'OPTIONS') return next()
-      response.writeHead(204).end()
+      if (request.method === 'OPTIONS') {
+        response.writeHead(204).end()
+        return
+      }
+      next()
+      // Engine.IO reads it from this turn on.
+      if (request.method === 'POST') {
+        countBody(request, unfinished, () => {
+          // Engine.IO goes on keeping what comes until the request is gone.
+          response.once('close', () => request.destroy())
+          refuse(request, response, FULL, next)
+        })
+      }
     })
   })
 
@@ -72,6 +87,13 @@ export function guardRequests(engine: Engine, { pageRefusal, withCookies, bodyTi
     if (why !== undefined) return { status: 403, message: why }
     return method !== 'OPTIONS' && request._query.sid === undefined ? admit(request) : undefined
   }
+}
+
+/** Counts what has come of it until it is complete. */
+function countBody(request: IncomingMessage, unfinished: Unfinished, letGo: () => void): void {
+  const held = unfinished.hold(letGo)
+  request.on('data', (chunk: Buffer | string) => held.add(chunk.length))
+  request.once('close', () => held.end())
 }
 
 /**
@@ -184,4 +206,5 @@ const WORDS = {
   405: 'Method Not Allowed',
   408: 'Request Timeout',
   429: 'Too Many Requests',
+  503: 'Service Unavailable',
 } as const

@@ -247,6 +247,49 @@ describe('what is never finished ends by itself:', () => {
     expect(head.seen()).toMatch(/^HTTP\/1\.1 408 |^$/)
   })
 
+  it.each(['/v1', 'long polling', 'binary parts', 'a frame'])(
+    'the largest of all connections together where that is too much: %s',
+    async (kind) => {
+      const { url } = await startHub({
+        limits: { packet: '300KB', payload: '250KB', unfinishedBytes: '1MB', connectTimeoutMs: '1m' },
+      })
+      const begin = async (bytes: number) => {
+        const body = 'x'.repeat(bytes)
+        if (kind === '/v1' || kind === 'long polling') {
+          let path = '/v1/topics/t/events'
+          if (kind !== '/v1') {
+            const { sid } = JSON.parse((await (await fetch(`${url}${POLLING}`)).text()).slice(1)) as { sid: string }
+            path = `${POLLING}&sid=${sid}`
+          }
+          const head = `POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 290000\r\n\r\n`
+          const { closed, seen, socket } = await tcp(url, head)
+          socket.write(body)
+          return Promise.race([closed, until(() => seen().includes('HTTP/1.1 503'), { deadlineMs: 60_000 })])
+        }
+        const raw = await open(url)
+        raw.socket.send('40/topics/t,{}')
+        if (kind === 'a frame') raw.socket.send(body, { fin: false })
+        else {
+          raw.socket.send(
+            '452-/topics/t,["publish",[{"data":[{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]}]]',
+          )
+          raw.socket.send(Buffer.from(body))
+        }
+        return raw.closed
+      }
+      const ended: number[] = []
+      for (const [i, bytes] of [150_000, 250_000, 150_000, 150_000, 150_000].entries()) {
+        void begin(bytes).then(() => ended.push(i))
+      }
+      // Only together they are too many.
+      void begin(200_000).then(() => ended.push(5))
+      await until(() => ended.length > 0, { deadlineMs: 20_000, what: 'the end of the largest' })
+      expect(ended).toEqual([1])
+      const wire = await join(url, 'canary')
+      expect(await wire.value('publish', [{ data: 'y'.repeat(200_000) }])).toMatchObject({ offsets: [1] })
+    },
+  )
+
   it('a body that drips, of /v1 and of long polling; one that comes slowly arrives', async () => {
     const polling = async () => {
       const { sid } = JSON.parse((await (await fetch(`${url}${POLLING}`)).text()).slice(1)) as { sid: string }
