@@ -41,8 +41,11 @@ export interface HubRole extends Role<ProbeCalls> {
   readonly url: string
 }
 
+/** So that each has a name of its own. */
+let profiles = 0
+
 const ANSWER_MS = 120_000
-const START_MS = 20_000
+const START_MS = 60_000
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 
 export class Processes implements AsyncDisposable {
@@ -146,7 +149,8 @@ export class Processes implements AsyncDisposable {
 
   #profiling(name: string): string[] {
     if (this.#profileTo === undefined) return []
-    return ['--cpu-prof', '--cpu-prof-dir', this.#profileTo, '--cpu-prof-name', `${name}-${Date.now()}.cpuprofile`]
+    profiles += 1
+    return ['--cpu-prof', '--cpu-prof-dir', this.#profileTo, '--cpu-prof-name', `${name}-${profiles}.cpuprofile`]
   }
 
   #adopt<C extends Calls>(name: string, child: ChildProcess): Role<C> {

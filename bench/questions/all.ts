@@ -2,6 +2,7 @@
 
 import type { Question } from '../question.ts'
 import { fanout } from './fanout.ts'
+import { jitter } from './jitter.ts'
 import { latency } from './latency.ts'
 import { limit } from './limit.ts'
 import { memory } from './memory.ts'
@@ -14,6 +15,7 @@ import { redisResume } from './redisResume.ts'
 import { replay } from './replay.ts'
 import { resume } from './resume.ts'
 import { start } from './start.ts'
+import { storm } from './storm.ts'
 
 export const QUESTIONS: readonly Question[] = [
   fanout,
@@ -24,6 +26,8 @@ export const QUESTIONS: readonly Question[] = [
   memory,
   start,
   limit,
+  storm,
+  jitter,
   redisPublish,
   redisFanout,
   redisResume,

@@ -1,18 +1,20 @@
-/** What the hub's process works for something: processor time, which other programs on the machine disturb least. */
+/** What a server's process works for something: processor time, which other programs on the machine disturb least. */
 
-import type { HubRole } from '../processes.ts'
-
-/** Runs something; answers what it answered, and the processor time (user and system) of the hubs meanwhile, in µs. */
-export async function withCost<T>(
-  hubs: readonly HubRole[],
-  run: () => Promise<T>,
-): Promise<{ readonly answer: T; readonly us: number }> {
-  const before = await usedBy(hubs)
-  const answer = await run()
-  return { answer, us: (await usedBy(hubs)) - before }
+interface Measured {
+  ask(call: 'cpu'): Promise<NodeJS.CpuUsage>
 }
 
-async function usedBy(hubs: readonly HubRole[]): Promise<number> {
-  const used = await Promise.all(hubs.map((hub) => hub.ask('cpu')))
+/** Runs something; answers what it answered, and the processor time (user and system) of the servers meanwhile, in µs. */
+export async function withCost<T>(
+  servers: readonly Measured[],
+  run: () => Promise<T>,
+): Promise<{ readonly answer: T; readonly us: number }> {
+  const before = await usedBy(servers)
+  const answer = await run()
+  return { answer, us: (await usedBy(servers)) - before }
+}
+
+async function usedBy(servers: readonly Measured[]): Promise<number> {
+  const used = await Promise.all(servers.map((server) => server.ask('cpu')))
   return used.reduce((sum, { user, system }) => sum + user + system, 0)
 }
