@@ -2,8 +2,11 @@
 
 import { RepriseError } from './errors.ts'
 
-/** A number that long or with an exponent may be changed; all others are exact. A look at most texts ends here. */
-const SUSPECT = /\d[eE]|\d[\d.]{15}/
+/**
+ * A number with 16 digits and points, or with an exponent, may be changed; all others are exact. A look at most texts ends
+ * here, at a fraction of what parsing costs: V8 is fastest with one way to begin and repetitions of up to three.
+ */
+const SUSPECT = /\d(?:[eE]|[\d.]{3}[\d.]{12})/
 /** Of a number without a point and a sign: 15 digits. */
 const SHORT = 15
 const SMALL = 1e-290
