@@ -1,8 +1,8 @@
 /** Many clients of one topic in a process of their own: cut off, back again, each event checked and timed. */
 
-import { sharedNowMs } from '../load.ts'
-import { type Member, type Opener, openHubMember, openLoggedMember } from '../members.ts'
 import { chosenProduct, serveCalls } from '../role.ts'
+import { sharedNowMs } from '../scenes/load.ts'
+import { type Member, type Opener, openHubMember, openLoggedMember } from '../scenes/members.ts'
 import { percentile } from '../series.ts'
 
 interface Waiting {

@@ -2,8 +2,8 @@
 
 import { io } from 'socket.io-client'
 import { importClient } from '../client.ts'
-import { loadOf, sharedNowMs } from '../load.ts'
 import { chosenProduct, serveCalls } from '../role.ts'
+import { loadOf, sharedNowMs } from '../scenes/load.ts'
 
 export interface Timed {
   /** By the clock that all processes share. */

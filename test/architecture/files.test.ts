@@ -12,6 +12,7 @@ const AT_A_GLANCE = 14
 /** Folders that may have more, each with its reason. */
 const LONG_LISTS: Readonly<Record<string, string>> = {
   'cli/commands': 'one file a command',
+  'bench/questions': 'one file a question',
   'bench/roles': 'one file a kind of process',
 }
 

@@ -1,9 +1,9 @@
 /** A server with clients that keep their place, and a publisher with a steady pace. */
 
-import type { Processes, Role } from './processes.ts'
-import type { HerdCalls } from './roles/herd.ts'
-import type { LoggedCalls } from './roles/logged.ts'
-import type { PaceCalls } from './roles/pace.ts'
+import type { Processes, Role } from '../processes.ts'
+import type { HerdCalls } from '../roles/herd.ts'
+import type { LoggedCalls } from '../roles/logged.ts'
+import type { PaceCalls } from '../roles/pace.ts'
 
 const TOPIC = 'bench'
 

@@ -1,8 +1,8 @@
 /** A client that keeps its place: the SDK with a hub, or socket.io-client that tells a server with a log where it is. */
 
 import { io } from 'socket.io-client'
-import { importClient, type Place } from './client.ts'
-import type { Timed } from './roles/pace.ts'
+import { importClient, type Place } from '../client.ts'
+import type { Timed } from '../roles/pace.ts'
 
 export interface Member {
   /** Its transport closes without a goodbye. */

@@ -1,8 +1,8 @@
 /** Clients in trains and lifts: each is cut off every quarter of a minute or so, and nothing may be missing. */
 
-import { withCost } from './costs.ts'
-import { openHerds } from './herds.ts'
-import type { Opening, Plan, Question, Scale } from './question.ts'
+import type { Opening, Plan, Question, Scale } from '../question.ts'
+import { withCost } from '../scenes/costs.ts'
+import { openHerds } from '../scenes/herds.ts'
 
 const SIZES = {
   full: { clients: 500, rounds: 5, seconds: 30 },

@@ -1,8 +1,8 @@
 /** What happens when everybody comes back at once while publishing goes on: to those who come, and to those who were there. */
 
-import { withCost } from './costs.ts'
-import { openHerds } from './herds.ts'
-import type { Opening, Plan, Question, Scale } from './question.ts'
+import type { Opening, Plan, Question, Scale } from '../question.ts'
+import { withCost } from '../scenes/costs.ts'
+import { openHerds } from '../scenes/herds.ts'
 
 const SIZES = {
   full: { clients: 1_000, watchers: 20, rounds: 5 },
