@@ -8,7 +8,9 @@ import { Ended, EXIT, errorLine, exitCodeOf, UsageError } from './exit.ts'
 import { endWhenNobodyReads, exitWith } from './output/output.ts'
 import { program } from './program.ts'
 
-const json = process.argv.slice(2).includes('--json')
+const given = process.argv.slice(2)
+// What stands behind `--` is the command of `work`.
+const json = given.slice(0, given.includes('--') ? given.indexOf('--') : undefined).includes('--json')
 
 /** Commander's errors in one line: its suggestion stands on a second one. */
 function usageMessage(error: CommanderError): string {

@@ -28,7 +28,9 @@ export function addRemoteOptions(command: Command): Command {
         .default('http://127.0.0.1:3000')
         .argParser(hubUrl),
     )
-    .addOption(new Option('--token <token>', 'your token; safer in the environment').env('REPRISE_TOKEN'))
+    .addOption(
+      new Option('--token <token>', 'your token; safer in the environment').env('REPRISE_TOKEN').argParser(sendable),
+    )
     .option('--path <path>', 'path of Socket.IO, if the hub has another one than /socket.io')
     .addOption(
       new Option('--timeout <time>', 'how long to wait for the hub, such as 500ms, 30s or 5m')
@@ -41,25 +43,33 @@ export function addRemoteOptions(command: Command): Command {
 
 function hubUrl(text: string): string {
   if (!/^(https?|wss?):\/\//i.test(text) || !URL.canParse(text)) {
-    throw new InvalidArgumentError('It is the address of a hub, such as http://127.0.0.1:3000')
+    throw new InvalidArgumentError('It has to be the address of a hub, such as http://127.0.0.1:3000')
   }
-  if (new URL(text).username !== '') {
-    throw new InvalidArgumentError('It holds a name or password, which is for --token or REPRISE_TOKEN')
+  const { username, password } = new URL(text)
+  if (username !== '' || password !== '') {
+    throw new InvalidArgumentError('It has a user or a password in it: give --token or REPRISE_TOKEN instead')
   }
   return text.replace(/^ws/i, 'http').replace(/\/+$/, '')
+}
+
+/** What a header can carry: anything else would look like a hub that is not there. */
+function sendable(token: string): string {
+  if (!/^[\x21-\x7e]+$/.test(token))
+    throw new InvalidArgumentError('It has characters that no token has, such as a line break')
+  return token
 }
 
 /** Milliseconds, for commander. */
 export function duration(text: string): number {
   const ms = readDurationMs(text)
-  if (ms === undefined) throw new InvalidArgumentError(`It is ${DURATION_RULE}`)
+  if (ms === undefined) throw new InvalidArgumentError(`It has to be ${DURATION_RULE}`)
   return ms
 }
 
 /** The same where no time at all makes no sense. */
 export function positiveDuration(text: string): number {
   const ms = duration(text)
-  if (ms === 0) throw new InvalidArgumentError(`It is ${DURATION_RULE} above 0`)
+  if (ms === 0) throw new InvalidArgumentError(`It has to be ${DURATION_RULE}, above 0`)
   return ms
 }
 
@@ -82,7 +92,7 @@ export function wholeNumber(least: number): (text: string) => number {
   return (text) => {
     const value = Number(text)
     if (!/^\d+$/.test(text) || !Number.isSafeInteger(value) || value < least) {
-      throw new InvalidArgumentError(`It is a whole number of ${least} or more`)
+      throw new InvalidArgumentError(`It has to be a whole number of ${least} or more`)
     }
     return value
   }

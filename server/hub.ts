@@ -177,7 +177,8 @@ export function buildHub<S extends HubTypes = HubTypes>(
     const began = performance.now()
     if (!failed) log.happenings.happened({ kind: 'stopping' })
     // What their handlers still publish, send and settle is accepted.
-    if (local.used) await local.close()
+    const left = local.close()
+    if (local.used) await left
     draining = true
     drain.abort()
     const hub = await opened.catch(() => undefined)

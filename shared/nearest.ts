@@ -7,7 +7,8 @@ const MAX_LENGTH = 64
 export function nearest(word: string, known: Iterable<string>): string | undefined {
   if (word.length > MAX_LENGTH) return undefined
   let best: string | undefined
-  let bestDistance = Math.max(2, Math.floor(word.length / 3)) + 1
+  // Two edits of four letters leave half a word.
+  let bestDistance = Math.max(word.length > 4 ? 2 : 1, Math.floor(word.length / 3)) + 1
   for (const candidate of known) {
     const distance = edits(word.toLowerCase(), candidate.toLowerCase())
     if (distance < bestDistance) {

@@ -21,7 +21,7 @@ export function readPlace(text: string, now = Date.now()): { readonly place: Pla
   if (text === 'start' || text === 'end' || text === 'cursor') return { place: text }
   if (/^\d{4}-\d{2}(-\d{2}|$)/.test(text)) {
     const at = Date.parse(text)
-    return Number.isNaN(at) ? { fault: 'is a time such as 2026-11-21T08:30:00Z' } : { place: { at } }
+    return Number.isNaN(at) ? { fault: 'has to be a time such as 2026-11-21T08:30:00Z' } : { place: { at } }
   }
   const [, last] = /^last:(\d{1,15})$/.exec(text) ?? []
   if (last !== undefined) return { place: { last: Number(last) } }
@@ -31,12 +31,12 @@ export function readPlace(text: string, now = Date.now()): { readonly place: Pla
     const at = Number(text)
     if (at >= LEAST_TIME && Number.isSafeInteger(at)) return { place: { at } }
     return {
-      fault: 'is a time in milliseconds since 1970 where it is a number by itself; an offset is written epoch:offset',
+      fault: 'has to be epoch:offset for an offset; a number by itself is a time in milliseconds since 1970',
     }
   }
   const ago = readDurationMs(text)
   if (ago !== undefined) return { place: { at: Math.max(0, now - ago) } }
-  return { fault: `is ${PLACE_RULE}` }
+  return { fault: `has to be ${PLACE_RULE}` }
 }
 
 /** `epoch:offset`, as ids of server-sent events have it. */

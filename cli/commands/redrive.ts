@@ -61,7 +61,7 @@ export function addRedrive(root: Command): void {
 
 function reasonOf(text: string): string {
   if (REDRIVE_REASONS.some((reason) => reason === text)) return text
-  throw new InvalidArgumentError(`It is ${REDRIVE_REASON_RULE}`)
+  throw new InvalidArgumentError(`It has to be ${REDRIVE_REASON_RULE}`)
 }
 
 function collect(id: string, ids: readonly string[] = []): string[] {

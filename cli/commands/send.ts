@@ -64,7 +64,7 @@ export function addSend(root: Command): void {
 
 function priority(text: string): number {
   if (/^\d$/.test(text)) return Number(text)
-  throw new InvalidArgumentError('It is a whole number from 0 to 9')
+  throw new InvalidArgumentError('It has to be a whole number from 0 to 9')
 }
 
 async function send(queue: string, data: string | undefined, options: SendOptions): Promise<void> {

@@ -234,7 +234,7 @@ export class Connection {
 
   #warn(): void {
     if (this.#warnings.watchers > 0) return
-    const text = `no hub can be reached at ${this.#url ?? 'this page’s address'} for ${UNREACHABLE_MS / 1_000} s; trying on`
+    const text = `no hub has answered at ${this.#url ?? 'this page’s address'} for ${UNREACHABLE_MS / 1_000} s; still trying`
     this.#warnings.tell('unreachable', text, this.#error)
   }
 

@@ -21,7 +21,7 @@ export interface Outcome {
 
 /** The job failed and comes again: after `delayMs`, or after the queue's backoff. Counts as an attempt. */
 export function retry(delayMs?: number, why?: unknown): Outcome {
-  if (delayMs !== undefined && !(delayMs >= 0 && delayMs <= YEAR_MS)) {
+  if (delayMs !== undefined && !(Number.isFinite(delayMs) && delayMs >= 0 && delayMs <= YEAR_MS)) {
     throw new RepriseError('bad_request', 'retry takes milliseconds, from 0 to a year')
   }
   return { [OUTCOME]: { ...failed(why), ...(delayMs === undefined ? {} : { delayMs }) } }

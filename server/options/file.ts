@@ -109,11 +109,22 @@ export function checkConfigFile(file: string, cwd: string): readonly string[] {
   try {
     const { content, faults, place, base } = readYaml(file, cwd)
     // What is wrong by itself is left out, so that the rest is looked at as well.
-    const { values } = foldStore(content, place, base)
-    const together = contradictions(values).map((fault) => `${place(optionOf(fault))}: ${fault}`)
-    return [...faults, ...together].sort((a, b) => lineIn(a) - lineIn(b))
+    const { data, store, ...others } = content
+    const stored = refusalOf(() => foldStore({ data, store }, place, base))
+    const together = contradictions(others).map((fault) => `${place(optionOf(fault))}: ${fault}`)
+    return [...faults, ...stored, ...together].sort((a, b) => lineIn(a) - lineIn(b))
   } catch (error) {
     if (error instanceof ConfigurationError) return error.faults
+    if (error instanceof RepriseError) return [error.message]
+    throw error
+  }
+}
+
+function refusalOf(check: () => unknown): readonly string[] {
+  try {
+    check()
+    return []
+  } catch (error) {
     if (error instanceof RepriseError) return [error.message]
     throw error
   }
@@ -152,14 +163,39 @@ function readYaml(file: string, cwd: string) {
   if (result.success) return { content: result.data, faults: [], place: atLine, base }
   const told = faultsOf(result.error).map((fault) => ({ fault, line: lineOf(document, lines, fault.path) }))
   told.sort((a, b) => a.line - b.line)
-  const wrongOptions = new Set(told.map(({ fault }) => String(fault.path[0])))
-  const right = Object.entries(isGroup(content) ? content : {}).filter(([option]) => !wrongOptions.has(option))
+  const paths = told.map(({ fault }) => fault.path)
+  const right = fileSchema.safeParse(without(content, paths))
   return {
-    content: fileSchema.parse(Object.fromEntries(right)),
+    // Where something is only missing, its whole option is left out.
+    content: right.success
+      ? right.data
+      : fileSchema.parse(
+          without(
+            content,
+            paths.map(([option = '']) => [option]),
+          ),
+        ),
     faults: told.map(({ fault, line }) => `${shownFile}:${line}: ${faultText(fault)}`),
     place: atLine,
     base,
   }
+}
+
+/** A copy of the content that lacks what stands at these paths. */
+function without(content: unknown, paths: readonly (readonly PropertyKey[])[]): unknown {
+  const rest: Record<PropertyKey, unknown> = isGroup(content) ? structuredClone({ ...content }) : {}
+  for (const path of paths) {
+    let group = rest
+    for (const [depth, key] of path.entries()) {
+      const inner = group[key]
+      if (depth < path.length - 1 && isGroup(inner)) group = inner as typeof rest
+      else {
+        delete group[key]
+        break
+      }
+    }
+  }
+  return rest
 }
 
 function lineIn(fault: string): number {
@@ -211,13 +247,15 @@ function foldStore(values: Readonly<Record<string, unknown>>, name: (option: str
   const absolute = (store: unknown) => (typeof store === 'string' && !isUrl(store) ? resolve(base, store) : store)
   const store = absolute(rest.store)
   if (data === undefined) return { values: store === undefined ? rest : { ...rest, store }, place: name }
+  // A file is named by the line alone.
+  const subject = flagWord(name, 'data') === name('data') ? '' : 'data '
   if (typeof data === 'string' && isUrl(data))
-    throw wrong(name('data'), `is for a folder; a URL goes to ${flagWord(name, 'store')}`)
+    throw wrong(name('data'), `${subject}is for a folder; a URL goes to ${flagWord(name, 'store')}`)
   const folderPath = absolute(data)
   if (store !== undefined && store !== folderPath) {
     throw wrong(
       name('data'),
-      `contradicts ${flagWord(name, 'store')}: events are kept in one place; give one of the two`,
+      `${subject}contradicts ${flagWord(name, 'store')}: events are kept in one place; give one of the two`,
     )
   }
   return { values: { ...rest, store: folderPath }, place: (option) => name(option === 'store' ? 'data' : option) }

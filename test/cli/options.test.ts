@@ -235,7 +235,7 @@ allowOrigins: [https://app.example.com/]
     ['port: 1\nport: 2\n', /^reprise.yaml:2: is not YAML: Map keys must be unique/],
     ['topics: [1\n', /^reprise.yaml:\d: is not YAML: /],
     ['hello\n', 'reprise.yaml:1: "hello" is not a group of options'],
-    ['data: ./a\nstore: ./b\n', /^reprise.yaml:1: contradicts store/],
+    ['data: ./a\nstore: ./b\n', /^reprise.yaml:1: data contradicts store/],
   ])('%j is refused with its line', async (content, message) => {
     const line = await refusedLine(content)
     if (typeof message === 'string') expect(line).toBe(message)
@@ -259,7 +259,9 @@ topics:
 prot: 3
 queues:
   emails: { rate: 0, leaseMs: 30 sec }
-limits: { packet: 1KB }
+limits: { packet: 1KB, batch: 0 }
+data: ./a
+store: redis://h
 `)
     const told = checkConfigFile(file, cwd)
     const beginnings = [
@@ -271,12 +273,14 @@ limits: { packet: 1KB }
       '5: unknown option prot; did you mean port?',
       '7: queues.emails.leaseMs: "30 sec" is not a time from 100 ms',
       '7: queues.emails.rate: 0 is not a number of jobs a second',
+      '8: limits.batch: 0 is not a whole number',
       '8: limits.packet: 1000 is too little for one payload',
+      '9: data contradicts store',
     ]
     expect(told).toHaveLength(beginnings.length)
     for (const [n, beginning] of beginnings.entries()) expect(told[n]).toContain(`reprise.yaml:${beginning}`)
     expect(refusalOf({ cwd, flags: { config: file } })).toMatch(
-      /^reprise.yaml:3: .* \(and 6 more: see "reprise config check"\)$/,
+      /^reprise.yaml:3: .* \(and 7 more: see "reprise config check"\)$/,
     )
   })
 

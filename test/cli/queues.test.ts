@@ -29,7 +29,7 @@ const linesOf = (text: string) =>
 describe('wrong use', () => {
   it.each<[string[], RegExp]>([
     [['send', 'q/dead', '1'], /^reprise: the queue "q\/dead" is not a name: .*\n$/],
-    [['send', 'q', '1', '--priority', '10'], /^reprise: .*It is a whole number from 0 to 9\n$/],
+    [['send', 'q', '1', '--priority', '10'], /^reprise: .*It has to be a whole number from 0 to 9\n$/],
     [['send', 'q', '--id', 'x'], /^reprise: --id is for one job; lines carry theirs with --drafts\n$/],
     [['work', 'q', '--text'], /^reprise: --text is for a command\n$/],
     [['redrive', 'q', '--since', 'start'], /^reprise: start is not a time such as .*\n$/],
@@ -37,7 +37,7 @@ describe('wrong use', () => {
       ['redrive', 'q', '--reason', 'gap'],
       /^reprise: .*max_attempts, rejected or expired: a gap stands for events that .*\n$/,
     ],
-    [['redrive', 'q', '--reason', 'bored'], /^reprise: .*It is max_attempts, rejected or expired\b.*\n$/],
+    [['redrive', 'q', '--reason', 'bored'], /^reprise: .*It has to be max_attempts, rejected or expired\b.*\n$/],
     [['purge', 'q'], /^reprise: purge removes what waits in q for good; give --yes to do it\n$/],
   ])('%j ends with 2 and one line', async (args, line) => {
     const { code, stdout, stderr } = await runCli(args)

@@ -118,7 +118,7 @@ describe('a place', () => {
   })
 
   it.each(['begin', '42', '2026-13-45', 'a:b', '', '2 hours'])('is not "%s"', (text) => {
-    expect(readPlace(text, now)).toEqual({ fault: expect.stringMatching(/^is (start|a time)/) })
+    expect(readPlace(text, now)).toEqual({ fault: expect.stringMatching(/^has to be (start|a time|epoch:offset)/) })
   })
 })
 

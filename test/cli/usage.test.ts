@@ -23,11 +23,14 @@ describe('wrong use', () => {
     [['pub', 't', '{"a'], /^reprise: data is not JSON: .*--text.*\n$/],
     [['pub', 't', '1', '--header', 'x'], /^reprise: --header x is not name=value\n$/],
     [['pub', 't', '--id', 'x'], /^reprise: --id is for one event; .*\n$/],
-    [['sub', 't', '--from', '42'], /^reprise: .*an offset is written epoch:offset\n$/],
+    [['sub', 't', '--from', '42'], /^reprise: .*It has to be epoch:offset for an offset; .*1970\n$/],
     [['sub', 't', '--on-gap', 'x'], /^reprise: .*continue, end, fail.*\n$/],
     [['sub', 't', '--from', 'cursor'], /^reprise: --from cursor needs --client: whose cursor\?\n$/],
     [['sub', 't', '--count', '0'], /^reprise: .*whole number of 1 or more\n$/],
     [['topics', '--url', 'here'], /^reprise: .*address of a hub, such as .*\n$/],
+    [['topics', '--url', 'http://:secret@127.0.0.1'], /^reprise: .*a user or a password.*--token.*\n$/],
+    [['topics', '--token', 'a\nb'], /^reprise: .*characters that no token has.*\n$/],
+    [['work', 'no name', '--', 'mail', '--json'], /^reprise: the queue "no name" is not a name: .*\n$/],
   ])('%j ends with 2 and one line', async (args, line) => {
     const { code, stdout, stderr } = await runCli(args)
     expect(stderr).toMatch(line)

@@ -102,8 +102,8 @@ describe('a stream', () => {
   })
 
   it.each([
-    ['?from=cursor', {}, 'from is start, end'],
-    ['?from=yesterday', {}, 'from is start, end'],
+    ['?from=cursor', {}, 'from has to be start, end'],
+    ['?from=yesterday', {}, 'from has to be start, end'],
     ['?form=start', {}, 'did you mean from'],
     ['?lastEventId=7', {}, 'lastEventId is a position'],
     ['?onGap=ignore', {}, 'onGap'],

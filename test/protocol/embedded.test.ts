@@ -204,6 +204,15 @@ describe('closing the hub', () => {
     expect(seen).toEqual([99, 99])
   })
 
+  it('takes no subscription and no worker any more, also where there was none before', async () => {
+    const hub = createHub({ store: `${await tempFolder()}/data`, logLevel: 'silent', ...storeOfRun() })
+    const closed = hub.close()
+    const over = expect.objectContaining({ code: 'unavailable' })
+    expect(() => hub.topic('orders').subscribe(() => {})).toThrow(over)
+    await closed
+    expect(() => hub.queue('emails').consume(() => {})).toThrow(over)
+  })
+
   it('does nothing more, and leaves nothing behind, where nobody subscribed', async () => {
     const hub = await embed()
     await hub.topic('orders').publish({ id: 1 })

@@ -26,7 +26,7 @@ export function parseQuery<Shape extends QueryShape>(shape: Shape, search: URLSe
     if (!result.success) {
       const why = result.error.issues[0]?.message ?? 'is not valid'
       // Some rules begin with the name already.
-      const rule = why.startsWith(`${name} is `) ? why : `${name}${why.startsWith('is ') ? ' ' : ': '}${why}`
+      const rule = why.startsWith(`${name} is `) ? why : `${name}${/^(is|has to) /.test(why) ? ' ' : ': '}${why}`
       throw new RepriseError('bad_request', `query: ${rule}; not ${shown(value)}`)
     }
     found[name] = result.data

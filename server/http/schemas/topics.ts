@@ -34,14 +34,17 @@ const after = z.string().transform((text, context) => {
   if (offset.success) return offset.data
   const position = readPosition(text)
   if (position !== undefined) return position
-  context.addIssue({ code: 'custom', message: 'is an offset such as 42, or a position such as 3f2a:42 (epoch:offset)' })
+  context.addIssue({
+    code: 'custom',
+    message: 'has to be an offset such as 42, or a position such as 3f2a:42 (epoch:offset)',
+  })
   return z.NEVER
 })
 
 const from = z.string().transform((text, context): From => {
   const read = readPlace(text)
   if ('place' in read && read.place !== 'cursor') return read.place
-  context.addIssue({ code: 'custom', message: 'fault' in read ? read.fault : `is ${PLACE_RULE}` })
+  context.addIssue({ code: 'custom', message: 'fault' in read ? read.fault : `has to be ${PLACE_RULE}` })
   return z.NEVER
 })
 
