@@ -25,11 +25,15 @@ const YEAR_MS = 365 * 86_400_000
 const offset = z.int().min(0)
 const LONE_SURROGATE = /\p{Surrogate}/u
 /** UTF-8 has no half characters: two labels with one each would be the same in the store. */
-const label = z
-  .string()
-  .min(1)
-  .max(MAX_LABEL_LENGTH)
-  .refine((text) => !LONE_SURROGATE.test(text), { error: 'half of a character is in it: it is not Unicode text' })
+function unicode(maxLength: number) {
+  return z
+    .string()
+    .min(1)
+    .max(maxLength)
+    .refine((text) => !LONE_SURROGATE.test(text), { error: 'half of a character is in it: it is not Unicode text' })
+}
+
+const label = unicode(MAX_LABEL_LENGTH)
 
 export const nameSchema = z.custom<string>(isName, { error: (issue) => nameRule('the name', issue.input) })
 
@@ -217,7 +221,7 @@ export const requestSchema = z.strictObject({
   timeoutMs: z.number().min(1).max(MAX_REQUEST_MS).exactOptional(),
 }) satisfies z.ZodType<RequestOptions>
 
-export const jobIdSchema = z.string().min(1).max(MAX_ID_LENGTH)
+export const jobIdSchema = unicode(MAX_ID_LENGTH)
 
 export const queuesAuthSchema = z.looseObject({
   token: z.string().nullish(),

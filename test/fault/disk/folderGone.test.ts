@@ -2,10 +2,12 @@
 
 import { cp, mkdir, rename, rm, truncate, writeFile } from 'node:fs/promises'
 import { join as joinPath } from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
+import { Environment } from '../../../server/store/lmdb/engine/environment.ts'
 import { openStore } from '../../../server/store/open.ts'
 import { dataOf, publish } from '../../store/conformance/fixture.ts'
 import { join } from '../../support/clients/wire.ts'
+import { atEnd } from '../../support/ending.ts'
 import { startHub } from '../../support/hub/hub.ts'
 import { folderPlace } from '../../support/hub/stores.ts'
 import { tempFolder } from '../../support/temp.ts'
@@ -161,6 +163,23 @@ describe.skipIf(isWindows)('a data folder that goes away underneath', () => {
       await store.close()
     })
   }
+
+  it('acknowledges nothing that went into a file which was lost while it was written', async () => {
+    const paths = await pathsIn()
+    const store = await openStore(paths.data)
+    const heard: string[] = []
+    await store.topics.watch('t', ({ kind }) => heard.push(kind))
+    await publish(store, 't', 1)
+    const commit = vi.spyOn(Environment.prototype, 'commit')
+    atEnd(() => commit.mockRestore())
+    commit.mockImplementationOnce(async function (this: Environment, writes) {
+      await rename(paths.data, paths.aside)
+      await this.commit(writes)
+    })
+    await expect(publish(store, 't', 2)).rejects.toMatchObject({ code: 'unavailable' })
+    expect(heard).toEqual(['appended'])
+    await store.close()
+  })
 
   it('never has what was acknowledged in a file that nobody can find', async () => {
     const paths = await pathsIn()

@@ -258,6 +258,8 @@ describe('what cannot be', () => {
       ['request', [`${queue}/dead`, { data: 1 }], 'bad_request'],
       ['request', [queue, { data: 1 }, { timeoutMs: 0 }], 'bad_request'],
       ['remove', [queue], 'bad_request'],
+      // It would stand for the id \ufffd in the store.
+      ['remove', [queue, '\ud800'], 'bad_request'],
       ['explode', [queue], 'bad_request'],
     ]
     for (const [name, args, code] of cases) {

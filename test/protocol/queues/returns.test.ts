@@ -4,22 +4,28 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import type { Job } from '../../../shared/queues.ts'
 import { joinQueues, settlement } from '../../support/clients/jobs.ts'
 import { startHub } from '../../support/hub/hub.ts'
+import { storeOfRun } from '../../support/hub/runStore.ts'
 import { until } from '../../support/until.ts'
 
 let url: string
+/** Of another node where the store can have several, else of the same one. */
+let elsewhere: string
 let number = 0
 const nextQueue = () => `returns-${++number}`
 const data = (jobs: readonly Job[]) => jobs.map((job) => job.data)
 
 beforeAll(async () => {
-  ;({ url } = await startHub({
+  const options = {
+    ...storeOfRun(),
     queues: { '*': { backoffMs: 60_000, maxBackoffMs: 60_000 }, 'capped-*': { maxLeaseMs: 60_000 } },
-  }))
+  }
+  url = (await startHub(options)).url
+  elsewhere = options.store === undefined ? url : (await startHub(options)).url
 })
 
 const post = async (path: string, body: unknown) =>
   await (
-    await fetch(`${url}/v1/queues/${path}`, {
+    await fetch(`${elsewhere}/v1/queues/${path}`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify(body),
@@ -100,13 +106,13 @@ describe('a dead letter', () => {
 describe('a job that somebody else settles', () => {
   it('frees its holder for the next one at once', async () => {
     const queue = nextQueue()
-    const [holder, other] = [await joinQueues(url), await joinQueues(url)]
+    const [holder, other] = [await joinQueues(url), await joinQueues(elsewhere)]
     await holder.consume(queue, { credit: 1 })
     await holder.send(queue, { data: 1 }, { data: 2 }, { data: 3 })
     const [first] = (await holder.jobsSeen(1)) as [Job]
     expect(await post(`${queue}/settlements`, [settlement(first)])).toEqual(['ok'])
-    const second = (await holder.jobsSeen(2, 1_500))[1] as Job
+    const second = (await holder.jobsSeen(2))[1] as Job
     expect(await other.settle(queue, settlement(second))).toEqual(['ok'])
-    expect(data(await holder.jobsSeen(3, 1_500))).toEqual([1, 2, 3])
+    expect(data(await holder.jobsSeen(3))).toEqual([1, 2, 3])
   })
 })

@@ -206,6 +206,19 @@ describe('a position that cannot be', () => {
     expect(wire.events().map(({ offset }) => offset)).toEqual([4, 5])
   })
 
+  it('beyond the head leaves the cursor of a new client at the head', async () => {
+    const topic = nextTopic()
+    const epoch = await publish(topic, 2)
+    const eager = await join(url, topic, { client: 'eager', from: { epoch, offset: 9 } })
+    await eager.seen('live')
+    expect(eager.all('gap')).toMatchObject([{ from: 3, to: 9, reason: 'reset', position: { epoch, offset: 2 } }])
+    eager.close()
+    await publish(topic, 1)
+    const again = await join(url, topic, { client: 'eager' })
+    expect((await again.eventsSeen(1))[0]?.offset).toBe(3)
+    expect(again.all('gap')).toEqual([])
+  })
+
   it("ends the subscription with onGap: 'fail', after telling it", async () => {
     const topic = nextTopic()
     await publish(topic, 5)
