@@ -64,6 +64,13 @@ describe('attaching a hub', () => {
     expect(attaching(await openHub(), io)).toThrow(/another hub/)
   })
 
+  it('to an HTTP server keeps its idle connections longer than proxies do, unless the program has said how long', async () => {
+    const hub = await openHub()
+    const [plain, own] = [createServer(), createServer({ keepAliveTimeout: 1_234 })]
+    for (const http of [plain, own]) hub.attach(http)
+    expect([plain.keepAliveTimeout, own.keepAliveTimeout]).toEqual([75_000, 1_234])
+  })
+
   it('to what is no server is refused, with what would be one', async () => {
     const hub = await openHub()
     expect(attaching(hub, express())).toThrow(/createServer\(app\)/)

@@ -1,9 +1,13 @@
 /** Clients that ask for much and take nothing: what is not taken is not made, and nobody else waits for it. */
 
-import { connect } from 'node:net'
+import { EventEmitter } from 'node:events'
+import { IncomingMessage, ServerResponse } from 'node:http'
+import { connect, Socket as TcpSocket } from 'node:net'
 import { beforeAll, describe, expect, it, vi } from 'vitest'
 import type { Hub } from '../../server/api.ts'
 import { Log } from '../../server/core/topics/log.ts'
+import { type Begun, intakeOf } from '../../server/socket/transport/intake.ts'
+import { paceRequests } from '../../server/socket/transport/pacing.ts'
 import type { Published, ReadPage } from '../../shared/protocol.ts'
 import { join, type Wire } from '../support/clients/wire.ts'
 import { atEnd } from '../support/ending.ts'
@@ -127,5 +131,65 @@ describe('a client that takes nothing', () => {
     socket.resume()
     await until(() => bytes > many * PAGE.bytes, { deadlineMs: 25_000, seen: () => bytes })
     expect(reads()).toBe(many)
+  })
+})
+
+/** What the hub knows of a connection, and of a socket on it. */
+function bareConnection() {
+  const connection = Object.assign(new EventEmitter(), { transport: {}, writeBuffer: [], readyState: 'open' })
+  return connection as unknown as Parameters<typeof intakeOf>[0]
+}
+
+describe('a connection', () => {
+  it('has ten thousand requests that wait, and is refused one more until one of them is answered', async () => {
+    const connection = bareConnection()
+    const socket = { conn: connection, connected: true } as unknown as Parameters<ReturnType<typeof intakeOf>['add']>[0]
+    const intake = intakeOf(connection)
+    const ends: (() => void)[] = []
+    const refused: unknown[] = []
+    const ask = () =>
+      new Promise<void>((begun) => {
+        intake.add(socket, { weight: 0, bytes: 0 }, async (call: Begun) => {
+          try {
+            call.willWait()()
+            const answered = new Promise<void>((resolve) => ends.push(resolve))
+            begun()
+            await answered
+          } catch (error) {
+            refused.push(error)
+            begun()
+          }
+        })
+      })
+    for (let i = 0; i < 10_000; i++) await ask()
+    expect(refused).toEqual([])
+    await ask()
+    expect(refused).toEqual([expect.objectContaining({ code: 'too_many', retryAfterMs: expect.any(Number) })])
+    ends[0]?.()
+    await until(async () => {
+      await ask()
+      return ends.length === 10_001
+    })
+  })
+
+  it('on long polling gets no answer before the one before it is taken', async () => {
+    const connection = bareConnection()
+    let judge: (request: object, response: object, next: () => void) => void = () => {}
+    const engine = { clients: { a: connection }, use: (middleware: typeof judge) => (judge = middleware) }
+    paceRequests(engine as unknown as Parameters<typeof paceRequests>[0])
+    const poll = () => {
+      const request = Object.assign(new IncomingMessage(new TcpSocket()), { method: 'GET', _query: { sid: 'a' } })
+      const response = new ServerResponse(request)
+      const next = vi.fn()
+      judge(request, response, next)
+      return { response, next }
+    }
+    const first = poll()
+    expect(first.next).toHaveBeenCalled()
+    first.response.writeHead(200).end('answer')
+    const second = poll()
+    expect(second.next).not.toHaveBeenCalled()
+    first.response.emit('close')
+    expect(second.next).toHaveBeenCalled()
   })
 })

@@ -7,7 +7,7 @@ import { Server as HttpServer, type IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { Server } from 'socket.io'
 import { RepriseError } from '../../../shared/errors.ts'
-import { servePlainly } from '../plainRequests.ts'
+import { servePlainly } from './plainRequests.ts'
 
 /** A Socket.IO server (4 or newer) of the program's own, of whatever copy of the package. */
 export interface ProgramServer {
