@@ -1,12 +1,10 @@
 /**
- * Builds `dist`: server and command line by tsc, the server's twins for `require` and its declarations by tsdown, the SDK's
- * bundles, console and demo by vite.
+ * Builds `dist`: server, command line, their declarations and the SDK by tsdown, console and demo by vite. Types are
+ * checked by `npm run check`.
  * Does nothing when the sources are what `dist` was built from (`--force` builds anyway).
  */
 
-import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { once } from 'node:events'
 import {
   chmodSync,
   cpSync,
@@ -18,29 +16,23 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs'
-import { dirname, extname, join, relative } from 'node:path'
-import { argv, execPath, pid, stderr } from 'node:process'
+import { basename, dirname, extname, join, relative } from 'node:path'
+import { argv, pid, stderr } from 'node:process'
 import { fileURLToPath } from 'node:url'
 
 export const ROOT = dirname(dirname(fileURLToPath(import.meta.url)))
 
 const DIST = join(ROOT, 'dist')
 const STAMP = '.built'
-const COMPILED = ['shared', 'server', 'client', 'cli']
 /** What programs import of the server. */
-const ENTRIES = ['index', 'testing']
+const ENTRIES = { 'server/index': 'server/index.ts', 'server/testing': 'server/testing.ts' }
+/** Where the parts lie that entries share or load later. */
+const PARTS = 'lib'
 /** What declarations need of their reader's compiler, whatever its settings. */
 const DECLARATION_HEAD = '/// <reference types="node" />\n/// <reference lib="esnext.disposable" />\n'
 const QUIET = { cwd: ROOT, config: false, clean: false, logLevel: 'error', report: false } as const
-const SOURCES = [...COMPILED, 'console']
-const SETTINGS = [
-  'build/build.ts',
-  'build/clientBundle.ts',
-  'package.json',
-  'package-lock.json',
-  'tsconfig.json',
-  'tsconfig.build.json',
-]
+const SOURCES = ['shared', 'server', 'client', 'cli', 'console']
+const SETTINGS = ['build/build.ts', 'build/clientBundle.ts', 'package.json', 'package-lock.json', 'tsconfig.json']
 
 /** Whether `dist` was built from the sources as they are. */
 export function isFresh(): boolean {
@@ -58,12 +50,10 @@ export async function build(): Promise<void> {
   clean()
   mkdirSync(out)
   try {
-    const parts = await Promise.allSettled([compile(out), twins(out), bundle(out), bundlePages(out)])
+    const parts = await Promise.allSettled([bundleModules(out), declare(out), bundle(out), bundlePages(out)])
     for (const part of parts) if (part.status === 'rejected') throw part.reason
-    await declare(out)
-    copyAssets(out)
-    const main = join(out, 'cli/main.js')
-    if (existsSync(main)) chmodSync(main, 0o755)
+    copyScripts(out)
+    chmodSync(join(out, 'cli/main.js'), 0o755)
     writeFileSync(join(out, STAMP), built)
     moveIntoPlace(out)
   } finally {
@@ -72,54 +62,72 @@ export async function build(): Promise<void> {
   }
 }
 
-async function compile(out: string): Promise<void> {
-  const tsc = join(ROOT, 'node_modules/typescript/bin/tsc')
-  const child = spawn(execPath, [tsc, '-p', 'tsconfig.build.json', '--outDir', out], {
-    cwd: ROOT,
-    stdio: ['ignore', 2, 2],
-  })
-  const [code] = await once(child, 'close')
-  if (code !== 0) throw new Error('the sources have type errors')
-}
-
-/** The server's modules once more for `require`, each beside its twin, so that both find the same files. */
-async function twins(out: string): Promise<void> {
+/**
+ * Server and command line as few files, for `import` and `require` alike: what is loaded at a start takes its time by the
+ * file, not by the line. What not every start needs (an engine, the SDK, a command's work) is a file of its own. Nothing
+ * is renamed or made small, so that stack traces can be read.
+ */
+async function bundleModules(out: string): Promise<void> {
   const { build } = await import('tsdown')
-  await build({
+  const bundles = await build({
     ...QUIET,
-    entry: ENTRIES.map((name) => `server/${name}.ts`),
+    entry: { 'cli/main': 'cli/main.ts', ...ENTRIES },
     outDir: out,
     format: ['cjs'],
     platform: 'node',
     target: 'es2023',
-    unbundle: true,
-    root: ROOT,
-    deps: { skipNodeModulesBundle: true },
+    sourcemap: true,
+    // As a library it loads its texts in all languages with it, a file each.
+    deps: { alwaysBundle: [/^zod/], neverBundle: (id) => !/^(\.|\/|zod)/.test(id) },
     dts: false,
-    outExtensions: () => ({ js: '.cjs' }),
+    outputOptions: {
+      entryFileNames: ({ name }) => (name === 'cli/main' ? `${name}.js` : `${name}.cjs`),
+      chunkFileNames: `${PARTS}/[name].cjs`,
+      codeSplitting: {
+        groups: [
+          { name: 'zod', test: /node_modules/ },
+          { name: 'shared', test: /\/shared\// },
+          { name: 'lmdb', test: /\/store\/lmdb\// },
+          { name: 'redis', test: /\/store\/redis\// },
+        ],
+      },
+    },
   })
+  // Node takes a `.js` of this package for a module otherwise.
+  writeFileSync(join(out, 'cli/package.json'), '{ "type": "commonjs" }\n')
+  mkdirSync(join(out, 'licenses'))
+  cpSync(join(ROOT, 'node_modules/zod/LICENSE'), join(out, 'licenses/zod.txt'))
+  for (const name of Object.keys(ENTRIES)) {
+    const twin = bundles.flatMap(({ chunks }) => chunks).find(({ fileName }) => fileName === `${name}.cjs`)
+    if (twin === undefined || !('exports' in twin)) throw new Error(`${name}.cjs was not built`)
+    writeFileSync(join(out, `${name}.js`), `export { ${twin.exports.join(', ')} } from './${basename(name)}.cjs'\n`)
+  }
 }
 
-/** One file of declarations for each entry, for `import` and for `require`, instead of one for each module. */
+/** One file of declarations for each entry, for `import` and for `require`. */
 async function declare(out: string): Promise<void> {
   const { build } = await import('tsdown')
   const folder = join(out, 'types')
   await build({
     ...QUIET,
-    entry: { index: join(out, 'server/index.d.ts') },
+    entry: { index: 'server/index.ts' },
     outDir: folder,
     format: ['esm'],
     platform: 'node',
     deps: { skipNodeModulesBundle: true },
-    dts: { dtsInput: true, emitDtsOnly: true },
+    dts: { emitDtsOnly: true },
     outExtensions: () => ({ dts: '.d.ts' }),
   })
   const index = readFileSync(join(folder, 'index.d.ts'), 'utf8')
-  const testing = readFileSync(join(out, 'server/testing.d.ts'), 'utf8')
-  for (const path of COMPILED.flatMap((name) => filesUnder(join(out, name)))) {
-    if (path.endsWith('.d.ts')) rmSync(path)
-  }
   rmSync(folder, { recursive: true })
+  // It names types of the other only, which it must not hold a second time.
+  const { default: ts } = await import('typescript')
+  const path = join(ROOT, 'server/testing.ts')
+  const { outputText: testing } = ts.transpileDeclaration(readFileSync(path, 'utf8'), {
+    fileName: path,
+    compilerOptions: { target: ts.ScriptTarget.ES2023, module: ts.ModuleKind.NodeNext },
+  })
+  mkdirSync(join(out, 'server'), { recursive: true })
   for (const [name, text] of Object.entries({ index, testing })) {
     for (const kind of ['', 'c']) {
       const imports = text.replace(/'\.\/index\.ts'/g, `'./index.${kind}js'`)
@@ -140,11 +148,12 @@ async function bundlePages(out: string): Promise<void> {
   await vite.build({ configFile, logLevel: 'warn', build: { outDir: join(out, 'console'), emptyOutDir: true } })
 }
 
-/** What lies beside the sources and is no TypeScript (scripts of the Redis engine) lies beside the compiled files too. */
-function copyAssets(out: string): void {
-  for (const path of COMPILED.flatMap((folder) => filesUnder(join(ROOT, folder)))) {
-    if (['.ts', '.json', '.md'].includes(extname(path))) continue
-    const to = join(out, relative(ROOT, path))
+/** The scripts of the Redis engine lie beside the part that loads them, in the folders that they have there. */
+function copyScripts(out: string): void {
+  const engine = join(ROOT, 'server/store/redis')
+  for (const path of filesUnder(engine)) {
+    if (extname(path) !== '.lua') continue
+    const to = join(out, PARTS, 'redis', relative(engine, path))
     mkdirSync(dirname(to), { recursive: true })
     cpSync(path, to)
   }

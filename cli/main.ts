@@ -57,4 +57,4 @@ async function run(): Promise<number> {
 // As for the options of serve: an empty variable is one that is not set.
 for (const name of ['REPRISE_URL', 'REPRISE_TOKEN']) if (process.env[name] === '') delete process.env[name]
 endWhenNobodyReads()
-await exitWith(await run())
+void run().then(exitWith)

@@ -8,8 +8,9 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import { ROOT } from '../../build/build.ts'
 import { writeClientPackage } from '../../build/clientBundle.ts'
 import { ensureBuilt } from '../support/built.ts'
-import { run } from '../support/hub/process.ts'
+import { run, startChild } from '../support/hub/process.ts'
 import { tempFolder } from '../support/temp.ts'
+import { until } from '../support/until.ts'
 
 interface Packed {
   readonly filename: string
@@ -254,6 +255,30 @@ describe('the package', () => {
         new Own('gap', 'x') instanceof Own, errors[0] instanceof Own, new Error() instanceof imported.RepriseError)
     `
     expect(await runModule(folder, 'errors.mjs', text)).toBe('true true false false')
+  })
+
+  it('starts a hub with few files of its own, and without what this hub does not need', async () => {
+    const hook = "process.on('exit', () => process.stderr.write(Object.keys(require.cache).join('\\n')))"
+    await writeFile(join(folder, 'hook.cjs'), hook)
+    const serve = ['node_modules/reprise/dist/cli/main.js', 'serve', '--port', '0', '--data', await tempFolder()]
+    const hub = startChild([NODE, '--require', './hook.cjs', ...serve], { cwd: folder })
+    await until(() => hub.stdout().includes('listening'), { what: 'a hub to listen' })
+    await hub.kill('SIGTERM')
+    const loaded = hub.stderr().split('\n')
+    const own = loaded.filter((path) => path.includes('/node_modules/reprise/dist/'))
+    expect(own).toContainEqual(expect.stringContaining('/lmdb.'))
+    expect(own.length).toBeLessThan(16)
+    const others = /\/(ioredis|socket\.io-client|engine\.io-client|yaml|cli-progress)\/|\/lib\/(redis|client)\./
+    expect(loaded.filter((path) => others.test(path))).toEqual([])
+  }, 60_000)
+
+  it('names its sources in stack traces for whom asks', async () => {
+    const text = `
+      process.setSourceMapsEnabled(true)
+      const { createHub } = require('reprise')
+      try { createHub({ topics: 5 }) } catch ({ stack }) { console.log(stack) }
+    `
+    expect(await runModule(folder, 'stack.cjs', text)).toMatch(/at .*resolveHubOptions .*server\/options\.ts:\d+/)
   })
 
   it('has types for strict programs: modules, CommonJS and bundlers', async () => {

@@ -10,8 +10,8 @@ import express, { type RequestHandler, type Response, type Router } from 'expres
 import helmet from 'helmet'
 import { RepriseError } from '../../../shared/errors.ts'
 
-/** From the sources, `dist` lies beside the server's folder; compiled, the server's folder lies in it. */
-const DIST = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? '../../../dist/' : '../../../', import.meta.url))
+/** From the sources, `dist` lies beside the server's folder; what is built lies one folder below it. */
+const DIST = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? '../../../dist/' : '../', import.meta.url))
 const PAGES = `${DIST}console`
 const SDK = `${DIST}sdk`
 

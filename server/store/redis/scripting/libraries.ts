@@ -4,11 +4,10 @@
  */
 
 import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import type { Argument, Command } from '../connection/connection.ts'
 import { isForgetful, messageOf } from '../connection/errors.ts'
 import { NotTaken, type Router } from '../connection/router.ts'
-import { runScript, type Script, scriptOf } from './scripts.ts'
+import { readScripts, runScript, type Script, scriptOf } from './scripts.ts'
 
 export interface LibraryCall {
   /** The library's text, and the name of this call in it. */
@@ -29,7 +28,7 @@ function library<Name extends string>(
   flags: Readonly<Record<Name, readonly string[]>>,
   ...files: string[]
 ): Record<Name, LibraryCall> {
-  const source = files.map((file) => readFileSync(new URL(file, import.meta.url), 'utf8')).join('\n')
+  const source = readScripts(files)
   // Hubs of several versions may share a server: each has its own.
   const version = createHash('sha1').update(source).digest('hex').slice(0, 12)
   const names = Object.keys(flags) as Name[]
@@ -46,7 +45,7 @@ function library<Name extends string>(
   return Object.fromEntries(calls) as Record<Name, LibraryCall>
 }
 
-const RECORD = '../queues/storage/record.lua'
+const RECORD = 'queues/storage/record.lua'
 const WRITING = [
   'storage/changes',
   'storage/jobSet',
@@ -58,7 +57,7 @@ const WRITING = [
   'consumers',
   'admin',
   'storage/write',
-].map((part) => `../queues/${part}.lua`)
+].map((part) => `queues/${part}.lua`)
 
 export const QUEUE_CALLS = {
   ...library(
@@ -67,7 +66,7 @@ export const QUEUE_CALLS = {
     RECORD,
     ...WRITING,
   ),
-  ...library('queue', { read: ['no-writes', 'allow-oom'] }, RECORD, '../queues/reads.lua'),
+  ...library('queue', { read: ['no-writes', 'allow-oom'] }, RECORD, 'queues/reads.lua'),
 }
 
 /** Calls a function of a library; gives its answer, and those of what follows it on the same connection. */

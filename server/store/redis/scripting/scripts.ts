@@ -11,9 +11,16 @@ export interface Script {
   readonly digest: string
 }
 
+/** The scripts' folder: the engine's own among the sources, one of this name beside what is built. */
+const FOLDER = new URL(import.meta.url.endsWith('.ts') ? '../' : './redis/', import.meta.url)
+
+/** One text of several files. */
+export function readScripts(files: readonly string[]): string {
+  return files.map((file) => readFileSync(new URL(file, FOLDER), 'utf8')).join('\n')
+}
+
 function script(flags: string, ...files: string[]): Script {
-  const parts = files.map((file) => readFileSync(new URL(file, import.meta.url), 'utf8'))
-  return scriptOf(flags, parts.join('\n'))
+  return scriptOf(flags, readScripts(files))
 }
 
 export function scriptOf(flags: string, source: string): Script {
@@ -22,14 +29,14 @@ export function scriptOf(flags: string, source: string): Script {
   return { text, digest: createHash('sha1').update(text).digest('hex') }
 }
 
-const WRITING = ['record', 'changes', 'append', 'cursors', 'write'].map((part) => `../topics/${part}.lua`)
+const WRITING = ['record', 'changes', 'append', 'cursors', 'write'].map((part) => `topics/${part}.lua`)
 
 export const SCRIPTS = {
   write: script('', ...WRITING),
   /** Does what needs no room, in a server that has none. */
   writeWhenFull: script('allow-oom', ...WRITING),
-  read: script('no-writes,allow-oom', '../topics/record.lua', '../topics/read.lua'),
-  epochs: script('allow-oom', '../topics/epochs.lua'),
+  read: script('no-writes,allow-oom', 'topics/record.lua', 'topics/read.lua'),
+  epochs: script('allow-oom', 'topics/epochs.lua'),
 } as const
 
 /** Runs a script; gives its answer, and those of what follows it on the same connection. */
