@@ -1,8 +1,9 @@
 /** The code blocks of a paper: finds them, type-checks them as a user's program, runs them against a hub. */
 
-import { mkdir, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { delimiter, dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import ts from 'typescript'
 import { ROOT } from '../../build/build.ts'
 import { writeClientPackage } from '../../build/clientBundle.ts'
 import { type Child, cliCommand, type Exit, run, startChild } from '../support/hub/process.ts'
@@ -81,6 +82,15 @@ async function writeProgram(folder: string, name: string, block: Block, url: str
   return path
 }
 
+/** The program without its types: nothing has to be compiled where it runs. */
+async function withoutTypes(path: string): Promise<string> {
+  const compilerOptions = { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext }
+  const { outputText } = ts.transpileModule(await readFile(path, 'utf8'), { compilerOptions })
+  const to = path.replace(/\.ts$/, '.mjs')
+  await writeFile(to, outputText)
+  return to
+}
+
 /** The text with the hub's address for the one of the papers, and free ports where it listens itself. */
 function pointAt(text: string, url: string): string {
   return text
@@ -115,7 +125,6 @@ export async function runBlocks(blocks: readonly Block[], url: string): Promise<
   const { folder, paths } = await layOut(blocks, url)
   const bin = await makeCommands(folder)
   const env = { REPRISE_URL: url, REPRISE_PORT: '0', PATH: `${bin}${delimiter}${process.env.PATH}` }
-  const tsx = import.meta.resolve('tsx')
   const staying: { block: Block; child: Child; expected: string | undefined }[] = []
 
   for (const [i, block] of blocks.entries()) {
@@ -128,7 +137,7 @@ export async function runBlocks(blocks: readonly Block[], url: string): Promise<
     const command: [string, ...string[]] =
       path === undefined
         ? ['bash', '-euo', 'pipefail', '-c', pointAt(block.text, url)]
-        : [process.execPath, '--import', tsx, path]
+        : [process.execPath, await withoutTypes(path)]
     const child = startChild(command, { cwd: folder, env, group: true })
     if (block.mode === 'stays') {
       // It may have nothing to say before a later block gives it something to do.
