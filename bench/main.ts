@@ -7,6 +7,7 @@ import { chooseProduct, SOURCES } from './product.ts'
 import type { Answer, Question, Scale } from './question.ts'
 import { QUESTIONS } from './questions/all.ts'
 import { printJson, printText } from './report.ts'
+import { findProgram } from './scenes/programs.ts'
 
 const USAGE = `npm run bench -- QUESTION… [options]
 
@@ -49,6 +50,11 @@ async function run(): Promise<void> {
   const product = values.sources ? SOURCES : await chooseProduct(values.dist)
   const against = values.compare === undefined ? undefined : await chooseProduct(values.compare)
   for (const question of asked) {
+    const missing = (question.needs ?? []).filter((name) => findProgram(name) === undefined)
+    if (missing.length > 0) {
+      process.stderr.write(`${question.name}: not asked, as this machine has no ${missing.join(' and no ')}\n`)
+      continue
+    }
     const answer = await ask(question, {
       scale,
       product,

@@ -6,13 +6,14 @@ import { mkdtempSync } from 'node:fs'
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { freePort } from '../test/support/network/ports.ts'
-import { pathOf } from '../test/support/tools.ts'
 import { modulePath } from './client.ts'
 import { compileBench } from './compile.ts'
 import type { Product } from './product.ts'
 import type { Ask, Calls, Told } from './role.ts'
+import { programOf } from './scenes/programs.ts'
 
 export interface Role<C extends Calls> {
   readonly pid: number
@@ -30,11 +31,18 @@ export interface ProbeCalls extends Calls {
   cpu(): NodeJS.CpuUsage
 }
 
-export interface RedisRole {
-  /** `redis://127.0.0.1:PORT`. */
-  readonly url: string
+interface ServerRole {
   readonly pid: number
   stop(): Promise<void>
+}
+
+export interface RedisRole extends ServerRole {
+  /** `redis://127.0.0.1:PORT`. */
+  readonly url: string
+}
+
+export interface NatsRole extends ServerRole {
+  readonly port: number
 }
 
 export interface HubRole extends Role<ProbeCalls> {
@@ -93,23 +101,21 @@ export class Processes implements AsyncDisposable {
     await mkdir(folder)
     const settings = { port, bind: '127.0.0.1', dir: folder, save: '', appendonly: 'yes', appendfsync }
     const args = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, String(value)])
-    const child = spawn(pathOf('redis-server'), args, { stdio: ['ignore', 'pipe', 'inherit'] })
-    const gone = once(child, 'exit')
-    const killNow = () => child.kill('SIGKILL')
-    this.#kills.add(killNow)
-    const role: RedisRole = {
-      url: `redis://127.0.0.1:${port}`,
-      pid: child.pid ?? -1,
-      stop: async () => {
-        this.#roles.delete(role)
-        killNow()
-        await gone
-        this.#kills.delete(killNow)
-      },
-    }
-    this.#roles.add(role)
-    await within(said(child, /(Ready to accept connections)/, 'Redis'), START_MS, 'a Redis to accept connections')
-    return role
+    const child = spawn(programOf('redis-server'), args, { stdio: ['ignore', 'pipe', 'inherit'] })
+    const server = this.#adoptServer(child)
+    const ready = said(child, child.stdout, /(Ready to accept connections)/, 'Redis')
+    await within(ready, START_MS, 'a Redis to accept connections')
+    return { ...server, url: `redis://127.0.0.1:${port}` }
+  }
+
+  /** Starts a NATS with streams on the disk that is measured, and otherwise as it comes. */
+  async startNats(): Promise<NatsRole> {
+    const port = await freePort()
+    const args = ['--addr', '127.0.0.1', '--port', String(port), '--jetstream', '--store_dir', await this.dataFolder()]
+    const child = spawn(programOf('nats-server'), args, { stdio: ['ignore', 'inherit', 'pipe'] })
+    const server = this.#adoptServer(child)
+    await within(said(child, child.stderr, /(Server is ready)/, 'NATS'), START_MS, 'a NATS to be ready')
+    return { ...server, port }
   }
 
   /** Starts `reprise serve` of the chosen build, with a store of its own or at the one that is given. */
@@ -122,7 +128,11 @@ export class Processes implements AsyncDisposable {
       stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
     })
     const role = this.#adopt<ProbeCalls>(label, child)
-    const url = await within(said(child, /listening on (http:\/\/\S+)/, 'the hub'), START_MS, 'a hub to listen')
+    const url = await within(
+      said(child, child.stdout, /listening on (http:\/\/\S+)/, 'the hub'),
+      START_MS,
+      'a hub to listen',
+    )
     return { ...role, url }
   }
 
@@ -151,6 +161,24 @@ export class Processes implements AsyncDisposable {
     if (this.#profileTo === undefined) return []
     profiles += 1
     return ['--cpu-prof', '--cpu-prof-dir', this.#profileTo, '--cpu-prof-name', `${name}-${profiles}.cpuprofile`]
+  }
+
+  /** A program that is not ours: it ends at once. */
+  #adoptServer(child: ChildProcess): ServerRole {
+    const gone = once(child, 'exit')
+    const killNow = () => child.kill('SIGKILL')
+    this.#kills.add(killNow)
+    const role: ServerRole = {
+      pid: child.pid ?? -1,
+      stop: async () => {
+        this.#roles.delete(role)
+        killNow()
+        await gone
+        this.#kills.delete(killNow)
+      },
+    }
+    this.#roles.add(role)
+    return role
   }
 
   #adopt<C extends Calls>(name: string, child: ChildProcess): Role<C> {
@@ -194,11 +222,11 @@ export class Processes implements AsyncDisposable {
 }
 
 /** What a program's output has in the place that the pattern marks. */
-function said(child: ChildProcess, pattern: RegExp, who: string): Promise<string> {
+function said(child: ChildProcess, output: Readable | null, pattern: RegExp, who: string): Promise<string> {
   let text = ''
-  child.stdout?.setEncoding('utf8')
+  output?.setEncoding('utf8')
   return new Promise((resolve, reject) => {
-    child.stdout?.on('data', (part: string) => {
+    output?.on('data', (part: string) => {
       if (text.length < 65_536) text += part
       const found = pattern.exec(text)?.[1]
       if (found !== undefined) resolve(found)

@@ -1,6 +1,5 @@
 /** What a question is: what is measured in each round, and what is made of it. How it is asked is in asking.ts, how answers are shown in report.ts. */
 
-import type { Program } from '../test/support/tools.ts'
 import type { Processes } from './processes.ts'
 import { type Series, seriesOf } from './series.ts'
 
@@ -11,7 +10,7 @@ export interface Question {
   readonly name: string
   readonly about: string
   /** Programs of the machine without which it cannot be asked. */
-  readonly needs?: readonly Program[]
+  readonly needs?: readonly string[]
   plan(scale: Scale): Plan
 }
 

@@ -2,10 +2,12 @@
 
 import type { Question } from '../question.ts'
 import { fanout } from './fanout.ts'
+import { growth } from './growth.ts'
 import { jitter } from './jitter.ts'
 import { latency } from './latency.ts'
 import { limit } from './limit.ts'
 import { memory } from './memory.ts'
+import { nats } from './nats.ts'
 import { publish } from './publish.ts'
 import { queue } from './queue.ts'
 import { redisFanout } from './redisFanout.ts'
@@ -14,6 +16,7 @@ import { redisPublish } from './redisPublish.ts'
 import { redisResume } from './redisResume.ts'
 import { replay } from './replay.ts'
 import { resume } from './resume.ts'
+import { slow } from './slow.ts'
 import { start } from './start.ts'
 import { storm } from './storm.ts'
 
@@ -28,9 +31,12 @@ export const QUESTIONS: readonly Question[] = [
   limit,
   storm,
   jitter,
+  slow,
+  growth,
   redisPublish,
   redisFanout,
   redisResume,
   redisNodes,
   queue,
+  nats,
 ]

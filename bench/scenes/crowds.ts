@@ -37,6 +37,8 @@ export async function openPlainCrowd(processes: Processes, sockets: number) {
   const url = await server.ask('start', { recovery: false })
   const { subscribers, publisher } = await openBoth(processes, url, 'plain', sockets)
   return {
+    server,
+    url,
     async saturate({ events, ...how }: { events: number; outstanding: number; together: number; packing: Packing }) {
       await subscribers.ask('arm', { total: events })
       const { startedAt } = await publisher.ask('toPlain', { room: TOPIC, count: events, ...how })

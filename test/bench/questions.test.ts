@@ -6,10 +6,11 @@ import { chooseProduct } from '../../bench/product.ts'
 import { compare } from '../../bench/question.ts'
 import { QUESTIONS } from '../../bench/questions/all.ts'
 import { start } from '../../bench/questions/start.ts'
+import { findProgram } from '../../bench/scenes/programs.ts'
 import { percentile, seriesOf } from '../../bench/series.ts'
 import { ROOT } from '../../build/build.ts'
 import { ensureBuilt } from '../support/built.ts'
-import { has, soak } from '../support/tools.ts'
+import { embeddedOnly, soak } from '../support/tools.ts'
 
 beforeAll(ensureBuilt, 120_000)
 
@@ -25,7 +26,8 @@ describe('a benchmark', () => {
     'of $name measures the hub beside something, with figures that are numbers',
     { timeout: TIMEOUT_MS },
     async (question, { skip }) => {
-      for (const program of question.needs ?? []) skip(!has(program), `there is no ${program}`)
+      for (const program of question.needs ?? [])
+        skip(embeddedOnly || findProgram(program) === undefined, `there is no ${program}`)
       const product = await chooseProduct(join(ROOT, 'dist'))
       const { findings } = await ask(question, { scale: 'smoke', product, note: () => {} })
       const series = findings.flatMap(({ subject, comparisons }) => [subject, ...comparisons.map(({ peer }) => peer)])
