@@ -57,6 +57,13 @@ class Line {
 const light = new Line()
 const heavy = new Line()
 let armed = false
+let number = 0
+
+/** Another number when another turn has begun, for those who count what they do in one. */
+export function turnNumber(): number {
+  arm()
+  return number
+}
 
 function lineOf(weight: number): Line {
   return weight < HEAVY ? light : heavy
@@ -105,6 +112,7 @@ function arm(): void {
 
 function turn(): void {
   armed = false
+  number += 1
   light.turn()
   heavy.turn()
 }

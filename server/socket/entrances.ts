@@ -46,6 +46,10 @@ export class Entrances {
     return inside.size + pending.size > (inside.has('/') ? 1 : 0) + (pending.has('/') ? 1 : 0)
   }
 
+  isInside(connection: Connection, namespace: string): boolean {
+    return this.#connections.get(connection)?.inside.has(namespace) ?? false
+  }
+
   /** Counts whoever enters this namespace from now on. */
   watch(namespace: Namespace): void {
     const { name } = namespace

@@ -7,6 +7,7 @@ import type { Unfinished } from '../core/guards/unfinished.ts'
 import type { Entrances } from './entrances.ts'
 import { Connections } from './transport/connections.ts'
 import { parser } from './transport/encoder.ts'
+import { paceInput } from './transport/inbox.ts'
 import { paceRequests } from './transport/pacing.ts'
 import { guardRequests, type PageRefusal } from './transport/requests.ts'
 import { keepPath } from './transport/target.ts'
@@ -57,6 +58,7 @@ export function openSocketServer(http: HttpServer, options: SocketServerOptions)
   })
   keepPath(http, path, notice)
   const entrances = options.open(io)
+  paceInput(io.engine, entrances)
   const isUsed = (connection: Parameters<Entrances['isUsed']>[0]) => entrances.isUsed(connection)
   const connections = new Connections(io.engine, { perAddress, connectTimeoutMs, maxPacketBytes, unfinished, isUsed })
   const admit: Connections['admit'] = (request) => connections.admit(request)

@@ -1,9 +1,11 @@
-/** Clients that ask for much and take nothing: what is not taken is not made, and nobody else waits for it. */
+/** Clients that ask for much: what they do not take is not made, and nobody else waits for it. */
 
 import { EventEmitter } from 'node:events'
 import { IncomingMessage, ServerResponse } from 'node:http'
 import { connect, Socket as TcpSocket } from 'node:net'
+import { Decoder } from 'socket.io-parser'
 import { beforeAll, describe, expect, it, vi } from 'vitest'
+import { WebSocket } from 'ws'
 import type { Hub } from '../../server/api.ts'
 import { Log } from '../../server/core/topics/log.ts'
 import { type Begun, intakeOf } from '../../server/socket/transport/intake.ts'
@@ -192,4 +194,96 @@ describe('a connection', () => {
     first.response.emit('close')
     expect(second.next).toHaveBeenCalled()
   })
+})
+
+describe('a burst of a connection', () => {
+  beforeAll(async () => {
+    ;({ url, hub } = await startHub())
+  })
+
+  /** How many packets Socket.IO was given in one turn of the event loop, at most. */
+  async function mostInATurn(run: () => Promise<void>): Promise<number> {
+    let [most, now, isOver] = [0, 0, false]
+    const add = Decoder.prototype.add
+    const spy = vi.spyOn(Decoder.prototype, 'add').mockImplementation(function (this: Decoder, packet: unknown) {
+      now += 1
+      most = Math.max(most, now)
+      add.call(this, packet)
+    })
+    atEnd(() => spy.mockRestore())
+    const turn = () => {
+      now = 0
+      if (!isOver) setImmediate(turn)
+    }
+    turn()
+    await run()
+    isOver = true
+    spy.mockRestore()
+    return most
+  }
+
+  interface Raw {
+    /** All at once. */
+    send(packets: readonly string[]): void
+    /** What has come back so far. */
+    seen(): string
+  }
+
+  async function websocket(): Promise<Raw> {
+    const socket = new WebSocket(`${url.replace('http', 'ws')}/socket.io/?EIO=4&transport=websocket`)
+    atEnd(() => socket.terminate())
+    let seen = ''
+    socket.on('message', (data) => {
+      seen += data
+    })
+    await until(() => seen !== '')
+    return {
+      send: (packets) => {
+        for (const packet of packets) socket.send(packet)
+      },
+      seen: () => seen,
+    }
+  }
+
+  async function polling(): Promise<Raw> {
+    const begin = `${url}/socket.io/?EIO=4&transport=polling`
+    const { sid } = JSON.parse((await (await fetch(begin)).text()).slice(1)) as { sid: string }
+    const session = `${begin}&sid=${sid}`
+    let [seen, isOver] = ['', false]
+    atEnd(() => {
+      isOver = true
+    })
+    const poll = async () => {
+      while (!isOver) seen += await (await fetch(session)).text()
+    }
+    void poll().catch(() => {})
+    return {
+      send: (packets) => void fetch(session, { method: 'POST', body: packets.join('\u001e') }),
+      seen: () => seen,
+    }
+  }
+
+  for (const transport of [websocket, polling]) {
+    it(`is taken a few packets a turn by ${transport.name}, all of them and in their order`, async () => {
+      const name = `flow-${++number}`
+      const entrances = Array.from({ length: 600 }, (_, i) => `40/topics/${name}-${i},{"from":"none"}`)
+      const calls = Array.from({ length: 900 }, (_, i) => `42/topics/${name}-0,${i}["unsubscribe"]`)
+      const { send, seen } = await transport()
+      const most = await mostInATurn(async () => {
+        send(entrances)
+        await until(() => seen().includes(`40/topics/${name}-599,`), { deadlineMs: 20_000 })
+        const entered = [...seen().matchAll(/40\/topics\/[^,]*-(\d+),/g)].map(([, i]) => Number(i))
+        expect(entered).toEqual(entrances.map((_, i) => i))
+        send(calls)
+        await until(() => seen().includes(`43/topics/${name}-0,899`), { deadlineMs: 20_000 })
+        const answered = [...seen().matchAll(/43\/topics\/[^,]*,(\d+)\[/g)].map(([, i]) => Number(i))
+        expect(answered).toEqual(calls.map((_, i) => i))
+      })
+      expect(most).toBeLessThan(300)
+      // Who is in and asks again is in once, and goes on.
+      send([`40/topics/${name}-0,{}`, `42/topics/${name}-0,900["unsubscribe"]`])
+      await until(() => seen().includes(`43/topics/${name}-0,900`))
+      expect(seen().split(`40/topics/${name}-0,`)).toHaveLength(2)
+    })
+  }
 })

@@ -8,8 +8,7 @@ import type { Socket } from 'socket.io'
 import { RepriseError } from '../../../shared/errors.ts'
 import { type Entrant, enter, mayBegin, weightOf } from '../../core/turns.ts'
 import { OVERFULL_BYTES, waitingBytes, whenDrained } from './flow.ts'
-
-type Connection = Socket['conn']
+import { type Connection, type Reading, readingOf } from './reading.ts'
 
 /** Calls under way, and the bytes that came with them and will go with their replies. */
 const MAX_BEGUN = { calls: 1_024, bytes: 4 * 2 ** 20 }
@@ -49,11 +48,6 @@ interface Waiting {
   run(call: Begun): Promise<void>
 }
 
-/** What engine.io's WebSocket transport has and does not declare. */
-interface RawTransport {
-  readonly socket?: { pause?(): void; resume?(): void }
-}
-
 const intakes = new WeakMap<Connection, Intake>()
 
 export function intakeOf(connection: Connection): Intake {
@@ -64,13 +58,9 @@ export function intakeOf(connection: Connection): Intake {
   return intake
 }
 
-/** The same where the connection has called before. */
-export function knownIntake(connection: object): Intake | undefined {
-  return intakes.get(connection as Connection)
-}
-
 export class Intake implements Entrant {
   readonly #connection: Connection
+  readonly #reading: Reading
   readonly #gone = new WeakMap<Socket, AbortController>()
   #waiting: Waiting[] = []
   #waitingBytes = 0
@@ -80,15 +70,12 @@ export class Intake implements Entrant {
   #requests = 0
   #draining = false
   #paused = false
-  #whenRead: (() => void)[] = []
 
   constructor(connection: Connection) {
     this.#connection = connection
-    connection.on('data', (data: string | Buffer) => {
+    this.#reading = readingOf(connection)
+    this.#reading.on('data', (data) => {
       this.#fresh += data.length
-    })
-    connection.on('upgrade', () => {
-      if (this.#paused) this.#transport?.pause?.()
     })
     connection.once('close', () => this.#close())
   }
@@ -107,19 +94,9 @@ export class Intake implements Entrant {
     this.#next()
   }
 
-  /** Whether the connection is not read at the moment. */
-  get paused(): boolean {
-    return this.#paused
-  }
-
   /** Whether so many calls wait that not even the rest of what has come is taken. The connection is paused then. */
   get crowded(): boolean {
     return this.#isOver({ calls: MAX_WAITING.calls * CROWD, bytes: MAX_WAITING.bytes * CROWD })
-  }
-
-  /** Resolves when the connection is read again, or gone. */
-  read(): Promise<void> {
-    return new Promise((resolve) => this.#whenRead.push(resolve))
   }
 
   get weight(): number {
@@ -230,7 +207,7 @@ export class Intake implements Entrant {
   #pause(): void {
     if (!this.#paused) {
       this.#paused = true
-      this.#transport?.pause?.()
+      this.#reading.pause()
       return
     }
     if (this.#waiting.length > MAX_WAITING.calls * PATIENCE || this.#waitingBytes > MAX_WAITING.bytes * PATIENCE) {
@@ -240,18 +217,13 @@ export class Intake implements Entrant {
 
   #resume(): void {
     this.#paused = false
-    this.#transport?.resume?.()
-    for (const resolve of this.#whenRead.splice(0)) resolve()
+    this.#reading.resume()
   }
 
   #close(): void {
     this.#waiting = []
     this.#waitingBytes = 0
     if (this.#paused) this.#resume()
-  }
-
-  get #transport(): RawTransport['socket'] {
-    return (this.#connection.transport as unknown as RawTransport).socket
   }
 }
 

@@ -1,15 +1,15 @@
 /**
- * Long polling at the pace of its client and of the hub: while too many calls wait, nothing more of what is posted is
+ * Long polling at the pace of its client and of the hub: while too much waits, nothing more of what is posted is
  * taken, and the next poll is answered when the answer before it is taken.
  */
 
 import { type IncomingMessage, ServerResponse } from 'node:http'
 import { setImmediate as turn } from 'node:timers/promises'
-import type { Server, Socket } from 'socket.io'
-import { intakeOf, knownIntake } from './intake.ts'
+import type { Server } from 'socket.io'
+import { intakeOf } from './intake.ts'
+import { type Connection, knownReading, readingOf } from './reading.ts'
 
 type Engine = Server['engine']
-type Connection = Socket['conn']
 
 /** As Engine.IO hands it to a middleware. */
 interface EngineRequest extends IncomingMessage {
@@ -36,13 +36,13 @@ export function paceRequests(engine: Engine): void {
     const connection = sid !== undefined && Object.hasOwn(clients, sid) ? clients[sid] : undefined
     if (connection === undefined || !(response instanceof ServerResponse)) return next()
     if (request.method === 'POST') {
-      const intake = knownIntake(connection)
+      const reading = knownReading(connection)
       const begin = () => {
         takeInParts(connection, response)
         next()
       }
-      if (intake?.paused !== true) return begin()
-      void intake.read().then(begin)
+      if (reading?.isUnread !== true) return begin()
+      void reading.whenRead().then(begin)
       return
     }
     const before = answers.get(connection)
@@ -74,12 +74,12 @@ async function takeAll(
   packets: readonly string[],
   take: (packet: string) => void,
 ): Promise<void> {
-  const intake = intakeOf(connection)
+  const [reading, intake] = [readingOf(connection), intakeOf(connection)]
   for (const [i, packet] of packets.entries()) {
     if (i > 0 && i % PIECE === 0) {
       // Socket.IO hands calls on a little later, and they are counted only then.
       await turn()
-      if (intake.crowded) await intake.read()
+      if (reading.crowded || intake.crowded) await reading.whenRead()
     }
     if (connection.readyState !== 'open') return
     take(packet)
