@@ -12,7 +12,8 @@ export class DataFile {
   readonly #folder: string
   readonly #path: string
   readonly #handle: number
-  readonly #id: string
+  readonly #dev: number
+  readonly #ino: number
   #bytes = 0
   #isCut = false
 
@@ -20,38 +21,39 @@ export class DataFile {
     this.#folder = folder
     this.#path = join(folder, DATA_FILE)
     this.#handle = openSync(this.#path, 'r')
-    this.#id = idOf(fstatSync(this.#handle))
+    const { dev, ino } = fstatSync(this.#handle)
+    this.#dev = dev
+    this.#ino = ino
   }
 
   /** The file is shorter than it was. It is for good: what was mapped of it cannot be read again. */
   get isCut(): boolean {
-    if (this.#isCut) return true
-    const { size } = fstatSync(this.#handle)
-    if (size < this.#bytes) this.#isCut = true
-    else this.#bytes = size
-    return this.#isCut
+    return this.#isCut || this.#cutTo(fstatSync(this.#handle).size)
   }
 
-  /** What is wrong with it, as a sentence; `undefined` where nothing is. */
+  /** What is wrong with it, as a sentence; `undefined` where nothing is. Asked twice a commit: one call of the system each. */
   get wrong(): string | undefined {
-    if (this.isCut)
-      return `data.mdb in ${this.#folder} was cut off while the hub ran: it has to be replaced by a copy, and the hub started again`
     try {
       const found = statSync(this.#path, { throwIfNoEntry: false })
+      const isSame = found !== undefined && found.ino === this.#ino && found.dev === this.#dev
+      if (this.#isCut || (isSame ? this.#cutTo(found.size) : this.isCut))
+        return `data.mdb in ${this.#folder} was cut off while the hub ran: it has to be replaced by a copy, and the hub started again`
+      if (isSame) return undefined
       if (found === undefined)
         return `data.mdb in ${this.#folder} is gone: the data folder was deleted or moved while the hub ran`
-      if (idOf(found) === this.#id) return undefined
       return `data.mdb in ${this.#folder} was replaced by another file while the hub ran: the hub has to be started again`
     } catch (error) {
       return `data.mdb in ${this.#folder} cannot be reached any more: ${(error as Error).message}`
     }
   }
 
+  #cutTo(size: number): boolean {
+    if (size < this.#bytes) this.#isCut = true
+    else this.#bytes = size
+    return this.#isCut
+  }
+
   close(): void {
     closeSync(this.#handle)
   }
-}
-
-function idOf({ dev, ino }: { readonly dev: number; readonly ino: number }): string {
-  return `${dev}:${ino}`
 }
