@@ -34,7 +34,8 @@ interface Opened extends Side {
 
 /** What a build may lose to another before it counts as slower. */
 const LEAST_OF_OTHER = 0.95
-const LEAST_ROUNDS = 5
+const LEAST_ROUNDS = 6
+const SESSIONS = 3
 
 export async function ask(question: Question, asking: Asking): Promise<Answer> {
   const plan = question.plan(asking.scale)
@@ -46,7 +47,8 @@ async function askBesidePeers(plan: Plan, asking: Asking): Promise<Answer> {
   const openings = Object.entries({ ...plan.hubs, ...plan.peers })
   const sides = await Promise.all(openings.map(async ([name, open]) => ({ ...(await open(processes)), name })))
   const rounds = Math.min(asking.rounds ?? plan.rounds, plan.mostRounds ?? Number.POSITIVE_INFINITY)
-  const figures = await measure(plan, asking, rounds, () => sides)
+  const figures = new Rounds()
+  await measure(plan, asking, figures, rounds, () => sides)
   const findings = plan.findings.map(({ what, unit, subject, beside, most }): Finding => {
     const ours = figures.series(subject.of, subject.name)
     const comparisons = beside.map(({ of, name, target }) => compare(ours, figures.series(of, name), target))
@@ -57,42 +59,60 @@ async function askBesidePeers(plan: Plan, asking: Asking): Promise<Answer> {
 }
 
 async function askBesideBuild(plan: Plan, asking: Asking, against: Product): Promise<Answer> {
-  await using newer = new Processes(asking.product, asking)
-  await using older = new Processes(against, asking)
-  const sides = await Promise.all(
-    Object.entries(plan.hubs).map(async ([name, open]) => {
-      const [ours, theirs] = await Promise.all([open(newer), open(older)])
-      return [
-        { ...ours, name: `new ${name}` },
-        { ...theirs, name: `old ${name}` },
-      ] as const
-    }),
-  )
+  const figures = new Rounds()
+  const sessions = asking.scale === 'smoke' ? 1 : SESSIONS
   const wanted = asking.rounds ?? (asking.scale === 'smoke' ? 1 : Math.max(LEAST_ROUNDS, plan.rounds))
-  const rounds = Math.min(wanted, plan.mostRounds ?? Number.POSITIVE_INFINITY)
-  // Who goes first has the colder machine: they take turns.
-  const figures = await measure(plan, asking, rounds, (round) =>
-    sides.flatMap(([ours, theirs]) => (round % 2 === 0 ? [ours, theirs] : [theirs, ours])),
-  )
-  const findings = figuresOfHubs(plan).map(({ what, unit, better, subject }): Finding => {
-    const ours = figures.series(`new ${subject.of}`, `${subject.name}, new`)
-    const theirs = figures.series(`old ${subject.of}`, `${subject.name}, old`)
-    // Turned so that more is better.
-    const [above, below] = better === 'more' ? [ours, theirs] : [theirs, ours]
-    const { ratio, met } = compare(above, below, { of: 'ratio', least: LEAST_OF_OTHER })
-    const { difference } = compare(ours, theirs)
-    const comparison = { peer: theirs, ratio, difference, target: { of: 'ratio', least: LEAST_OF_OTHER } as const }
-    return { what, unit, subject: ours, comparisons: [{ ...comparison, ...(met === undefined ? {} : { met }) }] }
-  })
+  const rounds = Math.min(Math.ceil(wanted / sessions), plan.mostRounds ?? Number.POSITIVE_INFINITY)
+  for (let session = 1; session <= sessions; session++) {
+    await using newer = new Processes(asking.product, asking)
+    await using older = new Processes(against, asking)
+    const sides = await Promise.all(
+      Object.entries(plan.hubs).map(async ([name, open]) => {
+        const [ours, theirs] = await Promise.all([open(newer), open(older)])
+        return [
+          { ...ours, name: `new ${name}` },
+          { ...theirs, name: `old ${name}` },
+        ] as const
+      }),
+    )
+    asking.note(`session ${session} of ${sessions}`)
+    // Who goes first has the colder machine: they take turns.
+    await measure(plan, asking, figures, rounds, (round) =>
+      sides.flatMap(([ours, theirs]) => ((round + session) % 2 === 0 ? [ours, theirs] : [theirs, ours])),
+    )
+  }
   return {
-    settings: { ...plan.settings, rounds, old: against.description },
-    findings,
-    notes: ['the ratio tells how much better the new build is: where less is better, it is old / new', ...plan.notes()],
+    settings: { ...plan.settings, sessions, rounds: rounds * sessions, old: against.description },
+    findings: figuresOfHubs(plan).map((asked) => besideOld(asked, figures)),
+    notes: [
+      'the ratio tells how much better the new build is: where less is better, it is old / new',
+      'each session starts all processes anew, as two of the same build differ by chance, too',
+      ...plan.notes(),
+    ],
   }
 }
 
-async function measure(plan: Plan, { scale, note }: Asking, rounds: number, sidesOf: (round: number) => Opened[]) {
-  const figures = new Rounds()
+function besideOld({ what, unit, better, subject }: Asked, figures: Rounds): Finding {
+  const ours = figures.series(`new ${subject.of}`, `${subject.name}, new`)
+  const theirs = figures.series(`old ${subject.of}`, `${subject.name}, old`)
+  const target = { of: 'ratio', least: LEAST_OF_OTHER } as const
+  // Turned so that more is better.
+  const [above, below] = better === 'more' ? [ours, theirs] : [theirs, ours]
+  return {
+    what,
+    unit,
+    subject: ours,
+    comparisons: [{ ...compare(above, below, target), difference: compare(ours, theirs).difference, peer: theirs }],
+  }
+}
+
+async function measure(
+  plan: Plan,
+  { scale, note }: Asking,
+  figures: Rounds,
+  rounds: number,
+  sidesOf: (round: number) => readonly Opened[],
+): Promise<void> {
   for (let round = plan.warmUp && scale !== 'smoke' ? 0 : 1; round <= rounds; round++) {
     for (const side of sidesOf(round)) {
       const measured = await side.measure(round)
@@ -101,7 +121,6 @@ async function measure(plan: Plan, { scale, note }: Asking, rounds: number, side
     }
     note(round === 0 ? 'warm' : `round ${round} of ${rounds}`)
   }
-  return figures
 }
 
 /** Each figure of a hub once, whether it is asked for or what another is measured beside. */
