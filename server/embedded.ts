@@ -16,12 +16,12 @@ import { version } from './version.ts'
 export function createHub<S extends HubTypes = HubTypes>(options: HubOptions = {}): Hub<S> {
   const resolved = resolveHubOptions(options)
   const log = createLog(resolved.logLevel)
-  const { happenings } = log
+  const { telemetry } = log
   const hub = buildHub<S>(resolved, log, connect)
   const store = shownStore(resolved.store)
   hub.ready.then(
-    () => happenings.happened({ kind: 'started', store, version: version() }),
-    (error: unknown) => happenings.failed(`opening the store ${store}`, error),
+    () => telemetry.happened({ kind: 'started', store, version: version() }),
+    (error: unknown) => telemetry.failed(`opening the store ${store}`, error),
   )
   return hub
 }

@@ -71,10 +71,10 @@ export function buildHub<S extends HubTypes = HubTypes>(
 
   async function open(options: ResolvedHubOptions, log: HubLog) {
     const { store: location, reserveBytes } = options
-    const losses = new Losses(log.happenings)
+    const losses = new Losses(log.telemetry)
     const store = await openStore(location, {
       lost: (queue, loss) => losses.add(queue, loss),
-      warn: (message, cause) => log.happenings.noticed(message, cause === undefined ? {} : { cause }),
+      warn: (message, cause) => log.telemetry.noticed(message, cause === undefined ? {} : { cause }),
       ...(reserveBytes === undefined ? {} : { reserveBytes }),
     })
     try {
@@ -86,10 +86,10 @@ export function buildHub<S extends HubTypes = HubTypes>(
   }
 
   async function compose(store: Store, losses: Losses, options: ResolvedHubOptions, log: HubLog) {
-    const { happenings } = log
+    const { telemetry } = log
     const documents = {
       store: store.settings,
-      warn: (message: string, cause?: unknown) => happenings.noticed(message, { cause }),
+      warn: (message: string, cause?: unknown) => telemetry.noticed(message, { cause }),
     }
     const queueSettings = await openQueueSettings({ ...documents, file: options.queues })
     const settings = await openSettings({ ...documents, file: options.topics }, queueSettings.holdBytes)
@@ -97,19 +97,19 @@ export function buildHub<S extends HubTypes = HubTypes>(
     const { payload, batch, packet } = options.limits
     const limits = { payload, batch, packet }
     const topicLog = new Log(store, settings, limits)
-    const fanout = new Fanout(store, topicLog, happenings)
-    const context = { store, log: topicLog, fanout, happenings }
-    const probe = new Probe(store, happenings)
-    const stopRetention = startRetention(store, settings, happenings)
+    const fanout = new Fanout(store, topicLog, telemetry)
+    const context = { store, log: topicLog, fanout, telemetry }
+    const probe = new Probe(store, telemetry)
+    const stopRetention = startRetention(store, settings, telemetry)
     const clock = new StoreClock(store)
-    const shared = { store, settings: queueSettings, limits, clock, happenings, draining: drain.signal }
+    const shared = { store, settings: queueSettings, limits, clock, telemetry, draining: drain.signal }
     const consumers = new Consumers(shared)
     losses.except((queue, holder) => consumers.has(queue, holder))
     const queues = new Queues({ ...shared, consumers })
-    const bindings = new Bindings({ store, log: topicLog, settings: queueSettings, happenings })
+    const bindings = new Bindings({ store, log: topicLog, settings: queueSettings, telemetry })
     await clock.start()
     await probe.start()
-    const stopTurning = startTurning(store, queueSettings, happenings)
+    const stopTurning = startTurning(store, queueSettings, telemetry)
     bindings.start()
     const core: Core = {
       log: topicLog,
@@ -119,7 +119,7 @@ export function buildHub<S extends HubTypes = HubTypes>(
       settings,
       queueSettings,
       probe,
-      happenings,
+      telemetry,
       subscription: (caller, topic, outlet) => new Subscription(context, caller, topic, outlet),
       subscribers: (topic) => fanout.subscribers(topic),
       admit: () => {
@@ -140,14 +140,14 @@ export function buildHub<S extends HubTypes = HubTypes>(
   }
 
   const unfinished = new Unfinished(resolved.limits.unfinishedBytes)
-  const context = { core, happenings: log.happenings, maxNamespaces: resolved.limits.namespacesPerSocket }
+  const context = { core, telemetry: log.telemetry, maxNamespaces: resolved.limits.namespacesPerSocket }
   const ofPage = async (request: IncomingMessage) => {
     try {
       const reason = await pageRefusal(request, resolved.allowOrigins)
-      if (reason !== undefined) log.happenings.happened({ kind: 'refused', what: 'a page', reason })
+      if (reason !== undefined) log.telemetry.happened({ kind: 'refused', what: 'a page', reason })
       return reason
     } catch (cause) {
-      log.happenings.failed('allowOrigins', cause)
+      log.telemetry.failed('allowOrigins', cause)
       return 'the rule of origins failed; the log of the hub says more'
     }
   }
@@ -167,7 +167,7 @@ export function buildHub<S extends HubTypes = HubTypes>(
       unfinished,
       pageRefusal,
       withCookies: resolved.allowOrigins !== '*',
-      notice: log.happenings.noticed,
+      notice: log.telemetry.noticed,
       open: (io) => openGateway(io, context),
     })
     servers.push({ io, own: true, target: http })
@@ -175,7 +175,7 @@ export function buildHub<S extends HubTypes = HubTypes>(
 
   async function closeAll(): Promise<void> {
     const began = performance.now()
-    if (!failed) log.happenings.happened({ kind: 'stopping' })
+    if (!failed) log.telemetry.happened({ kind: 'stopping' })
     // What their handlers still publish, send and settle is accepted.
     const left = local.close()
     if (local.used) await left
@@ -189,7 +189,7 @@ export function buildHub<S extends HubTypes = HubTypes>(
     await hub?.close()
     log.close()
     if (!failed) {
-      log.happenings.happened({ kind: 'stopped', afterMs: Math.round(performance.now() - began) })
+      log.telemetry.happened({ kind: 'stopped', afterMs: Math.round(performance.now() - began) })
     }
   }
 

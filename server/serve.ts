@@ -72,7 +72,7 @@ export async function serve<S extends HubTypes = HubTypes>(
   const address = server.address() as AddressInfo
   const shown = address.family === 'IPv6' ? `[${address.address}]` : address.address
   const url = `http://${shown}:${address.port}`
-  log.happenings.happened({ kind: 'started', url, store: shownStore(hubOptions.store), version: version() })
+  log.telemetry.happened({ kind: 'started', url, store: shownStore(hubOptions.store), version: version() })
   let closing: Promise<void> | undefined
   return {
     url,

@@ -6,7 +6,7 @@ import type { Probe } from './probe.ts'
 import type { Consumers } from './queues/delivery/consumers.ts'
 import type { Queues } from './queues/queues.ts'
 import type { HubQueueSettings } from './queues/settings.ts'
-import type { Happenings } from './telemetry.ts'
+import type { Telemetry } from './telemetry.ts'
 import type { CursorBook } from './topics/cursors.ts'
 import type { Log } from './topics/log.ts'
 import type { Outlet } from './topics/outlet.ts'
@@ -21,7 +21,7 @@ export interface Core {
   readonly settings: HubSettings
   readonly queueSettings: HubQueueSettings
   readonly probe: Probe
-  readonly happenings: Happenings
+  readonly telemetry: Telemetry
   /** A subscription that reaches its client through `outlet`; it does nothing before its `start`. */
   subscription(caller: Caller, topic: string, outlet: Outlet): Subscription
   /** Subscriptions of a topic on this node. */

@@ -5,7 +5,7 @@
 
 import { RepriseError } from '../../shared/errors.ts'
 import type { Store } from '../store/contract/store.ts'
-import type { Happenings } from './telemetry.ts'
+import type { Telemetry } from './telemetry.ts'
 import { INTERNAL_PREFIX } from './topics/log.ts'
 
 export interface Health {
@@ -30,7 +30,7 @@ const TOPIC = `${INTERNAL_PREFIX}probe`
 
 export class Probe {
   readonly #store: Store
-  readonly #happenings: Happenings
+  readonly #telemetry: Telemetry
   /** Since when nothing goes through, by this machine's steady clock. */
   #awaySince: number | undefined
   #timer: NodeJS.Timeout | undefined
@@ -38,9 +38,9 @@ export class Probe {
   #lastOkAt: number | undefined
   #wrong: string | undefined = 'no event went through append, notification and read yet'
 
-  constructor(store: Store, happenings: Happenings) {
+  constructor(store: Store, telemetry: Telemetry) {
     this.#store = store
-    this.#happenings = happenings
+    this.#telemetry = telemetry
   }
 
   /** Resolves after the first try, whatever came of it. */
@@ -80,14 +80,14 @@ export class Probe {
   #away(reason: string): void {
     if (this.#awaySince !== undefined || this.#stopped) return
     this.#awaySince = performance.now()
-    this.#happenings.happened({ kind: 'storeAway', reason })
+    this.#telemetry.happened({ kind: 'storeAway', reason })
   }
 
   #back(): void {
     if (this.#awaySince === undefined) return
     const afterMs = Math.round(performance.now() - this.#awaySince)
     this.#awaySince = undefined
-    this.#happenings.happened({ kind: 'storeBack', afterMs })
+    this.#telemetry.happened({ kind: 'storeBack', afterMs })
   }
 
   async #try(): Promise<void> {

@@ -1,13 +1,13 @@
 /** The one place where an error of unknown kind becomes `internal`: logged with its cause, told without it. */
 
 import { RepriseError } from '../../shared/errors.ts'
-import type { Happenings } from './telemetry.ts'
+import type { Telemetry } from './telemetry.ts'
 
-export function refusalOf(error: unknown, what: string, happenings: Happenings): RepriseError {
+export function refusalOf(error: unknown, what: string, telemetry: Telemetry): RepriseError {
   if (error instanceof RepriseError) {
-    if (error.code === 'internal') happenings.failed(what, error)
+    if (error.code === 'internal') telemetry.failed(what, error)
     return error
   }
-  happenings.failed(what, error)
+  telemetry.failed(what, error)
   return new RepriseError('internal', 'the hub failed at this; its log says more', { cause: error })
 }

@@ -1,7 +1,7 @@
 /** What the core lets be known besides its answers: typed taps for the log now, for metrics and the console later. */
 
 /** Something that a person who runs the hub may act on. */
-export type Happening =
+export type TelemetryEvent =
   | { readonly kind: 'started'; readonly url?: string; readonly store: string; readonly version: string }
   | { readonly kind: 'stopping' }
   | { readonly kind: 'stopped'; readonly afterMs: number }
@@ -33,12 +33,12 @@ export type Happening =
   | { readonly kind: 'slow'; readonly topic: string; readonly client?: string }
   | { readonly kind: 'refused'; readonly what: string; readonly reason: string }
 
-export interface Happenings {
+export interface Telemetry {
   /** A bug, or a failure that no caller was told of. */
   failed(what: string, cause: unknown): void
   /** Something a person who runs the hub should know. */
   noticed(what: string, details?: Readonly<Record<string, unknown>>): void
-  happened(happening: Happening): void
+  happened(event: TelemetryEvent): void
 }
 
-export const SILENT: Happenings = { failed: () => {}, noticed: () => {}, happened: () => {} }
+export const SILENT: Telemetry = { failed: () => {}, noticed: () => {}, happened: () => {} }

@@ -50,7 +50,7 @@ export function createApp(context: AppContext): HubHandler {
   app.use('/v1', (request, response, next) => {
     boundArrival(request, context.bodyTimeoutMs, () => {
       if (response.headersSent) request.destroy()
-      else answerProblem(response, tooSlow, `${request.method} ${request.path}`, context.happenings)
+      else answerProblem(response, tooSlow, `${request.method} ${request.path}`, context.telemetry)
     })
     next()
   })
@@ -67,7 +67,7 @@ export function createApp(context: AppContext): HubHandler {
     })
   })
   app.use((error: unknown, request: express.Request, response: express.Response, _next: express.NextFunction) => {
-    answerProblem(response, error, `${request.method} ${request.path}`, context.happenings)
+    answerProblem(response, error, `${request.method} ${request.path}`, context.telemetry)
   })
 
   return (request, response, next) => {
@@ -85,7 +85,7 @@ export function createApp(context: AppContext): HubHandler {
       Object.setPrototypeOf(response, prototypes[1])
       if (next !== undefined) return next(error)
       const path = request.url?.split('?', 1)[0]
-      answerProblem(response, error ?? notFound(request.method, path), `${request.method} ${path}`, context.happenings)
+      answerProblem(response, error ?? notFound(request.method, path), `${request.method} ${path}`, context.telemetry)
     })
   }
 }

@@ -4,7 +4,7 @@ import type { ServerResponse } from 'node:http'
 import { RepriseError } from '../../shared/errors.ts'
 import { ERRORS } from '../../shared/errorTable.ts'
 import { refusalOf } from '../core/refusal.ts'
-import type { Happenings } from '../core/telemetry.ts'
+import type { Telemetry } from '../core/telemetry.ts'
 
 /** For what HTTP has a status of its own; everything else has the status of its code. */
 export class HttpRefusal extends RepriseError {
@@ -22,8 +22,8 @@ export class HttpRefusal extends RepriseError {
 const RETRY_AFTER_S = 1
 
 /** Answers with the error. Where the answer has begun already, the connection is cut: it must not look complete. */
-export function answerProblem(response: ServerResponse, error: unknown, what: string, happenings: Happenings): void {
-  const refusal = refusalOf(requestError(error) ?? error, what, happenings)
+export function answerProblem(response: ServerResponse, error: unknown, what: string, telemetry: Telemetry): void {
+  const refusal = refusalOf(requestError(error) ?? error, what, telemetry)
   if (response.headersSent) {
     response.destroy()
     return

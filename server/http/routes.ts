@@ -10,7 +10,7 @@ import { anonymous, type Caller } from '../core/access.ts'
 import { type Core, started } from '../core/core.ts'
 import type { Unfinished } from '../core/guards/unfinished.ts'
 import type { QueueOverrides } from '../core/queues/settings.ts'
-import type { Happenings } from '../core/telemetry.ts'
+import type { Telemetry } from '../core/telemetry.ts'
 import type { TopicOverrides } from '../core/topics/settings.ts'
 import { itsTurn, PAGE_WEIGHT } from '../core/turns.ts'
 import { parse } from '../wire.ts'
@@ -23,7 +23,7 @@ import { parseQuery, type Query, type QueryShape, searchOf } from './schemas/que
 export interface RoutesContext {
   /** Resolves when the hub can serve; rejects when it never will. */
   readonly core: Promise<Core>
-  readonly happenings: Happenings
+  readonly telemetry: Telemetry
   /** Fires when the hub begins to drain: what waits or streams ends. */
   readonly draining: AbortSignal
   /** Bytes of a request's body. */
@@ -108,7 +108,7 @@ export function serveRoutes(rows: readonly Route[], context: RoutesContext): Rou
         try {
           await serve(row, context, request, response)
         } catch (error) {
-          answerProblem(response, error, `${row.method} ${row.path}`, context.happenings)
+          answerProblem(response, error, `${row.method} ${row.path}`, context.telemetry)
         }
       })
     }

@@ -37,7 +37,7 @@ export function serving<State extends SocketState>(calls: Calls<State>): (socket
       answer(calls, state, name, args, call).then(
         (value) =>
           respond(value instanceof JoinedReply ? { ok: true, value: null, joined: value.joined } : { ok: true, value }),
-        (error) => respond({ ok: false, error: refusalOf(error, String(name), state.core.happenings).toWire() }),
+        (error) => respond({ ok: false, error: refusalOf(error, String(name), state.core.telemetry).toWire() }),
       ),
     )
   }

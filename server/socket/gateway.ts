@@ -8,7 +8,7 @@ import { QUEUES_NAMESPACE } from '../../shared/queues.ts'
 import { anonymous, authorize, type Caller } from '../core/access.ts'
 import { type Core, started } from '../core/core.ts'
 import { refusalOf } from '../core/refusal.ts'
-import type { Happenings } from '../core/telemetry.ts'
+import type { Telemetry } from '../core/telemetry.ts'
 import { checkTopic } from '../core/topics/log.ts'
 import type { Channel } from '../core/topics/outlet.ts'
 import type { Subscription } from '../core/topics/subscription.ts'
@@ -27,7 +27,7 @@ export interface GatewayContext {
   readonly maxNamespaces: number
   /** Resolves when the hub can serve; rejects when it never will. */
   readonly core: Promise<Core>
-  readonly happenings: Happenings
+  readonly telemetry: Telemetry
 }
 
 /** What a handshake of the queues' namespace asked for, checked. */
@@ -95,7 +95,7 @@ export function openGateway(io: Server, context: GatewayContext, guests?: GuestR
         tidyLater(io, socket.nsp)
       },
       (error) => {
-        const refusal = refusalOf(error, 'a handshake', context.happenings)
+        const refusal = refusalOf(error, 'a handshake', context.telemetry)
         // Whoever does not read why it is refused, again and again, has had its answers.
         if (isOverfull(socket.conn)) cut(socket.conn)
         next(Object.assign(new Error(refusal.message), { data: refusal.toWire() }))
@@ -213,7 +213,7 @@ async function begin(socket: Socket, subscription: Subscription, { core, from, o
       return
     } catch (cause) {
       if (!socket.connected || subscription.steered) return
-      const error = refusalOf(cause, 'a subscription', core.happenings)
+      const error = refusalOf(cause, 'a subscription', core.telemetry)
       if (!error.retryable) return subscription.end(error)
       await new Promise((resolve) => setTimeout(resolve, error.retryAfterMs ?? RETRY_MS))
       if (subscription.steered) return

@@ -7,12 +7,12 @@ import { writeSync } from 'node:fs'
 import { isatty } from 'node:tty'
 import pino, { type Logger } from 'pino'
 import { RepriseError } from '../../shared/errors.ts'
-import type { Happening, Happenings } from '../core/telemetry.ts'
+import type { Telemetry, TelemetryEvent } from '../core/telemetry.ts'
 import { readableLine } from './readable.ts'
 import { Repeats } from './repeats.ts'
 
 export interface HubLog {
-  readonly happenings: Happenings
+  readonly telemetry: Telemetry
   /** What is still counted is told. */
   close(): void
 }
@@ -24,7 +24,7 @@ export interface LogOutput {
 
 type Level = 'error' | 'warn' | 'info'
 
-const WORDS: Readonly<Record<Happening['kind'], readonly [Level, string]>> = {
+const WORDS: Readonly<Record<TelemetryEvent['kind'], readonly [Level, string]>> = {
   started: ['info', 'started'],
   stopping: ['info', 'stopping'],
   stopped: ['info', 'stopped'],
@@ -40,7 +40,7 @@ const WORDS: Readonly<Record<Happening['kind'], readonly [Level, string]>> = {
 }
 
 /** Each of them counts. */
-const UNCOUNTED: readonly Happening['kind'][] = ['started', 'stopping', 'stopped', 'storeAway', 'storeBack']
+const UNCOUNTED: readonly TelemetryEvent['kind'][] = ['started', 'stopping', 'stopped', 'storeAway', 'storeBack']
 
 const FD = 2
 
@@ -66,7 +66,7 @@ export function createLog(level: string, output?: LogOutput, readable = output =
     destination(output ?? STANDARD_ERROR, readable),
   )
   const repeats = new Repeats()
-  const happenings: Happenings = {
+  const telemetry: Telemetry = {
     failed(what, cause) {
       const text = `failed: ${what}`
       if (isBug(cause)) {
@@ -86,7 +86,7 @@ export function createLog(level: string, output?: LogOutput, readable = output =
       else repeats.pass(kind, (repeated) => write(log, level, { ...details, ...repeated }, text))
     },
   }
-  return { happenings, close: () => repeats.close() }
+  return { telemetry, close: () => repeats.close() }
 }
 
 function destination(output: LogOutput, readable: boolean): { write(line: string): void } {

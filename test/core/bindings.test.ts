@@ -39,7 +39,7 @@ it('copy a topic into many queues a few jobs at a time, so that nobody waits for
   const names = Array.from({ length: QUEUES }, (_, i) => `q${i}`)
   const file = Object.fromEntries(names.map((name) => [name, { from: [{ topic: 't', from: 'end' as const }] }]))
   const settings = await openQueueSettings({ store: store.settings, file })
-  const bindings = new Bindings({ store, log, settings, happenings: SILENT })
+  const bindings = new Bindings({ store, log, settings, telemetry: SILENT })
   const infos = () => Promise.all(names.map((name) => store.queues.info(name)))
   try {
     bindings.start()

@@ -8,7 +8,7 @@ function open({ level = 'info', readable = false } = {}) {
   const lines: string[] = []
   const log = createLog(level, { write: (line) => lines.push(line) }, readable)
   const objects = () => lines.map((line) => JSON.parse(line) as Record<string, unknown>)
-  return { ...log, ...log.happenings, lines, objects }
+  return { ...log, ...log.telemetry, lines, objects }
 }
 
 describe('the log', () => {
@@ -67,8 +67,8 @@ describe('the log', () => {
   it('counts lost jobs of a queue and cause, and tells of each at once and then every few seconds', async () => {
     vi.useFakeTimers()
     onTestFinished(() => void vi.useRealTimers())
-    const { happenings, objects, close } = open()
-    const losses = new Losses(happenings)
+    const { telemetry, objects, close } = open()
+    const losses = new Losses(telemetry)
     losses.except((_, { client }) => client === 'here')
     const lapsed = (client: string, jobs = 1) =>
       losses.add('q', { kind: 'lapsed', holder: { subject: 's', client }, jobs })

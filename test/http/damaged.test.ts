@@ -33,7 +33,7 @@ it('a page names the records whose checksums do not fit, in one gap for each run
   const core = { log, admit: () => {} } as unknown as Core
   const handler = createApp({
     core: Promise.resolve(core),
-    happenings: SILENT,
+    telemetry: SILENT,
     draining: new AbortController().signal,
     maxBodyBytes: 1_000,
     readTopicSettings: () => ({}),

@@ -21,7 +21,7 @@ it('a namespace stays for a client that is still being admitted while a refused 
   const core = new Promise<Core>((resolve) => {
     start = resolve
   })
-  openGateway(io, { core, happenings: SILENT, maxNamespaces: 10 })
+  openGateway(io, { core, telemetry: SILENT, maxNamespaces: 10 })
   await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve))
   const url = `http://127.0.0.1:${(http.address() as AddressInfo).port}`
 

@@ -8,7 +8,7 @@ import { type Position, samePosition } from '../../../shared/positions.ts'
 import type { Gap } from '../../../shared/protocol.ts'
 import type { Store, StoredJobDraft } from '../../store/contract/store.ts'
 import { bodyBytes } from '../body.ts'
-import type { Happenings } from '../telemetry.ts'
+import type { Telemetry } from '../telemetry.ts'
 import { type Log, type Step, stepWeight } from '../topics/log.ts'
 import { type Kept, Packet } from '../topics/packet.ts'
 import { correct, itsTurn, PAGE_WEIGHT } from '../turns.ts'
@@ -37,7 +37,7 @@ export interface BindingsContext {
   readonly store: Store
   readonly log: Log
   readonly settings: HubQueueSettings
-  readonly happenings: Happenings
+  readonly telemetry: Telemetry
 }
 
 export class Bindings {
@@ -89,7 +89,7 @@ export class Bindings {
         return this.#endUnwanted()
       })
       .catch((error: unknown) => {
-        if (!isPassing(error)) this.#context.happenings.failed('ending bindings', error)
+        if (!isPassing(error)) this.#context.telemetry.failed('ending bindings', error)
       })
   }
 
@@ -213,7 +213,7 @@ class Copier {
     if (error instanceof RepriseError && error.code === 'conflict') return STAND_BACK_MS * (1 + Math.random())
     if (!isPassing(error) && !this.#toldOfFailure) {
       this.#toldOfFailure = true
-      this.#context.happenings.failed(`copying ${this.#topic} into ${this.#queue}`, error)
+      this.#context.telemetry.failed(`copying ${this.#topic} into ${this.#queue}`, error)
     }
     return RETRY_MS
   }

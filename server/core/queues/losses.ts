@@ -4,7 +4,7 @@
  */
 
 import type { JobLoss, Owner } from '../../store/contract/store.ts'
-import type { Happening, Happenings } from '../telemetry.ts'
+import type { Telemetry, TelemetryEvent } from '../telemetry.ts'
 
 const SPAN_MS = 5_000
 /** Queues and causes that are counted apart. What is beyond is counted together. */
@@ -12,16 +12,16 @@ const MAX_CAUSES = 500
 /** What stands behind it in the name of a client is new with each connection or claim. */
 const UNIQUE = /#.*$/s
 
-type Lost = Extract<Happening, { kind: 'deadLetters' | 'leasesLapsed' }>
+type Lost = Extract<TelemetryEvent, { kind: 'deadLetters' | 'leasesLapsed' }>
 
 export class Losses {
-  readonly #happenings: Happenings
+  readonly #telemetry: Telemetry
   readonly #counted = new Map<string, { readonly lost: Lost; jobs: number }>()
   #timer: NodeJS.Timeout | undefined
   #isTold: (queue: string, holder: Owner) => boolean = () => false
 
-  constructor(happenings: Happenings) {
-    this.#happenings = happenings
+  constructor(telemetry: Telemetry) {
+    this.#telemetry = telemetry
   }
 
   /** Leases of these holders are told of by whoever hands them out. */
@@ -40,7 +40,7 @@ export class Losses {
       known.jobs += loss.jobs
       return
     }
-    this.#happenings.happened(lost)
+    this.#telemetry.happened(lost)
     this.#counted.set(key, { lost, jobs: 0 })
     this.#timer ??= setInterval(() => this.#tell(), SPAN_MS).unref()
   }
@@ -49,7 +49,7 @@ export class Losses {
   #tell(): void {
     for (const [key, counted] of this.#counted) {
       if (counted.jobs === 0) this.#counted.delete(key)
-      else this.#happenings.happened({ ...counted.lost, jobs: counted.jobs })
+      else this.#telemetry.happened({ ...counted.lost, jobs: counted.jobs })
       counted.jobs = 0
     }
     if (this.#counted.size > 0) return

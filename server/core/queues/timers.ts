@@ -2,7 +2,7 @@
 
 import type { Store } from '../../store/contract/store.ts'
 import { every } from '../every.ts'
-import type { Happenings } from '../telemetry.ts'
+import type { Telemetry } from '../telemetry.ts'
 import { type HubQueueSettings, policyOf } from './settings.ts'
 
 const TURN_MS = 1_000
@@ -13,7 +13,7 @@ const PAGE = 50
 const PASSES = 100
 
 /** Starts it; the result stops it and resolves when it is not at work. */
-export function startTurning(store: Store, settings: HubQueueSettings, happenings: Happenings): () => Promise<void> {
+export function startTurning(store: Store, settings: HubQueueSettings, telemetry: Telemetry): () => Promise<void> {
   let stopped = false
   const round = async () => {
     for (;;) {
@@ -53,7 +53,7 @@ export function startTurning(store: Store, settings: HubQueueSettings, happening
       }
       await round()
     },
-    (error) => happenings.failed('turning queues', error),
+    (error) => telemetry.failed('turning queues', error),
   )
   const unlisten = settings.onChange(() => {
     changed = true

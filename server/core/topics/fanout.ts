@@ -2,7 +2,7 @@
 
 import { RepriseError } from '../../../shared/errors.ts'
 import type { Store } from '../../store/contract/store.ts'
-import type { Happenings } from '../telemetry.ts'
+import type { Telemetry } from '../telemetry.ts'
 import { itsTurn } from '../turns.ts'
 import { Feed } from './feed.ts'
 import type { Log } from './log.ts'
@@ -15,15 +15,15 @@ const TOUCH_MS = 86_400_000
 export class Fanout {
   readonly #store: Store
   readonly #log: Log
-  readonly #happenings: Happenings
+  readonly #telemetry: Telemetry
   readonly #feeds = new Map<string, { readonly feed: Feed; readonly ready: Promise<void>; users: number }>()
   readonly #timers: readonly NodeJS.Timeout[]
   #checking = false
 
-  constructor(store: Store, log: Log, happenings: Happenings) {
+  constructor(store: Store, log: Log, telemetry: Telemetry) {
     this.#store = store
     this.#log = log
-    this.#happenings = happenings
+    this.#telemetry = telemetry
     this.#timers = [setInterval(() => void this.#check(), CHECK_MS), setInterval(() => void this.touch(), TOUCH_MS)]
     for (const timer of this.#timers) timer.unref()
   }
@@ -32,7 +32,7 @@ export class Fanout {
   async watch(topic: string): Promise<Feed> {
     let entry = this.#feeds.get(topic)
     if (entry === undefined) {
-      const feed = new Feed(topic, this.#log, this.#happenings)
+      const feed = new Feed(topic, this.#log, this.#telemetry)
       entry = { feed, ready: feed.start(this.#store.topics), users: 0 }
       this.#feeds.set(topic, entry)
     }
@@ -77,7 +77,7 @@ export class Fanout {
           await this.#store.cursors.commit(feed.topic, owner, session, { epoch, offset: 0 })
         } catch (error) {
           // One that was taken over meanwhile is used by its new session.
-          if (!(error instanceof RepriseError)) this.#happenings.failed('using the cursors of open sessions', error)
+          if (!(error instanceof RepriseError)) this.#telemetry.failed('using the cursors of open sessions', error)
         }
       }
     }

@@ -7,7 +7,7 @@
 import type { Position } from '../../../shared/positions.ts'
 import type { Gap } from '../../../shared/protocol.ts'
 import type { Notification, StoredEvent, Topics } from '../../store/contract/store.ts'
-import type { Happenings } from '../telemetry.ts'
+import type { Telemetry } from '../telemetry.ts'
 import { itsTurn, PAGE_WEIGHT } from '../turns.ts'
 import type { Log } from './log.ts'
 import type { Channel, Outlet } from './outlet.ts'
@@ -36,7 +36,7 @@ export class Feed {
   readonly topic: string
   readonly sessions = new Sessions()
   readonly #log: Log
-  readonly #happenings: Happenings
+  readonly #telemetry: Telemetry
   readonly #followers = new Map<Channel, Set<Follower>>()
   readonly #tail = new Tail()
   #head: Position | undefined
@@ -47,10 +47,10 @@ export class Feed {
   #unwatch: (() => void) | undefined
   #stopped = false
 
-  constructor(topic: string, log: Log, happenings: Happenings) {
+  constructor(topic: string, log: Log, telemetry: Telemetry) {
     this.topic = topic
     this.#log = log
-    this.#happenings = happenings
+    this.#telemetry = telemetry
   }
 
   async start(topics: Topics): Promise<void> {
@@ -122,7 +122,7 @@ export class Feed {
     }
     this.#reading = true
     this.#catchUp()
-      .catch((error) => this.#happenings.failed(`reading ${this.topic} for its live subscribers`, error))
+      .catch((error) => this.#telemetry.failed(`reading ${this.topic} for its live subscribers`, error))
       .finally(() => {
         this.#reading = false
         this.#flush()

@@ -2,7 +2,7 @@
 
 import type { Store } from '../../store/contract/store.ts'
 import { every } from '../every.ts'
-import type { Happenings } from '../telemetry.ts'
+import type { Telemetry } from '../telemetry.ts'
 import type { HubSettings } from './settings.ts'
 
 /** Between two rounds; a round looks at one page of topics and goes on from there in the next. */
@@ -11,7 +11,7 @@ const TOPICS_A_ROUND = 1_000
 const SWEEP_MS = 30_000
 
 /** Starts both; the result stops them and resolves when neither is at work. */
-export function startRetention(store: Store, settings: HubSettings, happenings: Happenings): () => Promise<void> {
+export function startRetention(store: Store, settings: HubSettings, telemetry: Telemetry): () => Promise<void> {
   let after: string | undefined
   let changed = false
   let stopped = false
@@ -34,8 +34,8 @@ export function startRetention(store: Store, settings: HubSettings, happenings: 
   const sweep = async () => {
     while ((await store.sweep()).more);
   }
-  const trimming = every(ROUND_MS, trim, (error) => happenings.failed('trimming topics', error))
-  const sweeping = every(SWEEP_MS, sweep, (error) => happenings.failed('sweeping the store', error))
+  const trimming = every(ROUND_MS, trim, (error) => telemetry.failed('trimming topics', error))
+  const sweeping = every(SWEEP_MS, sweep, (error) => telemetry.failed('sweeping the store', error))
   const unlisten = settings.onChange(() => {
     changed = true
     trimming.soon()

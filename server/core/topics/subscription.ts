@@ -8,7 +8,7 @@ import { type Position, samePosition } from '../../../shared/positions.ts'
 import type { From, Gap, OnGap, Subscribed, SubscribeQuery } from '../../../shared/protocol.ts'
 import type { Owner, Store } from '../../store/contract/store.ts'
 import { authorize, type Caller } from '../access.ts'
-import type { Happenings } from '../telemetry.ts'
+import type { Telemetry } from '../telemetry.ts'
 import { correct, itsTurn, PAGE_WEIGHT } from '../turns.ts'
 import type { Fanout } from './fanout.ts'
 import type { Feed, Follower } from './feed.ts'
@@ -21,7 +21,7 @@ export interface SubscriptionContext {
   readonly store: Store
   readonly log: Log
   readonly fanout: Fanout
-  readonly happenings: Happenings
+  readonly telemetry: Telemetry
 }
 
 /** After the log could not be read, the next try comes after this long. */
@@ -97,7 +97,7 @@ export class Subscription implements Follower {
     this.#onGap = query.onGap ?? 'continue'
     const info = { topic: this.#topic, ...start.info }
     this.outlet.subscribed(info)
-    this.#read(run, start).catch((cause) => this.#context.happenings.failed(`a subscription of ${this.#topic}`, cause))
+    this.#read(run, start).catch((cause) => this.#context.telemetry.failed(`a subscription of ${this.#topic}`, cause))
     return info
   }
 
@@ -126,14 +126,14 @@ export class Subscription implements Follower {
   end(error: RepriseError): void {
     if (this.#closed) return
     if (error.code === 'taken_over') {
-      this.#context.happenings.happened({ kind: 'takeover', topic: this.#topic, client: this.#caller.client ?? '' })
+      this.#context.telemetry.happened({ kind: 'takeover', topic: this.#topic, client: this.#caller.client ?? '' })
     }
     this.close()
     this.outlet.end(error.toWire())
   }
 
   fellBehind(position: Position): void {
-    this.#context.happenings.happened({ kind: 'slow', ...this.#who })
+    this.#context.telemetry.happened({ kind: 'slow', ...this.#who })
     const run = ++this.#run
     // Nothing is sent before the client has taken what it was sent, not even this: it would have a packet more at each turn.
     this.outlet
@@ -143,7 +143,7 @@ export class Subscription implements Follower {
         this.outlet.behind(position.offset)
         return this.#read(run, { position })
       })
-      .catch((cause) => this.#context.happenings.failed(`a subscription of ${this.#topic}`, cause))
+      .catch((cause) => this.#context.telemetry.failed(`a subscription of ${this.#topic}`, cause))
   }
 
   lost(gap: Gap): void {
@@ -154,7 +154,7 @@ export class Subscription implements Follower {
   #gap(gap: Gap): void {
     const { from, to, count, reason } = gap
     // One of no events only says that the epoch is another one.
-    if (count !== 0) this.#context.happenings.happened({ kind: 'gap', ...this.#who, from, to, count, reason })
+    if (count !== 0) this.#context.telemetry.happened({ kind: 'gap', ...this.#who, from, to, count, reason })
     this.outlet.gap(gap)
   }
 
@@ -242,13 +242,13 @@ export class Subscription implements Follower {
 
   /** Asks until there is an answer: when the store is away the client stays. `undefined` when the run is over. */
   async #ask<T>(run: number, question: (log: Log) => Promise<T>): Promise<T | undefined> {
-    const { log, happenings } = this.#context
+    const { log, telemetry } = this.#context
     while (run === this.#run) {
       try {
         const answer = await question(log)
         return run === this.#run ? answer : undefined
       } catch (cause) {
-        if (!(cause instanceof RepriseError && cause.retryable)) happenings.failed('reading a log', cause)
+        if (!(cause instanceof RepriseError && cause.retryable)) telemetry.failed('reading a log', cause)
         await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
       }
     }

@@ -6,7 +6,7 @@ import { sweepProducer } from './dedup/producers.ts'
 import { DUE } from './engine/expiry.ts'
 import { dueKey, partsOfDue } from './engine/keys.ts'
 import { TABLES } from './engine/tables.ts'
-import type { Plan } from './engine/transaction.ts'
+import type { Transaction } from './engine/transaction.ts'
 import { sweepQueue } from './queues/expiry.ts'
 import { sweepCursor } from './topics/cursors.ts'
 
@@ -15,10 +15,10 @@ const PART = 200
 const CHUNK_WORK = 25
 const SETTLED_CHUNKS = 64
 
-export function planSweep(plan: Plan): Swept {
+export function sweep(transaction: Transaction): Swept {
   let [ids, producers, cursors] = [0, 0, 0]
-  const end = dueKey(plan.now + 1, 0, Buffer.alloc(0))
-  const due = plan.environment.keys(TABLES.due, { start: Buffer.of(0), end, limit: PART })
+  const end = dueKey(transaction.now + 1, 0, Buffer.alloc(0))
+  const due = transaction.environment.keys(TABLES.due, { start: Buffer.of(0), end, limit: PART })
   let unfinished = false
   let work = 0
   let looked = 0
@@ -27,25 +27,25 @@ export function planSweep(plan: Plan): Swept {
     if (work >= PART) break
     looked++
     const { at, kind, key } = partsOfDue(entry)
-    plan.remove(TABLES.due, entry)
+    transaction.remove(TABLES.due, entry)
     work++
     if (kind === DUE.ids) {
-      const record = plan.get(TABLES.idOwners, key)
+      const record = transaction.get(TABLES.idOwners, key)
       if (record?.dueAt === at) {
-        const swept = sweepIds(plan, key, record, Math.max(1, Math.floor((PART - work) / CHUNK_WORK)))
+        const swept = sweepIds(transaction, key, record, Math.max(1, Math.floor((PART - work) / CHUNK_WORK)))
         ids += swept.ids
         unfinished ||= swept.more
         work += swept.chunks * CHUNK_WORK
       }
     } else if (kind === DUE.producer) {
-      const record = plan.get(TABLES.producers, key)
-      if (record?.dueAt === at && sweepProducer(plan, key, record)) producers++
+      const record = transaction.get(TABLES.producers, key)
+      if (record?.dueAt === at && sweepProducer(transaction, key, record)) producers++
     } else if (kind === DUE.cursor) {
-      const record = plan.get(TABLES.cursors, key)
-      if (record?.dueAt === at && sweepCursor(plan, key, record)) cursors++
+      const record = transaction.get(TABLES.cursors, key)
+      if (record?.dueAt === at && sweepCursor(transaction, key, record)) cursors++
     } else if (kind === DUE.note) {
-      if (plan.get(TABLES.notes, key)?.dueAt === at) plan.remove(TABLES.notes, key)
-    } else if (sweepQueue(plan, kind, at, key)) {
+      if (transaction.get(TABLES.notes, key)?.dueAt === at) transaction.remove(TABLES.notes, key)
+    } else if (sweepQueue(transaction, kind, at, key)) {
       unfinished = true
       work += SETTLED_CHUNKS
     }

@@ -21,9 +21,9 @@ export function createSettings(writer: Writer): Settings {
       }),
 
     put: async (key, value) => {
-      await writer.write((plan) => {
-        if (value === undefined) plan.remove(TABLES.settings, nameKey(key))
-        else plan.put(TABLES.settings, nameKey(key), value)
+      await writer.write((transaction) => {
+        if (value === undefined) transaction.remove(TABLES.settings, nameKey(key))
+        else transaction.put(TABLES.settings, nameKey(key), value)
       })
       for (const listener of [...listeners]) listener()
     },

@@ -9,12 +9,12 @@ import { DataFile } from './engine/dataFile.ts'
 import { Environment, SCHEMA_KEY, SCHEMA_VERSION, type Write } from './engine/environment.ts'
 import { newEpoch } from './engine/epochs.ts'
 import { checkFiles, makeFolder, prepareFiles } from './engine/folder.ts'
-import { Watches } from './engine/listeners.ts'
+import { Listeners } from './engine/listeners.ts'
 import { lockFolder } from './engine/lock.ts'
 import { freeBytesOf, Space } from './engine/space.ts'
 import { STORE_KEY, TABLES, type Table } from './engine/tables.ts'
 import { Writer } from './engine/writer.ts'
-import { planSweep } from './maintenance.ts'
+import { sweep } from './maintenance.ts'
 import { mendQueue } from './queues/mend.ts'
 import { createQueues } from './queues/queues.ts'
 import { restore } from './recovery/restore.ts'
@@ -43,8 +43,8 @@ export async function openLmdb(path: string, context: LmdbContext = {}): Promise
   })
   const lock = await lockFolder(folder)
   const space = new Space(context.freeBytes ?? (() => freeBytesOf(folder)), context.reserveBytes ?? RESERVE_BYTES)
-  const watches = new Watches<Notification>(warn)
-  const queueWatches = new Watches<QueueNotification>(warn)
+  const listeners = new Listeners<Notification>(warn)
+  const queueWatches = new Listeners<QueueNotification>(warn)
   const damage = new Damage(warn)
   const open = (): Promise<Environment> => openEnvironment(folder, damage)
   let begun: Writer | undefined
@@ -59,7 +59,7 @@ export async function openLmdb(path: string, context: LmdbContext = {}): Promise
     file = new DataFile(folder)
     const now = context.now ?? Date.now
     const lost = context.lost ?? (() => {})
-    begun = new Writer(await open(), { open, now, space, file, watches, queueWatches, warn, lost, mend: mendQueue })
+    begun = new Writer(await open(), { open, now, space, file, listeners, queueWatches, warn, lost, mend: mendQueue })
     if (wreck !== undefined) await begun.write(restore)
   } catch (error) {
     if (begun === undefined) file?.close()
@@ -71,14 +71,14 @@ export async function openLmdb(path: string, context: LmdbContext = {}): Promise
   let closing: Promise<void> | undefined
   const close = async (): Promise<void> => {
     await writer.close()
-    watches.clear()
+    listeners.clear()
     queueWatches.clear()
     await lock.release()
   }
   return {
     engine: 'lmdb',
     durability: 'fsync',
-    topics: createTopics(writer, watches, context.maxIds ?? MAX_IDS),
+    topics: createTopics(writer, listeners, context.maxIds ?? MAX_IDS),
     cursors: createCursors(writer),
     queues: createQueues(writer, queueWatches, context.maxIds ?? MAX_IDS),
     settings: createSettings(writer),
@@ -86,7 +86,7 @@ export async function openLmdb(path: string, context: LmdbContext = {}): Promise
     now: () => writer.readWithTime((_, now) => now),
     sweep: async () => {
       writer.collectAgain()
-      const swept = await writer.write(planSweep)
+      const swept = await writer.write(sweep)
       return { ...swept, more: swept.more || writer.isCollecting }
     },
     close: () => {

@@ -18,15 +18,15 @@ interface Part extends Swept {
 }
 
 export async function sweepPart(
-  { router, keys, lanes }: TopicsContext,
-  { queueLanes }: QueuesContext,
+  { router, keys, batcher }: TopicsContext,
+  { queueBatcher }: QueuesContext,
   now: number,
 ): Promise<Swept> {
   try {
     const [topics, queues] = await Promise.all([
-      sweepThose(router, keys.due, now, async (topic) => (await lanes.run(topic, sweep())).value),
+      sweepThose(router, keys.due, now, async (topic) => (await batcher.run(topic, sweep())).value),
       sweepThose(router, keys.queuesDue, now, async (queue) => {
-        return { cursors: 0, ...(await queueLanes.run(queue, sweepQueue())).value }
+        return { cursors: 0, ...(await queueBatcher.run(queue, sweepQueue())).value }
       }),
     ])
     return {

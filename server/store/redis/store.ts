@@ -10,12 +10,12 @@ import { Router, WAIT_MS } from './connection/router.ts'
 import { Subscriptions } from './connection/subscriptions.ts'
 import { type Location, parseLocation } from './connection/url.ts'
 import { sweepPart } from './maintenance.ts'
-import { QueueLanes } from './queues/batcher.ts'
+import { QueueBatcher } from './queues/batcher.ts'
 import { createQueues } from './queues/queues.ts'
 import type { QueuesContext } from './queues/reads.ts'
 import { keysWith } from './scripting/keys.ts'
 import { createSettings } from './settings.ts'
-import { Lanes } from './topics/batcher.ts'
+import { TopicBatcher } from './topics/batcher.ts'
 import { createCursors } from './topics/cursors.ts'
 import { storeEpochs } from './topics/epochs.ts'
 import { boundsOf, createTopics, type TopicsContext } from './topics/topics.ts'
@@ -54,14 +54,14 @@ export async function openRedis(url: string, context: RedisContext = {}): Promis
   const { now, run, maxIds = MAX_IDS } = context
   const replicas = { replicas: location.replicas, replicaWaitMs: REPLICA_WAIT_MS }
   const laneContext = { damage, lost: context.lost ?? (() => {}), router, keys, now, run, maxIds, ...replicas, warn }
-  const lanes = new Lanes(laneContext)
-  const queueLanes = new QueueLanes(laneContext)
+  const batcher = new TopicBatcher(laneContext)
+  const queueBatcher = new QueueBatcher(laneContext)
   let closing: Promise<void> | undefined
   const refuseClosed = (): void => {
     if (closing !== undefined) throw closed()
   }
-  const parts: TopicsContext = { router, keys, lanes, subscriptions, durable, refuseClosed }
-  const queueParts: QueuesContext = { router, keys, queueLanes, subscriptions, durable, now, refuseClosed }
+  const parts: TopicsContext = { router, keys, batcher, subscriptions, durable, refuseClosed }
+  const queueParts: QueuesContext = { router, keys, queueBatcher, subscriptions, durable, now, refuseClosed }
   const time = async (): Promise<number> => {
     refuseClosed()
     if (now !== undefined) return now()
@@ -75,7 +75,7 @@ export async function openRedis(url: string, context: RedisContext = {}): Promis
   }
   const topics = createTopics(parts)
   const close = async (): Promise<void> => {
-    await Promise.all([lanes.close(), queueLanes.close()])
+    await Promise.all([batcher.close(), queueBatcher.close()])
     subscriptions.close()
     router.close()
   }

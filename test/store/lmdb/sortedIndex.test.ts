@@ -3,8 +3,8 @@
 import { expect, it } from 'vitest'
 import { Damage } from '../../../server/store/damage.ts'
 import { Environment } from '../../../server/store/lmdb/engine/environment.ts'
-import { Plan } from '../../../server/store/lmdb/engine/transaction.ts'
-import { Pairs } from '../../../server/store/lmdb/queues/storage/sortedIndex.ts'
+import { Transaction } from '../../../server/store/lmdb/engine/transaction.ts'
+import { SortedIndex } from '../../../server/store/lmdb/queues/storage/sortedIndex.ts'
 import { atEnd } from '../../support/ending.ts'
 import { tempFolder } from '../../support/temp.ts'
 
@@ -13,8 +13,14 @@ it('keeps pairs that are planned and not yet stored, however many blocks came an
   atEnd(() => environment.close())
   environment.openTables()
   const isWatched = () => false
-  const plan = new Plan(environment, { now: 1, opening: 'a', hasRoom: true, isWatched, isQueueWatched: isWatched })
-  const pairs = new Pairs(environment, Buffer.from('pairs'), 'work')
+  const plan = new Transaction(environment, {
+    now: 1,
+    opening: 'a',
+    hasRoom: true,
+    isWatched,
+    isQueueWatched: isWatched,
+  })
+  const pairs = new SortedIndex(environment, Buffer.from('pairs'), 'work')
   for (let n = 1; n <= 40; n++) {
     pairs.add(n, n)
     pairs.flush(plan)

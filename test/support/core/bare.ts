@@ -34,7 +34,7 @@ export async function hubOn(store: Store) {
   const settings = await openSettings({ store: store.settings })
   const log = new Log(store, settings, DEFAULT_LIMITS)
   const fanout = new Fanout(store, log, SILENT)
-  const context = { store, log, fanout, happenings: SILENT }
+  const context = { store, log, fanout, telemetry: SILENT }
   const subscribe = (topic: string, outlet: TestOutlet) => new Subscription(context, CALLER, topic, outlet)
   const publish = (topic: string, data: unknown[]) =>
     log.publish(

@@ -6,7 +6,7 @@ import type { ConsumeOptions, Consuming, Settled, Settlement } from '../../../..
 import type { Attached, KeptLease, Leaving, Owner, Store } from '../../../store/contract/store.ts'
 import { authorize } from '../../access.ts'
 import type { StoreClock } from '../../clock.ts'
-import type { Happenings } from '../../telemetry.ts'
+import type { Telemetry } from '../../telemetry.ts'
 import { checkQueue } from '../draft.ts'
 import { type HubQueueSettings, policyOf } from '../settings.ts'
 import { Consumer, keyOf } from './consumer.ts'
@@ -20,7 +20,7 @@ export interface ConsumersContext {
   readonly settings: HubQueueSettings
   readonly limits: Limits
   readonly clock: StoreClock
-  readonly happenings: Happenings
+  readonly telemetry: Telemetry
   /** Fires when the hub begins to drain. */
   readonly draining: AbortSignal
 }
@@ -138,7 +138,7 @@ export class Consumers {
     const seat = this.#seats.get(client)
     if (seat === undefined) return
     seat.gone = { deliberate }
-    const { happenings } = this.#context
+    const { telemetry } = this.#context
     const left = Promise.all(seat.turns.values())
       .then(async () => {
         const leavings = [...seat.consumers].map(([queue, consumer]) => {
@@ -151,7 +151,7 @@ export class Consumers {
       })
       .catch((error: unknown) => {
         // The leases lapse by themselves.
-        if (!(error instanceof RepriseError) || !error.retryable) happenings.failed('a consumer that left', error)
+        if (!(error instanceof RepriseError) || !error.retryable) telemetry.failed('a consumer that left', error)
       })
     this.#leaving.add(left)
     void left.then(() => this.#leaving.delete(left))
@@ -162,7 +162,7 @@ export class Consumers {
     if (over || kept.length === 0 || this.#context.draining.aborted) return
     const { client } = owner
     const [jobs, reason] = [kept.length, 'connection lost'] as const
-    this.#context.happenings.happened({ kind: 'consumerLost', queue, client, jobs, reason })
+    this.#context.telemetry.happened({ kind: 'consumerLost', queue, client, jobs, reason })
   }
 
   #leavingOf(queue: string, deliberate: boolean): Leaving {
@@ -304,7 +304,7 @@ export class Consumers {
     if (!this.#end(consumer, queue)) return
     const { client, owner } = consumer
     if (error.code === 'taken_over') {
-      this.#context.happenings.happened({ kind: 'takeover', queue, client: owner.client })
+      this.#context.telemetry.happened({ kind: 'takeover', queue, client: owner.client })
     }
     client.outlet.end(queue, error.toWire(), this.#seats.get(client)?.consumers.size === 0)
   }
@@ -312,11 +312,11 @@ export class Consumers {
   #enter(queue: string): Desk {
     let desk = this.#desks.get(queue)
     if (desk === undefined) {
-      const { store, clock, happenings, settings } = this.#context
+      const { store, clock, telemetry, settings } = this.#context
       const dispatch = new Dispatch(queue, {
         queues: store.queues,
         clock,
-        happenings,
+        telemetry,
         settings: () => settings.forQueue(queue),
         turns: this.#turns,
         silence: this.#silence,

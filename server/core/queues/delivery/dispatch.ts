@@ -7,7 +7,7 @@
 import { RepriseError } from '../../../../shared/errors.ts'
 import type { Claimed, QueueNotification, Queues } from '../../../store/contract/store.ts'
 import type { StoreClock } from '../../clock.ts'
-import type { Happenings } from '../../telemetry.ts'
+import type { Telemetry } from '../../telemetry.ts'
 import { unguessable } from '../leaseToken.ts'
 import { isDead, policyOf, type QueueSettings } from '../settings.ts'
 import { type Consumer, keyOf, type Leased } from './consumer.ts'
@@ -38,7 +38,7 @@ const MAX_TIMER_MS = 2 ** 31 - 1
 export interface DispatchContext {
   readonly queues: Queues
   readonly clock: StoreClock
-  readonly happenings: Happenings
+  readonly telemetry: Telemetry
   readonly settings: () => QueueSettings
   readonly turns: Turns
   readonly silence: Silence
@@ -152,9 +152,9 @@ export class Dispatch {
   }
 
   #failed(error: unknown): void {
-    const { happenings, clock } = this.#context
+    const { telemetry, clock } = this.#context
     if (!(error instanceof RepriseError) || !error.retryable) {
-      happenings.failed(`handing out jobs of ${this.queue}`, error)
+      telemetry.failed(`handing out jobs of ${this.queue}`, error)
     }
     this.#wakeAt(clock.now + RETRY_MS)
   }
@@ -335,7 +335,7 @@ export class Dispatch {
         const lost = consumer?.lost(ids, now) ?? []
         if (consumer !== undefined && lost.length > 0) {
           const told = { queue: this.queue, client: consumer.owner.client, jobs: lost.length } as const
-          this.#context.happenings.happened({ kind: 'consumerLost', ...told, reason: 'lease lapsed' })
+          this.#context.telemetry.happened({ kind: 'consumerLost', ...told, reason: 'lease lapsed' })
           consumer.client.outlet.lost(this.queue, lost)
         }
         // At the cap a lease ends sooner than its last extension said.
@@ -374,7 +374,7 @@ export class Dispatch {
 
   /** Asks the store whether the consumer has these leases still; of those that it has not it is told. */
   async #lookAfter(consumer: Consumer, leases: readonly Leased[]): Promise<void> {
-    const { queues, clock, happenings } = this.#context
+    const { queues, clock, telemetry } = this.#context
     try {
       for (const { id, lease } of leases) {
         const job = await queues.job(this.queue, id)
@@ -387,7 +387,7 @@ export class Dispatch {
         }
       }
     } catch (error) {
-      if (!(error instanceof RepriseError) || !error.retryable) happenings.failed(`leases of ${this.queue}`, error)
+      if (!(error instanceof RepriseError) || !error.retryable) telemetry.failed(`leases of ${this.queue}`, error)
     }
   }
 

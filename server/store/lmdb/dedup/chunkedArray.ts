@@ -2,20 +2,26 @@
 
 import { countKey } from '../engine/keys.ts'
 import type { Table } from '../engine/tables.ts'
-import type { Plan } from '../engine/transaction.ts'
+import type { Transaction } from '../engine/transaction.ts'
 
-export interface Series {
+export interface ChunkedArray {
   readonly table: Table<Buffer>
   readonly entryBytes: number
   readonly perChunk: number
 }
 
-export function chunkOf(series: Series, number: number): number {
+export function chunkOf(series: ChunkedArray, number: number): number {
   return Math.floor(number / series.perChunk)
 }
 
 /** Writes entries from `number` on; those before it stay. */
-export function writeEntries(plan: Plan, series: Series, prefix: Buffer, number: number, entries: Buffer): void {
+export function writeEntries(
+  transaction: Transaction,
+  series: ChunkedArray,
+  prefix: Buffer,
+  number: number,
+  entries: Buffer,
+): void {
   const { entryBytes, perChunk, table } = series
   let done = 0
   while (done < entries.length) {
@@ -24,17 +30,17 @@ export function writeEntries(plan: Plan, series: Series, prefix: Buffer, number:
     const part = entries.subarray(done, done + perChunk * entryBytes - start)
     const key = countKey(prefix, chunk)
     const bytes = Buffer.alloc(start + part.length)
-    if (start > 0) plan.get(table, key)?.copy(bytes, 0, 0, start)
+    if (start > 0) transaction.get(table, key)?.copy(bytes, 0, 0, start)
     part.copy(bytes, start)
-    plan.put(table, key, bytes)
+    transaction.put(table, key, bytes)
     done += part.length
     number += part.length / entryBytes
   }
 }
 
 /** All entries of a chunk; none where it is not kept. */
-export function readChunk(plan: Plan, series: Series, prefix: Buffer, chunk: number): Buffer[] {
-  const bytes = plan.get(series.table, countKey(prefix, chunk))
+export function readChunk(transaction: Transaction, series: ChunkedArray, prefix: Buffer, chunk: number): Buffer[] {
+  const bytes = transaction.get(series.table, countKey(prefix, chunk))
   const entries: Buffer[] = []
   for (let at = 0; bytes !== undefined && at < bytes.length; at += series.entryBytes) {
     entries.push(bytes.subarray(at, at + series.entryBytes))
@@ -42,15 +48,26 @@ export function readChunk(plan: Plan, series: Series, prefix: Buffer, chunk: num
   return entries
 }
 
-export function readEntry(plan: Plan, series: Series, prefix: Buffer, number: number): Buffer | undefined {
+export function readEntry(
+  transaction: Transaction,
+  series: ChunkedArray,
+  prefix: Buffer,
+  number: number,
+): Buffer | undefined {
   const chunk = chunkOf(series, number)
-  const bytes = plan.get(series.table, countKey(prefix, chunk))
+  const bytes = transaction.get(series.table, countKey(prefix, chunk))
   const start = (number - chunk * series.perChunk) * series.entryBytes
   return bytes === undefined || bytes.length < start + series.entryBytes
     ? undefined
     : bytes.subarray(start, start + series.entryBytes)
 }
 
-export function removeChunks(plan: Plan, series: Series, prefix: Buffer, from: number, to: number): void {
-  for (let chunk = from; chunk < to; chunk++) plan.remove(series.table, countKey(prefix, chunk))
+export function removeChunks(
+  transaction: Transaction,
+  series: ChunkedArray,
+  prefix: Buffer,
+  from: number,
+  to: number,
+): void {
+  for (let chunk = from; chunk < to; chunk++) transaction.remove(series.table, countKey(prefix, chunk))
 }

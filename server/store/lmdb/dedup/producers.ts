@@ -7,35 +7,35 @@ import { RepriseError } from '../../../../shared/errors.ts'
 import { DUE, fallDue, PRODUCER_MS } from '../engine/expiry.ts'
 import { countKey, digest, digestKey } from '../engine/keys.ts'
 import { type ProducerRecord, TABLES } from '../engine/tables.ts'
-import type { Plan } from '../engine/transaction.ts'
-import { chunkOf, readEntry, removeChunks, type Series, writeEntries } from './chunkedArray.ts'
+import type { Transaction } from '../engine/transaction.ts'
+import { type ChunkedArray, chunkOf, readEntry, removeChunks, writeEntries } from './chunkedArray.ts'
 
 /** Drafts of a producer whose offsets are kept. */
 const KEPT_DRAFTS = 1_024
 
-const LOG: Series = { table: TABLES.producerLog, entryBytes: 6, perChunk: 128 }
+const LOG: ChunkedArray = { table: TABLES.producerLog, entryBytes: 6, perChunk: 128 }
 
 function floorOf({ start, next }: Pick<ProducerRecord, 'start' | 'next'>): number {
   return Math.max(start, next - KEPT_DRAFTS)
 }
 
 export class Producer {
-  readonly #plan: Plan
+  readonly #transaction: Transaction
   readonly #name: string
   readonly #key: Buffer
   readonly #stored: ProducerRecord | undefined
 
-  constructor(plan: Plan, topicNumber: number, subject: string, name: string) {
-    this.#plan = plan
+  constructor(transaction: Transaction, topicNumber: number, subject: string, name: string) {
+    this.#transaction = transaction
     this.#name = name
     this.#key = digestKey(topicNumber, digest(subject, name))
-    this.#stored = plan.get(TABLES.producers, this.#key)
+    this.#stored = transaction.get(TABLES.producers, this.#key)
   }
 
   /** `undefined` also when it is over its time. */
   get #known(): ProducerRecord | undefined {
     const stored = this.#stored
-    return stored !== undefined && this.#plan.now - stored.usedAt < PRODUCER_MS ? stored : undefined
+    return stored !== undefined && this.#transaction.now - stored.usedAt < PRODUCER_MS ? stored : undefined
   }
 
   /** The offsets that the first of these drafts got already; `conflict` where the numbers do not fit. */
@@ -46,7 +46,7 @@ export class Producer {
     const offsets: number[] = []
     for (let number = seq; number < Math.min(next, seq + count); number++) {
       const kept = known !== undefined && number >= floorOf(known)
-      const entry = kept ? readEntry(this.#plan, LOG, this.#key, number) : undefined
+      const entry = kept ? readEntry(this.#transaction, LOG, this.#key, number) : undefined
       if (entry === undefined) throw this.#conflict(number, known)
       offsets.push(entry.readUIntBE(0, LOG.entryBytes))
     }
@@ -55,7 +55,9 @@ export class Producer {
 
   /** What the draft of this number was called, if it was given a name. */
   nameOf(number: number): string | undefined {
-    return this.#known === undefined ? undefined : this.#plan.get(TABLES.producerNames, countKey(this.#key, number))
+    return this.#known === undefined
+      ? undefined
+      : this.#transaction.get(TABLES.producerNames, countKey(this.#key, number))
   }
 
   #conflict(seq: number, known: ProducerRecord | undefined): RepriseError {
@@ -75,60 +77,60 @@ export class Producer {
 
   /** Takes the numbers from `seq` on for these offsets, and names where there are some; those before are duplicates. */
   take(seq: number, offsets: readonly number[], names: readonly (string | undefined)[] = []): void {
-    const plan = this.#plan
+    const transaction = this.#transaction
     const known = this.#known
     const start = known?.start ?? seq
     const from = Math.max(seq, known?.next ?? seq)
     const next = Math.max(seq + offsets.length, known?.next ?? 0)
-    if (known === undefined && this.#stored !== undefined) forgetDrafts(plan, this.#key, this.#stored)
+    if (known === undefined && this.#stored !== undefined) forgetDrafts(transaction, this.#key, this.#stored)
     const entries = Buffer.alloc(Math.max(0, next - from) * LOG.entryBytes)
     for (let number = from; number < next; number++) {
       entries.writeUIntBE(offsets[number - seq] ?? 0, (number - from) * LOG.entryBytes, LOG.entryBytes)
     }
-    writeEntries(plan, LOG, this.#key, from, entries)
+    writeEntries(transaction, LOG, this.#key, from, entries)
     if (known !== undefined) {
-      removeChunks(plan, LOG, this.#key, chunkOf(LOG, floorOf(known)), chunkOf(LOG, floorOf({ start, next })))
+      removeChunks(transaction, LOG, this.#key, chunkOf(LOG, floorOf(known)), chunkOf(LOG, floorOf({ start, next })))
     }
     let named = known?.named
     for (let number = from; number < next; number++) {
       const name = names[number - seq]
       if (name === undefined) continue
       named ??= number
-      plan.put(TABLES.producerNames, countKey(this.#key, number), name)
+      transaction.put(TABLES.producerNames, countKey(this.#key, number), name)
     }
-    if (named !== undefined) named = forgetNames(plan, this.#key, named, floorOf({ start, next }))
-    const dueAt = this.#stored?.dueAt ?? plan.now + PRODUCER_MS
-    if (this.#stored === undefined) fallDue(plan, dueAt, DUE.producer, this.#key)
-    plan.put(TABLES.producers, this.#key, {
+    if (named !== undefined) named = forgetNames(transaction, this.#key, named, floorOf({ start, next }))
+    const dueAt = this.#stored?.dueAt ?? transaction.now + PRODUCER_MS
+    if (this.#stored === undefined) fallDue(transaction, dueAt, DUE.producer, this.#key)
+    transaction.put(TABLES.producers, this.#key, {
       start,
       next,
       ...(named !== undefined && { named }),
-      usedAt: plan.now,
+      usedAt: transaction.now,
       dueAt,
     })
   }
 }
 
-function forgetDrafts(plan: Plan, key: Buffer, record: ProducerRecord): void {
-  removeChunks(plan, LOG, key, chunkOf(LOG, floorOf(record)), chunkOf(LOG, record.next) + 1)
-  if (record.named !== undefined) forgetNames(plan, key, record.named, record.next)
+function forgetDrafts(transaction: Transaction, key: Buffer, record: ProducerRecord): void {
+  removeChunks(transaction, LOG, key, chunkOf(LOG, floorOf(record)), chunkOf(LOG, record.next) + 1)
+  if (record.named !== undefined) forgetNames(transaction, key, record.named, record.next)
 }
 
 /** Answers where names may begin now. */
-function forgetNames(plan: Plan, key: Buffer, named: number, floor: number): number {
-  for (let number = named; number < floor; number++) plan.remove(TABLES.producerNames, countKey(key, number))
+function forgetNames(transaction: Transaction, key: Buffer, named: number, floor: number): number {
+  for (let number = named; number < floor; number++) transaction.remove(TABLES.producerNames, countKey(key, number))
   return Math.max(named, floor)
 }
 
 /** Forgets a producer that is over its time; answers whether it was. */
-export function sweepProducer(plan: Plan, key: Buffer, record: ProducerRecord): boolean {
+export function sweepProducer(transaction: Transaction, key: Buffer, record: ProducerRecord): boolean {
   const dueAt = record.usedAt + PRODUCER_MS
-  if (dueAt <= plan.now) {
-    forgetDrafts(plan, key, record)
-    plan.remove(TABLES.producers, key)
+  if (dueAt <= transaction.now) {
+    forgetDrafts(transaction, key, record)
+    transaction.remove(TABLES.producers, key)
     return true
   }
-  plan.put(TABLES.producers, key, { ...record, dueAt })
-  fallDue(plan, dueAt, DUE.producer, key)
+  transaction.put(TABLES.producers, key, { ...record, dueAt })
+  fallDue(transaction, dueAt, DUE.producer, key)
   return false
 }

@@ -1,6 +1,6 @@
 /** Who watches which topic or queue on this node. */
 
-export class Watches<Notification> {
+export class Listeners<Notification> {
   readonly #listeners = new Map<string, Set<(notification: Notification) => void>>()
   readonly #warn: (message: string, cause?: unknown) => void
 

@@ -1,6 +1,6 @@
 /**
  * What one commit is going to write. Owns the view of the store that the calls of one commit share: each sees what those
- * before it have planned. Nothing reaches the store before `writes()` is committed, so a plan can be thrown away.
+ * before it have planned. Nothing reaches the store before `writes()` is committed, so a transaction can be thrown away.
  */
 
 import { RepriseError } from '../../../../shared/errors.ts'
@@ -25,13 +25,13 @@ export interface PlanContext {
   readonly isQueueWatched: (queue: string) => boolean
 }
 
-export class Plan {
+export class Transaction {
   readonly environment: Environment
   readonly now: number
   readonly opening: string
   readonly isWatched: (topic: string) => boolean
   readonly isQueueWatched: (queue: string) => boolean
-  /** Set when all of it is durable. What is kept between plans and was changed for one that never is has to go. */
+  /** Set when all of it is durable. What is kept between transactions and was changed for one that never is has to go. */
   isCommitted = false
   readonly #hasRoom: boolean
   #usedRoom = false
@@ -128,7 +128,7 @@ export class Plan {
     return this.#losses
   }
 
-  /** Completes the plan. */
+  /** Completes the transaction. */
   writes(): Write[] {
     for (const step of this.#last) step()
     const writes: Write[] = []

@@ -12,9 +12,9 @@ import type { DataFile } from './dataFile.ts'
 import { CommitFailure, type Environment, type Write } from './environment.ts'
 import { newEpoch } from './epochs.ts'
 import { collectGarbage } from './garbage.ts'
-import type { Watches } from './listeners.ts'
+import type { Listeners } from './listeners.ts'
 import type { Space } from './space.ts'
-import { Plan } from './transaction.ts'
+import { Transaction } from './transaction.ts'
 
 /** Planning stops after this, so that a large pile of calls does not hold the event loop. */
 const PLANNING_MS = 8
@@ -24,7 +24,7 @@ const GARBAGE_PART = 256
 const SMALLEST_GARBAGE_PART = 4
 
 interface Call {
-  readonly step: (plan: Plan) => unknown
+  readonly step: (transaction: Transaction) => unknown
   readonly resolve: (value: never) => void
   readonly reject: (error: RepriseError) => void
   /** A commit with it has failed before. */
@@ -44,12 +44,12 @@ export interface WriterContext {
   readonly now: () => number
   readonly space: Space
   readonly file: DataFile
-  readonly watches: Watches<Notification>
-  readonly queueWatches: Watches<QueueNotification>
+  readonly listeners: Listeners<Notification>
+  readonly queueWatches: Listeners<QueueNotification>
   readonly warn: (message: string, cause?: unknown) => void
   readonly lost: (queue: string, loss: JobLoss) => void
   /** Makes anew what does not fit in a queue. */
-  readonly mend: (plan: Plan, queue: string) => void
+  readonly mend: (transaction: Transaction, queue: string) => void
 }
 
 export class Writer {
@@ -82,7 +82,7 @@ export class Writer {
   }
 
   /** Resolves with what `step` answers when all that it planned is on disk. `step` checks everything, then plans. */
-  write<T>(step: (plan: Plan) => T): Promise<T> {
+  write<T>(step: (transaction: Transaction) => T): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       this.refuseClosed()
       this.#queue.push({ step, resolve, reject, tried: false })
@@ -140,7 +140,7 @@ export class Writer {
       if (error.code !== 'unavailable')
         this.#context.warn('what was trimmed could not be removed from the data folder', error)
     }
-    this.#queue.push({ step: (plan) => collectGarbage(plan, part), resolve, reject, tried: false })
+    this.#queue.push({ step: (transaction) => collectGarbage(transaction, part), resolve, reject, tried: false })
   }
 
   /** Garbage that could not be removed is tried again. */
@@ -168,14 +168,20 @@ export class Writer {
       for (const { reject } of calls) reject(new RepriseError('unavailable', 'the data folder cannot be opened'))
       return
     }
-    const { space, watches, queueWatches } = this.#context
-    const isWatched = (topic: string): boolean => watches.has(topic)
+    const { space, listeners, queueWatches } = this.#context
+    const isWatched = (topic: string): boolean => listeners.has(topic)
     const isQueueWatched = (queue: string): boolean => queueWatches.has(queue)
     const { hasRoom } = space
-    const plan = new Plan(environment, { now: this.now, opening: this.#opening, hasRoom, isWatched, isQueueWatched })
-    const outcomes = this.#plan(plan, calls)
+    const transaction = new Transaction(environment, {
+      now: this.now,
+      opening: this.#opening,
+      hasRoom,
+      isWatched,
+      isQueueWatched,
+    })
+    const outcomes = this.#transaction(transaction, calls)
     if (outcomes === undefined) return
-    const writes = this.#complete(plan, outcomes)
+    const writes = this.#complete(transaction, outcomes)
     if (writes === undefined) return
     try {
       await environment.commit(writes)
@@ -183,36 +189,36 @@ export class Writer {
       await this.#recover(error, outcomes)
       return
     }
-    plan.isCommitted = true
-    this.#garbage ||= plan.leftGarbage
+    transaction.isCommitted = true
+    this.#garbage ||= transaction.leftGarbage
     const lost = this.#look()
     if (lost !== undefined) {
       for (const { call } of outcomes) call.reject(new RepriseError('unavailable', lost))
       return
     }
-    for (const { topic, notification } of plan.notifications) watches.tell(topic, notification)
-    for (const { queue, notification } of plan.queueNotifications) queueWatches.tell(queue, notification)
-    plan.losses.tell(this.#context.lost)
+    for (const { topic, notification } of transaction.notifications) listeners.tell(topic, notification)
+    for (const { queue, notification } of transaction.queueNotifications) queueWatches.tell(queue, notification)
+    transaction.losses.tell(this.#context.lost)
     for (const { settle } of outcomes) settle()
   }
 
   /** What is wrong with the data file; told when it changes. */
   #look(): string | undefined {
-    const { file, warn, watches, queueWatches } = this.#context
+    const { file, warn, listeners, queueWatches } = this.#context
     const { wrong } = file
     if (wrong === this.#wrong) return wrong
     this.#wrong = wrong
     warn(wrong ?? 'data.mdb is there again: the hub goes on')
     if (wrong === undefined) {
       // What was committed last before it was missed is in it, and nobody was told.
-      watches.tellAll({ kind: 'lost' })
+      listeners.tellAll({ kind: 'lost' })
       queueWatches.tellAll({ kind: 'lost' })
     }
     return wrong
   }
 
   /** Plans calls in their order; those it has no time for go back to the queue. */
-  #plan(plan: Plan, calls: readonly Call[]): Outcome[] | undefined {
+  #transaction(transaction: Transaction, calls: readonly Call[]): Outcome[] | undefined {
     const outcomes: Outcome[] = []
     const began = performance.now()
     for (const [i, call] of calls.entries()) {
@@ -221,10 +227,10 @@ export class Writer {
         break
       }
       try {
-        const value = call.step(plan)
-        outcomes.push({ call, usedRoom: plan.takeUsedRoom(), settle: () => call.resolve(value as never) })
+        const value = call.step(transaction)
+        outcomes.push({ call, usedRoom: transaction.takeUsedRoom(), settle: () => call.resolve(value as never) })
       } catch (error) {
-        plan.takeUsedRoom()
+        transaction.takeUsedRoom()
         if (error instanceof DamagedQueue && call.mended !== true) {
           this.#putBack([this.#mending(error.queue, call), ...calls])
           return undefined
@@ -243,9 +249,9 @@ export class Writer {
   }
 
   /** What is to be written; `undefined` where damage was met at the end, and all is planned again. */
-  #complete(plan: Plan, outcomes: readonly Outcome[]): readonly Write[] | undefined {
+  #complete(transaction: Transaction, outcomes: readonly Outcome[]): readonly Write[] | undefined {
     try {
-      return plan.writes()
+      return transaction.writes()
     } catch (error) {
       const calls = outcomes.map(({ call }) => call)
       const first = calls.find(({ mended }) => mended !== true)
@@ -263,7 +269,7 @@ export class Writer {
     call.mended = true
     const reject = (error: RepriseError): void => this.#context.warn(`queue ${queue} could not be mended`, error)
     return {
-      step: (plan) => this.#context.mend(plan, queue),
+      step: (transaction) => this.#context.mend(transaction, queue),
       resolve: () => {},
       reject,
       tried: call.tried,

@@ -1,11 +1,11 @@
 /** The way of a job into the dead letters, back out of them, and away. */
 
 import type { DeadReason, QueuePolicy } from '../../contract/store.ts'
-import type { Plan } from '../engine/transaction.ts'
+import type { Transaction } from '../engine/transaction.ts'
 import { keepAnswer } from './requests.ts'
 import type { Queue } from './storage/cache.ts'
 import { forgetId } from './storage/jobNames.ts'
-import type { QueueHalf } from './storage/jobSet.ts'
+import type { JobSet } from './storage/jobSet.ts'
 import { type Job, newJob, note } from './storage/jobs.ts'
 
 /** The policy counts for what falls due without one, too. */
@@ -14,61 +14,61 @@ export function keepPolicy(queue: Queue, { deadMs }: QueuePolicy): void {
 }
 
 /** Moves a job; in the dead letters already, it stays where it is. */
-export function deadLetter(plan: Plan, queue: Queue, job: Job, reason: DeadReason, error?: string): void {
+export function deadLetter(transaction: Transaction, queue: Queue, job: Job, reason: DeadReason, error?: string): void {
   const { main, dead } = queue
-  const { now } = plan
+  const { now } = transaction
   const raw = main.bodies.raw(job)
   const holder = reason === 'expired' ? undefined : job.holder
-  main.take(plan, job)
-  keepAnswer(plan, queue, job, { state: 'failed', reason, ...(error !== undefined && { error }) })
-  const { books } = dead
-  books.lastJob++
-  books.lastPlace++
-  books.sent++
+  main.take(transaction, job)
+  keepAnswer(transaction, queue, job, { state: 'failed', reason, ...(error !== undefined && { error }) })
+  const { counters } = dead
+  counters.lastJob++
+  counters.lastPlace++
+  counters.sent++
   const { id, sentAs, subject, key, priority, sentAt, replyBy, ttlMs, bytes, attempts, deliveries, history } = job
   const letter = newJob({
     ...{ id, sentAs, subject, key, priority, sentAt, replyBy, ttlMs, bytes, attempts, deliveries, history },
-    n: books.lastJob,
+    n: counters.lastJob,
     cameAt: now,
     dueAt: now,
-    place: books.lastPlace,
+    place: counters.lastPlace,
     dead: { reason, at: now, ...(error !== undefined && { error }) },
   })
   note(letter, { at: now, what: 'dead', ...(holder !== undefined && { holder }), why: error ?? reason })
-  dead.add(plan, letter, { raw, bytes })
-  plan.lose(queue.name, { kind: 'dead', reason, jobs: 1 })
+  dead.add(transaction, letter, { raw, bytes })
+  transaction.lose(queue.name, { kind: 'dead', reason, jobs: 1 })
 }
 
 /** Back to the end of the queue, as if it were new. */
-export function redrive(plan: Plan, queue: Queue, letter: Job, ttlMs: number): void {
+export function revive(transaction: Transaction, queue: Queue, letter: Job, ttlMs: number): void {
   const { main, dead } = queue
-  const { now } = plan
+  const { now } = transaction
   const raw = dead.bodies.raw(letter)
-  dead.take(plan, letter)
-  dead.books.removed++
-  const { books } = main
-  books.lastJob++
-  books.lastPlace++
+  dead.take(transaction, letter)
+  dead.counters.removed++
+  const { counters } = main
+  counters.lastJob++
+  counters.lastPlace++
   const { id, sentAs, subject, key, priority, sentAt, bytes, deliveries, history } = letter
   const job = newJob({
     ...{ id, sentAs, subject, key, priority, sentAt, bytes, deliveries, history },
-    n: books.lastJob,
+    n: counters.lastJob,
     cameAt: now,
     replyBy: undefined,
     ttlMs,
     dueAt: now,
-    place: books.lastPlace,
+    place: counters.lastPlace,
     dead: undefined,
   })
   note(job, { at: now, what: 'redriven' })
-  main.add(plan, job, { raw, bytes })
+  main.add(transaction, job, { raw, bytes })
 }
 
 /** Takes a job out of the books as removed, and its id out of memory. */
-export function removeJob(plan: Plan, queue: Queue, half: QueueHalf, job: Job): void {
-  half.take(plan, job)
-  half.books.removed++
-  forgetId(plan, queue, job)
-  if (half.isDead) queue.main.books.removed++
-  else keepAnswer(plan, queue, job, { state: 'failed', reason: 'removed' })
+export function removeJob(transaction: Transaction, queue: Queue, jobSet: JobSet, job: Job): void {
+  jobSet.take(transaction, job)
+  jobSet.counters.removed++
+  forgetId(transaction, queue, job)
+  if (jobSet.isDead) queue.main.counters.removed++
+  else keepAnswer(transaction, queue, job, { state: 'failed', reason: 'removed' })
 }

@@ -2,25 +2,25 @@
 
 import { DUE } from '../engine/expiry.ts'
 import { TABLES } from '../engine/tables.ts'
-import type { Plan } from '../engine/transaction.ts'
-import { halfOf, queueIn } from './storage/cache.ts'
+import type { Transaction } from '../engine/transaction.ts'
+import { jobSetOf, queueIn } from './storage/cache.ts'
 import { queueOfHolder } from './storage/consumerRecords.ts'
 
 /** Looks at one entry of what falls due; answers whether it left more to do at once. */
-export function sweepQueue(plan: Plan, kind: number, at: number, key: Buffer): boolean {
+export function sweepQueue(transaction: Transaction, kind: number, at: number, key: Buffer): boolean {
   if (kind === DUE.answer) {
-    const record = plan.get(TABLES.answers, key)
-    if (record?.replyBy === at) plan.remove(TABLES.answers, key)
+    const record = transaction.get(TABLES.answers, key)
+    if (record?.replyBy === at) transaction.remove(TABLES.answers, key)
     return false
   }
   const name = kind === DUE.holder ? queueOfHolder(key) : key.toString()
-  const queue = queueIn(plan, name)
+  const queue = queueIn(transaction, name)
   if (queue === undefined) return false
-  const half = halfOf(queue, name)
+  const jobSet = jobSetOf(queue, name)
   if (kind === DUE.holder) {
-    const record = plan.get(TABLES.holders, key)
-    if (record?.dueAt === at) half.holders.sweep(plan, record)
+    const record = transaction.get(TABLES.holders, key)
+    if (record?.dueAt === at) jobSet.holders.sweep(transaction, record)
     return false
   }
-  return half.books.sweepAt === at && half.settled.sweep(plan, half.books, name)
+  return jobSet.counters.sweepAt === at && jobSet.settled.sweep(transaction, jobSet.counters, name)
 }

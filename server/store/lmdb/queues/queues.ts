@@ -2,39 +2,39 @@
 
 import type { QueueInfo, QueueNotification, Queues } from '../../contract/store.ts'
 import { dueKey } from '../engine/keys.ts'
-import type { Watches } from '../engine/listeners.ts'
+import type { Listeners } from '../engine/listeners.ts'
 import { TABLES } from '../engine/tables.ts'
 import type { Writer } from '../engine/writer.ts'
-import { planBind, planPause, planPurge, planRedrive, planRemove } from './admin.ts'
-import { planClaim } from './claim.ts'
-import { planAttach, planDetach, planTouch } from './consumers.ts'
+import { bind, pause, purge, redrive, remove } from './admin.ts'
+import { claim } from './claim.ts'
+import { attach, detach, touch } from './consumers.ts'
 import { StoredQueue } from './reads.ts'
-import { planEnqueue } from './send.ts'
-import { planSettle } from './settle.ts'
-import { baseOf, halfOf, queueIn, tellWork } from './storage/cache.ts'
+import { enqueue } from './send.ts'
+import { settle } from './settle.ts'
+import { baseOf, jobSetOf, queueIn, tellWork } from './storage/cache.ts'
 import { storedSession } from './storage/consumerRecords.ts'
 import { turn } from './timers.ts'
 
-export function createQueues(writer: Writer, watches: Watches<QueueNotification>, maxIds: number): Queues {
+export function createQueues(writer: Writer, listeners: Listeners<QueueNotification>, maxIds: number): Queues {
   return {
-    enqueue: (queue, enqueue) => writer.write((plan) => planEnqueue(plan, queue, enqueue, maxIds)),
-    claim: (queue, claim) => writer.write((plan) => planClaim(plan, queue, claim)),
+    enqueue: (queue, given) => writer.write((transaction) => enqueue(transaction, queue, given, maxIds)),
+    claim: (queue, given) => writer.write((transaction) => claim(transaction, queue, given)),
     settle: (queue, settlements, policy, by) =>
-      writer.write((plan) => planSettle(plan, queue, settlements, policy, by)),
-    attach: (queue, holder, options) => writer.write((plan) => planAttach(plan, queue, holder, options)),
+      writer.write((transaction) => settle(transaction, queue, settlements, policy, by)),
+    attach: (queue, holder, options) => writer.write((transaction) => attach(transaction, queue, holder, options)),
     session: (queue, holder) => writer.read((environment) => storedSession(environment, queue, holder)),
     detach: (queue, holder, session, leaving, policy) =>
-      writer.write((plan) => planDetach(plan, queue, holder, session, leaving, policy)),
-    touch: (queue, holders) => writer.write((plan) => planTouch(plan, queue, holders)),
+      writer.write((transaction) => detach(transaction, queue, holder, session, leaving, policy)),
+    touch: (queue, holders) => writer.write((transaction) => touch(transaction, queue, holders)),
 
     turn: (name, policy) =>
-      writer.write((plan) => {
-        const queue = queueIn(plan, name)
+      writer.write((transaction) => {
+        const queue = queueIn(transaction, name)
         if (queue === undefined) return { more: false }
-        const more = turn(plan, queue, policy)
+        const more = turn(transaction, queue, policy)
         tellWork(queue)
-        const at = halfOf(queue, name).nextDueAt
-        return { more, ...(Number.isFinite(at) && { nextAt: Math.max(at, plan.now) }) }
+        const at = jobSetOf(queue, name).nextDueAt
+        return { more, ...(Number.isFinite(at) && { nextAt: Math.max(at, transaction.now) }) }
       }),
 
     overdue: (limit) =>
@@ -51,10 +51,10 @@ export function createQueues(writer: Writer, watches: Watches<QueueNotification>
     jobs: (queue, { state, after, limit }) =>
       writer.read((environment) => StoredQueue.of(environment, queue)?.jobs(state, after, limit) ?? []),
     job: (queue, id) => writer.read((environment) => StoredQueue.of(environment, queue)?.job(id)),
-    remove: (queue, id) => writer.write((plan) => planRemove(plan, queue, id)),
-    purge: (queue, query) => writer.write((plan) => planPurge(plan, queue, query)),
-    redrive: (queue, ids, options) => writer.write((plan) => planRedrive(plan, queue, ids, options.ttlMs)),
-    pause: (queue, paused) => writer.write((plan) => planPause(plan, queue, paused)),
+    remove: (queue, id) => writer.write((transaction) => remove(transaction, queue, id)),
+    purge: (queue, query) => writer.write((transaction) => purge(transaction, queue, query)),
+    redrive: (queue, ids, options) => writer.write((transaction) => redrive(transaction, queue, ids, options.ttlMs)),
+    pause: (queue, paused) => writer.write((transaction) => pause(transaction, queue, paused)),
     answer: (queue, id) =>
       writer.readWithTime((environment, now) => StoredQueue.of(environment, queue)?.answer(id, now)),
     info: (queue) => writer.readWithTime((environment, now) => StoredQueue.of(environment, queue)?.info(now)),
@@ -70,11 +70,11 @@ export function createQueues(writer: Writer, watches: Watches<QueueNotification>
         return queues
       }),
 
-    bind: (queue, topic, position) => writer.write((plan) => planBind(plan, queue, topic, position)),
+    bind: (queue, topic, position) => writer.write((transaction) => bind(transaction, queue, topic, position)),
 
     watch: async (queue, listener) => {
       writer.refuseClosed()
-      return watches.add(baseOf(queue), listener)
+      return listeners.add(baseOf(queue), listener)
     },
   }
 }

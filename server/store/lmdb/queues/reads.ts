@@ -8,10 +8,10 @@ import { storedAnswer } from './requests.ts'
 import { storedBody } from './storage/bodies.ts'
 import { baseOf, isDeadName } from './storage/cache.ts'
 import { countConsumers } from './storage/consumerRecords.ts'
-import { SETS, setKey } from './storage/indexes.ts'
+import { INDEXES, setKey } from './storage/indexes.ts'
 import { RANKS } from './storage/jobSet.ts'
 import { chunkOfJob, type Job, numberIn, storedChunk, ttlAtOf } from './storage/jobs.ts'
-import type { Books, QueueRecord } from './storage/records.ts'
+import type { Counters, QueueRecord } from './storage/records.ts'
 import { type Pair, storedPairs } from './storage/sortedIndex.ts'
 
 /** A queue, or its dead letters, as it is stored. */
@@ -19,14 +19,14 @@ export class StoredQueue {
   readonly #environment: Environment
   readonly #name: string
   readonly #record: QueueRecord
-  readonly #books: Books
+  readonly #counters: Counters
   readonly #chunks = new Map<number, Job[]>()
 
   private constructor(environment: Environment, name: string, record: QueueRecord) {
     this.#environment = environment
     this.#name = name
     this.#record = record
-    this.#books = isDeadName(name) ? record.dead : record.main
+    this.#counters = isDeadName(name) ? record.dead : record.main
   }
 
   static of(environment: Environment, name: string): StoredQueue | undefined {
@@ -35,11 +35,11 @@ export class StoredQueue {
   }
 
   #job(n: number): Job | undefined {
-    if (n <= 0 || n > this.#books.lastJob) return undefined
+    if (n <= 0 || n > this.#counters.lastJob) return undefined
     const chunk = chunkOfJob(n)
     let jobs = this.#chunks.get(chunk)
     if (jobs === undefined) {
-      jobs = storedChunk(this.#environment, this.#books.number, chunk)
+      jobs = storedChunk(this.#environment, this.#counters.number, chunk)
       this.#chunks.set(chunk, jobs)
     }
     return jobs.find((job) => job.n === n)
@@ -48,12 +48,12 @@ export class StoredQueue {
   #find(id: string): Job | undefined {
     const named = this.#job(numberIn(id, '-'))
     if (named?.id === id) return named
-    const n = this.#environment.get(TABLES.jobIds, digestKey(this.#books.number, digest(id)))
+    const n = this.#environment.get(TABLES.jobIds, digestKey(this.#counters.number, digest(id)))
     return n === undefined ? undefined : this.#job(n)
   }
 
   #pairs(kind: number, a = 0, b = 0, whose?: Buffer): Generator<Pair> {
-    return storedPairs(this.#environment, setKey(this.#books.number, kind, whose), a, b)
+    return storedPairs(this.#environment, setKey(this.#counters.number, kind, whose), a, b)
   }
 
   job(id: string): JobInfo | undefined {
@@ -65,7 +65,7 @@ export class StoredQueue {
     const { id, state, subject, priority, attempts, deliveries, sentAt, dueAt, suspect, history, dead } = job
     const { key, replyBy, holder, expiresAt } = job
     const behind = this.#behind(job)
-    const body = storedBody(this.#environment, this.#books.number, job)
+    const body = storedBody(this.#environment, this.#counters.number, job)
     return {
       ...{ id, state, subject, priority, attempts, deliveries, sentAt, dueAt, suspect, history, body },
       ...(key !== undefined && { key }),
@@ -79,7 +79,7 @@ export class StoredQueue {
 
   #behind({ n, key, place }: Job): string | undefined {
     if (key === undefined || place === 0 || isDeadName(this.#name)) return undefined
-    const [first] = this.#pairs(SETS.line, 0, 0, digest(key))
+    const [first] = this.#pairs(INDEXES.line, 0, 0, digest(key))
     return first === undefined || first.b === n ? undefined : this.#job(first.b)?.id
   }
 
@@ -101,18 +101,18 @@ export class StoredQueue {
     }
     if (state === 'held') {
       const held: Job[] = []
-      for (const { b } of this.#pairs(SETS.lapses)) {
-        const jobs = storedChunk(this.#environment, this.#books.number, b)
+      for (const { b } of this.#pairs(INDEXES.lapses)) {
+        const jobs = storedChunk(this.#environment, this.#counters.number, b)
         held.push(...jobs.filter((job) => job.state === 'held' && job.place > (last?.place ?? 0)))
       }
       yield* held.sort((a, b) => a.place - b.place)
       return
     }
     if (last === undefined || last.place > 0) {
-      for (const { b } of this.#pairs(SETS.retryingByPlace, (last?.place ?? 0) + 1)) yield* this.#one(b)
-      for (const { b } of this.#pairs(SETS.scheduled)) yield* this.#one(b)
+      for (const { b } of this.#pairs(INDEXES.retryingByPlace, (last?.place ?? 0) + 1)) yield* this.#one(b)
+      for (const { b } of this.#pairs(INDEXES.scheduled)) yield* this.#one(b)
     } else {
-      for (const { b } of this.#pairs(SETS.scheduled, last.dueAt, last.n + 1)) yield* this.#one(b)
+      for (const { b } of this.#pairs(INDEXES.scheduled, last.dueAt, last.n + 1)) yield* this.#one(b)
     }
   }
 
@@ -130,10 +130,10 @@ export class StoredQueue {
     }
     try {
       for (let row = 0; row < 10; row++) {
-        if ((this.#books.open[9 - row] ?? 0) > 0) begin(this.#row(SETS.open, row, place))
-        if (this.#books.suspects > 0) begin(this.#row(SETS.suspects, row, place))
+        if ((this.#counters.open[9 - row] ?? 0) > 0) begin(this.#row(INDEXES.open, row, place))
+        if (this.#counters.suspects > 0) begin(this.#row(INDEXES.suspects, row, place))
       }
-      begin(this.#pairs(SETS.blocked, place + 1))
+      begin(this.#pairs(INDEXES.blocked, place + 1))
       while (rows.length > 0) {
         let lowest = 0
         for (let i = 1; i < rows.length; i++) {
@@ -161,7 +161,7 @@ export class StoredQueue {
   }
 
   info(now: number): QueueInfo {
-    const { sent, ready, delayed, held, done, removed, bytes, paused } = this.#books
+    const { sent, ready, delayed, held, done, removed, bytes, paused } = this.#counters
     const { dead: letters, bindings } = this.#record
     const isDead = isDeadName(this.#name)
     const dead = isDead ? 0 : letters.ready + letters.delayed + letters.held

@@ -7,7 +7,7 @@ import { duplicatesOf } from '../../duplicates.ts'
 import { queueFull } from '../../queueFull.ts'
 import { Ids } from '../dedup/ids.ts'
 import { Producer } from '../dedup/producers.ts'
-import type { Plan } from '../engine/transaction.ts'
+import type { Transaction } from '../engine/transaction.ts'
 import { rememberRequest, requestOf } from './requests.ts'
 import { type Queue, queueIn, queueMade, tellWork } from './storage/cache.ts'
 import { freeId, howNamed, idOf, NAMED, newId } from './storage/jobNames.ts'
@@ -21,22 +21,22 @@ interface Fresh {
   readonly found: number
 }
 
-export function planEnqueue(plan: Plan, name: string, enqueue: Enqueue, maxIds: number): Enqueued {
-  plan.needRoom('more jobs')
-  const known = queueIn(plan, name)
+export function enqueue(transaction: Transaction, name: string, enqueue: Enqueue, maxIds: number): Enqueued {
+  transaction.needRoom('more jobs')
+  const known = queueIn(transaction, name)
   const { subject, drafts, producer, binding, limit } = enqueue
   checkBinding(known, enqueue)
   const number = known?.record.main.number ?? UNKNOWN
-  const sender = producer && new Producer(plan, number, subject, producer.name)
+  const sender = producer && new Producer(transaction, number, subject, producer.name)
   const repeated = producer && sender ? sender.duplicates(producer.seq, drafts.length) : []
   if (known === undefined) checkFirst(limit, drafts)
-  const queue = known ?? queueMade(plan, name)
+  const queue = known ?? queueMade(transaction, name)
   const { record, main } = queue
   // The first draft's, whatever comes under its number now.
   const ids = repeated.map((found, i) => sender?.nameOf((producer?.seq ?? 0) + i) ?? idOf(queue, found, drafts[i]?.id))
 
   const remembers = binding === undefined && drafts.some(({ id }) => id !== undefined)
-  const remembered = remembers ? new Ids(plan, record.main.number, subject, maxIds) : undefined
+  const remembered = remembers ? new Ids(transaction, record.main.number, subject, maxIds) : undefined
   const numbers = { main: record.main.lastJob, dead: record.dead.lastJob }
   const given = new Map<string, Fresh>()
   const taken = new Set<string>()
@@ -49,7 +49,7 @@ export function planEnqueue(plan: Plan, name: string, enqueue: Enqueue, maxIds: 
     if (id !== undefined && remembered !== undefined) {
       const earlier = given.get(id)
       const before = earlier === undefined ? remembered.offsetOf(id) : earlier.found
-      const asked = before === undefined ? requestOf(plan, record.main.number, subject, id) : undefined
+      const asked = before === undefined ? requestOf(transaction, record.main.number, subject, id) : undefined
       if (before !== undefined || asked !== undefined) {
         duplicatesAt.push(ids.length)
         ids.push(earlier?.id ?? asked ?? idOf(queue, before ?? 0, id))
@@ -65,7 +65,7 @@ export function planEnqueue(plan: Plan, name: string, enqueue: Enqueue, maxIds: 
     }
     // Numbers of the dead letters are others than those of the queue.
     const ending = draft.dead === undefined ? '' : 'd'
-    const named = id === undefined ? newId(queue, n, enqueue) + ending : freeId(plan, queue, id, n, taken)
+    const named = id === undefined ? newId(queue, n, enqueue) + ending : freeId(transaction, queue, id, n, taken)
     const how = id === undefined ? NAMED.byStore : howNamed(named, id)
     const one = { draft, n, id: named, sized, found: n * 4 + how }
     taken.add(named)
@@ -76,17 +76,17 @@ export function planEnqueue(plan: Plan, name: string, enqueue: Enqueue, maxIds: 
   }
   checkLimit(queue, limit, jobs, bytes)
 
-  for (const one of fresh) add(plan, queue, subject, one)
+  for (const one of fresh) add(transaction, queue, subject, one)
   if (remembered !== undefined) {
     remembered.remember([...given].map(([id, one]) => ({ id, offset: one.found })))
     for (const [id, { n }] of given) {
       const job = main.job(n)
-      if (job !== undefined) rememberRequest(plan, record.main.number, job, id)
+      if (job !== undefined) rememberRequest(transaction, record.main.number, job, id)
     }
   }
   if (producer !== undefined) {
     const names = ids.map((id, i) => ((found[i] ?? 0) % 4 === NAMED.byStore ? undefined : id))
-    new Producer(plan, record.main.number, subject, producer.name).take(producer.seq, found, names)
+    new Producer(transaction, record.main.number, subject, producer.name).take(producer.seq, found, names)
   }
   if (binding !== undefined) {
     record.bindings = record.bindings.map((one) =>
@@ -127,18 +127,18 @@ function checkFirst(limit: Enqueue['limit'], drafts: readonly StoredJobDraft[]):
   if (jobs > limit.jobs || bytes > limit.bytes) throw queueFull(limit)
 }
 
-function add(plan: Plan, queue: Queue, subject: string, { draft, n, id, sized }: Fresh): void {
-  const { now } = plan
+function add(transaction: Transaction, queue: Queue, subject: string, { draft, n, id, sized }: Fresh): void {
+  const { now } = transaction
   const { record, main, dead } = queue
   const { key, priority, due, ttlMs, replyMs } = draft
-  const half = draft.dead === undefined ? main : dead
+  const jobSet = draft.dead === undefined ? main : dead
   const dueAt = due === undefined ? now : Math.max(now, 'at' in due ? due.at : now + due.delayMs)
-  const isDue = dueAt <= now || half.isDead
+  const isDue = dueAt <= now || jobSet.isDead
   const replyBy = replyMs === undefined ? undefined : now + replyMs
   record.main.sent++
-  if (half.isDead) half.books.sent++
-  half.books.lastJob = n
-  if (isDue) half.books.lastPlace++
+  if (jobSet.isDead) jobSet.counters.sent++
+  jobSet.counters.lastJob = n
+  if (isDue) jobSet.counters.lastPlace++
   const job = newJob({
     n,
     id,
@@ -152,9 +152,9 @@ function add(plan: Plan, queue: Queue, subject: string, { draft, n, id, sized }:
     ttlMs,
     bytes: sized.bytes,
     dueAt,
-    place: isDue ? half.books.lastPlace : 0,
+    place: isDue ? jobSet.counters.lastPlace : 0,
     dead: draft.dead === undefined ? undefined : { reason: draft.dead, at: now },
   })
-  half.add(plan, job, sized)
-  if (draft.dead !== undefined) plan.lose(queue.name, { kind: 'dead', reason: draft.dead, jobs: 1 })
+  jobSet.add(transaction, job, sized)
+  if (draft.dead !== undefined) transaction.lose(queue.name, { kind: 'dead', reason: draft.dead, jobs: 1 })
 }

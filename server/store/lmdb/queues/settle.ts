@@ -2,110 +2,110 @@
 
 import type { Body, Owner, QueuePolicy, Settled, Settlement } from '../../contract/store.ts'
 import { releasePauseMs } from '../../releases.ts'
-import type { Plan } from '../engine/transaction.ts'
+import type { Transaction } from '../engine/transaction.ts'
 import { holdAgain } from './claim.ts'
 import { deadLetter } from './deadLetters.ts'
 import { keepAnswer } from './requests.ts'
-import { halfOf, type Queue, queueIn, tellWork } from './storage/cache.ts'
+import { jobSetOf, type Queue, queueIn, tellWork } from './storage/cache.ts'
 import { isAttached } from './storage/consumerRecords.ts'
-import type { QueueHalf } from './storage/jobSet.ts'
+import type { JobSet } from './storage/jobSet.ts'
 import { endLease, extendLease, type Job, note, numberIn } from './storage/jobs.ts'
 import { OUTCOMES } from './storage/settledLeases.ts'
 import { fail, turn } from './timers.ts'
 
-export function planSettle(
-  plan: Plan,
+export function settle(
+  transaction: Transaction,
   name: string,
   settlements: readonly Settlement[],
   policy: QueuePolicy,
   by?: Owner,
 ): Settled[] {
-  const queue = queueIn(plan, name)
+  const queue = queueIn(transaction, name)
   if (queue === undefined) return settlements.map(() => 'lost')
-  turn(plan, queue, policy)
-  const half = halfOf(queue, name)
+  turn(transaction, queue, policy)
+  const jobSet = jobSetOf(queue, name)
   const others = new OthersLeases(by)
-  const settled = settlements.map((settlement) => settle(plan, queue, half, settlement, policy, others))
-  others.tell(plan, queue, half)
-  turn(plan, queue, policy, settlements.length)
+  const settled = settlements.map((settlement) => settleOne(transaction, queue, jobSet, settlement, policy, others))
+  others.tell(transaction, queue, jobSet)
+  turn(transaction, queue, policy, settlements.length)
   tellWork(queue)
   return settled
 }
 
-function settle(
-  plan: Plan,
+function settleOne(
+  transaction: Transaction,
   queue: Queue,
-  half: QueueHalf,
+  jobSet: JobSet,
   settlement: Settlement,
   policy: QueuePolicy,
   others: OthersLeases,
 ): Settled {
   const { id, lease, as } = settlement
-  const job = half.job(numberIn(lease, '.'))
+  const job = jobSet.job(numberIn(lease, '.'))
   if (job === undefined || job.lease !== lease || job.id !== id) {
     if (as === 'extend') return 'lost'
     const handOut = numberIn(lease.slice(lease.indexOf('.') + 1), '.')
-    return half.settled.isKnown(handOut, lease, OUTCOMES[as], plan.now) ? 'ok' : 'lost'
+    return jobSet.settled.isKnown(handOut, lease, OUTCOMES[as], transaction.now) ? 'ok' : 'lost'
   }
-  if (as === 'extend') return extend(plan, half, job, settlement.leaseMs)
+  if (as === 'extend') return extend(transaction, jobSet, job, settlement.leaseMs)
 
-  remember(plan, half, job, as)
+  remember(transaction, jobSet, job, as)
   others.note(job)
-  if (as === 'done') finish(plan, queue, half, job, settlement.reply)
-  else if (as === 'dead' && !half.isDead) {
-    deadLetter(plan, queue, job, 'rejected', settlement.error)
+  if (as === 'done') finish(transaction, queue, jobSet, job, settlement.reply)
+  else if (as === 'dead' && !jobSet.isDead) {
+    deadLetter(transaction, queue, job, 'rejected', settlement.error)
   } else if (job.state !== 'held') {
-    half.unindex(job)
+    jobSet.unindex(job)
     endLease(job)
     job.suspect = false
-    half.index(job)
+    jobSet.index(job)
   } else if (as === 'dead') {
     // It is where it belongs; handed out again at once it would go round without an end.
     const { error } = settlement
-    fail(plan, queue, half, job, policy, { what: 'retry', ...(error !== undefined && { error }) })
+    fail(transaction, queue, jobSet, job, policy, { what: 'retry', ...(error !== undefined && { error }) })
   } else if (as === 'retry') {
     const { error, delayMs } = settlement
     const given = { ...(error !== undefined && { error }), ...(delayMs !== undefined && { delayMs }) }
-    fail(plan, queue, half, job, policy, { what: 'retry', ...given })
-  } else release(plan, half, job)
+    fail(transaction, queue, jobSet, job, policy, { what: 'retry', ...given })
+  } else release(transaction, jobSet, job)
   return 'ok'
 }
 
 /** The same again is `ok` for a while. */
-export function remember(plan: Plan, half: QueueHalf, job: Job, as: keyof typeof OUTCOMES): void {
-  half.settled.remember(job.handOut, job.lease, OUTCOMES[as], plan.now)
+export function remember(transaction: Transaction, jobSet: JobSet, job: Job, as: keyof typeof OUTCOMES): void {
+  jobSet.settled.remember(job.handOut, job.lease, OUTCOMES[as], transaction.now)
 }
 
-function finish(plan: Plan, queue: Queue, half: QueueHalf, job: Job, reply: Body | undefined): void {
-  half.take(plan, job)
-  half.books.done++
-  if (half.isDead) queue.main.books.done++
-  else keepAnswer(plan, queue, job, { state: 'done', ...(reply !== undefined && { reply }) })
+function finish(transaction: Transaction, queue: Queue, jobSet: JobSet, job: Job, reply: Body | undefined): void {
+  jobSet.take(transaction, job)
+  jobSet.counters.done++
+  if (jobSet.isDead) queue.main.counters.done++
+  else keepAnswer(transaction, queue, job, { state: 'done', ...(reply !== undefined && { reply }) })
 }
 
 /** Behind what waits, after a pause where the same holder gives it back again and again; no attempt, no suspicion. */
-function release(plan: Plan, half: QueueHalf, job: Job): void {
+function release(transaction: Transaction, jobSet: JobSet, job: Job): void {
   const pauseMs = job.holder === undefined ? 0 : releasePauseMs(job.history, job.holder)
-  half.unindex(job)
-  endHold(plan, job)
-  half.moveBehind(job)
+  jobSet.unindex(job)
+  endHold(transaction, job)
+  jobSet.moveBehind(job)
   if (pauseMs > 0) job.state = 'delayed'
-  job.dueAt = plan.now + pauseMs
-  half.index(job)
+  job.dueAt = transaction.now + pauseMs
+  jobSet.index(job)
 }
 
 /** At its place again, as its holder leaves. */
-export function giveBack(plan: Plan, half: QueueHalf, job: Job): void {
-  half.unindex(job)
-  endHold(plan, job)
-  half.index(job)
+export function giveBack(transaction: Transaction, jobSet: JobSet, job: Job): void {
+  jobSet.unindex(job)
+  endHold(transaction, job)
+  jobSet.index(job)
 }
 
-function endHold(plan: Plan, job: Job): void {
-  note(job, { at: plan.now, what: 'release', ...(job.holder !== undefined && { holder: job.holder }) })
+function endHold(transaction: Transaction, job: Job): void {
+  note(job, { at: transaction.now, what: 'release', ...(job.holder !== undefined && { holder: job.holder }) })
   endLease(job)
   job.state = 'ready'
-  job.dueAt = plan.now
+  job.dueAt = transaction.now
   job.suspect = false
 }
 
@@ -127,21 +127,21 @@ class OthersLeases {
     known.leases.push(lease)
   }
 
-  tell(plan: Plan, queue: Queue, half: QueueHalf): void {
+  tell(transaction: Transaction, queue: Queue, jobSet: JobSet): void {
     for (const { holder, leases } of this.#byHolder.values()) {
-      if (!isAttached(half.holders.of(holder).record, plan.now)) continue
-      plan.notifyQueue(queue.name, { kind: 'settled', holder, leases })
+      if (!isAttached(jobSet.holders.of(holder).record, transaction.now)) continue
+      transaction.notifyQueue(queue.name, { kind: 'settled', holder, leases })
     }
   }
 }
 
-function extend(plan: Plan, half: QueueHalf, job: Job, leaseMs: number): Settled {
-  const { now } = plan
+function extend(transaction: Transaction, jobSet: JobSet, job: Job, leaseMs: number): Settled {
+  const { now } = transaction
   if (job.state !== 'held') {
     if (job.capAt <= now) return 'lost'
-    holdAgain(half, job, now, leaseMs)
+    holdAgain(jobSet, job, now, leaseMs)
   } else {
-    half.touch(job)
+    jobSet.touch(job)
     extendLease(job, now, leaseMs)
   }
   return job.expiresAt < now + leaseMs ? { expiresAt: job.expiresAt } : 'ok'

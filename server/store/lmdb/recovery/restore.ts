@@ -7,26 +7,26 @@ import { MAX_EPOCHS, newEpoch } from '../engine/epochs.ts'
 import { DUE, fallDue } from '../engine/expiry.ts'
 import { ALL, numberKey } from '../engine/keys.ts'
 import { STORE_KEY, TABLES, type Table } from '../engine/tables.ts'
-import type { Plan } from '../engine/transaction.ts'
+import type { Transaction } from '../engine/transaction.ts'
 import { lostQueues, mendRecord } from '../queues/mend.ts'
 import type { QueueRecord } from '../queues/storage/records.ts'
 
 /** Numbers that are left out where it is not known which were given: nobody has to wonder whose they are. */
 const MARGIN = 1_000_000
 
-/** One plan, before any other. */
-export function restore(plan: Plan): void {
-  restoreStore(plan)
-  restoreLineages(plan)
-  restoreDue(plan)
+/** One transaction, before any other. */
+export function restore(transaction: Transaction): void {
+  restoreStore(transaction)
+  restoreLineages(transaction)
+  restoreDue(transaction)
   const queues = new Map<string, QueueRecord>()
-  for (const { key, value } of plan.environment.records(TABLES.queues, ALL)) queues.set(key.toString(), value)
-  for (const [name, record] of lostQueues(plan, queues)) queues.set(name, record)
-  for (const [name, record] of queues) mendRecord(plan, name, record)
+  for (const { key, value } of transaction.environment.records(TABLES.queues, ALL)) queues.set(key.toString(), value)
+  for (const [name, record] of lostQueues(transaction, queues)) queues.set(name, record)
+  for (const [name, record] of queues) mendRecord(transaction, name, record)
 }
 
-function restoreStore(plan: Plan): void {
-  const { environment } = plan
+function restoreStore(transaction: Transaction): void {
+  const { environment } = transaction
   if (environment.get(TABLES.store, STORE_KEY) !== undefined) return
   let lastTopicNumber = 0
   let lastSession = 0
@@ -41,7 +41,7 @@ function restoreStore(plan: Plan): void {
     lastTopicNumber = Math.max(lastTopicNumber, value.dead.number)
   }
   for (const { value } of environment.records(TABLES.cursors, ALL)) lastSession = Math.max(lastSession, value.session)
-  plan.put(TABLES.store, STORE_KEY, {
+  transaction.put(TABLES.store, STORE_KEY, {
     epochs: [newEpoch()].slice(-MAX_EPOCHS),
     opening: '',
     lastTopicNumber: lastTopicNumber + 1_000,
@@ -50,17 +50,17 @@ function restoreStore(plan: Plan): void {
 }
 
 /** Of a topic whose lineage is lost its present epoch is known; what was before is told as lost. */
-function restoreLineages(plan: Plan): void {
-  for (const { value } of plan.environment.records(TABLES.topics, ALL)) {
+function restoreLineages(transaction: Transaction): void {
+  for (const { value } of transaction.environment.records(TABLES.topics, ALL)) {
     const key = numberKey(value.number)
-    if (plan.get(TABLES.lineages, key) !== undefined) continue
-    plan.put(TABLES.lineages, key, [{ epoch: value.epoch, startsAfter: 0 }])
+    if (transaction.get(TABLES.lineages, key) !== undefined) continue
+    transaction.put(TABLES.lineages, key, [{ epoch: value.epoch, startsAfter: 0 }])
   }
 }
 
 /** An entry for each record that expires. */
-function restoreDue(plan: Plan): void {
-  const { environment } = plan
+function restoreDue(transaction: Transaction): void {
+  const { environment } = transaction
   const tables = [
     [TABLES.idOwners, DUE.ids],
     [TABLES.producers, DUE.producer],
@@ -70,13 +70,14 @@ function restoreDue(plan: Plan): void {
   ] as const
   for (const [table, kind] of tables) {
     for (const { key, value } of environment.records<{ readonly dueAt: number }>(table as Table<never>, ALL)) {
-      fallDue(plan, value.dueAt, kind, key)
+      fallDue(transaction, value.dueAt, kind, key)
     }
   }
-  for (const { key, value } of environment.records(TABLES.answers, ALL)) fallDue(plan, value.replyBy, DUE.answer, key)
+  for (const { key, value } of environment.records(TABLES.answers, ALL))
+    fallDue(transaction, value.replyBy, DUE.answer, key)
   for (const { key, value } of environment.records(TABLES.queues, ALL)) {
-    if (value.main.sweepAt > 0) fallDue(plan, value.main.sweepAt, DUE.settled, key)
+    if (value.main.sweepAt > 0) fallDue(transaction, value.main.sweepAt, DUE.settled, key)
     const letters = Buffer.from(`${key.toString()}/dead`)
-    if (value.dead.sweepAt > 0) fallDue(plan, value.dead.sweepAt, DUE.settled, letters)
+    if (value.dead.sweepAt > 0) fallDue(transaction, value.dead.sweepAt, DUE.settled, letters)
   }
 }

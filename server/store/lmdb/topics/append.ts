@@ -5,21 +5,23 @@ import type { Append, Appended } from '../../contract/store.ts'
 import { duplicatesOf } from '../../duplicates.ts'
 import { Ids } from '../dedup/ids.ts'
 import { Producer } from '../dedup/producers.ts'
-import type { Plan } from '../engine/transaction.ts'
+import type { Transaction } from '../engine/transaction.ts'
 import { topicIn } from './topicState.ts'
 
-export function planAppend(plan: Plan, topic: string, append: Append, maxIds: number): Appended {
-  plan.needRoom('more events')
-  const work = topicIn(plan, topic)
+export function append(transaction: Transaction, topic: string, append: Append, maxIds: number): Appended {
+  transaction.needRoom('more events')
+  const work = topicIn(transaction, topic)
   const { subject, drafts, producer } = append
   const before = work.record
-  const known = before && producer ? new Producer(plan, before.number, subject, producer.name) : undefined
+  const known = before && producer ? new Producer(transaction, before.number, subject, producer.name) : undefined
   const repeated =
     producer === undefined
       ? []
-      : (known ?? new Producer(plan, UNBORN, subject, producer.name)).duplicates(producer.seq, drafts.length)
+      : (known ?? new Producer(transaction, UNBORN, subject, producer.name)).duplicates(producer.seq, drafts.length)
   const remembered =
-    before && drafts.some(({ id }) => id !== undefined) ? new Ids(plan, before.number, subject, maxIds) : undefined
+    before && drafts.some(({ id }) => id !== undefined)
+      ? new Ids(transaction, before.number, subject, maxIds)
+      : undefined
 
   const offsets = [...repeated]
   const fresh: { readonly id: string; readonly offset: number }[] = []
@@ -47,9 +49,9 @@ export function planAppend(plan: Plan, topic: string, append: Append, maxIds: nu
   if (added.length > 0) work.add(added)
   const { record } = work
   if (record !== undefined) {
-    if (fresh.length > 0) new Ids(plan, record.number, subject, maxIds).remember(fresh)
+    if (fresh.length > 0) new Ids(transaction, record.number, subject, maxIds).remember(fresh)
     if (producer !== undefined) {
-      const own = known ?? new Producer(plan, record.number, subject, producer.name)
+      const own = known ?? new Producer(transaction, record.number, subject, producer.name)
       own.take(producer.seq, offsets)
     }
     work.trim(append.retain, added.length > 0)

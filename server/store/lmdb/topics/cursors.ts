@@ -7,7 +7,7 @@ import { storeRecord } from '../engine/epochs.ts'
 import { CURSOR_MS, DUE, fallDue, NOTE_MS } from '../engine/expiry.ts'
 import { afterPrefix, cursorKey } from '../engine/keys.ts'
 import { type CursorRecord, type NoteRecord, STORE_KEY, TABLES } from '../engine/tables.ts'
-import type { Plan } from '../engine/transaction.ts'
+import type { Transaction } from '../engine/transaction.ts'
 import type { Writer } from '../engine/writer.ts'
 import { topicIn } from './topicState.ts'
 import { storedBounds } from './topics.ts'
@@ -16,12 +16,12 @@ export function createCursors(writer: Writer): Cursors {
   return {
     open: async (topic, owner, start, since) => {
       const key = cursorKey(topic, owner)
-      return writer.write((plan) => {
-        const { session = 0 } = plan.get(TABLES.cursors, key) ?? {}
+      return writer.write((transaction) => {
+        const { session = 0 } = transaction.get(TABLES.cursors, key) ?? {}
         if (since !== undefined && session !== since) {
           throw new RepriseError('conflict', 'another session of this client began meanwhile')
         }
-        return beginSession(plan, topic, owner, key, start)
+        return beginSession(transaction, topic, owner, key, start)
       })
     },
 
@@ -32,14 +32,14 @@ export function createCursors(writer: Writer): Cursors {
 
     commit: async (topic, owner, session, position) => {
       const key = cursorKey(topic, owner)
-      return writer.write((plan) => moveCursor(plan, topic, key, session, position))
+      return writer.write((transaction) => moveCursor(transaction, topic, key, session, position))
     },
 
     place: async (topic, owner, position) => {
       const key = cursorKey(topic, owner)
-      return writer.write((plan) => {
-        checkPosition(topicIn(plan, topic).bounds(), position)
-        return beginSession(plan, topic, owner, key, position, position)
+      return writer.write((transaction) => {
+        checkPosition(topicIn(transaction, topic).bounds(), position)
+        return beginSession(transaction, topic, owner, key, position, position)
       })
     },
 
@@ -63,10 +63,10 @@ export function createCursors(writer: Writer): Cursors {
 
     forget: async (topic, owner) => {
       const key = cursorKey(topic, owner)
-      return writer.write((plan) => {
-        const known = knownCursor(plan, key)
+      return writer.write((transaction) => {
+        const known = knownCursor(transaction, key)
         if (known === undefined) return false
-        plan.remove(TABLES.cursors, key)
+        transaction.remove(TABLES.cursors, key)
         return true
       })
     },
@@ -83,9 +83,9 @@ function isOver({ usedAt }: CursorRecord, now: number): boolean {
   return now - usedAt >= CURSOR_MS
 }
 
-function knownCursor(plan: Plan, key: Buffer): CursorRecord | undefined {
-  const record = plan.get(TABLES.cursors, key)
-  return record === undefined || isOver(record, plan.now) ? undefined : record
+function knownCursor(transaction: Transaction, key: Buffer): CursorRecord | undefined {
+  const record = transaction.get(TABLES.cursors, key)
+  return record === undefined || isOver(record, transaction.now) ? undefined : record
 }
 
 function startPosition({ epoch, first, head }: Bounds, start: CursorStart): Position {
@@ -96,30 +96,30 @@ function startPosition({ epoch, first, head }: Bounds, start: CursorStart): Posi
 
 /** `placed` moves a cursor that exists; without it `start` is for a new one alone. */
 function beginSession(
-  plan: Plan,
+  transaction: Transaction,
   topic: string,
   owner: Owner,
   key: Buffer,
   start: CursorStart,
   placed?: Position,
 ): OpenedCursor {
-  const stored = plan.get(TABLES.cursors, key)
-  const known = knownCursor(plan, key)
-  if (known === undefined) plan.needRoom('a new cursor')
-  const bounds = topicIn(plan, topic).bounds()
+  const stored = transaction.get(TABLES.cursors, key)
+  const known = knownCursor(transaction, key)
+  if (known === undefined) transaction.needRoom('a new cursor')
+  const bounds = topicIn(transaction, topic).bounds()
   const position = placed ?? (known === undefined ? startPosition(bounds, start) : known)
   const { epoch, offset } = position
 
-  const store = storeRecord(plan)
+  const store = storeRecord(transaction)
   const session = Math.max(store.lastSession, stored?.session ?? 0) + 1
-  plan.put(TABLES.store, STORE_KEY, { ...store, lastSession: session })
-  const note = plan.get(TABLES.notes, key)
-  if (note !== undefined) plan.remove(TABLES.notes, key)
+  transaction.put(TABLES.store, STORE_KEY, { ...store, lastSession: session })
+  const note = transaction.get(TABLES.notes, key)
+  if (note !== undefined) transaction.remove(TABLES.notes, key)
   // One that is over its time and not swept yet has expired all the same, as has one that cannot be read.
-  const isKnown = stored !== undefined || plan.isDamaged(TABLES.cursors, key)
-  const expired = known === undefined && (isKnown || (note !== undefined && plan.now < note.dueAt))
-  putCursor(plan, key, stored, position, session)
-  plan.notify(topic, { kind: 'session', owner, session })
+  const isKnown = stored !== undefined || transaction.isDamaged(TABLES.cursors, key)
+  const expired = known === undefined && (isKnown || (note !== undefined && transaction.now < note.dueAt))
+  putCursor(transaction, key, stored, position, session)
+  transaction.notify(topic, { kind: 'session', owner, session })
   return { ...bounds, position: { epoch, offset }, session, created: known === undefined, expired }
 }
 
@@ -136,33 +136,39 @@ function checkPosition(bounds: Bounds, position: Position): void {
   }
 }
 
-function moveCursor(plan: Plan, topic: string, key: Buffer, session: number, position: Position): Position {
-  const stored = plan.get(TABLES.cursors, key)
-  const known = knownCursor(plan, key)
+function moveCursor(
+  transaction: Transaction,
+  topic: string,
+  key: Buffer,
+  session: number,
+  position: Position,
+): Position {
+  const stored = transaction.get(TABLES.cursors, key)
+  const known = knownCursor(transaction, key)
   // Above the known ones it is a session that the store forgot, and maybe its cursor with it: both are remembered again.
-  const isForgotten = session > (known?.session ?? storeRecord(plan).lastSession)
+  const isForgotten = session > (known?.session ?? storeRecord(transaction).lastSession)
   if (known === undefined && !isForgotten) throw new RepriseError('not_found', 'this client has no cursor on the topic')
   if (known !== undefined && session < known.session) {
     throw new RepriseError('taken_over', 'a newer session of this client took over')
   }
-  const bounds = topicIn(plan, topic).bounds()
+  const bounds = topicIn(transaction, topic).bounds()
   checkPosition(bounds, position)
-  if (known === undefined) plan.needRoom('a new cursor')
+  if (known === undefined) transaction.needRoom('a new cursor')
   const { epoch, offset } = known === undefined || isFurther(bounds, position, known) ? position : known
-  putCursor(plan, key, stored, { epoch, offset }, session)
+  putCursor(transaction, key, stored, { epoch, offset }, session)
   return { epoch, offset }
 }
 
 function putCursor(
-  plan: Plan,
+  transaction: Transaction,
   key: Buffer,
   stored: CursorRecord | undefined,
   { epoch, offset }: Position,
   session: number,
 ): void {
-  const dueAt = stored?.dueAt ?? plan.now + CURSOR_MS
-  if (stored === undefined) fallDue(plan, dueAt, DUE.cursor, key)
-  plan.put(TABLES.cursors, key, { epoch, offset, session, usedAt: plan.now, dueAt })
+  const dueAt = stored?.dueAt ?? transaction.now + CURSOR_MS
+  if (stored === undefined) fallDue(transaction, dueAt, DUE.cursor, key)
+  transaction.put(TABLES.cursors, key, { epoch, offset, session, usedAt: transaction.now, dueAt })
 }
 
 function isFurther(bounds: Bounds, position: Position, than: Position): boolean {
@@ -172,16 +178,16 @@ function isFurther(bounds: Bounds, position: Position, than: Position): boolean 
 }
 
 /** Turns a cursor that is over its time into a note; answers whether it was. */
-export function sweepCursor(plan: Plan, key: Buffer, record: CursorRecord): boolean {
+export function sweepCursor(transaction: Transaction, key: Buffer, record: CursorRecord): boolean {
   const dueAt = record.usedAt + CURSOR_MS
-  if (dueAt <= plan.now) {
-    plan.remove(TABLES.cursors, key)
+  if (dueAt <= transaction.now) {
+    transaction.remove(TABLES.cursors, key)
     const note: NoteRecord = { dueAt: dueAt + NOTE_MS }
-    plan.put(TABLES.notes, key, note)
-    fallDue(plan, note.dueAt, DUE.note, key)
+    transaction.put(TABLES.notes, key, note)
+    fallDue(transaction, note.dueAt, DUE.note, key)
     return true
   }
-  plan.put(TABLES.cursors, key, { ...record, dueAt })
-  fallDue(plan, dueAt, DUE.cursor, key)
+  transaction.put(TABLES.cursors, key, { ...record, dueAt })
+  fallDue(transaction, dueAt, DUE.cursor, key)
   return false
 }

@@ -3,20 +3,20 @@
 import type { Environment } from '../engine/environment.ts'
 import { nameKey } from '../engine/keys.ts'
 import { TABLES } from '../engine/tables.ts'
-import type { Plan } from '../engine/transaction.ts'
+import type { Transaction } from '../engine/transaction.ts'
 
 /** `undefined` ends a hold. */
-export function planHold(plan: Plan, topic: string, name: string, offset: number | undefined): void {
+export function hold(transaction: Transaction, topic: string, name: string, offset: number | undefined): void {
   const key = nameKey(topic)
-  const { [name]: known, ...others } = plan.get(TABLES.holds, key) ?? {}
+  const { [name]: known, ...others } = transaction.get(TABLES.holds, key) ?? {}
   if (known === offset) return
   const holds = offset === undefined ? others : { ...others, [name]: offset }
-  if (Object.keys(holds).length === 0) plan.remove(TABLES.holds, key)
-  else plan.put(TABLES.holds, key, holds)
+  if (Object.keys(holds).length === 0) transaction.remove(TABLES.holds, key)
+  else transaction.put(TABLES.holds, key, holds)
 }
 
-export function lowestHold(plan: Plan, topic: string): number | undefined {
-  const offsets = Object.values(plan.get(TABLES.holds, nameKey(topic)) ?? {})
+export function lowestHold(transaction: Transaction, topic: string): number | undefined {
+  const offsets = Object.values(transaction.get(TABLES.holds, nameKey(topic)) ?? {})
   return offsets.length === 0 ? undefined : Math.min(...offsets)
 }
 

@@ -5,17 +5,17 @@ import type { Bounds, Notification, Page, ReadBound, TopicInfo, Topics } from '.
 import type { Environment } from '../engine/environment.ts'
 import { droppedOf, unbornBounds } from '../engine/epochs.ts'
 import { nameKey, numberKey } from '../engine/keys.ts'
-import type { Watches } from '../engine/listeners.ts'
+import type { Listeners } from '../engine/listeners.ts'
 import { STORE_KEY, TABLES, type TopicRecord } from '../engine/tables.ts'
 import type { Writer } from '../engine/writer.ts'
-import { planAppend } from './append.ts'
+import { append } from './append.ts'
 import { Log } from './reader.ts'
-import { holdsOf, planHold } from './retentionPins.ts'
+import { hold, holdsOf } from './retentionPins.ts'
 import { topicIn } from './topicState.ts'
 
-export function createTopics(writer: Writer, watches: Watches<Notification>, maxIds: number): Topics {
+export function createTopics(writer: Writer, listeners: Listeners<Notification>, maxIds: number): Topics {
   return {
-    append: (topic, append) => writer.write((plan) => planAppend(plan, topic, append, maxIds)),
+    append: (topic, given) => writer.write((transaction) => append(transaction, topic, given, maxIds)),
 
     read: (topic, after, bound) =>
       writer.read((environment): Page => {
@@ -32,13 +32,13 @@ export function createTopics(writer: Writer, watches: Watches<Notification>, max
       }),
 
     trim: (topic, retain) =>
-      writer.write((plan): Bounds => {
-        const work = topicIn(plan, topic)
+      writer.write((transaction): Bounds => {
+        const work = topicIn(transaction, topic)
         work.trim(retain, false)
         return work.bounds()
       }),
 
-    hold: (topic, name, offset) => writer.write((plan) => planHold(plan, topic, name, offset)),
+    hold: (topic, name, offset) => writer.write((transaction) => hold(transaction, topic, name, offset)),
 
     info: (topic) =>
       writer.read((environment) => {
@@ -58,8 +58,8 @@ export function createTopics(writer: Writer, watches: Watches<Notification>, max
       }),
 
     drop: (topic) =>
-      writer.write((plan) => {
-        const work = topicIn(plan, topic)
+      writer.write((transaction) => {
+        const work = topicIn(transaction, topic)
         if (work.record === undefined) return false
         work.drop()
         return true
@@ -67,7 +67,7 @@ export function createTopics(writer: Writer, watches: Watches<Notification>, max
 
     watch: async (topic, listener) => {
       writer.refuseClosed()
-      return watches.add(topic, listener)
+      return listeners.add(topic, listener)
     },
   }
 }

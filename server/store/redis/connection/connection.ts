@@ -30,7 +30,7 @@ export interface LinkContext {
   readonly closed?: () => void
 }
 
-export class Link {
+export class Connection {
   readonly #context: LinkContext
   readonly #waiting = new Set<() => void>()
   #redis: Redis | undefined

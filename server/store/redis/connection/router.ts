@@ -6,7 +6,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Redis, RedisOptions } from 'ioredis'
 import { RepriseError } from '../../../../shared/errors.ts'
-import { type Command, Link, type LinkContext } from './connection.ts'
+import { type Command, Connection, type LinkContext } from './connection.ts'
 import { failure, isPassing, messageOf, NotSent } from './errors.ts'
 import { watchSentinels } from './sentinels.ts'
 import { slotOf } from './slot.ts'
@@ -35,7 +35,7 @@ const ONLY = ''
 
 export class Router {
   readonly #location: Location
-  readonly #links = new Map<string, Link>()
+  readonly #links = new Map<string, Connection>()
   /** Address of the master of each slot, in a cluster. */
   #slots: string[] = []
   #refreshing: Promise<void> | undefined
@@ -44,7 +44,7 @@ export class Router {
   /** Which sentinel is asked first: another one at each try, as one may hang. */
   #turn = 0
   /** Those that others have of their own. */
-  readonly #own = new Set<Link>()
+  readonly #own = new Set<Connection>()
   #unwatch: (() => void) | undefined
   #closed = false
   /** Looks at a server before a new connection to it is used. */
@@ -78,19 +78,23 @@ export class Router {
     return { ...common, host: address.slice(0, colon), port: Number(address.slice(colon + 1)) }
   }
 
-  #link(address: string): Link {
+  #link(address: string): Connection {
     let link = this.#links.get(address)
     if (link === undefined) {
       const prepare = async (redis: Redis): Promise<void> => this.prepare?.(address, redis)
-      link = new Link({ options: () => this.optionsFor(address), prepare })
+      link = new Connection({ options: () => this.optionsFor(address), prepare })
       this.#links.set(address, link)
     }
     return link
   }
 
   /** A connection of its own to a server that the router knows. */
-  ownLink(address: string, context: Omit<LinkContext, 'options' | 'closed'>): Link {
-    const link = new Link({ ...context, options: () => this.optionsFor(address), closed: () => this.#own.delete(link) })
+  ownLink(address: string, context: Omit<LinkContext, 'options' | 'closed'>): Connection {
+    const link = new Connection({
+      ...context,
+      options: () => this.optionsFor(address),
+      closed: () => this.#own.delete(link),
+    })
     this.#own.add(link)
     return link
   }

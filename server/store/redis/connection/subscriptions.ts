@@ -4,7 +4,7 @@
  */
 
 import type { Redis } from 'ioredis'
-import type { Link } from './connection.ts'
+import type { Connection } from './connection.ts'
 import { closed, failure, messageOf, NotSent } from './errors.ts'
 import { type Router, WAIT_MS } from './router.ts'
 
@@ -32,7 +32,7 @@ interface Channel {
 
 interface Server {
   readonly address: string
-  readonly link: Link
+  readonly link: Connection
   redis: Redis | undefined
   /** How often it is still looked whether slots have moved away. */
   looks: number

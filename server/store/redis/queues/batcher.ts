@@ -33,7 +33,7 @@ interface Waiting {
   reject(error: unknown): void
 }
 
-interface Lane {
+interface Batch {
   queue: Waiting[]
   /** Calls without an answer. */
   underWay: number
@@ -44,9 +44,9 @@ interface Lane {
   told: Promise<void>
 }
 
-export class QueueLanes {
+export class QueueBatcher {
   readonly #context: LaneContext
-  readonly #lanes = new Map<string, Lane>()
+  readonly #batcher = new Map<string, Batch>()
   /** When this node told last when a queue has something to do, by its own clock. */
   readonly #told = new Map<string, number>()
   #closed = false
@@ -60,10 +60,10 @@ export class QueueLanes {
     if (this.#closed) return Promise.reject(closed())
     return new Promise<Done<T>>((resolve, reject) => {
       const deadline = performance.now() + WAIT_MS
-      let lane = this.#lanes.get(queue)
+      let lane = this.#batcher.get(queue)
       if (lane === undefined) {
         lane = { queue: [], underWay: 0, flows: false, scheduled: false, told: Promise.resolve() }
-        this.#lanes.set(queue, lane)
+        this.#batcher.set(queue, lane)
       }
       lane.queue.push({ operation, deadline, resolve: (done) => resolve(done as Done<T>), reject })
       this.#schedule(queue, lane)
@@ -73,7 +73,7 @@ export class QueueLanes {
   /** Refuses what is new; resolves when what was accepted has its outcome. */
   async close(): Promise<void> {
     this.#closed = true
-    if (this.#lanes.size > 0) {
+    if (this.#batcher.size > 0) {
       await new Promise<void>((resolve) => {
         this.#idle = resolve
       })
@@ -81,7 +81,7 @@ export class QueueLanes {
   }
 
   /** Calls of one turn belong together, those that follow from the last answer among them. */
-  #schedule(queue: string, lane: Lane): void {
+  #schedule(queue: string, lane: Batch): void {
     if (lane.scheduled) return
     lane.scheduled = true
     setImmediate(() => {
@@ -90,7 +90,7 @@ export class QueueLanes {
     })
   }
 
-  #send(queue: string, lane: Lane): void {
+  #send(queue: string, lane: Batch): void {
     while (lane.queue.length > 0 && lane.underWay < (lane.flows ? UNDER_WAY : 1)) {
       lane.underWay += 1
       const doing = this.#do(queue, lane, nextBatch(lane))
@@ -104,13 +104,13 @@ export class QueueLanes {
     }
   }
 
-  #end(queue: string, lane: Lane): void {
-    if (this.#lanes.get(queue) === lane) this.#lanes.delete(queue)
-    if (this.#lanes.size === 0) this.#idle?.()
+  #end(queue: string, lane: Batch): void {
+    if (this.#batcher.get(queue) === lane) this.#batcher.delete(queue)
+    if (this.#batcher.size === 0) this.#idle?.()
   }
 
   /** The result tells the outcomes. */
-  async #do(queue: string, lane: Lane, batch: readonly Waiting[]): Promise<() => void> {
+  async #do(queue: string, lane: Batch, batch: readonly Waiting[]): Promise<() => void> {
     const told: (() => void)[] = []
     let rest = batch
     try {
@@ -217,7 +217,7 @@ function tellAll(done: readonly Waiting[], outcomes: readonly Buffer[][], replic
   })
 }
 
-function nextBatch(lane: Lane): Waiting[] {
+function nextBatch(lane: Batch): Waiting[] {
   let bytes = 0
   let size = 0
   let count = 0

@@ -125,8 +125,8 @@ export function enqueue(queue: string, given: Enqueue): QueueOperation<Omit<Enqu
     const body = encodeBody(draft.body)
     return [lengthOf(body), body, lengthOf(options), options]
   })
-  const words = Buffer.concat(parts)
-  args.push(String(drafts.length), words)
+  const codec = Buffer.concat(parts)
+  args.push(String(drafts.length), codec)
   const read = (outcome: readonly Buffer[]): Omit<Enqueued, 'durability'> => {
     refuse(queue, outcome, given)
     if (textAt(outcome, 0) === 'new') {
@@ -137,13 +137,13 @@ export function enqueue(queue: string, given: Enqueue): QueueOperation<Omit<Enqu
     const duplicatesAt = ids.flatMap((text, i) => (text.startsWith('!') ? [i] : []))
     return { ids: ids.map(idGiven), ...duplicatesOf(duplicatesAt) }
   }
-  return { args, bytes: words.length, size: drafts.length, read }
+  return { args, bytes: codec.length, size: drafts.length, read }
 }
 
 function lengthOf({ length }: Buffer): Buffer {
-  const words = Buffer.allocUnsafe(4)
-  words.writeUInt32LE(length)
-  return words
+  const codec = Buffer.allocUnsafe(4)
+  codec.writeUInt32LE(length)
+  return codec
 }
 
 /** `=<id>`, or `#<number>-<nonce>`; behind a `!` that of a duplicate. */
@@ -196,19 +196,19 @@ function settlementOf(settlement: Settlement): Buffer | undefined {
   if (as === 'retry') value = settlement.delayMs ?? -1
   if (as === 'extend') value = settlement.leaseMs
   if ((as === 'retry' || as === 'dead') && settlement.error !== undefined) extra = Buffer.from(settlement.error)
-  const words = Buffer.allocUnsafe(27 + n.length + nonceBytes + idBytes + (extra?.length ?? 0))
-  words[0] = WORDS.indexOf(as) + 1
-  words.writeDoubleLE(Number(serial), 1)
-  words.writeDoubleLE(value, 9)
-  words[17] = n.length
-  let at = 18 + words.write(n, 18, 'latin1')
-  words[at] = nonceBytes
-  at += 1 + words.write(nonce, at + 1)
-  at = words.writeUInt32LE(idBytes, at)
-  at += words.write(idPart, at)
-  at = words.writeUInt32LE(extra?.length ?? 0, at)
-  extra?.copy(words, at)
-  return words
+  const codec = Buffer.allocUnsafe(27 + n.length + nonceBytes + idBytes + (extra?.length ?? 0))
+  codec[0] = WORDS.indexOf(as) + 1
+  codec.writeDoubleLE(Number(serial), 1)
+  codec.writeDoubleLE(value, 9)
+  codec[17] = n.length
+  let at = 18 + codec.write(n, 18, 'latin1')
+  codec[at] = nonceBytes
+  at += 1 + codec.write(nonce, at + 1)
+  at = codec.writeUInt32LE(idBytes, at)
+  at += codec.write(idPart, at)
+  at = codec.writeUInt32LE(extra?.length ?? 0, at)
+  extra?.copy(codec, at)
+  return codec
 }
 
 export function settle(
@@ -219,9 +219,9 @@ export function settle(
 ): QueueOperation<readonly Settled[]> {
   const asked = settlements.map(settlementOf)
   const given = asked.filter((each) => each !== undefined)
-  const words = Buffer.concat(given)
+  const codec = Buffer.concat(given)
   const settler = by === undefined ? '' : ownerKey(by)
-  const args = ['settle', part, ...policyWords(policy), settler, String(given.length), words]
+  const args = ['settle', part, ...policyWords(policy), settler, String(given.length), codec]
   const read = (outcome: readonly Buffer[]): readonly Settled[] => {
     const letters = textAt(outcome, 1)
     const ends = textAt(outcome, 2).split(' ')
@@ -232,7 +232,7 @@ export function settle(
       return letter === 'o' ? 'ok' : 'lost'
     })
   }
-  return { args, bytes: words.length, size: given.length, read }
+  return { args, bytes: codec.length, size: given.length, read }
 }
 
 export function attach(

@@ -5,7 +5,7 @@ import { ownerOf } from '../scripting/keys.ts'
 
 const NEWLINE = 10
 
-export function readQueueNotice(message: Buffer): QueueNotification | undefined {
+export function readQueueNotification(message: Buffer): QueueNotification | undefined {
   let at = 0
   const line = (): string => {
     const end = message.indexOf(NEWLINE, at)

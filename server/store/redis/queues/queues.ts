@@ -5,8 +5,8 @@ import type { HeldJob, QueueInfo, Queues, Settlement } from '../../contract/stor
 import { failure } from '../connection/errors.ts'
 import { WAIT_MS } from '../connection/router.ts'
 import type { Part } from './codec.ts'
-import * as words from './codec.ts'
-import { readQueueNotice } from './notifications.ts'
+import * as codec from './codec.ts'
+import { readQueueNotification } from './notifications.ts'
 import { type QueuesContext, readAnswer, readInfo, readJob, readJobs, readSession } from './reads.ts'
 
 const DEAD = '/dead'
@@ -18,9 +18,9 @@ function partsOf(queue: string): [name: string, part: Part] {
 }
 
 export function createQueues(context: QueuesContext): Queues {
-  const { router, keys, queueLanes: lanes, subscriptions, durable } = context
-  const run = async <T>(name: string, operation: words.QueueOperation<T>): Promise<T> =>
-    (await lanes.run(name, operation)).value
+  const { router, keys, queueBatcher: batcher, subscriptions, durable } = context
+  const run = async <T>(name: string, operation: codec.QueueOperation<T>): Promise<T> =>
+    (await batcher.run(name, operation)).value
 
   const namesOf = async (key: string, command: readonly [string, ...string[]]): Promise<string[]> => {
     context.refuseClosed()
@@ -34,13 +34,13 @@ export function createQueues(context: QueuesContext): Queues {
 
   return {
     enqueue: async (queue, given) => {
-      const { value, replicas } = await lanes.run(queue, words.enqueue(queue, given))
+      const { value, replicas } = await batcher.run(queue, codec.enqueue(queue, given))
       return { ...value, durability: durable.reached(replicas) }
     },
 
     claim: async (queue, given) => {
       const [name, part] = partsOf(queue)
-      const { handed, waiting, suspects, nextAt } = await run(name, words.claim(queue, part, given))
+      const { handed, waiting, suspects, nextAt } = await run(name, codec.claim(queue, part, given))
       const jobs: HeldJob[] = []
       const damaged: Settlement[] = []
       for (const { job, body } of handed) {
@@ -52,18 +52,18 @@ export function createQueues(context: QueuesContext): Queues {
         }
         jobs.push({ ...job, body: content })
       }
-      if (damaged.length > 0) await run(name, words.settle(part, damaged, given.policy))
+      if (damaged.length > 0) await run(name, codec.settle(part, damaged, given.policy))
       return { jobs, waiting, suspects, ...(nextAt !== undefined && { nextAt }) }
     },
 
     settle: async (queue, settlements, policy, by) => {
       const [name, part] = partsOf(queue)
-      return [...(await run(name, words.settle(part, settlements, policy, by)))]
+      return [...(await run(name, codec.settle(part, settlements, policy, by)))]
     },
 
     attach: (queue, holder, options) => {
       const [name, part] = partsOf(queue)
-      return run(name, words.attach(part, holder, options))
+      return run(name, codec.attach(part, holder, options))
     },
 
     session: (queue, holder) => {
@@ -73,18 +73,18 @@ export function createQueues(context: QueuesContext): Queues {
 
     detach: (queue, holder, session, leaving, policy) => {
       const [name, part] = partsOf(queue)
-      return run(name, words.detach(part, holder, session, leaving, policy))
+      return run(name, codec.detach(part, holder, session, leaving, policy))
     },
 
     touch: (queue, holders) => {
       const [name, part] = partsOf(queue)
-      return run(name, words.touch(part, holders))
+      return run(name, codec.touch(part, holders))
     },
 
     turn: async (queue, policy) => {
       const [name, part] = partsOf(queue)
-      const turned = await run(name, words.turn(part, policy))
-      if (!turned.more) await lanes.settleDue(name)
+      const turned = await run(name, codec.turn(part, policy))
+      if (!turned.more) await batcher.settleDue(name)
       return turned
     },
 
@@ -96,7 +96,7 @@ export function createQueues(context: QueuesContext): Queues {
         const range = ['ZRANGEBYSCORE', keys.turns, '-inf', String(time), 'LIMIT', String(from), String(limit)] as const
         const names = await namesOf(keys.turns, range)
         for (const name of names) {
-          if ((await lanes.settleDue(name)) <= time) {
+          if ((await batcher.settleDue(name)) <= time) {
             found.push(name)
             from++
           }
@@ -113,19 +113,19 @@ export function createQueues(context: QueuesContext): Queues {
 
     remove: (queue, id) => {
       const [name, part] = partsOf(queue)
-      return run(name, words.remove(part, id))
+      return run(name, codec.remove(part, id))
     },
 
     purge: (queue, query) => {
       const [name, part] = partsOf(queue)
-      return run(name, words.purge(part, query))
+      return run(name, codec.purge(part, query))
     },
 
-    redrive: (queue, ids, { ttlMs }) => run(queue, words.redrive(ids, ttlMs)),
+    redrive: (queue, ids, { ttlMs }) => run(queue, codec.redrive(ids, ttlMs)),
 
     pause: (queue, paused) => {
       const [name, part] = partsOf(queue)
-      return run(name, words.pause(part, paused))
+      return run(name, codec.pause(part, paused))
     },
 
     answer: (queue, id) => readAnswer(context, partsOf(queue)[0], id),
@@ -147,13 +147,13 @@ export function createQueues(context: QueuesContext): Queues {
       return infos
     },
 
-    bind: (queue, topic, position) => run(queue, words.bind(queue, topic, position)),
+    bind: (queue, topic, position) => run(queue, codec.bind(queue, topic, position)),
 
     watch: async (queue, listener) => {
       context.refuseClosed()
       return subscriptions.add(keys.queueChannel(partsOf(queue)[0]), {
         heard: (message) => {
-          const notification = readQueueNotice(message)
+          const notification = readQueueNotification(message)
           if (notification !== undefined) listener(notification)
         },
         lost: () => listener({ kind: 'lost' }),

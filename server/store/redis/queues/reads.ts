@@ -9,14 +9,14 @@ import { type Router, WAIT_MS } from '../connection/router.ts'
 import type { Subscriptions } from '../connection/subscriptions.ts'
 import { type Keys, ownerKey } from '../scripting/keys.ts'
 import { callLibrary, QUEUE_CALLS } from '../scripting/libraries.ts'
-import type { QueueLanes } from './batcher.ts'
+import type { QueueBatcher } from './batcher.ts'
 import { idWords, type Part, positionOf, reasonOf } from './codec.ts'
 import { jobInfo } from './storage/records.ts'
 
 export interface QueuesContext {
   readonly router: Router
   readonly keys: Keys
-  readonly queueLanes: QueueLanes
+  readonly queueBatcher: QueueBatcher
   readonly subscriptions: Subscriptions
   readonly durable: Durable
   /** A test's own clock. */

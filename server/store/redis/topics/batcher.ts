@@ -53,14 +53,14 @@ interface Waiting {
   reject(error: unknown): void
 }
 
-interface Lane {
+interface Batch {
   queue: Waiting[]
   running: boolean
 }
 
-export class Lanes {
+export class TopicBatcher {
   readonly #context: LaneContext
-  readonly #lanes = new Map<string, Lane>()
+  readonly #batcher = new Map<string, Batch>()
   #closed = false
   #idle: (() => void) | undefined
 
@@ -70,10 +70,10 @@ export class Lanes {
 
   run<T>(topic: string, operation: Operation<T>): Promise<Done<T>> {
     if (this.#closed) return Promise.reject(closed())
-    let lane = this.#lanes.get(topic)
+    let lane = this.#batcher.get(topic)
     if (lane === undefined) {
       lane = { queue: [], running: false }
-      this.#lanes.set(topic, lane)
+      this.#batcher.set(topic, lane)
     }
     const own = lane
     return new Promise<Done<T>>((resolve, reject) => {
@@ -88,18 +88,18 @@ export class Lanes {
   /** Refuses what is new; resolves when what was accepted has its outcome. */
   async close(): Promise<void> {
     this.#closed = true
-    if (this.#lanes.size > 0) {
+    if (this.#batcher.size > 0) {
       await new Promise<void>((resolve) => {
         this.#idle = resolve
       })
     }
   }
 
-  async #drive(topic: string, lane: Lane): Promise<void> {
+  async #drive(topic: string, lane: Batch): Promise<void> {
     while (lane.queue.length > 0) await this.#do(topic, nextBatch(lane))
     lane.running = false
-    this.#lanes.delete(topic)
-    if (this.#lanes.size === 0) this.#idle?.()
+    this.#batcher.delete(topic)
+    if (this.#batcher.size === 0) this.#idle?.()
   }
 
   async #do(topic: string, batch: readonly Waiting[]): Promise<void> {
@@ -219,7 +219,7 @@ export class Lanes {
   }
 }
 
-function nextBatch(lane: Lane): Waiting[] {
+function nextBatch(lane: Batch): Waiting[] {
   let size = 0
   let drafts = 0
   let count = 0

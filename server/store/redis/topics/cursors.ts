@@ -17,9 +17,9 @@ export function createCursors(
   boundsOf: (topic: string) => Promise<Bounds>,
   now: () => Promise<number>,
 ): Cursors {
-  const { lanes, router, keys } = context
+  const { batcher, router, keys } = context
   return {
-    open: async (topic, owner, start, since) => (await lanes.run(topic, open(owner, start, since))).value,
+    open: async (topic, owner, start, since) => (await batcher.run(topic, open(owner, start, since))).value,
 
     session: async (topic, owner) => {
       context.refuseClosed()
@@ -32,9 +32,10 @@ export function createCursors(
       }
     },
 
-    commit: async (topic, owner, session, position) => (await lanes.run(topic, commit(owner, session, position))).value,
+    commit: async (topic, owner, session, position) =>
+      (await batcher.run(topic, commit(owner, session, position))).value,
 
-    place: async (topic, owner, position) => (await lanes.run(topic, open(owner, { place: position }))).value,
+    place: async (topic, owner, position) => (await batcher.run(topic, open(owner, { place: position }))).value,
 
     list: async (topic, { after, limit, behind }) => {
       context.refuseClosed()
@@ -64,7 +65,7 @@ export function createCursors(
       }
     },
 
-    forget: async (topic, owner) => (await lanes.run(topic, forget(owner))).value,
+    forget: async (topic, owner) => (await batcher.run(topic, forget(owner))).value,
   }
 }
 

@@ -6,7 +6,7 @@ import { ownerOf } from '../scripting/keys.ts'
 
 const NEWLINE = 10
 
-export function readNotice(message: Buffer): Notification | undefined {
+export function readNotification(message: Buffer): Notification | undefined {
   let at = 0
   const line = (): string => {
     const end = message.indexOf(NEWLINE, at)

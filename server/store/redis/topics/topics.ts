@@ -9,15 +9,15 @@ import { type Router, WAIT_MS } from '../connection/router.ts'
 import type { Subscriptions } from '../connection/subscriptions.ts'
 import type { Keys } from '../scripting/keys.ts'
 import { runScript, SCRIPTS } from '../scripting/scripts.ts'
-import type { Lanes } from './batcher.ts'
+import type { TopicBatcher } from './batcher.ts'
 import { append, drop, droppedOf, hold, boundsOf as readBounds, repair, trim } from './codec.ts'
 import { storeEpochs, unbornBounds } from './epochs.ts'
-import { readNotice } from './notifications.ts'
+import { readNotification } from './notifications.ts'
 
 export interface TopicsContext {
   readonly router: Router
   readonly keys: Keys
-  readonly lanes: Lanes
+  readonly batcher: TopicBatcher
   readonly subscriptions: Subscriptions
   readonly durable: Durable
   refuseClosed(): void
@@ -31,10 +31,10 @@ interface Born {
 }
 
 export function createTopics(context: TopicsContext): Topics {
-  const { keys, lanes, subscriptions, durable } = context
+  const { keys, batcher, subscriptions, durable } = context
   return {
     append: async (topic, given) => {
-      const { value, replicas } = await lanes.run(topic, append(given))
+      const { value, replicas } = await batcher.run(topic, append(given))
       return { ...value, durability: durable.reached(replicas) }
     },
 
@@ -49,7 +49,7 @@ export function createTopics(context: TopicsContext): Topics {
 
     seek: async (topic, time) => Number((await ask(context, topic, ['seek', String(time)]))?.[0] ?? 0),
 
-    trim: async (topic, retain) => (await lanes.run(topic, trim(retain))).value,
+    trim: async (topic, retain) => (await batcher.run(topic, trim(retain))).value,
 
     info: (topic) => infoOf(context, topic),
 
@@ -67,16 +67,16 @@ export function createTopics(context: TopicsContext): Topics {
       return topics
     },
 
-    hold: async (topic, name, offset) => (await lanes.run(topic, hold(name, offset))).value,
+    hold: async (topic, name, offset) => (await batcher.run(topic, hold(name, offset))).value,
 
-    drop: async (topic) => (await lanes.run(topic, drop())).value,
+    drop: async (topic) => (await batcher.run(topic, drop())).value,
 
     watch: async (topic, listener) => {
       context.refuseClosed()
       const tell = (notification: Notification): void => listener(notification)
       return subscriptions.add(keys.channel(topic), {
         heard: (message) => {
-          const notification = readNotice(message)
+          const notification = readNotification(message)
           if (notification !== undefined) tell(notification)
         },
         lost: () => tell({ kind: 'lost' }),
@@ -120,7 +120,7 @@ async function unborn({ router, keys }: TopicsContext, topic: string): Promise<B
 
 /** What the script that reads answers of a born topic; `undefined` for an unborn one. */
 async function ask(context: TopicsContext, topic: string, args: readonly Argument[]): Promise<Buffer[] | undefined> {
-  const { router, keys, lanes } = context
+  const { router, keys, batcher } = context
   context.refuseClosed()
   try {
     for (;;) {
@@ -129,7 +129,7 @@ async function ask(context: TopicsContext, topic: string, args: readonly Argumen
       const [word, ...rest] = reply as Buffer[]
       if (word?.toString() === 'born') return rest
       if (word?.toString() === 'unborn') return undefined
-      await lanes.run(topic, repair())
+      await batcher.run(topic, repair())
     }
   } catch (error) {
     throw failure(error)

@@ -9,16 +9,16 @@ import type { Environment } from '../../engine/environment.ts'
 import { storeRecord } from '../../engine/epochs.ts'
 import { nameKey } from '../../engine/keys.ts'
 import { STORE_KEY, TABLES } from '../../engine/tables.ts'
-import type { Plan } from '../../engine/transaction.ts'
+import type { Transaction } from '../../engine/transaction.ts'
 import { checkOnce } from './check.ts'
-import { QueueHalf } from './jobSet.ts'
-import { newBooks, type QueueRecord } from './records.ts'
+import { JobSet } from './jobSet.ts'
+import { newCounters, type QueueRecord } from './records.ts'
 
 export interface Queue {
   readonly name: string
   readonly record: QueueRecord
-  readonly main: QueueHalf
-  readonly dead: QueueHalf
+  readonly main: JobSet
+  readonly dead: JobSet
   /** From when on the watches know that there is something to claim: 0 for now; of the queue and its dead letters. */
   readonly workAt: [number, number]
   /** What they are to be told of that at the end of the commit. */
@@ -28,8 +28,8 @@ export interface Queue {
 }
 
 interface Cache {
-  /** The last plan that used it. */
-  plan: Plan
+  /** The last transaction that used it. */
+  transaction: Transaction
   readonly queues: Map<string, Queue>
 }
 
@@ -38,7 +38,7 @@ const KEPT_CHUNKS = 1_024
 const KEPT_QUEUES = 256
 
 const caches = new WeakMap<Environment, Cache>()
-const inPlan = new WeakMap<Plan, Set<Queue>>()
+const inPlan = new WeakMap<Transaction, Set<Queue>>()
 
 const DEAD = '/dead'
 const NOTHING = Number.POSITIVE_INFINITY
@@ -51,15 +51,15 @@ export function baseOf(name: string): string {
   return isDeadName(name) ? name.slice(0, -DEAD.length) : name
 }
 
-function cacheOf(plan: Plan): Cache {
-  let cache = caches.get(plan.environment)
+function cacheOf(transaction: Transaction): Cache {
+  let cache = caches.get(transaction.environment)
   if (cache === undefined) {
-    cache = { plan, queues: new Map() }
-    caches.set(plan.environment, cache)
+    cache = { transaction, queues: new Map() }
+    caches.set(transaction.environment, cache)
   }
-  if (cache.plan !== plan) {
-    if (!cache.plan.isCommitted) cache.queues.clear()
-    cache.plan = plan
+  if (cache.transaction !== transaction) {
+    if (!cache.transaction.isCommitted) cache.queues.clear()
+    cache.transaction = transaction
     let chunks = 0
     for (const { main, dead } of cache.queues.values()) chunks += main.size + dead.size
     for (const [name, { main, dead }] of cache.queues) {
@@ -72,88 +72,94 @@ function cacheOf(plan: Plan): Cache {
 }
 
 /** The queue of this name or of these dead letters; `undefined` for an unknown one. */
-export function queueIn(plan: Plan, name: string): Queue | undefined {
+export function queueIn(transaction: Transaction, name: string): Queue | undefined {
   const base = baseOf(name)
-  const { queues } = cacheOf(plan)
+  const { queues } = cacheOf(transaction)
   let queue = queues.get(base)
   if (queue === undefined) {
-    const record = plan.environment.get(TABLES.queues, nameKey(base))
-    if (record === undefined && plan.isDamaged(TABLES.queues, nameKey(base))) throw new DamagedQueue(base)
+    const record = transaction.environment.get(TABLES.queues, nameKey(base))
+    if (record === undefined && transaction.isDamaged(TABLES.queues, nameKey(base))) throw new DamagedQueue(base)
     if (record === undefined) return undefined
-    queue = makeQueue(plan, base, record, JSON.stringify(record))
-    checkOnce(plan.environment, base, [queue.main, queue.dead])
+    queue = makeQueue(transaction, base, record, JSON.stringify(record))
+    checkOnce(transaction.environment, base, [queue.main, queue.dead])
   }
   // The one used last is forgotten last.
   queues.delete(base)
   queues.set(base, queue)
-  join(plan, queue)
+  join(transaction, queue)
   return queue
 }
 
-export function queueMade(plan: Plan, name: string): Queue {
-  const known = queueIn(plan, name)
+export function queueMade(transaction: Transaction, name: string): Queue {
+  const known = queueIn(transaction, name)
   if (known !== undefined) return known
-  plan.needRoom('a new queue')
+  transaction.needRoom('a new queue')
   const base = baseOf(name)
-  const store = storeRecord(plan)
+  const store = storeRecord(transaction)
   const number = store.lastTopicNumber + 1
-  plan.put(TABLES.store, STORE_KEY, { ...store, lastTopicNumber: number + 1 })
+  transaction.put(TABLES.store, STORE_KEY, { ...store, lastTopicNumber: number + 1 })
   const record = {
-    main: newBooks(number),
-    dead: newBooks(number + 1),
+    main: newCounters(number),
+    dead: newCounters(number + 1),
     secret: randomBytes(15).toString('hex'),
     deadMs: Number.MAX_SAFE_INTEGER,
     bindings: [],
   }
-  const queue = makeQueue(plan, base, record, '')
-  cacheOf(plan).queues.set(base, queue)
-  join(plan, queue)
+  const queue = makeQueue(transaction, base, record, '')
+  cacheOf(transaction).queues.set(base, queue)
+  join(transaction, queue)
   return queue
 }
 
-/** The queue with indexes that are being made anew; what they are is read again after this plan. */
-export function queueAnew(plan: Plan, name: string, record: QueueRecord): Queue {
-  const { queues } = cacheOf(plan)
-  const queue = makeQueue(plan, name, record, '', true)
+/** The queue with indexes that are being made anew; what they are is read again after this transaction. */
+export function queueAnew(transaction: Transaction, name: string, record: QueueRecord): Queue {
+  const { queues } = cacheOf(transaction)
+  const queue = makeQueue(transaction, name, record, '', true)
   queues.set(name, queue)
-  join(plan, queue)
-  plan.atEnd(() => queues.delete(name))
+  join(transaction, queue)
+  transaction.atEnd(() => queues.delete(name))
   return queue
 }
 
-function makeQueue({ environment }: Plan, name: string, record: QueueRecord, stored: string, isAnew = false): Queue {
-  const main = new QueueHalf(environment, name, record.main, false, isAnew)
-  const dead = new QueueHalf(environment, `${name}${DEAD}`, record.dead, true, isAnew)
+function makeQueue(
+  { environment }: Transaction,
+  name: string,
+  record: QueueRecord,
+  stored: string,
+  isAnew = false,
+): Queue {
+  const main = new JobSet(environment, name, record.main, false, isAnew)
+  const dead = new JobSet(environment, `${name}${DEAD}`, record.dead, true, isAnew)
   return { name, record, main, dead, workAt: [workAtOf(main), workAtOf(dead)], tellAt: [NOTHING, NOTHING], stored }
 }
 
-export function halfOf(queue: Queue, name: string): QueueHalf {
+export function jobSetOf(queue: Queue, name: string): JobSet {
   return isDeadName(name) ? queue.dead : queue.main
 }
 
-/** At the plan's end the queue hands over what changed. */
-function join(plan: Plan, queue: Queue): void {
-  const queues = inPlan.get(plan) ?? new Set()
-  inPlan.set(plan, queues)
+/** At the transaction's end the queue hands over what changed. */
+function join(transaction: Transaction, queue: Queue): void {
+  const queues = inPlan.get(transaction) ?? new Set()
+  inPlan.set(transaction, queues)
   if (queues.has(queue)) return
   queues.add(queue)
-  plan.atEnd(() => {
+  transaction.atEnd(() => {
     const { record, main, dead } = queue
-    for (const [i, half] of [main, dead].entries()) {
-      half.complete(plan, record.deadMs)
+    for (const [i, jobSet] of [main, dead].entries()) {
+      jobSet.complete(transaction, record.deadMs)
       const at = queue.tellAt[i] ?? NOTHING
-      if (at < NOTHING) plan.notifyQueue(queue.name, { kind: 'work', at: Math.max(at, plan.now) })
+      if (at < NOTHING) transaction.notifyQueue(queue.name, { kind: 'work', at: Math.max(at, transaction.now) })
       queue.tellAt[i as 0 | 1] = NOTHING
     }
     const text = JSON.stringify(record)
     if (text === queue.stored) return
     queue.stored = text
-    plan.put(TABLES.queues, nameKey(queue.name), record)
+    transaction.put(TABLES.queues, nameKey(queue.name), record)
   })
 }
 
-function workAtOf(half: QueueHalf): number {
-  return half.waiting > 0 ? 0 : half.nextDueAt
+function workAtOf(jobSet: JobSet): number {
+  return jobSet.waiting > 0 ? 0 : jobSet.nextDueAt
 }
 
 /**

@@ -7,24 +7,24 @@ import { DamagedQueue } from '../../../damage.ts'
 import type { Environment } from '../../engine/environment.ts'
 import { afterPrefix, countOf, numberKey } from '../../engine/keys.ts'
 import { TABLES } from '../../engine/tables.ts'
-import { SETS } from './indexes.ts'
-import type { QueueHalf } from './jobSet.ts'
+import { INDEXES } from './indexes.ts'
+import type { JobSet } from './jobSet.ts'
 import { chunkOfJob } from './jobs.ts'
 import { pairsOf } from './sortedIndex.ts'
 
 const checked = new WeakMap<Environment, Set<string>>()
 
 /** Throws where they do not fit. */
-export function checkOnce(environment: Environment, name: string, halves: readonly QueueHalf[]): void {
+export function checkOnce(environment: Environment, name: string, halves: readonly JobSet[]): void {
   const names = checked.get(environment) ?? new Set()
   checked.set(environment, names)
   if (names.has(name)) return
-  for (const half of halves) if (!fits(environment, half)) throw new DamagedQueue(name)
+  for (const jobSet of halves) if (!fits(environment, jobSet)) throw new DamagedQueue(name)
   names.add(name)
 }
 
-function fits(environment: Environment, { books, isDead }: QueueHalf): boolean {
-  const prefix = numberKey(books.number)
+function fits(environment: Environment, { counters, isDead }: JobSet): boolean {
+  const prefix = numberKey(counters.number)
   const counts = new Map<number, number>()
   const lines = new Set<string>()
   const holding = new Set<number>()
@@ -34,22 +34,22 @@ function fits(environment: Environment, { books, isDead }: QueueHalf): boolean {
     const kind = key[prefix.length] ?? 0
     const pairs = pairsOf(value)
     counts.set(kind, (counts.get(kind) ?? 0) + pairs.length)
-    if (kind === SETS.line) lines.add(key.toString('latin1', 0, key.length - 12))
-    if (kind === SETS.held) for (const { a } of pairs) holding.add(chunkOfJob(a))
-    if (kind <= SETS.retrying) for (const { b } of pairs) waiting.add(chunkOfJob(b))
-    if (kind === SETS.lapses) for (const { b } of pairs) lapsing.add(b)
+    if (kind === INDEXES.line) lines.add(key.toString('latin1', 0, key.length - 12))
+    if (kind === INDEXES.held) for (const { a } of pairs) holding.add(chunkOfJob(a))
+    if (kind <= INDEXES.retrying) for (const { b } of pairs) waiting.add(chunkOfJob(b))
+    if (kind === INDEXES.lapses) for (const { b } of pairs) lapsing.add(b)
   }
   const stored = new Set(environment.keys(TABLES.jobs, { start: prefix, end: afterPrefix(prefix) }).map(countOf))
   const of = (kind: number): number => counts.get(kind) ?? 0
-  const ready = of(SETS.open) + of(SETS.suspects) + of(SETS.blocked)
+  const ready = of(INDEXES.open) + of(INDEXES.suspects) + of(INDEXES.blocked)
   // In a line all but the first wait for it.
-  const waits = isDead || of(SETS.line) - lines.size === of(SETS.blocked)
+  const waits = isDead || of(INDEXES.line) - lines.size === of(INDEXES.blocked)
   return (
-    ready === books.ready &&
-    of(SETS.suspects) === books.suspects &&
-    of(SETS.scheduled) + of(SETS.retrying) === books.delayed &&
-    of(SETS.retryingByPlace) === of(SETS.retrying) &&
-    of(SETS.held) === books.held &&
+    ready === counters.ready &&
+    of(INDEXES.suspects) === counters.suspects &&
+    of(INDEXES.scheduled) + of(INDEXES.retrying) === counters.delayed &&
+    of(INDEXES.retryingByPlace) === of(INDEXES.retrying) &&
+    of(INDEXES.held) === counters.held &&
     waits &&
     [...holding].every((chunk) => lapsing.has(chunk)) &&
     [...holding, ...waiting].every((chunk) => stored.has(chunk))

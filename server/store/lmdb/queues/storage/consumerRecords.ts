@@ -5,11 +5,11 @@ import type { Environment } from '../../engine/environment.ts'
 import { DUE, fallDue } from '../../engine/expiry.ts'
 import { afterPrefix, digest, nameKey } from '../../engine/keys.ts'
 import { TABLES } from '../../engine/tables.ts'
-import type { Plan } from '../../engine/transaction.ts'
-import { type QueueSets, SETS } from './indexes.ts'
+import type { Transaction } from '../../engine/transaction.ts'
+import { INDEXES, type Indexes } from './indexes.ts'
 import type { Job } from './jobs.ts'
 import type { HolderRecord } from './records.ts'
-import type { Pairs } from './sortedIndex.ts'
+import type { SortedIndex } from './sortedIndex.ts'
 
 /** A holder that was not touched for so long is not attached any more. */
 export const HOLDER_MS = 60_000
@@ -18,7 +18,7 @@ export interface Holder {
   readonly key: Buffer
   readonly record: HolderRecord
   /** Numbers of the jobs it holds. */
-  readonly held: Pairs
+  readonly held: SortedIndex
 }
 
 const KEPT = 1_000
@@ -26,15 +26,15 @@ const KEPT = 1_000
 export class Holders {
   readonly #environment: Environment
   readonly #name: string
-  readonly #sets: QueueSets
+  readonly #indexes: Indexes
   readonly #known = new Map<string, Holder>()
   readonly #changed = new Set<Holder>()
   readonly #forgotten = new Map<string, Buffer>()
 
-  constructor(environment: Environment, name: string, sets: QueueSets) {
+  constructor(environment: Environment, name: string, indexes: Indexes) {
     this.#environment = environment
     this.#name = name
-    this.#sets = sets
+    this.#indexes = indexes
   }
 
   of(owner: Owner): Holder {
@@ -45,7 +45,7 @@ export class Holders {
     const key = holderKey(this.#name, whose)
     const stored = this.#forgotten.has(name) ? undefined : this.#environment.get(TABLES.holders, key)
     const record = stored ?? newRecord(owner)
-    const holder = { key, record, held: this.#sets.of(SETS.held, whose) }
+    const holder = { key, record, held: this.#indexes.of(INDEXES.held, whose) }
     this.#known.set(name, holder)
     return holder
   }
@@ -72,13 +72,13 @@ export class Holders {
   }
 
   /** Forgets a holder that is gone; answers whether it was. */
-  sweep(plan: Plan, owner: Owner): boolean {
+  sweep(transaction: Transaction, owner: Owner): boolean {
     const holder = this.of(owner)
     const { record } = holder
-    const isOver = !record.attached || plan.now - record.touchedAt > HOLDER_MS
+    const isOver = !record.attached || transaction.now - record.touchedAt > HOLDER_MS
     if (!isOver || holder.held.first() !== undefined) {
-      record.dueAt = plan.now + HOLDER_MS
-      fallDue(plan, record.dueAt, DUE.holder, holder.key)
+      record.dueAt = transaction.now + HOLDER_MS
+      fallDue(transaction, record.dueAt, DUE.holder, holder.key)
       this.change(holder)
       return false
     }
@@ -86,18 +86,18 @@ export class Holders {
     this.#changed.delete(holder)
     this.#known.delete(name)
     this.#forgotten.set(name, holder.key)
-    plan.remove(TABLES.holders, holder.key)
+    transaction.remove(TABLES.holders, holder.key)
     return true
   }
 
-  flush(plan: Plan): void {
+  flush(transaction: Transaction): void {
     for (const holder of this.#changed) {
       const { record } = holder
       if (record.dueAt === 0) {
-        record.dueAt = plan.now + HOLDER_MS
-        fallDue(plan, record.dueAt, DUE.holder, holder.key)
+        record.dueAt = transaction.now + HOLDER_MS
+        fallDue(transaction, record.dueAt, DUE.holder, holder.key)
       }
-      plan.put(TABLES.holders, holder.key, { ...record })
+      transaction.put(TABLES.holders, holder.key, { ...record })
     }
     this.#changed.clear()
     this.#forgotten.clear()

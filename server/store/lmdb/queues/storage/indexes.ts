@@ -2,10 +2,10 @@
 
 import type { Environment } from '../../engine/environment.ts'
 import { digestKey } from '../../engine/keys.ts'
-import type { Plan } from '../../engine/transaction.ts'
-import { Pairs } from './sortedIndex.ts'
+import type { Transaction } from '../../engine/transaction.ts'
+import { SortedIndex } from './sortedIndex.ts'
 
-export const SETS = {
+export const INDEXES = {
   /** (rank, number) of ready jobs that can be handed out. */
   open: 1,
   /** (rank, number) of suspects that can be handed out. */
@@ -36,11 +36,11 @@ export function setKey(queueNumber: number, kind: number, whose?: Buffer): Buffe
   return digestKey(queueNumber, Buffer.of(kind), whose ?? Buffer.alloc(0))
 }
 
-export class QueueSets {
+export class Indexes {
   readonly #environment: Environment
   readonly #number: number
-  readonly #single: (Pairs | undefined)[] = []
-  readonly #many = new Map<string, Pairs>()
+  readonly #single: (SortedIndex | undefined)[] = []
+  readonly #many = new Map<string, SortedIndex>()
   readonly #queue: string
   readonly #isAnew: boolean
 
@@ -52,7 +52,7 @@ export class QueueSets {
     this.#isAnew = isAnew
   }
 
-  of(kind: number, whose?: Buffer): Pairs {
+  of(kind: number, whose?: Buffer): SortedIndex {
     if (whose === undefined) {
       const known = this.#single[kind]
       if (known !== undefined) return known
@@ -60,16 +60,16 @@ export class QueueSets {
     const name = whose === undefined ? '' : `${kind}${whose.toString('latin1')}`
     const known = this.#many.get(name)
     if (known !== undefined) return known
-    const pairs = new Pairs(this.#environment, setKey(this.#number, kind, whose), this.#queue, this.#isAnew)
+    const pairs = new SortedIndex(this.#environment, setKey(this.#number, kind, whose), this.#queue, this.#isAnew)
     if (whose === undefined) this.#single[kind] = pairs
     else this.#many.set(name, pairs)
     return pairs
   }
 
   /** Answers whether it let go of any. */
-  flush(plan: Plan): boolean {
-    for (const pairs of this.#single) if (pairs?.isChanged) pairs.flush(plan)
-    for (const pairs of this.#many.values()) if (pairs.isChanged) pairs.flush(plan)
+  flush(transaction: Transaction): boolean {
+    for (const pairs of this.#single) if (pairs?.isChanged) pairs.flush(transaction)
+    for (const pairs of this.#many.values()) if (pairs.isChanged) pairs.flush(transaction)
     if (this.#many.size <= KEPT) return false
     for (const name of this.#many.keys()) {
       this.#many.delete(name)

@@ -3,7 +3,7 @@
 import { hash } from 'node:crypto'
 import type { Enqueue } from '../../../contract/store.ts'
 import { Ids } from '../../dedup/ids.ts'
-import type { Plan } from '../../engine/transaction.ts'
+import type { Transaction } from '../../engine/transaction.ts'
 import { forgetRequest, isAnswered } from '../requests.ts'
 import type { Queue } from './cache.ts'
 import { type Job, numberIn } from './jobs.ts'
@@ -43,23 +43,29 @@ export function idOf(queue: Queue, found: number, given = ''): string {
   return secretId(queue.record.secret, n)
 }
 
-export function freeId(plan: Plan, { record, main, dead }: Queue, id: string, n: number, taken: Set<string>): string {
+export function freeId(
+  transaction: Transaction,
+  { record, main, dead }: Queue,
+  id: string,
+  n: number,
+  taken: Set<string>,
+): string {
   const isTaken = (candidate: string): boolean =>
     taken.has(candidate) ||
-    main.find(plan, candidate, numberIn(candidate, '-')) !== undefined ||
-    dead.find(plan, candidate, numberIn(candidate, '-')) !== undefined ||
-    isAnswered(plan, record.main.number, candidate)
+    main.find(transaction, candidate, numberIn(candidate, '-')) !== undefined ||
+    dead.find(transaction, candidate, numberIn(candidate, '-')) !== undefined ||
+    isAnswered(transaction, record.main.number, candidate)
   if (!isTaken(id)) return id
   return isTaken(`${id}~${n}`) ? secretId(record.secret, n) : `${id}~${n}`
 }
 
 /** The job is removed: what its sender gives this id to next is a new one. */
-export function forgetId(plan: Plan, queue: Queue, { id, sentAs, subject }: Job): void {
+export function forgetId(transaction: Transaction, queue: Queue, { id, sentAs, subject }: Job): void {
   const { number } = queue.record.main
   const given = sentAs ?? id
-  const ids = new Ids(plan, number, subject, Number.POSITIVE_INFINITY)
+  const ids = new Ids(transaction, number, subject, Number.POSITIVE_INFINITY)
   const found = ids.offsetOf(given)
   // The id may have been given to another job since.
   if (found !== undefined && idOf(queue, found, given) === id) ids.forget(given)
-  forgetRequest(plan, number, subject, given, id)
+  forgetRequest(transaction, number, subject, given, id)
 }

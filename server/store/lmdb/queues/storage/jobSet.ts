@@ -9,14 +9,14 @@ import { DamagedQueue } from '../../../damage.ts'
 import type { Environment } from '../../engine/environment.ts'
 import { countOf, digest, digestKey, dueKey, nameKey, numberKey } from '../../engine/keys.ts'
 import { TABLES } from '../../engine/tables.ts'
-import type { Plan } from '../../engine/transaction.ts'
+import type { Transaction } from '../../engine/transaction.ts'
 import { JobBodies, type JobBody } from './bodies.ts'
 import { Holders } from './consumerRecords.ts'
-import { QueueSets, SETS } from './indexes.ts'
+import { INDEXES, Indexes } from './indexes.ts'
 import { chunkKey, chunkOfJob, decodeChunk, encodeChunk, type Job, PER_CHUNK, ttlAtOf } from './jobs.ts'
-import type { Books } from './records.ts'
+import type { Counters } from './records.ts'
 import { SettledLeases } from './settledLeases.ts'
-import type { Pair, Pairs } from './sortedIndex.ts'
+import type { Pair, SortedIndex } from './sortedIndex.ts'
 
 interface Chunk {
   readonly number: number
@@ -32,11 +32,11 @@ const KEPT_CHUNKS = 128
 /** Chunks that are looked for together when all are gone through. */
 const CHUNKS_AT_ONCE = 32
 
-export class QueueHalf {
+export class JobSet {
   readonly name: string
   readonly isDead: boolean
-  readonly books: Books
-  readonly sets: QueueSets
+  readonly counters: Counters
+  readonly indexes: Indexes
   readonly bodies: JobBodies
   readonly holders: Holders
   readonly settled: SettledLeases
@@ -48,16 +48,16 @@ export class QueueHalf {
   readonly #stale = new Set<Chunk>()
 
   /** `isAnew`: its indexes are being made anew (see queues/mend.ts). */
-  constructor(environment: Environment, name: string, books: Books, isDead: boolean, isAnew = false) {
+  constructor(environment: Environment, name: string, counters: Counters, isDead: boolean, isAnew = false) {
     this.name = name
     this.isDead = isDead
-    this.books = books
+    this.counters = counters
     this.#environment = environment
     this.#isAnew = isAnew
-    this.sets = new QueueSets(environment, books.number, name, isAnew)
-    this.bodies = new JobBodies(environment, books.number)
-    this.holders = new Holders(environment, name, this.sets)
-    this.settled = new SettledLeases(environment, books.number, this.sets)
+    this.indexes = new Indexes(environment, counters.number, name, isAnew)
+    this.bodies = new JobBodies(environment, counters.number)
+    this.holders = new Holders(environment, name, this.indexes)
+    this.settled = new SettledLeases(environment, counters.number, this.indexes)
   }
 
   get size(): number {
@@ -68,7 +68,7 @@ export class QueueHalf {
     let chunk = this.#chunks.get(number)
     if (chunk === undefined) {
       const jobs: (Job | undefined)[] = Array(PER_CHUNK).fill(undefined)
-      for (const job of decodeChunk(this.#environment.get(TABLES.jobs, chunkKey(this.books.number, number)))) {
+      for (const job of decodeChunk(this.#environment.get(TABLES.jobs, chunkKey(this.counters.number, number)))) {
         jobs[job.n % PER_CHUNK] = job
       }
       chunk = { number, jobs, lapseAt: 0, expiryAt: 0 }
@@ -96,7 +96,7 @@ export class QueueHalf {
   }
 
   job(n: number): Job | undefined {
-    return n <= 0 || n > this.books.lastJob ? undefined : this.#chunk(chunkOfJob(n)).jobs[n % PER_CHUNK]
+    return n <= 0 || n > this.counters.lastJob ? undefined : this.#chunk(chunkOfJob(n)).jobs[n % PER_CHUNK]
   }
 
   /** The job that an index names. */
@@ -112,20 +112,20 @@ export class QueueHalf {
   }
 
   /** The job with this id. */
-  find(plan: Plan, id: string, numberIn: number): Job | undefined {
+  find(transaction: Transaction, id: string, numberIn: number): Job | undefined {
     const named = this.job(numberIn)
     if (named?.id === id) return named
-    const n = plan.get(TABLES.jobIds, this.#idKey(id))
+    const n = transaction.get(TABLES.jobIds, this.#idKey(id))
     return n === undefined ? undefined : this.job(n)
   }
 
   #idKey(id: string): Buffer {
-    return digestKey(this.books.number, digest(id))
+    return digestKey(this.counters.number, digest(id))
   }
 
   /** All jobs in the order of their numbers, chunk by chunk; those that this commit has changed are as they are now. */
   *chunks(): Generator<{ readonly jobs: readonly Job[] }> {
-    const { number, lastJob } = this.books
+    const { number, lastJob } = this.counters
     const last = chunkOfJob(lastJob)
     const added = new Set([...this.#changed].map((chunk) => chunk.number))
     for (let from = 0; from <= last; ) {
@@ -142,52 +142,52 @@ export class QueueHalf {
 
   /** Everything of the job that is going to change is changed between `unindex` and `index`. */
   unindex(job: Job): void {
-    const { books, sets } = this
+    const { counters, indexes } = this
     this.touch(job)
     if (job.state === 'ready') {
-      books.ready--
-      if (job.blocked) sets.of(SETS.blocked).remove(job.place, job.n)
+      counters.ready--
+      if (job.blocked) indexes.of(INDEXES.blocked).remove(job.place, job.n)
       else if (job.suspect) {
-        sets.of(SETS.suspects).remove(rank(job), job.n)
-        books.suspects--
+        indexes.of(INDEXES.suspects).remove(rank(job), job.n)
+        counters.suspects--
       } else {
-        sets.of(SETS.open).remove(rank(job), job.n)
-        books.open[job.priority] = (books.open[job.priority] ?? 0) - 1
+        indexes.of(INDEXES.open).remove(rank(job), job.n)
+        counters.open[job.priority] = (counters.open[job.priority] ?? 0) - 1
       }
     } else if (job.state === 'delayed') {
-      books.delayed--
-      if (job.place === 0) sets.of(SETS.scheduled).remove(job.dueAt, job.n)
+      counters.delayed--
+      if (job.place === 0) indexes.of(INDEXES.scheduled).remove(job.dueAt, job.n)
       else {
-        sets.of(SETS.retrying).remove(job.dueAt, job.n)
-        sets.of(SETS.retryingByPlace).remove(job.place, job.n)
+        indexes.of(INDEXES.retrying).remove(job.dueAt, job.n)
+        indexes.of(INDEXES.retryingByPlace).remove(job.place, job.n)
       }
     } else {
-      books.held--
+      counters.held--
       if (job.holder !== undefined) this.holders.drop(job.holder, job)
     }
   }
 
   index(job: Job): void {
-    const { books, sets } = this
+    const { counters, indexes } = this
     if (job.state === 'ready') {
-      books.ready++
-      if (job.blocked) sets.of(SETS.blocked).add(job.place, job.n)
+      counters.ready++
+      if (job.blocked) indexes.of(INDEXES.blocked).add(job.place, job.n)
       else if (job.suspect) {
-        sets.of(SETS.suspects).add(rank(job), job.n)
-        books.suspects++
+        indexes.of(INDEXES.suspects).add(rank(job), job.n)
+        counters.suspects++
       } else {
-        sets.of(SETS.open).add(rank(job), job.n)
-        books.open[job.priority] = (books.open[job.priority] ?? 0) + 1
+        indexes.of(INDEXES.open).add(rank(job), job.n)
+        counters.open[job.priority] = (counters.open[job.priority] ?? 0) + 1
       }
     } else if (job.state === 'delayed') {
-      books.delayed++
-      if (job.place === 0) sets.of(SETS.scheduled).add(job.dueAt, job.n)
+      counters.delayed++
+      if (job.place === 0) indexes.of(INDEXES.scheduled).add(job.dueAt, job.n)
       else {
-        sets.of(SETS.retrying).add(job.dueAt, job.n)
-        sets.of(SETS.retryingByPlace).add(job.place, job.n)
+        indexes.of(INDEXES.retrying).add(job.dueAt, job.n)
+        indexes.of(INDEXES.retryingByPlace).add(job.place, job.n)
       }
     } else {
-      books.held++
+      counters.held++
       if (job.holder !== undefined) this.holders.take(job.holder, job)
     }
   }
@@ -200,40 +200,40 @@ export class QueueHalf {
   }
 
   /** Takes in a job that has its number, place and state; it stands last in its line where it has a place. */
-  add(plan: Plan, job: Job, body: JobBody): void {
+  add(transaction: Transaction, job: Job, body: JobBody): void {
     this.#chunk(chunkOfJob(job.n)).jobs[job.n % PER_CHUNK] = job
     this.bodies.add(job.n, body)
-    this.books.bytes += job.bytes
-    if (!isNamed(job)) plan.put(TABLES.jobIds, this.#idKey(job.id), job.n)
+    this.counters.bytes += job.bytes
+    if (!isNamed(job)) transaction.put(TABLES.jobIds, this.#idKey(job.id), job.n)
     this.touch(job)
     if (job.place > 0) this.#joinLine(job)
     this.index(job)
   }
 
   /** A job that is there, into indexes that are made anew. */
-  readd(plan: Plan, job: Job): void {
-    this.books.bytes += job.bytes
-    if (!isNamed(job)) plan.put(TABLES.jobIds, this.#idKey(job.id), job.n)
+  readd(transaction: Transaction, job: Job): void {
+    this.counters.bytes += job.bytes
+    if (!isNamed(job)) transaction.put(TABLES.jobIds, this.#idKey(job.id), job.n)
     this.touch(job)
     this.index(job)
   }
 
   /** A job that falls due for the first time. */
   place(job: Job): void {
-    this.books.lastPlace++
-    job.place = this.books.lastPlace
+    this.counters.lastPlace++
+    job.place = this.counters.lastPlace
     this.#joinLine(job)
   }
 
   /** Behind all that have a place, but in the line of its key where it was. Called between `unindex` and `index`. */
   moveBehind(job: Job): void {
     if (!this.isDead && job.key !== undefined) job.line ??= job.place
-    this.books.lastPlace++
-    job.place = this.books.lastPlace
+    this.counters.lastPlace++
+    job.place = this.counters.lastPlace
   }
 
-  line(key: string): Pairs {
-    return this.sets.of(SETS.line, digest(key))
+  line(key: string): SortedIndex {
+    return this.indexes.of(INDEXES.line, digest(key))
   }
 
   /** The first job of its line. */
@@ -253,14 +253,14 @@ export class QueueHalf {
   }
 
   /** The job leaves this queue for good; the next one of its line can be handed out. */
-  take(plan: Plan, job: Job): void {
+  take(transaction: Transaction, job: Job): void {
     this.unindex(job)
     const chunk = this.#chunk(chunkOfJob(job.n))
     chunk.jobs[job.n % PER_CHUNK] = undefined
-    if (!chunk.jobs.some((other) => other?.block === job.block)) this.bodies.removeBlock(plan, job.block)
+    if (!chunk.jobs.some((other) => other?.block === job.block)) this.bodies.removeBlock(transaction, job.block)
     this.bodies.forget(job.n)
-    this.books.bytes -= job.bytes
-    if (!isNamed(job)) plan.remove(TABLES.jobIds, this.#idKey(job.id))
+    this.counters.bytes -= job.bytes
+    if (!isNamed(job)) transaction.remove(TABLES.jobIds, this.#idKey(job.id))
     if (this.isDead || job.key === undefined || job.place === 0) return
     this.line(job.key).remove(job.line ?? job.place, job.n)
     const next = this.first(job.key)
@@ -275,14 +275,14 @@ export class QueueHalf {
     for (const chunk of this.#stale) {
       const lapseAt = this.#earliest(chunk, lapseOf)
       if (lapseAt !== chunk.lapseAt) {
-        const lapses = this.sets.of(SETS.lapses)
+        const lapses = this.indexes.of(INDEXES.lapses)
         if (chunk.lapseAt > 0) lapses.remove(chunk.lapseAt, chunk.number)
         if (lapseAt > 0) lapses.add(lapseAt, chunk.number)
         chunk.lapseAt = lapseAt
       }
       const expiryAt = this.#earliest(chunk, (job) => this.#expiryOf(job))
       if (expiryAt !== chunk.expiryAt) {
-        const expiries = this.sets.of(SETS.expiries)
+        const expiries = this.indexes.of(INDEXES.expiries)
         if (chunk.expiryAt > 0) expiries.remove(chunk.expiryAt, chunk.number)
         if (expiryAt > 0) expiries.add(expiryAt, chunk.number)
         chunk.expiryAt = expiryAt
@@ -293,12 +293,12 @@ export class QueueHalf {
 
   /** The held job that lapses next. */
   nextLapse(): Job | undefined {
-    return this.#nextOf(this.sets.of(SETS.lapses).first(), lapseOf)
+    return this.#nextOf(this.indexes.of(INDEXES.lapses).first(), lapseOf)
   }
 
   /** The waiting job that expires next, in the dead letters the one that came first. */
   nextExpiry(): Job | undefined {
-    return this.#nextOf(this.sets.of(SETS.expiries).first(), (job) => this.#expiryOf(job))
+    return this.#nextOf(this.indexes.of(INDEXES.expiries).first(), (job) => this.#expiryOf(job))
   }
 
   #nextOf(pair: Pair | undefined, timeOf: (job: Job) => number): Job | undefined {
@@ -311,46 +311,50 @@ export class QueueHalf {
   /** When something may be handed out that cannot be now; `Infinity` where nothing falls due. */
   get nextDueAt(): number {
     this.refresh()
-    const { sets } = this
-    return Math.min(sets.of(SETS.retrying).lowest, sets.of(SETS.scheduled).lowest, sets.of(SETS.lapses).lowest)
+    const { indexes } = this
+    return Math.min(
+      indexes.of(INDEXES.retrying).lowest,
+      indexes.of(INDEXES.scheduled).lowest,
+      indexes.of(INDEXES.lapses).lowest,
+    )
   }
 
   /** When something is to be turned. */
   turnAt(deadMs: number): number {
     this.refresh()
-    const expiry = this.sets.of(SETS.expiries).lowest
+    const expiry = this.indexes.of(INDEXES.expiries).lowest
     return Math.min(this.nextDueAt, this.isDead ? expiry + deadMs : expiry)
   }
 
   /** How many jobs can be handed out now. */
   get waiting(): number {
-    let waiting = this.books.suspects
-    for (const count of this.books.open) waiting += count
+    let waiting = this.counters.suspects
+    for (const count of this.counters.open) waiting += count
     return waiting
   }
 
-  /** Hands all changes to the plan, once at its end. */
-  complete(plan: Plan, deadMs: number): void {
+  /** Hands all changes to the transaction, once at its end. */
+  complete(transaction: Transaction, deadMs: number): void {
     this.refresh()
-    const { books } = this
-    this.bodies.flush(plan, (n) => this.job(n))
+    const { counters } = this
+    this.bodies.flush(transaction, (n) => this.job(n))
     for (const chunk of this.#changed) {
-      const key = chunkKey(books.number, chunk.number)
+      const key = chunkKey(counters.number, chunk.number)
       const jobs = chunk.jobs.filter((job) => job !== undefined)
-      if (jobs.length === 0) plan.remove(TABLES.jobs, key)
-      else plan.put(TABLES.jobs, key, encodeChunk(jobs))
+      if (jobs.length === 0) transaction.remove(TABLES.jobs, key)
+      else transaction.put(TABLES.jobs, key, encodeChunk(jobs))
     }
     this.#changed.clear()
-    this.settled.flush(plan, books, this.name)
-    this.holders.flush(plan)
-    if (this.sets.flush(plan)) this.holders.letGo()
+    this.settled.flush(transaction, counters, this.name)
+    this.holders.flush(transaction)
+    if (this.indexes.flush(transaction)) this.holders.letGo()
     const at = this.turnAt(deadMs)
     const turnAt = Number.isFinite(at) ? Math.max(1, at) : 0
-    if (turnAt !== books.turnAt) {
-      const key = numberKey(books.number)
-      if (books.turnAt > 0) plan.remove(TABLES.turns, dueKey(books.turnAt, 0, key))
-      if (turnAt > 0) plan.put(TABLES.turns, dueKey(turnAt, 0, key), nameKey(this.name))
-      books.turnAt = turnAt
+    if (turnAt !== counters.turnAt) {
+      const key = numberKey(counters.number)
+      if (counters.turnAt > 0) transaction.remove(TABLES.turns, dueKey(counters.turnAt, 0, key))
+      if (turnAt > 0) transaction.put(TABLES.turns, dueKey(turnAt, 0, key), nameKey(this.name))
+      counters.turnAt = turnAt
     }
     for (const number of this.#chunks.keys()) {
       if (this.#chunks.size <= KEPT_CHUNKS) break

@@ -3,7 +3,7 @@
 import type { DeadReason } from '../../../contract/store.ts'
 
 /** The state of a queue, or of its dead letters, which are a queue of their own. */
-export interface Books {
+export interface Counters {
   /** Stands for it in keys; topics and queues draw from one row of numbers. */
   readonly number: number
   lastJob: number
@@ -38,8 +38,8 @@ export interface QueueBinding {
 }
 
 export interface QueueRecord {
-  readonly main: Books
-  readonly dead: Books
+  readonly main: Counters
+  readonly dead: Counters
   /** Part of the ids that the store gives to numbered drafts, which it has to find again. */
   readonly secret: string
   /** How long dead letters are kept, as the hub said last. */
@@ -67,7 +67,7 @@ export type AnswerRecord = { readonly replyBy: number } & (
   | { readonly state: 'asked'; readonly id: string }
 )
 
-export function newBooks(number: number): Books {
+export function newCounters(number: number): Counters {
   const counts = { sent: 0, done: 0, removed: 0, ready: 0, delayed: 0, held: 0, bytes: 0, suspects: 0 }
   const rows = { lastJob: 0, lastPlace: 0, handOuts: 0, lastSession: 0 }
   return { number, ...rows, ...counts, open: Array(10).fill(0), paused: false, rateAt: 0, turnAt: 0, sweepAt: 0 }

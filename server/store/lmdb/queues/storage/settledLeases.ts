@@ -9,9 +9,9 @@ import type { Environment } from '../../engine/environment.ts'
 import { DUE, fallDue } from '../../engine/expiry.ts'
 import { afterPrefix, blockKey, countOf, nameKey, numberKey } from '../../engine/keys.ts'
 import { TABLES } from '../../engine/tables.ts'
-import type { Plan } from '../../engine/transaction.ts'
-import { type QueueSets, SETS } from './indexes.ts'
-import type { Books } from './records.ts'
+import type { Transaction } from '../../engine/transaction.ts'
+import { INDEXES, type Indexes } from './indexes.ts'
+import type { Counters } from './records.ts'
 
 export const SETTLED_MS = 300_000
 
@@ -41,14 +41,14 @@ function checksum(text: string): number {
 export class SettledLeases {
   readonly #environment: Environment
   readonly #number: number
-  readonly #sets: QueueSets
+  readonly #indexes: Indexes
   readonly #chunks = new Map<number, Chunk>()
   readonly #changed = new Set<Chunk>()
 
-  constructor(environment: Environment, queueNumber: number, sets: QueueSets) {
+  constructor(environment: Environment, queueNumber: number, indexes: Indexes) {
     this.#environment = environment
     this.#number = queueNumber
-    this.#sets = sets
+    this.#indexes = indexes
   }
 
   #chunk(handOut: number): Chunk {
@@ -69,7 +69,7 @@ export class SettledLeases {
   /** Their times, into an index that is made anew. */
   gather(): void {
     const prefix = numberKey(this.#number)
-    const times = this.#sets.of(SETS.settled)
+    const times = this.#indexes.of(INDEXES.settled)
     for (const { key, value } of this.#environment.records(TABLES.settled, {
       start: prefix,
       end: afterPrefix(prefix),
@@ -102,17 +102,21 @@ export class SettledLeases {
     return false
   }
 
-  flush(plan: Plan, books: Books, queue: string): void {
-    const times = this.#sets.of(SETS.settled)
+  flush(transaction: Transaction, counters: Counters, queue: string): void {
+    const times = this.#indexes.of(INDEXES.settled)
     for (const chunk of this.#changed) {
-      plan.put(TABLES.settled, blockKey(this.#number, chunk.number), Buffer.from(chunk.bytes.subarray(0, chunk.length)))
+      transaction.put(
+        TABLES.settled,
+        blockKey(this.#number, chunk.number),
+        Buffer.from(chunk.bytes.subarray(0, chunk.length)),
+      )
       if (chunk.storedAt > 0) times.remove(chunk.storedAt, chunk.number)
       times.add(chunk.lastAt, chunk.number)
       chunk.storedAt = chunk.lastAt
     }
-    if (this.#changed.size > 0 && books.sweepAt === 0) {
-      books.sweepAt = plan.now + SETTLED_MS
-      fallDue(plan, books.sweepAt, DUE.settled, nameKey(queue))
+    if (this.#changed.size > 0 && counters.sweepAt === 0) {
+      counters.sweepAt = transaction.now + SETTLED_MS
+      fallDue(transaction, counters.sweepAt, DUE.settled, nameKey(queue))
     }
     this.#changed.clear()
     for (const number of this.#chunks.keys()) {
@@ -122,22 +126,22 @@ export class SettledLeases {
   }
 
   /** Forgets a part of what is over its time; answers whether there is more of it. */
-  sweep(plan: Plan, books: Books, queue: string): boolean {
-    const times = this.#sets.of(SETS.settled)
+  sweep(transaction: Transaction, counters: Counters, queue: string): boolean {
+    const times = this.#indexes.of(INDEXES.settled)
     for (let swept = 0; ; swept++) {
       const first = times.first()
       if (first === undefined) {
-        books.sweepAt = 0
+        counters.sweepAt = 0
         return false
       }
-      const isOver = plan.now - first.a >= SETTLED_MS
+      const isOver = transaction.now - first.a >= SETTLED_MS
       if (!isOver || swept === SWEPT) {
-        books.sweepAt = first.a + SETTLED_MS
-        fallDue(plan, books.sweepAt, DUE.settled, nameKey(queue))
+        counters.sweepAt = first.a + SETTLED_MS
+        fallDue(transaction, counters.sweepAt, DUE.settled, nameKey(queue))
         return isOver
       }
       times.remove(first.a, first.b)
-      plan.remove(TABLES.settled, blockKey(this.#number, first.b))
+      transaction.remove(TABLES.settled, blockKey(this.#number, first.b))
       this.#chunks.delete(first.b)
     }
   }

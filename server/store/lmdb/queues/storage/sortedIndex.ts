@@ -9,7 +9,7 @@ import { DamagedQueue } from '../../../damage.ts'
 import type { Environment } from '../../engine/environment.ts'
 import { afterPrefix } from '../../engine/keys.ts'
 import { TABLES } from '../../engine/tables.ts'
-import type { Plan } from '../../engine/transaction.ts'
+import type { Transaction } from '../../engine/transaction.ts'
 
 export interface Pair {
   readonly a: number
@@ -69,7 +69,7 @@ function lowerBound(as: readonly number[], bs: readonly number[], a: number, b: 
   return low
 }
 
-export class Pairs {
+export class SortedIndex {
   readonly #environment: Environment
   readonly #prefix: Buffer
   readonly #queue: string
@@ -169,8 +169,8 @@ export class Pairs {
     block.bs.splice(at, 0, b)
     this.#changed.add(block)
     if (as.length > 2 * FULL) {
-      const half = { as: as.splice(FULL), bs: block.bs.splice(FULL) }
-      const begun = { a: half.as[0] ?? 0, b: half.bs[0] ?? 0, ...half }
+      const jobSet = { as: as.splice(FULL), bs: block.bs.splice(FULL) }
+      const begun = { a: jobSet.as[0] ?? 0, b: jobSet.bs[0] ?? 0, ...jobSet }
       this.#blocks.splice(index + 1, 0, begun)
       this.#loaded++
       this.#changed.add(begun)
@@ -203,10 +203,10 @@ export class Pairs {
     return this.#changed.size + this.#removed.size > 0
   }
 
-  /** Hands all changes to the plan. */
-  flush(plan: Plan): void {
-    for (const block of this.#removed) plan.remove(TABLES.pairs, keyOf(this.#prefix, block))
-    for (const block of this.#changed) plan.put(TABLES.pairs, keyOf(this.#prefix, block), encode(block))
+  /** Hands all changes to the transaction. */
+  flush(transaction: Transaction): void {
+    for (const block of this.#removed) transaction.remove(TABLES.pairs, keyOf(this.#prefix, block))
+    for (const block of this.#changed) transaction.put(TABLES.pairs, keyOf(this.#prefix, block), encode(block))
     if (this.#loaded > KEPT) this.#unload()
     this.#removed.clear()
     this.#changed.clear()
