@@ -282,7 +282,9 @@ describe('the package', () => {
       const { createHub } = require('reprise')
       try { createHub({ topics: 5 }) } catch ({ stack }) { console.log(stack) }
     `
-    expect(await runModule(folder, 'stack.cjs', text)).toMatch(/at .*resolveHubOptions .*server\/options\.ts:\d+/)
+    expect(await runModule(folder, 'stack.cjs', text)).toMatch(
+      /at .*resolveHubOptions .*server\/options\/options\.ts:\d+/,
+    )
   })
 
   it('has types for strict programs: modules, CommonJS and bundlers', async () => {
