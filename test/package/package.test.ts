@@ -282,9 +282,7 @@ describe('the package', () => {
       const { createHub } = require('reprise')
       try { createHub({ topics: 5 }) } catch ({ stack }) { console.log(stack) }
     `
-    expect(await runModule(folder, 'stack.cjs', text)).toMatch(
-      /at .*resolveHubOptions .*server\/options\/options\.ts:\d+/,
-    )
+    expect(await runModule(folder, 'stack.cjs', text)).toMatch(/at .*resolveHubOptions .*server\/options\/hub\.ts:\d+/)
   })
 
   it('has types for strict programs: modules, CommonJS and bundlers', async () => {
