@@ -82,14 +82,14 @@ export class Processes implements AsyncDisposable {
     return join(folder, 'data')
   }
 
-  /** Starts `roles/<name>.ts`. */
-  async start<C extends Calls>(name: string): Promise<Role<C>> {
+  /** Starts `roles/<name>.ts`. `label`: how it is called in errors. */
+  async start<C extends Calls>(name: string, label = name): Promise<Role<C>> {
     const { root, form } = this.product
     const child = fork(join(this.#compiled(), 'roles', `${name}.js`), [JSON.stringify({ root, form })], {
       execArgv: [...this.#loader(), '--expose-gc', ...this.#profiling(name)],
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     })
-    const role = this.#adopt<C>(name, child)
+    const role = this.#adopt<C>(label, child)
     await within(once(child, 'message'), START_MS, `the start of ${name}`)
     return role
   }

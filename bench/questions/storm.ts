@@ -51,6 +51,13 @@ function plan(scale: Scale): Plan {
         subject: { of: 'hub.cost', name: 'hub' },
         beside: [{ of: 'plain.cost', name: plainName }],
       },
+      {
+        what: 'the processor time of the process that has all clients',
+        unit: 'ms for a client that comes back',
+        better: 'less',
+        subject: { of: 'hub.clientCost', name: 'SDK' },
+        beside: [{ of: 'plain.clientCost', name: 'socket.io-client' }],
+      },
     ],
     notes: () => [
       'from the call that brings all back, in one turn of one process, until a client has handled the last event that it had missed; clients, watchers and publisher are processes of their own',
@@ -70,16 +77,22 @@ function plan(scale: Scale): Plan {
           const missed = await pace.ask('publish', { count: MISSED })
           await others.ask('reached', { offset: missed })
           await others.ask('ways')
-          const { answer, us } = await withCost([server], async () => {
+          const run = async () => {
             await pace.ask('begin', { everyMs: 1_000 / RATE })
             const took = await herd.ask('comeBack', { offset: missed })
             const last = await pace.ask('end')
             await reached(last)
             return took
-          })
+          }
+          const { answer: clientSide, us } = await withCost([server], () => withCost([herd], run))
           // Checks the events of those who came back.
           await herd.ask('ways')
-          return { p95: answer.p95, live: (await others.ask('ways')).p99, cost: us / 1_000 / clients }
+          return {
+            p95: clientSide.answer.p95,
+            live: (await others.ask('ways')).p99,
+            cost: us / 1_000 / clients,
+            clientCost: clientSide.us / 1_000 / clients,
+          }
         },
       }
     }

@@ -16,7 +16,7 @@ const AT_ONCE = 50
 const members: Member[] = []
 /** The last offset of each. */
 const heads: number[] = []
-let faults = 0
+const faults: string[] = []
 let ways: number[] = []
 let waiting: Waiting | undefined
 let reachedAt: Float64Array = new Float64Array(0)
@@ -88,18 +88,20 @@ const calls = {
     return stopJitter()
   },
 
+  cpu: () => process.cpuUsage(),
+
   /** How long events were on their way since the last call, in ms. Rejects when one was missing, twice or out of order. */
   ways() {
     const taken = ways
     ways = []
-    if (faults > 0) throw new Error(`${faults} events were missing, twice or out of order`)
+    if (faults.length > 0) throw new Error(`${faults.length} events were missing or twice; ${faults[0]}`)
     return { count: taken.length, p50: percentile(taken, 50), p99: percentile(taken, 99) }
   },
 }
 
 function take(member: number, offset: number, sentAt: number): void {
   const head = heads[member] ?? 0
-  if (head > 0 && offset !== head + 1) faults += 1
+  if (head > 0 && offset !== head + 1) faults.push(`member ${member}: ${head} was followed by ${offset}`)
   heads[member] = offset
   ways.push(sharedNowMs() - sentAt)
   if (waiting === undefined || offset !== waiting.offset) return

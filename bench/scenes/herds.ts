@@ -14,7 +14,7 @@ export async function openHerds(processes: Processes, to: 'hub' | 'logged', grou
   await pace.ask('open', { url, to, topic: TOPIC })
   const herds: Role<HerdCalls>[] = []
   for (const count of groups) {
-    const herd = await processes.start<HerdCalls>('herd')
+    const herd = await processes.start<HerdCalls>('herd', `herd of the ${to}`)
     await herd.ask('attach', { url, to, topic: TOPIC, count })
     herds.push(herd)
   }

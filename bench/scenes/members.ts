@@ -11,6 +11,9 @@ export interface Member {
   back(): void
 }
 
+/** A member that could not connect tries again. */
+const RETRY_MS = 200
+
 type Take = (offset: number, sentAt: number) => void
 
 /** Resolves when the member is live. */
@@ -50,14 +53,24 @@ export function openLoggedMember(url: string): Opener {
         take(offset, data.sentAt)
       }
     })
-    await new Promise<void>((resolve, reject) => {
-      socket.once('live', resolve)
-      socket.once('connect_error', reject)
-    })
+    let isAway = false
+    const again = () => {
+      if (!isAway) socket.connect()
+    }
+    // The transport may close only after it was called back, and an attempt may fail. Never twice at a time: a second
+    // CONNECT would be a second subscription.
+    socket.on('disconnect', again)
+    socket.on('connect_error', () => setTimeout(again, RETRY_MS))
+    await new Promise<void>((resolve) => socket.once('live', () => resolve()))
     return {
-      leave: () => socket.io.engine?.close(),
+      leave: () => {
+        isAway = true
+        socket.io.engine?.close()
+      },
       back: () => {
-        if (!socket.connected) socket.connect()
+        if (!isAway) return
+        isAway = false
+        if (socket.disconnected) socket.connect()
       },
     }
   }
