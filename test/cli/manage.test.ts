@@ -89,7 +89,7 @@ describe('cursors', () => {
     expect((await cli('cursors', 'seek')).stdout).toBe('no cursors\n')
     expect(await refused('forget', 'seek', 'me')).toBe('reprise: me has no cursor on seek\n')
     const wrong = await cli('seek', 'seek', 'me', '5')
-    expect(wrong).toMatchObject({ code: EXIT.usage, stderr: expect.stringContaining('written epoch:offset') })
+    expect(wrong).toMatchObject({ code: EXIT.usage, stderr: expect.stringContaining('has to be epoch:offset') })
   })
 })
 

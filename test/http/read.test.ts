@@ -77,8 +77,8 @@ describe('a page', () => {
 
   it.each([
     ['?aftr=1', 'did you mean after'],
-    ['?after=x', 'after is an offset'],
-    ['?after=-1', 'after is an offset'],
+    ['?after=x', 'after has to be an offset'],
+    ['?after=-1', 'after has to be an offset'],
     ['?after=1&after=2', '2 times'],
     ['?before=0', 'before is a whole number of 1 or more'],
     ['?limit=0', 'limit is'],

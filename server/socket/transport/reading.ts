@@ -10,6 +10,9 @@ interface RawTransport {
   readonly socket?: { pause?(): void; resume?(): void }
 }
 
+/** In place of a frame with nothing in it, which engine.io tells as nothing: no packet of Socket.IO's either. */
+const NO_PACKET = '-'
+
 const readings = new WeakMap<object, Reading>()
 
 export function readingOf(connection: Connection): Reading {
@@ -31,7 +34,7 @@ export class Reading extends EventEmitter<{ data: [data: string | Buffer] }> {
     super()
     this.connection = connection
     readings.set(connection, this)
-    connection.on('data', (data: string | Buffer) => this.came(data))
+    connection.on('data', (data: string | Buffer | undefined) => this.came(data ?? NO_PACKET))
     connection.on('upgrade', () => {
       if (this.#paused) this.#transport?.pause?.()
     })
