@@ -127,7 +127,7 @@ describe('a hub that goes away', () => {
 
   it('in the middle of its lines is told by pub with what was kept', async () => {
     const hub = await spawnHub()
-    const pub = startChild([...cliCommand(), 'pub', 't', '--url', hub.url, '--json', '--timeout', '500ms'], {
+    const pub = startChild([...cliCommand(), 'pub', 't', '--url', hub.url, '--json', '--timeout', '3s'], {
       input: Array.from({ length: 200_000 }, (_, i) => `${i}\n`).join(''),
     })
     await until(() => pub.stdout() !== '')
