@@ -2,8 +2,8 @@
 
 import type { HistoryEntry, Owner } from './contract/store.ts'
 
-const FIRST_MS = 100
-const LONGEST_MS = 5_000
+const PAUSE_MS = 100
+const LONGEST_PAUSE_MS = 5_000
 
 /**
  * Nothing after the first release; then longer each time that the same consumer releases it and nobody has done
@@ -16,7 +16,7 @@ export function releasePauseMs(history: readonly HistoryEntry[], holder: Owner):
     if (entry?.what !== 'release') break
     if (entry.holder !== undefined && isSame(entry.holder, holder)) before++
   }
-  return before === 0 ? 0 : Math.min(LONGEST_MS, FIRST_MS * 2 ** (before - 1))
+  return before === 0 ? 0 : Math.min(LONGEST_PAUSE_MS, PAUSE_MS * 2 ** (before - 1))
 }
 
 /** What stands behind a `#` is new with each connection or claim. */

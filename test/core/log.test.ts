@@ -71,7 +71,7 @@ describe('the log', () => {
     const losses = new Losses(telemetry)
     losses.except((_, { client }) => client === 'here')
     const lapsed = (client: string, jobs = 1) =>
-      losses.add('q', { kind: 'lapsed', holder: { subject: 's', client }, jobs })
+      losses.add('q', { kind: 'lapsed', consumer: { subject: 's', client }, jobs })
     for (let n = 0; n < 1_000; n++) {
       losses.add('q', { kind: 'dead', reason: 'expired', jobs: 2 })
       lapsed(`mailer#${n}`)

@@ -14,7 +14,7 @@ export interface Obstacle {
   readonly job?: string
 }
 
-/** What keeps the job from being handed out, the nearest first; never empty. `queue` is where it is. */
+/** What keeps the job from being delivered, the nearest first; never empty. `queue` is where it is. */
 export function obstacles(job: JobInfo, queue: QueueInfo, settings: QueueSettings): Obstacle[] {
   const found: Obstacle[] = []
   const { state, holder, expiresAt, key, behind } = job

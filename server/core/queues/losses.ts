@@ -24,13 +24,13 @@ export class Losses {
     this.#telemetry = telemetry
   }
 
-  /** Leases of these holders are told of by whoever hands them out. */
+  /** Leases of these consumers are told of by whoever hands them out. */
   except(isTold: (queue: string, holder: Owner) => boolean): void {
     this.#isTold = isTold
   }
 
   add(queue: string, loss: JobLoss): void {
-    if (loss.kind === 'lapsed' && this.#isTold(queue, loss.holder)) return
+    if (loss.kind === 'lapsed' && this.#isTold(queue, loss.consumer)) return
     const named = lostOf(queue, loss)
     const isRoom = this.#counted.size < MAX_CAUSES || this.#counted.has(keyOf(named))
     const lost = isRoom ? named : withoutNames(named)
@@ -76,6 +76,6 @@ function withoutNames(lost: Lost): Lost {
 function lostOf(queue: string, loss: JobLoss): Lost {
   const { jobs } = loss
   if (loss.kind === 'dead') return { kind: 'deadLetters', queue, jobs, reason: loss.reason }
-  const client = loss.holder.client.replace(UNIQUE, '')
+  const client = loss.consumer.client.replace(UNIQUE, '')
   return { kind: 'leasesLapsed', queue, ...(client !== '' && { client }), jobs }
 }

@@ -16,7 +16,7 @@ import {
 export interface QueueSettings {
   /** How long a lease lasts that is not extended. */
   readonly leaseMs: number
-  /** A lease and its extensions end so long after the hand-out. */
+  /** A lease and its extensions end so long after the delivery. */
   readonly maxLeaseMs: number
   readonly maxAttempts: number
   /** The delay after the first failure: a random part of it, doubled at each further one, at most `maxBackoffMs`. */

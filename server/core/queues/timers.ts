@@ -22,7 +22,7 @@ export function startTurning(store: Store, settings: HubQueueSettings, telemetry
       for (let pass = 0; pass < PASSES && pending.length > 0 && !stopped; pass++) {
         const unfinished: string[] = []
         for (const queue of pending) {
-          if ((await store.queues.turn(queue, policyOf(settings.forQueue(queue)))).more) unfinished.push(queue)
+          if ((await store.queues.fireTimers(queue, policyOf(settings.forQueue(queue)))).more) unfinished.push(queue)
         }
         pending = unfinished
       }
@@ -36,7 +36,7 @@ export function startTurning(store: Store, settings: HubQueueSettings, telemetry
     do {
       const page = await store.queues.list(after === undefined ? { limit: PAGE } : { after, limit: PAGE })
       for (const { queue, counts } of page) {
-        if (counts.dead > 0 && !stopped) await store.queues.turn(queue, policyOf(settings.forQueue(queue)))
+        if (counts.dead > 0 && !stopped) await store.queues.fireTimers(queue, policyOf(settings.forQueue(queue)))
       }
       after = page.length < PAGE ? undefined : page.at(-1)?.queue
     } while (after !== undefined && !stopped)

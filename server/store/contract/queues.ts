@@ -3,36 +3,36 @@
  *
  * A job is in one state at a time:
  * - `delayed`: its time has not come, after sending or before another attempt;
- * - `ready`: it waits to be handed out; also when it is behind another job of its key, or a suspect;
- * - `held`: one holder works on it under a lease;
+ * - `ready`: it waits to be delivered; also when it is behind another job of its key, or a suspect;
+ * - `held`: one consumer works on it under a lease;
  * - in the dead letters, which are a queue of their own named `<queue>/dead`, with the same states;
  * - gone: settled `done`, removed, purged, or (dead letters) kept until `policy.deadMs` is over.
  *
  * Places. When a job first falls due it gets the next place of its queue: drafts of a call in their order, delayed jobs
  * by time and then by the order of sending. It keeps its place through retries and lost leases. A released or redriven
  * job gets a new place. Jobs with the same `key` form a line in the order of their first places, and only the first of
- * a line can be handed out: no job overtakes it while it is held or delayed, nor after a release. In `<queue>/dead`
+ * a line can be delivered: no job overtakes it while it is held or delayed, nor after a release. In `<queue>/dead`
  * keys form no lines.
  *
- * Hand-outs. Of the jobs that can be handed out, the highest priority goes first, and within it the lowest place. Each
- * tenth hand-out of a queue, counted over all holders, takes the lowest place whatever the priority.
+ * Deliveries. Of the jobs that can be delivered, the highest priority goes first, and within it the lowest sequence. Each
+ * tenth delivery of a queue, counted over all consumers, takes the lowest sequence whatever the priority.
  *
- * Leases. A hand-out gives the job a new lease: a token nobody can guess, and a time at which it lapses. Its holder is
- * alone with the job as long as, from this hand-out on, it never holds another job of the queue. When a lease lapses:
- * - at its cap, up to which it was extended, or when its holder was alone with the job: a failure (see below);
- * - otherwise nobody knows which of the holder's jobs was the cause: the job is a suspect, `ready` at once, no attempt.
- * A suspect is only handed to a holder that holds nothing. That holder then gets nothing else until the suspect is
+ * Leases. A delivery gives the job a new lease: a token nobody can guess, and a time at which it lapses. Its consumer is
+ * alone with the job as long as, from this delivery on, it never holds another job of the queue. When a lease lapses:
+ * - at its cap, up to which it was extended, or when its consumer was alone with the job: a failure (see below);
+ * - otherwise nobody knows which of the consumer's jobs was the cause: the job is a suspect, `ready` at once, no attempt.
+ * A suspect is only handed to a consumer that holds nothing. That consumer then gets nothing else until the suspect is
  * settled or lapses, and it gets suspects before other jobs. Settling ends the suspicion, and so does a late
  * settlement. An extension or a lapse alone does not. Jobs come to the dead letters without suspicion.
  *
  * A failure raises `attempts`. At `policy.maxAttempts` the job goes to the dead letters (`max_attempts`), otherwise it
  * is `delayed` by `policy.backoffMs[attempts - 1]` (the last one for all further). A job that already has that many
- * attempts, because the limit was higher before, goes there in place of a hand-out. In `<queue>/dead` attempts rise
+ * attempts, because the limit was higher before, goes there in place of a delivery. In `<queue>/dead` attempts rise
  * without limit.
  *
  * Releases. A released job is `ready` at once, behind all jobs that have a place. When the last things that happened to
- * it are releases, and the same holder made some of them, it is `delayed`: by 100 ms, doubled for each further release
- * by that holder, 5 s at most. The part of a holder's name after a `#` does not count.
+ * it are releases, and the same consumer made some of them, it is `delayed`: by 100 ms, doubled for each further release
+ * by that consumer, 5 s at most. The part of a consumer's name after a `#` does not count.
  *
  * Expiry. A job that waits for `ttlMs` from when it is due, or until `replyBy` if that comes first, goes to the dead
  * letters (`expired`). The time counts anew whenever the job falls due: after a failure, a release, a lapse, a redrive.
@@ -40,15 +40,15 @@
  * after it came. A held one is gone when it is no longer held.
  *
  * Turning. What falls due by itself (delays, lapses, expiry) happens in a turn of the queue. `turn` does only that, and
- * `claim`, `settle`, `attach`, `detach` begin with a turn. A turn is bounded. No expired job is handed out, and no job
+ * `claim`, `settle`, `attach`, `detach` begin with a turn. A turn is bounded. No expired job is delivered, and no job
  * before its time, however far the turn has come. A turn of a queue also turns its dead letters, and the other way
  * round. Reads show the queue as the last turn left it. What a call makes due at that moment (a retry after 0 ms, a
  * grace of 0 ms) is done in that call; what a turn makes due belongs to the turn.
  *
- * Books. `sent` counts jobs ever accepted, `done` those settled as done, `removed` those removed, purged or dropped
+ * Counters. `sent` counts jobs ever accepted, `done` those settled as done, `removed` those removed, purged or dropped
  * from the dead letters by time, `dead` those in the dead letters now. At every moment
  * sent = ready + delayed + held + done + dead + removed. A dead letter that is settled `done` moves from `dead` to
- * `done`, and a redriven one moves to `ready`. The books of `<queue>/dead` itself: `sent` counts the dead letters that
+ * `done`, and a redriven one moves to `ready`. The counters of `<queue>/dead` itself: `sent` counts the dead letters that
  * came, `removed` also those that were redriven, `dead` is 0.
  *
  * `queue` is `<queue>` or `<queue>/dead`, except where said. When one is known, so is the other. An unknown queue is
@@ -120,16 +120,16 @@ export interface QueuePolicy {
 }
 
 export interface Claim {
-  readonly holder: Owner
+  readonly consumer: Owner
   readonly session: number
   /** At most this many jobs, 1 or more. */
   readonly max: number
-  /** Bytes of bodies; at least one job is handed out, however large. */
+  /** Bytes of bodies; at least one job is delivered, however large. */
   readonly bytes: number
   readonly leaseMs: number
-  /** A lease and its extensions end this long after the hand-out at the latest. */
+  /** A lease and its extensions end this long after the delivery at the latest. */
   readonly capMs: number
-  /** Hand-outs of the queue per second, over all holders; evenly, with a burst of a tenth of a second, 1 at least. */
+  /** Deliveries of the queue per second, over all consumers; evenly, with a burst of a tenth of a second, 1 at least. */
   readonly rate?: number
   /** Letters and digits that nobody can guess, made for this call: part of the leases. */
   readonly nonce: string
@@ -143,7 +143,7 @@ export interface HeldJob {
   readonly expiresAt: number
   /** Failures before this delivery. */
   readonly attempts: number
-  /** Hand-outs, including this one. */
+  /** Deliveries, including this one. */
   readonly deliveries: number
   readonly sentAt: number
   readonly replyBy?: number
@@ -151,9 +151,9 @@ export interface HeldJob {
 }
 
 export interface Claimed {
-  /** In the order of their hand-out. */
+  /** In the order of their delivery. */
   readonly jobs: readonly HeldJob[]
-  /** Further jobs that could have been handed out now, as many as the rate allows, with suspects; 0 while paused. */
+  /** Further jobs that could have been delivered now, as many as the rate allows, with suspects; 0 while paused. */
   readonly waiting: number
   /** Suspects among them. */
   readonly suspects: number
@@ -173,7 +173,7 @@ export type Settlement = { readonly id: string; readonly lease: string } & (
 /** Of an extension that the cap has cut: when the lease lapses. */
 export type Settled = 'ok' | 'lost' | { readonly expiresAt: number }
 
-/** A lease that returns to its holder. */
+/** A lease that returns to its consumer. */
 export interface KeptLease {
   readonly id: string
   readonly lease: string
@@ -183,26 +183,26 @@ export interface KeptLease {
 export interface Attaching {
   readonly leaseMs: number
   readonly holding?: readonly string[]
-  /** The holder's session when the caller last looked. When it is another one now: `conflict`, and nothing is done. */
+  /** The consumer's session when the caller last looked. When it is another one now: `conflict`, and nothing is done. */
   readonly since?: number
   readonly policy: QueuePolicy
 }
 
 export interface Attached {
-  /** Higher than every earlier one of this holder at this queue. */
+  /** Higher than every earlier one of this consumer at this queue. */
   readonly session: number
   /** All leases that it holds now. */
   readonly held: readonly KeptLease[]
 }
 
-/** How a holder leaves. `keep`: it takes no more, its jobs stay held. `release`: all its jobs are released. */
+/** How a consumer leaves. `keep`: it takes no more, its jobs stay held. `release`: all its jobs are released. */
 export type Leaving = 'keep' | 'release' | { readonly graceMs: number }
 
 export interface HistoryEntry {
   readonly at: number
   /** `sent` is not among them: it is `sentAt`. */
   readonly what: 'retry' | 'lapsed' | 'suspect' | 'release' | 'dead' | 'redriven'
-  /** The holder at that time. */
+  /** The consumer at that time. */
   readonly holder?: Owner
   /** The error's text, or the reason. */
   readonly why?: string
@@ -232,7 +232,7 @@ export interface JobInfo {
   readonly dead?: { readonly reason: DeadReason; readonly error?: string; readonly at: number }
   /** The last 20, oldest first. */
   readonly history: readonly HistoryEntry[]
-  /** `undefined`: the checksum is wrong. The job is dead-lettered (`rejected`, error `damaged`), not handed out. */
+  /** `undefined`: the checksum is wrong. The job is dead-lettered (`rejected`, error `damaged`), not delivered. */
   readonly body: Body | undefined
 }
 
@@ -249,9 +249,9 @@ export interface QueueInfo {
   }
   /** Bytes of the bodies of ready, delayed and held jobs. */
   readonly bytes: number
-  /** When the ready job with the lowest place fell due. */
+  /** When the ready job with the lowest sequence fell due. */
   readonly oldestReadyAt?: number
-  /** Attached holders that were touched within a minute. */
+  /** Attached consumers that were touched within a minute. */
   readonly consumers: number
   readonly paused: boolean
   /** The position of each binding. */
@@ -267,18 +267,18 @@ export type Answer =
 /** Jobs that went to the dead letters, and leases that nobody settled or extended in time. */
 export type JobLoss =
   | { readonly kind: 'dead'; readonly reason: DeadReason; readonly jobs: number }
-  | { readonly kind: 'lapsed'; readonly holder: Owner; readonly jobs: number }
+  | { readonly kind: 'lapsed'; readonly consumer: Owner; readonly jobs: number }
 
 /** What a watch of a queue is told. These are hints: they may come late, twice, out of order or not at all. */
 export type QueueNotification =
   /** There may be something to claim from this time on. Told when there was nothing before, or this is earlier. */
   | { readonly kind: 'work'; readonly at: number }
-  /** Leases that lapsed, or that their holder lost when it attached anew. */
-  | { readonly kind: 'lapsed'; readonly holder: Owner; readonly ids: readonly string[] }
-  /** Leases of an attached holder that another holder has ended by settling them. */
-  | { readonly kind: 'settled'; readonly holder: Owner; readonly leases: readonly string[] }
-  /** A newer session of this holder began, at the queue or at its dead letters. */
-  | { readonly kind: 'session'; readonly holder: Owner; readonly session: number; readonly isDead: boolean }
+  /** Leases that lapsed, or that their consumer lost when it attached anew. */
+  | { readonly kind: 'lapsed'; readonly consumer: Owner; readonly ids: readonly string[] }
+  /** Leases of an attached consumer that another consumer has ended by settling them. */
+  | { readonly kind: 'settled'; readonly consumer: Owner; readonly leases: readonly string[] }
+  /** A newer session of this consumer began, at the queue or at its dead letters. */
+  | { readonly kind: 'session'; readonly consumer: Owner; readonly session: number; readonly isDead: boolean }
   /** The answer to this request can be read. */
   | { readonly kind: 'answered'; readonly id: string }
   /** Paused, resumed, or bindings changed. */
@@ -297,14 +297,14 @@ export interface Queues {
   enqueue(queue: string, enqueue: Enqueue): Promise<Enqueued>
 
   /**
-   * Hands out jobs. `taken_over`: a newer session is known; `not_found`: the holder is no longer attached, or the store
-   * forgot this session: the holder attaches anew.
+   * Delivers jobs. `taken_over`: a newer session is known; `not_found`: the consumer is no longer attached, or the store
+   * forgot this session: the consumer attaches anew.
    */
   claim(queue: string, claim: Claim): Promise<Claimed>
 
   /**
    * Ends or changes leases, each settlement by itself and in order; one answer for each. A lease counts while no later
-   * lease of its job was handed out, the job is neither gone nor dead-lettered, and no settlement but `extend` has
+   * lease of its job was delivered, the job is neither gone nor dead-lettered, and no settlement but `extend` has
    * ended it. It may have lapsed. Other leases are `lost`, except that the same lease and outcome again within 5
    * minutes of the first is `ok` (never for an extension).
    * - `done`: gone; `reply` is kept for the request until its `replyBy`.
@@ -314,37 +314,37 @@ export interface Queues {
    * - `extend`: the lease lapses at now + `leaseMs`, or at its cap if that is earlier: then the answer says when. A
    *   lapsed lease is held again, or `lost` when its cap is over.
    *
-   * `by`: the caller. Other attached holders are told of their leases that it ends.
+   * `by`: the caller. Other attached consumers are told of their leases that it ends.
    */
   settle(queue: string, settlements: readonly Settlement[], policy: QueuePolicy, by?: Owner): Promise<Settled[]>
 
   /**
-   * Begins a session of a holder, which counts as a consumer from now on, and tells the queue's watches. The holder
+   * Begins a session of a consumer, which counts from now on, and tells the queue's listeners. The consumer
    * keeps what it still holds, each lease for `leaseMs` more (within the cap). With `holding`, leases not named there
    * lapse now.
    */
-  attach(queue: string, holder: Owner, options: Attaching): Promise<Attached>
+  attach(queue: string, consumer: Owner, options: Attaching): Promise<Attached>
 
-  /** The newest known session of the holder; 0 when there is none. */
-  session(queue: string, holder: Owner): Promise<number>
+  /** The newest known session of the consumer; 0 when there is none. */
+  session(queue: string, consumer: Owner): Promise<number>
 
   /**
-   * Ends a session. `release` is as if the holder settled so, but each job is `ready` at its place. With `graceMs` the
+   * Ends a session. `release` is as if the consumer settled so, but each job is `ready` at its place. With `graceMs` the
    * leases lapse after that time, or sooner if they would anyway. Does nothing for a session that is older than the
    * known one, or that has ended.
    */
-  detach(queue: string, holder: Owner, session: number, leaving: Leaving, policy: QueuePolicy): Promise<void>
+  detach(queue: string, consumer: Owner, session: number, leaving: Leaving, policy: QueuePolicy): Promise<void>
 
   /**
-   * Says that these holders are present, see `consumers`. A holder without a touch (or `attach`) for more than a minute
+   * Says that these consumers are present, see `consumers`. One without a touch (or `attach`) for more than a minute
    * is no longer attached, and a touch does not change that.
    */
-  touch(queue: string, holders: readonly Owner[]): Promise<void>
+  touch(queue: string, consumers: readonly Owner[]): Promise<void>
 
   /** Does what is due, a bounded part. `more`: call again at once. `nextAt` as in `claim`, whether paused or not. */
-  turn(queue: string, policy: QueuePolicy): Promise<{ readonly more: boolean; readonly nextAt?: number }>
+  fireTimers(queue: string, policy: QueuePolicy): Promise<{ readonly more: boolean; readonly nextAt?: number }>
 
-  /** Names of queues (no `/dead`) that have something to turn at this time, the most overdue first. */
+  /** Names of queues (no `/dead`) that have timers due at this time, the most overdue first. */
   overdue(limit: number): Promise<string[]>
 
   /**
@@ -370,7 +370,7 @@ export interface Queues {
    */
   redrive(queue: string, ids: readonly string[], options: { readonly ttlMs: number }): Promise<number>
 
-  /** A paused queue hands out nothing, but takes jobs. `false` when nothing changed. */
+  /** A paused queue delivers nothing, but takes jobs. `false` when nothing changed. */
   pause(queue: string, paused: boolean): Promise<boolean>
 
   answer(queue: string, id: string): Promise<Answer | undefined>

@@ -23,7 +23,7 @@ import type { JobLoss, Queues } from './queues.ts'
 export type * from './basics.ts'
 export type * from './queues.ts'
 
-/** A kept event. `damaged`: the record's checksum is wrong; its body is never handed out. */
+/** A kept event. `damaged`: the record's checksum is wrong; its body is never delivered. */
 export type StoredEvent =
   | { readonly offset: number; readonly at: number; readonly body: Body }
   | { readonly offset: number; readonly damaged: true }
@@ -209,7 +209,7 @@ export interface Topics {
 export interface Cursors {
   /**
    * Begins a session: makes the cursor at `start` if there is none, raises its session number, and tells the topic's
-   * watches. An unborn topic stays unborn. A new cursor needs room (`storage_full`), a known one does not.
+   * listeners. An unborn topic stays unborn. A new cursor needs room (`storage_full`), a known one does not.
    * `since`: the owner's session when the caller last looked. When it is another one now: `conflict`, and nothing is
    * done.
    */
@@ -279,7 +279,7 @@ export interface Store {
    * Forgets what has expired, a bounded part at each call: ids after 5 minutes, producers after 7 days, cursors 30 days
    * after their last use. What has expired counts as gone whether it was swept or not. An expired cursor leaves a note
    * for a year, which `open` tells. In queues it forgets ids, the memory of settled leases, answers whose `replyBy` has
-   * passed, and holders that are gone. `more` is also true while garbage of trims and drops is left.
+   * passed, and consumers that are gone. `more` is also true while garbage of trims and drops is left.
    */
   sweep(): Promise<Swept>
   /** Finishes what was accepted, then refuses everything with `unavailable`. Can be called twice. */

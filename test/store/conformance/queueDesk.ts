@@ -55,7 +55,7 @@ export function deskOf(store: Store, queue = 'q') {
     if (!sessions.has(`${name} ${client}`)) await attach(client, undefined, LEASE, name)
     const session = sessions.get(`${name} ${client}`) ?? 0
     const common = { max: 1, bytes: 1e9, leaseMs: LEASE, capMs: CAP, nonce: nonce(), policy: POLICY }
-    return queues.claim(name, { holder: holder(client), session, ...common, ...options })
+    return queues.claim(name, { consumer: holder(client), session, ...common, ...options })
   }
   return {
     policy: POLICY,
@@ -87,7 +87,7 @@ export function deskOf(store: Store, queue = 'q') {
     detach: (client: string, leaving: 'keep' | 'release' | { graceMs: number }, session?: number) =>
       queues.detach(queue, holder(client), session ?? sessions.get(`${queue} ${client}`) ?? 0, leaving, POLICY),
     async turn(name = queue): Promise<void> {
-      while ((await queues.turn(name, POLICY)).more);
+      while ((await queues.fireTimers(name, POLICY)).more);
     },
     async listed(state: JobState, name = queue): Promise<string[]> {
       return (await queues.jobs(name, { state, limit: 1_000 })).map(({ id }) => id)

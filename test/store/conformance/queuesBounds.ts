@@ -71,13 +71,13 @@ export function describeQueueBounds(given: () => Case): void {
       const ids = Array.from({ length: count }, (_, i) => `j${i}`)
       await q.send(ids.map((id) => named(id, { due: { delayMs: 1_000 } })))
       pass(999)
-      expect(await queues.turn('q', POLICY)).toMatchObject({ more: false })
+      expect(await queues.fireTimers('q', POLICY)).toMatchObject({ more: false })
       expect(await q.books()).toMatchObject({ ready: 0, delayed: count })
       pass(1)
       let turns = 0
       for (let more = true; more; turns++) {
         expect(await queues.overdue(9)).toEqual(['q'])
-        more = (await queues.turn('q', POLICY)).more
+        more = (await queues.fireTimers('q', POLICY)).more
       }
       expect(turns).toBeGreaterThan(1)
       expect(await queues.overdue(9)).toEqual([])
@@ -239,7 +239,7 @@ export function describeQueueBounds(given: () => Case): void {
     expect(told()).toEqual([{ queue: 'q', kind: 'dead', reason: 'rejected', jobs: 2 }])
     pass(LEASE)
     await q.turn()
-    expect(told()).toEqual([{ queue: 'q', kind: 'lapsed', holder: holder('w'), jobs: 2 }])
+    expect(told()).toEqual([{ queue: 'q', kind: 'lapsed', consumer: holder('w'), jobs: 2 }])
     await q.turn()
     await q.send([named('short', { ttlMs: 1 })])
     pass(1)
@@ -250,7 +250,7 @@ export function describeQueueBounds(given: () => Case): void {
     await q.take('v', {}, 'q/dead')
     pass(LEASE)
     await q.turn()
-    expect(told()).toEqual([{ queue: 'q/dead', kind: 'lapsed', holder: holder('v'), jobs: 1 }])
+    expect(told()).toEqual([{ queue: 'q/dead', kind: 'lapsed', consumer: holder('v'), jobs: 1 }])
     const [from, to] = [0, 1].map((offset) => ({ epoch: 'e', offset }))
     if (from === undefined || to === undefined) throw new Error('no positions')
     await opened.queues.bind('q', 't', from)

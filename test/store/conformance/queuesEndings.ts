@@ -291,7 +291,7 @@ export function describeQueueEndings(given: () => Case): void {
       await hears({ kind: 'work' })
       const dueAt = given().engine.clock.now + 2_000
       const job = await q.take('w')
-      await hears({ kind: 'session', holder: holder('w'), session: q.session('w') })
+      await hears({ kind: 'session', consumer: holder('w'), session: q.session('w') })
       await q.settle(job, { as: 'done' })
       await hears({ kind: 'answered', id: 'a' })
       await q.send([named('b', { due: { at: dueAt } })])
@@ -300,7 +300,7 @@ export function describeQueueEndings(given: () => Case): void {
       await q.take('w')
       pass(LEASE)
       await q.turn()
-      await hears({ kind: 'lapsed', holder: holder('w'), ids: ['b'] })
+      await hears({ kind: 'lapsed', consumer: holder('w'), ids: ['b'] })
       await store.queues.pause('q', true)
       await hears({ kind: 'changed' })
       stop()
@@ -361,7 +361,7 @@ export function describeQueueEndings(given: () => Case): void {
       () => q.put('x'),
       () => q.claim('w'),
       () => queues.settle('q', [], POLICY),
-      () => queues.turn('q', POLICY),
+      () => queues.fireTimers('q', POLICY),
       () => queues.overdue(1),
       () => queues.job('q', 'x'),
       () => queues.info('q'),

@@ -147,7 +147,7 @@ export function describeQueueReturns(given: () => Case): void {
     await queues.settle('q', [done(a)], POLICY, holder('w'))
     await queues.settle('q', [done(b), { ...done(c), as: 'retry' }, done(a)], POLICY, holder('v'))
     await until(() => settled().length > 0, { what: 'the word of it' })
-    expect(settled()).toEqual([{ kind: 'settled', holder: holder('w'), leases: [b.lease, c.lease] }])
+    expect(settled()).toEqual([{ kind: 'settled', consumer: holder('w'), leases: [b.lease, c.lease] }])
     await q.detach('w', 'keep')
     await queues.settle('q', [done(d)], POLICY)
     await given().engine.heard?.()

@@ -118,7 +118,7 @@ async function work(store: Store): Promise<Omit<Outcome, 'change' | 'told'>> {
   }
   await attempt('sweep', () => store.sweep())
   for (const name of (await attempt('overdue', () => store.queues.overdue(10))) ?? []) {
-    await attempt('turn', () => store.queues.turn(name, deskOf(store, name).policy))
+    await attempt('turn', () => store.queues.fireTimers(name, deskOf(store, name).policy))
   }
   const letters: string[] = []
   for (const name of ['q', 'p']) {

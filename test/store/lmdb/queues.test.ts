@@ -71,7 +71,14 @@ describe('queues in the LMDB store', () => {
           const session = sessions.get(each) ?? 0
           const rate = part === 0 ? { rate: 20 } : {}
           const common = { leaseMs: 2_000, capMs: 5_000, nonce, policy: POLICY }
-          const claimed = await store.queues.claim(queue, { holder, session, max, bytes: 400, ...rate, ...common })
+          const claimed = await store.queues.claim(queue, {
+            consumer: holder,
+            session,
+            max,
+            bytes: 400,
+            ...rate,
+            ...common,
+          })
           for (const { id, lease } of claimed.jobs) held.push({ id, lease })
           return claimed
         })
@@ -104,7 +111,7 @@ describe('queues in the LMDB store', () => {
       } else {
         made.push(async (store) => {
           engine.clock.now += part * 300
-          return [await store.queues.turn(queue, POLICY), await store.queues.touch(queue, [holder])]
+          return [await store.queues.fireTimers(queue, POLICY), await store.queues.touch(queue, [holder])]
         })
       }
     }
@@ -200,7 +207,7 @@ describe('queues in the LMDB store', () => {
     for (let round = 0; (await queues.info('q'))?.counts.done !== 290; round++) {
       engine.clock.now += 200
       const common = { leaseMs: 30_000, capMs: 60_000, nonce: `l${round}`, policy: POLICY }
-      const { jobs } = await queues.claim('q', { holder, session, max: 10, bytes: 1e6, ...common })
+      const { jobs } = await queues.claim('q', { consumer: holder, session, max: 10, bytes: 1e6, ...common })
       const as = round < 10 ? ('retry' as const) : ('done' as const)
       await queues.settle(
         'q',
@@ -214,7 +221,7 @@ describe('queues in the LMDB store', () => {
     while ((await queues.purge('q', { before: engine.clock.now, limit: 2 })) > 0);
     for (let i = 0; i < 8; i++) {
       engine.clock.now += 120_000
-      await queues.turn('q', POLICY)
+      await queues.fireTimers('q', POLICY)
       while ((await store.sweep()).more);
     }
     const counts = { sent: 300, ready: 0, delayed: 0, held: 0, done: 290, dead: 0, removed: 10 }

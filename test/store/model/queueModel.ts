@@ -20,7 +20,6 @@ import type { Position } from '../../../shared/positions.ts'
 import {
   extend,
   type Half,
-  HOLDER_MS,
   heldBy,
   isolate,
   MINUTE,
@@ -29,6 +28,7 @@ import {
   openOf,
   ownerName,
   Rate,
+  TOUCH_MS,
 } from './queueModelJobs.ts'
 import { Sending } from './queueModelSend.ts'
 import { baseOf, isDead, type ModelQueue } from './queueModelTimers.ts'
@@ -39,8 +39,8 @@ export class QueueModel extends Sending {
   claim(name: string, claim: Claim, theirs: readonly HeldJob[]) {
     const queue = this.queues.get(baseOf(name))
     const half = this.half(name)
-    const holder = half?.holders.get(ownerName(claim.holder))
-    const isThere = holder?.attached === true && this.now - holder.touchedAt <= HOLDER_MS
+    const holder = half?.holders.get(ownerName(claim.consumer))
+    const isThere = holder?.attached === true && this.now - holder.touchedAt <= TOUCH_MS
     if (holder !== undefined && isThere && claim.session < holder.session) throw new RepriseError('taken_over', 'old')
     if (queue === undefined || half === undefined || !isThere || holder?.session !== claim.session) {
       throw new RepriseError('not_found', 'not there')
@@ -57,7 +57,7 @@ export class QueueModel extends Sending {
   }
 
   #handOut(queue: ModelQueue, half: Half, claim: Claim, rate: Rate, theirs: readonly HeldJob[]): HeldJob[] {
-    const mine = heldBy(half, claim.holder)
+    const mine = heldBy(half, claim.consumer)
     const jobs: HeldJob[] = []
     if (mine.some(({ suspect }) => suspect)) return jobs
     let bytes = 0
@@ -83,7 +83,7 @@ export class QueueModel extends Sending {
       job.deliveries++
       job.lease = {
         token: theirs[jobs.length]?.lease ?? '',
-        holder: claim.holder,
+        holder: claim.consumer,
         handOut: this.#handOuts,
         expiresAt: Math.min(this.now + claim.leaseMs, capAt),
         capAt,
@@ -217,7 +217,7 @@ export class QueueModel extends Sending {
   touch(name: string, owners: readonly Owner[]): void {
     for (const owner of owners) {
       const holder = this.half(name)?.holders.get(ownerName(owner))
-      if (holder?.attached && this.now - holder.touchedAt <= HOLDER_MS) holder.touchedAt = this.now
+      if (holder?.attached && this.now - holder.touchedAt <= TOUCH_MS) holder.touchedAt = this.now
     }
   }
 

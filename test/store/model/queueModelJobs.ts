@@ -13,7 +13,7 @@ import type {
 
 export const MINUTE = 60_000
 /** A holder that was not touched for longer is not attached any more. */
-export const HOLDER_MS = MINUTE
+export const TOUCH_MS = MINUTE
 
 export interface ModelLease {
   readonly token: string
@@ -180,7 +180,7 @@ export function infoOf(half: Half, dead: number, now: number): Omit<QueueInfo, '
   const count = (state: JobState): number => [...half.jobs.values()].filter((job) => job.state === state).length
   const counts = { sent, ready: count('ready'), delayed: count('delayed'), held: count('held'), done, dead, removed }
   const [oldest] = jobsIn(half, 'ready')
-  const there = [...half.holders.values()].filter(({ attached, touchedAt }) => attached && now - touchedAt <= HOLDER_MS)
+  const there = [...half.holders.values()].filter(({ attached, touchedAt }) => attached && now - touchedAt <= TOUCH_MS)
   const bytes = bytesOf(half)
   return { counts, bytes, ...(oldest && { oldestReadyAt: oldest.dueAt }), consumers: there.length, paused }
 }

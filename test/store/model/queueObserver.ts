@@ -84,9 +84,9 @@ export class Observer {
       const heard = this.#heard.get(queue) ?? []
       const isHeard = heard.some((each) => {
         if (each.kind === 'lapsed' && what.kind === 'lapsed') {
-          return sameOwner(each.holder, what.holder) && each.ids.includes(what.id)
+          return sameOwner(each.consumer, what.holder) && each.ids.includes(what.id)
         }
-        if (each.kind === 'session' && what.kind === 'session') return sameOwner(each.holder, what.holder)
+        if (each.kind === 'session' && what.kind === 'session') return sameOwner(each.consumer, what.holder)
         if (each.kind === 'answered' && what.kind === 'answered') return each.id === what.id
         return each.kind === what.kind
       })

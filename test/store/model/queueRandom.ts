@@ -11,7 +11,7 @@ import { runSeed } from '../../support/seed.ts'
 import { soak } from '../../support/tools.ts'
 import { type Engine, START } from '../conformance/fixture.ts'
 import { QueueModel } from './queueModel.ts'
-import { HOLDER_MS, ownerName } from './queueModelJobs.ts'
+import { ownerName, TOUCH_MS } from './queueModelJobs.ts'
 import { baseOf, isDead } from './queueModelTimers.ts'
 import { Observer } from './queueObserver.ts'
 import { type QueueOperation, queueOperation } from './queueOperations.ts'
@@ -48,7 +48,7 @@ class Run {
     const model = this.#model
     if (operation.kind === 'clock') {
       // What has expired would come back where it was not forgotten yet: a clock goes back only before that.
-      if (operation.ms < 0 && model.now >= START + HOLDER_MS - 1_000) return
+      if (operation.ms < 0 && model.now >= START + TOUCH_MS - 1_000) return
       this.#engine.clock.now += operation.ms
       model.now += operation.ms
     } else if (operation.kind === 'reopen') {
@@ -92,7 +92,7 @@ class Run {
 
   #isAttached(queue: string, client: string): boolean {
     const known = this.#model.half(queue)?.holders.get(ownerName(holder(client)))
-    return known?.attached === true && this.#model.now - known.touchedAt <= HOLDER_MS
+    return known?.attached === true && this.#model.now - known.touchedAt <= TOUCH_MS
   }
 
   /** Begins all in one turn of the engine, and does them to the model one after the other. */

@@ -112,7 +112,7 @@ export class Preparer {
       case 'turn': {
         const policy = policyOf(operation.policy)
         return {
-          engine: () => queues.turn(operation.queue, policy),
+          engine: () => queues.fireTimers(operation.queue, policy),
           model: (answer) => {
             model.turn(operation.queue, policy)
             expect(answer).toMatchObject({ more: false })
@@ -236,7 +236,7 @@ export class Preparer {
   #claim(operation: QueueOperation & { kind: 'claim' }): Step {
     const { queue, client, max, bytes, leaseMs, capMs, rate } = operation
     const claim: Claim = {
-      holder: holder(client),
+      consumer: holder(client),
       session: this.#session(queue, client, operation.old),
       ...{ max, bytes, leaseMs, capMs, nonce: nonce(), policy: policyOf(operation.policy) },
       ...(rate !== undefined && { rate }),

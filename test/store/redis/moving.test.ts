@@ -46,7 +46,8 @@ describe('a store on Redis Cluster', { timeout: 60_000 }, () => {
 
   async function claim(queue: string, session: number, max: number): Promise<readonly HeldJob[]> {
     const lease = { leaseMs: 30_000, capMs: 60_000, nonce: `lease${nonces++}` }
-    return (await store.queues.claim(queue, { holder, session, max, bytes: 1e9, ...lease, policy: POLICY })).jobs
+    return (await store.queues.claim(queue, { consumer: holder, session, max, bytes: 1e9, ...lease, policy: POLICY }))
+      .jobs
   }
 
   async function settle(queue: string, jobs: readonly HeldJob[]) {

@@ -26,7 +26,7 @@ async function attached(store: RedisStore): Promise<number> {
 
 async function claimed(store: RedisStore, session: number, max = 10): Promise<readonly HeldJob[]> {
   const lease = { leaseMs: 30_000, capMs: 60_000, nonce: `lease${nonces++}` }
-  return (await store.queues.claim('q', { holder, session, max, bytes: 1e9, ...lease, policy: POLICY })).jobs
+  return (await store.queues.claim('q', { consumer: holder, session, max, bytes: 1e9, ...lease, policy: POLICY })).jobs
 }
 
 function done(jobs: readonly HeldJob[]): Settlement[] {
@@ -161,7 +161,7 @@ describe('queues in Redis', { timeout: 30_000 }, () => {
     await store.close()
     store = await openRedis(server.url)
     await expect.poll(() => store.queues.overdue(10), { interval: 5 }).toEqual(['q'])
-    expect(await store.queues.turn('q', POLICY)).toEqual({ more: false })
+    expect(await store.queues.fireTimers('q', POLICY)).toEqual({ more: false })
     expect(await store.queues.overdue(10)).toEqual([])
     expect((await store.queues.info('q'))?.counts).toMatchObject({ ready: 1, delayed: 0 })
   })

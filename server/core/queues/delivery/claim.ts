@@ -1,5 +1,5 @@
 /**
- * One claim: a consumer of its own that takes the first hand-out and no more. For edges without an open connection,
+ * One claim: a consumer of its own that takes the first delivery and no more. For edges without an open connection,
  * which learn only afterwards whether their answer could be written.
  */
 
@@ -12,7 +12,7 @@ import type { JobClient, JobOutlet } from './outlet.ts'
 import type { JobsPacket } from './packet.ts'
 
 export interface ClaimQuery {
-  /** Shown as the holder's name, in front of one that nobody else has. */
+  /** Shown as the consumer's name, in front of one that nobody else has. */
   readonly client?: string
   readonly max: number
   /** Default: the queue's setting. */
@@ -68,7 +68,7 @@ export async function claim(
   }
 }
 
-/** Takes one hand-out. */
+/** Takes one delivery. */
 class Hand implements JobOutlet {
   readonly taken: HeldJob[] = []
   readonly filled: Promise<void>
@@ -98,7 +98,7 @@ class Hand implements JobOutlet {
     }
   }
 
-  /** All packets of a hand-out come in one turn, so who waits sees all of them. */
+  /** All packets of a delivery come in one turn, so who waits sees all of them. */
   jobs({ jobs }: JobsPacket): void {
     this.taken.push(...jobs)
     this.#ring()

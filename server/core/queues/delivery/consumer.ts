@@ -20,7 +20,7 @@ interface Held {
   giving: boolean
 }
 
-/** The holder that a client is to the store. */
+/** The consumer that a client is to the store. */
 export function ownerOf({ caller: { subject, client }, id }: JobClient): Owner {
   return { subject, client: client ?? `#${id}` }
 }

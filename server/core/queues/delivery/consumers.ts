@@ -111,7 +111,7 @@ export class Consumers {
     await this.#desks.get(queue)?.dispatch.round()
   }
 
-  /** Whether the holder is a consumer of this node, which is told of its leases. */
+  /** Whether the consumer is a consumer of this node, which is told of its leases. */
   has(queue: string, holder: Owner): boolean {
     for (const { consumers } of this.#seats.values()) {
       const owner = consumers.get(queue)?.owner

@@ -1,5 +1,5 @@
 /**
- * Hands a queue's jobs to its consumers on this node: by credit, and in turns, and to nobody who is silent. Woken by
+ * Delivers a queue's jobs to its consumers on this node: by credit, and in turns, and to nobody who is silent. Woken by
  * notifications, returned credit and due times; looks again every few seconds, as hints can be lost. Knows nothing of what
  * a job is, nor who may consume.
  */
@@ -64,7 +64,7 @@ export class Dispatch {
     (error) => this.#failed(error),
   )
   #throttledUntil = 0
-  /** Jobs that wait, as far as is known: what is handed out at once is shared among those who take. */
+  /** Jobs that wait, as far as is known: what is delivered at once is shared among those who take. */
   #expected = 0
   #stopped = false
 
@@ -140,7 +140,7 @@ export class Dispatch {
     void this.#lookAgain()
   }
 
-  /** There may be something to hand out; so many jobs are on their way. */
+  /** There may be something to deliver; so many jobs are on their way. */
   kick(jobs = 0): void {
     this.#expected += jobs
     this.#rounds.kick()
@@ -191,7 +191,7 @@ export class Dispatch {
   async #turnLapsed(): Promise<void> {
     const { queues, settings, clock } = this.#context
     if (![...this.#consumers.values()].some((consumer) => consumer.hasLapsed(clock.now))) return
-    const { nextAt } = await queues.turn(this.queue, policyOf(settings()))
+    const { nextAt } = await queues.fireTimers(this.queue, policyOf(settings()))
     if (nextAt !== undefined) this.#wakeAt(nextAt)
   }
 
@@ -243,7 +243,7 @@ export class Dispatch {
         consumer.doubtful = false
       }
       claimed = await queues.claim(this.queue, {
-        holder: consumer.owner,
+        consumer: consumer.owner,
         session: consumer.session,
         max,
         bytes: CLAIM_BYTES,
@@ -328,7 +328,7 @@ export class Dispatch {
         else this.#wakeAt(notification.at)
         return
       case 'lapsed': {
-        const consumer = this.#consumers.get(keyOf(notification.holder))
+        const consumer = this.#consumers.get(keyOf(notification.consumer))
         const ids = new Set(notification.ids)
         const now = this.#context.clock.now + CLOCK_MS
         if (consumer?.hasLapsed(now, ids)) this.#context.silence.begin(consumer.client)
@@ -344,13 +344,13 @@ export class Dispatch {
         return
       }
       case 'settled': {
-        const consumer = this.#consumers.get(keyOf(notification.holder))
+        const consumer = this.#consumers.get(keyOf(notification.consumer))
         for (const lease of notification.leases) if (consumer?.gave(lease) === true) this.kick()
         return
       }
       case 'session': {
         if (notification.isDead !== isDead(this.queue)) return
-        const consumer = this.#consumers.get(keyOf(notification.holder))
+        const consumer = this.#consumers.get(keyOf(notification.consumer))
         if (consumer === undefined || consumer.attaching > 0 || consumer.session >= notification.session) return
         this.#context.ended(consumer, new RepriseError('taken_over', 'a newer consumer of this client took over'))
         return

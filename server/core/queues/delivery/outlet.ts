@@ -21,7 +21,7 @@ export interface JobOutlet {
 /** One connection, or one claim over HTTP. */
 export interface JobClient {
   readonly caller: Caller
-  /** Names the holder where the caller has no `client`; nobody else has it. */
+  /** Names the consumer where the caller has no `client`; nobody else has it. */
   readonly id: string
   readonly outlet: JobOutlet
 }

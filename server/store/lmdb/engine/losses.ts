@@ -6,7 +6,7 @@ export class Losses {
   readonly #byCause = new Map<string, { readonly queue: string; loss: JobLoss }>()
 
   add(queue: string, loss: JobLoss): void {
-    const cause = loss.kind === 'dead' ? loss.reason : `${loss.holder.subject}\n${loss.holder.client}`
+    const cause = loss.kind === 'dead' ? loss.reason : `${loss.consumer.subject}\n${loss.consumer.client}`
     const key = `${queue}\n${loss.kind}\n${cause}`
     const known = this.#byCause.get(key)
     if (known === undefined) this.#byCause.set(key, { queue, loss })

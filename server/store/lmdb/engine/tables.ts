@@ -2,7 +2,7 @@
 
 import { crc32 } from 'node:zlib'
 import type { DroppedLog, LineageEntry } from '../../../../shared/positions.ts'
-import type { AnswerRecord, HolderRecord, QueueRecord } from '../queues/storage/records.ts'
+import type { AnswerRecord, ConsumerRecord, QueueRecord } from '../queues/storage/records.ts'
 
 export interface Table<T> {
   readonly name: string
@@ -199,7 +199,7 @@ export const TABLES = {
   jobBodies: raw('job-bodies'),
   jobIds: summed(json<number>('job-ids')),
   pairs: summed(raw('pairs'), 16),
-  holders: summed(json<HolderRecord>('holders')),
+  consumers: summed(json<ConsumerRecord>('holders')),
   settled: summed(raw('settled'), 12),
   answers: summed(json<AnswerRecord>('answers')),
   turns: raw('turns'),

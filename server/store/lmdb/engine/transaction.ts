@@ -102,7 +102,7 @@ export class Transaction {
     this.#last.push(step)
   }
 
-  /** Told to the topic's watches when the commit is durable. */
+  /** Told to the topic's listeners when the commit is durable. */
   notify(topic: string, notification: Notification): void {
     this.#notifications.push({ topic, notification })
   }

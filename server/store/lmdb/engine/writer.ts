@@ -4,7 +4,7 @@
  * as the driver cannot be trusted to write again.
  */
 
-import { setImmediate as turn } from 'node:timers/promises'
+import { setImmediate as fireTimers } from 'node:timers/promises'
 import { RepriseError } from '../../../../shared/errors.ts'
 import type { JobLoss, Notification, QueueNotification } from '../../contract/store.ts'
 import { DamagedQueue } from '../../damage.ts'
@@ -117,7 +117,7 @@ export class Writer {
   async #run(): Promise<void> {
     for (;;) {
       // Calls of this turn belong together, those of clients that have just got their answer among them.
-      await turn()
+      await fireTimers()
       if (this.#garbage && !this.#closed) this.#collect()
       if (this.#queue.length + this.#again.length === 0) return
       await this.#context.space.check()

@@ -1,4 +1,4 @@
-/** The step that hands out jobs: who may take, what comes first, under which lease. */
+/** The step that delivers jobs: who may take, what comes first, under which lease. */
 
 import { RepriseError } from '../../../../shared/errors.ts'
 import type { Claim, Claimed, HeldJob, QueuePolicy } from '../../contract/store.ts'
@@ -6,14 +6,14 @@ import { DamagedQueue } from '../../damage.ts'
 import type { Transaction } from '../engine/transaction.ts'
 import { deadLetter } from './deadLetters.ts'
 import { jobSetOf, type Queue, queueIn, tellWork } from './storage/cache.ts'
-import { type Holder, isAttached } from './storage/consumerRecords.ts'
+import { type ConsumerEntry, isAttached } from './storage/consumerRecords.ts'
 import { INDEXES } from './storage/indexes.ts'
 import { type JobSet, RANKS } from './storage/jobSet.ts'
 import { endLease, extendLease, type Job, ttlAtOf } from './storage/jobs.ts'
 import type { Pair } from './storage/sortedIndex.ts'
-import { turn } from './timers.ts'
+import { fireTimers } from './timers.ts'
 
-/** Each tenth hand-out takes the lowest place. */
+/** Each tenth delivery takes the lowest sequence. */
 const OLDEST_EACH = 10
 /** Jobs that one call clears away instead of handing them out. */
 const CLEARED = 1_000
@@ -21,19 +21,19 @@ const CLEARED = 1_000
 export function claim(transaction: Transaction, name: string, claim: Claim): Claimed {
   const queue = queueIn(transaction, name)
   const jobSet = queue && jobSetOf(queue, name)
-  const holder = jobSet?.holders.of(claim.holder)
-  if (holder !== undefined && claim.session < holder.record.session) {
+  const consumer = jobSet?.consumers.of(claim.consumer)
+  if (consumer !== undefined && claim.session < consumer.record.session) {
     throw new RepriseError('taken_over', 'a newer session of this client took over')
   }
-  const isThere = holder?.record.session === claim.session && isAttached(holder.record, transaction.now)
-  if (queue === undefined || jobSet === undefined || holder === undefined || !isThere) {
+  const isThere = consumer?.record.session === claim.session && isAttached(consumer.record, transaction.now)
+  if (queue === undefined || jobSet === undefined || consumer === undefined || !isThere) {
     throw new RepriseError('not_found', `this client does not consume ${name}`)
   }
-  turn(transaction, queue, claim.policy)
+  fireTimers(transaction, queue, claim.policy)
   const rate = new Rate(jobSet, claim.rate, transaction.now)
   const { jobs, stuck } = jobSet.counters.paused
     ? { jobs: [], stuck: false }
-    : handOut(transaction, queue, jobSet, holder, claim, rate)
+    : deliver(transaction, queue, jobSet, consumer, claim, rate)
   tellWork(queue)
   if (jobSet.counters.paused) return { jobs, waiting: 0, suspects: 0 }
 
@@ -50,32 +50,32 @@ export function claim(transaction: Transaction, name: string, claim: Claim): Cla
   }
 }
 
-interface HandedOut {
+interface Delivered {
   readonly jobs: HeldJob[]
   /** It stopped at what has to be cleared away first. */
   readonly stuck: boolean
 }
 
-function handOut(
+function deliver(
   transaction: Transaction,
   queue: Queue,
   jobSet: JobSet,
-  holder: Holder,
+  consumer: ConsumerEntry,
   claim: Claim,
   rate: Rate,
-): HandedOut {
+): Delivered {
   const jobs: HeldJob[] = []
-  const held = holder.held
+  const held = consumer.held
   const isEmpty = held.first() === undefined
-  if (!isEmpty && holder.record.suspects > 0) return { jobs, stuck: false }
+  if (!isEmpty && consumer.record.suspects > 0) return { jobs, stuck: false }
   let bytes = 0
   let cleared = 0
-  let kind: number = isEmpty && jobSet.counters.suspects > 0 ? INDEXES.suspects : INDEXES.open
+  let kind: number = isEmpty && jobSet.counters.suspects > 0 ? INDEXES.suspects : INDEXES.ready
   while (jobs.length < claim.max && rate.left > 0) {
     let job = next(jobSet, kind)
     // The last suspects may have been cleared away.
     if (job === undefined && kind === INDEXES.suspects) {
-      kind = INDEXES.open
+      kind = INDEXES.ready
       job = next(jobSet, kind)
     }
     if (job === undefined) break
@@ -88,13 +88,13 @@ function handOut(
     if (jobs.length > 0 && bytes + job.bytes > claim.bytes) break
     bytes += job.bytes
     rate.take()
-    jobs.push({ ...lend(transaction, jobSet, holder, job, claim), body })
+    jobs.push({ ...lend(transaction, jobSet, consumer, job, claim), body })
     if (kind === INDEXES.suspects) break
   }
   return { jobs, stuck: false }
 }
 
-/** Jobs that must not be handed out go where they belong; answers the body of one that can be. */
+/** Jobs that must not be delivered go where they belong; answers the body of one that can be. */
 function clearAway(transaction: Transaction, queue: Queue, jobSet: JobSet, job: Job, { maxAttempts }: QueuePolicy) {
   if (!jobSet.isDead && ttlAtOf(job) <= transaction.now) {
     deadLetter(transaction, queue, job, 'expired')
@@ -122,7 +122,7 @@ function clearAway(transaction: Transaction, queue: Queue, jobSet: JobSet, job: 
 function next(jobSet: JobSet, kind: number): Job | undefined {
   const set = jobSet.indexes.of(kind)
   const isOldest = (jobSet.counters.handOuts + 1) % OLDEST_EACH === 0
-  const first = isOldest ? lowestPlace(jobSet, kind) : set.first()
+  const first = isOldest ? lowestSequence(jobSet, kind) : set.first()
   if (first !== undefined) {
     const job = jobSet.indexed(first.b, 'ready')
     if (job.blocked) throw new DamagedQueue(jobSet.name)
@@ -133,11 +133,11 @@ function next(jobSet: JobSet, kind: number): Job | undefined {
   return undefined
 }
 
-function lowestPlace(jobSet: JobSet, kind: number): Pair | undefined {
+function lowestSequence(jobSet: JobSet, kind: number): Pair | undefined {
   const set = jobSet.indexes.of(kind)
   let lowest: Pair | undefined
   for (let row = 0; row < OLDEST_EACH; row++) {
-    if (kind === INDEXES.open && jobSet.counters.open[9 - row] === 0) continue
+    if (kind === INDEXES.ready && jobSet.counters.open[9 - row] === 0) continue
     const first = set.from(row * RANKS, 0)
     if (first === undefined) break
     if (lowest === undefined || first.a % RANKS < lowest.a % RANKS) lowest = first
@@ -145,11 +145,17 @@ function lowestPlace(jobSet: JobSet, kind: number): Pair | undefined {
   return lowest
 }
 
-function lend(transaction: Transaction, jobSet: JobSet, holder: Holder, job: Job, claim: Claim): Omit<HeldJob, 'body'> {
+function lend(
+  transaction: Transaction,
+  jobSet: JobSet,
+  consumer: ConsumerEntry,
+  job: Job,
+  claim: Claim,
+): Omit<HeldJob, 'body'> {
   const { now } = transaction
-  const { record } = holder
+  const { record } = consumer
   const { counters } = jobSet
-  const held = holder.held
+  const held = consumer.held
   const first = held.first()
   if (first !== undefined) endSolitude(jobSet, jobSet.job(first.a))
   jobSet.unindex(job)
@@ -160,17 +166,17 @@ function lend(transaction: Transaction, jobSet: JobSet, holder: Holder, job: Job
   job.lease = `${job.n.toString(36)}.${counters.handOuts.toString(36)}.${claim.nonce}`
   job.capAt = now + claim.capMs
   job.expiresAt = Math.min(now + claim.leaseMs, job.capAt)
-  job.holder = claim.holder
+  job.consumer = claim.consumer
   job.alone = first === undefined
   job.capped = false
   jobSet.index(job)
   record.handOut = job.handOut
-  jobSet.holders.change(holder)
+  jobSet.consumers.change(consumer)
   const { id, lease, expiresAt, attempts, deliveries, sentAt, replyBy } = job
   return { id, lease, expiresAt, attempts, deliveries, sentAt, ...(replyBy !== undefined && { replyBy }) }
 }
 
-/** A holder that gets another job is no longer alone with the one it has. */
+/** A consumer that gets another job is no longer alone with the one it has. */
 export function endSolitude(jobSet: JobSet, job: Job | undefined): void {
   if (job?.alone !== true) return
   job.alone = false
@@ -179,21 +185,21 @@ export function endSolitude(jobSet: JobSet, job: Job | undefined): void {
 
 /** Holds a job again whose lease lapsed. */
 export function holdAgain(jobSet: JobSet, job: Job, now: number, leaseMs: number): void {
-  if (job.holder === undefined) return
-  const holder = jobSet.holders.of(job.holder)
-  const first = holder.held.first()
+  if (job.consumer === undefined) return
+  const consumer = jobSet.consumers.of(job.consumer)
+  const first = consumer.held.first()
   if (first !== undefined) endSolitude(jobSet, jobSet.job(first.a))
   jobSet.unindex(job)
   job.state = 'held'
   extendLease(job, now, leaseMs)
   // Since then it may have held others, one after the other.
-  job.alone &&= first === undefined && holder.record.handOut === job.handOut
+  job.alone &&= first === undefined && consumer.record.handOut === job.handOut
   jobSet.index(job)
-  holder.record.handOut = job.handOut
-  jobSet.holders.change(holder)
+  consumer.record.handOut = job.handOut
+  jobSet.consumers.change(consumer)
 }
 
-/** How many hand-outs the rate allows: evenly, with a burst of a tenth of a second. */
+/** How many deliveries the rate allows: evenly, with a burst of a tenth of a second. */
 class Rate {
   readonly #jobSet: JobSet
   readonly #now: number

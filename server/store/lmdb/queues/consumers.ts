@@ -1,14 +1,14 @@
-/** Sessions of holders: how they come, that they are there, how they go. */
+/** Sessions of consumers: how they come, that they are there, how they go. */
 
 import { RepriseError } from '../../../../shared/errors.ts'
 import type { Attached, Attaching, KeptLease, Leaving, Owner, QueuePolicy } from '../../contract/store.ts'
 import type { Transaction } from '../engine/transaction.ts'
-import { giveBack, remember } from './settle.ts'
+import { release, remember } from './settle.ts'
 import { jobSetOf, queueIn, queueMade, tellWork } from './storage/cache.ts'
-import { type Holder, isAttached } from './storage/consumerRecords.ts'
+import { type ConsumerEntry, isAttached } from './storage/consumerRecords.ts'
 import type { JobSet } from './storage/jobSet.ts'
 import { extendLease, type Job } from './storage/jobs.ts'
-import { lapse, tellLapsed, turn } from './timers.ts'
+import { fireTimers, lapse, tellLapsed } from './timers.ts'
 
 export function attach(
   transaction: Transaction,
@@ -18,19 +18,19 @@ export function attach(
 ): Attached {
   checkSince(transaction, name, owner, since)
   const queue = queueMade(transaction, name)
-  turn(transaction, queue, policy)
+  fireTimers(transaction, queue, policy)
   const jobSet = jobSetOf(queue, name)
   const { now } = transaction
-  const holder = jobSet.holders.of(owner)
-  const { record } = holder
+  const consumer = jobSet.consumers.of(owner)
+  const { record } = consumer
   jobSet.counters.lastSession++
   Object.assign(record, { session: jobSet.counters.lastSession, attached: true, touchedAt: now })
-  jobSet.holders.change(holder)
+  jobSet.consumers.change(consumer)
 
   const named = holding && new Set(holding)
   const held: KeptLease[] = []
   const lapsed: Job[] = []
-  for (const job of jobsOf(jobSet, holder)) {
+  for (const job of jobsOf(jobSet, consumer)) {
     if (named === undefined || named.has(job.lease)) {
       jobSet.touch(job)
       extendLease(job, now, leaseMs)
@@ -43,11 +43,11 @@ export function attach(
   tellLapsed(transaction, queue, lapsed)
   transaction.notifyQueue(queue.name, {
     kind: 'session',
-    holder: owner,
+    consumer: owner,
     session: record.session,
     isDead: jobSet.isDead,
   })
-  turn(transaction, queue, policy, held.length + lapsed.length)
+  fireTimers(transaction, queue, policy, held.length + lapsed.length)
   tellWork(queue)
   return { session: record.session, held }
 }
@@ -56,13 +56,13 @@ export function attach(
 function checkSince(transaction: Transaction, name: string, owner: Owner, since: number | undefined): void {
   if (since === undefined) return
   const queue = queueIn(transaction, name)
-  const session = queue === undefined ? 0 : jobSetOf(queue, name).holders.of(owner).record.session
+  const session = queue === undefined ? 0 : jobSetOf(queue, name).consumers.of(owner).record.session
   if (session !== since) throw new RepriseError('conflict', 'another session of this client began meanwhile')
 }
 
-/** In the order of their hand-outs. */
-function jobsOf(jobSet: JobSet, holder: Holder): Job[] {
-  const jobs = holder.held.all()
+/** In the order of their deliveries. */
+function jobsOf(jobSet: JobSet, consumer: ConsumerEntry): Job[] {
+  const jobs = consumer.held.all()
   const held = jobs.map(({ a }) => jobSet.indexed(a, 'held'))
   return held.sort((a, b) => a.handOut - b.handOut)
 }
@@ -78,22 +78,22 @@ export function detach(
   const queue = queueIn(transaction, name)
   if (queue === undefined) return
   const jobSet = jobSetOf(queue, name)
-  turn(transaction, queue, policy)
-  const holder = jobSet.holders.of(owner)
-  const { record } = holder
-  // A higher session is one that the store forgot: it ends what an earlier one of the holder had.
+  fireTimers(transaction, queue, policy)
+  const consumer = jobSet.consumers.of(owner)
+  const { record } = consumer
+  // A higher session is one that the store forgot: it ends what an earlier one of the consumer had.
   if (session < record.session || (session === record.session && !record.attached)) {
     tellWork(queue)
     return
   }
   record.attached = false
-  jobSet.holders.change(holder)
-  const held = leaving === 'keep' ? [] : jobsOf(jobSet, holder)
+  jobSet.consumers.change(consumer)
+  const held = leaving === 'keep' ? [] : jobsOf(jobSet, consumer)
   const lapsed: Job[] = []
   for (const job of held) {
     if (leaving === 'release') {
       remember(transaction, jobSet, job, 'release')
-      giveBack(transaction, jobSet, job)
+      release(transaction, jobSet, job, false)
     } else if (leaving !== 'keep' && leaving.graceMs <= 0) {
       lapsed.push(job)
       lapse(transaction, queue, jobSet, job, policy)
@@ -103,7 +103,7 @@ export function detach(
     }
   }
   tellLapsed(transaction, queue, lapsed)
-  turn(transaction, queue, policy, held.length)
+  fireTimers(transaction, queue, policy, held.length)
   tellWork(queue)
 }
 
@@ -112,9 +112,9 @@ export function touch(transaction: Transaction, name: string, owners: readonly O
   if (queue === undefined) return
   const jobSet = jobSetOf(queue, name)
   for (const owner of owners) {
-    const holder = jobSet.holders.of(owner)
-    if (!isAttached(holder.record, transaction.now)) continue
-    holder.record.touchedAt = transaction.now
-    jobSet.holders.change(holder)
+    const consumer = jobSet.consumers.of(owner)
+    if (!isAttached(consumer.record, transaction.now)) continue
+    consumer.record.touchedAt = transaction.now
+    jobSet.consumers.change(consumer)
   }
 }

@@ -18,7 +18,7 @@ export function deadLetter(transaction: Transaction, queue: Queue, job: Job, rea
   const { main, dead } = queue
   const { now } = transaction
   const raw = main.bodies.raw(job)
-  const holder = reason === 'expired' ? undefined : job.holder
+  const consumer = reason === 'expired' ? undefined : job.consumer
   main.take(transaction, job)
   keepAnswer(transaction, queue, job, { state: 'failed', reason, ...(error !== undefined && { error }) })
   const { counters } = dead
@@ -31,10 +31,10 @@ export function deadLetter(transaction: Transaction, queue: Queue, job: Job, rea
     n: counters.lastJob,
     cameAt: now,
     dueAt: now,
-    place: counters.lastPlace,
+    sequence: counters.lastPlace,
     dead: { reason, at: now, ...(error !== undefined && { error }) },
   })
-  note(letter, { at: now, what: 'dead', ...(holder !== undefined && { holder }), why: error ?? reason })
+  note(letter, { at: now, what: 'dead', ...(consumer !== undefined && { holder: consumer }), why: error ?? reason })
   dead.add(transaction, letter, { raw, bytes })
   transaction.lose(queue.name, { kind: 'dead', reason, jobs: 1 })
 }
@@ -57,14 +57,14 @@ export function revive(transaction: Transaction, queue: Queue, letter: Job, ttlM
     replyBy: undefined,
     ttlMs,
     dueAt: now,
-    place: counters.lastPlace,
+    sequence: counters.lastPlace,
     dead: undefined,
   })
   note(job, { at: now, what: 'redriven' })
   main.add(transaction, job, { raw, bytes })
 }
 
-/** Takes a job out of the books as removed, and its id out of memory. */
+/** Takes a job out of the counters as removed, and its id out of memory. */
 export function removeJob(transaction: Transaction, queue: Queue, jobSet: JobSet, job: Job): void {
   jobSet.take(transaction, job)
   jobSet.counters.removed++

@@ -1,4 +1,4 @@
-/** What of queues is forgotten by time: settled leases, holders that are gone, answers. */
+/** What of queues is forgotten by time: settled leases, consumers that are gone, answers. */
 
 import { DUE } from '../engine/expiry.ts'
 import { TABLES } from '../engine/tables.ts'
@@ -13,13 +13,13 @@ export function sweepQueue(transaction: Transaction, kind: number, at: number, k
     if (record?.replyBy === at) transaction.remove(TABLES.answers, key)
     return false
   }
-  const name = kind === DUE.holder ? queueOfHolder(key) : key.toString()
+  const name = kind === DUE.consumer ? queueOfHolder(key) : key.toString()
   const queue = queueIn(transaction, name)
   if (queue === undefined) return false
   const jobSet = jobSetOf(queue, name)
-  if (kind === DUE.holder) {
-    const record = transaction.get(TABLES.holders, key)
-    if (record?.dueAt === at) jobSet.holders.sweep(transaction, record)
+  if (kind === DUE.consumer) {
+    const record = transaction.get(TABLES.consumers, key)
+    if (record?.dueAt === at) jobSet.consumers.sweep(transaction, record)
     return false
   }
   return jobSet.counters.sweepAt === at && jobSet.settled.sweep(transaction, jobSet.counters, name)

@@ -53,7 +53,7 @@ function namedIn(transaction: Transaction, { number }: Counters): Set<number> {
   const prefix = numberKey(number)
   const named = new Set<number>()
   const byNumber: readonly number[] = [
-    INDEXES.open,
+    INDEXES.ready,
     INDEXES.suspects,
     INDEXES.blocked,
     INDEXES.scheduled,
@@ -65,7 +65,7 @@ function namedIn(transaction: Transaction, { number }: Counters): Set<number> {
     end: afterPrefix(prefix),
   })) {
     const kind = key[prefix.length] ?? 0
-    if (kind === INDEXES.held) for (const { a } of pairsOf(value)) named.add(a)
+    if (kind === INDEXES.heldBy) for (const { a } of pairsOf(value)) named.add(a)
     else if (byNumber.includes(kind)) for (const { b } of pairsOf(value)) named.add(b)
   }
   return named
@@ -83,13 +83,13 @@ function clear(transaction: Transaction, counters: Counters): void {
 
 function forgetSuspects(transaction: Transaction, jobSet: JobSet): void {
   const prefix = Buffer.concat([nameKey(jobSet.name), Buffer.of(0)])
-  for (const { value } of transaction.environment.records(TABLES.holders, {
+  for (const { value } of transaction.environment.records(TABLES.consumers, {
     start: prefix,
     end: afterPrefix(prefix),
   })) {
-    const holder = jobSet.holders.of(value)
-    holder.record.suspects = 0
-    jobSet.holders.change(holder)
+    const consumer = jobSet.consumers.of(value)
+    consumer.record.suspects = 0
+    jobSet.consumers.change(consumer)
   }
 }
 
@@ -103,14 +103,15 @@ function gather(transaction: Transaction, jobSet: JobSet): void {
     if (transaction.get(TABLES.jobs, key) === undefined) transaction.remove(TABLES.jobs, key)
     for (const job of jobSet.jobsIn(countOf(key))) {
       counters.lastJob = Math.max(counters.lastJob, job.n)
-      counters.lastPlace = Math.max(counters.lastPlace, job.place)
+      counters.lastPlace = Math.max(counters.lastPlace, job.sequence)
       counters.handOuts = Math.max(counters.handOuts, job.handOut)
-      if (!isDead && job.key !== undefined && job.place > 0) jobSet.line(job.key).add(job.line ?? job.place, job.n)
+      if (!isDead && job.key !== undefined && job.sequence > 0)
+        jobSet.line(job.key).add(job.line ?? job.sequence, job.n)
     }
   }
   for (const key of chunks) {
     for (const job of jobSet.jobsIn(countOf(key))) {
-      const isLined = !isDead && job.key !== undefined && job.place > 0
+      const isLined = !isDead && job.key !== undefined && job.sequence > 0
       if (isLined) job.blocked = job.state === 'ready' && jobSet.line(job.key ?? '').first()?.b !== job.n
       jobSet.readd(transaction, job)
     }
@@ -138,7 +139,7 @@ function bury(transaction: Transaction, { dead }: Queue, numbers: readonly numbe
       ttlMs: 0,
       bytes: 0,
       dueAt: now,
-      place: dead.counters.lastPlace,
+      sequence: dead.counters.lastPlace,
       dead: { reason: 'rejected', error: 'damaged', at: now },
     })
     note(letter, { at: now, what: 'dead', why: 'damaged' })

@@ -13,7 +13,7 @@ import { enqueue } from './send.ts'
 import { settle } from './settle.ts'
 import { baseOf, jobSetOf, queueIn, tellWork } from './storage/cache.ts'
 import { storedSession } from './storage/consumerRecords.ts'
-import { turn } from './timers.ts'
+import { fireTimers } from './timers.ts'
 
 export function createQueues(writer: Writer, listeners: Listeners<QueueNotification>, maxIds: number): Queues {
   return {
@@ -21,17 +21,17 @@ export function createQueues(writer: Writer, listeners: Listeners<QueueNotificat
     claim: (queue, given) => writer.write((transaction) => claim(transaction, queue, given)),
     settle: (queue, settlements, policy, by) =>
       writer.write((transaction) => settle(transaction, queue, settlements, policy, by)),
-    attach: (queue, holder, options) => writer.write((transaction) => attach(transaction, queue, holder, options)),
-    session: (queue, holder) => writer.read((environment) => storedSession(environment, queue, holder)),
-    detach: (queue, holder, session, leaving, policy) =>
-      writer.write((transaction) => detach(transaction, queue, holder, session, leaving, policy)),
-    touch: (queue, holders) => writer.write((transaction) => touch(transaction, queue, holders)),
+    attach: (queue, consumer, options) => writer.write((transaction) => attach(transaction, queue, consumer, options)),
+    session: (queue, consumer) => writer.read((environment) => storedSession(environment, queue, consumer)),
+    detach: (queue, consumer, session, leaving, policy) =>
+      writer.write((transaction) => detach(transaction, queue, consumer, session, leaving, policy)),
+    touch: (queue, consumers) => writer.write((transaction) => touch(transaction, queue, consumers)),
 
-    turn: (name, policy) =>
+    fireTimers: (name, policy) =>
       writer.write((transaction) => {
         const queue = queueIn(transaction, name)
         if (queue === undefined) return { more: false }
-        const more = turn(transaction, queue, policy)
+        const more = fireTimers(transaction, queue, policy)
         tellWork(queue)
         const at = jobSetOf(queue, name).nextDueAt
         return { more, ...(Number.isFinite(at) && { nextAt: Math.max(at, transaction.now) }) }

@@ -63,7 +63,7 @@ export class StoredQueue {
 
   #info(job: Job): JobInfo {
     const { id, state, subject, priority, attempts, deliveries, sentAt, dueAt, suspect, history, dead } = job
-    const { key, replyBy, holder, expiresAt } = job
+    const { key, replyBy, consumer, expiresAt } = job
     const behind = this.#behind(job)
     const body = storedBody(this.#environment, this.#counters.number, job)
     return {
@@ -71,14 +71,14 @@ export class StoredQueue {
       ...(key !== undefined && { key }),
       ...(dead === undefined && { ttlAt: ttlAtOf(job) }),
       ...(replyBy !== undefined && { replyBy }),
-      ...(state === 'held' && holder !== undefined && { holder, expiresAt }),
+      ...(state === 'held' && consumer !== undefined && { holder: consumer, expiresAt }),
       ...(behind !== undefined && { behind }),
       ...(dead !== undefined && { dead }),
     }
   }
 
-  #behind({ n, key, place }: Job): string | undefined {
-    if (key === undefined || place === 0 || isDeadName(this.#name)) return undefined
+  #behind({ n, key, sequence }: Job): string | undefined {
+    if (key === undefined || sequence === 0 || isDeadName(this.#name)) return undefined
     const [first] = this.#pairs(INDEXES.line, 0, 0, digest(key))
     return first === undefined || first.b === n ? undefined : this.#job(first.b)?.id
   }
@@ -96,20 +96,20 @@ export class StoredQueue {
 
   *#inState(state: JobState, last: Job | undefined): Generator<Job> {
     if (state === 'ready') {
-      yield* this.#ready(last?.place ?? 0)
+      yield* this.#ready(last?.sequence ?? 0)
       return
     }
     if (state === 'held') {
       const held: Job[] = []
-      for (const { b } of this.#pairs(INDEXES.lapses)) {
+      for (const { b } of this.#pairs(INDEXES.held)) {
         const jobs = storedChunk(this.#environment, this.#counters.number, b)
-        held.push(...jobs.filter((job) => job.state === 'held' && job.place > (last?.place ?? 0)))
+        held.push(...jobs.filter((job) => job.state === 'held' && job.sequence > (last?.sequence ?? 0)))
       }
-      yield* held.sort((a, b) => a.place - b.place)
+      yield* held.sort((a, b) => a.sequence - b.sequence)
       return
     }
-    if (last === undefined || last.place > 0) {
-      for (const { b } of this.#pairs(INDEXES.retryingByPlace, (last?.place ?? 0) + 1)) yield* this.#one(b)
+    if (last === undefined || last.sequence > 0) {
+      for (const { b } of this.#pairs(INDEXES.retryingBySequence, (last?.sequence ?? 0) + 1)) yield* this.#one(b)
       for (const { b } of this.#pairs(INDEXES.scheduled)) yield* this.#one(b)
     } else {
       for (const { b } of this.#pairs(INDEXES.scheduled, last.dueAt, last.n + 1)) yield* this.#one(b)
@@ -122,7 +122,7 @@ export class StoredQueue {
   }
 
   /** Ready jobs behind a place, merged from where they stand by priority. */
-  *#ready(place: number): Generator<Job> {
+  *#ready(sequence: number): Generator<Job> {
     const rows: { readonly pairs: Generator<Pair>; next: Pair }[] = []
     const begin = (pairs: Generator<Pair>): void => {
       const { value } = pairs.next()
@@ -130,10 +130,10 @@ export class StoredQueue {
     }
     try {
       for (let row = 0; row < 10; row++) {
-        if ((this.#counters.open[9 - row] ?? 0) > 0) begin(this.#row(INDEXES.open, row, place))
-        if (this.#counters.suspects > 0) begin(this.#row(INDEXES.suspects, row, place))
+        if ((this.#counters.open[9 - row] ?? 0) > 0) begin(this.#row(INDEXES.ready, row, sequence))
+        if (this.#counters.suspects > 0) begin(this.#row(INDEXES.suspects, row, sequence))
       }
-      begin(this.#pairs(INDEXES.blocked, place + 1))
+      begin(this.#pairs(INDEXES.blocked, sequence + 1))
       while (rows.length > 0) {
         let lowest = 0
         for (let i = 1; i < rows.length; i++) {
@@ -153,8 +153,8 @@ export class StoredQueue {
   }
 
   /** One priority of an index by rank, as places. */
-  *#row(kind: number, row: number, place: number): Generator<Pair> {
-    for (const { a, b } of this.#pairs(kind, row * RANKS + place + 1)) {
+  *#row(kind: number, row: number, sequence: number): Generator<Pair> {
+    for (const { a, b } of this.#pairs(kind, row * RANKS + sequence + 1)) {
       if (a >= (row + 1) * RANKS) return
       yield { a: a - row * RANKS, b }
     }

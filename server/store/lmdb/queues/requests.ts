@@ -22,7 +22,7 @@ function put(transaction: Transaction, key: Buffer, record: AnswerRecord): void 
 
 type Kept = { readonly state: 'done'; readonly reply?: Body } | Extract<Answer, { state: 'failed' }>
 
-/** Keeps the answer to a request, and tells the watches. Nothing for what is no request, or one that is over. */
+/** Keeps the answer to a request, and tells the listeners. Nothing for what is no request, or one that is over. */
 export function keepAnswer(transaction: Transaction, queue: Queue, job: Job, answer: Kept): void {
   const { replyBy } = job
   if (replyBy === undefined || replyBy <= transaction.now) return

@@ -152,7 +152,7 @@ function add(transaction: Transaction, queue: Queue, subject: string, { draft, n
     ttlMs,
     bytes: sized.bytes,
     dueAt,
-    place: isDue ? jobSet.counters.lastPlace : 0,
+    sequence: isDue ? jobSet.counters.lastPlace : 0,
     dead: draft.dead === undefined ? undefined : { reason: draft.dead, at: now },
   })
   jobSet.add(transaction, job, sized)

@@ -11,7 +11,7 @@ import { isAttached } from './storage/consumerRecords.ts'
 import type { JobSet } from './storage/jobSet.ts'
 import { endLease, extendLease, type Job, note, numberIn } from './storage/jobs.ts'
 import { OUTCOMES } from './storage/settledLeases.ts'
-import { fail, turn } from './timers.ts'
+import { fail, fireTimers } from './timers.ts'
 
 export function settle(
   transaction: Transaction,
@@ -22,12 +22,12 @@ export function settle(
 ): Settled[] {
   const queue = queueIn(transaction, name)
   if (queue === undefined) return settlements.map(() => 'lost')
-  turn(transaction, queue, policy)
+  fireTimers(transaction, queue, policy)
   const jobSet = jobSetOf(queue, name)
   const others = new OthersLeases(by)
   const settled = settlements.map((settlement) => settleOne(transaction, queue, jobSet, settlement, policy, others))
   others.tell(transaction, queue, jobSet)
-  turn(transaction, queue, policy, settlements.length)
+  fireTimers(transaction, queue, policy, settlements.length)
   tellWork(queue)
   return settled
 }
@@ -60,14 +60,14 @@ function settleOne(
     job.suspect = false
     jobSet.index(job)
   } else if (as === 'dead') {
-    // It is where it belongs; handed out again at once it would go round without an end.
+    // It is where it belongs; delivered again at once it would go round without an end.
     const { error } = settlement
     fail(transaction, queue, jobSet, job, policy, { what: 'retry', ...(error !== undefined && { error }) })
   } else if (as === 'retry') {
     const { error, delayMs } = settlement
     const given = { ...(error !== undefined && { error }), ...(delayMs !== undefined && { delayMs }) }
     fail(transaction, queue, jobSet, job, policy, { what: 'retry', ...given })
-  } else release(transaction, jobSet, job)
+  } else release(transaction, jobSet, job, true)
   return 'ok'
 }
 
@@ -83,54 +83,44 @@ function finish(transaction: Transaction, queue: Queue, jobSet: JobSet, job: Job
   else keepAnswer(transaction, queue, job, { state: 'done', ...(reply !== undefined && { reply }) })
 }
 
-/** Behind what waits, after a pause where the same holder gives it back again and again; no attempt, no suspicion. */
-function release(transaction: Transaction, jobSet: JobSet, job: Job): void {
-  const pauseMs = job.holder === undefined ? 0 : releasePauseMs(job.history, job.holder)
+/**
+ * Given back, no attempt and no suspicion: at its place again as its consumer leaves; or, with `isBehind`, behind what
+ * waits, after a pause where the same consumer gives it back again and again.
+ */
+export function release(transaction: Transaction, jobSet: JobSet, job: Job, isBehind: boolean): void {
+  const pauseMs = isBehind && job.consumer !== undefined ? releasePauseMs(job.history, job.consumer) : 0
   jobSet.unindex(job)
-  endHold(transaction, job)
-  jobSet.moveBehind(job)
-  if (pauseMs > 0) job.state = 'delayed'
-  job.dueAt = transaction.now + pauseMs
-  jobSet.index(job)
-}
-
-/** At its place again, as its holder leaves. */
-export function giveBack(transaction: Transaction, jobSet: JobSet, job: Job): void {
-  jobSet.unindex(job)
-  endHold(transaction, job)
-  jobSet.index(job)
-}
-
-function endHold(transaction: Transaction, job: Job): void {
-  note(job, { at: transaction.now, what: 'release', ...(job.holder !== undefined && { holder: job.holder }) })
+  note(job, { at: transaction.now, what: 'release', ...(job.consumer !== undefined && { holder: job.consumer }) })
   endLease(job)
-  job.state = 'ready'
-  job.dueAt = transaction.now
+  job.state = pauseMs > 0 ? 'delayed' : 'ready'
+  job.dueAt = transaction.now + pauseMs
   job.suspect = false
+  if (isBehind) jobSet.moveBehind(job)
+  jobSet.index(job)
 }
 
-/** Leases that were settled by somebody else than their holder, who has to hear of it. */
+/** Leases that were settled by somebody else than their consumer, who has to hear of it. */
 class OthersLeases {
   readonly #by: Owner | undefined
-  readonly #byHolder = new Map<string, { readonly holder: Owner; readonly leases: string[] }>()
+  readonly #byHolder = new Map<string, { readonly consumer: Owner; readonly leases: string[] }>()
 
   constructor(by: Owner | undefined) {
     this.#by = by
   }
 
-  note({ state, holder, lease }: Job): void {
-    if (state !== 'held' || holder === undefined) return
-    if (holder.subject === this.#by?.subject && holder.client === this.#by.client) return
-    const name = `${holder.subject}\0${holder.client}`
-    const known = this.#byHolder.get(name) ?? { holder, leases: [] }
+  note({ state, consumer, lease }: Job): void {
+    if (state !== 'held' || consumer === undefined) return
+    if (consumer.subject === this.#by?.subject && consumer.client === this.#by.client) return
+    const name = `${consumer.subject}\0${consumer.client}`
+    const known = this.#byHolder.get(name) ?? { consumer, leases: [] }
     this.#byHolder.set(name, known)
     known.leases.push(lease)
   }
 
   tell(transaction: Transaction, queue: Queue, jobSet: JobSet): void {
-    for (const { holder, leases } of this.#byHolder.values()) {
-      if (!isAttached(jobSet.holders.of(holder).record, transaction.now)) continue
-      transaction.notifyQueue(queue.name, { kind: 'settled', holder, leases })
+    for (const { consumer, leases } of this.#byHolder.values()) {
+      if (!isAttached(jobSet.consumers.of(consumer).record, transaction.now)) continue
+      transaction.notifyQueue(queue.name, { kind: 'settled', consumer, leases })
     }
   }
 }

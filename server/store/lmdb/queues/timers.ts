@@ -12,26 +12,32 @@ import { endLease, type Job, note, ttlAtOf } from './storage/jobs.ts'
 const PART = 100
 
 /** Done first by each call that works on leases, and last: for what it made due itself. Answers whether more is due. */
-export function turn(transaction: Transaction, queue: Queue, policy: QueuePolicy, part = PART): boolean {
+export function fireTimers(transaction: Transaction, queue: Queue, policy: QueuePolicy, part = PART): boolean {
   keepPolicy(queue, policy)
   let more = false
   for (const jobSet of [queue.main, queue.dead]) {
-    if (turnHalf(transaction, queue, jobSet, policy, part)) more = true
+    if (fireTimersOf(transaction, queue, jobSet, policy, part)) more = true
   }
   return more
 }
 
-function turnHalf(transaction: Transaction, queue: Queue, jobSet: JobSet, policy: QueuePolicy, part: number): boolean {
+function fireTimersOf(
+  transaction: Transaction,
+  queue: Queue,
+  jobSet: JobSet,
+  policy: QueuePolicy,
+  part: number,
+): boolean {
   const { now } = transaction
   if (jobSet.turnAt(policy.deadMs) > now) return false
   const lapsed: Job[] = []
   for (let job = jobSet.nextLapse(); job !== undefined && job.expiresAt <= now; job = jobSet.nextLapse()) {
     if (lapsed.length === part) break
     lapsed.push(job)
-    const { holder } = job
+    const { consumer } = job
     lapse(transaction, queue, jobSet, job, policy)
-    if (holder !== undefined)
-      transaction.lose(jobSet.isDead ? `${queue.name}/dead` : queue.name, { kind: 'lapsed', holder, jobs: 1 })
+    if (consumer !== undefined)
+      transaction.lose(jobSet.isDead ? `${queue.name}/dead` : queue.name, { kind: 'lapsed', consumer, jobs: 1 })
     jobSet.refresh()
   }
   tellLapsed(transaction, queue, lapsed)
@@ -41,7 +47,7 @@ function turnHalf(transaction: Transaction, queue: Queue, jobSet: JobSet, policy
     for (let done = 0, first = due.first(); done < part && first !== undefined && first.a <= now; done++) {
       const job = jobSet.indexed(first.b, 'delayed')
       jobSet.unindex(job)
-      if (job.place === 0) jobSet.place(job)
+      if (job.sequence === 0) jobSet.sequence(job)
       job.state = 'ready'
       jobSet.index(job)
       first = due.first()
@@ -60,20 +66,21 @@ function turnHalf(transaction: Transaction, queue: Queue, jobSet: JobSet, policy
   return jobSet.turnAt(policy.deadMs) <= now
 }
 
-/** Told for each holder by itself. */
+/** Told for each consumer by itself. */
 export function tellLapsed(transaction: Transaction, queue: Queue, jobs: readonly Job[]): void {
-  const byHolder = new Map<string, { holder: Owner; ids: string[] }>()
-  for (const { holder, id } of jobs) {
-    if (holder === undefined) continue
-    const name = `${holder.subject}\0${holder.client}`
-    const told = byHolder.get(name) ?? { holder, ids: [] }
+  const byHolder = new Map<string, { consumer: Owner; ids: string[] }>()
+  for (const { consumer, id } of jobs) {
+    if (consumer === undefined) continue
+    const name = `${consumer.subject}\0${consumer.client}`
+    const told = byHolder.get(name) ?? { consumer, ids: [] }
     byHolder.set(name, told)
     told.ids.push(id)
   }
-  for (const { holder, ids } of byHolder.values()) transaction.notifyQueue(queue.name, { kind: 'lapsed', holder, ids })
+  for (const { consumer, ids } of byHolder.values())
+    transaction.notifyQueue(queue.name, { kind: 'lapsed', consumer, ids })
 }
 
-/** The lease of a held job is over. It can still be settled while no other hand-out has begun. */
+/** The lease of a held job is over. It can still be settled while no other delivery has begun. */
 export function lapse(transaction: Transaction, queue: Queue, jobSet: JobSet, job: Job, policy: QueuePolicy): void {
   // One that ends before its cap does so for another reason.
   if (job.alone || (job.capped && transaction.now >= job.capAt)) {
@@ -81,7 +88,7 @@ export function lapse(transaction: Transaction, queue: Queue, jobSet: JobSet, jo
     return
   }
   jobSet.unindex(job)
-  note(job, { at: transaction.now, what: 'suspect', ...(job.holder !== undefined && { holder: job.holder }) })
+  note(job, { at: transaction.now, what: 'suspect', ...(job.consumer !== undefined && { holder: job.consumer }) })
   job.state = 'ready'
   job.dueAt = transaction.now
   job.suspect = true
@@ -102,7 +109,7 @@ export function fail(
   jobSet.unindex(job)
   job.attempts++
   const why = error === undefined ? {} : { why: error }
-  note(job, { at: transaction.now, what, ...(job.holder !== undefined && { holder: job.holder }), ...why })
+  note(job, { at: transaction.now, what, ...(job.consumer !== undefined && { holder: job.consumer }), ...why })
   job.state = 'delayed'
   job.dueAt = transaction.now + (delayMs ?? backoffMs[Math.min(job.attempts, backoffMs.length) - 1] ?? 0)
   jobSet.index(job)

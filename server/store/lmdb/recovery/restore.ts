@@ -66,7 +66,7 @@ function restoreDue(transaction: Transaction): void {
     [TABLES.producers, DUE.producer],
     [TABLES.cursors, DUE.cursor],
     [TABLES.notes, DUE.note],
-    [TABLES.holders, DUE.holder],
+    [TABLES.consumers, DUE.consumer],
   ] as const
   for (const [table, kind] of tables) {
     for (const { key, value } of environment.records<{ readonly dueAt: number }>(table as Table<never>, ALL)) {

@@ -6,7 +6,7 @@
 import { closeSync, fstatSync, openSync } from 'node:fs'
 import { copyFile, link, mkdir, open as openFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { setImmediate as turn } from 'node:timers/promises'
+import { setImmediate as fireTimers } from 'node:timers/promises'
 import { open, type RootDatabaseOptionsWithPath } from 'lmdb'
 import { DAMAGED, DATA_FILE, MENDING } from '../engine/folder.ts'
 import { isTree, type Leaf, type Meta, metasOf, PageFile, type Tree, treeAt } from './pages.ts'
@@ -139,7 +139,7 @@ async function* inParts(leaves: Iterable<Leaf>): AsyncGenerator<Leaf> {
   for (const leaf of leaves) {
     yield leaf
     if (performance.now() - began < PART_MS) continue
-    await turn()
+    await fireTimers()
     began = performance.now()
   }
 }

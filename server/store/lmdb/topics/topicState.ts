@@ -122,7 +122,7 @@ class TopicWork {
     this.#set({ ...record, head, total, lastAt: at, ...(empty && { firstAt: at }) })
   }
 
-  /** Tells the watches of the events added in this commit. */
+  /** Tells the listeners of the events added in this commit. */
   #tell(): void {
     const record = this.#record
     if (record === undefined || !this.#transaction.isWatched(this.#name)) return

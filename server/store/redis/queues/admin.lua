@@ -5,7 +5,7 @@ local SWEPT = 200
 local SWEPT_IDS = 500
 local SCANNED = 256
 
--- remove: part id number nonce
+-- remove: part id number token
 function operations.remove()
   local p = partOf(arg())
   flush()
@@ -13,8 +13,8 @@ function operations.remove()
   local j = record and decode(n, record)
   if not j or (j.dead == 1) ~= p.dead or j.state == HELD then return { 'none' } end
   unwait(p, j)
-  answer(j, 3, 'removed', '')
-  removed(p, j)
+  keepAnswer(j, 3, 'removed', '')
+  removeJob(p, j)
   return { 'removed' }
 end
 
@@ -28,13 +28,13 @@ function operations.purge()
   local p = partOf(arg())
   local before, limit = num(), num()
   local count = 0
-  for _, key in ipairs({ p.suspects, p.behind, p.ready, p.again, p.first }) do
+  for _, key in ipairs({ p.suspects, p.blocked, p.ready, p.retrying, p.scheduled }) do
     local skipped = 0
     while count < limit do
       flush()
       local names = redis.call('ZRANGE', key, skipped, skipped + math.min(SCANNED, limit - count) - 1)
       if #names == 0 then break end
-      if key == p.first then
+      if key == p.scheduled then
         for i = 1, #names do names[i] = whole(tonumber(names[i])) end
       end
       fetch(names)
@@ -42,8 +42,8 @@ function operations.purge()
         local j = jobOf(n)
         if j and cameAt(p, j) <= before then
           unwait(p, j)
-          answer(j, 3, 'removed', '')
-          removed(p, j)
+          keepAnswer(j, 3, 'removed', '')
+          removeJob(p, j)
           count = count + 1
         else
           skipped = skipped + 1
@@ -61,7 +61,7 @@ local function isGap(j)
   return isRead and told[1] == 'gap'
 end
 
--- redrive: ttlMs count, then for each: id number nonce
+-- redrive: ttlMs count, then for each: id number token
 function operations.redrive()
   local ttlMs, count = num(), num()
   local found = 0
@@ -71,17 +71,17 @@ function operations.redrive()
     local j = record and decode(n, record)
     if j and j.dead == 1 and j.state ~= HELD and not isGap(j) then
       unwait(dead, j)
-      unscore(dead.expiring, n)
+      unscore(dead.expiries, n)
       field(DEATHS, n, false)
       dead.count = dead.count - 1
       dead.bytes = dead.bytes - j.size
       dead.removed = dead.removed + 1
       live.count = live.count + 1
       live.bytes = live.bytes + j.size
-      befall(j, 'redriven')
+      note(j, 'redriven')
       -- Nobody waits for a reply any more: there it is kept when it came.
       j.dead, j.suspect, j.attempts, j.request, j.replyBy = 0, 0, 0, REDRIVEN, now
-      j.nonce, j.holder, j.dueAt, j.ttlMs = '', '', now, ttlMs
+      j.token, j.consumer, j.dueAt, j.ttlMs = '', '', now, ttlMs
       fallDue(live, j)
       put(j)
       found = found + 1
@@ -170,19 +170,19 @@ function sweeps.r(id)
   return nil
 end
 function sweeps.h(text)
-  local p, holder = partOf(string.sub(text, 1, 1)), string.sub(text, 2)
-  local h = holderOf(p, holder)
+  local p, consumer = partOf(string.sub(text, 1, 1)), string.sub(text, 2)
+  local h = consumerOf(p, consumer)
   if not h then return nil end
   if isAttached(h) then return h.touchedAt + TOUCH_MS + 1 end
-  if redis.call('EXISTS', p.handsOf .. holder) == 1 then return now + TOUCH_MS end
-  redis.call('HDEL', p.holders, holder)
-  redis.call('ZREM', p.present, holder)
-  holders[p.holders][holder] = false
+  if redis.call('EXISTS', p.heldBy .. consumer) == 1 then return now + TOUCH_MS end
+  redis.call('HDEL', p.consumers, consumer)
+  redis.call('ZREM', p.present, consumer)
+  consumers[p.consumers][consumer] = false
   return nil
 end
 function operations.sweep()
   flush()
-  flushHolders()
+  flushConsumers()
   local swept = { ids = 0, producers = 0, more = false }
   local found = redis.call('ZRANGEBYSCORE', DUE, '-inf', now, 'LIMIT', 0, SWEPT)
   for _, member in ipairs(found) do

@@ -1,11 +1,13 @@
--- The operation that hands jobs out.
+-- The operation that delivers jobs.
 
--- What a hand-out has to know of a record, and what it writes anew.
+-- What a delivery has to know of a record, and what it writes anew.
 local CLAIM = '<' .. LEASE .. 'I4d'
--- Jobs looked at beside those handed out: what expired, or is too large for the rest of the claim.
-local LOOKED = 1000
+-- Jobs looked at beside those delivered: what expired, or is too large for the rest of the claim.
+local CLEARED = 1000
+-- Each tenth delivery takes the lowest sequence.
+local OLDEST_EACH = 10
 
-local function lowestPlace(key)
+local function lowestSequence(key)
   local lowest, n
   for band = 0, 9 do
     local base = band * BAND
@@ -17,21 +19,21 @@ local function lowestPlace(key)
   return n
 end
 
--- claim: part holder session max bytes leaseMs capMs rate nonce policy
+-- claim: part consumer session max bytes leaseMs capMs rate token policy
 function operations.claim()
   local p = partOf(arg())
-  local holder, session, max, bytes = arg(), arg(), num(), num()
-  local leaseMs, capMs, rate, nonce = num(), num(), num(), arg()
+  local consumer, session, max, bytes = arg(), arg(), num(), num()
+  local leaseMs, capMs, rate, token = num(), num(), num(), arg()
   readPolicy()
-  local h = holderOf(p, holder)
+  local h = consumerOf(p, consumer)
   if not h then return { 'error', 'not_found' } end
   if tonumber(session) < tonumber(h.session) then return { 'error', 'taken_over' } end
   if session ~= h.session or not isAttached(h) then return { 'error', 'not_found' } end
-  turn()
+  fireTimers()
   if p.paused == 1 then return { 'done', '0', '0', '' } end
   flush()
 
-  -- Hand-outs that the rate allows, by the time at which the next one is due if they came evenly.
+  -- Deliveries that the rate allows, by the time at which the next one is due if they came evenly.
   local interval, burst, usedTo = 0, 0, 0
   local allowed = huge
   if rate > 0 then
@@ -46,11 +48,11 @@ function operations.claim()
   local rows, held = {}, {}
   local size = 0
   local expiresAt, capAt = now + math.min(leaseMs, capMs), now + capMs
-  local tailText, expiresText = nonce .. holder, whole(expiresAt)
+  local tailText, expiresText = token .. consumer, whole(expiresAt)
 
   -- Takes a job, or says why not: it has to go to the dead letters, or does not fit.
   local function take(n, record)
-    local _, suspect, _, _, deliveries, _, _, _, nonces, holders, length, expAt = struct.unpack(CLAIM, record)
+    local _, suspect, _, _, deliveries, _, _, _, tokens, consumers, length, expAt = struct.unpack(CLAIM, record)
     if not p.dead then
       if expAt <= now then return 'expired' end
       -- The limit was higher when it failed last.
@@ -61,10 +63,10 @@ function operations.claim()
     if length > SMALL then large[#large + 1] = n end
     s.serial = s.serial + 1
     record = struct.pack(
-      '<' .. LEASE, HELD, suspect, 0, 0, deliveries + 1, s.serial, expiresAt, capAt, #nonce, #holder)
-      .. string.sub(record, LEASE_SIZE + 1, -1 - nonces - holders) .. tailText
+      '<' .. LEASE, HELD, suspect, 0, 0, deliveries + 1, s.serial, expiresAt, capAt, #token, #consumer)
+      .. string.sub(record, LEASE_SIZE + 1, -1 - tokens - consumers) .. tailText
     records[n] = record
-    p.hands = p.hands + 1
+    p.deliveries = p.deliveries + 1
     names[#names + 1] = n
     rows[#rows + 1] = n
     rows[#rows + 1] = record
@@ -73,7 +75,7 @@ function operations.claim()
     return 'taken'
   end
 
-  local hands = p.handsOf .. holder
+  local hands = p.heldBy .. consumer
   local empty = redis.call('SCARD', hands) == 0
   local looked = 0
   local over = {}
@@ -84,7 +86,7 @@ function operations.claim()
   local function buryOver()
     for i = 1, #over do
       local j = jobOf(over[i][1])
-      bury(j, over[i][2])
+      deadLetter(j, over[i][2])
     end
     if #over > 0 then flush() end
     over = {}
@@ -92,8 +94,8 @@ function operations.claim()
 
   if h.suspects == 0 and allowed > 0 then
     if empty then
-      while looked < LOOKED do
-        local n = p.hands % 10 == 9 and lowestPlace(p.suspects) or redis.call('ZRANGE', p.suspects, 0, 0)[1]
+      while looked < CLEARED do
+        local n = p.deliveries % OLDEST_EACH == OLDEST_EACH - 1 and lowestSequence(p.suspects) or redis.call('ZRANGE', p.suspects, 0, 0)[1]
         if not n then break end
         local record = recordOf(n)
         redis.call('ZREM', p.suspects, n)
@@ -110,7 +112,7 @@ function operations.claim()
     local last = #names == 0 and redis.call('ZRANGE', p.ready, -1, -1, 'WITHSCORES')[2]
     local wanted = last and math.min(max, allowed) or 0
     local isFull = false
-    while #names < wanted and looked < LOOKED + wanted and not isFull do
+    while #names < wanted and looked < CLEARED + wanted and not isFull do
       local room = wanted - #names
       local first = redis.call('ZRANGE', p.ready, 0, room - 1)
       if #first == 0 then break end
@@ -118,9 +120,9 @@ function operations.claim()
       -- In one priority all orders are the same.
       local head = records[first[1]]
       local mixed = not head or math.floor(tonumber(last) / BAND) ~= 9 - decode(first[1], head).priority
-      local most = mixed and math.min(#first, 9 - p.hands % 10) or #first
+      local most = mixed and math.min(#first, OLDEST_EACH - 1 - p.deliveries % OLDEST_EACH) or #first
       if most == 0 then
-        local n = lowestPlace(p.ready)
+        local n = lowestSequence(p.ready)
         if not n then break end
         local what = recordOf(n) and take(n, recordOf(n))
         looked = looked + 1
@@ -155,7 +157,7 @@ function operations.claim()
     many('SADD', hands, names)
     due(expiresAt)
     h.lastSerial = s.serial
-    putHolder(p, holder, h)
+    putConsumer(p, consumer, h)
     if rate > 0 then
       usedTo = usedTo + #names * interval
       p.tat = usedTo
@@ -164,7 +166,7 @@ function operations.claim()
   local suspects = redis.call('ZCARD', p.suspects)
   local there = redis.call('ZCARD', p.ready) + suspects
   local waiting = math.max(0, math.min(there, allowed - #names))
-  local delayed = math.min(firstScore(p.first), firstScore(p.again))
+  local delayed = math.min(firstScore(p.scheduled), firstScore(p.retrying))
   local nextAt = math.min(delayed, firstScore(p.held))
   if waiting < there then
     -- When the rate allows one more than now.
@@ -175,7 +177,7 @@ function operations.claim()
     if mending.lost then nextAt = now end
   end
   -- What had to be cleared away first was too much for one call.
-  if #names == 0 and looked >= LOOKED then nextAt = now end
+  if #names == 0 and looked >= CLEARED then nextAt = now end
   p.told = there > 0 and math.min(p.told, now) or delayed
   -- What came in this call is gone again: nobody has to be told but of what is due later.
   if p.tell and there == 0 then p.tell = delayed < huge and delayed or nil end

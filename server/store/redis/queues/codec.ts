@@ -72,7 +72,7 @@ export function positionOf(text: string): Position {
   return { epoch: text.slice(0, space), offset: Number(text.slice(space + 1)) }
 }
 
-/** An id as the script looks for it: whole, and the number and nonce in it where the store may have made it. */
+/** An id as the script looks for it: whole, and the number and token in it where the store may have made it. */
 export function idWords(id: string): [string, string, string] {
   const match = /^([0-9a-z]{1,10})-([\s\S]+)$/.exec(id)
   return match === null ? [id, '', ''] : [id, String(Number.parseInt(match[1] ?? '', 36)), match[2] ?? '']
@@ -115,8 +115,8 @@ function isAlike(a: StoredJobDraft, b: StoredJobDraft | undefined): boolean {
 }
 
 export function enqueue(queue: string, given: Enqueue): QueueOperation<Omit<Enqueued, 'durability'>> {
-  const { subject, drafts, limit, nonce, producer, binding } = given
-  const args: Argument[] = ['enqueue', subject, nonce, numberText(limit.jobs), numberText(limit.bytes)]
+  const { subject, drafts, limit, nonce: token, producer, binding } = given
+  const args: Argument[] = ['enqueue', subject, token, numberText(limit.jobs), numberText(limit.bytes)]
   args.push(producer?.name ?? '', String(producer?.seq ?? -1))
   if (binding === undefined) args.push('', '', '')
   else args.push(binding.topic, positionText(binding.from), positionText(binding.to))
@@ -131,7 +131,7 @@ export function enqueue(queue: string, given: Enqueue): QueueOperation<Omit<Enqu
     refuse(queue, outcome, given)
     if (textAt(outcome, 0) === 'new') {
       const first = numberAt(outcome, 1)
-      return { ids: drafts.map((_, i) => `${(first + i).toString(36)}-${nonce}`), duplicates: 0 }
+      return { ids: drafts.map((_, i) => `${(first + i).toString(36)}-${token}`), duplicates: 0 }
     }
     const ids = outcome.slice(1).map(String)
     const duplicatesAt = ids.flatMap((text, i) => (text.startsWith('!') ? [i] : []))
@@ -146,7 +146,7 @@ function lengthOf({ length }: Buffer): Buffer {
   return codec
 }
 
-/** `=<id>`, or `#<number>-<nonce>`; behind a `!` that of a duplicate. */
+/** `=<id>`, or `#<number>-<token>`; behind a `!` that of a duplicate. */
 function idGiven(given: string): string {
   const text = given.startsWith('!') ? given.slice(1) : given
   if (text.startsWith('=')) return text.slice(1)
@@ -162,14 +162,14 @@ export interface ClaimOutcome {
 }
 
 export function claim(queue: string, part: Part, given: Claim): QueueOperation<ClaimOutcome> {
-  const { holder, session, max, bytes, leaseMs, capMs, rate = 0, nonce, policy } = given
+  const { consumer, session, max, bytes, leaseMs, capMs, rate = 0, nonce: token, policy } = given
   const limits = [max, bytes, leaseMs, capMs, rate].map(numberText)
-  const args = ['claim', part, ownerKey(holder), String(session), ...limits, nonce, ...policyWords(policy)]
+  const args = ['claim', part, ownerKey(consumer), String(session), ...limits, token, ...policyWords(policy)]
   return operation(args, (outcome) => {
     refuse(queue, outcome)
     return {
       // A paused queue answers without any.
-      handed: decodeHanded(outcome[4] ?? NOTHING, outcome.slice(5), nonce),
+      handed: decodeHanded(outcome[4] ?? NOTHING, outcome.slice(5), token),
       waiting: numberAt(outcome, 1),
       suspects: numberAt(outcome, 2),
       nextAt: timeAt(outcome, 3),
@@ -184,26 +184,26 @@ function settlementOf(settlement: Settlement): Buffer | undefined {
   const { id, lease, as } = settlement
   const match = /^(\d{1,15})\.(\d{1,15})\.([\s\S]{1,200})$/.exec(lease)
   if (match === null) return undefined
-  const [, n = '', serial = '', nonce = ''] = match
+  const [, n = '', serial = '', token = ''] = match
   const start = `${Number(n).toString(36)}-`
   // What the record has of the id, see `idOf`.
   const idPart = id.startsWith(start) ? id.slice(start.length) : id
-  const [nonceBytes, idBytes] = [Buffer.byteLength(nonce), Buffer.byteLength(idPart)]
-  if (nonceBytes > 255) return undefined
+  const [tokenBytes, idBytes] = [Buffer.byteLength(token), Buffer.byteLength(idPart)]
+  if (tokenBytes > 255) return undefined
   let value = -1
   let extra: Buffer | undefined
   if (as === 'done' && settlement.reply !== undefined) extra = encodeBody(settlement.reply)
   if (as === 'retry') value = settlement.delayMs ?? -1
   if (as === 'extend') value = settlement.leaseMs
   if ((as === 'retry' || as === 'dead') && settlement.error !== undefined) extra = Buffer.from(settlement.error)
-  const codec = Buffer.allocUnsafe(27 + n.length + nonceBytes + idBytes + (extra?.length ?? 0))
+  const codec = Buffer.allocUnsafe(27 + n.length + tokenBytes + idBytes + (extra?.length ?? 0))
   codec[0] = WORDS.indexOf(as) + 1
   codec.writeDoubleLE(Number(serial), 1)
   codec.writeDoubleLE(value, 9)
   codec[17] = n.length
   let at = 18 + codec.write(n, 18, 'latin1')
-  codec[at] = nonceBytes
-  at += 1 + codec.write(nonce, at + 1)
+  codec[at] = tokenBytes
+  at += 1 + codec.write(token, at + 1)
   at = codec.writeUInt32LE(idBytes, at)
   at += codec.write(idPart, at)
   at = codec.writeUInt32LE(extra?.length ?? 0, at)
@@ -237,11 +237,11 @@ export function settle(
 
 export function attach(
   part: Part,
-  holder: Owner,
+  consumer: Owner,
   { leaseMs, holding, since, policy }: Attaching,
 ): QueueOperation<Attached> {
   const known = holding === undefined ? ['-1'] : [String(holding.length), ...holding]
-  const args = ['attach', part, ownerKey(holder), numberText(leaseMs), String(since ?? '')]
+  const args = ['attach', part, ownerKey(consumer), numberText(leaseMs), String(since ?? '')]
   args.push(...policyWords(policy), ...known)
   return operation(args, (outcome) => {
     refuse('', outcome)
@@ -256,25 +256,25 @@ export function attach(
 
 export function detach(
   part: Part,
-  holder: Owner,
+  consumer: Owner,
   session: number,
   leaving: Leaving,
   policy: QueuePolicy,
 ): QueueOperation<void> {
   const word = typeof leaving === 'string' ? leaving : numberText(leaving.graceMs)
-  const args = ['detach', part, ownerKey(holder), String(session), word, ...policyWords(policy)]
+  const args = ['detach', part, ownerKey(consumer), String(session), word, ...policyWords(policy)]
   return operation(args, () => {})
 }
 
-export function touch(part: Part, holders: readonly Owner[]): QueueOperation<void> {
-  return operation(['touch', part, String(holders.length), ...holders.map(ownerKey)], () => {})
+export function touch(part: Part, consumers: readonly Owner[]): QueueOperation<void> {
+  return operation(['touch', part, String(consumers.length), ...consumers.map(ownerKey)], () => {})
 }
 
-export function turn(
+export function fireTimers(
   part: Part,
   policy: QueuePolicy,
 ): QueueOperation<{ readonly more: boolean; readonly nextAt?: number }> {
-  return operation(['turn', part, ...policyWords(policy)], (outcome) => {
+  return operation(['fireTimers', part, ...policyWords(policy)], (outcome) => {
     const nextAt = timeAt(outcome, 2)
     return { more: textAt(outcome, 1) === '1', ...(nextAt !== undefined && { nextAt }) }
   })

@@ -6,10 +6,10 @@
 local function isWhole(record)
   if #record < RECORD_SIZE then return false end
   local state = string.byte(record, 1)
-  local nonces, holders, size = struct.unpack('<BI2I4', record, NONCE_AT)
+  local tokens, consumers, size = struct.unpack('<BI2I4', record, TOKEN_AT)
   local keys, subjects, ids = struct.unpack('<I4I4I4', record, KEY_LENGTH_AT)
   local small = size <= SMALL and size or 0
-  return state <= 4 and #record == RECORD_SIZE + small + keys + subjects + ids + nonces + holders
+  return state <= 4 and #record == RECORD_SIZE + small + keys + subjects + ids + tokens + consumers
 end
 
 -- `lost`: how many jobs this call has found lost, where it had to mend.
@@ -23,14 +23,14 @@ function mending.fits()
   if redis.call('HLEN', JOBS) ~= live.count + dead.count then return false end
   for _, p in ipairs({ live, dead }) do
     local count = 0
-    for _, key in ipairs({ p.ready, p.suspects, p.behind, p.first, p.again, p.held }) do
+    for _, key in ipairs({ p.ready, p.suspects, p.blocked, p.scheduled, p.retrying, p.held }) do
       count = count + redis.call('ZCARD', key)
     end
     -- The first job that waits behind another one stands in the line of its key.
-    local waits = redis.call('ZRANGE', p.behind, 0, 0)[1]
+    local waits = redis.call('ZRANGE', p.blocked, 0, 0)[1]
     local j = waits and jobOf(waits)
     if waits and not (j and fieldOf(HEADS, j.key) and redis.call('ZSCORE', p.line .. j.key, waits)) then return false end
-    if count ~= p.count or redis.call('ZCARD', p.againPlaces) ~= redis.call('ZCARD', p.again) then return false end
+    if count ~= p.count or redis.call('ZCARD', p.retryingBySequence) ~= redis.call('ZCARD', p.retrying) then return false end
   end
   return true
 end
@@ -39,14 +39,14 @@ end
 local function takeLists(present)
   local named = {}
   for _, p in ipairs({ live, dead }) do
-    for _, key in ipairs({ p.ready, p.suspects, p.behind, p.again, p.againPlaces, p.held, p.expiring, p.first }) do
+    for _, key in ipairs({ p.ready, p.suspects, p.blocked, p.retrying, p.retryingBySequence, p.held, p.expiries, p.scheduled }) do
       for _, member in ipairs(redis.call('ZRANGE', key, 0, -1)) do
         local n = whole(tonumber(member) or 0)
         if n ~= '0' and not present[n] then named[n] = p end
       end
       redis.call('UNLINK', key)
     end
-    for _, holder in ipairs(redis.call('HKEYS', p.holders)) do redis.call('UNLINK', p.handsOf .. holder) end
+    for _, consumer in ipairs(redis.call('HKEYS', p.consumers)) do redis.call('UNLINK', p.heldBy .. consumer) end
   end
   for _, key in ipairs(redis.call('HKEYS', HEADS)) do redis.call('UNLINK', live.line .. key) end
   redis.call('UNLINK', HEADS)
@@ -54,27 +54,27 @@ local function takeLists(present)
 end
 
 local function lay(p, j)
-  if j.state == FIRST then
-    score(p.first, string.format('%014.0f', j.n), j.dueAt)
+  if j.state == SCHEDULED then
+    score(p.scheduled, string.format('%014.0f', j.n), j.dueAt)
     due(j.dueAt)
   elseif j.state == HELD then
     score(p.held, j.n, j.expiresAt)
-    noted(members, p.handsOf .. j.holder)[j.n] = true
+    noted(members, p.heldBy .. j.consumer)[j.n] = true
     due(j.expiresAt)
-    local h = j.suspect == 1 and holderOf(p, j.holder)
+    local h = j.suspect == 1 and consumerOf(p, j.consumer)
     if h then
       h.suspects = h.suspects + 1
-      putHolder(p, j.holder, h)
+      putConsumer(p, j.consumer, h)
     end
-  elseif j.state == AGAIN then
-    score(p.again, j.n, j.dueAt)
-    score(p.againPlaces, j.n, j.place)
-    score(p.expiring, j.n, j.expAt)
+  elseif j.state == RETRYING then
+    score(p.retrying, j.n, j.dueAt)
+    score(p.retryingBySequence, j.n, j.sequence)
+    score(p.expiries, j.n, j.expAt)
     due(math.min(j.dueAt, j.expAt))
-  elseif j.state == BEHIND then
-    score(p.behind, j.n, j.place)
-    score(p.line .. j.key, j.n, j.place)
-    score(p.expiring, j.n, j.expAt)
+  elseif j.state == BLOCKED then
+    score(p.blocked, j.n, j.sequence)
+    score(p.line .. j.key, j.n, j.sequence)
+    score(p.expiries, j.n, j.expAt)
     due(j.expAt)
   else
     makeReady(p, j)
@@ -84,13 +84,13 @@ end
 local function buryLost(n, name)
   local size = redis.call('HSTRLEN', BODIES, n)
   dead.sent = dead.sent + 1
-  dead.places = dead.places + 1
+  dead.lastSequence = dead.lastSequence + 1
   dead.count = dead.count + 1
   dead.bytes = dead.bytes + size
   local j = {
     n = n, state = READY, suspect = 0, alone = 0, capped = 0, deliveries = 0, serial = 0, expiresAt = 0, capAt = 0,
-    nonce = '', holder = '', size = size, expAt = now, dead = 1, history = 0, named = name and 1 or 0, request = 0,
-    priority = 4, attempts = 0, place = dead.places, sentAt = now, dueAt = now, replyBy = 0, ttlMs = 0, key = '',
+    token = '', consumer = '', size = size, expAt = now, dead = 1, history = 0, named = name and 1 or 0, request = 0,
+    priority = 4, attempts = 0, sequence = dead.lastSequence, sentAt = now, dueAt = now, replyBy = 0, ttlMs = 0, key = '',
     subject = '', id = name or 'damaged', body = '',
   }
   if size <= SMALL then
@@ -119,10 +119,10 @@ function mending.mend()
       redis.call('HDEL', JOBS, n)
     end
   end
-  table.sort(jobs, function(a, b) return a.place < b.place end)
+  table.sort(jobs, function(a, b) return a.sequence < b.sequence end)
   for _, j in ipairs(jobs) do
     if j.key ~= '' then redis.call('UNLINK', live.line .. j.key) end
-    if j.state == HELD then redis.call('UNLINK', (j.dead == 1 and dead or live).handsOf .. j.holder) end
+    if j.state == HELD then redis.call('UNLINK', (j.dead == 1 and dead or live).heldBy .. j.consumer) end
   end
   local named = takeLists(present)
   for i = 1, #all, 2 do
@@ -141,24 +141,24 @@ function mending.mend()
   end
   for _, p in ipairs({ live, dead }) do
     p.count, p.bytes = 0, 0
-    for _, holder in ipairs(redis.call('HKEYS', p.holders)) do
-      local h = holderOf(p, holder)
+    for _, consumer in ipairs(redis.call('HKEYS', p.consumers)) do
+      local h = consumerOf(p, consumer)
       if h then
         h.suspects = 0
-        putHolder(p, holder, h)
+        putConsumer(p, consumer, h)
       end
     end
   end
   local heads = {}
   for _, j in ipairs(jobs) do
-    if j.key ~= '' and j.dead == 0 and j.state ~= FIRST and j.state ~= BEHIND then heads[j.key] = j.n end
+    if j.key ~= '' and j.dead == 0 and j.state ~= SCHEDULED and j.state ~= BLOCKED then heads[j.key] = j.n end
   end
   for _, j in ipairs(jobs) do
     local p = j.dead == 1 and dead or live
     p.count, p.bytes = p.count + 1, p.bytes + j.size
-    p.places = math.max(p.places, j.place)
+    p.lastSequence = math.max(p.lastSequence, j.sequence)
     s.number, s.serial = math.max(s.number, tonumber(j.n)), math.max(s.serial, j.serial)
-    if j.state == BEHIND and not heads[j.key] then
+    if j.state == BLOCKED and not heads[j.key] then
       heads[j.key] = j.n
       j.state = READY
       put(j)
@@ -179,7 +179,7 @@ function mending.mend()
     lost = lost + 1
     if not p.dead then buryLost(n, nameOf[n]) end
   end
-  s.born, s.nextDue = 1, math.min(s.nextDue, now)
+  s.born, s.nextTimer = 1, math.min(s.nextTimer, now)
   live.told, dead.told = huge, huge
   works(live, now)
   flush()

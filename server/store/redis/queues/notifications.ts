@@ -19,17 +19,17 @@ export function readQueueNotification(message: Buffer): QueueNotification | unde
     case 'L': {
       const count = Number(line())
       const ids = Array.from({ length: count }, line)
-      return { kind: 'lapsed', holder: ownerOf(message.subarray(at)), ids }
+      return { kind: 'lapsed', consumer: ownerOf(message.subarray(at)), ids }
     }
     case 'E': {
       const count = Number(line())
       const leases = Array.from({ length: count }, line)
-      return { kind: 'settled', holder: ownerOf(message.subarray(at)), leases }
+      return { kind: 'settled', consumer: ownerOf(message.subarray(at)), leases }
     }
     case 'S': {
       const session = Number(line())
       const isDead = line() === '1'
-      return { kind: 'session', holder: ownerOf(message.subarray(at)), session, isDead }
+      return { kind: 'session', consumer: ownerOf(message.subarray(at)), session, isDead }
     }
     case 'R':
       return { kind: 'answered', id: message.toString('utf8', at) }
@@ -53,6 +53,6 @@ export function tellLosses(
     const cause = name.subarray(2)
     const jobs = Number(count)
     if (kind === 'D') lost(queue, { kind: 'dead', reason: cause.toString() as DeadReason, jobs })
-    else lost(part === 'd' ? `${queue}/dead` : queue, { kind: 'lapsed', holder: ownerOf(cause), jobs })
+    else lost(part === 'd' ? `${queue}/dead` : queue, { kind: 'lapsed', consumer: ownerOf(cause), jobs })
   }
 }

@@ -1,4 +1,4 @@
-/** The contract's queues over Redis: what changes goes through a lane, what reads does not wait for it. */
+/** The contract's queues over Redis: what changes goes through a batcher, what reads does not wait for it. */
 
 import { readBody } from '../../codec.ts'
 import type { HeldJob, QueueInfo, Queues, Settlement } from '../../contract/store.ts'
@@ -61,31 +61,31 @@ export function createQueues(context: QueuesContext): Queues {
       return [...(await run(name, codec.settle(part, settlements, policy, by)))]
     },
 
-    attach: (queue, holder, options) => {
+    attach: (queue, consumer, options) => {
       const [name, part] = partsOf(queue)
-      return run(name, codec.attach(part, holder, options))
+      return run(name, codec.attach(part, consumer, options))
     },
 
-    session: (queue, holder) => {
+    session: (queue, consumer) => {
       const [name, part] = partsOf(queue)
-      return readSession(context, name, part, holder)
+      return readSession(context, name, part, consumer)
     },
 
-    detach: (queue, holder, session, leaving, policy) => {
+    detach: (queue, consumer, session, leaving, policy) => {
       const [name, part] = partsOf(queue)
-      return run(name, codec.detach(part, holder, session, leaving, policy))
+      return run(name, codec.detach(part, consumer, session, leaving, policy))
     },
 
-    touch: (queue, holders) => {
+    touch: (queue, consumers) => {
       const [name, part] = partsOf(queue)
-      return run(name, codec.touch(part, holders))
+      return run(name, codec.touch(part, consumers))
     },
 
-    turn: async (queue, policy) => {
+    fireTimers: async (queue, policy) => {
       const [name, part] = partsOf(queue)
-      const turned = await run(name, codec.turn(part, policy))
-      if (!turned.more) await batcher.settleDue(name)
-      return turned
+      const fired = await run(name, codec.fireTimers(part, policy))
+      if (!fired.more) await batcher.settleDue(name)
+      return fired
     },
 
     overdue: async (limit) => {

@@ -1,5 +1,5 @@
--- Reads only: `info` part · `jobs` part state limit id number nonce · `job` part id number nonce · `answer` id number
--- nonce. Each job is told by its number, record, body, history, death, and number and record of what it is behind.
+-- Reads only: `info` part · `jobs` part state limit id number token · `job` part id number token · `answer` id number
+-- token. Each job is told by its number, record, body, history, death, and number and record of what it is behind.
 
 local function recordOf(n)
   local record = redis.call('HGET', JOBS, n)
@@ -14,13 +14,13 @@ local function told(reply, n, record)
   reply[at + 3] = j.size > SMALL and redis.call('HGET', BODIES, n) or j.body
   reply[at + 4] = j.history == 1 and redis.call('HGET', HISTORY, n) or ''
   reply[at + 5] = j.dead == 1 and redis.call('HGET', DEATHS, n) or ''
-  local head = j.state == BEHIND and redis.call('HGET', HEADS, j.key)
+  local head = j.state == BLOCKED and redis.call('HGET', HEADS, j.key)
   reply[at + 6] = head or ''
   reply[at + 7] = head and recordOf(head) or ''
 end
 
 -- Numbers and places behind a place, by place, at most so many.
-local function byPlace(p, after, limit, keys)
+local function bySequence(p, after, limit, keys)
   local found = {}
   local function add(key, base)
     local entries = redis.call(
@@ -47,10 +47,10 @@ function reads.info()
     for _, key in ipairs({ ... }) do total = total + redis.call('ZCARD', key) end
     return whole(total)
   end
-  local oldest = byPlace(p, 0, 1, { p.ready, p.suspects, p.behind })[1]
+  local oldest = bySequence(p, 0, 1, { p.ready, p.suspects, p.blocked })[1]
   local record = oldest and recordOf(oldest[1])
   local reply = {
-    'known', whole(p.sent), count(p.ready, p.suspects, p.behind), count(p.first, p.again), count(p.held), whole(p.done),
+    'known', whole(p.sent), count(p.ready, p.suspects, p.blocked), count(p.scheduled, p.retrying), count(p.held), whole(p.done),
     whole(p.dead and 0 or dead.count), whole(p.removed), whole(p.bytes),
     record and whole(decode(oldest[1], record).dueAt) or '',
     whole(redis.call('ZCOUNT', p.present, now - TOUCH_MS, '+inf')), whole(p.paused),
@@ -64,37 +64,37 @@ end
 function reads.jobs()
   local p = partOf(arg())
   local state, limit = arg(), num()
-  local id, number, nonce = arg(), arg(), arg()
+  local id, number, token = arg(), arg(), arg()
   local after = nil
   if id ~= '' then
-    local n, record = resolve(id, number, nonce, recordOf)
+    local n, record = resolve(id, number, token, recordOf)
     after = record and decode(n, record)
     if not after or (after.dead == 1) ~= p.dead then return { 'jobs' } end
   end
-  local place = after and after.place or 0
+  local sequence = after and after.sequence or 0
   local names = {}
   if state == 'ready' then
-    for _, entry in ipairs(byPlace(p, place, limit, { p.ready, p.suspects, p.behind })) do
+    for _, entry in ipairs(bySequence(p, sequence, limit, { p.ready, p.suspects, p.blocked })) do
       names[#names + 1] = entry[1]
     end
   elseif state == 'held' then
     local held = {}
     for _, n in ipairs(redis.call('ZRANGE', p.held, 0, -1)) do
       local record = recordOf(n)
-      local at = record and decode(n, record).place
-      if at and at > place then held[#held + 1] = { n, at } end
+      local at = record and decode(n, record).sequence
+      if at and at > sequence then held[#held + 1] = { n, at } end
     end
     table.sort(held, function(a, b) return a[2] < b[2] end)
     for i = 1, math.min(limit, #held) do names[i] = held[i][1] end
   else
     local from = 0
-    if after and after.state == FIRST then
-      from = (redis.call('ZRANK', p.first, string.format('%014.0f', after.n)) or -1) + 1
+    if after and after.state == SCHEDULED then
+      from = (redis.call('ZRANK', p.scheduled, string.format('%014.0f', after.n)) or -1) + 1
     else
-      for _, entry in ipairs(byPlace(p, place, limit, { p.againPlaces })) do names[#names + 1] = entry[1] end
+      for _, entry in ipairs(bySequence(p, sequence, limit, { p.retryingBySequence })) do names[#names + 1] = entry[1] end
     end
     if #names < limit then
-      for _, member in ipairs(redis.call('ZRANGE', p.first, from, from + limit - #names - 1)) do
+      for _, member in ipairs(redis.call('ZRANGE', p.scheduled, from, from + limit - #names - 1)) do
         names[#names + 1] = whole(tonumber(member))
       end
     end

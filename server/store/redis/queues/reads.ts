@@ -1,4 +1,4 @@
-/** What can be read of a queue without waiting for its lane. */
+/** What can be read of a queue without waiting for its batcher. */
 
 import { readBody } from '../../codec.ts'
 import type { Answer, JobInfo, JobState, Owner, QueueInfo } from '../../contract/store.ts'
@@ -44,11 +44,11 @@ export async function readSession(
   { router, keys, refuseClosed }: QueuesContext,
   name: string,
   part: Part,
-  holder: Owner,
+  consumer: Owner,
 ): Promise<number> {
   refuseClosed()
   try {
-    const command = ['HGET', keys.holders(name, part === 'd'), ownerKey(holder)] as const
+    const command = ['HGET', keys.consumers(name, part === 'd'), ownerKey(consumer)] as const
     const [text] = await router.run(keys.queue(name), [command], performance.now() + WAIT_MS)
     return Number((text as Buffer | null)?.toString().split(' ', 1)[0] ?? 0)
   } catch (error) {

@@ -4,14 +4,14 @@ local PRODUCER_MS = 604800000
 local KEPT_DRAFTS = 1024
 local REASONS = { 'max_attempts', 'rejected', 'expired', 'gap' }
 local DRAFT, OPTIONS = '<I4c0I4c0', '<BBdddBI4c0I4c0'
--- The part of a record that hand-outs change, of a job that had none, by its state.
+-- The part of a record that deliveries change, of a job that had none, by its state.
 local unheld = {}
 local function unheldIn(state)
   unheld[state] = unheld[state] or struct.pack('<' .. LEASE, state, 0, 0, 0, 0, 0, 0, 0, 0, 0)
   return unheld[state]
 end
 
--- Senders that number their drafts: `start next usedAt`, and a list of `seq count number nonce` or `seq 1 = id`.
+-- Senders that number their drafts: `start next usedAt`, and a list of `seq count number token` or `seq 1 = id`.
 local function producedAt(key, from, to)
   local ids = {}
   local expected = from
@@ -31,17 +31,17 @@ local function produced(key, known, start, next, seq, ids)
   local texts = {}
   local open
   for i, id in ipairs(ids) do
-    local n, nonce = string.match(id, '^#(%d+)-(.*)$')
-    if open and n and open.nonce == nonce and tonumber(n) == open.n + open.count then
+    local n, token = string.match(id, '^#(%d+)-(.*)$')
+    if open and n and open.token == token and tonumber(n) == open.n + open.count then
       open.count = open.count + 1
     else
-      open = { seq = seq + i - 1, count = 1, n = n and tonumber(n), nonce = nonce or string.sub(id, 2) }
+      open = { seq = seq + i - 1, count = 1, n = n and tonumber(n), token = token or string.sub(id, 2) }
       texts[#texts + 1] = open
     end
   end
   for i, entry in ipairs(texts) do
     texts[i] = string.format(
-      '%.0f %d %s %s', entry.seq, entry.count, entry.n and whole(entry.n) or '=', entry.nonce)
+      '%.0f %d %s %s', entry.seq, entry.count, entry.n and whole(entry.n) or '=', entry.token)
   end
   many('RPUSH', list, texts)
   local following = math.max(next, seq + #ids)
@@ -96,20 +96,20 @@ end
 -- Whether a job with this id is there, or what became of a request with it.
 local function isTaken(id)
   if fieldOf(NAMES, id) then return true end
-  local digits, nonce = string.match(id, '^([0-9a-z]+)%-(.+)$')
+  local digits, token = string.match(id, '^([0-9a-z]+)%-(.+)$')
   if digits and #digits <= 10 then
     local n = whole(tonumber(digits, 36))
     local j = jobOf(n)
-    if j and j.named == 0 and j.id == nonce then return true end
+    if j and j.named == 0 and j.id == token then return true end
   end
   local text = redis.call('HGET', ANSWERS, id)
   return text and struct.unpack('<d', text) > now
 end
 
--- enqueue: subject nonce jobs bytes producer seq topic from to count drafts; of each draft its body and its options, which
+-- enqueue: subject token jobs bytes producer seq topic from to count drafts; of each draft its body and its options, which
 -- are empty where they are those of the draft before.
 function operations.enqueue()
-  local subject, nonce, maxJobs, maxBytes = arg(), arg(), num(), num()
+  local subject, token, maxJobs, maxBytes = arg(), arg(), num(), num()
   local producer, seq = arg(), num()
   local topic, from, to, count, sent = arg(), arg(), arg(), num(), arg()
   if full then return { 'error', 'storage_full' } end
@@ -200,7 +200,7 @@ function operations.enqueue()
       local body = bodyOf[i]
       s.number = s.number + 1
       local n = digits(s.number)
-      local named, id = 0, nonce
+      local named, id = 0, token
       if d.id ~= '' then
         plain = false
         named, id = 1, d.id
@@ -223,13 +223,13 @@ function operations.enqueue()
       if named == 1 and topic == '' then
         ids[#ids + 1] = { d.id, math.max(now + ID_MS, replyBy), given[i] }
       end
-      local state, expAt, place = READY, 0, 0
+      local state, expAt, sequence = READY, 0, 0
       local p = live
       if d.reason > 0 then
         p, dueAt, expAt = dead, now, now
         live.sent = live.sent + 1
       elseif dueAt > now then
-        state = FIRST
+        state = SCHEDULED
       else
         expAt = math.min(now + d.ttlMs, request == 1 and replyBy or huge)
       end
@@ -237,27 +237,27 @@ function operations.enqueue()
       p.count = p.count + 1
       p.bytes = p.bytes + #body
       local rank = nil
-      if state == FIRST then
-        score(p.first, string.format('%014.0f', s.number), dueAt)
+      if state == SCHEDULED then
+        score(p.scheduled, string.format('%014.0f', s.number), dueAt)
         due(dueAt)
         works(p, dueAt)
       else
-        p.places = p.places + 1
-        place = p.places
+        p.lastSequence = p.lastSequence + 1
+        sequence = p.lastSequence
         if d.key ~= '' and not p.dead and fieldOf(HEADS, d.key) then
-          state = BEHIND
-          score(p.behind, n, place)
-          score(p.line .. d.key, n, place)
+          state = BLOCKED
+          score(p.blocked, n, sequence)
+          score(p.line .. d.key, n, sequence)
         else
           if d.key ~= '' and not p.dead then field(HEADS, d.key, n) end
-          rank = (9 - d.priority) * BAND + place
+          rank = (9 - d.priority) * BAND + sequence
         end
         if p.dead then
           local reason = REASONS[d.reason]
           field(DEATHS, n, cjson.encode({ reason, now, '' }))
           lose('D', live, reason)
           score(p.ready, n, rank)
-          score(p.expiring, n, now)
+          score(p.expiries, n, now)
           due(now + s.deadMs)
         else
           if rank then
@@ -276,8 +276,8 @@ function operations.enqueue()
       if d ~= like or #body ~= size or state ~= stateOf or named == 1 then
         like, size, stateOf = d, #body, state
         before = unheldIn(state) .. struct.pack(
-          '<' .. BEFORE_PLACE, size, expAt, p.dead and 1 or 0, 0, named, request, d.priority, 0)
-        behind = struct.pack('<' .. BEHIND_PLACE, now, dueAt, replyBy, d.ttlMs, #d.key, #subject, #id)
+          '<' .. BEFORE_SEQUENCE, size, expAt, p.dead and 1 or 0, 0, named, request, d.priority, 0)
+        behind = struct.pack('<' .. AFTER_SEQUENCE, now, dueAt, replyBy, d.ttlMs, #d.key, #subject, #id)
         texts = d.key .. subject .. id
       end
       rows[#rows + 1] = n
@@ -286,17 +286,17 @@ function operations.enqueue()
         bodies[#bodies + 1] = body
         body = ''
       end
-      rows[#rows + 1] = before .. struct.pack('<d', place) .. behind .. body .. texts
+      rows[#rows + 1] = before .. struct.pack('<d', sequence) .. behind .. body .. texts
     end
   end
   many('HSET', BODIES, bodies)
   many('HSET', JOBS, rows)
-  many('ZADD', live.expiring, expiring)
+  many('ZADD', live.expiries, expiring)
   many('ZADD', live.ready, ready)
   if #ids > 0 then remember(subject, ids) end
   if topic ~= '' then field(BINDINGS, topic, to) end
   for i = repeated + 1, count do
-    if drafts[i] and drafts[i].id == '' then given[i] = '#' .. given[i] .. '-' .. nonce end
+    if drafts[i] and drafts[i].id == '' then given[i] = '#' .. given[i] .. '-' .. token end
   end
   if seq >= 0 then
     local fresh = {}

@@ -6,18 +6,47 @@ local WORDS = { 'd', 'r', 'l', 'x', 'e' }
 local DONE, RETRY, RELEASE, DEAD, EXTEND = 1, 2, 3, 4, 5
 local SETTLEMENT = '<BddBc0Bc0I4c0I4c0'
 
--- Of a lease: how it ended, the end of its nonce, when. Those of one hand-out are the same.
+-- See releases.ts.
+local PAUSE_MS = 100
+local LONGEST_PAUSE_MS = 5000
+local function pauseOf(j)
+  if j.history == 0 then return 0 end
+  local list = cjson.decode(redis.call('HGET', HISTORY, j.n) or '[]')
+  -- What stands behind a `#` in the name of a client is new with each connection or claim.
+  local name, before = string.gsub(j.consumer, '#[^%z]*$', ''), 0
+  for i = #list, 1, -1 do
+    if list[i][2] ~= 'release' then break end
+    if string.gsub(list[i][3], '#[^%z]*$', '') == name then before = before + 1 end
+  end
+  return before == 0 and 0 or math.min(LONGEST_PAUSE_MS, PAUSE_MS * 2 ^ (before - 1))
+end
+
+-- Back at its place, or with `behind` behind what waits and, where it is given back again and again, later.
+local function release(p, j, behind)
+  local pause = behind and pauseOf(j) or 0
+  unhold(p, j)
+  j.suspect = 0
+  note(j, 'release', j.consumer)
+  j.token, j.consumer = '', ''
+  if behind then
+    p.lastSequence = p.lastSequence + 1
+    j.sequence = p.lastSequence
+  end
+  readyAfter(p, j, pause)
+end
+
+-- Of a lease: how it ended, the end of its token, when. Those of one delivery are the same.
 local entries
-local function entryOf(as, nonce)
+local function entryOf(as, token)
   local ofKind = entries[as]
   if not ofKind then
     ofKind = {}
     entries[as] = ofKind
   end
-  local entry = ofKind[nonce]
+  local entry = ofKind[token]
   if not entry then
-    entry = WORDS[as] .. string.sub('....' .. nonce, -4) .. struct.pack('<I3', now % 16777216)
-    ofKind[nonce] = entry
+    entry = WORDS[as] .. string.sub('....' .. token, -4) .. struct.pack('<I3', now % 16777216)
+    ofKind[token] = entry
   end
   return entry
 end
@@ -29,11 +58,11 @@ beginnings[#beginnings + 1] = function()
   entries = {}
   noneEnded()
 end
-local function ended(serial, as, nonce)
+local function ended(serial, as, token)
   if serial < highestEnded then areSorted = false end
   highestEnded = serial
   endedSerials[#endedSerials + 1] = serial
-  ends[serial] = entryOf(as, nonce)
+  ends[serial] = entryOf(as, token)
 end
 -- Neighbours are written together.
 local function writeEnded()
@@ -61,7 +90,7 @@ local function writeEnded()
   for key in pairs(chunks) do redis.call('PEXPIRE', key, ID_MS + 60000) end
   noneEnded()
 end
-local function endedSo(serial, as, nonce)
+local function endedSo(serial, as, token)
   local entry = ends[serial]
   if not entry then
     local chunk = math.floor(serial / CHUNK)
@@ -69,7 +98,7 @@ local function endedSo(serial, as, nonce)
     entry = redis.call('GETRANGE', ENDED .. whole(chunk), at, at + ENTRY - 1)
   end
   if #entry < ENTRY or as == EXTEND then return false end
-  if string.sub(entry, 1, 5) ~= string.sub(entryOf(as, nonce), 1, 5) then return false end
+  if string.sub(entry, 1, 5) ~= string.sub(entryOf(as, token), 1, 5) then return false end
   local age = (now % 16777216 - struct.unpack('<I3', entry, 6)) % 16777216
   -- By a clock that went back since, it ended in the future.
   return age < ID_MS or age > 16777216 - ID_MS
@@ -83,8 +112,8 @@ settlers[DONE] = function(p, j, _, reply)
   else
     unwait(p, j)
   end
-  answer(j, reply == '' and 1 or 2, '', reply)
-  vanish(p, j)
+  keepAnswer(j, reply == '' and 1 or 2, '', reply)
+  remove(p, j)
   p.done = p.done + 1
   if p.dead then live.done = live.done + 1 end
 end
@@ -96,7 +125,7 @@ local function endLate(p, j)
     j.suspect = 0
     makeReady(p, j)
   end
-  j.suspect, j.nonce = 0, ''
+  j.suspect, j.token = 0, ''
   put(j)
 end
 
@@ -104,8 +133,8 @@ settlers[RETRY] = function(p, j, delayMs, why)
   if j.state ~= HELD then return endLate(p, j) end
   unhold(p, j)
   j.suspect = 0
-  befall(j, 'retry', j.holder, why)
-  j.nonce = ''
+  note(j, 'retry', j.consumer, why)
+  j.token = ''
   fail(p, j, why, delayMs)
 end
 
@@ -115,15 +144,15 @@ settlers[RELEASE] = function(p, j)
 end
 
 settlers[DEAD] = function(p, j, _, why)
-  -- It is where it belongs; handed out again at once it would go round without an end.
+  -- It is where it belongs; delivered again at once it would go round without an end.
   if p.dead then return settlers[RETRY](p, j, -1, why) end
-  local holder = j.holder
+  local consumer = j.consumer
   if j.state == HELD then
     unhold(p, j)
   else
     unwait(p, j)
   end
-  bury(j, 'rejected', why, holder)
+  deadLetter(j, 'rejected', why, consumer)
 end
 
 settlers[EXTEND] = function(p, j, leaseMs)
@@ -132,18 +161,18 @@ settlers[EXTEND] = function(p, j, leaseMs)
     unwait(p, j)
     flush()
     j.state = HELD
-    local h = holderOf(p, j.holder)
+    local h = consumerOf(p, j.consumer)
     if not h then
       -- One that was forgotten meanwhile. Its suspects have to be counted when it comes back.
       h = { session = '0', touchedAt = 0, attached = false, lastSerial = -1, suspects = 0 }
-      forgetAt(now + TOUCH_MS, 'h' .. (p.dead and 'd' or 'm') .. j.holder)
+      forgetAt(now + TOUCH_MS, 'h' .. (p.dead and 'd' or 'm') .. j.consumer)
     end
     -- Nobody is alone in hands that hold something already, or held another job since.
-    if redis.call('SCARD', p.handsOf .. j.holder) > 0 or h.lastSerial ~= j.serial then j.alone = 0 end
+    if redis.call('SCARD', p.heldBy .. j.consumer) > 0 or h.lastSerial ~= j.serial then j.alone = 0 end
     h.lastSerial = j.serial
     if j.suspect == 1 then h.suspects = h.suspects + 1 end
-    putHolder(p, j.holder, h)
-    noted(members, p.handsOf .. j.holder)[j.n] = true
+    putConsumer(p, j.consumer, h)
+    noted(members, p.heldBy .. j.consumer)[j.n] = true
   end
   j.capped = now + leaseMs >= j.capAt and 1 or 0
   j.expiresAt = math.min(now + leaseMs, j.capAt)
@@ -153,12 +182,12 @@ settlers[EXTEND] = function(p, j, leaseMs)
   return j.expiresAt < now + leaseMs and j.expiresAt or nil
 end
 
--- Leases that were settled by somebody else than their holder, who has to hear of it.
+-- Leases that were settled by somebody else than their consumer, who has to hear of it.
 local function tellOthers(p, others)
-  for holder, leases in pairs(others) do
-    local h = holderOf(p, holder)
+  for consumer, leases in pairs(others) do
+    local h = consumerOf(p, consumer)
     if h and isAttached(h) then
-      tell('E', #leases, table.concat(leases, '\n'), holder)
+      tell('E', #leases, table.concat(leases, '\n'), consumer)
     end
   end
 end
@@ -169,7 +198,7 @@ function operations.settle()
   local p = partOf(arg())
   readPolicy()
   local settler, count, settlements = arg(), num(), arg()
-  turn()
+  fireTimers()
   local parsed, names = {}, {}
   local at = 1
   for i = 1, count do
@@ -183,42 +212,42 @@ function operations.settle()
   local outcomes = {}
   local isDead = p.dead and 1 or 0
   -- What is done leaves all lists of its queue alike, and together.
-  local gone, large, hands, holder = {}, {}, {}, nil
+  local gone, large, hands, consumer = {}, {}, {}, nil
   local others, cut = {}, {}
   local function clear()
     if #gone == 0 then return end
-    for _, key in ipairs({ p.held, p.expiring }) do many('ZREM', key, gone) end
+    for _, key in ipairs({ p.held, p.expiries }) do many('ZREM', key, gone) end
     many('HDEL', JOBS, gone)
     many('HDEL', BODIES, large)
-    for by, names in pairs(hands) do many('SREM', p.handsOf .. by, names) end
-    gone, large, hands, holder = {}, {}, {}, nil
+    for by, names in pairs(hands) do many('SREM', p.heldBy .. by, names) end
+    gone, large, hands, consumer = {}, {}, {}, nil
   end
   local leaving
   for i = 1, count do
     local each = parsed[i]
-    local as, serial, value, n, nonce, id, extra = each[1], each[2], each[3], each[4], each[5], each[6], each[7]
+    local as, serial, value, n, token, id, extra = each[1], each[2], each[3], each[4], each[5], each[6], each[7]
     local record = records[n]
     local outcome
     if record then
-      local nonces, low, high = byte(record, NONCE_AT, NONCE_AT + 2)
-      local last = #record - nonces - low - 256 * high
-      if nonces > 0 and sub(record, last + 1, last + nonces) == nonce
+      local tokens, low, high = byte(record, TOKEN_AT, TOKEN_AT + 2)
+      local last = #record - tokens - low - 256 * high
+      if tokens > 0 and sub(record, last + 1, last + tokens) == token
         and sub(record, last - #id + 1, last) == id
         and sub(record, SERIAL_AT, SERIAL_AT + 7) == pack('<d', serial)
         and byte(record, DEAD_AT) == isDead then
         outcome = 'o'
         local state, suspect = byte(record, 1, 2)
         local inDead, history, named, request = byte(record, DEAD_AT, DEAD_AT + 3)
-        local by = sub(record, last + nonces + 1)
+        local by = sub(record, last + tokens + 1)
         if state == HELD and by ~= settler and as ~= EXTEND then
           others[by] = others[by] or {}
-          table.insert(others[by], n .. '.' .. whole(serial) .. '.' .. nonce)
+          table.insert(others[by], n .. '.' .. whole(serial) .. '.' .. token)
         end
         -- The most common way to end needs none of the rest of the record.
         if as == DONE and state == HELD and suspect + inDead + history + named + request == 0
           and not changedRecords[n] and sub(record, KEY_LENGTH_AT, KEY_LENGTH_AT + 3) == NO_LENGTH then
-          if by ~= holder then
-            holder = by
+          if by ~= consumer then
+            consumer = by
             leaving = hands[by] or {}
             hands[by] = leaving
           end
@@ -241,14 +270,14 @@ function operations.settle()
             cut[#cut + 1] = whole(ending)
           end
         end
-        if as ~= EXTEND then ended(serial, as, nonce) end
+        if as ~= EXTEND then ended(serial, as, token) end
       end
     end
-    outcomes[i] = outcome or (endedSo(serial, as, nonce) and 'o' or 'l')
+    outcomes[i] = outcome or (endedSo(serial, as, token) and 'o' or 'l')
   end
   clear()
   tellOthers(p, others)
   -- What this call itself made due belongs to it.
-  turn()
+  fireTimers()
   return { 'done', table.concat(outcomes), table.concat(cut, ' ') }
 end

@@ -1,6 +1,6 @@
 -- What falls due by itself, a bounded number of each kind.
 
-local TURNED = 100
+local PART = 100
 
 -- What happens to jobs that fail. Arguments: maxAttempts deadMs backoffs
 local function readPolicy()
@@ -18,13 +18,37 @@ local function readPolicy()
   }
   if s.deadMs ~= deadMs then
     s.deadMs = deadMs
-    due(firstScore(dead.expiring) + deadMs)
+    due(firstScore(dead.expiries) + deadMs)
   end
+end
+
+-- A failure: another attempt later, or the end.
+local function fail(p, j, why, delayMs)
+  j.attempts = j.attempts + 1
+  if not p.dead and j.attempts >= policy.maxAttempts then return deadLetter(j, 'max_attempts', why, j.consumer) end
+  readyAfter(p, j, delayMs >= 0 and delayMs or policy.backoff(j.attempts))
+end
+local function isAlone(p, j)
+  if j.alone == 0 then return false end
+  local h = consumerOf(p, j.consumer)
+  return not h or h.lastSerial == j.serial
+end
+local function lapse(p, j)
+  unhold(p, j)
+  tellLapsed(j)
+  -- One that ends before its cap does so for another reason.
+  if (j.capped == 1 and now >= j.capAt) or isAlone(p, j) then
+    note(j, 'lapsed', j.consumer)
+    return fail(p, j, nil, -1)
+  end
+  j.suspect = 1
+  note(j, 'suspect', j.consumer)
+  readyAfter(p, j, 0)
 end
 
 local function overIn(key, time)
   flush()
-  local entries = redis.call('ZRANGEBYSCORE', key, '-inf', time, 'WITHSCORES', 'LIMIT', 0, TURNED)
+  local entries = redis.call('ZRANGEBYSCORE', key, '-inf', time, 'WITHSCORES', 'LIMIT', 0, PART)
   local found, names = {}, {}
   for i = 1, #entries, 2 do found[#found + 1] = { entries[i], tonumber(entries[i + 1]) } end
   -- At the same time by number, not by its text.
@@ -40,30 +64,30 @@ end
 local function expire(p, n)
   local j = jobOf(n)
   if not j or j.state == HELD then
-    unscore(p.expiring, n)
+    unscore(p.expiries, n)
     return
   end
   unwait(p, j)
   if p.dead then
-    removed(p, j)
+    removeJob(p, j)
   else
-    bury(j, 'expired')
+    deadLetter(j, 'expired')
   end
 end
 
 local function fallsDue(p, member)
   local n = whole(tonumber(member))
-  unscore(p.first, member)
+  unscore(p.scheduled, member)
   local j = jobOf(n)
   if not j then return end
   fallDue(p, j)
   put(j)
 end
 
-local function again(p, n)
+local function retry(p, n)
   local j = jobOf(n)
-  unscore(p.again, n)
-  unscore(p.againPlaces, n)
+  unscore(p.retrying, n)
+  unscore(p.retryingBySequence, n)
   if not j then return end
   makeReady(p, j)
   put(j)
@@ -72,48 +96,48 @@ end
 local function lapsed(p, n)
   local j = jobOf(n)
   if j then
-    lose('L', p, j.holder)
+    lose('L', p, j.consumer)
     lapse(p, j)
   else
     unscore(p.held, n)
   end
 end
 
-local function reckon()
+local function setNextTimer()
   flush()
-  s.nextDue = math.min(
-    nextOf(live), nextOf(dead), firstScore(live.expiring), firstScore(dead.expiring) + s.deadMs)
+  s.nextTimer = math.min(
+    nextOf(live), nextOf(dead), firstScore(live.expiries), firstScore(dead.expiries) + s.deadMs)
 end
 
 -- `true` when there is more to do at once.
-local function turn()
-  if now < s.nextDue then return false end
+local function fireTimers()
+  if now < s.nextTimer then return false end
   for _, p in ipairs({ live, dead }) do
     for _, n in ipairs(overIn(p.held, now)) do lapsed(p, n) end
     flush()
-    local members = redis.call('ZRANGEBYSCORE', p.first, '-inf', now, 'LIMIT', 0, TURNED)
+    local members = redis.call('ZRANGEBYSCORE', p.scheduled, '-inf', now, 'LIMIT', 0, PART)
     for _, member in ipairs(members) do fallsDue(p, member) end
-    for _, n in ipairs(overIn(p.again, now)) do again(p, n) end
-    for _, n in ipairs(overIn(p.expiring, p.dead and now - s.deadMs or now)) do expire(p, n) end
+    for _, n in ipairs(overIn(p.retrying, now)) do retry(p, n) end
+    for _, n in ipairs(overIn(p.expiries, p.dead and now - s.deadMs or now)) do expire(p, n) end
   end
-  reckon()
-  return s.nextDue <= now
+  setNextTimer()
+  return s.nextTimer <= now
 end
 
 local operations = {}
 
 -- due: when there is something to do
 function operations.due()
-  reckon()
-  return { 'done', timeText(s.nextDue) }
+  setNextTimer()
+  return { 'done', timeText(s.nextTimer) }
 end
 
 -- turn: part policy
-function operations.turn()
+function operations.fireTimers()
   local p = partOf(arg())
   readPolicy()
   mending.look(true)
-  local more = turn()
-  reckon()
+  local more = fireTimers()
+  setNextTimer()
   return { 'done', more and '1' or '0', timeText(nextOf(p)) }
 end

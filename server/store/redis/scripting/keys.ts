@@ -19,8 +19,8 @@ export interface Keys {
   readonly settings: string
   /** The figures of a queue; its scripts find its other keys beside it. */
   queue(queue: string): string
-  /** Of a queue or its dead letters: their holders. */
-  holders(queue: string, dead: boolean): string
+  /** Of a queue or its dead letters: their consumers. */
+  consumers(queue: string, dead: boolean): string
   queueChannel(queue: string): string
   /** Names of queues, and of some that were never made. */
   readonly queues: string
@@ -45,7 +45,7 @@ export function keysWith(prefix: string): Keys {
     due: `${prefix}due`,
     settings: `${prefix}settings`,
     queue: (queue) => `${prefix}{q:${queue}}:meta`,
-    holders: (queue, dead) => `${prefix}{q:${queue}}:${dead ? 'dead:' : ''}holders`,
+    consumers: (queue, dead) => `${prefix}{q:${queue}}:${dead ? 'dead:' : ''}holders`,
     queueChannel: (queue) => `${prefix}{q:${queue}}`,
     queues: `${prefix}queues`,
     turns: `${prefix}turns`,

@@ -49,6 +49,8 @@ const RECORD = 'queues/storage/record.lua'
 const WRITING = [
   'storage/changes',
   'storage/jobSet',
+  'requests',
+  'deadLetters',
   'mend',
   'timers',
   'send',

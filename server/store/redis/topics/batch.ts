@@ -46,7 +46,7 @@ export function rowsOf<T extends Asked>(calls: readonly T[]): Row<T>[] {
   return rows
 }
 
-/** What each member of the row gets; `undefined` where they have to be asked one by one, as nothing was done. */
+/** What each member of the batch gets; `undefined` where they have to be asked one by one, as nothing was done. */
 export function partsOf<T extends Asked>({ members }: Row<T>, outcome: readonly Buffer[]): AppendOutcome[] | undefined {
   if (outcome[0]?.toString() === 'error') return undefined
   const counts = members.map(({ operation }) => operation.plain?.bodies.length ?? 0)

@@ -1,5 +1,5 @@
 /**
- * The order of what one node does to one topic: a lane a topic, in which what has piled up goes as one call of the
+ * The order of what one node does to one topic: a batch a topic, in which what has piled up goes as one call of the
  * script. Owns birth and what else takes more than one call, and what a full or forgetful server means.
  */
 
@@ -234,7 +234,7 @@ function nextBatch(lane: Batch): Waiting[] {
   return batch
 }
 
-/** Gives the outcomes; answers the calls that have to be asked one by one, as nothing of their row was done. */
+/** Gives the outcomes; answers the calls that have to be asked one by one, as nothing of their batch was done. */
 function settle(done: readonly Row<Waiting>[], outcomes: readonly Buffer[][], replicas: number): Waiting[] {
   const again: Waiting[] = []
   done.forEach((row, i) => {

@@ -1,4 +1,4 @@
-/** The contract's topics over Redis: what changes goes through a lane, what reads does not wait for it. */
+/** The contract's topics over Redis: what changes goes through a batcher, what reads does not wait for it. */
 
 import { readBody } from '../../codec.ts'
 import type { Bounds, Notification, Page, ReadBound, StoredEvent, TopicInfo, Topics } from '../../contract/store.ts'

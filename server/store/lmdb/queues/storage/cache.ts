@@ -19,7 +19,7 @@ export interface Queue {
   readonly record: QueueRecord
   readonly main: JobSet
   readonly dead: JobSet
-  /** From when on the watches know that there is something to claim: 0 for now; of the queue and its dead letters. */
+  /** From when on the listeners know that there is something to claim: 0 for now; of the queue and its dead letters. */
   readonly workAt: [number, number]
   /** What they are to be told of that at the end of the commit. */
   readonly tellAt: [number, number]
@@ -163,8 +163,8 @@ function workAtOf(jobSet: JobSet): number {
 }
 
 /**
- * Called at the end of each step that may have brought work: the watches are told where it comes earlier than they know,
- * but not of what a later step of the same commit has handed out.
+ * Called at the end of each step that may have brought work: the listeners are told where it comes earlier than they know,
+ * but not of what a later step of the same commit has delivered.
  */
 export function tellWork(queue: Queue): void {
   for (const i of [0, 1] as const) {

@@ -35,21 +35,21 @@ function fits(environment: Environment, { counters, isDead }: JobSet): boolean {
     const pairs = pairsOf(value)
     counts.set(kind, (counts.get(kind) ?? 0) + pairs.length)
     if (kind === INDEXES.line) lines.add(key.toString('latin1', 0, key.length - 12))
-    if (kind === INDEXES.held) for (const { a } of pairs) holding.add(chunkOfJob(a))
+    if (kind === INDEXES.heldBy) for (const { a } of pairs) holding.add(chunkOfJob(a))
     if (kind <= INDEXES.retrying) for (const { b } of pairs) waiting.add(chunkOfJob(b))
-    if (kind === INDEXES.lapses) for (const { b } of pairs) lapsing.add(b)
+    if (kind === INDEXES.held) for (const { b } of pairs) lapsing.add(b)
   }
   const stored = new Set(environment.keys(TABLES.jobs, { start: prefix, end: afterPrefix(prefix) }).map(countOf))
   const of = (kind: number): number => counts.get(kind) ?? 0
-  const ready = of(INDEXES.open) + of(INDEXES.suspects) + of(INDEXES.blocked)
+  const ready = of(INDEXES.ready) + of(INDEXES.suspects) + of(INDEXES.blocked)
   // In a line all but the first wait for it.
   const waits = isDead || of(INDEXES.line) - lines.size === of(INDEXES.blocked)
   return (
     ready === counters.ready &&
     of(INDEXES.suspects) === counters.suspects &&
     of(INDEXES.scheduled) + of(INDEXES.retrying) === counters.delayed &&
-    of(INDEXES.retryingByPlace) === of(INDEXES.retrying) &&
-    of(INDEXES.held) === counters.held &&
+    of(INDEXES.retryingBySequence) === of(INDEXES.retrying) &&
+    of(INDEXES.heldBy) === counters.held &&
     waits &&
     [...holding].every((chunk) => lapsing.has(chunk)) &&
     [...holding, ...waiting].every((chunk) => stored.has(chunk))

@@ -8,27 +8,27 @@ import { TABLES } from '../../engine/tables.ts'
 import type { Transaction } from '../../engine/transaction.ts'
 import { INDEXES, type Indexes } from './indexes.ts'
 import type { Job } from './jobs.ts'
-import type { HolderRecord } from './records.ts'
+import type { ConsumerRecord } from './records.ts'
 import type { SortedIndex } from './sortedIndex.ts'
 
-/** A holder that was not touched for so long is not attached any more. */
-export const HOLDER_MS = 60_000
+/** A consumer that was not touched for so long is not attached any more. */
+export const TOUCH_MS = 60_000
 
-export interface Holder {
+export interface ConsumerEntry {
   readonly key: Buffer
-  readonly record: HolderRecord
+  readonly record: ConsumerRecord
   /** Numbers of the jobs it holds. */
   readonly held: SortedIndex
 }
 
 const KEPT = 1_000
 
-export class Holders {
+export class ConsumerEntries {
   readonly #environment: Environment
   readonly #name: string
   readonly #indexes: Indexes
-  readonly #known = new Map<string, Holder>()
-  readonly #changed = new Set<Holder>()
+  readonly #known = new Map<string, ConsumerEntry>()
+  readonly #changed = new Set<ConsumerEntry>()
   readonly #forgotten = new Map<string, Buffer>()
 
   constructor(environment: Environment, name: string, indexes: Indexes) {
@@ -37,67 +37,67 @@ export class Holders {
     this.#indexes = indexes
   }
 
-  of(owner: Owner): Holder {
+  of(owner: Owner): ConsumerEntry {
     const name = `${owner.subject}\0${owner.client}`
     const known = this.#known.get(name)
     if (known !== undefined) return known
     const whose = digest(owner.subject, owner.client)
-    const key = holderKey(this.#name, whose)
-    const stored = this.#forgotten.has(name) ? undefined : this.#environment.get(TABLES.holders, key)
+    const key = consumerKey(this.#name, whose)
+    const stored = this.#forgotten.has(name) ? undefined : this.#environment.get(TABLES.consumers, key)
     const record = stored ?? newRecord(owner)
-    const holder = { key, record, held: this.#indexes.of(INDEXES.held, whose) }
-    this.#known.set(name, holder)
-    return holder
+    const consumer = { key, record, held: this.#indexes.of(INDEXES.heldBy, whose) }
+    this.#known.set(name, consumer)
+    return consumer
   }
 
   /** Its record is written with this commit. */
-  change(holder: Holder): void {
-    this.#changed.add(holder)
+  change(consumer: ConsumerEntry): void {
+    this.#changed.add(consumer)
   }
 
   take(owner: Owner, job: Job): void {
-    const holder = this.of(owner)
-    holder.held.add(job.n, 0)
+    const consumer = this.of(owner)
+    consumer.held.add(job.n, 0)
     if (!job.suspect) return
-    holder.record.suspects++
-    this.change(holder)
+    consumer.record.suspects++
+    this.change(consumer)
   }
 
   drop(owner: Owner, job: Job): void {
-    const holder = this.of(owner)
-    holder.held.remove(job.n, 0)
+    const consumer = this.of(owner)
+    consumer.held.remove(job.n, 0)
     if (!job.suspect) return
-    holder.record.suspects--
-    this.change(holder)
+    consumer.record.suspects--
+    this.change(consumer)
   }
 
-  /** Forgets a holder that is gone; answers whether it was. */
+  /** Forgets a consumer that is gone; answers whether it was. */
   sweep(transaction: Transaction, owner: Owner): boolean {
-    const holder = this.of(owner)
-    const { record } = holder
-    const isOver = !record.attached || transaction.now - record.touchedAt > HOLDER_MS
-    if (!isOver || holder.held.first() !== undefined) {
-      record.dueAt = transaction.now + HOLDER_MS
-      fallDue(transaction, record.dueAt, DUE.holder, holder.key)
-      this.change(holder)
+    const consumer = this.of(owner)
+    const { record } = consumer
+    const isOver = !record.attached || transaction.now - record.touchedAt > TOUCH_MS
+    if (!isOver || consumer.held.first() !== undefined) {
+      record.dueAt = transaction.now + TOUCH_MS
+      fallDue(transaction, record.dueAt, DUE.consumer, consumer.key)
+      this.change(consumer)
       return false
     }
     const name = `${owner.subject}\0${owner.client}`
-    this.#changed.delete(holder)
+    this.#changed.delete(consumer)
     this.#known.delete(name)
-    this.#forgotten.set(name, holder.key)
-    transaction.remove(TABLES.holders, holder.key)
+    this.#forgotten.set(name, consumer.key)
+    transaction.remove(TABLES.consumers, consumer.key)
     return true
   }
 
   flush(transaction: Transaction): void {
-    for (const holder of this.#changed) {
-      const { record } = holder
+    for (const consumer of this.#changed) {
+      const { record } = consumer
       if (record.dueAt === 0) {
-        record.dueAt = transaction.now + HOLDER_MS
-        fallDue(transaction, record.dueAt, DUE.holder, holder.key)
+        record.dueAt = transaction.now + TOUCH_MS
+        fallDue(transaction, record.dueAt, DUE.consumer, consumer.key)
       }
-      transaction.put(TABLES.holders, holder.key, { ...record })
+      transaction.put(TABLES.consumers, consumer.key, { ...record })
     }
     this.#changed.clear()
     this.#forgotten.clear()
@@ -110,32 +110,32 @@ export class Holders {
   }
 }
 
-function newRecord({ subject, client }: Owner): HolderRecord {
+function newRecord({ subject, client }: Owner): ConsumerRecord {
   return { subject, client, session: 0, touchedAt: 0, attached: false, handOut: 0, suspects: 0, dueAt: 0 }
 }
 
-function holderKey(queue: string, whose: Buffer): Buffer {
+function consumerKey(queue: string, whose: Buffer): Buffer {
   return Buffer.concat([nameKey(queue), Buffer.of(0), whose])
 }
 
 /** As it is stored. */
 export function storedSession(environment: Environment, queue: string, { subject, client }: Owner): number {
-  return environment.get(TABLES.holders, holderKey(queue, digest(subject, client)))?.session ?? 0
+  return environment.get(TABLES.consumers, consumerKey(queue, digest(subject, client)))?.session ?? 0
 }
 
 export function queueOfHolder(key: Buffer): string {
   return key.subarray(0, key.indexOf(0)).toString()
 }
 
-export function isAttached({ attached, touchedAt }: HolderRecord, now: number): boolean {
-  return attached && now - touchedAt <= HOLDER_MS
+export function isAttached({ attached, touchedAt }: ConsumerRecord, now: number): boolean {
+  return attached && now - touchedAt <= TOUCH_MS
 }
 
 /** How many are there, as it is stored. */
 export function countConsumers(environment: Environment, queue: string, now: number): number {
   const start = Buffer.concat([nameKey(queue), Buffer.of(0)])
   let count = 0
-  for (const { value } of environment.records(TABLES.holders, { start, end: afterPrefix(start) })) {
+  for (const { value } of environment.records(TABLES.consumers, { start, end: afterPrefix(start) })) {
     if (isAttached(value, now)) count++
   }
   return count

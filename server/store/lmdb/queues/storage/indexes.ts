@@ -6,9 +6,9 @@ import type { Transaction } from '../../engine/transaction.ts'
 import { SortedIndex } from './sortedIndex.ts'
 
 export const INDEXES = {
-  /** (rank, number) of ready jobs that can be handed out. */
-  open: 1,
-  /** (rank, number) of suspects that can be handed out. */
+  /** (rank, number) of ready jobs that can be delivered. */
+  ready: 1,
+  /** (rank, number) of suspects that can be delivered. */
   suspects: 2,
   /** (place, number) of ready jobs that cannot. */
   blocked: 3,
@@ -16,20 +16,20 @@ export const INDEXES = {
   scheduled: 4,
   /** (due, number) and (place, number) of delayed jobs with one. */
   retrying: 5,
-  retryingByPlace: 6,
+  retryingBySequence: 6,
   /** (time, chunk): the first lease of each chunk to lapse. */
-  lapses: 7,
+  held: 7,
   /** (time, chunk): the first waiting job of each chunk to expire; in the dead letters, the first that came. */
   expiries: 8,
   /** (time, chunk) of settled leases: the last of each chunk. */
   settled: 9,
   /** (place, number) of the jobs with a key. */
   line: 10,
-  /** (number, 0) of what a holder holds. */
-  held: 11,
+  /** (number, 0) of what a consumer holds. */
+  heldBy: 11,
 } as const
 
-/** Lines and holders that stay in memory between commits. */
+/** Lines and consumers that stay in memory between commits. */
 const KEPT = 1_000
 
 export function setKey(queueNumber: number, kind: number, whose?: Buffer): Buffer {

@@ -27,12 +27,12 @@ export function newId({ record }: Queue, n: number, { nonce, producer }: Enqueue
 }
 
 function secretId(secret: string, n: number): string {
-  const place = n % IDS_A_HASH
-  const block = (n - place) / IDS_A_HASH
+  const sequence = n % IDS_A_HASH
+  const block = (n - sequence) / IDS_A_HASH
   if (hashed.secret !== secret || hashed.block !== block) {
     Object.assign(hashed, { secret, block, text: hash('sha512', `${secret} ${block}`, 'hex') })
   }
-  return `${n.toString(36)}-${hashed.text.slice(place * ID_DIGITS, (place + 1) * ID_DIGITS)}`
+  return `${n.toString(36)}-${hashed.text.slice(sequence * ID_DIGITS, (sequence + 1) * ID_DIGITS)}`
 }
 
 export function idOf(queue: Queue, found: number, given = ''): string {

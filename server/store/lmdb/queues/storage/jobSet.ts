@@ -1,5 +1,5 @@
 /**
- * A queue, or its dead letters, inside commits: its jobs in chunks, the indexes that find them, its books. Owns that all
+ * A queue, or its dead letters, inside commits: its jobs in chunks, the indexes that find them, its counters. Owns that all
  * of these fit each other; what happens to a job and why is decided by the steps that call it. It stays in memory from
  * one commit to the next as long as everything it planned became durable (see cache.ts).
  */
@@ -11,7 +11,7 @@ import { countOf, digest, digestKey, dueKey, nameKey, numberKey } from '../../en
 import { TABLES } from '../../engine/tables.ts'
 import type { Transaction } from '../../engine/transaction.ts'
 import { JobBodies, type JobBody } from './bodies.ts'
-import { Holders } from './consumerRecords.ts'
+import { ConsumerEntries } from './consumerRecords.ts'
 import { INDEXES, Indexes } from './indexes.ts'
 import { chunkKey, chunkOfJob, decodeChunk, encodeChunk, type Job, PER_CHUNK, ttlAtOf } from './jobs.ts'
 import type { Counters } from './records.ts'
@@ -38,7 +38,7 @@ export class JobSet {
   readonly counters: Counters
   readonly indexes: Indexes
   readonly bodies: JobBodies
-  readonly holders: Holders
+  readonly consumers: ConsumerEntries
   readonly settled: SettledLeases
   readonly #environment: Environment
   readonly #isAnew: boolean
@@ -56,7 +56,7 @@ export class JobSet {
     this.#isAnew = isAnew
     this.indexes = new Indexes(environment, counters.number, name, isAnew)
     this.bodies = new JobBodies(environment, counters.number)
-    this.holders = new Holders(environment, name, this.indexes)
+    this.consumers = new ConsumerEntries(environment, name, this.indexes)
     this.settled = new SettledLeases(environment, counters.number, this.indexes)
   }
 
@@ -83,7 +83,7 @@ export class JobSet {
 
   #expiryOf(job: Job): number {
     if (this.isDead) return job.state === 'held' ? 0 : job.cameAt
-    return job.state === 'ready' || (job.state === 'delayed' && job.place > 0) ? ttlAtOf(job) : 0
+    return job.state === 'ready' || (job.state === 'delayed' && job.sequence > 0) ? ttlAtOf(job) : 0
   }
 
   #earliest({ jobs }: Chunk, timeOf: (job: Job) => number): number {
@@ -146,24 +146,24 @@ export class JobSet {
     this.touch(job)
     if (job.state === 'ready') {
       counters.ready--
-      if (job.blocked) indexes.of(INDEXES.blocked).remove(job.place, job.n)
+      if (job.blocked) indexes.of(INDEXES.blocked).remove(job.sequence, job.n)
       else if (job.suspect) {
         indexes.of(INDEXES.suspects).remove(rank(job), job.n)
         counters.suspects--
       } else {
-        indexes.of(INDEXES.open).remove(rank(job), job.n)
+        indexes.of(INDEXES.ready).remove(rank(job), job.n)
         counters.open[job.priority] = (counters.open[job.priority] ?? 0) - 1
       }
     } else if (job.state === 'delayed') {
       counters.delayed--
-      if (job.place === 0) indexes.of(INDEXES.scheduled).remove(job.dueAt, job.n)
+      if (job.sequence === 0) indexes.of(INDEXES.scheduled).remove(job.dueAt, job.n)
       else {
         indexes.of(INDEXES.retrying).remove(job.dueAt, job.n)
-        indexes.of(INDEXES.retryingByPlace).remove(job.place, job.n)
+        indexes.of(INDEXES.retryingBySequence).remove(job.sequence, job.n)
       }
     } else {
       counters.held--
-      if (job.holder !== undefined) this.holders.drop(job.holder, job)
+      if (job.consumer !== undefined) this.consumers.drop(job.consumer, job)
     }
   }
 
@@ -171,24 +171,24 @@ export class JobSet {
     const { counters, indexes } = this
     if (job.state === 'ready') {
       counters.ready++
-      if (job.blocked) indexes.of(INDEXES.blocked).add(job.place, job.n)
+      if (job.blocked) indexes.of(INDEXES.blocked).add(job.sequence, job.n)
       else if (job.suspect) {
         indexes.of(INDEXES.suspects).add(rank(job), job.n)
         counters.suspects++
       } else {
-        indexes.of(INDEXES.open).add(rank(job), job.n)
+        indexes.of(INDEXES.ready).add(rank(job), job.n)
         counters.open[job.priority] = (counters.open[job.priority] ?? 0) + 1
       }
     } else if (job.state === 'delayed') {
       counters.delayed++
-      if (job.place === 0) indexes.of(INDEXES.scheduled).add(job.dueAt, job.n)
+      if (job.sequence === 0) indexes.of(INDEXES.scheduled).add(job.dueAt, job.n)
       else {
         indexes.of(INDEXES.retrying).add(job.dueAt, job.n)
-        indexes.of(INDEXES.retryingByPlace).add(job.place, job.n)
+        indexes.of(INDEXES.retryingBySequence).add(job.sequence, job.n)
       }
     } else {
       counters.held++
-      if (job.holder !== undefined) this.holders.take(job.holder, job)
+      if (job.consumer !== undefined) this.consumers.take(job.consumer, job)
     }
   }
 
@@ -206,7 +206,7 @@ export class JobSet {
     this.counters.bytes += job.bytes
     if (!isNamed(job)) transaction.put(TABLES.jobIds, this.#idKey(job.id), job.n)
     this.touch(job)
-    if (job.place > 0) this.#joinLine(job)
+    if (job.sequence > 0) this.#joinLine(job)
     this.index(job)
   }
 
@@ -219,17 +219,17 @@ export class JobSet {
   }
 
   /** A job that falls due for the first time. */
-  place(job: Job): void {
+  sequence(job: Job): void {
     this.counters.lastPlace++
-    job.place = this.counters.lastPlace
+    job.sequence = this.counters.lastPlace
     this.#joinLine(job)
   }
 
   /** Behind all that have a place, but in the line of its key where it was. Called between `unindex` and `index`. */
   moveBehind(job: Job): void {
-    if (!this.isDead && job.key !== undefined) job.line ??= job.place
+    if (!this.isDead && job.key !== undefined) job.line ??= job.sequence
     this.counters.lastPlace++
-    job.place = this.counters.lastPlace
+    job.sequence = this.counters.lastPlace
   }
 
   line(key: string): SortedIndex {
@@ -249,10 +249,10 @@ export class JobSet {
     if (this.isDead || job.key === undefined) return
     const line = this.line(job.key)
     job.blocked = line.first() !== undefined
-    line.add(job.place, job.n)
+    line.add(job.sequence, job.n)
   }
 
-  /** The job leaves this queue for good; the next one of its line can be handed out. */
+  /** The job leaves this queue for good; the next one of its line can be delivered. */
   take(transaction: Transaction, job: Job): void {
     this.unindex(job)
     const chunk = this.#chunk(chunkOfJob(job.n))
@@ -261,8 +261,8 @@ export class JobSet {
     this.bodies.forget(job.n)
     this.counters.bytes -= job.bytes
     if (!isNamed(job)) transaction.remove(TABLES.jobIds, this.#idKey(job.id))
-    if (this.isDead || job.key === undefined || job.place === 0) return
-    this.line(job.key).remove(job.line ?? job.place, job.n)
+    if (this.isDead || job.key === undefined || job.sequence === 0) return
+    this.line(job.key).remove(job.line ?? job.sequence, job.n)
     const next = this.first(job.key)
     if (next === undefined || !next.blocked) return
     this.unindex(next)
@@ -275,7 +275,7 @@ export class JobSet {
     for (const chunk of this.#stale) {
       const lapseAt = this.#earliest(chunk, lapseOf)
       if (lapseAt !== chunk.lapseAt) {
-        const lapses = this.indexes.of(INDEXES.lapses)
+        const lapses = this.indexes.of(INDEXES.held)
         if (chunk.lapseAt > 0) lapses.remove(chunk.lapseAt, chunk.number)
         if (lapseAt > 0) lapses.add(lapseAt, chunk.number)
         chunk.lapseAt = lapseAt
@@ -293,7 +293,7 @@ export class JobSet {
 
   /** The held job that lapses next. */
   nextLapse(): Job | undefined {
-    return this.#nextOf(this.indexes.of(INDEXES.lapses).first(), lapseOf)
+    return this.#nextOf(this.indexes.of(INDEXES.held).first(), lapseOf)
   }
 
   /** The waiting job that expires next, in the dead letters the one that came first. */
@@ -308,14 +308,14 @@ export class JobSet {
     return job
   }
 
-  /** When something may be handed out that cannot be now; `Infinity` where nothing falls due. */
+  /** When something may be delivered that cannot be now; `Infinity` where nothing falls due. */
   get nextDueAt(): number {
     this.refresh()
     const { indexes } = this
     return Math.min(
       indexes.of(INDEXES.retrying).lowest,
       indexes.of(INDEXES.scheduled).lowest,
-      indexes.of(INDEXES.lapses).lowest,
+      indexes.of(INDEXES.held).lowest,
     )
   }
 
@@ -326,7 +326,7 @@ export class JobSet {
     return Math.min(this.nextDueAt, this.isDead ? expiry + deadMs : expiry)
   }
 
-  /** How many jobs can be handed out now. */
+  /** How many jobs can be delivered now. */
   get waiting(): number {
     let waiting = this.counters.suspects
     for (const count of this.counters.open) waiting += count
@@ -346,8 +346,8 @@ export class JobSet {
     }
     this.#changed.clear()
     this.settled.flush(transaction, counters, this.name)
-    this.holders.flush(transaction)
-    if (this.indexes.flush(transaction)) this.holders.letGo()
+    this.consumers.flush(transaction)
+    if (this.indexes.flush(transaction)) this.consumers.letGo()
     const at = this.turnAt(deadMs)
     const turnAt = Number.isFinite(at) ? Math.max(1, at) : 0
     if (turnAt !== counters.turnAt) {
@@ -374,7 +374,7 @@ function isNamed({ id, n }: Job): boolean {
 
 export const RANKS = 2 ** 42
 
-/** Higher priorities first, in each the lowest place. */
-export function rank({ priority, place }: Pick<Job, 'priority' | 'place'>): number {
-  return (9 - priority) * RANKS + place
+/** Higher priorities first, in each the lowest sequence. */
+export function rank({ priority, sequence }: Pick<Job, 'priority' | 'sequence'>): number {
+  return (9 - priority) * RANKS + sequence
 }

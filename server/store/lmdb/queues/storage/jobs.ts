@@ -36,22 +36,22 @@ export interface Job {
   deliveries: number
   dueAt: number
   /** 0 before it is due for the first time. */
-  place: number
+  sequence: number
   /** Its place in the line of its key, where that is another one. */
   line: number | undefined
   suspect: boolean
-  /** Ready, but nothing to hand out: behind another of its key, or damaged. */
+  /** Ready, but nothing to deliver: behind another of its key, or damaged. */
   blocked: boolean
   /** The last one while it counts, also when it has lapsed; what follows is of that lease. */
   lease: string
-  /** The number of the hand-out. */
+  /** The number of the delivery. */
   handOut: number
   expiresAt: number
   capAt: number
   alone: boolean
   /** Extended up to its cap. */
   capped: boolean
-  holder: Owner | undefined
+  consumer: Owner | undefined
   readonly dead: { readonly reason: DeadReason; readonly error?: string; readonly at: number } | undefined
   history: readonly HistoryEntry[]
 }
@@ -85,7 +85,7 @@ type Written = readonly [
   attempts: number,
   deliveries: number,
   due: number,
-  place: number,
+  sequence: number,
   flags: number,
   lease: string,
   handOut: number,
@@ -124,7 +124,7 @@ function extraOf({ key, sentAs, replyBy, cameAt, sentAt, line, dead, history }: 
 }
 
 function decodeJob(written: Written): Job {
-  const [n, id, subject, priority, sentAt, ttl, bytes, block, at, state, attempts, deliveries, due, place, flags] =
+  const [n, id, subject, priority, sentAt, ttl, bytes, block, at, state, attempts, deliveries, due, sequence, flags] =
     written
   const lease = written[15]
   const has = lease !== ''
@@ -147,7 +147,7 @@ function decodeJob(written: Written): Job {
     attempts,
     deliveries,
     dueAt: sentAt + due,
-    place,
+    sequence,
     line: extra?.line,
     suspect: (flags & FLAG.suspect) !== 0,
     blocked: (flags & FLAG.blocked) !== 0,
@@ -157,7 +157,7 @@ function decodeJob(written: Written): Job {
     capAt: has ? sentAt + written[18] : 0,
     alone: (flags & FLAG.alone) !== 0,
     capped: (flags & FLAG.capped) !== 0,
-    holder: has ? { subject: written[19], client: written[20] } : undefined,
+    consumer: has ? { subject: written[19], client: written[20] } : undefined,
     dead: extra?.dead,
     history: extra?.history ?? NONE,
   }
@@ -177,7 +177,7 @@ export function newJob(given: {
   readonly ttlMs: number
   readonly bytes: number
   readonly dueAt: number
-  readonly place: number
+  readonly sequence: number
   readonly dead: Job['dead']
   /** Of the job that it was before. */
   readonly attempts?: number
@@ -198,11 +198,11 @@ export function newJob(given: {
     bytes: given.bytes,
     block: 0,
     at: 0,
-    state: given.place > 0 ? 'ready' : 'delayed',
+    state: given.sequence > 0 ? 'ready' : 'delayed',
     attempts: given.attempts ?? 0,
     deliveries: given.deliveries ?? 0,
     dueAt: given.dueAt,
-    place: given.place,
+    sequence: given.sequence,
     line: undefined,
     suspect: false,
     blocked: false,
@@ -212,7 +212,7 @@ export function newJob(given: {
     capAt: 0,
     alone: false,
     capped: false,
-    holder: undefined,
+    consumer: undefined,
     dead: given.dead,
     history: given.history ?? NONE,
   }
@@ -226,8 +226,8 @@ export function encodeChunk(jobs: readonly Job[]): readonly unknown[] {
 }
 
 function written(job: Job): Written {
-  const { sentAt, lease, holder } = job
-  const has = lease !== '' && holder !== undefined
+  const { sentAt, lease, consumer } = job
+  const has = lease !== '' && consumer !== undefined
   const extra = extraOf(job)
   const head = [
     job.n,
@@ -243,14 +243,14 @@ function written(job: Job): Written {
     job.attempts,
     job.deliveries,
     job.dueAt - sentAt,
-    job.place,
+    job.sequence,
     flagsOf(job),
     lease,
     job.handOut,
     has ? job.expiresAt - sentAt : 0,
     has ? job.capAt - sentAt : 0,
-    holder?.subject ?? '',
-    holder?.client ?? '',
+    consumer?.subject ?? '',
+    consumer?.client ?? '',
   ] as const
   return extra === undefined ? (head as Written) : [...head, extra]
 }
@@ -297,7 +297,7 @@ export function endLease(job: Job): void {
   job.capAt = 0
   job.alone = false
   job.capped = false
-  job.holder = undefined
+  job.consumer = undefined
 }
 
 const KEPT_HISTORY = 20

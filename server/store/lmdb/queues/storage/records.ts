@@ -1,4 +1,4 @@
-/** What is kept of a queue as a whole, of its holders and of its answers. Jobs are in jobs.ts. */
+/** What is kept of a queue as a whole, of its consumers and of its answers. Jobs are in jobs.ts. */
 
 import type { DeadReason } from '../../../contract/store.ts'
 
@@ -16,14 +16,14 @@ export interface Counters {
   held: number
   /** Bytes of the bodies of ready, delayed and held jobs. */
   bytes: number
-  /** Ready jobs of each priority that can be handed out, suspects apart. */
+  /** Ready jobs of each priority that can be delivered, suspects apart. */
   open: number[]
   suspects: number
-  /** Hand-outs so far; the number of each is part of its lease. */
+  /** Deliveries so far; the number of each is part of its lease. */
   handOuts: number
   lastSession: number
   paused: boolean
-  /** The time up to which hand-outs have used up the rate. */
+  /** The time up to which deliveries have used up the rate. */
   rateAt: number
   /** When something falls due by itself; 0 where nothing does. */
   turnAt: number
@@ -47,13 +47,13 @@ export interface QueueRecord {
   bindings: readonly QueueBinding[]
 }
 
-export interface HolderRecord {
+export interface ConsumerRecord {
   readonly subject: string
   readonly client: string
   session: number
   touchedAt: number
   attached: boolean
-  /** The number of its last hand-out. */
+  /** The number of its last delivery. */
   handOut: number
   /** Suspects among what it holds. */
   suspects: number

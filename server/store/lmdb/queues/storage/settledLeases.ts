@@ -1,6 +1,6 @@
 /**
  * The memory of settled leases: for five minutes the same lease and outcome again is `ok`. Owns its records: chunks by
- * the number of the hand-out, with a few bytes for each lease, forgotten by time.
+ * the number of the delivery, with a few bytes for each lease, forgotten by time.
  *
  * Entry: low bits of the number 1 · outcome 1 · checksum of the lease 4 · time 6
  */
@@ -31,7 +31,7 @@ interface Chunk {
   storedAt: number
 }
 
-/** FNV-1a: what two leases of one hand-out have in common is chance. */
+/** FNV-1a: what two leases of one delivery have in common is chance. */
 function checksum(text: string): number {
   let sum = 0x811c9dc5
   for (let i = 0; i < text.length; i++) sum = Math.imul(sum ^ text.charCodeAt(i), 0x01000193)

@@ -3,7 +3,7 @@
 
 -- `1` when there is no room, so that only what needs none is done · `1` when the queue may be born.
 local full, mayBeBorn, maxIds
-local nextDueBefore
+local nextTimerBefore
 -- What happens to jobs that fail.
 local policy
 
@@ -154,10 +154,10 @@ end
 
 local function encode(j)
   return struct.pack(
-    RECORD, j.state, j.suspect, j.alone, j.capped, j.deliveries, j.serial, j.expiresAt, j.capAt, #j.nonce, #j.holder,
+    RECORD, j.state, j.suspect, j.alone, j.capped, j.deliveries, j.serial, j.expiresAt, j.capAt, #j.token, #j.consumer,
     j.size, j.expAt, j.dead, j.history, j.named, j.request, j.priority, j.attempts,
-    j.place, j.sentAt, j.dueAt, j.replyBy, j.ttlMs, #j.key, #j.subject, #j.id)
-    .. j.body .. j.key .. j.subject .. j.id .. j.nonce .. j.holder
+    j.sequence, j.sentAt, j.dueAt, j.replyBy, j.ttlMs, #j.key, #j.subject, #j.id)
+    .. j.body .. j.key .. j.subject .. j.id .. j.token .. j.consumer
 end
 local function put(j)
   setRecord(j.n, encode(j))
@@ -176,7 +176,7 @@ end
 
 -- The earliest time at which something is to be done.
 local function due(at)
-  if at < s.nextDue then s.nextDue = at end
+  if at < s.nextTimer then s.nextTimer = at end
 end
 
 local messages
@@ -192,10 +192,10 @@ local function works(p, at)
 end
 local lapses
 local function tellLapsed(j)
-  local list = lapses[j.holder]
+  local list = lapses[j.consumer]
   if not list then
     list = {}
-    lapses[j.holder] = list
+    lapses[j.consumer] = list
   end
   list[#list + 1] = idOf(j)
 end
@@ -207,29 +207,30 @@ local function lose(kind, p, cause)
   losses[name] = (losses[name] or 0) + 1
 end
 
--- The last 20 things that befell a job.
-local function befall(j, what, holder, why)
+local KEPT_HISTORY = 20
+-- The last things that happened to a job.
+local function note(j, what, consumer, why)
   local list = {}
   if j.history == 1 then
     local text = redis.call('HGET', HISTORY, j.n)
     local isRead, kept = pcall(cjson.decode, text or '[]')
     if isRead then list = kept end
   end
-  list[#list + 1] = { now, what, holder or '', why or '' }
-  while #list > 20 do table.remove(list, 1) end
+  list[#list + 1] = { now, what, consumer or '', why or '' }
+  while #list > KEPT_HISTORY do table.remove(list, 1) end
   -- At once: what befalls it next in this call is read behind it.
   redis.call('HSET', HISTORY, j.n, cjson.encode(list))
   j.history = 1
 end
 
--- Holders.
-local holders
-local function holderOf(p, name)
-  local key = p.holders
-  local all = holders[key]
+-- Consumers.
+local consumers
+local function consumerOf(p, name)
+  local key = p.consumers
+  local all = consumers[key]
   if not all then
     all = {}
-    holders[key] = all
+    consumers[key] = all
   end
   local h = all[name]
   if h == nil then
@@ -247,12 +248,12 @@ local function holderOf(p, name)
   end
   return h
 end
-local function putHolder(p, name, h)
-  holders[p.holders][name] = h
+local function putConsumer(p, name, h)
+  consumers[p.consumers][name] = h
   h.changed = true
 end
-local function flushHolders()
-  for key, all in pairs(holders) do
+local function flushConsumers()
+  for key, all in pairs(consumers) do
     for name, h in pairs(all) do
       if h and h.changed then
         h.changed = nil
@@ -269,10 +270,10 @@ end
 beginnings[#beginnings + 1] = function()
   full, mayBeBorn = arg() == '1', arg() == '1'
   maxIds = num()
-  nextDueBefore = s.nextDue
+  nextTimerBefore = s.nextTimer
   records, changedRecords = {}, {}
   scores, members, fields, pending = {}, {}, {}, false
   nextSweep, policy = nil, nil
-  messages, lapses, losses, holders = {}, {}, {}, {}
+  messages, lapses, losses, consumers = {}, {}, {}, {}
   live.tell, dead.tell = nil, nil
 end

@@ -3,16 +3,16 @@
 --
 -- <tag>meta       figures of the queue and of its dead letters, packed
 -- <tag>jobs       hash: a job's record by its number · `bodies` its body where it is large · `history`, `deaths` what
---                 befell it, as JSON
+--                 happened to it, as JSON
 -- <tag>names      hash: numbers of the jobs with ids of their senders' choice; in other ids the number is written
--- <tag>ready      numbers by (9 - priority) * 2^49 + place: what can be handed out · `suspects` likewise
--- <tag>behind     numbers by place: what waits behind another job of its key · `line:<key>` the same of one key
+-- <tag>ready      numbers by (9 - priority) * 2^49 + sequence: what can be delivered · `suspects` likewise
+-- <tag>behind     blocked, numbers by sequence: what waits behind another job of its key · `line:<key>` those of one key
 -- <tag>heads      hash: the first job of a key's line, by key
--- <tag>first      numbers in fixed width by due time: not due yet for the first time
--- <tag>again      numbers by due time: to be tried again · `againPlaces` the same by place
--- <tag>held       numbers by the time at which the lease lapses · `hands:<holder>` those of one holder
--- <tag>expiring   numbers by the time at which they expire; of dead letters, at which they came
--- <tag>holders    hash: `session touchedAt attached lastSerial suspects` by holder · `present` attached ones by touchedAt
+-- <tag>first      scheduled, numbers in fixed width by due time: not due yet for the first time
+-- <tag>again      retrying, numbers by due time: to be tried again · `againPlaces` the same by sequence
+-- <tag>held       numbers by the time at which the lease lapses · `hands:<consumer>` those of one consumer
+-- <tag>expiring   expiries, numbers by the time at which they expire; of dead letters, at which they came
+-- <tag>holders    consumers, hash: `session touchedAt attached lastSerial suspects` by name · `present` attached ones by touchedAt
 -- <tag>ended:<n>  how leases ended: 8 bytes for each serial, 1,024 of them
 -- <tag>answers    hash: what became of requests · `bindings` hash: `epoch offset` by topic
 -- <tag>due        what is forgotten in a sweep, by time
@@ -70,31 +70,31 @@ local ID_MS = 300000
 local huge = 1 / 0
 
 -- The states of a job.
-local FIRST, READY, HELD, AGAIN, BEHIND = 0, 1, 2, 3, 4
+local SCHEDULED, READY, HELD, RETRYING, BLOCKED = 0, 1, 2, 3, 4
 
 -- Whether a job is a request, or was sent anew from the dead letters.
 local REQUEST, REDRIVEN = 1, 2
 
--- A record: what a hand-out changes, then what it does not, then the body where it is small, key, subject, id, and the
--- lease's nonce and holder. Of what was redriven, `replyBy` is when. The id of a job without a sender's own is kept as the nonce behind its number.
+-- A record: what a delivery changes, then what it does not, then the body where it is small, key, subject, id, and the
+-- lease's token and consumer. Of what was redriven, `replyBy` is when. The id of a job without a sender's own is kept as the token behind its number.
 local LEASE = 'BBBBI4dddBI2'
-local BEFORE_PLACE, BEHIND_PLACE = 'I4dBBBBBI4', 'ddddI4I4I4'
-local REST = BEFORE_PLACE .. 'd' .. BEHIND_PLACE
+local BEFORE_SEQUENCE, AFTER_SEQUENCE = 'I4dBBBBBI4', 'ddddI4I4I4'
+local REST = BEFORE_SEQUENCE .. 'd' .. AFTER_SEQUENCE
 local RECORD = '<' .. LEASE .. REST
 local LEASE_SIZE, RECORD_SIZE = 35, 108
--- Where some of it stands: the lease's serial, the lengths of its nonce and holder, the body's size, `dead` and the
+-- Where some of it stands: the lease's serial, the lengths of its token and consumer, the body's size, `dead` and the
 -- three behind it, the key's length.
-local SERIAL_AT, NONCE_AT, SIZE_AT, DEAD_AT, ATTEMPTS_AT, KEY_LENGTH_AT = 9, 33, 36, 48, 53, RECORD_SIZE - 11
+local SERIAL_AT, TOKEN_AT, SIZE_AT, DEAD_AT, ATTEMPTS_AT, KEY_LENGTH_AT = 9, 33, 36, 48, 53, RECORD_SIZE - 11
 local NO_LENGTH = '\0\0\0\0'
--- The largest body that is kept in its record: a hand-out writes that anew.
+-- The largest body that is kept in its record: a delivery writes that anew.
 local SMALL = 256
 
 local function decode(n, record)
   local j = { n = n }
-  local keys, subjects, ids, nonces, holders
-  j.state, j.suspect, j.alone, j.capped, j.deliveries, j.serial, j.expiresAt, j.capAt, nonces, holders,
+  local keys, subjects, ids, tokens, consumers
+  j.state, j.suspect, j.alone, j.capped, j.deliveries, j.serial, j.expiresAt, j.capAt, tokens, consumers,
     j.size, j.expAt, j.dead, j.history, j.named, j.request, j.priority, j.attempts,
-    j.place, j.sentAt, j.dueAt, j.replyBy, j.ttlMs, keys, subjects, ids = struct.unpack(RECORD, record)
+    j.sequence, j.sentAt, j.dueAt, j.replyBy, j.ttlMs, keys, subjects, ids = struct.unpack(RECORD, record)
   local at = RECORD_SIZE
   if j.size <= SMALL then
     j.body = string.sub(record, at + 1, at + j.size)
@@ -108,8 +108,8 @@ local function decode(n, record)
   at = at + subjects
   j.id = string.sub(record, at + 1, at + ids)
   at = at + ids
-  j.nonce = string.sub(record, at + 1, at + nonces)
-  j.holder = string.sub(record, at + nonces + 1, at + nonces + holders)
+  j.token = string.sub(record, at + 1, at + tokens)
+  j.consumer = string.sub(record, at + tokens + 1, at + tokens + consumers)
   return j
 end
 
@@ -126,19 +126,21 @@ local function idOf(j)
 end
 
 -- Figures: those of all, then those of the queue and those of its dead letters.
-local COMMON = { 'born', 'number', 'serial', 'session', 'nextDue', 'deadMs' }
-local PART = { 'sent', 'done', 'removed', 'count', 'bytes', 'places', 'hands', 'tat', 'paused', 'told' }
+local COMMON = { 'born', 'number', 'serial', 'session', 'nextTimer', 'deadMs' }
+local FIGURES = { 'sent', 'done', 'removed', 'count', 'bytes', 'lastSequence', 'deliveries', 'tat', 'paused', 'told' }
 local META = '<B'
-for _ = 1, #COMMON + 2 * #PART do META = META .. 'd' end
+for _ = 1, #COMMON + 2 * #FIGURES do META = META .. 'd' end
+
+-- The lists of a queue, each with its name in keys.
+local LISTS = {
+  ready = 'ready', suspects = 'suspects', blocked = 'behind', scheduled = 'first', retrying = 'again',
+  retryingBySequence = 'againPlaces', held = 'held', expiries = 'expiring', consumers = 'holders', present = 'present',
+}
 
 local function partAt(prefix, isDead)
   local p = { dead = isDead }
-  for _, name in ipairs({
-    'ready', 'suspects', 'behind', 'first', 'again', 'againPlaces', 'held', 'expiring', 'holders', 'present',
-  }) do
-    p[name] = prefix .. name
-  end
-  p.line, p.handsOf = prefix .. 'line:', prefix .. 'hands:'
+  for list, name in pairs(LISTS) do p[list] = prefix .. name end
+  p.line, p.heldBy = prefix .. 'line:', prefix .. 'hands:'
   return p
 end
 
@@ -155,15 +157,15 @@ local function name(prefix)
 end
 
 -- Figures that are gone, or cut off, begin anew: see queues/mend.lua.
-local META_SIZE = 1 + 8 * (#COMMON + 2 * #PART)
+local META_SIZE = 1 + 8 * (#COMMON + 2 * #FIGURES)
 local function load()
   stored = redis.call('GET', KEYS[1])
   if not stored or #stored ~= META_SIZE then
     for _, name in ipairs(COMMON) do s[name] = 0 end
-    s.nextDue = huge
+    s.nextTimer = huge
     s.deadMs = 1209600000
     for _, p in ipairs({ live, dead }) do
-      for _, name in ipairs(PART) do p[name] = 0 end
+      for _, name in ipairs(FIGURES) do p[name] = 0 end
       p.told = huge
     end
     return
@@ -171,7 +173,7 @@ local function load()
   local values = { struct.unpack(META, stored) }
   for i = 1, #COMMON do s[COMMON[i]] = values[i + 1] end
   local at = #COMMON + 1
-  for i = 1, #PART do live[PART[i]], dead[PART[i]] = values[at + i], values[at + #PART + i] end
+  for i = 1, #FIGURES do live[FIGURES[i]], dead[FIGURES[i]] = values[at + i], values[at + #FIGURES + i] end
 end
 
 -- An error where the call cannot be done.
@@ -198,14 +200,14 @@ local function partOf(word)
 end
 
 -- The record with this id: by the sender's name for it, or by the number in it.
-local function resolve(id, n, nonce, recordOf)
+local function resolve(id, n, token, recordOf)
   local number = redis.call('HGET', NAMES, id)
   if number then return number, recordOf(number) end
   if n == '' then return nil end
   local record = recordOf(n)
   if not record then return nil end
   local j = decode(n, record)
-  if j.named == 1 or j.id ~= nonce then return nil end
+  if j.named == 1 or j.id ~= token then return nil end
   return n, record
 end
 
@@ -216,7 +218,7 @@ end
 
 -- When something may be claimed that cannot now.
 local function nextOf(p)
-  return math.min(firstScore(p.first), firstScore(p.again), firstScore(p.held))
+  return math.min(firstScore(p.scheduled), firstScore(p.retrying), firstScore(p.held))
 end
 
 local function timeText(time)

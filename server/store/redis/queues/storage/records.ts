@@ -25,10 +25,10 @@ export interface JobRecord {
   readonly ttlMs: number
   readonly key: string
   readonly subject: string
-  /** Its id, or the nonce in it. */
+  /** Its id, or the token in it. */
   readonly id: string
-  readonly nonce: string
-  readonly holder: Buffer
+  readonly token: string
+  readonly consumer: Buffer
   /** Has a place: fell due once. */
   readonly placed: boolean
 }
@@ -39,7 +39,7 @@ const FIXED = 108
 const SMALL = 256
 
 export function decodeJob(n: string, record: Buffer): JobRecord {
-  const [nonces, holders] = [record.readUInt8(32), record.readUInt16LE(33)]
+  const [tokens, consumers] = [record.readUInt8(32), record.readUInt16LE(33)]
   const [keys, subjects, ids] = [96, 100, 104].map((at) => record.readUInt32LE(at)) as [number, number, number]
   const bodyBytes = record.readUInt32LE(35)
   let at = FIXED + (bodyBytes <= SMALL ? bodyBytes : 0)
@@ -47,7 +47,7 @@ export function decodeJob(n: string, record: Buffer): JobRecord {
     at += length
     return record.toString('utf8', at - length, at)
   }
-  const [key, subject, id, nonce] = [text(keys), text(subjects), text(ids), text(nonces)]
+  const [key, subject, id, token] = [text(keys), text(subjects), text(ids), text(tokens)]
   return {
     n,
     state: STATES[record[0] ?? 0] ?? 'ready',
@@ -69,12 +69,12 @@ export function decodeJob(n: string, record: Buffer): JobRecord {
     key,
     subject,
     id,
-    nonce,
-    holder: record.subarray(at, at + holders),
+    token,
+    consumer: record.subarray(at, at + consumers),
   }
 }
 
-/** Of a job that was just handed out: what its holder is told. */
+/** Of a job that was just delivered: what its consumer is told. */
 export interface HandedJob {
   readonly id: string
   readonly lease: string
@@ -93,9 +93,9 @@ export interface Handed {
 
 /**
  * What a claim answers: the jobs, of each the length of its number, the number and the record, and the large bodies by
- * themselves. `nonce` is that of the hand-out. The rest of a record is not looked at, as there are many.
+ * themselves. `token` is that of the delivery. The rest of a record is not looked at, as there are many.
  */
-export function decodeHanded(records: Buffer, large: readonly (Buffer | null)[], nonce: string): Handed[] {
+export function decodeHanded(records: Buffer, large: readonly (Buffer | null)[], token: string): Handed[] {
   const handed: Handed[] = []
   let nextLarge = 0
   let numberAt = 0
@@ -107,11 +107,11 @@ export function decodeHanded(records: Buffer, large: readonly (Buffer | null)[],
     const isSmall = bodyBytes <= SMALL
     const keyAt = isSmall ? bodyAt + bodyBytes : bodyAt
     const idAt = keyAt + records.readUInt32LE(at + 96) + records.readUInt32LE(at + 100)
-    const nonceAt = idAt + records.readUInt32LE(at + 104)
-    const id = records.toString('utf8', idAt, nonceAt)
+    const tokenAt = idAt + records.readUInt32LE(at + 104)
+    const id = records.toString('utf8', idAt, tokenAt)
     const job = {
       id: records[at + 49] === 1 ? id : `${Number(n).toString(36)}-${id}`,
-      lease: `${n}.${records.readDoubleLE(at + 8)}.${nonce}`,
+      lease: `${n}.${records.readDoubleLE(at + 8)}.${token}`,
       expiresAt: records.readDoubleLE(at + 16),
       attempts: records.readUInt32LE(at + 52),
       deliveries: records.readUInt32LE(at + 4),
@@ -121,7 +121,7 @@ export function decodeHanded(records: Buffer, large: readonly (Buffer | null)[],
       job: records[at + 50] === 1 ? { ...job, replyBy: records.readDoubleLE(at + 80) } : job,
       body: isSmall ? records.subarray(bodyAt, keyAt) : (large[nextLarge++] ?? undefined),
     })
-    numberAt = nonceAt + records.readUInt8(at + 32) + records.readUInt16LE(at + 33)
+    numberAt = tokenAt + records.readUInt8(at + 32) + records.readUInt16LE(at + 33)
   }
   return handed
 }
@@ -130,8 +130,8 @@ export function idOf({ n, named, id }: JobRecord): string {
   return named ? id : `${Number(n).toString(36)}-${id}`
 }
 
-export function leaseOf({ n, serial, nonce }: JobRecord): string {
-  return `${n}.${serial}.${nonce}`
+export function leaseOf({ n, serial, token }: JobRecord): string {
+  return `${n}.${serial}.${token}`
 }
 
 /** What `reads.lua` tells of a job. */
@@ -153,7 +153,7 @@ export function jobInfo(told: readonly (Buffer | null)[]): JobInfo {
     dueAt: job.dueAt,
     ...(!dead && { ttlAt }),
     ...(request && { replyBy: job.replyBy }),
-    ...(state === 'held' && { holder: ownerOf(job.holder), expiresAt: job.expiresAt }),
+    ...(state === 'held' && { holder: ownerOf(job.consumer), expiresAt: job.expiresAt }),
     suspect: job.suspect,
     ...(isBehind && headRecord && { behind: idOf(decodeJob(String(headNumber), headRecord)) }),
     ...(dead && { dead: deathOf(death) }),

@@ -22,13 +22,13 @@ local function call(keys, args)
     outcomes[#outcomes + 1] = outcome
   end
   flush()
-  flushHolders()
+  flushConsumers()
   writeEnded()
   if s.born == 1 then
     local values = {}
     for i = 1, #COMMON do values[i] = s[COMMON[i]] end
-    for i = 1, #PART do
-      values[#COMMON + i], values[#COMMON + #PART + i] = live[PART[i]], dead[PART[i]]
+    for i = 1, #FIGURES do
+      values[#COMMON + i], values[#COMMON + #FIGURES + i] = live[FIGURES[i]], dead[FIGURES[i]]
     end
     local packed = struct.pack(META, 1, unpack(values))
     if packed ~= stored then redis.call('SET', KEYS[1], packed) end
@@ -37,8 +37,8 @@ local function call(keys, args)
   for _, p in ipairs({ live, dead }) do
     if p.tell then redis.call('SPUBLISH', CHANNEL, 'W\n' .. whole(p.tell)) end
   end
-  for holder, ids in pairs(lapses) do
-    redis.call('SPUBLISH', CHANNEL, 'L\n' .. #ids .. '\n' .. table.concat(ids, '\n') .. '\n' .. holder)
+  for consumer, ids in pairs(lapses) do
+    redis.call('SPUBLISH', CHANNEL, 'L\n' .. #ids .. '\n' .. table.concat(ids, '\n') .. '\n' .. consumer)
   end
   for _, message in ipairs(messages) do redis.call('SPUBLISH', CHANNEL, message) end
   local lost = {}
@@ -46,6 +46,6 @@ local function call(keys, args)
     lost[#lost + 1] = name
     lost[#lost + 1] = whole(jobs)
   end
-  return { stopped, timeText(s.nextDue), s.nextDue < nextDueBefore and '1' or '0', nextSweep and whole(nextSweep) or '', outcomes,
+  return { stopped, timeText(s.nextTimer), s.nextTimer < nextTimerBefore and '1' or '0', nextSweep and whole(nextSweep) or '', outcomes,
     mending.lost and whole(mending.lost) or '', lost }
 end
