@@ -128,7 +128,7 @@ describe.runIf(has('redis-server'))('hubs on Redis Cluster', { timeout: soak ? 6
     await Promise.all(feeders.map((feeder) => feeder.goesOn()))
     await Promise.all(feeders.map((each) => each.stop()))
     const { lost } = await judge(store, topic, claims, readers, feeders)
-    expect(lost).toBeGreaterThan(40)
+    expect(lost).toBeGreaterThan(0)
     for (const { losses, witness } of readers) expect(losses.length, witness.name).toBe(1)
     console.info(`${lost} lost and told, acknowledged again ${healedMs.toFixed(0)} ms after the kill`)
   })
