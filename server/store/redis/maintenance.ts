@@ -3,9 +3,9 @@
 import type { Swept } from '../contract/store.ts'
 import { failure } from './connection/errors.ts'
 import { type Router, WAIT_MS } from './connection/router.ts'
-import { sweepQueue } from './queues/codec.ts'
 import type { QueuesContext } from './queues/reads.ts'
-import { sweep } from './topics/codec.ts'
+import { sweepQueue } from './scripting/queueCodec.ts'
+import { sweep } from './scripting/topicCodec.ts'
 import type { TopicsContext } from './topics/topics.ts'
 
 /** Topics, and queues, looked at in one part, and at a time: what others write waits behind those. */

@@ -9,8 +9,8 @@ import { type Router, WAIT_MS } from '../connection/router.ts'
 import type { Subscriptions } from '../connection/subscriptions.ts'
 import { type Keys, ownerKey } from '../scripting/keys.ts'
 import { callLibrary, QUEUE_CALLS } from '../scripting/libraries.ts'
-import type { QueueBatcher } from './batcher.ts'
-import { idWords, type Part, positionOf, reasonOf } from './codec.ts'
+import type { QueueBatcher } from '../scripting/queueBatcher.ts'
+import { idWords, type Part, positionOf, reasonOf } from '../scripting/queueCodec.ts'
 import { jobInfo } from './storage/records.ts'
 
 export interface QueuesContext {

@@ -5,7 +5,7 @@ import type { Bounds, CursorInfo, Cursors, Owner } from '../../contract/store.ts
 import { failure } from '../connection/errors.ts'
 import { WAIT_MS } from '../connection/router.ts'
 import { ownerKey, ownerOf } from '../scripting/keys.ts'
-import { commit, forget, open } from './codec.ts'
+import { commit, forget, open } from '../scripting/topicCodec.ts'
 import type { TopicsContext } from './topics.ts'
 
 const CURSOR_MS = 30 * 24 * 3_600_000

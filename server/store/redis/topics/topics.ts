@@ -9,10 +9,10 @@ import { type Router, WAIT_MS } from '../connection/router.ts'
 import type { Subscriptions } from '../connection/subscriptions.ts'
 import type { Keys } from '../scripting/keys.ts'
 import { runScript, SCRIPTS } from '../scripting/scripts.ts'
-import type { TopicBatcher } from './batcher.ts'
-import { append, drop, droppedOf, hold, boundsOf as readBounds, repair, trim } from './codec.ts'
+import type { TopicBatcher } from '../scripting/topicBatcher.ts'
+import { append, drop, droppedOf, hold, boundsOf as readBounds, repair, trim } from '../scripting/topicCodec.ts'
+import { readNotification } from '../scripting/topicNotifications.ts'
 import { storeEpochs, unbornBounds } from './epochs.ts'
-import { readNotification } from './notifications.ts'
 
 export interface TopicsContext {
   readonly router: Router

@@ -9,11 +9,11 @@ import type { Damage } from '../../damage.ts'
 import type { Argument, Command } from '../connection/connection.ts'
 import { closed, failure, isFull, storageFull } from '../connection/errors.ts'
 import { type Router, WAIT_MS } from '../connection/router.ts'
-import type { Keys } from '../scripting/keys.ts'
-import { runScript, SCRIPTS } from '../scripting/scripts.ts'
-import { partsOf, type Row, rowsOf } from './batch.ts'
-import { know, type Operation } from './codec.ts'
-import { newEpoch, type StoreEpochs, storeEpochs } from './epochs.ts'
+import { newEpoch, type StoreEpochs, storeEpochs } from '../topics/epochs.ts'
+import { partsOf, type Row, rowsOf } from './appendBatch.ts'
+import type { Keys } from './keys.ts'
+import { runScript, SCRIPTS } from './scripts.ts'
+import { know, type Operation } from './topicCodec.ts'
 
 /** What one call of the script may carry. */
 const MAX_OPERATIONS = 1_024

@@ -7,10 +7,10 @@ import { mended } from '../../damage.ts'
 import type { Argument, Command } from '../connection/connection.ts'
 import { closed, failure, isFull } from '../connection/errors.ts'
 import { WAIT_MS } from '../connection/router.ts'
-import { callLibrary, QUEUE_CALLS } from '../scripting/libraries.ts'
-import type { Done, LaneContext } from '../topics/batcher.ts'
-import { due, type QueueOperation } from './codec.ts'
-import { tellLosses } from './notifications.ts'
+import { callLibrary, QUEUE_CALLS } from './libraries.ts'
+import { due, type QueueOperation } from './queueCodec.ts'
+import { tellLosses } from './queueNotifications.ts'
+import type { Done, LaneContext } from './topicBatcher.ts'
 
 /** What one call of the script may carry. */
 const MAX_OPERATIONS = 512

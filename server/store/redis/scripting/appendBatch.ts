@@ -5,8 +5,8 @@
 
 import { duplicatesOf } from '../../duplicates.ts'
 import type { Argument } from '../connection/connection.ts'
-import type { AppendOutcome, Operation } from './codec.ts'
-import { appendArgs, readAppended } from './codec.ts'
+import type { AppendOutcome, Operation } from './topicCodec.ts'
+import { appendArgs, readAppended } from './topicCodec.ts'
 
 interface Asked {
   readonly operation: Operation<unknown>

@@ -21,8 +21,8 @@ import { duplicatesOf } from '../../duplicates.ts'
 import { queueFull } from '../../queueFull.ts'
 import type { Argument } from '../connection/connection.ts'
 import { storageFull } from '../connection/errors.ts'
-import { ownerKey } from '../scripting/keys.ts'
-import { decodeHanded, decodeJob, type Handed, idOf, leaseOf } from './storage/records.ts'
+import { decodeHanded, decodeJob, type Handed, idOf, leaseOf } from '../queues/storage/records.ts'
+import { ownerKey } from './keys.ts'
 
 /** The queue itself, or its dead letters. */
 export type Part = 'm' | 'd'

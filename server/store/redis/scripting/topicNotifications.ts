@@ -2,7 +2,7 @@
 
 import { readBody } from '../../codec.ts'
 import type { Notification, StoredEvent } from '../../contract/store.ts'
-import { ownerOf } from '../scripting/keys.ts'
+import { ownerOf } from './keys.ts'
 
 const NEWLINE = 10
 

@@ -7,7 +7,7 @@ import type { Append, Appended, Bounds, CursorStart, OpenedCursor, Owner, Retent
 import { duplicatesOf } from '../../duplicates.ts'
 import type { Argument } from '../connection/connection.ts'
 import { storageFull } from '../connection/errors.ts'
-import { ownerKey } from '../scripting/keys.ts'
+import { ownerKey } from './keys.ts'
 
 /** One operation on a topic: its words, and what its outcome means. */
 export interface Operation<T> {

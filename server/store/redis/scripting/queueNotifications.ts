@@ -1,7 +1,7 @@
 /** What the script of a queue tells: notifications as a word, then lines, and losses as a kind, a part and the cause. */
 
 import type { DeadReason, JobLoss, QueueNotification } from '../../contract/store.ts'
-import { ownerOf } from '../scripting/keys.ts'
+import { ownerOf } from './keys.ts'
 
 const NEWLINE = 10
 
