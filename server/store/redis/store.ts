@@ -53,9 +53,9 @@ export async function openRedis(url: string, context: RedisContext = {}): Promis
   const subscriptions = new Subscriptions(router, warn)
   const { now, run, maxIds = MAX_IDS } = context
   const replicas = { replicas: location.replicas, replicaWaitMs: REPLICA_WAIT_MS }
-  const laneContext = { damage, lost: context.lost ?? (() => {}), router, keys, now, run, maxIds, ...replicas, warn }
-  const batcher = new TopicBatcher(laneContext)
-  const queueBatcher = new QueueBatcher(laneContext)
+  const batcherContext = { damage, lost: context.lost ?? (() => {}), router, keys, now, run, maxIds, ...replicas, warn }
+  const batcher = new TopicBatcher(batcherContext)
+  const queueBatcher = new QueueBatcher(batcherContext)
   let closing: Promise<void> | undefined
   const refuseClosed = (): void => {
     if (closing !== undefined) throw closed()

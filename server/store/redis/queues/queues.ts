@@ -4,6 +4,7 @@ import { readBody } from '../../codec.ts'
 import type { HeldJob, QueueInfo, Queues, Settlement } from '../../contract/store.ts'
 import { failure } from '../connection/errors.ts'
 import { WAIT_MS } from '../connection/router.ts'
+import type { Operation } from '../scripting/batcher.ts'
 import type { Part } from '../scripting/queueCodec.ts'
 import * as codec from '../scripting/queueCodec.ts'
 import { readQueueNotification } from '../scripting/queueNotifications.ts'
@@ -19,8 +20,7 @@ function partsOf(queue: string): [name: string, part: Part] {
 
 export function createQueues(context: QueuesContext): Queues {
   const { router, keys, queueBatcher: batcher, subscriptions, durable } = context
-  const run = async <T>(name: string, operation: codec.QueueOperation<T>): Promise<T> =>
-    (await batcher.run(name, operation)).value
+  const run = async <T>(name: string, operation: Operation<T>): Promise<T> => (await batcher.run(name, operation)).value
 
   const namesOf = async (key: string, command: readonly [string, ...string[]]): Promise<string[]> => {
     context.refuseClosed()

@@ -5,11 +5,11 @@
 
 import { duplicatesOf } from '../../duplicates.ts'
 import type { Argument } from '../connection/connection.ts'
-import type { AppendOutcome, Operation } from './topicCodec.ts'
+import type { AppendOutcome, Joinable } from './topicCodec.ts'
 import { appendArgs, readAppended } from './topicCodec.ts'
 
 interface Asked {
-  readonly operation: Operation<unknown>
+  readonly operation: Joinable & { readonly args: readonly Argument[] }
   /** Not to be joined with others. */
   alone?: boolean
 }

@@ -22,22 +22,14 @@ import { queueFull } from '../../queueFull.ts'
 import type { Argument } from '../connection/connection.ts'
 import { storageFull } from '../connection/errors.ts'
 import { decodeHanded, decodeJob, type Handed, idOf, leaseOf } from '../queues/storage/records.ts'
+import type { Operation } from './batcher.ts'
 import { ownerKey } from './keys.ts'
 
 /** The queue itself, or its dead letters. */
 export type Part = 'm' | 'd'
 
 /** One operation on a queue: its words, and what its outcome means. */
-export interface QueueOperation<T> {
-  readonly args: readonly Argument[]
-  readonly bytes: number
-  /** How many things it does: drafts, settlements. */
-  readonly size: number
-  /** Throws what the operation is refused with. */
-  read(outcome: readonly Buffer[]): T
-}
-
-function operation<T>(args: readonly Argument[], read: (outcome: readonly Buffer[]) => T): QueueOperation<T> {
+function operation<T>(args: readonly Argument[], read: (outcome: readonly Buffer[]) => T): Operation<T> {
   return { args, bytes: 0, size: 1, read }
 }
 
@@ -114,7 +106,7 @@ function isAlike(a: StoredJobDraft, b: StoredJobDraft | undefined): boolean {
   )
 }
 
-export function enqueue(queue: string, given: Enqueue): QueueOperation<Omit<Enqueued, 'durability'>> {
+export function enqueue(queue: string, given: Enqueue): Operation<Omit<Enqueued, 'durability'>> {
   const { subject, drafts, limit, nonce: token, producer, binding } = given
   const args: Argument[] = ['enqueue', subject, token, numberText(limit.jobs), numberText(limit.bytes)]
   args.push(producer?.name ?? '', String(producer?.seq ?? -1))
@@ -161,7 +153,7 @@ export interface ClaimOutcome {
   readonly nextAt: number | undefined
 }
 
-export function claim(queue: string, part: Part, given: Claim): QueueOperation<ClaimOutcome> {
+export function claim(queue: string, part: Part, given: Claim): Operation<ClaimOutcome> {
   const { consumer, session, max, bytes, leaseMs, capMs, rate = 0, nonce: token, policy } = given
   const limits = [max, bytes, leaseMs, capMs, rate].map(numberText)
   const args = ['claim', part, ownerKey(consumer), String(session), ...limits, token, ...policyWords(policy)]
@@ -216,7 +208,7 @@ export function settle(
   settlements: readonly Settlement[],
   policy: QueuePolicy,
   by?: Owner,
-): QueueOperation<readonly Settled[]> {
+): Operation<readonly Settled[]> {
   const asked = settlements.map(settlementOf)
   const given = asked.filter((each) => each !== undefined)
   const codec = Buffer.concat(given)
@@ -239,7 +231,7 @@ export function attach(
   part: Part,
   consumer: Owner,
   { leaseMs, holding, since, policy }: Attaching,
-): QueueOperation<Attached> {
+): Operation<Attached> {
   const known = holding === undefined ? ['-1'] : [String(holding.length), ...holding]
   const args = ['attach', part, ownerKey(consumer), numberText(leaseMs), String(since ?? '')]
   args.push(...policyWords(policy), ...known)
@@ -260,20 +252,20 @@ export function detach(
   session: number,
   leaving: Leaving,
   policy: QueuePolicy,
-): QueueOperation<void> {
+): Operation<void> {
   const word = typeof leaving === 'string' ? leaving : numberText(leaving.graceMs)
   const args = ['detach', part, ownerKey(consumer), String(session), word, ...policyWords(policy)]
   return operation(args, () => {})
 }
 
-export function touch(part: Part, consumers: readonly Owner[]): QueueOperation<void> {
+export function touch(part: Part, consumers: readonly Owner[]): Operation<void> {
   return operation(['touch', part, String(consumers.length), ...consumers.map(ownerKey)], () => {})
 }
 
 export function fireTimers(
   part: Part,
   policy: QueuePolicy,
-): QueueOperation<{ readonly more: boolean; readonly nextAt?: number }> {
+): Operation<{ readonly more: boolean; readonly nextAt?: number }> {
   return operation(['fireTimers', part, ...policyWords(policy)], (outcome) => {
     const nextAt = timeAt(outcome, 2)
     return { more: textAt(outcome, 1) === '1', ...(nextAt !== undefined && { nextAt }) }
@@ -281,35 +273,31 @@ export function fireTimers(
 }
 
 /** When a queue has something to do; `Infinity` for never. */
-export function due(): QueueOperation<number> {
+export function due(): Operation<number> {
   return operation(['due'], (outcome) => timeAt(outcome, 1) ?? Number.POSITIVE_INFINITY)
 }
 
-export function remove(part: Part, id: string): QueueOperation<boolean> {
+export function remove(part: Part, id: string): Operation<boolean> {
   return operation(['remove', part, ...idWords(id)], (outcome) => textAt(outcome, 0) === 'removed')
 }
 
 export function purge(
   part: Part,
   { before, limit }: { readonly before: number; readonly limit: number },
-): QueueOperation<number> {
+): Operation<number> {
   return operation(['purge', part, numberText(before), numberText(limit)], (outcome) => numberAt(outcome, 1))
 }
 
-export function redrive(ids: readonly string[], ttlMs: number): QueueOperation<number> {
+export function redrive(ids: readonly string[], ttlMs: number): Operation<number> {
   const args = ['redrive', numberText(ttlMs), String(ids.length), ...ids.flatMap(idWords)]
   return operation(args, (outcome) => numberAt(outcome, 1))
 }
 
-export function pause(part: Part, paused: boolean): QueueOperation<boolean> {
+export function pause(part: Part, paused: boolean): Operation<boolean> {
   return operation(['pause', part, paused ? '1' : '0'], (outcome) => textAt(outcome, 0) === 'changed')
 }
 
-export function bind(
-  queue: string,
-  topic: string,
-  position: Position | undefined,
-): QueueOperation<Position | undefined> {
+export function bind(queue: string, topic: string, position: Position | undefined): Operation<Position | undefined> {
   return operation(['bind', topic, position === undefined ? '' : positionText(position)], (outcome) => {
     refuse(queue, outcome)
     const text = textAt(outcome, 1)
@@ -325,7 +313,7 @@ export interface QueueSwept {
   readonly dueAt: string
 }
 
-export function sweepQueue(): QueueOperation<QueueSwept> {
+export function sweepQueue(): Operation<QueueSwept> {
   return operation(['sweep'], (outcome) => ({
     ids: numberAt(outcome, 1),
     producers: numberAt(outcome, 2),

@@ -1,109 +1,33 @@
-/**
- * The order of what one node does to one topic: a batch a topic, in which what has piled up goes as one call of the
- * script. Owns birth and what else takes more than one call, and what a full or forgetful server means.
- */
+/** What goes to the script of a topic. Owns birth and what else takes more than one call, and what a full or forgetful server means. */
 
 import { RepriseError } from '../../../../shared/errors.ts'
-import type { JobLoss } from '../../contract/store.ts'
-import type { Damage } from '../../damage.ts'
 import type { Argument, Command } from '../connection/connection.ts'
-import { closed, failure, isFull, storageFull } from '../connection/errors.ts'
-import { type Router, WAIT_MS } from '../connection/router.ts'
+import { failure, isFull, storageFull } from '../connection/errors.ts'
+import { WAIT_MS } from '../connection/router.ts'
 import { newEpoch, type StoreEpochs, storeEpochs } from '../topics/epochs.ts'
 import { partsOf, type Row, rowsOf } from './appendBatch.ts'
-import type { Keys } from './keys.ts'
+import { Batcher, type BatcherContext, tell, type Waiting } from './batcher.ts'
 import { runScript, SCRIPTS } from './scripts.ts'
-import { know, type Operation } from './topicCodec.ts'
+import { type Joinable, know } from './topicCodec.ts'
 
-/** What one call of the script may carry. */
-const MAX_OPERATIONS = 1_024
-const MAX_DRAFTS = 6_000
-const MAX_BYTES = 512 * 1024
+const BOUNDS = { operations: 1_024, size: 6_000, bytes: 512 * 1024, underWay: 1 }
 /** Calls that one batch may take: each birth after a drop takes two more. */
-const MAX_ROUNDS = 4 * MAX_OPERATIONS
+const MAX_ROUNDS = 4 * BOUNDS.operations
 
-export interface LaneContext {
-  readonly router: Router
-  readonly keys: Keys
-  /** A test's own clock. */
-  readonly now: (() => number) | undefined
-  /** A test's own, in place of the servers' runs. */
-  readonly run: (() => string) | undefined
-  readonly maxIds: number
-  /** Replicas that a write waits for, and for how long. */
-  readonly replicas: number
-  readonly replicaWaitMs: number
-  readonly damage: Damage
-  readonly lost: (queue: string, loss: JobLoss) => void
-  readonly warn: (message: string, cause?: unknown) => void
-}
+type Call = Waiting<Joinable>
 
-export interface Done<T> {
-  readonly value: T
-  /** Replicas that have it, where they are waited for. */
-  readonly replicas: number
-}
-
-interface Waiting {
-  readonly operation: Operation<unknown>
-  readonly deadline: number
-  /** Not to be joined with others: together they were refused. */
-  alone?: boolean
-  resolve(done: Done<unknown>): void
-  reject(error: unknown): void
-}
-
-interface Batch {
-  queue: Waiting[]
-  running: boolean
-}
-
-export class TopicBatcher {
-  readonly #context: LaneContext
-  readonly #batcher = new Map<string, Batch>()
-  #closed = false
-  #idle: (() => void) | undefined
-
-  constructor(context: LaneContext) {
-    this.#context = context
+export class TopicBatcher extends Batcher<Joinable> {
+  constructor(context: BatcherContext) {
+    super(context, BOUNDS)
   }
 
-  run<T>(topic: string, operation: Operation<T>): Promise<Done<T>> {
-    if (this.#closed) return Promise.reject(closed())
-    let lane = this.#batcher.get(topic)
-    if (lane === undefined) {
-      lane = { queue: [], running: false }
-      this.#batcher.set(topic, lane)
-    }
-    const own = lane
-    return new Promise<Done<T>>((resolve, reject) => {
-      const deadline = performance.now() + WAIT_MS
-      own.queue.push({ operation, deadline, resolve: (done) => resolve(done as Done<T>), reject })
-      if (own.running) return
-      own.running = true
-      queueMicrotask(() => void this.#drive(topic, own))
-    })
+  /** At once: whoever publishes alone waits for nobody. */
+  protected override begin(start: () => void): void {
+    queueMicrotask(start)
   }
 
-  /** Refuses what is new; resolves when what was accepted has its outcome. */
-  async close(): Promise<void> {
-    this.#closed = true
-    if (this.#batcher.size > 0) {
-      await new Promise<void>((resolve) => {
-        this.#idle = resolve
-      })
-    }
-  }
-
-  async #drive(topic: string, lane: Batch): Promise<void> {
-    while (lane.queue.length > 0) await this.#do(topic, nextBatch(lane))
-    lane.running = false
-    this.#batcher.delete(topic)
-    if (this.#batcher.size === 0) this.#idle?.()
-  }
-
-  async #do(topic: string, batch: readonly Waiting[]): Promise<void> {
-    let rest = batch
+  protected override async do(topic: string, calls: readonly Call[]): Promise<() => void> {
+    let rest = calls
     try {
       let epochs: StoreEpochs | undefined
       let full = false
@@ -147,16 +71,17 @@ export class TopicBatcher {
       const reason = failure(error)
       for (const { reject } of rest) reject(reason)
     }
+    return () => {}
   }
 
   async #call(
     topic: string,
-    rows: readonly Row<Waiting>[],
+    rows: readonly Row<Call>[],
     deadline: number,
     epochs: StoreEpochs | undefined,
     full: boolean,
   ) {
-    const { router, keys, now, run, maxIds, replicas: wanted, replicaWaitMs } = this.#context
+    const { router, keys, now, run, maxIds, replicas: wanted, replicaWaitMs } = this.context
     const args: Argument[] = [now === undefined ? '' : String(now()), run?.() ?? '', full ? '1' : '0', String(maxIds)]
     args.push(newEpoch(), epochs?.begun ?? '', epochs?.runs ?? '', epochs?.epochs ?? '')
     for (const row of rows) for (const arg of row.args) args.push(arg)
@@ -179,74 +104,50 @@ export class TopicBatcher {
     try {
       const now = await this.#epochs({ after: dead })
       if (now.begun === under.begun) return
-      const call: Waiting = { operation: know(), deadline: performance.now() + WAIT_MS, resolve() {}, reject() {} }
+      const call: Call = { operation: know(), deadline: performance.now() + WAIT_MS, resolve() {}, reject() {} }
       await this.#call(topic, rowsOf([call]), call.deadline, now, full)
     } catch (error) {
-      this.#context.warn(`some readers of the new topic ${topic} may be told a reset`, failure(error))
+      this.context.warn(`some readers of the new topic ${topic} may be told a reset`, failure(error))
     }
   }
 
   #epochs(wanted: Parameters<typeof storeEpochs>[2]): Promise<StoreEpochs> {
-    return storeEpochs(this.#context.router, this.#context.keys.store, wanted)
+    return storeEpochs(this.context.router, this.context.keys.store, wanted)
   }
 
   /** Names stand in the list before the birth, so that no crash hides a topic. */
   async #nameIsNew(topic: string): Promise<boolean> {
-    const { router, keys } = this.#context
-    const command: Command = ['ZADD', keys.topics, '0', topic]
-    return (await router.run(keys.topics, [command], performance.now() + WAIT_MS))[0] === 1
+    return (await this.command(this.context.keys.topics, 'ZADD', '0', topic)) === 1
   }
 
   async #forgetName(topic: string, born: boolean): Promise<void> {
     if (born) return
-    const { router, keys } = this.#context
-    const deadline = performance.now() + WAIT_MS
-    await router.run(keys.topics, [['ZREM', keys.topics, topic]], deadline)
+    const { keys } = this.context
+    await this.command(keys.topics, 'ZREM', topic)
     // Another node may have seen it born meanwhile.
-    const [epoch] = await router.run(keys.topic(topic), [['HEXISTS', keys.topic(topic), 'epoch']], deadline)
-    if (epoch === 1) await router.run(keys.topics, [['ZADD', keys.topics, '0', topic]], deadline)
+    if ((await this.command(keys.topic(topic), 'HEXISTS', 'epoch')) === 1) await this.#nameIsNew(topic)
   }
 
   /** The sweep looks at a topic when its first thing falls due. What is missed here is found with the next thing. */
   async #register(topic: string, dueAt: string): Promise<void> {
-    const { router, keys, warn } = this.#context
+    const { keys, warn } = this.context
     try {
-      const command: Command = ['ZADD', keys.due, 'LT', dueAt, topic]
-      await router.run(keys.due, [command], performance.now() + WAIT_MS)
+      await this.command(keys.due, 'ZADD', 'LT', dueAt, topic)
     } catch (error) {
       warn(`what expires in the topic ${topic} may stay longer than its time`, failure(error))
     }
   }
 }
 
-function nextBatch(lane: Batch): Waiting[] {
-  let size = 0
-  let drafts = 0
-  let count = 0
-  for (const { operation } of lane.queue) {
-    size += operation.bytes
-    drafts += operation.drafts
-    if (count > 0 && (count >= MAX_OPERATIONS || drafts > MAX_DRAFTS || size > MAX_BYTES)) break
-    count++
-  }
-  const batch = lane.queue.slice(0, count)
-  lane.queue = lane.queue.slice(count)
-  return batch
-}
-
 /** Gives the outcomes; answers the calls that have to be asked one by one, as nothing of their batch was done. */
-function settle(done: readonly Row<Waiting>[], outcomes: readonly Buffer[][], replicas: number): Waiting[] {
-  const again: Waiting[] = []
+function settle(done: readonly Row<Call>[], outcomes: readonly Buffer[][], replicas: number): Call[] {
+  const again: Call[] = []
   done.forEach((row, i) => {
     const [first, ...others] = row.members
     const outcome = outcomes[i] ?? []
     if (first === undefined) return
     if (others.length === 0) {
-      try {
-        first.resolve({ value: first.operation.read(outcome), replicas })
-      } catch (error) {
-        first.reject(failure(error))
-      }
+      tell(first, outcome, replicas)
       return
     }
     const parts = partsOf(row, outcome)

@@ -7,14 +7,10 @@ import type { Append, Appended, Bounds, CursorStart, OpenedCursor, Owner, Retent
 import { duplicatesOf } from '../../duplicates.ts'
 import type { Argument } from '../connection/connection.ts'
 import { storageFull } from '../connection/errors.ts'
+import type { Operation } from './batcher.ts'
 import { ownerKey } from './keys.ts'
 
-/** One operation on a topic: its words, and what its outcome means. */
-export interface Operation<T> {
-  readonly args: readonly Argument[]
-  readonly bytes: number
-  /** Of an append. */
-  readonly drafts: number
+export interface Joinable {
   /** Of an append without ids: what it takes to join it with its neighbours. */
   readonly plain?: {
     readonly head: readonly Argument[]
@@ -24,12 +20,10 @@ export interface Operation<T> {
     /** -1 without a producer. */
     readonly seq: number
   }
-  /** Throws what the operation is refused with. */
-  read(outcome: readonly Buffer[]): T
 }
 
 function operation<T>(args: readonly Argument[], read: (outcome: readonly Buffer[]) => T): Operation<T> {
-  return { args, bytes: 0, drafts: 0, read }
+  return { args, bytes: 0, size: 0, read }
 }
 
 function numberAt(outcome: readonly Buffer[], index: number): number {
@@ -51,7 +45,7 @@ function retention({ events, bytes, ageMs, holdBytes = 0 }: Retention): string[]
 
 export type AppendOutcome = Omit<Appended, 'durability'>
 
-export function append({ subject, drafts, producer, retain }: Append): Operation<AppendOutcome> {
+export function append({ subject, drafts, producer, retain }: Append): Operation<AppendOutcome> & Joinable {
   const withIds = drafts.some(({ id }) => id !== undefined)
   const limits = retention(retain)
   const head: Argument[] = ['append', subject, producer?.name ?? '', String(producer?.seq ?? -1), ...limits]
@@ -62,11 +56,11 @@ export function append({ subject, drafts, producer, retain }: Append): Operation
     refuse(outcome, producer)
     return readAppended(outcome, drafts.length)
   }
-  if (withIds) return { args, bytes, drafts: drafts.length, read }
+  if (withIds) return { args, bytes, size: drafts.length, read }
   const key = [limits.join(), producer === undefined ? '' : `${producer.name.length}:${producer.name}`, subject].join(
     ' ',
   )
-  return { args, bytes, drafts: drafts.length, read, plain: { head, bodies, key, seq: producer?.seq ?? -1 } }
+  return { args, bytes, size: drafts.length, read, plain: { head, bodies, key, seq: producer?.seq ?? -1 } }
 }
 
 /** What one notification carries at most, as changes.lua has it. */

@@ -1,0 +1,179 @@
+/**
+ * The order of what one node does to one topic or queue: what has piled up under its name goes as one call of the script.
+ * Owns how much a call carries and how many are under way. What a call says, and what its answer means, is up to those
+ * who extend it.
+ */
+
+import type { JobLoss } from '../../contract/store.ts'
+import type { Damage } from '../../damage.ts'
+import type { Argument } from '../connection/connection.ts'
+import { closed, failure } from '../connection/errors.ts'
+import { type Router, WAIT_MS } from '../connection/router.ts'
+import type { Keys } from './keys.ts'
+
+export interface BatcherContext {
+  readonly router: Router
+  readonly keys: Keys
+  /** A test's own clock. */
+  readonly now: (() => number) | undefined
+  /** A test's own, in place of the servers' runs. */
+  readonly run: (() => string) | undefined
+  readonly maxIds: number
+  /** Replicas that a write waits for, and for how long. */
+  readonly replicas: number
+  readonly replicaWaitMs: number
+  readonly damage: Damage
+  readonly lost: (queue: string, loss: JobLoss) => void
+  readonly warn: (message: string, cause?: unknown) => void
+}
+
+export interface Operation<T> {
+  readonly args: readonly Argument[]
+  readonly bytes: number
+  /** How many things it does: drafts, settlements. */
+  readonly size: number
+  /** Throws what the operation is refused with. */
+  read(outcome: readonly Buffer[]): T
+}
+
+export interface Done<T> {
+  readonly value: T
+  /** Replicas that have it, where they are waited for. */
+  readonly replicas: number
+}
+
+/** A call that waits. `X`: what its operation has beside. */
+export interface Waiting<X = unknown> {
+  readonly operation: Operation<unknown> & X
+  readonly deadline: number
+  /** Not to be joined with others: together they were refused. */
+  alone?: boolean
+  resolve(done: Done<unknown>): void
+  reject(error: unknown): void
+}
+
+export interface Bounds {
+  /** What one call of the script may carry. */
+  readonly operations: number
+  readonly size: number
+  readonly bytes: number
+  /** Calls of one name that may be under way, once the last one was done wholly. */
+  readonly underWay: number
+}
+
+interface Line<X> {
+  waiting: Waiting<X>[]
+  /** Calls without an answer. */
+  underWay: number
+  scheduled: boolean
+  /** Resolves when the outcomes of all calls until now are told. */
+  told: Promise<void>
+  readonly flow: Flow
+}
+
+export interface Flow {
+  /** The last answered call was done wholly, so that the next ones need not wait for each other. */
+  isWhole: boolean
+}
+
+export abstract class Batcher<X = unknown> {
+  protected readonly context: BatcherContext
+  readonly #bounds: Bounds
+  readonly #lines = new Map<string, Line<X>>()
+  #closed = false
+  #idle: (() => void) | undefined
+
+  constructor(context: BatcherContext, bounds: Bounds) {
+    this.context = context
+    this.#bounds = bounds
+  }
+
+  /** Does the calls; the result tells their outcomes. Never rejects. */
+  protected abstract do(name: string, calls: readonly Waiting<X>[], flow: Flow): Promise<() => void>
+
+  /** Begins when the calls that belong together have come. */
+  protected abstract begin(start: () => void): void
+
+  run<T>(name: string, operation: Operation<T> & X): Promise<Done<T>> {
+    if (this.#closed) return Promise.reject(closed())
+    return new Promise<Done<T>>((resolve, reject) => {
+      const deadline = performance.now() + WAIT_MS
+      let line = this.#lines.get(name)
+      if (line === undefined) {
+        line = { waiting: [], underWay: 0, scheduled: false, told: Promise.resolve(), flow: { isWhole: false } }
+        this.#lines.set(name, line)
+      }
+      line.waiting.push({ operation, deadline, resolve: (done) => resolve(done as Done<T>), reject })
+      this.#schedule(name, line)
+    })
+  }
+
+  /** Refuses what is new; resolves when what was accepted has its outcome. */
+  async close(): Promise<void> {
+    this.#closed = true
+    if (this.#lines.size > 0) {
+      await new Promise<void>((resolve) => {
+        this.#idle = resolve
+      })
+    }
+  }
+
+  protected async command(key: string, command: string, ...args: readonly string[]): Promise<unknown> {
+    return (await this.context.router.run(key, [[command, key, ...args]], performance.now() + WAIT_MS))[0]
+  }
+
+  #schedule(name: string, line: Line<X>): void {
+    if (line.scheduled) return
+    line.scheduled = true
+    this.begin(() => {
+      line.scheduled = false
+      this.#send(name, line)
+    })
+  }
+
+  #send(name: string, line: Line<X>): void {
+    while (line.waiting.length > 0 && line.underWay < (line.flow.isWhole ? this.#bounds.underWay : 1)) {
+      line.underWay += 1
+      const doing = this.do(name, this.#next(line), line.flow)
+      line.told = Promise.all([doing, line.told]).then(([tell]) => {
+        line.underWay -= 1
+        // The next ones are under way before the outcomes are told.
+        this.#send(name, line)
+        tell()
+        if (line.waiting.length === 0 && line.underWay === 0) this.#end(name, line)
+      })
+    }
+  }
+
+  #end(name: string, line: Line<X>): void {
+    if (this.#lines.get(name) === line) this.#lines.delete(name)
+    if (this.#lines.size === 0) this.#idle?.()
+  }
+
+  #next(line: Line<X>): Waiting<X>[] {
+    const max = this.#bounds
+    let [count, size, bytes] = [0, 0, 0]
+    for (const { operation } of line.waiting) {
+      size += operation.size
+      bytes += operation.bytes
+      if (count > 0 && (count >= max.operations || size > max.size || bytes > max.bytes)) break
+      count++
+    }
+    const calls = line.waiting.slice(0, count)
+    line.waiting = line.waiting.slice(count)
+    return calls
+  }
+}
+
+/** Tells a call its outcome. */
+export function tell(
+  { operation, resolve, reject }: Waiting,
+  outcome: readonly Buffer[] | undefined,
+  replicas: number,
+): void {
+  try {
+    resolve({ value: operation.read(outcome ?? []), replicas })
+  } catch (error) {
+    reject(failure(error))
+  }
+}
