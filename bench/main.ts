@@ -6,7 +6,7 @@ import { ask } from './asking.ts'
 import { chooseProduct, SOURCES } from './product.ts'
 import type { Answer, Question, Scale } from './question.ts'
 import { QUESTIONS } from './questions/all.ts'
-import { printJson, printText } from './report.ts'
+import { printJson, printMarkdown, printText } from './report.ts'
 import { findProgram } from './scenes/programs.ts'
 
 const USAGE = `npm run bench -- QUESTION… [options]
@@ -15,6 +15,7 @@ ${QUESTIONS.map(({ name, about }) => `  ${name.padEnd(13)} ${about}`).join('\n')
   all           every one of them
 
   --json          one JSON object a line
+  --markdown      rows for docs/benchmarks.md
   --quick         fewer rounds and events
   --scale SCALE   full, quick or smoke
   --data DIR      where stores are put: the disk that is measured (default: the system's temporary folder)
@@ -30,6 +31,7 @@ async function run(): Promise<void> {
     allowPositionals: true,
     options: {
       json: { type: 'boolean', default: false },
+      markdown: { type: 'boolean', default: false },
       quick: { type: 'boolean', default: false },
       scale: { type: 'string' },
       data: { type: 'string' },
@@ -67,6 +69,7 @@ async function run(): Promise<void> {
     const settings = { hub: product.description, ...machine(), scale, ...answer.settings }
     const shown: Answer = { ...answer, settings }
     if (values.json) printJson(question, shown)
+    else if (values.markdown) printMarkdown(question, shown)
     else printText(question, shown)
   }
 }

@@ -1,4 +1,4 @@
-/** How answers are shown: a table for people, or one JSON object a line. */
+/** How answers are shown: a table for people, rows for docs/benchmarks.md, or one JSON object a line. */
 
 import type { Answer, Comparison, Finding, Question, Target } from './question.ts'
 import type { Series } from './series.ts'
@@ -18,6 +18,26 @@ export function printText({ name, about }: Question, { settings, findings, notes
   print(`  ${settingsText.join(' · ')}`)
   for (const finding of findings) printFinding(finding)
   for (const note of notes) print(`  - ${note}`)
+}
+
+/** Rows of the table `what | hub | beside | ratio or difference | aim`. */
+export function printMarkdown({ name }: Question, { findings }: Answer): void {
+  for (const { what, unit, subject, comparisons, most, met } of findings) {
+    const value = (series: Series) => `${number(series.median)} ${spread(series)}`
+    const head = `\`${name}\`: ${what}, ${unit}`
+    if (most !== undefined || comparisons.length === 0) {
+      const aim = most === undefined ? '' : `≤ ${number(most)}: ${verdict(met)}`
+      print(`| ${head} | ${subject.name}: ${value(subject)} | | | ${aim} |`)
+    }
+    for (const { peer, ratio, difference, target, met } of comparisons) {
+      const isDifference = target?.of === 'difference'
+      const shown = isDifference ? `+ ${value(difference)}` : value(ratio)
+      const bound =
+        target === undefined ? '' : 'least' in target ? `≥ ${number(target.least)}` : `≤ ${number(target.most)}`
+      const aim = target === undefined ? '' : `${bound}: ${verdict(met)}`
+      print(`| ${head} | ${subject.name}: ${value(subject)} | ${peer.name}: ${value(peer)} | ${shown} | ${aim} |`)
+    }
+  }
 }
 
 function printFinding({ what, unit, subject, comparisons, most, met }: Finding): void {
