@@ -9,7 +9,7 @@ import { EVENT_BYTES } from '../scenes/load.ts'
 
 const SIZES = {
   full: { rounds: 5, jobs: 40_000, swept: 8_000, single: 300 },
-  quick: { rounds: 3, jobs: 20_000, swept: 4_000, single: 100 },
+  quick: { rounds: 3, jobs: 20_000, swept: 2_000, single: 100 },
   smoke: { rounds: 1, jobs: 300, swept: 0, single: 10 },
 }
 const OUTSTANDING = 200

@@ -51,14 +51,16 @@ const calls = {
       await calls.empty({ queue })
       return ms
     })
-    const workings = [50, 100, 200, 400].flatMap((concurrency) =>
-      [1, 2].flatMap((workers) => [false, true].map((gather) => ({ gather, workers, concurrency }))),
-    )
-    working = await best(workings, async (setting) => {
+    const work = async (setting: Setting) => {
       await calls.addBulk({ queue, count, outstanding })
       working = setting
       return calls.process({ queue, count })
-    })
+    }
+    const workings = [50, 100, 200, 400].flatMap((concurrency) =>
+      [1, 2].map((workers) => ({ gather: false, workers, concurrency })),
+    )
+    working = await best(workings, work)
+    working = await best([working, { ...working, gather: true }], work)
     const gathered = ({ gather }: { gather: boolean }) => (gather ? 'pipelines of ioredis' : 'no pipelines of ioredis')
     return [
       `add with ${gathered(adding)}`,
