@@ -13,7 +13,6 @@ import { type Log, type Step, stepWeight } from '../topics/log.ts'
 import { type Kept, Packet } from '../topics/packet.ts'
 import { correct, itsTurn, PAGE_WEIGHT } from '../turns.ts'
 import { Allowance } from './allowance.ts'
-import { unguessable } from './leaseToken.ts'
 import type { BindingSettings, HubQueueSettings } from './settings.ts'
 
 /** The topic is looked at again after this time, as hints can be lost. */
@@ -298,7 +297,6 @@ class Copier {
         subject: '',
         drafts: drafts(),
         limit: { jobs: maxJobs, bytes: maxBytes },
-        nonce: unguessable(),
         binding: { topic: this.#topic, from, to },
       })
     })

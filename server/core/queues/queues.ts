@@ -1,5 +1,6 @@
 /** Queues as callers use them: send, request, settle, look, manage. Knows who may; keeps nothing itself. */
 
+import { randomBytes } from 'node:crypto'
 import { RepriseError } from '../../../shared/errors.ts'
 import type { Limits, ProducerSeq } from '../../../shared/protocol.ts'
 import type { JobDraft, Sent, Settled, Settlement } from '../../../shared/queues.ts'
@@ -19,7 +20,6 @@ import { ownerOf } from './delivery/consumer.ts'
 import type { Consumers } from './delivery/consumers.ts'
 import type { JobClient } from './delivery/outlet.ts'
 import { checkQueue, storedJobs } from './draft.ts'
-import { unguessable } from './leaseToken.ts'
 import { type Asker, Requests } from './requests.ts'
 import { type HubQueueSettings, policyOf } from './settings.ts'
 
@@ -76,7 +76,7 @@ export class Queues {
   async request(caller: Caller, queue: string, draft: JobDraft, timeoutMs: number, asker: Asker): Promise<unknown> {
     checkQueue(queue, 'no dead')
     authorize(caller, 'request', queue)
-    const named = draft.id === undefined ? { ...draft, id: unguessable() } : draft
+    const named = draft.id === undefined ? { ...draft, id: randomBytes(9).toString('hex') } : draft
     const send = async () => {
       const { ids, duplicates } = await this.#enqueue(caller, queue, [named], { replyMs: timeoutMs })
       const [id = ''] = ids
@@ -116,7 +116,6 @@ export class Queues {
           subject: caller.subject,
           drafts: replyMs === undefined ? stored : stored.map((draft) => ({ ...draft, replyMs: Math.ceil(replyMs) })),
           limit: { jobs: now.maxJobs, bytes: now.maxBytes },
-          nonce: unguessable(),
           ...(producer === undefined ? {} : { producer }),
         }),
       )

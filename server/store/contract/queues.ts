@@ -92,8 +92,6 @@ export interface Enqueue {
    * Never together with a binding.
    */
   readonly producer?: { readonly name: string; readonly seq: number }
-  /** Letters and digits that nobody can guess, made for this call: part of the ids that the store gives. */
-  readonly nonce: string
   /**
    * The step of a binding: the drafts are the events of `topic` between the two positions. `conflict` unless the
    * binding is at `from` (see `bind`); afterwards it is at `to`. `drafts` may be empty.
@@ -131,8 +129,6 @@ export interface Claim {
   readonly capMs: number
   /** Deliveries of the queue per second, over all consumers; evenly, with a burst of a tenth of a second, 1 at least. */
   readonly rate?: number
-  /** Letters and digits that nobody can guess, made for this call: part of the leases. */
-  readonly nonce: string
   readonly policy: QueuePolicy
 }
 

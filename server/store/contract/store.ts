@@ -264,7 +264,6 @@ export interface Swept {
 }
 
 export interface Store {
-  readonly engine: 'lmdb' | 'redis'
   /** The durability that replies name when nothing was missing. */
   readonly durability: Durability
   readonly topics: Topics

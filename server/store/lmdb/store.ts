@@ -76,7 +76,6 @@ export async function openLmdb(path: string, context: LmdbContext = {}): Promise
     await lock.release()
   }
   return {
-    engine: 'lmdb',
     durability: 'fsync',
     topics: createTopics(writer, listeners, context.maxIds ?? MAX_IDS),
     cursors: createCursors(writer),

@@ -80,7 +80,6 @@ export async function openRedis(url: string, context: RedisContext = {}): Promis
     router.close()
   }
   return {
-    engine: 'redis',
     get durability() {
       return durable.named
     },

@@ -22,13 +22,6 @@ export const CAP = 100_000
 export const TTL = 7 * 86_400_000
 export const ROOM = { jobs: 1_000_000, bytes: 2 ** 30 }
 
-let nonces = 0
-
-export function nonce(): string {
-  nonces++
-  return `n${nonces}x`
-}
-
 export function holder(client: string): Owner {
   return { subject: 'ann', client }
 }
@@ -44,7 +37,7 @@ export function deskOf(store: Store, queue = 'q') {
   const { queues } = store
   const sessions = new Map<string, number>()
   const send = (drafts: readonly StoredJobDraft[], options: Partial<Enqueue> = {}) =>
-    queues.enqueue(queue, { subject: 'ann', drafts, limit: ROOM, nonce: nonce(), ...options })
+    queues.enqueue(queue, { subject: 'ann', drafts, limit: ROOM, ...options })
   const attach = async (client: string, holding?: readonly string[], leaseMs = LEASE, name = queue) => {
     const options = { leaseMs, policy: POLICY, ...(holding !== undefined && { holding }) }
     const attached = await queues.attach(name, holder(client), options)
@@ -54,7 +47,7 @@ export function deskOf(store: Store, queue = 'q') {
   const claim = async (client: string, options: Partial<Claim> = {}, name = queue): Promise<Claimed> => {
     if (!sessions.has(`${name} ${client}`)) await attach(client, undefined, LEASE, name)
     const session = sessions.get(`${name} ${client}`) ?? 0
-    const common = { max: 1, bytes: 1e9, leaseMs: LEASE, capMs: CAP, nonce: nonce(), policy: POLICY }
+    const common = { max: 1, bytes: 1e9, leaseMs: LEASE, capMs: CAP, policy: POLICY }
     return queues.claim(name, { consumer: holder(client), session, ...common, ...options })
   }
   return {

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import type { JobLoss } from '../../../server/store/contract/store.ts'
 import type { Case } from './cursors.ts'
 import { text } from './fixture.ts'
-import { CAP, deskOf, holder, LEASE, named, nonce, POLICY, ROOM } from './queueDesk.ts'
+import { CAP, deskOf, holder, LEASE, named, POLICY, ROOM } from './queueDesk.ts'
 
 const MINUTE = 60_000
 const DAY = 86_400_000
@@ -213,7 +213,6 @@ export function describeQueueBounds(given: () => Case): void {
       subject: 'ann',
       drafts: [named('gap-1', { dead: 'gap' }), named('copied')],
       limit: ROOM,
-      nonce: nonce(),
       binding: { topic: 't', from, to },
     })
     await q.settle(await q.take('w'), { as: 'dead' })

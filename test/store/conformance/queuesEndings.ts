@@ -5,7 +5,7 @@ import type { QueueNotification } from '../../../server/store/contract/store.ts'
 import { until } from '../../support/until.ts'
 import type { Case } from './cursors.ts'
 import { dataOf, KEEP, publish, text } from './fixture.ts'
-import { deskOf, holder, LEASE, named, nonce, POLICY, ROOM } from './queueDesk.ts'
+import { deskOf, holder, LEASE, named, POLICY, ROOM } from './queueDesk.ts'
 
 const MINUTE = 60_000
 
@@ -233,7 +233,6 @@ export function describeQueueEndings(given: () => Case): void {
           subject: 'ann',
           drafts: ids.map((id) => named(id)),
           limit: ROOM,
-          nonce: nonce(),
           binding: { topic: 't', from: at(from), to: at(to) },
         })
       // Asked for by two at the same moment, it is the first one's.

@@ -43,7 +43,6 @@ export interface Step {
 /** Every lease that there was, by half. */
 type Leases = Map<string, { readonly id: string; readonly lease: string }[]>
 
-let nonces = 0
 let bodies = 0
 
 export class Preparer {
@@ -195,7 +194,6 @@ export class Preparer {
         return this.#draft(draft, bound)
       }),
       limit,
-      nonce: nonce(),
       ...(binding !== undefined && { binding }),
       ...(seq !== undefined && { producer: { name, seq } }),
     }
@@ -238,7 +236,7 @@ export class Preparer {
     const claim: Claim = {
       consumer: holder(client),
       session: this.#session(queue, client, operation.old),
-      ...{ max, bytes, leaseMs, capMs, nonce: nonce(), policy: policyOf(operation.policy) },
+      ...{ max, bytes, leaseMs, capMs, policy: policyOf(operation.policy) },
       ...(rate !== undefined && { rate }),
     }
     return {
@@ -286,11 +284,6 @@ export class Preparer {
     const ids = [...(this.#model.half(queue)?.jobs.keys() ?? [])]
     return ids[pick % Math.max(1, ids.length + (pick > 25 ? 1 : 0))] ?? (isDead(queue) ? 'none' : '1-none')
   }
-}
-
-function nonce(): string {
-  nonces++
-  return `n${nonces}x`
 }
 
 function body(size: number): Body {

@@ -15,8 +15,6 @@ const LIMIT = { jobs: 1_000_000, bytes: 1e9 }
 const holder = { subject: 'ann', client: 'worker' }
 const servers = sharedServers('cluster')
 let places = 0
-let nonces = 0
-
 describe('a store on Redis Cluster', { timeout: 60_000 }, () => {
   let store: RedisStore
   let prefix: string
@@ -37,7 +35,7 @@ describe('a store on Redis Cluster', { timeout: 60_000 }, () => {
 
   async function send(queue: string, ...data: unknown[]): Promise<readonly string[]> {
     const drafts = data.map((value) => ({ body: text(value), priority: 4, ttlMs: 3_600_000 }))
-    return (await store.queues.enqueue(queue, { subject: 'ann', drafts, limit: LIMIT, nonce: `n${nonces++}` })).ids
+    return (await store.queues.enqueue(queue, { subject: 'ann', drafts, limit: LIMIT })).ids
   }
 
   async function attach(queue: string): Promise<number> {
@@ -45,7 +43,7 @@ describe('a store on Redis Cluster', { timeout: 60_000 }, () => {
   }
 
   async function claim(queue: string, session: number, max: number): Promise<readonly HeldJob[]> {
-    const lease = { leaseMs: 30_000, capMs: 60_000, nonce: `lease${nonces++}` }
+    const lease = { leaseMs: 30_000, capMs: 60_000 }
     return (await store.queues.claim(queue, { consumer: holder, session, max, bytes: 1e9, ...lease, policy: POLICY }))
       .jobs
   }

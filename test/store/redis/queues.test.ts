@@ -10,14 +10,12 @@ import { ALWAYS } from './fixture.ts'
 const POLICY: QueuePolicy = { maxAttempts: 3, backoffMs: [60_000], deadMs: 86_400_000 }
 const LIMIT = { jobs: 1_000_000, bytes: 1e9 }
 const holder = { subject: 'ann', client: 'worker' }
-let nonces = 0
-
 /** A retry is due at once. */
 const NOW = { ...POLICY, backoffMs: [0] }
 
 function send(store: RedisStore, ...data: unknown[]) {
   const drafts = data.map((value) => ({ body: text(value), priority: 4, ttlMs: 3_600_000 }))
-  return store.queues.enqueue('q', { subject: 'ann', drafts, limit: LIMIT, nonce: `n${nonces++}` })
+  return store.queues.enqueue('q', { subject: 'ann', drafts, limit: LIMIT })
 }
 
 async function attached(store: RedisStore): Promise<number> {
@@ -25,7 +23,7 @@ async function attached(store: RedisStore): Promise<number> {
 }
 
 async function claimed(store: RedisStore, session: number, max = 10): Promise<readonly HeldJob[]> {
-  const lease = { leaseMs: 30_000, capMs: 60_000, nonce: `lease${nonces++}` }
+  const lease = { leaseMs: 30_000, capMs: 60_000 }
   return (await store.queues.claim('q', { consumer: holder, session, max, bytes: 1e9, ...lease, policy: POLICY })).jobs
 }
 
@@ -157,7 +155,7 @@ describe('queues in Redis', { timeout: 30_000 }, () => {
     await attached(store)
     const body = text('later')
     const drafts = [{ body, priority: 4, ttlMs: 3_600_000, due: { delayMs: 20 } }]
-    await store.queues.enqueue('q', { subject: 'ann', drafts, limit: LIMIT, nonce: 'x' })
+    await store.queues.enqueue('q', { subject: 'ann', drafts, limit: LIMIT })
     await store.close()
     store = await openRedis(server.url)
     await expect.poll(() => store.queues.overdue(10), { interval: 5 }).toEqual(['q'])
@@ -175,7 +173,7 @@ describe('queues in Redis', { timeout: 30_000 }, () => {
       ...(i % 3 === 0 && { key: `k${i % 5}` }),
       ...(i % 4 === 0 && { id: `i${i}`, replyMs: 40_000 }),
     }))
-    const { ids } = await store.queues.enqueue('q', { subject: 'ann', drafts, limit: LIMIT, nonce: 'x' })
+    const { ids } = await store.queues.enqueue('q', { subject: 'ann', drafts, limit: LIMIT })
     for (const id of ids.slice(0, 20)) await store.queues.remove('q', id)
     const sizes: number[] = []
     for (let round = 0; (await store.queues.info('q'))?.counts.ready !== 0; round++) {

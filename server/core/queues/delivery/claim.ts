@@ -3,10 +3,10 @@
  * which learn only afterwards whether their answer could be written.
  */
 
+import { randomBytes } from 'node:crypto'
 import { RepriseError, type WireError } from '../../../../shared/errors.ts'
 import type { HeldJob } from '../../../store/contract/store.ts'
 import type { Caller } from '../../access.ts'
-import { unguessable } from '../leaseToken.ts'
 import type { Consumers } from './consumers.ts'
 import type { JobClient, JobOutlet } from './outlet.ts'
 import type { JobsPacket } from './packet.ts'
@@ -38,7 +38,7 @@ export async function claim(
   { client, max, leaseMs, waitMs }: ClaimQuery,
   over: AbortSignal,
 ): Promise<Claimed> {
-  const id = unguessable()
+  const id = randomBytes(9).toString('hex')
   const { client: _own, ...nameless } = caller
   const named = client === undefined ? nameless : { ...nameless, client: `${client}#${id}` }
   const hand = new Hand()

@@ -8,7 +8,6 @@ import { RepriseError } from '../../../../shared/errors.ts'
 import type { Claimed, QueueNotification, Queues } from '../../../store/contract/store.ts'
 import type { StoreClock } from '../../clock.ts'
 import type { Telemetry } from '../../telemetry.ts'
-import { unguessable } from '../leaseToken.ts'
 import { isDead, policyOf, type QueueSettings } from '../settings.ts'
 import { type Consumer, keyOf, type Leased } from './consumer.ts'
 import { jobsPackets } from './packet.ts'
@@ -249,7 +248,6 @@ export class Dispatch {
         bytes: CLAIM_BYTES,
         leaseMs,
         capMs,
-        nonce: unguessable(),
         policy: policyOf(now),
         ...(now.rate === Number.POSITIVE_INFINITY ? {} : { rate: now.rate }),
       })

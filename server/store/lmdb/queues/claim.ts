@@ -3,6 +3,7 @@
 import { RepriseError } from '../../../../shared/errors.ts'
 import type { Claim, Claimed, HeldJob, QueuePolicy } from '../../contract/store.ts'
 import { DamagedQueue } from '../../damage.ts'
+import { unguessable } from '../../token.ts'
 import type { Transaction } from '../engine/transaction.ts'
 import { deadLetter } from './deadLetters.ts'
 import { jobSetOf, type Queue, queueIn, tellWork } from './storage/cache.ts'
@@ -65,6 +66,7 @@ function deliver(
   rate: Rate,
 ): Delivered {
   const jobs: HeldJob[] = []
+  const token = unguessable()
   const held = consumer.held
   const isEmpty = held.first() === undefined
   if (!isEmpty && consumer.record.suspects > 0) return { jobs, stuck: false }
@@ -88,7 +90,7 @@ function deliver(
     if (jobs.length > 0 && bytes + job.bytes > claim.bytes) break
     bytes += job.bytes
     rate.take()
-    jobs.push({ ...lend(transaction, jobSet, consumer, job, claim), body })
+    jobs.push({ ...lend(transaction, jobSet, consumer, job, claim, token), body })
     if (kind === INDEXES.suspects) break
   }
   return { jobs, stuck: false }
@@ -151,6 +153,7 @@ function lend(
   consumer: ConsumerEntry,
   job: Job,
   claim: Claim,
+  token: string,
 ): Omit<HeldJob, 'body'> {
   const { now } = transaction
   const { record } = consumer
@@ -163,7 +166,7 @@ function lend(
   job.state = 'held'
   job.deliveries++
   job.handOut = counters.handOuts
-  job.lease = `${job.n.toString(36)}.${counters.handOuts.toString(36)}.${claim.nonce}`
+  job.lease = `${job.n.toString(36)}.${counters.handOuts.toString(36)}.${token}`
   job.capAt = now + claim.capMs
   job.expiresAt = Math.min(now + claim.leaseMs, job.capAt)
   job.consumer = claim.consumer

@@ -5,6 +5,7 @@ import { type SizedBody, sizeBody } from '../../codec.ts'
 import type { Enqueue, Enqueued, StoredJobDraft } from '../../contract/store.ts'
 import { duplicatesOf } from '../../duplicates.ts'
 import { queueFull } from '../../queueFull.ts'
+import { unguessable } from '../../token.ts'
 import { Ids } from '../dedup/ids.ts'
 import { Producer } from '../dedup/producers.ts'
 import type { Transaction } from '../engine/transaction.ts'
@@ -37,6 +38,7 @@ export function enqueue(transaction: Transaction, name: string, enqueue: Enqueue
 
   const remembers = binding === undefined && drafts.some(({ id }) => id !== undefined)
   const remembered = remembers ? new Ids(transaction, record.main.number, subject, maxIds) : undefined
+  const token = unguessable()
   const numbers = { main: record.main.lastJob, dead: record.dead.lastJob }
   const given = new Map<string, Fresh>()
   const taken = new Set<string>()
@@ -65,7 +67,7 @@ export function enqueue(transaction: Transaction, name: string, enqueue: Enqueue
     }
     // Numbers of the dead letters are others than those of the queue.
     const ending = draft.dead === undefined ? '' : 'd'
-    const named = id === undefined ? newId(queue, n, enqueue) + ending : freeId(transaction, queue, id, n, taken)
+    const named = id === undefined ? newId(queue, n, enqueue, token) + ending : freeId(transaction, queue, id, n, taken)
     const how = id === undefined ? NAMED.byStore : howNamed(named, id)
     const one = { draft, n, id: named, sized, found: n * 4 + how }
     taken.add(named)

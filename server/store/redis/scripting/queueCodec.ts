@@ -19,6 +19,7 @@ import type {
 } from '../../contract/store.ts'
 import { duplicatesOf } from '../../duplicates.ts'
 import { queueFull } from '../../queueFull.ts'
+import { unguessable } from '../../token.ts'
 import type { Argument } from '../connection/connection.ts'
 import { storageFull } from '../connection/errors.ts'
 import { decodeHanded, decodeJob, type Handed, idOf, leaseOf } from '../queues/storage/records.ts'
@@ -107,7 +108,8 @@ function isAlike(a: StoredJobDraft, b: StoredJobDraft | undefined): boolean {
 }
 
 export function enqueue(queue: string, given: Enqueue): Operation<Omit<Enqueued, 'durability'>> {
-  const { subject, drafts, limit, nonce: token, producer, binding } = given
+  const { subject, drafts, limit, producer, binding } = given
+  const token = unguessable()
   const args: Argument[] = ['enqueue', subject, token, numberText(limit.jobs), numberText(limit.bytes)]
   args.push(producer?.name ?? '', String(producer?.seq ?? -1))
   if (binding === undefined) args.push('', '', '')
@@ -154,7 +156,8 @@ export interface ClaimOutcome {
 }
 
 export function claim(queue: string, part: Part, given: Claim): Operation<ClaimOutcome> {
-  const { consumer, session, max, bytes, leaseMs, capMs, rate = 0, nonce: token, policy } = given
+  const { consumer, session, max, bytes, leaseMs, capMs, rate = 0, policy } = given
+  const token = unguessable()
   const limits = [max, bytes, leaseMs, capMs, rate].map(numberText)
   const args = ['claim', part, ownerKey(consumer), String(session), ...limits, token, ...policyWords(policy)]
   return operation(args, (outcome) => {

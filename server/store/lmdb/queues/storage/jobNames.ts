@@ -22,8 +22,8 @@ const ID_DIGITS = 20
 const hashed = { secret: '', block: -1, text: '' }
 
 /** Numbered drafts are found again by the number of their job alone, so their ids follow from it. */
-export function newId({ record }: Queue, n: number, { nonce, producer }: Enqueue): string {
-  return producer === undefined ? `${n.toString(36)}-${nonce}` : secretId(record.secret, n)
+export function newId({ record }: Queue, n: number, { producer }: Enqueue, token: string): string {
+  return producer === undefined ? `${n.toString(36)}-${token}` : secretId(record.secret, n)
 }
 
 function secretId(secret: string, n: number): string {

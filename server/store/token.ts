@@ -1,4 +1,4 @@
-/** Letters and digits that nobody can guess, for leases and ids. */
+/** Letters and digits that nobody can guess: what makes ids and leases, which engines give out, hard to guess. */
 
 import { randomFillSync } from 'node:crypto'
 
