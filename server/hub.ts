@@ -19,7 +19,7 @@ import { Consumers } from './core/queues/delivery/consumers.ts'
 import { Losses } from './core/queues/losses.ts'
 import { Queues } from './core/queues/queues.ts'
 import { openQueueSettings } from './core/queues/settings.ts'
-import { startTurning } from './core/queues/timers.ts'
+import { startTimers } from './core/queues/timers.ts'
 import { CursorBook } from './core/topics/cursors.ts'
 import { Fanout } from './core/topics/fanout.ts'
 import { Log, readable } from './core/topics/log.ts'
@@ -109,7 +109,7 @@ export function buildHub<S extends HubTypes = HubTypes>(
     const bindings = new Bindings({ store, log: topicLog, settings: queueSettings, telemetry })
     await clock.start()
     await probe.start()
-    const stopTurning = startTurning(store, queueSettings, telemetry)
+    const stopTimers = startTimers(store, queueSettings, telemetry)
     bindings.start()
     const core: Core = {
       log: topicLog,
@@ -129,7 +129,7 @@ export function buildHub<S extends HubTypes = HubTypes>(
     const close = async () => {
       probe.stop()
       clock.stop()
-      await Promise.all([stopRetention(), stopTurning(), bindings.stop(), consumers.close()])
+      await Promise.all([stopRetention(), stopTimers(), bindings.stop(), consumers.close()])
       fanout.close()
       settings.close()
       queueSettings.close()

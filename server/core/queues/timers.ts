@@ -5,15 +5,15 @@ import { every } from '../every.ts'
 import type { Telemetry } from '../telemetry.ts'
 import { type HubQueueSettings, policyOf } from './settings.ts'
 
-const TURN_MS = 1_000
+const ROUND_MS = 1_000
 const QUEUES_A_ROUND = 100
 /** Queues that are looked at together when settings have changed. */
 const PAGE = 50
-/** Each turn does a bounded part; so often all are gone through before what is overdue by now is looked for. */
+/** Each call does a bounded part; so often all are gone through before what is overdue by now is looked for. */
 const PASSES = 100
 
 /** Starts it; the result stops it and resolves when it is not at work. */
-export function startTurning(store: Store, settings: HubQueueSettings, telemetry: Telemetry): () => Promise<void> {
+export function startTimers(store: Store, settings: HubQueueSettings, telemetry: Telemetry): () => Promise<void> {
   let stopped = false
   const round = async () => {
     for (;;) {
@@ -31,7 +31,7 @@ export function startTurning(store: Store, settings: HubQueueSettings, telemetry
   }
   // What is kept by a setting is looked at when that changes: nothing else makes it due.
   let changed = false
-  const turnAll = async () => {
+  const fireAll = async () => {
     let after: string | undefined
     do {
       const page = await store.queues.list(after === undefined ? { limit: PAGE } : { after, limit: PAGE })
@@ -41,27 +41,27 @@ export function startTurning(store: Store, settings: HubQueueSettings, telemetry
       after = page.length < PAGE ? undefined : page.at(-1)?.queue
     } while (after !== undefined && !stopped)
   }
-  const turning = every(
-    TURN_MS,
+  const firing = every(
+    ROUND_MS,
     async () => {
       if (changed) {
         changed = false
-        await turnAll().catch((error: unknown) => {
+        await fireAll().catch((error: unknown) => {
           changed = true
           throw error
         })
       }
       await round()
     },
-    (error) => telemetry.failed('turning queues', error),
+    (error) => telemetry.failed('firing the timers of queues', error),
   )
   const unlisten = settings.onChange(() => {
     changed = true
-    turning.soon()
+    firing.soon()
   })
   return () => {
     stopped = true
     unlisten()
-    return turning.stop()
+    return firing.stop()
   }
 }

@@ -39,11 +39,11 @@
  * `dueAt` is that time. Held jobs do not expire, and neither do dead letters. A dead letter is gone `policy.deadMs`
  * after it came. A held one is gone when it is no longer held.
  *
- * Turning. What falls due by itself (delays, lapses, expiry) happens in a turn of the queue. `turn` does only that, and
- * `claim`, `settle`, `attach`, `detach` begin with a turn. A turn is bounded. No expired job is delivered, and no job
- * before its time, however far the turn has come. A turn of a queue also turns its dead letters, and the other way
- * round. Reads show the queue as the last turn left it. What a call makes due at that moment (a retry after 0 ms, a
- * grace of 0 ms) is done in that call; what a turn makes due belongs to the turn.
+ * Timers. What falls due by itself (delays, lapses, expiry) happens when the timers of the queue are fired, a bounded
+ * part at a time. `fireTimers` does only that; `claim`, `settle`, `attach`, `detach` begin with it. No expired job is
+ * delivered, and no job before its time, however far that has come. The timers of a queue and of its dead letters are
+ * fired together. Reads show the queue as the last firing left it. What a call makes due at that moment (a retry after
+ * 0 ms, a grace of 0 ms) is done in that call; what a timer makes due is done with the timers.
  *
  * Counters. `sent` counts jobs ever accepted, `done` those settled as done, `removed` those removed, purged or dropped
  * from the dead letters by time, `dead` those in the dead letters now. At every moment

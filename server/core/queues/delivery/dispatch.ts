@@ -173,7 +173,7 @@ export class Dispatch {
       const takers = this.#takers(able, waiting)
       if (takers.length === 0) {
         this.#expected = Math.max(this.#expected, expected)
-        return await this.#turnLapsed()
+        return await this.#fireLapsed()
       }
       const share = able.length === 1 ? CLAIM_JOBS : Math.ceil(waiting / takers.length)
       const most = Math.min(share, CLAIM_JOBS)
@@ -187,7 +187,7 @@ export class Dispatch {
     }
   }
 
-  async #turnLapsed(): Promise<void> {
+  async #fireLapsed(): Promise<void> {
     const { queues, settings, clock } = this.#context
     if (![...this.#consumers.values()].some((consumer) => consumer.hasLapsed(clock.now))) return
     const { nextAt } = await queues.fireTimers(this.queue, policyOf(settings()))

@@ -202,7 +202,7 @@ export const TABLES = {
   consumers: summed(json<ConsumerRecord>('holders')),
   settled: summed(raw('settled'), 12),
   answers: summed(json<AnswerRecord>('answers')),
-  turns: raw('turns'),
+  timers: raw('turns'),
 } as const
 
 export type TableName = keyof typeof TABLES

@@ -76,7 +76,7 @@ function clear(transaction: Transaction, counters: Counters): void {
   const prefix = numberKey(counters.number)
   const all = { start: prefix, end: afterPrefix(prefix) }
   for (const key of transaction.environment.keys(TABLES.pairs, all)) transaction.remove(TABLES.pairs, key)
-  if (counters.turnAt > 0) transaction.remove(TABLES.turns, dueKey(counters.turnAt, 0, prefix))
+  if (counters.turnAt > 0) transaction.remove(TABLES.timers, dueKey(counters.turnAt, 0, prefix))
   const none = { ready: 0, delayed: 0, held: 0, bytes: 0, suspects: 0, turnAt: 0 }
   Object.assign(counters, { ...none, open: Array(10).fill(0) })
 }
@@ -151,7 +151,7 @@ function bury(transaction: Transaction, { dead }: Queue, numbers: readonly numbe
 export function lostQueues(transaction: Transaction, known: { has(name: string): boolean }): Map<string, QueueRecord> {
   const found = new Map<string, QueueRecord>()
   const now = transaction.now
-  for (const { key, value } of transaction.environment.range(TABLES.turns, ALL)) {
+  for (const { key, value } of transaction.environment.range(TABLES.timers, ALL)) {
     const name = value.toString()
     const base = baseOf(name)
     if (known.has(base) || found.has(base)) continue

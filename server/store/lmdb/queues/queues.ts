@@ -41,7 +41,7 @@ export function createQueues(writer: Writer, listeners: Listeners<QueueNotificat
       writer.readWithTime((environment, now) => {
         const names = new Set<string>()
         const end = dueKey(now + 1, 0, Buffer.alloc(0))
-        for (const { value } of environment.range(TABLES.turns, { start: Buffer.of(0), end })) {
+        for (const { value } of environment.range(TABLES.timers, { start: Buffer.of(0), end })) {
           if (names.size >= limit) break
           names.add(baseOf(value.toString()))
         }

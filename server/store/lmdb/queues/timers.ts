@@ -1,4 +1,4 @@
-/** What falls due by itself: leases that lapse, jobs whose time has come, expiry. A bounded part at each turn. */
+/** What falls due by itself: leases that lapse, jobs whose time has come, expiry. A bounded part at each call. */
 
 import type { HistoryEntry, Owner, QueuePolicy } from '../../contract/store.ts'
 import type { Transaction } from '../engine/transaction.ts'

@@ -93,8 +93,16 @@ export function createQueues(context: QueuesContext): Queues {
       const found: string[] = []
       let from = 0
       while (found.length < limit) {
-        const range = ['ZRANGEBYSCORE', keys.turns, '-inf', String(time), 'LIMIT', String(from), String(limit)] as const
-        const names = await namesOf(keys.turns, range)
+        const range = [
+          'ZRANGEBYSCORE',
+          keys.timers,
+          '-inf',
+          String(time),
+          'LIMIT',
+          String(from),
+          String(limit),
+        ] as const
+        const names = await namesOf(keys.timers, range)
         for (const name of names) {
           if ((await batcher.settleDue(name)) <= time) {
             found.push(name)
@@ -163,7 +171,7 @@ export function createQueues(context: QueuesContext): Queues {
 }
 
 async function serverNow({ router, keys }: QueuesContext): Promise<number> {
-  const [reply] = await router.run(keys.turns, [['TIME']], performance.now() + WAIT_MS)
+  const [reply] = await router.run(keys.timers, [['TIME']], performance.now() + WAIT_MS)
   const [seconds, micros] = (reply as Buffer[]).map(Number)
   return (seconds ?? 0) * 1_000 + Math.floor((micros ?? 0) / 1_000)
 }

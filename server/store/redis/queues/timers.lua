@@ -132,7 +132,7 @@ function operations.due()
   return { 'done', timeText(s.nextTimer) }
 end
 
--- turn: part policy
+-- fireTimers: part policy
 function operations.fireTimers()
   local p = partOf(arg())
   readPolicy()

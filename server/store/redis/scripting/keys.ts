@@ -24,8 +24,8 @@ export interface Keys {
   queueChannel(queue: string): string
   /** Names of queues, and of some that were never made. */
   readonly queues: string
-  /** Queues with something to turn, by that time. */
-  readonly turns: string
+  /** Queues with timers, by when the next one is due. */
+  readonly timers: string
   /** Queues with something to forget, by that time. */
   readonly queuesDue: string
 }
@@ -48,7 +48,7 @@ export function keysWith(prefix: string): Keys {
     consumers: (queue, dead) => `${prefix}{q:${queue}}:${dead ? 'dead:' : ''}holders`,
     queueChannel: (queue) => `${prefix}{q:${queue}}`,
     queues: `${prefix}queues`,
-    turns: `${prefix}turns`,
+    timers: `${prefix}turns`,
     queuesDue: `${prefix}queuesDue`,
   }
 }

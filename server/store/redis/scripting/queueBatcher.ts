@@ -97,7 +97,7 @@ export class QueueBatcher extends Batcher {
     try {
       const time = performance.now()
       if (dueAt !== '' && (isSooner || time - (this.#told.get(queue) ?? Number.NEGATIVE_INFINITY) > TELL_MS)) {
-        await this.command(keys.turns, 'ZADD', 'LT', dueAt, queue)
+        await this.command(keys.timers, 'ZADD', 'LT', dueAt, queue)
         this.#told.delete(queue)
         this.#told.set(queue, time)
         const [oldest] = this.#told.keys()
@@ -114,11 +114,11 @@ export class QueueBatcher extends Batcher {
    * writing: what another node told meanwhile, and found an earlier time standing, is not overwritten.
    */
   async settleDue(queue: string): Promise<number> {
-    const { turns } = this.context.keys
+    const { timers } = this.context.keys
     for (;;) {
       const { value: dueAt } = await this.run(queue, due())
-      if (dueAt === Number.POSITIVE_INFINITY) await this.command(turns, 'ZREM', queue)
-      else await this.command(turns, 'ZADD', String(dueAt), queue)
+      if (dueAt === Number.POSITIVE_INFINITY) await this.command(timers, 'ZREM', queue)
+      else await this.command(timers, 'ZADD', String(dueAt), queue)
       const { value: again } = await this.run(queue, due())
       if (again >= dueAt) return again
     }

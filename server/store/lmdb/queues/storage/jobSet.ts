@@ -352,8 +352,8 @@ export class JobSet {
     const turnAt = Number.isFinite(at) ? Math.max(1, at) : 0
     if (turnAt !== counters.turnAt) {
       const key = numberKey(counters.number)
-      if (counters.turnAt > 0) transaction.remove(TABLES.turns, dueKey(counters.turnAt, 0, key))
-      if (turnAt > 0) transaction.put(TABLES.turns, dueKey(turnAt, 0, key), nameKey(this.name))
+      if (counters.turnAt > 0) transaction.remove(TABLES.timers, dueKey(counters.turnAt, 0, key))
+      if (turnAt > 0) transaction.put(TABLES.timers, dueKey(turnAt, 0, key), nameKey(this.name))
       counters.turnAt = turnAt
     }
     for (const number of this.#chunks.keys()) {
