@@ -244,7 +244,7 @@ describe('the package', () => {
       runModule(folder, 'loader.cjs', LOADER),
     ])
     expect(outputs).toEqual(Array(3).fill('{"id":1} true true 200'))
-  }, 60_000)
+  }, 180_000)
 
   it('has one kind of error, however it was loaded', async () => {
     const text = `
@@ -274,7 +274,7 @@ describe('the package', () => {
     expect(own.length).toBeLessThan(16)
     const others = /\/(ioredis|socket\.io-client|engine\.io-client|yaml|cli-progress)\/|\/lib\/(redis|client)\./
     expect(loaded.filter((path) => others.test(path))).toEqual([])
-  }, 60_000)
+  }, 180_000)
 
   it('names its sources in stack traces for whom asks', async () => {
     const text = `
@@ -297,7 +297,7 @@ describe('the package', () => {
       ),
     ])
     expect(errors).toEqual(['', '', ''])
-  }, 60_000)
+  }, 180_000)
 
   it('exports every type that its declarations name', async () => {
     const declarations = ['server/index.d.ts', 'server/index.d.cts', 'server/testing.d.ts', 'sdk/reprise-client.d.mts']
@@ -313,7 +313,7 @@ describe('the package', () => {
 
 describe('the script', () => {
   const path = join(ROOT, 'dist/sdk/reprise-client.global.js')
-  beforeAll(ensureBuilt, 60_000)
+  beforeAll(ensureBuilt, 180_000)
 
   it('defines window.Reprise and nothing else', async () => {
     const window: Record<string, unknown> = { setTimeout, clearTimeout, setInterval, clearInterval, URL, TextEncoder }
@@ -371,5 +371,5 @@ describe('reprise-client', () => {
     const both = { 'module.mts': text, 'common.cts': text }
     // With the types of a browser; in the other test of them, with those of Node.
     expect(await typeErrors(folder, both, { ...NODENEXT, ...BROWSER })).toBe('')
-  }, 60_000)
+  }, 180_000)
 })

@@ -195,7 +195,7 @@ describe('a publish with a time limit', () => {
 
 describe('closing', () => {
   it('waits until the outbox is empty', async () => {
-    const { fake, hub, topic } = await publisher()
+    const { fake, hub, topic } = await publisher({ drainMs: 20_000 })
     const outcome = topic.publish('last')
     const closed = hub.close()
     ;(await nextPublish(fake)).kept(1)
