@@ -73,10 +73,11 @@ describeStores('a hub on $name that is killed', (store) => {
       expect(witness.gaps, witness.name).toEqual([])
       expect(witness.errors, witness.name).toEqual([])
       expect(witness.events.size, witness.name).toBe(head)
-      // The embedded store ends with its hub; a Redis goes on.
-      if (store.name === 'lmdb') expect(witness.epochs.size, witness.name).toBeGreaterThan(1)
-      else expect(witness.epochs.size, witness.name).toBeLessThanOrEqual(1 + unborn)
+      // A Redis goes on where its hub ends.
+      if (store.name !== 'lmdb') expect(witness.epochs.size, witness.name).toBeLessThanOrEqual(1 + unborn)
     }
+    // The embedded store ends with its hub; who was slow may have come when all was over.
+    if (store.name === 'lmdb') expect(Math.max(...witnesses.map(({ epochs }) => epochs.size))).toBeGreaterThan(1)
     expect(events.map(({ data }) => data)).toEqual([...(witnesses[0]?.events.values() ?? [])].map(({ data }) => data))
     for (const { errors } of publishers) expect(errors).toEqual([])
     expect(head).toBeGreaterThan(ROUNDS)

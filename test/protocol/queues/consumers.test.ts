@@ -55,6 +55,25 @@ describe('a consumer', () => {
     expect(data(wire.jobs())).toEqual([0, 1, 2, 3, 4])
   })
 
+  it('whose jobs are settled while it comes back has its credit free', async () => {
+    for (let round = 0; round < 12; round++) {
+      const queue = nextQueue()
+      const first = await joinQueues(url, { client: queue })
+      await first.consume(queue, { credit: 5 })
+      await first.send(queue, ...Array.from({ length: 5 }, (_, i) => ({ data: i })))
+      const jobs = await first.jobsSeen(5)
+      first.socket.io.engine?.close()
+      first.socket.close()
+      const again = await joinQueues(url, { client: queue })
+      const coming = again.consume(queue, { credit: 5, holding: jobs.map(({ lease }) => lease) })
+      for (let turn = 0; turn < round; turn++) await new Promise((resolve) => setImmediate(resolve))
+      await Promise.all([coming, again.settle(queue, ...jobs.map((job) => settlement(job)))])
+      await again.send(queue, ...Array.from({ length: 5 }, () => ({ data: 'next' })))
+      expect(data(await again.jobsSeen(5))).toEqual(Array(5).fill('next'))
+      again.socket.close()
+    }
+  })
+
   it('that cancels gets no more; what it holds stays its own', async () => {
     const queue = nextQueue()
     const wire = await joinQueues(url)

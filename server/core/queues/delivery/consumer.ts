@@ -50,6 +50,8 @@ export class Consumer {
   /** Jobs that are being claimed for it. */
   asked = 0
   readonly #held = new Map<string, Held>()
+  /** Leases that ended while a session was being begun: the store may have counted them before. */
+  readonly #ended = new Set<string>()
   #giving = 0
   /** No lease of its that could be extended is over before. */
   #soonest = Number.POSITIVE_INFINITY
@@ -163,7 +165,14 @@ export class Consumer {
     this.freed += 1
     this.#held.clear()
     this.#giving = 0
-    for (const lease of held) this.took(lease)
+    for (const lease of held) if (!this.#ended.has(lease.lease)) this.took(lease)
+    if (this.attaching <= 1) this.#ended.clear()
+  }
+
+  /** A lease was settled while a session was being begun. Answers whether a place is free now that was not. */
+  ended(lease: string): boolean {
+    if (this.attaching > 0) this.#ended.add(lease)
+    return this.gave(lease)
   }
 
   /** Whether a lease of its is over that could have been extended, of these jobs or of any. */

@@ -53,6 +53,8 @@ export class Consumers {
   readonly #desks = new Map<string, Desk>()
   readonly #seats = new Map<JobClient, Seat>()
   readonly #leaving = new Set<Promise<unknown>>()
+  /** Consumers whose sessions are being begun; their queues may not know them yet. */
+  readonly #attaching = new Set<Consumer>()
   readonly #turns = new Turns()
   readonly #silence = new Silence((client) => {
     for (const queue of this.#seats.get(client)?.consumers.keys() ?? []) this.#desks.get(queue)?.dispatch.kick()
@@ -196,6 +198,9 @@ export class Consumers {
   settled(queue: string, settlements: readonly Settlement[], answers: readonly Settled[], client?: JobClient): void {
     const dispatch = this.#desks.get(queue)?.dispatch
     if (dispatch === undefined) return
+    for (const consumer of this.#attaching) {
+      for (const { as, lease } of settlements) if (as !== 'extend' && consumer.ended(lease)) dispatch.kick()
+    }
     const consumer = client === undefined ? undefined : this.#seats.get(client)?.consumers.get(queue)
     for (const [index, settlement] of settlements.entries()) {
       if (settlement.as !== 'extend') dispatch.settled(settlement, consumer)
@@ -237,6 +242,7 @@ export class Consumers {
    */
   async #attach(consumer: Consumer, queue: string, holding?: readonly string[]): Promise<Attachment> {
     consumer.attaching += 1
+    this.#attaching.add(consumer)
     try {
       const { session, held } = await this.#beginSession(consumer, queue, holding)
       const known = consumer.kept
@@ -244,6 +250,10 @@ export class Consumers {
       return { held, known }
     } finally {
       consumer.attaching -= 1
+      // Its queue knows it at the end of this turn.
+      setImmediate(() => {
+        if (consumer.attaching === 0) this.#attaching.delete(consumer)
+      })
       this.#desks.get(queue)?.dispatch.kick()
     }
   }
