@@ -104,7 +104,7 @@ export function buildHub<S extends HubTypes = HubTypes>(
     const clock = new StoreClock(store)
     const shared = { store, settings: queueSettings, limits, clock, telemetry, draining: drain.signal }
     const consumers = new Consumers(shared)
-    losses.except((queue, holder) => consumers.has(queue, holder))
+    losses.except((queue, consumer) => consumers.has(queue, consumer))
     const queues = new Queues({ ...shared, consumers })
     const bindings = new Bindings({ store, log: topicLog, settings: queueSettings, telemetry })
     await clock.start()

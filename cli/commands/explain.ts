@@ -33,7 +33,7 @@ async function explain(route: string, { id }: { readonly id: string }, options: 
   }
   await tell('sent', `${timeText(job.sentAt)} by ${cell(job.subject)}`)
   if (job.state === 'delayed') await tell('due', timeText(job.dueAt))
-  await tell('tried', `${plural(job.attempts, 'failed attempt')}, handed out ${plural(job.deliveries, 'time')}`)
+  await tell('tried', `${plural(job.attempts, 'failed attempt')}, delivered ${plural(job.deliveries, 'time')}`)
   if (job.key !== undefined) await tell('key', String(job.key))
   await tell('priority', String(cell(job.priority)))
   if (job.ttlAt !== undefined && job.state !== 'held') await tell('expires', `${timeText(job.ttlAt)} if it still waits`)

@@ -31,7 +31,7 @@ export function addSettings(root: Command): void {
   addExamples(
     set,
     ['reprise settings set topic orders retain.events=5000 retain.age=7d', 'keep the last 5,000 events, for a week'],
-    ['reprise settings set queue emails rate=100 leaseMs=1m', 'hand out 100 jobs a second'],
+    ['reprise settings set queue emails rate=100 leaseMs=1m', 'deliver 100 jobs a second'],
     ['reprise settings set queue emails rate=', 'no stored rate any more'],
   )
   addExamples(settings, ['reprise settings get topic orders', 'what holds for the topic "orders"'])

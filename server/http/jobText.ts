@@ -1,4 +1,4 @@
-/** Jobs as JSON over HTTP: as they are handed out, and as they are looked at. */
+/** Jobs as JSON over HTTP: as they are delivered, and as they are looked at. */
 
 import { contentOf } from '../core/body.ts'
 import type { Claimed } from '../core/queues/delivery/claim.ts'

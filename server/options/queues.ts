@@ -16,7 +16,7 @@ export interface QueueOptions {
   readonly from?: readonly BindingOption[]
   /** How long a lease lasts that is not extended. Default 30 s. */
   readonly leaseMs?: Duration
-  /** A lease and its extensions end so long after the hand-out. Default 30 min. */
+  /** A lease and its extensions end so long after the delivery. Default 30 min. */
   readonly maxLeaseMs?: Duration
   /** Failures after which a job is dead-lettered. Default 10. */
   readonly maxAttempts?: number

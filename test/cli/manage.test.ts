@@ -112,7 +112,7 @@ describe('jobs', () => {
     const { stdout } = await cli('explain', 'explained', 'a')
     expect(stdout).toMatch(/^job a in explained: ready$/m)
     expect(stdout).toMatch(/^why +nobody consumes explained$/m)
-    expect(stdout).toMatch(/^tried +0 failed attempts, handed out 0 times$/m)
+    expect(stdout).toMatch(/^tried +0 failed attempts, delivered 0 times$/m)
     const [job] = JSON.parse(`[${(await cli('explain', 'explained', 'a', '--json')).stdout}]`) as object[]
     expect(job).toMatchObject({ id: 'a', why: [{ reason: 'no_consumer' }] })
   })

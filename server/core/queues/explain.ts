@@ -42,11 +42,11 @@ export function obstacles(job: JobInfo, queue: QueueInfo, settings: QueueSetting
   if (queue.consumers === 0) found.push({ reason: 'no_consumer', text: `nobody consumes ${queue.queue}` })
   if (job.suspect) {
     const text =
-      'a consumer was lost while it held this job and others: it is handed out alone, to a consumer that holds nothing'
+      'a consumer was lost while it held this job and others: it is delivered alone, to a consumer that holds nothing'
     found.push({ reason: 'suspect', text })
   }
   if (settings.rate !== Number.POSITIVE_INFINITY) {
-    found.push({ reason: 'rate', text: `${queue.queue} hands out at most ${settings.rate} jobs a second` })
+    found.push({ reason: 'rate', text: `${queue.queue} delivers at most ${settings.rate} jobs a second` })
   }
   if (found.length === 0) {
     const text = `it waits for its turn: ${queue.counts.ready} jobs are ready, and ${queue.consumers} consumers take as many as they have credit for`

@@ -18,14 +18,14 @@ export class Losses {
   readonly #telemetry: Telemetry
   readonly #counted = new Map<string, { readonly lost: Lost; jobs: number }>()
   #timer: NodeJS.Timeout | undefined
-  #isTold: (queue: string, holder: Owner) => boolean = () => false
+  #isTold: (queue: string, consumer: Owner) => boolean = () => false
 
   constructor(telemetry: Telemetry) {
     this.#telemetry = telemetry
   }
 
-  /** Leases of these consumers are told of by whoever hands them out. */
-  except(isTold: (queue: string, holder: Owner) => boolean): void {
+  /** Leases of these consumers are told of by whoever delivers to them. */
+  except(isTold: (queue: string, consumer: Owner) => boolean): void {
     this.#isTold = isTold
   }
 

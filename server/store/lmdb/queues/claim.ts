@@ -16,7 +16,7 @@ import { fireTimers } from './timers.ts'
 
 /** Each tenth delivery takes the lowest sequence. */
 const OLDEST_EACH = 10
-/** Jobs that one call clears away instead of handing them out. */
+/** Jobs that one call clears away instead of delivering them. */
 const CLEARED = 1_000
 
 export function claim(transaction: Transaction, name: string, claim: Claim): Claimed {

@@ -43,7 +43,7 @@ export function mendRecord(transaction: Transaction, name: string, record: Queue
     gather(transaction, jobSet)
     for (const n of numbers) if (jobSet.job(n) !== undefined) numbers.delete(n)
   }
-  bury(transaction, queue, [...named].slice(0, LETTERS))
+  deadLetterLost(transaction, queue, [...named].slice(0, LETTERS))
   tellWork(queue)
   transaction.environment.damage.tell(mended(name, named.size + namedDead.size))
 }
@@ -120,7 +120,7 @@ function gather(transaction: Transaction, jobSet: JobSet): void {
 }
 
 /** Letters for jobs of which nothing is known but their numbers. */
-function bury(transaction: Transaction, { dead }: Queue, numbers: readonly number[]): void {
+function deadLetterLost(transaction: Transaction, { dead }: Queue, numbers: readonly number[]): void {
   const { now } = transaction
   for (const n of numbers) {
     dead.counters.lastJob++

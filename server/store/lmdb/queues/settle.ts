@@ -102,7 +102,7 @@ export function release(transaction: Transaction, jobSet: JobSet, job: Job, isBe
 /** Leases that were settled by somebody else than their consumer, who has to hear of it. */
 class OthersLeases {
   readonly #by: Owner | undefined
-  readonly #byHolder = new Map<string, { readonly consumer: Owner; readonly leases: string[] }>()
+  readonly #byConsumer = new Map<string, { readonly consumer: Owner; readonly leases: string[] }>()
 
   constructor(by: Owner | undefined) {
     this.#by = by
@@ -112,13 +112,13 @@ class OthersLeases {
     if (state !== 'held' || consumer === undefined) return
     if (consumer.subject === this.#by?.subject && consumer.client === this.#by.client) return
     const name = `${consumer.subject}\0${consumer.client}`
-    const known = this.#byHolder.get(name) ?? { consumer, leases: [] }
-    this.#byHolder.set(name, known)
+    const known = this.#byConsumer.get(name) ?? { consumer, leases: [] }
+    this.#byConsumer.set(name, known)
     known.leases.push(lease)
   }
 
   tell(transaction: Transaction, queue: Queue, jobSet: JobSet): void {
-    for (const { consumer, leases } of this.#byHolder.values()) {
+    for (const { consumer, leases } of this.#byConsumer.values()) {
       if (!isAttached(jobSet.consumers.of(consumer).record, transaction.now)) continue
       transaction.notifyQueue(queue.name, { kind: 'settled', consumer, leases })
     }

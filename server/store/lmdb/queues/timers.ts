@@ -68,15 +68,15 @@ function fireTimersOf(
 
 /** Told for each consumer by itself. */
 export function tellLapsed(transaction: Transaction, queue: Queue, jobs: readonly Job[]): void {
-  const byHolder = new Map<string, { consumer: Owner; ids: string[] }>()
+  const byConsumer = new Map<string, { consumer: Owner; ids: string[] }>()
   for (const { consumer, id } of jobs) {
     if (consumer === undefined) continue
     const name = `${consumer.subject}\0${consumer.client}`
-    const told = byHolder.get(name) ?? { consumer, ids: [] }
-    byHolder.set(name, told)
+    const told = byConsumer.get(name) ?? { consumer, ids: [] }
+    byConsumer.set(name, told)
     told.ids.push(id)
   }
-  for (const { consumer, ids } of byHolder.values())
+  for (const { consumer, ids } of byConsumer.values())
     transaction.notifyQueue(queue.name, { kind: 'lapsed', consumer, ids })
 }
 

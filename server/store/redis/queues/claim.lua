@@ -83,7 +83,7 @@ function operations.claim()
     if what ~= 'expired' and what ~= 'failed' then return end
     over[#over + 1] = { n, what == 'expired' and what or 'max_attempts' }
   end
-  local function buryOver()
+  local function clearAway()
     for i = 1, #over do
       local j = jobOf(over[i][1])
       deadLetter(j, over[i][2])
@@ -106,7 +106,7 @@ function operations.claim()
           break
         end
         isOver(n, what)
-        buryOver()
+        clearAway()
       end
     end
     local last = #names == 0 and redis.call('ZRANGE', p.ready, -1, -1, 'WITHSCORES')[2]
@@ -129,7 +129,7 @@ function operations.claim()
         isFull = what == 'large'
         if not isFull then redis.call('ZREM', p.ready, n) end
         isOver(n, what)
-        buryOver()
+        clearAway()
       else
         local gone = 0
         for i = 1, most do
@@ -142,7 +142,7 @@ function operations.claim()
           looked = looked + 1
         end
         if gone > 0 then redis.call('ZREMRANGEBYRANK', p.ready, 0, gone - 1) end
-        buryOver()
+        clearAway()
       end
     end
   end

@@ -81,7 +81,7 @@ local function lay(p, j)
   end
 end
 
-local function buryLost(n, name)
+local function deadLetterLost(n, name)
   local size = redis.call('HSTRLEN', BODIES, n)
   dead.sent = dead.sent + 1
   dead.lastSequence = dead.lastSequence + 1
@@ -177,7 +177,7 @@ function mending.mend()
   for n, p in pairs(named) do
     s.number = math.max(s.number, tonumber(n))
     lost = lost + 1
-    if not p.dead then buryLost(n, nameOf[n]) end
+    if not p.dead then deadLetterLost(n, nameOf[n]) end
   end
   s.born, s.nextTimer = 1, math.min(s.nextTimer, now)
   live.told, dead.told = huge, huge

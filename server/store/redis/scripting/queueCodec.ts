@@ -119,8 +119,8 @@ export function enqueue(queue: string, given: Enqueue): Operation<Omit<Enqueued,
     const body = encodeBody(draft.body)
     return [lengthOf(body), body, lengthOf(options), options]
   })
-  const codec = Buffer.concat(parts)
-  args.push(String(drafts.length), codec)
+  const packed = Buffer.concat(parts)
+  args.push(String(drafts.length), packed)
   const read = (outcome: readonly Buffer[]): Omit<Enqueued, 'durability'> => {
     refuse(queue, outcome, given)
     if (textAt(outcome, 0) === 'new') {
@@ -131,13 +131,13 @@ export function enqueue(queue: string, given: Enqueue): Operation<Omit<Enqueued,
     const duplicatesAt = ids.flatMap((text, i) => (text.startsWith('!') ? [i] : []))
     return { ids: ids.map(idGiven), ...duplicatesOf(duplicatesAt) }
   }
-  return { args, bytes: codec.length, size: drafts.length, read }
+  return { args, bytes: packed.length, size: drafts.length, read }
 }
 
 function lengthOf({ length }: Buffer): Buffer {
-  const codec = Buffer.allocUnsafe(4)
-  codec.writeUInt32LE(length)
-  return codec
+  const packed = Buffer.allocUnsafe(4)
+  packed.writeUInt32LE(length)
+  return packed
 }
 
 /** `=<id>`, or `#<number>-<token>`; behind a `!` that of a duplicate. */
@@ -191,19 +191,19 @@ function settlementOf(settlement: Settlement): Buffer | undefined {
   if (as === 'retry') value = settlement.delayMs ?? -1
   if (as === 'extend') value = settlement.leaseMs
   if ((as === 'retry' || as === 'dead') && settlement.error !== undefined) extra = Buffer.from(settlement.error)
-  const codec = Buffer.allocUnsafe(27 + n.length + tokenBytes + idBytes + (extra?.length ?? 0))
-  codec[0] = WORDS.indexOf(as) + 1
-  codec.writeDoubleLE(Number(serial), 1)
-  codec.writeDoubleLE(value, 9)
-  codec[17] = n.length
-  let at = 18 + codec.write(n, 18, 'latin1')
-  codec[at] = tokenBytes
-  at += 1 + codec.write(token, at + 1)
-  at = codec.writeUInt32LE(idBytes, at)
-  at += codec.write(idPart, at)
-  at = codec.writeUInt32LE(extra?.length ?? 0, at)
-  extra?.copy(codec, at)
-  return codec
+  const packed = Buffer.allocUnsafe(27 + n.length + tokenBytes + idBytes + (extra?.length ?? 0))
+  packed[0] = WORDS.indexOf(as) + 1
+  packed.writeDoubleLE(Number(serial), 1)
+  packed.writeDoubleLE(value, 9)
+  packed[17] = n.length
+  let at = 18 + packed.write(n, 18, 'latin1')
+  packed[at] = tokenBytes
+  at += 1 + packed.write(token, at + 1)
+  at = packed.writeUInt32LE(idBytes, at)
+  at += packed.write(idPart, at)
+  at = packed.writeUInt32LE(extra?.length ?? 0, at)
+  extra?.copy(packed, at)
+  return packed
 }
 
 export function settle(
@@ -214,9 +214,9 @@ export function settle(
 ): Operation<readonly Settled[]> {
   const asked = settlements.map(settlementOf)
   const given = asked.filter((each) => each !== undefined)
-  const codec = Buffer.concat(given)
+  const packed = Buffer.concat(given)
   const settler = by === undefined ? '' : ownerKey(by)
-  const args = ['settle', part, ...policyWords(policy), settler, String(given.length), codec]
+  const args = ['settle', part, ...policyWords(policy), settler, String(given.length), packed]
   const read = (outcome: readonly Buffer[]): readonly Settled[] => {
     const letters = textAt(outcome, 1)
     const ends = textAt(outcome, 2).split(' ')
@@ -227,7 +227,7 @@ export function settle(
       return letter === 'o' ? 'ok' : 'lost'
     })
   }
-  return { args, bytes: codec.length, size: given.length, read }
+  return { args, bytes: packed.length, size: given.length, read }
 }
 
 export function attach(
@@ -358,9 +358,9 @@ function refuse(queue: string, outcome: readonly Buffer[], given?: Enqueue): voi
     case 'began':
       throw new RepriseError('conflict', 'another session of this client began meanwhile')
     case 'taken_over':
-      throw new RepriseError('taken_over', 'a newer session of this holder took over')
+      throw new RepriseError('taken_over', 'a newer session of this client took over')
     case 'not_found':
-      throw new RepriseError('not_found', `this holder is not attached to the queue ${queue}`)
+      throw new RepriseError('not_found', `this client does not consume ${queue}`)
     default:
       throw new Error(`write.lua answered ${JSON.stringify(word)}`)
   }

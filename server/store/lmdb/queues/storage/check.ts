@@ -15,11 +15,11 @@ import { pairsOf } from './sortedIndex.ts'
 const checked = new WeakMap<Environment, Set<string>>()
 
 /** Throws where they do not fit. */
-export function checkOnce(environment: Environment, name: string, halves: readonly JobSet[]): void {
+export function checkOnce(environment: Environment, name: string, jobSets: readonly JobSet[]): void {
   const names = checked.get(environment) ?? new Set()
   checked.set(environment, names)
   if (names.has(name)) return
-  for (const jobSet of halves) if (!fits(environment, jobSet)) throw new DamagedQueue(name)
+  for (const jobSet of jobSets) if (!fits(environment, jobSet)) throw new DamagedQueue(name)
   names.add(name)
 }
 
