@@ -3,16 +3,10 @@
  * handled without a hole. Which event comes next is not its affair.
  */
 
-import type { Failure, Handler, Jitter, Received } from './api.ts'
+import type { Failure, Handler, Jitter, Received, SubscribeOptions } from './api.ts'
 import { Calling } from './calling.ts'
 import { fullJitter } from './connection/backoff.ts'
-
-export interface RunnerOptions {
-  readonly concurrency: number
-  readonly maxAttempts: number
-  readonly onFailure: 'stop' | 'skip'
-  readonly retry: Required<Jitter>
-}
+import { countOf, jitterOf } from './optionChecks.ts'
 
 export interface RunnerOwner<T> {
   /** All events up to this one are handled. */
@@ -30,7 +24,10 @@ interface Run<T> {
 
 export class Runner<T> {
   readonly #handler: Calling<Received<T>>
-  readonly #options: RunnerOptions
+  readonly #concurrency: number
+  readonly #maxAttempts: number
+  readonly #onFailure: 'stop' | 'skip'
+  readonly #retry: Required<Jitter>
   readonly #owner: RunnerOwner<T>
   /** Begun and not all handled, in order. */
   readonly #runs: Run<T>[] = []
@@ -39,9 +36,12 @@ export class Runner<T> {
   #stopped = false
   #idle: (() => void)[] = []
 
-  constructor(handler: Handler<T>, options: RunnerOptions, owner: RunnerOwner<T>) {
+  constructor(handler: Handler<T>, options: SubscribeOptions, owner: RunnerOwner<T>) {
     this.#handler = new Calling(handler)
-    this.#options = options
+    this.#concurrency = countOf('concurrency', options.concurrency, 1)
+    this.#maxAttempts = countOf('maxAttempts', options.maxAttempts, 5)
+    this.#onFailure = options.onFailure ?? 'stop'
+    this.#retry = jitterOf('retry', options.retry, 100, 10_000)
     this.#owner = owner
   }
 
@@ -55,7 +55,7 @@ export class Runner<T> {
   }
 
   get full(): boolean {
-    return this.#runs.length >= this.#options.concurrency
+    return this.#runs.length >= this.#concurrency
   }
 
   run(event: Received<T>): void {
@@ -103,9 +103,8 @@ export class Runner<T> {
 
   #failed(run: Run<T>, error: unknown): void {
     run.attempts++
-    const { maxAttempts, onFailure, retry } = this.#options
     const { event, attempts } = run
-    const then = attempts < maxAttempts ? 'retry' : onFailure
+    const then = attempts < this.#maxAttempts ? 'retry' : this.#onFailure
     if (!this.#stopped) {
       if (then === 'retry') {
         const timer = setTimeout(
@@ -114,7 +113,7 @@ export class Runner<T> {
             this.#call(run)
             this.#owner.free()
           },
-          fullJitter(attempts - 1, retry),
+          fullJitter(attempts - 1, this.#retry),
         )
         this.#timers.add(timer)
       }

@@ -46,7 +46,7 @@ export class Link {
   #timer: ReturnType<typeof setTimeout> | undefined
   /** The hub's `error`: the disconnection that follows is meant. */
   #fault: RepriseError | undefined
-  #waiters: { resolve(): void; reject(error: RepriseError): void }[] = []
+  readonly #waiters: { resolve(): void; reject(error: RepriseError): void }[] = []
 
   constructor(connection: Connection, namespace: string, owner: LinkOwner) {
     this.#connection = connection
@@ -188,9 +188,7 @@ export class Link {
     }
     this.#attempts = 0
     this.#renewed = false
-    const waiters = this.#waiters
-    this.#waiters = []
-    for (const waiter of waiters) waiter.resolve()
+    for (const waiter of this.#waiters.splice(0)) waiter.resolve()
     this.#owner.joined()
   }
 
@@ -261,9 +259,7 @@ export class Link {
   }
 
   #reject(error: RepriseError): void {
-    const waiters = this.#waiters
-    this.#waiters = []
-    for (const waiter of waiters) waiter.reject(error)
+    for (const waiter of this.#waiters.splice(0)) waiter.reject(error)
   }
 }
 

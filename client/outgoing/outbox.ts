@@ -12,23 +12,16 @@ import { fullJitter } from '../connection/backoff.ts'
 import { after } from '../connection/timer.ts'
 import { packed } from './joining.ts'
 import { type Size, tooLarge } from './measure.ts'
+import { type Entry, fits, mostDrafts, type Packet, partsOf, roomIn, sizeOf } from './packet.ts'
 import { randomName } from './randomName.ts'
 
 /** Packets in flight: enough to keep the hub busy while replies travel. */
 const WINDOW = 4
-/** Together at most the 1,024 drafts of a producer whose offsets the hub keeps: each of them can be asked for again. */
-const MAX_PACKET_DRAFTS = 250
-/** What waits is spread over the packets that may be sent, but not thinner: the hub works on one while others travel. */
-const MIN_PACKET_DRAFTS = 50
-/** Bytes of a packet, well below what a hub takes, so that small drafts never meet its limits together. */
-const MAX_PACKET_BYTES = 524_288
 /** Lost so often, a packet may be what closes the connection: from then on it goes in halves. */
 const MAX_WHOLE_TRIES = 3
 /** The hub knows a producer for 7 days; what may have been kept is not sent again when that could be over. */
 const MAX_UNCERTAIN_MS = 6 * 86_400_000
 const RETRY = { baseMs: 100, maxMs: 5_000 }
-
-const mostBytes = ({ packet }: Limits) => Math.min(packet / 2, MAX_PACKET_BYTES)
 
 export interface OutboxOptions {
   readonly maxDrafts: number
@@ -46,28 +39,6 @@ export interface Post<R> {
   send(drafts: object, row: ProducerSeq, again: boolean): Promise<readonly R[]>
 }
 
-interface Entry<R> {
-  readonly draft: Draft
-  readonly bytes: number
-  readonly attachments: number
-  readonly resolve: (receipt: R) => void
-  readonly reject: (error: RepriseError) => void
-  cancel: (() => void) | undefined
-  sent: boolean
-  over: boolean
-}
-
-interface Packet<R> {
-  seq: number
-  readonly entries: Entry<R>[]
-  tries: number
-  /** Of the first try, in milliseconds since 1970. */
-  sentAt: number
-  /** An earlier try may have been kept. */
-  uncertain: boolean
-  error: RepriseError | undefined
-}
-
 export class Outbox<R> {
   /** How the hub keeps drafts: where each packet costs it a sync of the disk, what waits is not spread. */
   durability: Durability | undefined
@@ -78,9 +49,8 @@ export class Outbox<R> {
   readonly #holes = new Set<number>()
   #producer = randomName()
   #nextSeq = 1
-  /** Not packed yet, from `#head` on. */
-  #queue: Entry<R>[] = []
-  #head = 0
+  /** Not packed yet. */
+  readonly #queue: Entry<R>[] = []
   /** Packed and not settled, in order; the first `#sent` of them have been sent since the last mending. */
   #pipeline: Packet<R>[] = []
   #sent = 0
@@ -114,16 +84,7 @@ export class Outbox<R> {
     this.#drafts++
     this.#bytes += bytes
     return new Promise((resolve, reject) => {
-      const entry: Entry<R> = {
-        draft,
-        bytes,
-        attachments,
-        resolve,
-        reject,
-        cancel: undefined,
-        sent: false,
-        over: false,
-      }
+      const entry: Entry<R> = { draft, bytes, attachments, resolve, reject, sent: false, over: false }
       if (timeoutMs !== undefined) entry.cancel = after(timeoutMs, () => this.#expire(entry, timeoutMs))
       this.#queue.push(entry)
       this.#schedule()
@@ -138,11 +99,9 @@ export class Outbox<R> {
   fail(error: RepriseError): void {
     clearTimeout(this.#timer)
     this.#timer = undefined
-    const packets = this.#pipeline
-    const waiting = this.#queue.slice(this.#head)
-    this.#pipeline = []
-    this.#queue = []
-    this.#head = this.#sent = 0
+    const packets = this.#pipeline.splice(0)
+    const waiting = this.#queue.splice(0)
+    this.#sent = 0
     this.#renew()
     for (const packet of packets) this.#reject(packet, error, packet.uncertain || packet.error === undefined)
     for (const entry of waiting) this.#settle(entry, error)
@@ -199,12 +158,7 @@ export class Outbox<R> {
     const limits = this.#limits
     if (limits === this.#fitted) return
     this.#fitted = limits
-    for (const packet of [...this.#pipeline]) {
-      const { entries } = packet
-      const bytes = entries.reduce((sum, entry) => sum + entry.bytes + 64, 0)
-      const fits = entries.length <= limits.batch && bytes <= mostBytes(limits)
-      if (entries.length > 1 && !fits) this.#split(packet, 1)
-    }
+    for (const packet of [...this.#pipeline]) if (!fits(packet, limits)) this.#split(packet, 1)
     for (const packet of [...this.#pipeline]) {
       const [entry] = packet.entries
       const refusal = packet.entries.length === 1 && entry !== undefined ? tooLarge(entry.bytes, limits) : undefined
@@ -221,30 +175,23 @@ export class Outbox<R> {
   /** Makes a packet of the next drafts; `false` when none wait. */
   #pack(): boolean {
     const entries: Entry<R>[] = []
-    const waiting = this.#queue.length - this.#head
+    const waiting = this.#queue.length
     const share = this.durability === 'fsync' ? waiting : Math.ceil(waiting / (WINDOW - this.#inFlight))
-    const maxDrafts = Math.min(this.#limits.batch, MAX_PACKET_DRAFTS, Math.max(share, MIN_PACKET_DRAFTS))
-    const maxBytes = mostBytes(this.#limits)
-    let bytes = 0
-    while (this.#head < this.#queue.length && entries.length < maxDrafts) {
-      const entry = this.#queue[this.#head]
-      if (entry === undefined) break
+    const most = mostDrafts(this.#limits, share)
+    let room = roomIn(this.#limits)
+    let taken = 0
+    for (const entry of this.#queue) {
+      if (entries.length === most) break
       const refusal = tooLarge(entry.bytes, this.#limits)
       if (refusal !== undefined) this.#settle(entry, refusal)
       else if (!entry.over) {
-        bytes += entry.bytes + 64
-        if (entries.length > 0 && bytes > maxBytes) break
+        room -= sizeOf(entry)
+        if (entries.length > 0 && room < 0) break
         entries.push(entry)
       }
-      this.#head++
+      taken++
     }
-    if (this.#head === this.#queue.length) {
-      this.#queue = []
-      this.#head = 0
-    } else if (this.#head > 4_096) {
-      this.#queue = this.#queue.slice(this.#head)
-      this.#head = 0
-    }
+    this.#queue.splice(0, taken)
     if (entries.length === 0) return false
     this.#pipeline.push({ seq: this.#nextSeq, entries, tries: 0, sentAt: 0, uncertain: false, error: undefined })
     this.#nextSeq += entries.length
@@ -340,19 +287,7 @@ export class Outbox<R> {
   }
 
   #split(packet: Packet<R>, size: number): void {
-    const { entries, tries, sentAt, uncertain } = packet
-    const parts: Packet<R>[] = []
-    for (let i = 0; i < entries.length; i += size) {
-      parts.push({
-        seq: packet.seq + i,
-        entries: entries.slice(i, i + size),
-        tries,
-        sentAt,
-        uncertain,
-        error: undefined,
-      })
-    }
-    this.#pipeline.splice(this.#pipeline.indexOf(packet), 1, ...parts)
+    this.#pipeline.splice(this.#pipeline.indexOf(packet), 1, ...partsOf(packet, size))
   }
 
   /** A new producer: the row begins at 1 with the first packet that is left. */

@@ -22,24 +22,37 @@ interface Events<T> {
   readonly bytesEach: number
 }
 
+/** Below this part of the limits there is room for more. */
+const LOW_WATER = 0.5
 /** How many events of a packet are measured; the others are taken to be like them. */
 const SAMPLE = 4
 
 export class Inbox<T> {
+  readonly #maxSize: number
+  readonly #maxBytes: number
   #chunks: (Events<T> | Mark)[] = []
   #size = 0
+  /** Estimated. */
   #bytes = 0
   /** The hub sends the next page when these are called. */
   #pages: (() => void)[] = []
+
+  constructor(maxSize: number, maxBytes: number) {
+    this.#maxSize = maxSize
+    this.#maxBytes = maxBytes
+  }
 
   /** Events that wait. */
   get size(): number {
     return this.#size
   }
 
-  /** Bytes of them, estimated. */
-  get bytes(): number {
-    return this.#bytes
+  get isFull(): boolean {
+    return !this.#keeps(1)
+  }
+
+  get hasRoom(): boolean {
+    return this.#keeps(LOW_WATER)
   }
 
   add(epoch: string, events: readonly Event<T>[]): void {
@@ -92,6 +105,10 @@ export class Inbox<T> {
     this.#chunks = []
     this.#pages = []
     this.#size = this.#bytes = 0
+  }
+
+  #keeps(part: number): boolean {
+    return this.#size <= this.#maxSize * part && this.#bytes <= this.#maxBytes * part
   }
 
   /** Words for pages of a connection that is gone. */

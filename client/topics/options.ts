@@ -2,7 +2,7 @@
 
 import { RepriseError } from '../../shared/errors.ts'
 import type { Position } from '../../shared/positions.ts'
-import type { From } from '../../shared/protocol.ts'
+import type { From, SubscribeQuery } from '../../shared/protocol.ts'
 import type { SubscribeOptions } from '../api.ts'
 import { check, checkNames, checkWord } from '../optionChecks.ts'
 
@@ -34,6 +34,12 @@ export function checkFrom(from: From | undefined): void {
   const isWord = from === 'cursor' || from === 'start' || from === 'end'
   const fits = isWord || isPosition(from) || Number.isFinite(at) || Number.isSafeInteger(last)
   check('from', from, fits, "'cursor', 'start', 'end', { epoch, offset }, { at: time } or { last: n }")
+}
+
+/** What the hub is asked to read: from here, else from where it decides. */
+export function queryOf(from: From | undefined, { onGap }: SubscribeOptions): SubscribeQuery {
+  const place = isPosition(from) ? positionOf(from) : from
+  return { ...(place === undefined ? {} : { from: place }), ...(onGap === undefined ? {} : { onGap }) }
 }
 
 /** Only that of a place which is a position: an event has more. */

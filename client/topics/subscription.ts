@@ -12,16 +12,15 @@ import { atMost, type CloseOptions } from '../connection/deadline.ts'
 import { Emitter, type Undo } from '../connection/emitter.ts'
 import { Standing } from '../connection/standing.ts'
 import type { Warnings } from '../connection/warnings.ts'
-import { check, countOf, drainMsOf, jitterOf } from '../optionChecks.ts'
+import { check, countOf, drainMsOf } from '../optionChecks.ts'
 import { Runner } from '../runner.ts'
 import { Acks } from './acks.ts'
+import { CatchUp } from './catchUp.ts'
 import type { Channel, Subscriber } from './channel.ts'
 import { Inbox, type Mark } from './inbox.ts'
-import { checkFrom, isPosition, positionOf } from './options.ts'
+import { checkFrom, isPosition, positionOf, queryOf } from './options.ts'
 
 const RESUBSCRIBE = { baseMs: 250, maxMs: 5_000 }
-/** Below this part of the queue's limit more is asked for. */
-const LOW_WATER = 0.5
 
 export interface SubscriptionContext {
   readonly topic: string
@@ -38,9 +37,7 @@ export class TopicSubscription<T> implements Subscription<T>, Subscriber {
   readonly ended: Promise<Ending>
   readonly #context: SubscriptionContext
   readonly #options: SubscribeOptions
-  readonly #maxQueue: number
-  readonly #maxQueueBytes: number
-  readonly #inbox = new Inbox<T>()
+  readonly #inbox: Inbox<T>
   readonly #runner: Runner<T>
   readonly #acks: Acks | undefined
   readonly #standing: Standing<Status>
@@ -62,28 +59,22 @@ export class TopicSubscription<T> implements Subscription<T>, Subscriber {
   #timer: ReturnType<typeof setTimeout> | undefined
   #pumping = false
   #closing: Promise<void> | undefined
-  #startOffset = 0
-  #total = 0
-  #nextReport = 0
+  readonly #catchUp = new CatchUp()
   #resolveEnded: (ending: Ending) => void = () => {}
 
   constructor(handler: Handler<T>, options: SubscribeOptions, context: SubscriptionContext) {
     this.topic = context.topic
     this.#context = context
     this.#options = options
-    this.#maxQueue = countOf('maxQueue', options.maxQueue, 1_000)
-    this.#maxQueueBytes = countOf('maxQueueBytes', options.maxQueueBytes, 1_048_576)
+    this.#inbox = new Inbox(
+      countOf('maxQueue', options.maxQueue, 1_000),
+      countOf('maxQueueBytes', options.maxQueueBytes, 1_048_576),
+    )
     this.#standing = new Standing<Status>({ state: 'connecting' }, context.warnings)
     this.ended = new Promise((resolve) => {
       this.#resolveEnded = resolve
     })
-    const runnerOptions = {
-      concurrency: countOf('concurrency', options.concurrency, 1),
-      maxAttempts: countOf('maxAttempts', options.maxAttempts, 5),
-      onFailure: options.onFailure ?? 'stop',
-      retry: jitterOf('retry', options.retry, 100, 10_000),
-    }
-    this.#runner = new Runner(handler, runnerOptions, {
+    this.#runner = new Runner(handler, options, {
       handled: (last) => this.#handled(last),
       failed: (failure) => this.#failed(failure),
       free: () => this.#pump(),
@@ -103,7 +94,7 @@ export class TopicSubscription<T> implements Subscription<T>, Subscriber {
 
   get status(): Status {
     const status = this.#standing.now
-    return status.state === 'catching-up' ? { ...status, done: this.#done() } : status
+    return status.state === 'catching-up' ? { ...status, ...this.#catchUp.progress } : status
   }
 
   get position(): Position | undefined {
@@ -143,7 +134,7 @@ export class TopicSubscription<T> implements Subscription<T>, Subscriber {
     this.#accepting = this.#sessionOpen = this.#paused = false
     this.#seeking = true
     this.#inbox.clear()
-    await this.#context.channel.call<Subscribed>('subscribe', this.#query(from))
+    await this.#context.channel.call<Subscribed>('subscribe', queryOf(from, this.#options))
   }
 
   #checkOpen(): void {
@@ -168,7 +159,7 @@ export class TopicSubscription<T> implements Subscription<T>, Subscriber {
   // What the channel tells.
 
   introduce(): SubscribeQuery {
-    return this.#query(this.#received ?? this.#options.from)
+    return queryOf(this.#received ?? this.#options.from, this.#options)
   }
 
   joined(): void {
@@ -199,10 +190,8 @@ export class TopicSubscription<T> implements Subscription<T>, Subscriber {
     if (this.#seeking || received === undefined || !ahead) this.#received = position
     if (this.#seeking || this.#position === undefined) this.#position = position
     this.#seeking = false
-    this.#startOffset = this.#position.offset
-    this.#total = behind + this.#inbox.size
-    this.#nextReport = this.#total === 0 ? Infinity : 1
-    this.#standing.report({ state: 'catching-up', done: 0, total: this.#total })
+    this.#catchUp.begin(this.#position.offset, behind + this.#inbox.size)
+    this.#standing.report({ state: 'catching-up', ...this.#catchUp.progress })
     this.#acks?.joined()
   }
 
@@ -217,19 +206,19 @@ export class TopicSubscription<T> implements Subscription<T>, Subscriber {
     if (!this.#accepting) return
     if (done !== undefined) this.#inbox.hold(done)
     const after = this.#received?.offset ?? 0
-    let first = 0
-    while ((events[first]?.offset ?? Infinity) <= after) first++
-    const fresh = first === 0 ? events : events.slice(first)
+    const fresh = events.filter(({ offset }) => offset > after)
     const [next] = fresh
     const last = fresh.at(-1)
     if (next !== undefined && last !== undefined) {
-      if (next.offset > after + 1) this.#hole(epoch, after + 1, next.offset - 1)
+      const [from, to] = [after + 1, next.offset - 1]
+      // The hub never leaves a hole; should it, the program hears of it like of any other loss.
+      if (from <= to) this.gap({ epoch, from, to, count: to - after, reason: 'reset', position: { epoch, offset: to } })
       this.#received = { epoch, offset: last.offset }
       this.#inbox.add(epoch, fresh)
     }
     this.#pump()
     // Pages wait for `done`; only what comes live can become too much.
-    if (done === undefined && this.#isFull()) this.#pause()
+    if (done === undefined && this.#inbox.isFull) this.#pause()
   }
 
   live(): void {
@@ -240,17 +229,6 @@ export class TopicSubscription<T> implements Subscription<T>, Subscriber {
 
   behind(): void {
     if (this.#accepting) this.#standing.report({ state: 'behind', slow: 'connection' })
-  }
-
-  /** The hub never leaves one; should it, the program hears of it like of any other loss. */
-  #hole(epoch: string, from: number, to: number): void {
-    this.gap({ epoch, from, to, count: to - from + 1, reason: 'reset', position: { epoch, offset: to } })
-  }
-
-  #query(from: From | undefined): SubscribeQuery {
-    const { onGap } = this.#options
-    const place = isPosition(from) ? positionOf(from) : from
-    return { ...(place === undefined ? {} : { from: place }), ...(onGap === undefined ? {} : { onGap }) }
   }
 
   /** Hands out what waits, as far as the handler takes it. */
@@ -269,7 +247,7 @@ export class TopicSubscription<T> implements Subscription<T>, Subscriber {
       }
     }
     this.#pumping = false
-    if (this.#standing.over || this.#closing !== undefined || !this.#hasRoom()) return
+    if (this.#standing.over || this.#closing !== undefined || !this.#inbox.hasRoom) return
     if (this.#paused) this.#resume()
     else this.#inbox.release()
   }
@@ -277,14 +255,13 @@ export class TopicSubscription<T> implements Subscription<T>, Subscriber {
   #reached(mark: Mark): void {
     switch (mark.kind) {
       case 'gap':
-        // Offsets may begin anew behind it: what is done stays done.
-        this.#startOffset = mark.gap.position.offset - this.#done()
-        this.#position = mark.gap.position
-        if (this.#options.ack !== 'manual') this.#acks?.move(mark.gap.position)
+        this.#catchUp.skip(mark.gap.position.offset)
+        this.#move(mark.gap.position)
         this.#gapReports.emit(mark.gap)
         return
       case 'live':
-        if (this.#standing.now.state === 'catching-up' && this.#total > 0) this.#progress(this.#total)
+        this.#catchUp.end()
+        this.#reportProgress()
         this.#standing.report({ state: 'live' })
         return
       case 'end':
@@ -292,11 +269,15 @@ export class TopicSubscription<T> implements Subscription<T>, Subscriber {
     }
   }
 
-  #handled({ epoch, offset }: Received<T>): void {
-    const position = { epoch, offset }
+  #move(position: Position): void {
     this.#position = position
     if (this.#options.ack !== 'manual') this.#acks?.move(position)
-    if (this.#standing.now.state === 'catching-up' && this.#done() >= this.#nextReport) this.#progress(this.#done())
+  }
+
+  #handled(last: Received<T>): void {
+    this.#move(positionOf(last))
+    this.#catchUp.reach(last.offset)
+    this.#reportProgress()
   }
 
   #failed(failure: Failure<T>): void {
@@ -304,29 +285,13 @@ export class TopicSubscription<T> implements Subscription<T>, Subscriber {
     if (!this.#errorReports.heard) this.#context.warnings.failed(this.topic, `event ${event.offset}`, then, error)
     this.#errorReports.emit(failure)
     if (then !== 'stop') return
-    const { epoch, offset } = event
-    this.#end({ code: 'handler_failed', error, position: { epoch, offset } })
+    this.#end({ code: 'handler_failed', error, position: positionOf(event) })
   }
 
-  #done(): number {
-    return Math.max(0, Math.min(this.#total, (this.#position?.offset ?? 0) - this.#startOffset))
-  }
-
-  #progress(done: number): void {
-    // Not once more at the end, when the last event was reported already.
-    if (this.#nextReport > this.#total) return
-    const step = Math.max(1, Math.floor(this.#total / 100))
-    this.#nextReport = done >= this.#total ? Infinity : Math.min(this.#total, done + step)
-    this.#progressReports.emit({ done, total: this.#total })
+  #reportProgress(): void {
+    if (this.#standing.now.state !== 'catching-up' || !this.#catchUp.isDue()) return
+    this.#progressReports.emit(this.#catchUp.progress)
     this.#standing.report(this.status)
-  }
-
-  #isFull(): boolean {
-    return this.#inbox.size > this.#maxQueue || this.#inbox.bytes > this.#maxQueueBytes
-  }
-
-  #hasRoom(): boolean {
-    return this.#inbox.size <= this.#maxQueue * LOW_WATER && this.#inbox.bytes <= this.#maxQueueBytes * LOW_WATER
   }
 
   #pause(): void {
@@ -346,7 +311,7 @@ export class TopicSubscription<T> implements Subscription<T>, Subscriber {
   /** Reads on from what has arrived. */
   #resume(from = this.#received): void {
     this.#paused = this.#sessionOpen = false
-    this.#context.channel.call<Subscribed>('subscribe', this.#query(from)).catch((error: RepriseError) => {
+    this.#context.channel.call<Subscribed>('subscribe', queryOf(from, this.#options)).catch((error: RepriseError) => {
       // After a reconnection the handshake has done it.
       if (this.#accepting || this.#standing.over || !this.#context.channel.connected) return
       if (!error.retryable) return this.#end({ code: error.code, error })
