@@ -147,7 +147,7 @@ export interface SubscribeOptions {
   readonly from?: Exclude<From, 'none'>
   /** What happens after a gap was told. Default `continue`. */
   readonly onGap?: OnGap
-  /** `auto` (default): handled events are acknowledged. `manual`: only what `ack` is called for. */
+  /** `auto` (default): handled events are acknowledged, together when many come. `manual`: only what `ack` is called for. */
   readonly ack?: 'auto' | 'manual'
   /** Handler calls at a time. Default 1. The position moves only over events all handled. */
   readonly concurrency?: number

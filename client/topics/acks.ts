@@ -1,10 +1,16 @@
-/** Moves the hub's cursor: cumulative, one acknowledgement in flight, and not more often than every 50 ms. */
+/**
+ * Moves the hub's cursor: cumulative, and one acknowledgement in flight. What comes alone is acknowledged within 50 ms. While
+ * much is handled, the pauses grow up to a second. What the program asks for, and the end of a catch-up, does not wait.
+ */
 
 import type { RepriseError } from '../../shared/errors.ts'
 import type { Position } from '../../shared/positions.ts'
 import { LONGEST_MS } from '../connection/timer.ts'
 
-const PAUSE_MS = 50
+const SHORTEST_PAUSE_MS = 50
+const LONGEST_PAUSE_MS = 1_000
+/** Positions that come closer together than this, on average, make the pauses grow. */
+const DENSE_MS = 100
 /** After a refusal that may pass. */
 const RETRY_MS = 1_000
 
@@ -32,7 +38,10 @@ export class Acks {
   #kept: Position | undefined
   #inFlight = false
   #timer: ReturnType<typeof setTimeout> | undefined
+  #pauseMs = SHORTEST_PAUSE_MS
   #sentAt = 0
+  /** Since then. */
+  #moves = 0
   #waiters: Waiter[] = []
   #idle: (() => void)[] = []
 
@@ -44,51 +53,60 @@ export class Acks {
   move(position: Position): void {
     if (behind(position, this.#target)) return
     this.#target = position
-    this.#schedule(PAUSE_MS)
+    this.#moves++
+    this.#schedule()
   }
 
   /** Acknowledges up to here and waits for the hub's answer. */
   ack(position: Position): Promise<Position> {
     return new Promise((resolve, reject) => {
-      this.#waiters.push({ position, resolve, reject })
+      // It goes at the end of this turn, together with what else is asked for in it.
+      if (this.#waiters.push({ position, resolve, reject }) === 1) this.#stopTimer()
       if (!behind(position, this.#target)) this.#target = position
       // Nothing further than what the hub has answered for: asking again is the honest way to learn the cursor.
       else if (this.#target === this.#settled) this.#settled = undefined
-      this.#schedule(PAUSE_MS)
+      this.#schedule()
     })
   }
 
   /** After a new connection: what was in flight may be lost. */
   joined(): void {
-    this.#send()
+    this.#schedule()
   }
 
-  /** Resolves when nothing is left to acknowledge, or nothing can be, as there is no connection. */
+  /** Acknowledges at once. Resolves when nothing is left to acknowledge, or nothing can be, as there is no connection. */
   flush(): Promise<void> {
     this.#send()
     return this.#inFlight ? new Promise((resolve) => this.#idle.push(resolve)) : Promise.resolve()
   }
 
   close(error: RepriseError): void {
-    clearTimeout(this.#timer)
+    this.#stopTimer()
     this.#target = this.#settled
     for (const waiter of this.#waiters.splice(0)) waiter.reject(error)
     this.#rest()
   }
 
-  #schedule(pauseMs: number): void {
+  #schedule(delayMs = this.#waiters.length + this.#idle.length > 0 ? 0 : this.#pauseMs): void {
     if (this.#inFlight || this.#timer !== undefined) return
-    const delayMs = Math.min(LONGEST_MS, Math.max(0, this.#sentAt + pauseMs - Date.now()))
-    this.#timer = setTimeout(() => this.#send(), delayMs)
+    this.#timer = setTimeout(() => this.#send(), Math.min(LONGEST_MS, delayMs))
+  }
+
+  #stopTimer(): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
   }
 
   #send(): void {
-    clearTimeout(this.#timer)
-    this.#timer = undefined
+    this.#stopTimer()
     const target = this.#target
     if (this.#inFlight || target === undefined || target === this.#settled || !this.#owner.connected) return
     this.#inFlight = true
-    this.#sentAt = Date.now()
+    const now = Date.now()
+    const isDense = this.#moves * DENSE_MS > now - this.#sentAt
+    this.#pauseMs = isDense ? Math.min(2 * this.#pauseMs, LONGEST_PAUSE_MS) : SHORTEST_PAUSE_MS
+    this.#sentAt = now
+    this.#moves = 0
     const waiters = this.#waiters.splice(0)
     this.#owner.send(target).then(
       (cursor) => {
@@ -120,7 +138,7 @@ export class Acks {
     // Whoever came while it was in flight, with nothing further, waits for an answer of its own.
     this.#settled = this.#target === target && this.#waiters.length > 0 ? undefined : target
     if (this.#target === this.#settled) this.#rest()
-    else this.#schedule(this.#idle.length > 0 ? 0 : PAUSE_MS)
+    else this.#schedule()
   }
 
   /** It was refused: what lies before it is to be acknowledged all the same. */

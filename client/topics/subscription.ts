@@ -263,6 +263,7 @@ export class TopicSubscription<T> implements Subscription<T>, Subscriber {
         this.#catchUp.end()
         this.#reportProgress()
         this.#standing.report({ state: 'live' })
+        void this.#acks?.flush()
         return
       case 'end':
         this.#end({ code: mark.error.code, error: mark.error })

@@ -1,4 +1,6 @@
-import { describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { Acks } from '../../../client/topics/acks.ts'
+import type { Position } from '../../../shared/positions.ts'
 import { errorOf } from '../../support/sdk/handles.ts'
 import { seen, start, subscriber } from '../../support/sdk/subscriber.ts'
 import { until } from '../../support/until.ts'
@@ -126,6 +128,89 @@ describe('acknowledging', () => {
     guest.events('a', [1])
     ;(await fake.call('ack')).refuse('taken_over')
     expect(await sub.ended).toMatchObject({ code: 'taken_over' })
+  })
+})
+
+describe('the pause before an acknowledgement', () => {
+  /** Sends of a hub that answers at once, each with its time. */
+  let sent: { offset: number; at: number }[]
+  let acks: Acks
+
+  beforeEach(() => {
+    vi.useFakeTimers()
+    sent = []
+    acks = new Acks({
+      connected: true,
+      send: async (position: Position) => {
+        sent.push({ offset: position.offset, at: Date.now() })
+        return position
+      },
+      forgotten: () => {},
+      refused: () => {},
+    })
+  })
+
+  afterEach(() => {
+    vi.useRealTimers()
+  })
+
+  /** Handles this many events, one each `everyMs`, and answers the acknowledgements that were sent meanwhile. */
+  async function handle(count: number, everyMs: number): Promise<typeof sent> {
+    const before = sent.length
+    const first = (sent.at(-1)?.offset ?? 0) + 1
+    for (let i = 0; i < count; i++) {
+      acks.move(start(first + i))
+      await vi.advanceTimersByTimeAsync(everyMs)
+    }
+    return sent.slice(before)
+  }
+
+  it('is 50 ms for an event that comes alone', async () => {
+    const began = Date.now()
+    await handle(2, 1_000)
+    expect(sent).toEqual([
+      { offset: 1, at: began + 50 },
+      { offset: 2, at: began + 1_050 },
+    ])
+  })
+
+  it('grows up to a second while events keep coming, and is short again when they come seldom', async () => {
+    const dense = await handle(400, 25)
+    expect(dense.length).toBeLessThan(16)
+    const pauses = dense.slice(1).map(({ at }, i) => at - (dense[i]?.at ?? 0))
+    expect(Math.max(...pauses)).toBeLessThanOrEqual(1_025)
+    expect(pauses.at(-1)).toBeGreaterThanOrEqual(1_000)
+    await vi.advanceTimersByTimeAsync(1_000)
+    expect(sent.at(-1)?.offset).toBe(400)
+    await handle(2, 1_000)
+    expect(await handle(3, 400)).toHaveLength(3)
+  })
+
+  it('is left out where the program asks, on close and at the end of a catch-up', async () => {
+    await handle(100, 25)
+    const before = sent.length
+    acks.move(start(1_000))
+    void acks.flush()
+    expect(sent).toHaveLength(before + 1)
+    acks.move(start(1_001))
+    const asked = Promise.all([acks.ack(start(1_002)), acks.ack(start(1_003))])
+    await vi.advanceTimersByTimeAsync(1)
+    expect(await asked).toEqual([start(1_003), start(1_003)])
+    expect(sent).toHaveLength(before + 2)
+  })
+
+  it('ends when the subscription has caught up', async () => {
+    vi.useRealTimers()
+    const { fake } = await subscriber({}, { client: 'me' })
+    const guest = await fake.guest()
+    // None of them fires.
+    vi.useFakeTimers({ toFake: ['setTimeout'] })
+    guest.subscribed(start(0), 2)
+    guest.events('a', [1, 2])
+    guest.live(2)
+    const ack = await fake.call('ack')
+    expect(ack.args).toEqual([start(2)])
+    ack.reply(start(2))
   })
 })
 
