@@ -23,6 +23,7 @@ import { startTimers } from './core/queues/timers.ts'
 import { CursorBook } from './core/topics/cursors.ts'
 import { Fanout } from './core/topics/fanout.ts'
 import { Log, readable } from './core/topics/log.ts'
+import { Pages } from './core/topics/pages.ts'
 import { startRetention } from './core/topics/retention.ts'
 import { openSettings } from './core/topics/settings.ts'
 import { Subscription } from './core/topics/subscription.ts'
@@ -98,7 +99,8 @@ export function buildHub<S extends HubTypes = HubTypes>(
     const limits = { payload, batch, packet }
     const topicLog = new Log(store, settings, limits)
     const fanout = new Fanout(store, topicLog, telemetry)
-    const context = { store, log: topicLog, fanout, telemetry }
+    const pages = new Pages(topicLog)
+    const context = { store, log: topicLog, pages, fanout, telemetry }
     const probe = new Probe(store, telemetry)
     const stopRetention = startRetention(store, settings, telemetry)
     const clock = new StoreClock(store)
@@ -106,7 +108,7 @@ export function buildHub<S extends HubTypes = HubTypes>(
     const consumers = new Consumers(shared)
     losses.except((queue, consumer) => consumers.has(queue, consumer))
     const queues = new Queues({ ...shared, consumers })
-    const bindings = new Bindings({ store, log: topicLog, settings: queueSettings, telemetry })
+    const bindings = new Bindings({ store, log: topicLog, pages, settings: queueSettings, telemetry })
     await clock.start()
     await probe.start()
     const stopTimers = startTimers(store, queueSettings, telemetry)

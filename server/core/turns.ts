@@ -15,6 +15,8 @@ export interface Entrant {
 
 /** A unit is what a small call costs, some tens of microseconds. */
 const WEIGHT_A_TURN = 64
+/** Of heavy pieces: what is small goes through several turns, and waits for this in each. */
+const HEAVY_A_TURN = 24
 const BYTES_A_UNIT = 16_384
 /** A page of events, as many bytes as it may have. */
 export const PAGE_WEIGHT = 20
@@ -24,7 +26,13 @@ const HEAVY = 4
 /** Those whose next piece is alike: light ones do not wait for a round of heavy ones. */
 class Line {
   readonly #waiting = new Set<Entrant>()
-  #left = WEIGHT_A_TURN
+  readonly #aTurn: number
+  #left: number
+
+  constructor(aTurn: number) {
+    this.#aTurn = aTurn
+    this.#left = aTurn
+  }
 
   mayBegin(weight: number): boolean {
     if (this.#waiting.size > 0 || this.#left <= 0) return false
@@ -43,7 +51,7 @@ class Line {
   }
 
   turn(): void {
-    this.#left = Math.min(WEIGHT_A_TURN, this.#left + WEIGHT_A_TURN)
+    this.#left = Math.min(this.#aTurn, this.#left + this.#aTurn)
     for (const entrant of this.#waiting) {
       if (this.#left <= 0) break
       this.#waiting.delete(entrant)
@@ -54,8 +62,8 @@ class Line {
   }
 }
 
-const light = new Line()
-const heavy = new Line()
+const light = new Line(WEIGHT_A_TURN)
+const heavy = new Line(HEAVY_A_TURN)
 let armed = false
 let number = 0
 

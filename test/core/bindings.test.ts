@@ -3,7 +3,6 @@
 import { afterAll, beforeAll, expect, it, vi } from 'vitest'
 import { Bindings } from '../../server/core/queues/bindings.ts'
 import { openQueueSettings } from '../../server/core/queues/settings.ts'
-import { SILENT } from '../../server/core/telemetry.ts'
 import type { Store } from '../../server/store/contract/store.ts'
 import { openStore } from '../../server/store/open.ts'
 import { hubOn } from '../support/core/bare.ts'
@@ -22,7 +21,7 @@ beforeAll(async () => {
 afterAll(() => store.close())
 
 it('copy a topic into many queues a few jobs at a time, so that nobody waits for all of them', async () => {
-  const { log, publish } = await hubOn(store)
+  const { log, context, publish } = await hubOn(store)
   let [jobs, most, steps] = [0, 0, 0]
   const { enqueue } = store.queues
   const counting = vi.spyOn(store.queues, 'enqueue').mockImplementation(async (queue, given) => {
@@ -39,7 +38,7 @@ it('copy a topic into many queues a few jobs at a time, so that nobody waits for
   const names = Array.from({ length: QUEUES }, (_, i) => `q${i}`)
   const file = Object.fromEntries(names.map((name) => [name, { from: [{ topic: 't', from: 'end' as const }] }]))
   const settings = await openQueueSettings({ store: store.settings, file })
-  const bindings = new Bindings({ store, log, settings, telemetry: SILENT })
+  const bindings = new Bindings({ ...context, settings })
   const infos = () => Promise.all(names.map((name) => store.queues.info(name)))
   try {
     bindings.start()

@@ -9,9 +9,10 @@ import type { Gap } from '../../../shared/protocol.ts'
 import type { Store, StoredJobDraft } from '../../store/contract/store.ts'
 import { bodyBytes } from '../body.ts'
 import type { Telemetry } from '../telemetry.ts'
-import { type Log, type Step, stepWeight } from '../topics/log.ts'
+import type { Log } from '../topics/log.ts'
 import { type Kept, Packet } from '../topics/packet.ts'
-import { correct, itsTurn, PAGE_WEIGHT } from '../turns.ts'
+import type { Pages } from '../topics/pages.ts'
+import { itsTurn, PAGE_WEIGHT } from '../turns.ts'
 import { Allowance } from './allowance.ts'
 import type { BindingSettings, HubQueueSettings } from './settings.ts'
 
@@ -35,6 +36,7 @@ const PAGE = 50
 export interface BindingsContext {
   readonly store: Store
   readonly log: Log
+  readonly pages: Pages
   readonly settings: HubQueueSettings
   readonly telemetry: Telemetry
 }
@@ -42,7 +44,6 @@ export interface BindingsContext {
 export class Bindings {
   readonly #context: BindingsContext
   readonly #copiers = new Map<string, Copier>()
-  readonly #pages: Pages
   readonly #allowance = new Allowance(MAX_UNDER_WAY)
   #unlisten: (() => void) | undefined
   #working: Promise<void> = Promise.resolve()
@@ -51,7 +52,6 @@ export class Bindings {
 
   constructor(context: BindingsContext) {
     this.#context = context
-    this.#pages = new Pages(context.log)
   }
 
   start(): void {
@@ -77,7 +77,7 @@ export class Bindings {
     }
     for (const [name, { queue, binding }] of wanted) {
       if (this.#copiers.has(name)) continue
-      this.#copiers.set(name, new Copier(this.#context, this.#pages, this.#allowance, queue, binding))
+      this.#copiers.set(name, new Copier(this.#context, this.#allowance, queue, binding))
     }
     // One look for all the changes that come while another one is under way.
     if (this.#isToLook) return
@@ -120,39 +120,10 @@ export class Bindings {
   }
 }
 
-/** Pages of topics, read once for all bindings that want the same one. */
-class Pages {
-  readonly #log: Log
-  /** Those that are not begun: what comes until then is in them. */
-  readonly #wanted = new Map<string, Promise<Step>>()
-
-  constructor(log: Log) {
-    this.#log = log
-  }
-
-  step(topic: string, position: Position): Promise<Step> {
-    const name = `${topic}\n${position.epoch}:${position.offset}`
-    const known = this.#wanted.get(name)
-    if (known !== undefined) return known
-    const step = this.#read(name, topic, position)
-    this.#wanted.set(name, step)
-    return step
-  }
-
-  async #read(name: string, topic: string, position: Position): Promise<Step> {
-    await itsTurn(PAGE_WEIGHT)
-    this.#wanted.delete(name)
-    const step = await this.#log.step(topic, position)
-    correct(PAGE_WEIGHT, stepWeight(step))
-    return step
-  }
-}
-
 /** One binding, as this node copies it. */
 class Copier {
   readonly done: Promise<void>
   readonly #context: BindingsContext
-  readonly #pages: Pages
   readonly #allowance: Allowance
   readonly #queue: string
   readonly #topic: string
@@ -168,15 +139,8 @@ class Copier {
   #woken = false
   #toldOfFailure = false
 
-  constructor(
-    context: BindingsContext,
-    pages: Pages,
-    allowance: Allowance,
-    queue: string,
-    { topic, from }: BindingSettings,
-  ) {
+  constructor(context: BindingsContext, allowance: Allowance, queue: string, { topic, from }: BindingSettings) {
     this.#context = context
-    this.#pages = pages
     this.#allowance = allowance
     this.#queue = queue
     this.#topic = topic
@@ -221,7 +185,7 @@ class Copier {
   async #copy(): Promise<void> {
     this.#position ??= await this.#place()
     while (!this.#stopped) {
-      const step = await this.#pages.step(this.#topic, this.#position)
+      const step = await this.#context.pages.step(this.#topic, this.#position, () => !this.#stopped)
       if (step.items.length === 0) {
         if (samePosition(step.head, this.#position)) return await this.#hold()
         await this.#move(this.#position, step.head)

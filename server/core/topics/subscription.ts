@@ -9,17 +9,18 @@ import type { From, Gap, OnGap, Subscribed, SubscribeQuery } from '../../../shar
 import type { Owner, Store } from '../../store/contract/store.ts'
 import { authorize, type Caller } from '../access.ts'
 import type { Telemetry } from '../telemetry.ts'
-import { correct, itsTurn, PAGE_WEIGHT } from '../turns.ts'
 import type { Fanout } from './fanout.ts'
 import type { Feed, Follower } from './feed.ts'
-import { checkTopic, type Log, stepWeight } from './log.ts'
+import { checkTopic, type Log } from './log.ts'
 import type { Outlet } from './outlet.ts'
+import type { Pages } from './pages.ts'
 import { takenOver } from './sessions.ts'
 import { type Start, startOf } from './start.ts'
 
 export interface SubscriptionContext {
   readonly store: Store
   readonly log: Log
+  readonly pages: Pages
   readonly fanout: Fanout
   readonly telemetry: Telemetry
 }
@@ -210,11 +211,9 @@ export class Subscription implements Follower {
     let { position } = start
     if (start.gap !== undefined) position = await this.#tell(run, start.gap, true)
     while (run === this.#run) {
-      const turn = itsTurn(PAGE_WEIGHT)
-      if (turn !== undefined) await turn
-      const step = await this.#ask(run, (log) => log.step(this.#topic, position))
+      const isThere = (): boolean => run === this.#run
+      const step = await this.#ask(run, ({ pages }) => pages.step(this.#topic, position, isThere))
       if (step === undefined) return
-      correct(PAGE_WEIGHT, stepWeight(step))
       for (const [index, item] of step.items.entries()) {
         if (run !== this.#run) return
         if ('events' in item) {
@@ -241,11 +240,11 @@ export class Subscription implements Follower {
   }
 
   /** Asks until there is an answer: when the store is away the client stays. `undefined` when the run is over. */
-  async #ask<T>(run: number, question: (log: Log) => Promise<T>): Promise<T | undefined> {
-    const { log, telemetry } = this.#context
+  async #ask<T>(run: number, question: (context: SubscriptionContext) => Promise<T>): Promise<T | undefined> {
+    const { telemetry } = this.#context
     while (run === this.#run) {
       try {
-        const answer = await question(log)
+        const answer = await question(this.#context)
         return run === this.#run ? answer : undefined
       } catch (cause) {
         if (!(cause instanceof RepriseError && cause.retryable)) telemetry.failed('reading a log', cause)
@@ -261,7 +260,7 @@ export class Subscription implements Follower {
     if (gap.count !== 0) this.#hasMissed = true
     if (this.#onGap === 'end' && isLast && this.#hasMissed) {
       this.#hasMissed = false
-      const bounds = await this.#ask(run, (log) => log.bounds(this.#topic))
+      const bounds = await this.#ask(run, ({ log }) => log.bounds(this.#topic))
       if (bounds === undefined) return gap.position
       const position = { epoch: bounds.epoch, offset: bounds.head }
       this.#gap({ ...gap, position })

@@ -54,21 +54,23 @@ export function createSettings(
       }
       own.add(tell)
       const begin = (): void => {
-        subscriptions.add(keys.settings, { heard: tell, lost: tell }).then(
-          (undo) => {
-            if (stopped) undo()
-            else {
-              stop = undo
-              // What was changed before it could be heard.
-              tell()
-            }
-          },
-          (error) => {
-            if (stopped) return
-            warn('changes of the settings are not heard', error)
-            setTimeout(begin, WAIT_MS).unref()
-          },
-        )
+        subscriptions
+          .add(keys.settings, () => true, { heard: tell, lost: tell })
+          .then(
+            (undo) => {
+              if (stopped) undo()
+              else {
+                stop = undo
+                // What was changed before it could be heard.
+                tell()
+              }
+            },
+            (error) => {
+              if (stopped) return
+              warn('changes of the settings are not heard', error)
+              setTimeout(begin, WAIT_MS).unref()
+            },
+          )
       }
       begin()
       return () => {

@@ -57,6 +57,16 @@ describe('a store on Redis', { timeout: 60_000 }, () => {
     }
   })
 
+  test('reads a notification once for all who watch a topic', async () => {
+    server = await startRedis(ALWAYS)
+    const store = await open(server.url)
+    const told = await Promise.all(Array.from({ length: 3 }, () => toldOf(store, 't')))
+    await publish(store, 't', 1)
+    await until(() => told.every((own) => own.length === 1), { what: 'all to be told' })
+    const [first, ...others] = told.map(([notification]) => notification)
+    for (const other of others) expect(other).toBe(first)
+  })
+
   test('names the durability that Redis is set to, and says what it means', async () => {
     for (const [config, durability, said] of [
       [{ appendonly: 'no' }, 'memory', 'appendonly is no'],

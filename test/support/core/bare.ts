@@ -4,6 +4,7 @@ import { anonymous } from '../../../server/core/access.ts'
 import { SILENT } from '../../../server/core/telemetry.ts'
 import { Fanout } from '../../../server/core/topics/fanout.ts'
 import { Log } from '../../../server/core/topics/log.ts'
+import { Pages } from '../../../server/core/topics/pages.ts'
 import { openSettings } from '../../../server/core/topics/settings.ts'
 import { Subscription } from '../../../server/core/topics/subscription.ts'
 import type { Store } from '../../../server/store/contract/store.ts'
@@ -34,7 +35,7 @@ export async function hubOn(store: Store) {
   const settings = await openSettings({ store: store.settings })
   const log = new Log(store, settings, DEFAULT_LIMITS)
   const fanout = new Fanout(store, log, SILENT)
-  const context = { store, log, fanout, telemetry: SILENT }
+  const context = { store, log, pages: new Pages(log), fanout, telemetry: SILENT }
   const subscribe = (topic: string, outlet: TestOutlet) => new Subscription(context, CALLER, topic, outlet)
   const publish = (topic: string, data: unknown[]) =>
     log.publish(

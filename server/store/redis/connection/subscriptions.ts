@@ -15,14 +15,16 @@ const RETRY_MS = 100
 /** After a server has said that slots moved away, until the others know of it. */
 const LOOKS = 5
 
-export interface Listener {
-  heard(message: Buffer): void
+export interface Listener<T = unknown> {
+  heard(message: T): void
   /** Messages may have been missed. */
   lost(): void
 }
 
 interface Channel {
   readonly listeners: Set<Listener>
+  /** What a message says; once for all who listen. */
+  readonly read: (message: Buffer) => unknown
   /** Where it is heard; `undefined` while it is not. */
   server: Server | undefined
   /** Resolves when it is heard for the first time. */
@@ -55,19 +57,19 @@ export class Subscriptions {
     this.#pings.unref()
   }
 
-  /** Resolves when the channel is heard; the result stops it. */
-  async add(name: string, listener: Listener): Promise<() => void> {
+  /** Resolves when the channel is heard; the result stops it. What `read` answers `undefined` for is passed over. */
+  async add<T>(name: string, read: (message: Buffer) => T | undefined, listener: Listener<T>): Promise<() => void> {
     if (this.#closed) throw closed()
     let channel = this.#channels.get(name)
     if (channel === undefined) {
-      channel = { listeners: new Set(), server: undefined, heard: Promise.resolve(), seeking: false }
+      channel = { listeners: new Set(), read, server: undefined, heard: Promise.resolve(), seeking: false }
       this.#channels.set(name, channel)
       channel.heard = this.#seek(name, channel, performance.now() + WAIT_MS)
       channel.heard.catch(() => {})
     }
     const own = channel
     // A listener may be given twice: each time counts for itself.
-    const entry: Listener = { heard: (message) => listener.heard(message), lost: () => listener.lost() }
+    const entry: Listener = { heard: (message) => listener.heard(message as T), lost: () => listener.lost() }
     own.listeners.add(entry)
     const stop = (): void => {
       if (!own.listeners.delete(entry) || own.listeners.size > 0) return
@@ -154,9 +156,18 @@ export class Subscriptions {
   }
 
   #hear(name: string, message: Buffer): void {
-    for (const listener of this.#channels.get(name)?.listeners ?? []) {
+    const channel = this.#channels.get(name)
+    if (channel === undefined) return
+    let read: unknown
+    try {
+      read = channel.read(message)
+    } catch (error) {
+      this.#warn(`a message on ${name} cannot be read`, error)
+    }
+    if (read === undefined) return
+    for (const listener of channel.listeners) {
       try {
-        listener.heard(message)
+        listener.heard(read)
       } catch (error) {
         this.#warn(`a listener on ${name} threw`, error)
       }

@@ -159,11 +159,8 @@ export function createQueues(context: QueuesContext): Queues {
 
     watch: async (queue, listener) => {
       context.refuseClosed()
-      return subscriptions.add(keys.queueChannel(partsOf(queue)[0]), {
-        heard: (message) => {
-          const notification = readQueueNotification(message)
-          if (notification !== undefined) listener(notification)
-        },
+      return subscriptions.add(keys.queueChannel(partsOf(queue)[0]), readQueueNotification, {
+        heard: listener,
         lost: () => listener({ kind: 'lost' }),
       })
     },

@@ -73,13 +73,9 @@ export function createTopics(context: TopicsContext): Topics {
 
     watch: async (topic, listener) => {
       context.refuseClosed()
-      const tell = (notification: Notification): void => listener(notification)
-      return subscriptions.add(keys.channel(topic), {
-        heard: (message) => {
-          const notification = readNotification(message)
-          if (notification !== undefined) tell(notification)
-        },
-        lost: () => tell({ kind: 'lost' }),
+      return subscriptions.add(keys.channel(topic), readNotification, {
+        heard: listener,
+        lost: () => listener({ kind: 'lost' }),
       })
     },
   }
