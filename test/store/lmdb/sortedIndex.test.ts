@@ -2,8 +2,8 @@
 
 import { expect, it } from 'vitest'
 import { Damage } from '../../../server/store/damage.ts'
+import { Changes } from '../../../server/store/lmdb/engine/changes.ts'
 import { Environment } from '../../../server/store/lmdb/engine/environment.ts'
-import { Transaction } from '../../../server/store/lmdb/engine/transaction.ts'
 import { SortedIndex } from '../../../server/store/lmdb/queues/storage/sortedIndex.ts'
 import { atEnd } from '../../support/ending.ts'
 import { tempFolder } from '../../support/temp.ts'
@@ -13,7 +13,7 @@ it('keeps pairs that are planned and not yet stored, however many blocks came an
   atEnd(() => environment.close())
   environment.openTables()
   const isWatched = () => false
-  const plan = new Transaction(environment, {
+  const changes = new Changes(environment, {
     now: 1,
     opening: 'a',
     hasRoom: true,
@@ -23,11 +23,11 @@ it('keeps pairs that are planned and not yet stored, however many blocks came an
   const pairs = new SortedIndex(environment, Buffer.from('pairs'), 'work')
   for (let n = 1; n <= 40; n++) {
     pairs.add(n, n)
-    pairs.flush(plan)
+    pairs.flush(changes)
     expect(pairs.first()).toEqual({ a: n, b: n })
     expect(pairs.lowest).toBe(n)
     pairs.remove(n, n)
-    pairs.flush(plan)
+    pairs.flush(changes)
     expect(pairs.first()).toBeUndefined()
   }
 })

@@ -3,8 +3,8 @@
 import { randomInt } from 'node:crypto'
 import type { DroppedLog } from '../../../../shared/positions.ts'
 import type { Bounds } from '../../contract/store.ts'
+import type { Changes } from './changes.ts'
 import { type DroppedRecord, STORE_KEY, type StoreRecord, TABLES } from './tables.ts'
-import type { Transaction } from './transaction.ts'
 
 /** A lineage keeps this many epochs. */
 export const MAX_EPOCHS = 1_000
@@ -18,18 +18,18 @@ export function newEpoch(): string {
     .slice(-8)
 }
 
-export function storeRecord(transaction: Transaction): StoreRecord {
-  const record = transaction.get(TABLES.store, STORE_KEY)
+export function storeRecord(changes: Changes): StoreRecord {
+  const record = changes.get(TABLES.store, STORE_KEY)
   if (record === undefined) throw new Error('the store has lost its own record')
   return record
 }
 
 /** The store begins an epoch of its own, unless `onlyOnce` and this opening has begun one already. */
-export function beginStoreEpoch(transaction: Transaction, onlyOnce: boolean): StoreRecord {
-  const record = storeRecord(transaction)
-  if (onlyOnce && record.opening === transaction.opening) return record
-  const next = { ...record, epochs: [...record.epochs, newEpoch()].slice(-MAX_EPOCHS), opening: transaction.opening }
-  transaction.put(TABLES.store, STORE_KEY, next)
+export function beginStoreEpoch(changes: Changes, onlyOnce: boolean): StoreRecord {
+  const record = storeRecord(changes)
+  if (onlyOnce && record.opening === changes.opening) return record
+  const next = { ...record, epochs: [...record.epochs, newEpoch()].slice(-MAX_EPOCHS), opening: changes.opening }
+  changes.put(TABLES.store, STORE_KEY, next)
   return next
 }
 

@@ -1,8 +1,8 @@
 /** What expires when: one entry for each record that can, looked at again when it falls due. */
 
+import type { Changes } from './changes.ts'
 import { dueKey } from './keys.ts'
 import { TABLES } from './tables.ts'
-import type { Transaction } from './transaction.ts'
 
 const MINUTE_MS = 60_000
 const DAY_MS = 86_400_000
@@ -17,6 +17,6 @@ export const DUE = { ids: 1, producer: 2, cursor: 3, note: 4, settled: 5, consum
 const MARK = Buffer.of(1)
 
 /** The record has to remember `at`: an entry whose time is not the record's is void. */
-export function fallDue(transaction: Transaction, at: number, kind: number, key: Buffer): void {
-  transaction.put(TABLES.due, dueKey(at, kind, key), MARK)
+export function fallDue(changes: Changes, at: number, kind: number, key: Buffer): void {
+  changes.put(TABLES.due, dueKey(at, kind, key), MARK)
 }

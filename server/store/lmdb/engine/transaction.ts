@@ -1,142 +1,68 @@
 /**
- * What one commit is going to write. Owns the view of the store that the calls of one commit share: each sees what those
- * before it have planned. Nothing reaches the store before `writes()` is committed, so a transaction can be thrown away.
+ * What the calls of one commit work on: records, topics, queues. Owns that each topic and queue is loaded once for all of
+ * them, and that it hands over what became of it when all calls are planned.
  */
 
-import { RepriseError } from '../../../../shared/errors.ts'
-import type { JobLoss, Notification, QueueNotification } from '../../contract/store.ts'
+import type { QueueCache } from '../queues/storage/cache.ts'
+import { baseOf, Queue } from '../queues/storage/queue.ts'
+import type { QueueRecord } from '../queues/storage/records.ts'
+import { TopicWork } from '../topics/topicState.ts'
+import { Changes, type ChangesContext } from './changes.ts'
 import type { Environment, Write } from './environment.ts'
-import { Losses } from './losses.ts'
-import { TABLES, type Table } from './tables.ts'
 
-interface Change {
-  readonly table: Table<unknown>
-  readonly key: Buffer
-  readonly value: unknown
-}
+export class Transaction extends Changes {
+  readonly #topics = new Map<string, TopicWork>()
+  readonly #queues = new Map<string, Queue>()
+  readonly #cache: QueueCache
 
-export interface PlanContext {
-  /** The store's clock, read once for all calls of the commit. */
-  readonly now: number
-  /** This opening of the store: continuity with what an earlier one wrote is not certain. */
-  readonly opening: string
-  readonly hasRoom: boolean
-  readonly isWatched: (topic: string) => boolean
-  readonly isQueueWatched: (queue: string) => boolean
-}
-
-export class Transaction {
-  readonly environment: Environment
-  readonly now: number
-  readonly opening: string
-  readonly isWatched: (topic: string) => boolean
-  readonly isQueueWatched: (queue: string) => boolean
-  /** Set when all of it is durable. What is kept between transactions and was changed for one that never is has to go. */
-  isCommitted = false
-  readonly #hasRoom: boolean
-  #usedRoom = false
-  readonly #changes = new Map<string, Map<string, Change>>()
-  readonly #last: (() => void)[] = []
-  readonly #notifications: { readonly topic: string; readonly notification: Notification }[] = []
-  readonly #queueNotifications: { readonly queue: string; readonly notification: QueueNotification }[] = []
-
-  readonly #losses = new Losses()
-
-  constructor(environment: Environment, given: PlanContext) {
-    this.environment = environment
-    this.now = given.now
-    this.opening = given.opening
-    this.isWatched = given.isWatched
-    this.isQueueWatched = given.isQueueWatched
-    this.#hasRoom = given.hasRoom
+  constructor(environment: Environment, cache: QueueCache, given: ChangesContext) {
+    super(environment, given)
+    this.#cache = cache
   }
 
-  /** Whether the commit leaves work for the garbage collector. */
-  get leftGarbage(): boolean {
-    return this.#changes.has(TABLES.garbage.name)
-  }
-
-  /** Called before anything is planned that makes the store grow. */
-  needRoom(what: string): void {
-    if (!this.#hasRoom) throw new RepriseError('storage_full', `the store's disk is full: there is no room for ${what}`)
-    this.#usedRoom = true
-  }
-
-  /** Whether anything planned since it was asked last needs room. */
-  takeUsedRoom(): boolean {
-    const used = this.#usedRoom
-    this.#usedRoom = false
-    return used
-  }
-
-  get<T>(table: Table<T>, key: Buffer): T | undefined {
-    const change = this.#changes.get(table.name)?.get(key.toString('latin1'))
-    return change === undefined ? this.environment.get(table, key) : (change.value as T | undefined)
-  }
-
-  /** A record is there and cannot be read. */
-  isDamaged<T>(table: Table<T>, key: Buffer): boolean {
-    const isChanged = this.#changes.get(table.name)?.has(key.toString('latin1')) === true
-    return !isChanged && this.environment.has(table, key) && this.environment.get(table, key) === undefined
-  }
-
-  put<T>(table: Table<T>, key: Buffer, value: T): void {
-    this.#change(table as Table<unknown>, key, value)
-  }
-
-  remove<T>(table: Table<T>, key: Buffer): void {
-    this.#change(table as Table<unknown>, key, undefined)
-  }
-
-  #change(table: Table<unknown>, key: Buffer, value: unknown): void {
-    let changes = this.#changes.get(table.name)
-    if (changes === undefined) {
-      changes = new Map()
-      this.#changes.set(table.name, changes)
+  topic(name: string): TopicWork {
+    let topic = this.#topics.get(name)
+    if (topic === undefined) {
+      topic = new TopicWork(this, name)
+      this.#topics.set(name, topic)
     }
-    changes.set(key.toString('latin1'), { table, key, value })
+    return topic
+  }
+
+  /** The queue of this name or of these dead letters; `undefined` for an unknown one. */
+  queue(name: string): Queue | undefined {
+    const base = baseOf(name)
+    const queue = this.#queues.get(base) ?? this.#cache.take(this, base)
+    if (queue !== undefined) this.#queues.set(base, queue)
+    return queue
+  }
+
+  /** The same, made where there is none. */
+  queueMade(name: string): Queue {
+    const known = this.queue(name)
+    if (known !== undefined) return known
+    this.needRoom('a new queue')
+    const queue = Queue.make(this, baseOf(name))
+    this.#queues.set(queue.name, queue)
+    return queue
+  }
+
+  /** The queue with indexes that are being made anew. */
+  queueAnew(name: string, record: QueueRecord): Queue {
+    const queue = new Queue(this.environment, name, record, '', true)
+    this.#queues.set(name, queue)
+    return queue
   }
 
   /** Called once, when all calls are planned. */
-  atEnd(step: () => void): void {
-    this.#last.push(step)
+  override writes(): Write[] {
+    for (const topic of this.#topics.values()) topic.complete()
+    for (const queue of this.#queues.values()) queue.complete(this)
+    return super.writes()
   }
 
-  /** Told to the topic's listeners when the commit is durable. */
-  notify(topic: string, notification: Notification): void {
-    this.#notifications.push({ topic, notification })
-  }
-
-  get notifications(): readonly { readonly topic: string; readonly notification: Notification }[] {
-    return this.#notifications
-  }
-
-  notifyQueue(queue: string, notification: QueueNotification): void {
-    this.#queueNotifications.push({ queue, notification })
-  }
-
-  get queueNotifications(): readonly { readonly queue: string; readonly notification: QueueNotification }[] {
-    return this.#queueNotifications
-  }
-
-  /** Told to who opened the store, likewise. */
-  lose(queue: string, loss: JobLoss): void {
-    this.#losses.add(queue, loss)
-  }
-
-  get losses(): Losses {
-    return this.#losses
-  }
-
-  /** Completes the transaction. */
-  writes(): Write[] {
-    for (const step of this.#last) step()
-    const writes: Write[] = []
-    for (const changes of this.#changes.values()) {
-      for (const { table, key, value } of changes.values()) {
-        writes.push({ table, key, bytes: value === undefined ? undefined : table.encode(value) })
-      }
-    }
-    return writes
+  /** Called when all of it is durable; queues that were changed for a transaction that never is are read again. */
+  keepQueues(): void {
+    this.#cache.keep(this.#queues.values())
   }
 }

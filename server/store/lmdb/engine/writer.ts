@@ -8,6 +8,7 @@ import { setImmediate as fireTimers } from 'node:timers/promises'
 import { RepriseError } from '../../../../shared/errors.ts'
 import type { JobLoss, Notification, QueueNotification } from '../../contract/store.ts'
 import { DamagedQueue } from '../../damage.ts'
+import { QueueCache } from '../queues/storage/cache.ts'
 import type { DataFile } from './dataFile.ts'
 import { CommitFailure, type Environment, type Write } from './environment.ts'
 import { newEpoch } from './epochs.ts'
@@ -56,6 +57,7 @@ export class Writer {
   readonly #context: WriterContext
   #environment: Environment | undefined
   #opening = newEpoch()
+  #queues = new QueueCache()
   #queue: Call[] = []
   /** What failed beside calls that needed room, to be tried without such calls. */
   #again: Call[] = []
@@ -172,7 +174,7 @@ export class Writer {
     const isWatched = (topic: string): boolean => listeners.has(topic)
     const isQueueWatched = (queue: string): boolean => queueWatches.has(queue)
     const { hasRoom } = space
-    const transaction = new Transaction(environment, {
+    const transaction = new Transaction(environment, this.#queues, {
       now: this.now,
       opening: this.#opening,
       hasRoom,
@@ -189,7 +191,7 @@ export class Writer {
       await this.#recover(error, outcomes)
       return
     }
-    transaction.isCommitted = true
+    transaction.keepQueues()
     this.#garbage ||= transaction.leftGarbage
     const lost = this.#look()
     if (lost !== undefined) {
@@ -311,6 +313,7 @@ export class Writer {
       if (wrong !== undefined) throw new Error(wrong)
       this.#environment = await this.#context.open()
       this.#opening = newEpoch()
+      this.#queues = new QueueCache()
     })().catch((error: unknown) => this.#context.warn('the data folder cannot be opened', error))
     this.#reopening = reopening
     await reopening

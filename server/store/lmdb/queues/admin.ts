@@ -3,25 +3,24 @@
 import type { Position } from '../../../../shared/positions.ts'
 import type { Transaction } from '../engine/transaction.ts'
 import { removeJob, revive } from './deadLetters.ts'
-import { jobSetOf, queueIn, queueMade, tellWork } from './storage/cache.ts'
 import { numberIn } from './storage/jobs.ts'
 
 export function remove(transaction: Transaction, name: string, id: string): boolean {
-  const queue = queueIn(transaction, name)
+  const queue = transaction.queue(name)
   if (queue === undefined) return false
-  const jobSet = jobSetOf(queue, name)
+  const jobSet = queue.jobSet(name)
   const job = jobSet.find(transaction, id, numberIn(id, '-'))
   if (job === undefined || job.state === 'held') return false
   removeJob(transaction, queue, jobSet, job)
-  tellWork(queue)
+  queue.tellWork()
   return true
 }
 
 /** Goes through the jobs in the order of their coming, as far as they were there. */
 export function purge(transaction: Transaction, name: string, query: { before: number; limit: number }): number {
-  const queue = queueIn(transaction, name)
+  const queue = transaction.queue(name)
   if (queue === undefined) return 0
-  const jobSet = jobSetOf(queue, name)
+  const jobSet = queue.jobSet(name)
   let removed = 0
   for (const { jobs } of jobSet.chunks()) {
     const old = jobs.filter(({ cameAt }) => cameAt <= query.before)
@@ -33,12 +32,12 @@ export function purge(transaction: Transaction, name: string, query: { before: n
     }
     if (removed === query.limit) break
   }
-  tellWork(queue)
+  queue.tellWork()
   return removed
 }
 
 export function redrive(transaction: Transaction, name: string, ids: readonly string[], ttlMs: number): number {
-  const queue = queueIn(transaction, name)
+  const queue = transaction.queue(name)
   if (queue === undefined) return 0
   let found = 0
   for (const id of ids) {
@@ -47,14 +46,14 @@ export function redrive(transaction: Transaction, name: string, ids: readonly st
     revive(transaction, queue, job, ttlMs)
     found++
   }
-  tellWork(queue)
+  queue.tellWork()
   return found
 }
 
 export function pause(transaction: Transaction, name: string, paused: boolean): boolean {
-  const queue = paused ? queueMade(transaction, name) : queueIn(transaction, name)
+  const queue = paused ? transaction.queueMade(name) : transaction.queue(name)
   if (queue === undefined) return false
-  const { counters } = jobSetOf(queue, name)
+  const { counters } = queue.jobSet(name)
   if (counters.paused === paused) return false
   counters.paused = paused
   transaction.notifyQueue(queue.name, { kind: 'changed' })
@@ -67,7 +66,7 @@ export function bind(
   topic: string,
   position: Position | undefined,
 ): Position | undefined {
-  const queue = position === undefined ? queueIn(transaction, name) : queueMade(transaction, name)
+  const queue = position === undefined ? transaction.queue(name) : transaction.queueMade(name)
   if (queue === undefined) return undefined
   const { record } = queue
   const known = record.bindings.find((one) => one.topic === topic)

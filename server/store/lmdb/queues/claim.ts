@@ -6,11 +6,11 @@ import { DamagedQueue } from '../../damage.ts'
 import { unguessable } from '../../token.ts'
 import type { Transaction } from '../engine/transaction.ts'
 import { deadLetter } from './deadLetters.ts'
-import { jobSetOf, type Queue, queueIn, tellWork } from './storage/cache.ts'
 import { type ConsumerEntry, isAttached } from './storage/consumerRecords.ts'
 import { INDEXES } from './storage/indexes.ts'
 import { type JobSet, RANKS } from './storage/jobSet.ts'
 import { endLease, extendLease, type Job, ttlAtOf } from './storage/jobs.ts'
+import type { Queue } from './storage/queue.ts'
 import type { Pair } from './storage/sortedIndex.ts'
 import { fireTimers } from './timers.ts'
 
@@ -20,8 +20,8 @@ const OLDEST_EACH = 10
 const CLEARED = 1_000
 
 export function claim(transaction: Transaction, name: string, claim: Claim): Claimed {
-  const queue = queueIn(transaction, name)
-  const jobSet = queue && jobSetOf(queue, name)
+  const queue = transaction.queue(name)
+  const jobSet = queue?.jobSet(name)
   const consumer = jobSet?.consumers.of(claim.consumer)
   if (consumer !== undefined && claim.session < consumer.record.session) {
     throw new RepriseError('taken_over', 'a newer session of this client took over')
@@ -35,7 +35,7 @@ export function claim(transaction: Transaction, name: string, claim: Claim): Cla
   const { jobs, stuck } = jobSet.counters.paused
     ? { jobs: [], stuck: false }
     : deliver(transaction, queue, jobSet, consumer, claim, rate)
-  tellWork(queue)
+  queue.tellWork()
   if (jobSet.counters.paused) return { jobs, waiting: 0, suspects: 0 }
 
   const waiting = Math.min(jobSet.waiting, rate.left)

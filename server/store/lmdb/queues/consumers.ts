@@ -4,7 +4,6 @@ import { RepriseError } from '../../../../shared/errors.ts'
 import type { Attached, Attaching, KeptLease, Leaving, Owner, QueuePolicy } from '../../contract/store.ts'
 import type { Transaction } from '../engine/transaction.ts'
 import { release, remember } from './settle.ts'
-import { jobSetOf, queueIn, queueMade, tellWork } from './storage/cache.ts'
 import { type ConsumerEntry, isAttached } from './storage/consumerRecords.ts'
 import type { JobSet } from './storage/jobSet.ts'
 import { extendLease, type Job } from './storage/jobs.ts'
@@ -17,9 +16,9 @@ export function attach(
   { leaseMs, holding, since, policy }: Attaching,
 ): Attached {
   checkSince(transaction, name, owner, since)
-  const queue = queueMade(transaction, name)
+  const queue = transaction.queueMade(name)
   fireTimers(transaction, queue, policy)
-  const jobSet = jobSetOf(queue, name)
+  const jobSet = queue.jobSet(name)
   const { now } = transaction
   const consumer = jobSet.consumers.of(owner)
   const { record } = consumer
@@ -48,15 +47,15 @@ export function attach(
     isDead: jobSet.isDead,
   })
   fireTimers(transaction, queue, policy, held.length + lapsed.length)
-  tellWork(queue)
+  queue.tellWork()
   return { session: record.session, held }
 }
 
 /** A call that is refused makes no queue. */
 function checkSince(transaction: Transaction, name: string, owner: Owner, since: number | undefined): void {
   if (since === undefined) return
-  const queue = queueIn(transaction, name)
-  const session = queue === undefined ? 0 : jobSetOf(queue, name).consumers.of(owner).record.session
+  const queue = transaction.queue(name)
+  const session = queue === undefined ? 0 : queue.jobSet(name).consumers.of(owner).record.session
   if (session !== since) throw new RepriseError('conflict', 'another session of this client began meanwhile')
 }
 
@@ -75,15 +74,15 @@ export function detach(
   leaving: Leaving,
   policy: QueuePolicy,
 ): void {
-  const queue = queueIn(transaction, name)
+  const queue = transaction.queue(name)
   if (queue === undefined) return
-  const jobSet = jobSetOf(queue, name)
+  const jobSet = queue.jobSet(name)
   fireTimers(transaction, queue, policy)
   const consumer = jobSet.consumers.of(owner)
   const { record } = consumer
   // A higher session is one that the store forgot: it ends what an earlier one of the consumer had.
   if (session < record.session || (session === record.session && !record.attached)) {
-    tellWork(queue)
+    queue.tellWork()
     return
   }
   record.attached = false
@@ -104,13 +103,13 @@ export function detach(
   }
   tellLapsed(transaction, queue, lapsed)
   fireTimers(transaction, queue, policy, held.length)
-  tellWork(queue)
+  queue.tellWork()
 }
 
 export function touch(transaction: Transaction, name: string, owners: readonly Owner[]): void {
-  const queue = queueIn(transaction, name)
+  const queue = transaction.queue(name)
   if (queue === undefined) return
-  const jobSet = jobSetOf(queue, name)
+  const jobSet = queue.jobSet(name)
   for (const owner of owners) {
     const consumer = jobSet.consumers.of(owner)
     if (!isAttached(consumer.record, transaction.now)) continue

@@ -3,10 +3,10 @@
 import type { DeadReason, QueuePolicy } from '../../contract/store.ts'
 import type { Transaction } from '../engine/transaction.ts'
 import { keepAnswer } from './requests.ts'
-import type { Queue } from './storage/cache.ts'
 import { forgetId } from './storage/jobNames.ts'
 import type { JobSet } from './storage/jobSet.ts'
 import { type Job, newJob, note } from './storage/jobs.ts'
+import type { Queue } from './storage/queue.ts'
 
 /** The policy counts for what falls due without one, too. */
 export function keepPolicy(queue: Queue, { deadMs }: QueuePolicy): void {

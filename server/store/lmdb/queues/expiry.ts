@@ -3,7 +3,6 @@
 import { DUE } from '../engine/expiry.ts'
 import { TABLES } from '../engine/tables.ts'
 import type { Transaction } from '../engine/transaction.ts'
-import { jobSetOf, queueIn } from './storage/cache.ts'
 import { queueOfHolder } from './storage/consumerRecords.ts'
 
 /** Looks at one entry of what falls due; answers whether it left more to do at once. */
@@ -14,9 +13,9 @@ export function sweepQueue(transaction: Transaction, kind: number, at: number, k
     return false
   }
   const name = kind === DUE.consumer ? queueOfHolder(key) : key.toString()
-  const queue = queueIn(transaction, name)
+  const queue = transaction.queue(name)
   if (queue === undefined) return false
-  const jobSet = jobSetOf(queue, name)
+  const jobSet = queue.jobSet(name)
   if (kind === DUE.consumer) {
     const record = transaction.get(TABLES.consumers, key)
     if (record?.dueAt === at) jobSet.consumers.sweep(transaction, record)

@@ -8,10 +8,10 @@ import { newEpoch } from '../engine/epochs.ts'
 import { ALL, afterPrefix, countOf, dueKey, nameKey, numberKey, partsOfDue } from '../engine/keys.ts'
 import { TABLES } from '../engine/tables.ts'
 import type { Transaction } from '../engine/transaction.ts'
-import { baseOf, isDeadName, type Queue, queueAnew, tellWork } from './storage/cache.ts'
 import { INDEXES } from './storage/indexes.ts'
 import type { JobSet } from './storage/jobSet.ts'
 import { newJob, note } from './storage/jobs.ts'
+import { baseOf, isDeadName, type Queue } from './storage/queue.ts'
 import { type Counters, newCounters, type QueueRecord } from './storage/records.ts'
 import { pairsOf } from './storage/sortedIndex.ts'
 
@@ -34,7 +34,7 @@ export function mendRecord(transaction: Transaction, name: string, record: Queue
   const { main: counters, dead: letters } = record
   const [named, namedDead] = [namedIn(transaction, counters), namedIn(transaction, letters)]
   for (const jobSet of [counters, letters]) clear(transaction, jobSet)
-  const queue = queueAnew(transaction, name, record)
+  const queue = transaction.queueAnew(name, record)
   for (const { jobSet, numbers } of [
     { jobSet: queue.main, numbers: named },
     { jobSet: queue.dead, numbers: namedDead },
@@ -44,7 +44,7 @@ export function mendRecord(transaction: Transaction, name: string, record: Queue
     for (const n of numbers) if (jobSet.job(n) !== undefined) numbers.delete(n)
   }
   deadLetterLost(transaction, queue, [...named].slice(0, LETTERS))
-  tellWork(queue)
+  queue.tellWork()
   transaction.environment.damage.tell(mended(name, named.size + namedDead.size))
 }
 

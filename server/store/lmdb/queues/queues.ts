@@ -11,8 +11,8 @@ import { attach, detach, touch } from './consumers.ts'
 import { StoredQueue } from './reads.ts'
 import { enqueue } from './send.ts'
 import { settle } from './settle.ts'
-import { baseOf, jobSetOf, queueIn, tellWork } from './storage/cache.ts'
 import { storedSession } from './storage/consumerRecords.ts'
+import { baseOf } from './storage/queue.ts'
 import { fireTimers } from './timers.ts'
 
 export function createQueues(writer: Writer, listeners: Listeners<QueueNotification>, maxIds: number): Queues {
@@ -29,11 +29,11 @@ export function createQueues(writer: Writer, listeners: Listeners<QueueNotificat
 
     fireTimers: (name, policy) =>
       writer.write((transaction) => {
-        const queue = queueIn(transaction, name)
+        const queue = transaction.queue(name)
         if (queue === undefined) return { more: false }
         const more = fireTimers(transaction, queue, policy)
-        tellWork(queue)
-        const at = jobSetOf(queue, name).nextDueAt
+        queue.tellWork()
+        const at = queue.jobSet(name).nextDueAt
         return { more, ...(Number.isFinite(at) && { nextAt: Math.max(at, transaction.now) }) }
       }),
 

@@ -7,8 +7,8 @@ import { DUE, fallDue } from '../engine/expiry.ts'
 import { digest, digestKey } from '../engine/keys.ts'
 import { TABLES } from '../engine/tables.ts'
 import type { Transaction } from '../engine/transaction.ts'
-import type { Queue } from './storage/cache.ts'
 import type { Job } from './storage/jobs.ts'
+import type { Queue } from './storage/queue.ts'
 import type { AnswerRecord } from './storage/records.ts'
 
 const ANSWER = Buffer.of(1)

@@ -10,9 +10,9 @@ import { Ids } from '../dedup/ids.ts'
 import { Producer } from '../dedup/producers.ts'
 import type { Transaction } from '../engine/transaction.ts'
 import { rememberRequest, requestOf } from './requests.ts'
-import { type Queue, queueIn, queueMade, tellWork } from './storage/cache.ts'
 import { freeId, howNamed, idOf, NAMED, newId } from './storage/jobNames.ts'
 import { newJob } from './storage/jobs.ts'
+import type { Queue } from './storage/queue.ts'
 
 interface Fresh {
   readonly draft: StoredJobDraft
@@ -24,14 +24,14 @@ interface Fresh {
 
 export function enqueue(transaction: Transaction, name: string, enqueue: Enqueue, maxIds: number): Enqueued {
   transaction.needRoom('more jobs')
-  const known = queueIn(transaction, name)
+  const known = transaction.queue(name)
   const { subject, drafts, producer, binding, limit } = enqueue
   checkBinding(known, enqueue)
   const number = known?.record.main.number ?? UNKNOWN
   const sender = producer && new Producer(transaction, number, subject, producer.name)
   const repeated = producer && sender ? sender.duplicates(producer.seq, drafts.length) : []
   if (known === undefined) checkFirst(limit, drafts)
-  const queue = known ?? queueMade(transaction, name)
+  const queue = known ?? transaction.queueMade(name)
   const { record, main } = queue
   // The first draft's, whatever comes under its number now.
   const ids = repeated.map((found, i) => sender?.nameOf((producer?.seq ?? 0) + i) ?? idOf(queue, found, drafts[i]?.id))
@@ -95,7 +95,7 @@ export function enqueue(transaction: Transaction, name: string, enqueue: Enqueue
       one.topic === binding.topic ? { topic: one.topic, epoch: binding.to.epoch, offset: binding.to.offset } : one,
     )
   }
-  tellWork(queue)
+  queue.tellWork()
   return { ids, ...duplicatesOf(duplicatesAt), durability: 'fsync' }
 }
 

@@ -6,10 +6,10 @@ import type { Transaction } from '../engine/transaction.ts'
 import { holdAgain } from './claim.ts'
 import { deadLetter } from './deadLetters.ts'
 import { keepAnswer } from './requests.ts'
-import { jobSetOf, type Queue, queueIn, tellWork } from './storage/cache.ts'
 import { isAttached } from './storage/consumerRecords.ts'
 import type { JobSet } from './storage/jobSet.ts'
 import { endLease, extendLease, type Job, note, numberIn } from './storage/jobs.ts'
+import type { Queue } from './storage/queue.ts'
 import { OUTCOMES } from './storage/settledLeases.ts'
 import { fail, fireTimers } from './timers.ts'
 
@@ -20,15 +20,15 @@ export function settle(
   policy: QueuePolicy,
   by?: Owner,
 ): Settled[] {
-  const queue = queueIn(transaction, name)
+  const queue = transaction.queue(name)
   if (queue === undefined) return settlements.map(() => 'lost')
   fireTimers(transaction, queue, policy)
-  const jobSet = jobSetOf(queue, name)
+  const jobSet = queue.jobSet(name)
   const others = new OthersLeases(by)
   const settled = settlements.map((settlement) => settleOne(transaction, queue, jobSet, settlement, policy, others))
   others.tell(transaction, queue, jobSet)
   fireTimers(transaction, queue, policy, settlements.length)
-  tellWork(queue)
+  queue.tellWork()
   return settled
 }
 

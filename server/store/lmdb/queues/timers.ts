@@ -3,10 +3,10 @@
 import type { HistoryEntry, Owner, QueuePolicy } from '../../contract/store.ts'
 import type { Transaction } from '../engine/transaction.ts'
 import { deadLetter, keepPolicy, removeJob } from './deadLetters.ts'
-import type { Queue } from './storage/cache.ts'
 import { INDEXES } from './storage/indexes.ts'
 import type { JobSet } from './storage/jobSet.ts'
 import { endLease, type Job, note, ttlAtOf } from './storage/jobs.ts'
+import type { Queue } from './storage/queue.ts'
 
 /** Jobs of each kind. */
 const PART = 100

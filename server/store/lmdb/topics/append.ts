@@ -6,11 +6,10 @@ import { duplicatesOf } from '../../duplicates.ts'
 import { Ids } from '../dedup/ids.ts'
 import { Producer } from '../dedup/producers.ts'
 import type { Transaction } from '../engine/transaction.ts'
-import { topicIn } from './topicState.ts'
 
 export function append(transaction: Transaction, topic: string, append: Append, maxIds: number): Appended {
   transaction.needRoom('more events')
-  const work = topicIn(transaction, topic)
+  const work = transaction.topic(topic)
   const { subject, drafts, producer } = append
   const before = work.record
   const known = before && producer ? new Producer(transaction, before.number, subject, producer.name) : undefined

@@ -9,7 +9,6 @@ import { afterPrefix, cursorKey } from '../engine/keys.ts'
 import { type CursorRecord, type NoteRecord, STORE_KEY, TABLES } from '../engine/tables.ts'
 import type { Transaction } from '../engine/transaction.ts'
 import type { Writer } from '../engine/writer.ts'
-import { topicIn } from './topicState.ts'
 import { storedBounds } from './topics.ts'
 
 export function createCursors(writer: Writer): Cursors {
@@ -38,7 +37,7 @@ export function createCursors(writer: Writer): Cursors {
     place: async (topic, owner, position) => {
       const key = cursorKey(topic, owner)
       return writer.write((transaction) => {
-        checkPosition(topicIn(transaction, topic).bounds(), position)
+        checkPosition(transaction.topic(topic).bounds(), position)
         return beginSession(transaction, topic, owner, key, position, position)
       })
     },
@@ -106,7 +105,7 @@ function beginSession(
   const stored = transaction.get(TABLES.cursors, key)
   const known = knownCursor(transaction, key)
   if (known === undefined) transaction.needRoom('a new cursor')
-  const bounds = topicIn(transaction, topic).bounds()
+  const bounds = transaction.topic(topic).bounds()
   const position = placed ?? (known === undefined ? startPosition(bounds, start) : known)
   const { epoch, offset } = position
 
@@ -151,7 +150,7 @@ function moveCursor(
   if (known !== undefined && session < known.session) {
     throw new RepriseError('taken_over', 'a newer session of this client took over')
   }
-  const bounds = topicIn(transaction, topic).bounds()
+  const bounds = transaction.topic(topic).bounds()
   checkPosition(bounds, position)
   if (known === undefined) transaction.needRoom('a new cursor')
   const { epoch, offset } = known === undefined || isFurther(bounds, position, known) ? position : known

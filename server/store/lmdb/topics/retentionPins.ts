@@ -1,22 +1,22 @@
 /** Who holds events of a topic back from being trimmed. Owns what is kept of it; trimming asks for the lowest. */
 
+import type { Changes } from '../engine/changes.ts'
 import type { Environment } from '../engine/environment.ts'
 import { nameKey } from '../engine/keys.ts'
 import { TABLES } from '../engine/tables.ts'
-import type { Transaction } from '../engine/transaction.ts'
 
 /** `undefined` ends a hold. */
-export function hold(transaction: Transaction, topic: string, name: string, offset: number | undefined): void {
+export function hold(changes: Changes, topic: string, name: string, offset: number | undefined): void {
   const key = nameKey(topic)
-  const { [name]: known, ...others } = transaction.get(TABLES.holds, key) ?? {}
+  const { [name]: known, ...others } = changes.get(TABLES.holds, key) ?? {}
   if (known === offset) return
   const holds = offset === undefined ? others : { ...others, [name]: offset }
-  if (Object.keys(holds).length === 0) transaction.remove(TABLES.holds, key)
-  else transaction.put(TABLES.holds, key, holds)
+  if (Object.keys(holds).length === 0) changes.remove(TABLES.holds, key)
+  else changes.put(TABLES.holds, key, holds)
 }
 
-export function lowestHold(transaction: Transaction, topic: string): number | undefined {
-  const offsets = Object.values(transaction.get(TABLES.holds, nameKey(topic)) ?? {})
+export function lowestHold(changes: Changes, topic: string): number | undefined {
+  const offsets = Object.values(changes.get(TABLES.holds, nameKey(topic)) ?? {})
   return offsets.length === 0 ? undefined : Math.min(...offsets)
 }
 

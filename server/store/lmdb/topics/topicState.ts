@@ -6,6 +6,7 @@
 import type { Lineage } from '../../../../shared/positions.ts'
 import type { SizedBody } from '../../codec.ts'
 import type { Bounds, Retention } from '../../contract/store.ts'
+import type { Changes } from '../engine/changes.ts'
 import {
   beginStoreEpoch,
   droppedOf,
@@ -18,7 +19,6 @@ import {
 import { leaveGarbage } from '../engine/garbage.ts'
 import { blockKey, countOf, nameKey, numberKey } from '../engine/keys.ts'
 import { type DroppedRecord, STORE_KEY, TABLES, type TopicRecord } from '../engine/tables.ts'
-import type { Transaction } from '../engine/transaction.ts'
 import { BLOCK_OVERHEAD, MAX_BLOCK_BYTES, packBlock, RECORD_OVERHEAD } from './blocks.ts'
 import { Log, type PendingEvent } from './reader.ts'
 import { lowestHold } from './retentionPins.ts'
@@ -29,33 +29,17 @@ const DEAD_AT_ONCE = 64
 /** Events of one notification. */
 const NOTIFIED_AT_ONCE = 1_024
 
-const works = new WeakMap<Transaction, Map<string, TopicWork>>()
-
-/** The topic inside the transaction, the same for all its calls. */
-export function topicIn(transaction: Transaction, name: string): TopicWork {
-  const known = works.get(transaction) ?? new Map<string, TopicWork>()
-  works.set(transaction, known)
-  let work = known.get(name)
-  if (work === undefined) {
-    const begun = new TopicWork(transaction, name)
-    transaction.atEnd(() => begun.complete())
-    known.set(name, begun)
-    work = begun
-  }
-  return work
-}
-
-class TopicWork {
-  readonly #transaction: Transaction
+export class TopicWork {
+  readonly #changes: Changes
   readonly #name: string
   #record: TopicRecord | undefined
   #pending: PendingEvent[] = []
   #changed = false
 
-  constructor(transaction: Transaction, name: string) {
-    this.#transaction = transaction
+  constructor(changes: Changes, name: string) {
+    this.#changes = changes
     this.#name = name
-    this.#record = transaction.get(TABLES.topics, nameKey(name))
+    this.#record = changes.get(TABLES.topics, nameKey(name))
   }
 
   /** `undefined` when the topic is unborn. */
@@ -64,40 +48,40 @@ class TopicWork {
   }
 
   #lineage(record: TopicRecord): Lineage {
-    return this.#transaction.get(TABLES.lineages, numberKey(record.number)) ?? []
+    return this.#changes.get(TABLES.lineages, numberKey(record.number)) ?? []
   }
 
   get #dropped(): DroppedRecord | undefined {
-    return this.#transaction.get(TABLES.dropped, nameKey(this.#name))
+    return this.#changes.get(TABLES.dropped, nameKey(this.#name))
   }
 
   get epoch(): string {
-    return this.#record?.epoch ?? storeRecord(this.#transaction).epochs.at(-1) ?? ''
+    return this.#record?.epoch ?? storeRecord(this.#changes).epochs.at(-1) ?? ''
   }
 
   bounds(): Bounds {
     const record = this.#record
-    if (record === undefined) return unbornBounds(storeRecord(this.#transaction), this.#dropped)
+    if (record === undefined) return unbornBounds(storeRecord(this.#changes), this.#dropped)
     const { epoch, first, head } = record
     return { epoch, lineage: this.#lineage(record), first, head, ...droppedOf(this.#dropped) }
   }
 
   /** The record of a topic that can be appended to: born, and in an epoch of this opening. */
   #begin(): TopicRecord {
-    const { opening } = this.#transaction
+    const { opening } = this.#changes
     let record = this.#record
     if (record === undefined) {
-      const store = beginStoreEpoch(this.#transaction, true)
+      const store = beginStoreEpoch(this.#changes, true)
       const number = store.lastTopicNumber + 1
-      this.#transaction.put(TABLES.store, STORE_KEY, { ...store, lastTopicNumber: number })
+      this.#changes.put(TABLES.store, STORE_KEY, { ...store, lastTopicNumber: number })
       const { epoch, lineage } = unbornBounds(store, this.#dropped)
-      this.#transaction.put(TABLES.lineages, numberKey(number), lineage)
+      this.#changes.put(TABLES.lineages, numberKey(number), lineage)
       const none = { first: 1, head: 0, firstAt: 0, lastAt: 0, total: 0, base: 0, tail: 1 }
       record = { number, epoch, opening, ...none }
     } else if (record.opening !== opening) {
       const epoch = newEpoch()
       const lineage = [...this.#lineage(record), { epoch, startsAfter: record.head }].slice(-MAX_EPOCHS)
-      this.#transaction.put(TABLES.lineages, numberKey(record.number), lineage)
+      this.#changes.put(TABLES.lineages, numberKey(record.number), lineage)
       record = { ...record, epoch, opening }
     }
     return record
@@ -111,7 +95,7 @@ class TopicWork {
   /** Adds events behind the head; the first ones of a topic are its birth. */
   add(bodies: readonly SizedBody[]): void {
     const record = this.#begin()
-    const at = Math.max(this.#transaction.now, record.lastAt)
+    const at = Math.max(this.#changes.now, record.lastAt)
     let { head, total } = record
     for (const sized of bodies) {
       head++
@@ -125,13 +109,13 @@ class TopicWork {
   /** Tells the listeners of the events added in this commit. */
   #tell(): void {
     const record = this.#record
-    if (record === undefined || !this.#transaction.isWatched(this.#name)) return
+    if (record === undefined || !this.#changes.isWatched(this.#name)) return
     for (let from = 0; from < this.#pending.length; from += NOTIFIED_AT_ONCE) {
       const events = this.#pending
         .slice(from, from + NOTIFIED_AT_ONCE)
         .map(({ offset, at, sized }) => ({ offset, at, body: sized.body }))
       const head = events.at(-1)?.offset ?? record.head
-      this.#transaction.notify(this.#name, { kind: 'appended', epoch: record.epoch, head, events })
+      this.#changes.notify(this.#name, { kind: 'appended', epoch: record.epoch, head, events })
     }
   }
 
@@ -140,13 +124,13 @@ class TopicWork {
     const record = this.#record
     if (record === undefined || record.first > record.head) return
     const { head, total } = record
-    const log = new Log(this.#transaction.environment, record, this.#pending)
+    const log = new Log(this.#changes.environment, record, this.#pending)
     let first = Math.max(record.first, head + 1 - retain.events)
     if (total - record.base > retain.bytes) {
       const fits = log.firstThat(({ before }) => total - before <= retain.bytes)
       first = Math.max(first, keepLast ? Math.min(fits, head) : fits)
     }
-    const oldest = this.#transaction.now - retain.ageMs
+    const oldest = this.#changes.now - retain.ageMs
     if (record.firstAt < oldest) {
       const young = log.firstThat(({ at }) => at >= oldest)
       first = Math.max(first, young)
@@ -159,7 +143,7 @@ class TopicWork {
 
   /** What a hold leaves of a trim up to `first`: it gives way while all kept bodies have more than `holdBytes`. */
   #heldFrom(log: Log, record: TopicRecord, first: number, holdBytes: number): number {
-    const hold = lowestHold(this.#transaction, this.#name)
+    const hold = lowestHold(this.#changes, this.#name)
     if (hold === undefined || hold + 1 >= first) return first
     const held = Math.max(record.first, hold + 1)
     if (record.total - log.place(held).before <= holdBytes) return held
@@ -177,9 +161,9 @@ class TopicWork {
     if (record.tail >= block) return record.tail
     const { number, tail } = record
     const range = { start: blockKey(number, tail), end: blockKey(number, block), limit: DEAD_AT_ONCE + 1 }
-    const dead = this.#transaction.environment.keys(TABLES.blocks, range)
-    if (dead.length > DEAD_AT_ONCE) leaveGarbage(this.#transaction, number, { below: block, dropped: false })
-    else for (const key of dead) this.#transaction.remove(TABLES.blocks, key)
+    const dead = this.#changes.environment.keys(TABLES.blocks, range)
+    if (dead.length > DEAD_AT_ONCE) leaveGarbage(this.#changes, number, { below: block, dropped: false })
+    else for (const key of dead) this.#changes.remove(TABLES.blocks, key)
     return block
   }
 
@@ -188,33 +172,33 @@ class TopicWork {
     const record = this.#record
     if (record === undefined) return
     const lineage = this.#lineage(record)
-    let store = storeRecord(this.#transaction)
+    let store = storeRecord(this.#changes)
     const present = store.epochs.at(-1)
-    if (lineage.some(({ epoch }) => epoch === present)) store = beginStoreEpoch(this.#transaction, false)
+    if (lineage.some(({ epoch }) => epoch === present)) store = beginStoreEpoch(this.#changes, false)
     const dropped = withDropped(this.#dropped, store, { lineage, head: record.head })
-    this.#transaction.put(TABLES.dropped, nameKey(this.#name), dropped)
-    leaveGarbage(this.#transaction, record.number, {
+    this.#changes.put(TABLES.dropped, nameKey(this.#name), dropped)
+    leaveGarbage(this.#changes, record.number, {
       below: countOf(blockKey(record.number, 2 ** 48 - 1)),
       dropped: true,
     })
-    this.#transaction.remove(TABLES.lineages, numberKey(record.number))
-    this.#transaction.remove(TABLES.holds, nameKey(this.#name))
+    this.#changes.remove(TABLES.lineages, numberKey(record.number))
+    this.#changes.remove(TABLES.holds, nameKey(this.#name))
     this.#tell()
-    this.#transaction.notify(this.#name, { kind: 'changed' })
+    this.#changes.notify(this.#name, { kind: 'changed' })
     this.#record = undefined
     this.#pending = []
     this.#changed = true
   }
 
-  /** Once, at the end of the transaction: hands the blocks and the record to the transaction. */
+  /** Once, at the end of the transaction: hands over the blocks and the record. */
   complete(): void {
     if (!this.#changed) return
     const record = this.#record
     if (record === undefined) {
-      this.#transaction.remove(TABLES.topics, nameKey(this.#name))
+      this.#changes.remove(TABLES.topics, nameKey(this.#name))
       return
     }
-    this.#transaction.put(TABLES.topics, nameKey(this.#name), record)
+    this.#changes.put(TABLES.topics, nameKey(this.#name), record)
     this.#tell()
     let block: PendingEvent[] = []
     let size = BLOCK_OVERHEAD
@@ -237,6 +221,6 @@ class TopicWork {
     if (head === undefined) return
     const { offset: first, at, before } = head
     const sized = events.map((event) => event.sized)
-    this.#transaction.put(TABLES.blocks, blockKey(number, first), packBlock(number, { first, at, before }, sized))
+    this.#changes.put(TABLES.blocks, blockKey(number, first), packBlock(number, { first, at, before }, sized))
   }
 }

@@ -11,7 +11,6 @@ import type { Writer } from '../engine/writer.ts'
 import { append } from './append.ts'
 import { Log } from './reader.ts'
 import { hold, holdsOf } from './retentionPins.ts'
-import { topicIn } from './topicState.ts'
 
 export function createTopics(writer: Writer, listeners: Listeners<Notification>, maxIds: number): Topics {
   return {
@@ -33,7 +32,7 @@ export function createTopics(writer: Writer, listeners: Listeners<Notification>,
 
     trim: (topic, retain) =>
       writer.write((transaction): Bounds => {
-        const work = topicIn(transaction, topic)
+        const work = transaction.topic(topic)
         work.trim(retain, false)
         return work.bounds()
       }),
@@ -59,7 +58,7 @@ export function createTopics(writer: Writer, listeners: Listeners<Notification>,
 
     drop: (topic) =>
       writer.write((transaction) => {
-        const work = topicIn(transaction, topic)
+        const work = transaction.topic(topic)
         if (work.record === undefined) return false
         work.drop()
         return true

@@ -5,10 +5,10 @@
 
 import { encodeBody, readBody, type SizedBody, writeBody } from '../../../codec.ts'
 import type { Body } from '../../../contract/store.ts'
+import type { Changes } from '../../engine/changes.ts'
 import type { Environment } from '../../engine/environment.ts'
 import { blockKey } from '../../engine/keys.ts'
 import { TABLES } from '../../engine/tables.ts'
-import type { Transaction } from '../../engine/transaction.ts'
 import { chunkOfJob, type Job } from './jobs.ts'
 
 const MAX_BLOCK_BYTES = 32_768
@@ -36,8 +36,8 @@ export class JobBodies {
     this.#pending.delete(n)
   }
 
-  removeBlock(transaction: Transaction, block: number): void {
-    if (block > 0) transaction.remove(TABLES.jobBodies, blockKey(this.#number, block))
+  removeBlock(changes: Changes, block: number): void {
+    if (block > 0) changes.remove(TABLES.jobBodies, blockKey(this.#number, block))
   }
 
   #block(job: Job): Buffer {
@@ -64,7 +64,7 @@ export class JobBodies {
   }
 
   /** Writes what is pending, and into the jobs where it is. */
-  flush(transaction: Transaction, jobOf: (n: number) => Job | undefined): void {
+  flush(changes: Changes, jobOf: (n: number) => Job | undefined): void {
     let jobs: Job[] = []
     let size = 0
     const close = (): void => {
@@ -78,7 +78,7 @@ export class JobBodies {
         else writeBody(block, job.at, body)
         job.block = first.n
       }
-      transaction.put(TABLES.jobBodies, blockKey(this.#number, first.n), block)
+      changes.put(TABLES.jobBodies, blockKey(this.#number, first.n), block)
       jobs = []
       size = 0
     }

@@ -3,7 +3,6 @@
  * a job that no index names would wait for ever, and nobody would be told.
  */
 
-import { DamagedQueue } from '../../../damage.ts'
 import type { Environment } from '../../engine/environment.ts'
 import { afterPrefix, countOf, numberKey } from '../../engine/keys.ts'
 import { TABLES } from '../../engine/tables.ts'
@@ -12,18 +11,7 @@ import type { JobSet } from './jobSet.ts'
 import { chunkOfJob } from './jobs.ts'
 import { pairsOf } from './sortedIndex.ts'
 
-const checked = new WeakMap<Environment, Set<string>>()
-
-/** Throws where they do not fit. */
-export function checkOnce(environment: Environment, name: string, jobSets: readonly JobSet[]): void {
-  const names = checked.get(environment) ?? new Set()
-  checked.set(environment, names)
-  if (names.has(name)) return
-  for (const jobSet of jobSets) if (!fits(environment, jobSet)) throw new DamagedQueue(name)
-  names.add(name)
-}
-
-function fits(environment: Environment, { counters, isDead }: JobSet): boolean {
+export function fits(environment: Environment, { counters, isDead }: JobSet): boolean {
   const prefix = numberKey(counters.number)
   const counts = new Map<number, number>()
   const lines = new Set<string>()

@@ -1,11 +1,11 @@
 /** Who takes jobs from a queue: sessions, presence, and what each holds. */
 
 import type { Owner } from '../../../contract/store.ts'
+import type { Changes } from '../../engine/changes.ts'
 import type { Environment } from '../../engine/environment.ts'
 import { DUE, fallDue } from '../../engine/expiry.ts'
 import { afterPrefix, digest, nameKey } from '../../engine/keys.ts'
 import { TABLES } from '../../engine/tables.ts'
-import type { Transaction } from '../../engine/transaction.ts'
 import { INDEXES, type Indexes } from './indexes.ts'
 import type { Job } from './jobs.ts'
 import type { ConsumerRecord } from './records.ts'
@@ -72,13 +72,13 @@ export class ConsumerEntries {
   }
 
   /** Forgets a consumer that is gone; answers whether it was. */
-  sweep(transaction: Transaction, owner: Owner): boolean {
+  sweep(changes: Changes, owner: Owner): boolean {
     const consumer = this.of(owner)
     const { record } = consumer
-    const isOver = !record.attached || transaction.now - record.touchedAt > TOUCH_MS
+    const isOver = !record.attached || changes.now - record.touchedAt > TOUCH_MS
     if (!isOver || consumer.held.first() !== undefined) {
-      record.dueAt = transaction.now + TOUCH_MS
-      fallDue(transaction, record.dueAt, DUE.consumer, consumer.key)
+      record.dueAt = changes.now + TOUCH_MS
+      fallDue(changes, record.dueAt, DUE.consumer, consumer.key)
       this.change(consumer)
       return false
     }
@@ -86,18 +86,18 @@ export class ConsumerEntries {
     this.#changed.delete(consumer)
     this.#known.delete(name)
     this.#forgotten.set(name, consumer.key)
-    transaction.remove(TABLES.consumers, consumer.key)
+    changes.remove(TABLES.consumers, consumer.key)
     return true
   }
 
-  flush(transaction: Transaction): void {
+  flush(changes: Changes): void {
     for (const consumer of this.#changed) {
       const { record } = consumer
       if (record.dueAt === 0) {
-        record.dueAt = transaction.now + TOUCH_MS
-        fallDue(transaction, record.dueAt, DUE.consumer, consumer.key)
+        record.dueAt = changes.now + TOUCH_MS
+        fallDue(changes, record.dueAt, DUE.consumer, consumer.key)
       }
-      transaction.put(TABLES.consumers, consumer.key, { ...record })
+      changes.put(TABLES.consumers, consumer.key, { ...record })
     }
     this.#changed.clear()
     this.#forgotten.clear()

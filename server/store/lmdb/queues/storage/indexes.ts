@@ -1,8 +1,8 @@
 /** The indexes of a queue by kind, opened when they are asked for. What the pairs of each kind are stands here. */
 
+import type { Changes } from '../../engine/changes.ts'
 import type { Environment } from '../../engine/environment.ts'
 import { digestKey } from '../../engine/keys.ts'
-import type { Transaction } from '../../engine/transaction.ts'
 import { SortedIndex } from './sortedIndex.ts'
 
 export const INDEXES = {
@@ -67,9 +67,9 @@ export class Indexes {
   }
 
   /** Answers whether it let go of any. */
-  flush(transaction: Transaction): boolean {
-    for (const pairs of this.#single) if (pairs?.isChanged) pairs.flush(transaction)
-    for (const pairs of this.#many.values()) if (pairs.isChanged) pairs.flush(transaction)
+  flush(changes: Changes): boolean {
+    for (const pairs of this.#single) if (pairs?.isChanged) pairs.flush(changes)
+    for (const pairs of this.#many.values()) if (pairs.isChanged) pairs.flush(changes)
     if (this.#many.size <= KEPT) return false
     for (const name of this.#many.keys()) {
       this.#many.delete(name)

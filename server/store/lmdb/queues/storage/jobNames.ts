@@ -5,8 +5,8 @@ import type { Enqueue } from '../../../contract/store.ts'
 import { Ids } from '../../dedup/ids.ts'
 import type { Transaction } from '../../engine/transaction.ts'
 import { forgetRequest, isAnswered } from '../requests.ts'
-import type { Queue } from './cache.ts'
 import { type Job, numberIn } from './jobs.ts'
+import type { Queue } from './queue.ts'
 
 /** How a job got its id, for those who have to find it again by its number: `number * 4 + how`. */
 export const NAMED = { byStore: 0, byDraft: 1, numbered: 2 } as const

@@ -6,10 +6,10 @@
 
 import type { JobState } from '../../../contract/store.ts'
 import { DamagedQueue } from '../../../damage.ts'
+import type { Changes } from '../../engine/changes.ts'
 import type { Environment } from '../../engine/environment.ts'
 import { countOf, digest, digestKey, dueKey, nameKey, numberKey } from '../../engine/keys.ts'
 import { TABLES } from '../../engine/tables.ts'
-import type { Transaction } from '../../engine/transaction.ts'
 import { JobBodies, type JobBody } from './bodies.ts'
 import { ConsumerEntries } from './consumerRecords.ts'
 import { INDEXES, Indexes } from './indexes.ts'
@@ -112,10 +112,10 @@ export class JobSet {
   }
 
   /** The job with this id. */
-  find(transaction: Transaction, id: string, numberIn: number): Job | undefined {
+  find(changes: Changes, id: string, numberIn: number): Job | undefined {
     const named = this.job(numberIn)
     if (named?.id === id) return named
-    const n = transaction.get(TABLES.jobIds, this.#idKey(id))
+    const n = changes.get(TABLES.jobIds, this.#idKey(id))
     return n === undefined ? undefined : this.job(n)
   }
 
@@ -200,20 +200,20 @@ export class JobSet {
   }
 
   /** Takes in a job that has its number, place and state; it stands last in its line where it has a place. */
-  add(transaction: Transaction, job: Job, body: JobBody): void {
+  add(changes: Changes, job: Job, body: JobBody): void {
     this.#chunk(chunkOfJob(job.n)).jobs[job.n % PER_CHUNK] = job
     this.bodies.add(job.n, body)
     this.counters.bytes += job.bytes
-    if (!isNamed(job)) transaction.put(TABLES.jobIds, this.#idKey(job.id), job.n)
+    if (!isNamed(job)) changes.put(TABLES.jobIds, this.#idKey(job.id), job.n)
     this.touch(job)
     if (job.sequence > 0) this.#joinLine(job)
     this.index(job)
   }
 
   /** A job that is there, into indexes that are made anew. */
-  readd(transaction: Transaction, job: Job): void {
+  readd(changes: Changes, job: Job): void {
     this.counters.bytes += job.bytes
-    if (!isNamed(job)) transaction.put(TABLES.jobIds, this.#idKey(job.id), job.n)
+    if (!isNamed(job)) changes.put(TABLES.jobIds, this.#idKey(job.id), job.n)
     this.touch(job)
     this.index(job)
   }
@@ -253,14 +253,14 @@ export class JobSet {
   }
 
   /** The job leaves this queue for good; the next one of its line can be delivered. */
-  take(transaction: Transaction, job: Job): void {
+  take(changes: Changes, job: Job): void {
     this.unindex(job)
     const chunk = this.#chunk(chunkOfJob(job.n))
     chunk.jobs[job.n % PER_CHUNK] = undefined
-    if (!chunk.jobs.some((other) => other?.block === job.block)) this.bodies.removeBlock(transaction, job.block)
+    if (!chunk.jobs.some((other) => other?.block === job.block)) this.bodies.removeBlock(changes, job.block)
     this.bodies.forget(job.n)
     this.counters.bytes -= job.bytes
-    if (!isNamed(job)) transaction.remove(TABLES.jobIds, this.#idKey(job.id))
+    if (!isNamed(job)) changes.remove(TABLES.jobIds, this.#idKey(job.id))
     if (this.isDead || job.key === undefined || job.sequence === 0) return
     this.line(job.key).remove(job.line ?? job.sequence, job.n)
     const next = this.first(job.key)
@@ -333,27 +333,27 @@ export class JobSet {
     return waiting
   }
 
-  /** Hands all changes to the transaction, once at its end. */
-  complete(transaction: Transaction, deadMs: number): void {
+  /** Hands all changes to the changes, once at its end. */
+  complete(changes: Changes, deadMs: number): void {
     this.refresh()
     const { counters } = this
-    this.bodies.flush(transaction, (n) => this.job(n))
+    this.bodies.flush(changes, (n) => this.job(n))
     for (const chunk of this.#changed) {
       const key = chunkKey(counters.number, chunk.number)
       const jobs = chunk.jobs.filter((job) => job !== undefined)
-      if (jobs.length === 0) transaction.remove(TABLES.jobs, key)
-      else transaction.put(TABLES.jobs, key, encodeChunk(jobs))
+      if (jobs.length === 0) changes.remove(TABLES.jobs, key)
+      else changes.put(TABLES.jobs, key, encodeChunk(jobs))
     }
     this.#changed.clear()
-    this.settled.flush(transaction, counters, this.name)
-    this.consumers.flush(transaction)
-    if (this.indexes.flush(transaction)) this.consumers.letGo()
+    this.settled.flush(changes, counters, this.name)
+    this.consumers.flush(changes)
+    if (this.indexes.flush(changes)) this.consumers.letGo()
     const at = this.turnAt(deadMs)
     const turnAt = Number.isFinite(at) ? Math.max(1, at) : 0
     if (turnAt !== counters.turnAt) {
       const key = numberKey(counters.number)
-      if (counters.turnAt > 0) transaction.remove(TABLES.timers, dueKey(counters.turnAt, 0, key))
-      if (turnAt > 0) transaction.put(TABLES.timers, dueKey(turnAt, 0, key), nameKey(this.name))
+      if (counters.turnAt > 0) changes.remove(TABLES.timers, dueKey(counters.turnAt, 0, key))
+      if (turnAt > 0) changes.put(TABLES.timers, dueKey(turnAt, 0, key), nameKey(this.name))
       counters.turnAt = turnAt
     }
     for (const number of this.#chunks.keys()) {

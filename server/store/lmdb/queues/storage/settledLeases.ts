@@ -5,11 +5,11 @@
  * Entry: low bits of the number 1 · outcome 1 · checksum of the lease 4 · time 6
  */
 
+import type { Changes } from '../../engine/changes.ts'
 import type { Environment } from '../../engine/environment.ts'
 import { DUE, fallDue } from '../../engine/expiry.ts'
 import { afterPrefix, blockKey, countOf, nameKey, numberKey } from '../../engine/keys.ts'
 import { TABLES } from '../../engine/tables.ts'
-import type { Transaction } from '../../engine/transaction.ts'
 import { INDEXES, type Indexes } from './indexes.ts'
 import type { Counters } from './records.ts'
 
@@ -102,10 +102,10 @@ export class SettledLeases {
     return false
   }
 
-  flush(transaction: Transaction, counters: Counters, queue: string): void {
+  flush(changes: Changes, counters: Counters, queue: string): void {
     const times = this.#indexes.of(INDEXES.settled)
     for (const chunk of this.#changed) {
-      transaction.put(
+      changes.put(
         TABLES.settled,
         blockKey(this.#number, chunk.number),
         Buffer.from(chunk.bytes.subarray(0, chunk.length)),
@@ -115,8 +115,8 @@ export class SettledLeases {
       chunk.storedAt = chunk.lastAt
     }
     if (this.#changed.size > 0 && counters.sweepAt === 0) {
-      counters.sweepAt = transaction.now + SETTLED_MS
-      fallDue(transaction, counters.sweepAt, DUE.settled, nameKey(queue))
+      counters.sweepAt = changes.now + SETTLED_MS
+      fallDue(changes, counters.sweepAt, DUE.settled, nameKey(queue))
     }
     this.#changed.clear()
     for (const number of this.#chunks.keys()) {
@@ -126,7 +126,7 @@ export class SettledLeases {
   }
 
   /** Forgets a part of what is over its time; answers whether there is more of it. */
-  sweep(transaction: Transaction, counters: Counters, queue: string): boolean {
+  sweep(changes: Changes, counters: Counters, queue: string): boolean {
     const times = this.#indexes.of(INDEXES.settled)
     for (let swept = 0; ; swept++) {
       const first = times.first()
@@ -134,14 +134,14 @@ export class SettledLeases {
         counters.sweepAt = 0
         return false
       }
-      const isOver = transaction.now - first.a >= SETTLED_MS
+      const isOver = changes.now - first.a >= SETTLED_MS
       if (!isOver || swept === SWEPT) {
         counters.sweepAt = first.a + SETTLED_MS
-        fallDue(transaction, counters.sweepAt, DUE.settled, nameKey(queue))
+        fallDue(changes, counters.sweepAt, DUE.settled, nameKey(queue))
         return isOver
       }
       times.remove(first.a, first.b)
-      transaction.remove(TABLES.settled, blockKey(this.#number, first.b))
+      changes.remove(TABLES.settled, blockKey(this.#number, first.b))
       this.#chunks.delete(first.b)
     }
   }

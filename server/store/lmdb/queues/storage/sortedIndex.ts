@@ -6,10 +6,10 @@
  */
 
 import { DamagedQueue } from '../../../damage.ts'
+import type { Changes } from '../../engine/changes.ts'
 import type { Environment } from '../../engine/environment.ts'
 import { afterPrefix } from '../../engine/keys.ts'
 import { TABLES } from '../../engine/tables.ts'
-import type { Transaction } from '../../engine/transaction.ts'
 
 export interface Pair {
   readonly a: number
@@ -203,10 +203,10 @@ export class SortedIndex {
     return this.#changed.size + this.#removed.size > 0
   }
 
-  /** Hands all changes to the transaction. */
-  flush(transaction: Transaction): void {
-    for (const block of this.#removed) transaction.remove(TABLES.pairs, keyOf(this.#prefix, block))
-    for (const block of this.#changed) transaction.put(TABLES.pairs, keyOf(this.#prefix, block), encode(block))
+  /** Hands all changes to the changes. */
+  flush(changes: Changes): void {
+    for (const block of this.#removed) changes.remove(TABLES.pairs, keyOf(this.#prefix, block))
+    for (const block of this.#changed) changes.put(TABLES.pairs, keyOf(this.#prefix, block), encode(block))
     if (this.#loaded > KEPT) this.#unload()
     this.#removed.clear()
     this.#changed.clear()
