@@ -32,8 +32,9 @@ export class Changes {
   readonly opening: string
   readonly isWatched: (topic: string) => boolean
   readonly isQueueWatched: (queue: string) => boolean
+  /** Whether anything planned by the call at hand needs room. */
+  protected usedRoom = false
   readonly #hasRoom: boolean
-  #usedRoom = false
   readonly #changes = new Map<string, Map<string, Change>>()
   readonly #notifications: { readonly topic: string; readonly notification: Notification }[] = []
   readonly #queueNotifications: { readonly queue: string; readonly notification: QueueNotification }[] = []
@@ -56,14 +57,7 @@ export class Changes {
   /** Called before anything is planned that makes the store grow. */
   needRoom(what: string): void {
     if (!this.#hasRoom) throw new RepriseError('storage_full', `the store's disk is full: there is no room for ${what}`)
-    this.#usedRoom = true
-  }
-
-  /** Whether anything planned since it was asked last needs room. */
-  takeUsedRoom(): boolean {
-    const used = this.#usedRoom
-    this.#usedRoom = false
-    return used
+    this.usedRoom = true
   }
 
   get<T>(table: Table<T>, key: Buffer): T | undefined {

@@ -13,11 +13,22 @@ import type { Environment, Write } from './environment.ts'
 export class Transaction extends Changes {
   readonly #topics = new Map<string, TopicWork>()
   readonly #queues = new Map<string, Queue>()
+  /** Those of the call at hand. */
+  readonly #atWork = new Set<Queue>()
   readonly #cache: QueueCache
 
   constructor(environment: Environment, cache: QueueCache, given: ChangesContext) {
     super(environment, given)
     this.#cache = cache
+  }
+
+  /** Plans a call; the listeners of its queues hear of the work that it brought. */
+  plan<T>(step: (transaction: Transaction) => T): { readonly value: T; readonly usedRoom: boolean } {
+    this.usedRoom = false
+    this.#atWork.clear()
+    const value = step(this)
+    for (const queue of this.#atWork) queue.tellWork()
+    return { value, usedRoom: this.usedRoom }
   }
 
   topic(name: string): TopicWork {
@@ -33,8 +44,7 @@ export class Transaction extends Changes {
   queue(name: string): Queue | undefined {
     const base = baseOf(name)
     const queue = this.#queues.get(base) ?? this.#cache.take(this, base)
-    if (queue !== undefined) this.#queues.set(base, queue)
-    return queue
+    return queue && this.#begin(queue)
   }
 
   /** The same, made where there is none. */
@@ -42,15 +52,17 @@ export class Transaction extends Changes {
     const known = this.queue(name)
     if (known !== undefined) return known
     this.needRoom('a new queue')
-    const queue = Queue.make(this, baseOf(name))
-    this.#queues.set(queue.name, queue)
-    return queue
+    return this.#begin(Queue.make(this, baseOf(name)))
   }
 
   /** The queue with indexes that are being made anew. */
   queueAnew(name: string, record: QueueRecord): Queue {
-    const queue = new Queue(this.environment, name, record, '', true)
-    this.#queues.set(name, queue)
+    return this.#begin(new Queue(this.environment, name, record, '', true))
+  }
+
+  #begin(queue: Queue): Queue {
+    this.#queues.set(queue.name, queue)
+    this.#atWork.add(queue)
     return queue
   }
 

@@ -229,10 +229,9 @@ export class Writer {
         break
       }
       try {
-        const value = call.step(transaction)
-        outcomes.push({ call, usedRoom: transaction.takeUsedRoom(), settle: () => call.resolve(value as never) })
+        const { value, usedRoom } = transaction.plan(call.step)
+        outcomes.push({ call, usedRoom, settle: () => call.resolve(value as never) })
       } catch (error) {
-        transaction.takeUsedRoom()
         if (error instanceof DamagedQueue && call.mended !== true) {
           this.#putBack([this.#mending(error.queue, call), ...calls])
           return undefined

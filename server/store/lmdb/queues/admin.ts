@@ -3,16 +3,14 @@
 import type { Position } from '../../../../shared/positions.ts'
 import type { Transaction } from '../engine/transaction.ts'
 import { removeJob, revive } from './deadLetters.ts'
-import { numberIn } from './storage/jobs.ts'
 
 export function remove(transaction: Transaction, name: string, id: string): boolean {
   const queue = transaction.queue(name)
   if (queue === undefined) return false
   const jobSet = queue.jobSet(name)
-  const job = jobSet.find(transaction, id, numberIn(id, '-'))
+  const job = jobSet.find(transaction, id)
   if (job === undefined || job.state === 'held') return false
   removeJob(transaction, queue, jobSet, job)
-  queue.tellWork()
   return true
 }
 
@@ -22,7 +20,7 @@ export function purge(transaction: Transaction, name: string, query: { before: n
   if (queue === undefined) return 0
   const jobSet = queue.jobSet(name)
   let removed = 0
-  for (const { jobs } of jobSet.chunks()) {
+  for (const jobs of jobSet.chunks()) {
     const old = jobs.filter(({ cameAt }) => cameAt <= query.before)
     if (jobs.length > 0 && old.length === 0) break
     for (const job of old) {
@@ -32,7 +30,6 @@ export function purge(transaction: Transaction, name: string, query: { before: n
     }
     if (removed === query.limit) break
   }
-  queue.tellWork()
   return removed
 }
 
@@ -41,12 +38,11 @@ export function redrive(transaction: Transaction, name: string, ids: readonly st
   if (queue === undefined) return 0
   let found = 0
   for (const id of ids) {
-    const job = queue.dead.find(transaction, id, numberIn(id, '-'))
+    const job = queue.dead.find(transaction, id)
     if (job === undefined || job.state === 'held' || job.dead?.reason === 'gap') continue
     revive(transaction, queue, job, ttlMs)
     found++
   }
-  queue.tellWork()
   return found
 }
 

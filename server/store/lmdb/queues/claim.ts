@@ -7,8 +7,8 @@ import { unguessable } from '../../token.ts'
 import type { Transaction } from '../engine/transaction.ts'
 import { deadLetter } from './deadLetters.ts'
 import { type ConsumerEntry, isAttached } from './storage/consumerRecords.ts'
-import { INDEXES } from './storage/indexes.ts'
-import { type JobSet, RANKS } from './storage/jobSet.ts'
+import { INDEXES, RANKS } from './storage/indexes.ts'
+import type { JobSet } from './storage/jobSet.ts'
 import { endLease, extendLease, type Job, ttlAtOf } from './storage/jobs.ts'
 import type { Queue } from './storage/queue.ts'
 import type { Pair } from './storage/sortedIndex.ts'
@@ -35,7 +35,6 @@ export function claim(transaction: Transaction, name: string, claim: Claim): Cla
   const { jobs, stuck } = jobSet.counters.paused
     ? { jobs: [], stuck: false }
     : deliver(transaction, queue, jobSet, consumer, claim, rate)
-  queue.tellWork()
   if (jobSet.counters.paused) return { jobs, waiting: 0, suspects: 0 }
 
   const waiting = Math.min(jobSet.waiting, rate.left)
@@ -114,9 +113,9 @@ function clearAway(transaction: Transaction, queue: Queue, jobSet: JobSet, job: 
     deadLetter(transaction, queue, job, 'rejected', 'damaged')
     return undefined
   }
-  jobSet.unindex(job)
-  job.blocked = true
-  jobSet.index(job)
+  jobSet.change(job, () => {
+    job.blocked = true
+  })
   return undefined
 }
 
@@ -161,18 +160,18 @@ function lend(
   const held = consumer.held
   const first = held.first()
   if (first !== undefined) endSolitude(jobSet, jobSet.job(first.a))
-  jobSet.unindex(job)
   counters.handOuts++
-  job.state = 'held'
-  job.deliveries++
-  job.handOut = counters.handOuts
-  job.lease = `${job.n.toString(36)}.${counters.handOuts.toString(36)}.${token}`
-  job.capAt = now + claim.capMs
-  job.expiresAt = Math.min(now + claim.leaseMs, job.capAt)
-  job.consumer = claim.consumer
-  job.alone = first === undefined
-  job.capped = false
-  jobSet.index(job)
+  jobSet.change(job, () => {
+    job.state = 'held'
+    job.deliveries++
+    job.handOut = counters.handOuts
+    job.lease = `${job.n.toString(36)}.${counters.handOuts.toString(36)}.${token}`
+    job.capAt = now + claim.capMs
+    job.expiresAt = Math.min(now + claim.leaseMs, job.capAt)
+    job.consumer = claim.consumer
+    job.alone = first === undefined
+    job.capped = false
+  })
   record.handOut = job.handOut
   jobSet.consumers.change(consumer)
   const { id, lease, expiresAt, attempts, deliveries, sentAt, replyBy } = job
@@ -192,12 +191,12 @@ export function holdAgain(jobSet: JobSet, job: Job, now: number, leaseMs: number
   const consumer = jobSet.consumers.of(job.consumer)
   const first = consumer.held.first()
   if (first !== undefined) endSolitude(jobSet, jobSet.job(first.a))
-  jobSet.unindex(job)
-  job.state = 'held'
-  extendLease(job, now, leaseMs)
-  // Since then it may have held others, one after the other.
-  job.alone &&= first === undefined && consumer.record.handOut === job.handOut
-  jobSet.index(job)
+  jobSet.change(job, () => {
+    job.state = 'held'
+    extendLease(job, now, leaseMs)
+    // Since then it may have held others, one after the other.
+    job.alone &&= first === undefined && consumer.record.handOut === job.handOut
+  })
   consumer.record.handOut = job.handOut
   jobSet.consumers.change(consumer)
 }

@@ -47,7 +47,6 @@ export function attach(
     isDead: jobSet.isDead,
   })
   fireTimers(transaction, queue, policy, held.length + lapsed.length)
-  queue.tellWork()
   return { session: record.session, held }
 }
 
@@ -81,10 +80,7 @@ export function detach(
   const consumer = jobSet.consumers.of(owner)
   const { record } = consumer
   // A higher session is one that the store forgot: it ends what an earlier one of the consumer had.
-  if (session < record.session || (session === record.session && !record.attached)) {
-    queue.tellWork()
-    return
-  }
+  if (session < record.session || (session === record.session && !record.attached)) return
   record.attached = false
   jobSet.consumers.change(consumer)
   const held = leaving === 'keep' ? [] : jobsOf(jobSet, consumer)
@@ -103,7 +99,6 @@ export function detach(
   }
   tellLapsed(transaction, queue, lapsed)
   fireTimers(transaction, queue, policy, held.length)
-  queue.tellWork()
 }
 
 export function touch(transaction: Transaction, name: string, owners: readonly Owner[]): void {

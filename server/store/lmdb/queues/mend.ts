@@ -44,7 +44,6 @@ export function mendRecord(transaction: Transaction, name: string, record: Queue
     for (const n of numbers) if (jobSet.job(n) !== undefined) numbers.delete(n)
   }
   deadLetterLost(transaction, queue, [...named].slice(0, LETTERS))
-  queue.tellWork()
   transaction.environment.damage.tell(mended(name, named.size + namedDead.size))
 }
 

@@ -32,7 +32,6 @@ export function createQueues(writer: Writer, listeners: Listeners<QueueNotificat
         const queue = transaction.queue(name)
         if (queue === undefined) return { more: false }
         const more = fireTimers(transaction, queue, policy)
-        queue.tellWork()
         const at = queue.jobSet(name).nextDueAt
         return { more, ...(Number.isFinite(at) && { nextAt: Math.max(at, transaction.now) }) }
       }),

@@ -95,7 +95,6 @@ export function enqueue(transaction: Transaction, name: string, enqueue: Enqueue
       one.topic === binding.topic ? { topic: one.topic, epoch: binding.to.epoch, offset: binding.to.offset } : one,
     )
   }
-  queue.tellWork()
   return { ids, ...duplicatesOf(duplicatesAt), durability: 'fsync' }
 }
 

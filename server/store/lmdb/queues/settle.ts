@@ -28,7 +28,6 @@ export function settle(
   const settled = settlements.map((settlement) => settleOne(transaction, queue, jobSet, settlement, policy, others))
   others.tell(transaction, queue, jobSet)
   fireTimers(transaction, queue, policy, settlements.length)
-  queue.tellWork()
   return settled
 }
 
@@ -55,10 +54,10 @@ function settleOne(
   else if (as === 'dead' && !jobSet.isDead) {
     deadLetter(transaction, queue, job, 'rejected', settlement.error)
   } else if (job.state !== 'held') {
-    jobSet.unindex(job)
-    endLease(job)
-    job.suspect = false
-    jobSet.index(job)
+    jobSet.change(job, () => {
+      endLease(job)
+      job.suspect = false
+    })
   } else if (as === 'dead') {
     // It is where it belongs; delivered again at once it would go round without an end.
     const { error } = settlement
@@ -89,14 +88,14 @@ function finish(transaction: Transaction, queue: Queue, jobSet: JobSet, job: Job
  */
 export function release(transaction: Transaction, jobSet: JobSet, job: Job, isBehind: boolean): void {
   const pauseMs = isBehind && job.consumer !== undefined ? releasePauseMs(job.history, job.consumer) : 0
-  jobSet.unindex(job)
   note(job, { at: transaction.now, what: 'release', ...(job.consumer !== undefined && { holder: job.consumer }) })
-  endLease(job)
-  job.state = pauseMs > 0 ? 'delayed' : 'ready'
-  job.dueAt = transaction.now + pauseMs
-  job.suspect = false
-  if (isBehind) jobSet.moveBehind(job)
-  jobSet.index(job)
+  jobSet.change(job, () => {
+    endLease(job)
+    job.state = pauseMs > 0 ? 'delayed' : 'ready'
+    job.dueAt = transaction.now + pauseMs
+    job.suspect = false
+    if (isBehind) jobSet.moveBehind(job)
+  })
 }
 
 /** Leases that were settled by somebody else than their consumer, who has to hear of it. */

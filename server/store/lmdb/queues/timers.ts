@@ -29,15 +29,14 @@ function fireTimersOf(
   part: number,
 ): boolean {
   const { now } = transaction
-  if (jobSet.turnAt(policy.deadMs) > now) return false
+  if (jobSet.nextTimerAt(policy.deadMs) > now) return false
   const lapsed: Job[] = []
   for (let job = jobSet.nextLapse(); job !== undefined && job.expiresAt <= now; job = jobSet.nextLapse()) {
     if (lapsed.length === part) break
     lapsed.push(job)
     const { consumer } = job
     lapse(transaction, queue, jobSet, job, policy)
-    if (consumer !== undefined)
-      transaction.lose(jobSet.isDead ? `${queue.name}/dead` : queue.name, { kind: 'lapsed', consumer, jobs: 1 })
+    if (consumer !== undefined) transaction.lose(jobSet.name, { kind: 'lapsed', consumer, jobs: 1 })
     jobSet.refresh()
   }
   tellLapsed(transaction, queue, lapsed)
@@ -46,10 +45,10 @@ function fireTimersOf(
     const due = jobSet.indexes.of(kind)
     for (let done = 0, first = due.first(); done < part && first !== undefined && first.a <= now; done++) {
       const job = jobSet.indexed(first.b, 'delayed')
-      jobSet.unindex(job)
-      if (job.sequence === 0) jobSet.sequence(job)
-      job.state = 'ready'
-      jobSet.index(job)
+      jobSet.change(job, () => {
+        if (job.sequence === 0) jobSet.sequence(job)
+        job.state = 'ready'
+      })
       first = due.first()
     }
   }
@@ -63,7 +62,7 @@ function fireTimersOf(
     else deadLetter(transaction, queue, job, 'expired')
     jobSet.refresh()
   }
-  return jobSet.turnAt(policy.deadMs) <= now
+  return jobSet.nextTimerAt(policy.deadMs) <= now
 }
 
 /** Told for each consumer by itself. */
@@ -87,12 +86,12 @@ export function lapse(transaction: Transaction, queue: Queue, jobSet: JobSet, jo
     fail(transaction, queue, jobSet, job, policy, { what: 'lapsed' })
     return
   }
-  jobSet.unindex(job)
   note(job, { at: transaction.now, what: 'suspect', ...(job.consumer !== undefined && { holder: job.consumer }) })
-  job.state = 'ready'
-  job.dueAt = transaction.now
-  job.suspect = true
-  jobSet.index(job)
+  jobSet.change(job, () => {
+    job.state = 'ready'
+    job.dueAt = transaction.now
+    job.suspect = true
+  })
 }
 
 /** A failure of a held job: another attempt later, or the dead letters. */
@@ -106,13 +105,13 @@ export function fail(
 ): void {
   const { maxAttempts, backoffMs } = policy
   const { what, error, delayMs } = how
-  jobSet.unindex(job)
-  job.attempts++
   const why = error === undefined ? {} : { why: error }
   note(job, { at: transaction.now, what, ...(job.consumer !== undefined && { holder: job.consumer }), ...why })
-  job.state = 'delayed'
-  job.dueAt = transaction.now + (delayMs ?? backoffMs[Math.min(job.attempts, backoffMs.length) - 1] ?? 0)
-  jobSet.index(job)
+  jobSet.change(job, () => {
+    job.attempts++
+    job.state = 'delayed'
+    job.dueAt = transaction.now + (delayMs ?? backoffMs[Math.min(job.attempts, backoffMs.length) - 1] ?? 0)
+  })
   if (!jobSet.isDead && job.attempts >= maxAttempts) {
     deadLetter(transaction, queue, job, 'max_attempts', error)
   } else if (what === 'retry') {

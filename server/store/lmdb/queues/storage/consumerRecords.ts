@@ -55,19 +55,13 @@ export class ConsumerEntries {
     this.#changed.add(consumer)
   }
 
-  take(owner: Owner, job: Job): void {
+  /** It holds one job more, or with -1 one less. */
+  hold(owner: Owner, job: Job, by: 1 | -1): void {
     const consumer = this.of(owner)
-    consumer.held.add(job.n, 0)
+    if (by > 0) consumer.held.add(job.n, 0)
+    else consumer.held.remove(job.n, 0)
     if (!job.suspect) return
-    consumer.record.suspects++
-    this.change(consumer)
-  }
-
-  drop(owner: Owner, job: Job): void {
-    const consumer = this.of(owner)
-    consumer.held.remove(job.n, 0)
-    if (!job.suspect) return
-    consumer.record.suspects--
+    consumer.record.suspects += by
     this.change(consumer)
   }
 

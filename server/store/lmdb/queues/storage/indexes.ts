@@ -3,6 +3,7 @@
 import type { Changes } from '../../engine/changes.ts'
 import type { Environment } from '../../engine/environment.ts'
 import { digestKey } from '../../engine/keys.ts'
+import type { Job } from './jobs.ts'
 import { SortedIndex } from './sortedIndex.ts'
 
 export const INDEXES = {
@@ -10,11 +11,11 @@ export const INDEXES = {
   ready: 1,
   /** (rank, number) of suspects that can be delivered. */
   suspects: 2,
-  /** (place, number) of ready jobs that cannot. */
+  /** (sequence, number) of ready jobs that cannot. */
   blocked: 3,
-  /** (due, number) of delayed jobs without a place. */
+  /** (due, number) of delayed jobs without a sequence. */
   scheduled: 4,
-  /** (due, number) and (place, number) of delayed jobs with one. */
+  /** (due, number) and (sequence, number) of delayed jobs with one. */
   retrying: 5,
   retryingBySequence: 6,
   /** (time, chunk): the first lease of each chunk to lapse. */
@@ -23,11 +24,18 @@ export const INDEXES = {
   expiries: 8,
   /** (time, chunk) of settled leases: the last of each chunk. */
   settled: 9,
-  /** (place, number) of the jobs with a key. */
+  /** (sequence, number) of the jobs with a key. */
   line: 10,
   /** (number, 0) of what a consumer holds. */
   heldBy: 11,
 } as const
+
+export const RANKS = 2 ** 42
+
+/** Higher priorities first, in each the lowest sequence. */
+export function rank({ priority, sequence }: Pick<Job, 'priority' | 'sequence'>): number {
+  return (9 - priority) * RANKS + sequence
+}
 
 /** Lines and consumers that stay in memory between commits. */
 const KEPT = 1_000

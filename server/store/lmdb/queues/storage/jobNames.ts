@@ -5,7 +5,7 @@ import type { Enqueue } from '../../../contract/store.ts'
 import { Ids } from '../../dedup/ids.ts'
 import type { Transaction } from '../../engine/transaction.ts'
 import { forgetRequest, isAnswered } from '../requests.ts'
-import { type Job, numberIn } from './jobs.ts'
+import type { Job } from './jobs.ts'
 import type { Queue } from './queue.ts'
 
 /** How a job got its id, for those who have to find it again by its number: `number * 4 + how`. */
@@ -52,8 +52,8 @@ export function freeId(
 ): string {
   const isTaken = (candidate: string): boolean =>
     taken.has(candidate) ||
-    main.find(transaction, candidate, numberIn(candidate, '-')) !== undefined ||
-    dead.find(transaction, candidate, numberIn(candidate, '-')) !== undefined ||
+    main.find(transaction, candidate) !== undefined ||
+    dead.find(transaction, candidate) !== undefined ||
     isAnswered(transaction, record.main.number, candidate)
   if (!isTaken(id)) return id
   return isTaken(`${id}~${n}`) ? secretId(record.secret, n) : `${id}~${n}`

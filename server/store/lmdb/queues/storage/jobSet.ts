@@ -12,8 +12,8 @@ import { countOf, digest, digestKey, dueKey, nameKey, numberKey } from '../../en
 import { TABLES } from '../../engine/tables.ts'
 import { JobBodies, type JobBody } from './bodies.ts'
 import { ConsumerEntries } from './consumerRecords.ts'
-import { INDEXES, Indexes } from './indexes.ts'
-import { chunkKey, chunkOfJob, decodeChunk, encodeChunk, type Job, PER_CHUNK, ttlAtOf } from './jobs.ts'
+import { INDEXES, Indexes, rank } from './indexes.ts'
+import { chunkKey, chunkOfJob, encodeChunk, type Job, numberIn, PER_CHUNK, storedChunk, ttlAtOf } from './jobs.ts'
 import type { Counters } from './records.ts'
 import { SettledLeases } from './settledLeases.ts'
 import type { Pair, SortedIndex } from './sortedIndex.ts'
@@ -68,20 +68,18 @@ export class JobSet {
     let chunk = this.#chunks.get(number)
     if (chunk === undefined) {
       const jobs: (Job | undefined)[] = Array(PER_CHUNK).fill(undefined)
-      for (const job of decodeChunk(this.#environment.get(TABLES.jobs, chunkKey(this.counters.number, number)))) {
-        jobs[job.n % PER_CHUNK] = job
-      }
+      for (const job of storedChunk(this.#environment, this.counters.number, number)) jobs[job.n % PER_CHUNK] = job
       chunk = { number, jobs, lapseAt: 0, expiryAt: 0 }
       if (!this.#isAnew) {
         chunk.lapseAt = this.#earliest(chunk, lapseOf)
-        chunk.expiryAt = this.#earliest(chunk, (job) => this.#expiryOf(job))
+        chunk.expiryAt = this.#earliest(chunk, this.#expiryOf)
       }
       this.#chunks.set(number, chunk)
     }
     return chunk
   }
 
-  #expiryOf(job: Job): number {
+  readonly #expiryOf = (job: Job): number => {
     if (this.isDead) return job.state === 'held' ? 0 : job.cameAt
     return job.state === 'ready' || (job.state === 'delayed' && job.sequence > 0) ? ttlAtOf(job) : 0
   }
@@ -112,8 +110,8 @@ export class JobSet {
   }
 
   /** The job with this id. */
-  find(changes: Changes, id: string, numberIn: number): Job | undefined {
-    const named = this.job(numberIn)
+  find(changes: Changes, id: string): Job | undefined {
+    const named = this.job(numberIn(id, '-'))
     if (named?.id === id) return named
     const n = changes.get(TABLES.jobIds, this.#idKey(id))
     return n === undefined ? undefined : this.job(n)
@@ -124,7 +122,7 @@ export class JobSet {
   }
 
   /** All jobs in the order of their numbers, chunk by chunk; those that this commit has changed are as they are now. */
-  *chunks(): Generator<{ readonly jobs: readonly Job[] }> {
+  *chunks(): Generator<readonly Job[]> {
     const { number, lastJob } = this.counters
     const last = chunkOfJob(lastJob)
     const added = new Set([...this.#changed].map((chunk) => chunk.number))
@@ -133,62 +131,47 @@ export class JobSet {
       const stored = this.#environment.keys(TABLES.jobs, range).map(countOf)
       const to = stored.length < CHUNKS_AT_ONCE ? last : (stored.at(-1) ?? last)
       const here = new Set([...stored, ...[...added].filter((one) => one >= from && one <= to)])
-      for (const chunk of [...here].sort((a, b) => a - b)) {
-        yield { jobs: this.#chunk(chunk).jobs.filter((job) => job !== undefined) }
-      }
+      for (const chunk of [...here].sort((a, b) => a - b)) yield this.jobsIn(chunk)
       from = to + 1
     }
   }
 
-  /** Everything of the job that is going to change is changed between `unindex` and `index`. */
-  unindex(job: Job): void {
-    const { counters, indexes } = this
+  /** The one way to change what the indexes and counters tell of a job. */
+  change(job: Job, change: () => void): void {
     this.touch(job)
-    if (job.state === 'ready') {
-      counters.ready--
-      if (job.blocked) indexes.of(INDEXES.blocked).remove(job.sequence, job.n)
-      else if (job.suspect) {
-        indexes.of(INDEXES.suspects).remove(rank(job), job.n)
-        counters.suspects--
-      } else {
-        indexes.of(INDEXES.ready).remove(rank(job), job.n)
-        counters.open[job.priority] = (counters.open[job.priority] ?? 0) - 1
-      }
-    } else if (job.state === 'delayed') {
-      counters.delayed--
-      if (job.sequence === 0) indexes.of(INDEXES.scheduled).remove(job.dueAt, job.n)
-      else {
-        indexes.of(INDEXES.retrying).remove(job.dueAt, job.n)
-        indexes.of(INDEXES.retryingBySequence).remove(job.sequence, job.n)
-      }
-    } else {
-      counters.held--
-      if (job.consumer !== undefined) this.consumers.drop(job.consumer, job)
-    }
+    this.#index(job, -1)
+    change()
+    this.#index(job, 1)
   }
 
-  index(job: Job): void {
+  /** Puts a job into the indexes and counters that it belongs in as it is; with -1 takes it out of them. */
+  #index(job: Job, by: 1 | -1): void {
     const { counters, indexes } = this
+    const put = (kind: number, a: number): void => {
+      const index = indexes.of(kind)
+      if (by > 0) index.add(a, job.n)
+      else index.remove(a, job.n)
+    }
     if (job.state === 'ready') {
-      counters.ready++
-      if (job.blocked) indexes.of(INDEXES.blocked).add(job.sequence, job.n)
+      counters.ready += by
+      if (job.blocked) put(INDEXES.blocked, job.sequence)
       else if (job.suspect) {
-        indexes.of(INDEXES.suspects).add(rank(job), job.n)
-        counters.suspects++
+        put(INDEXES.suspects, rank(job))
+        counters.suspects += by
       } else {
-        indexes.of(INDEXES.ready).add(rank(job), job.n)
-        counters.open[job.priority] = (counters.open[job.priority] ?? 0) + 1
+        put(INDEXES.ready, rank(job))
+        counters.open[job.priority] = (counters.open[job.priority] ?? 0) + by
       }
     } else if (job.state === 'delayed') {
-      counters.delayed++
-      if (job.sequence === 0) indexes.of(INDEXES.scheduled).add(job.dueAt, job.n)
+      counters.delayed += by
+      if (job.sequence === 0) put(INDEXES.scheduled, job.dueAt)
       else {
-        indexes.of(INDEXES.retrying).add(job.dueAt, job.n)
-        indexes.of(INDEXES.retryingBySequence).add(job.sequence, job.n)
+        put(INDEXES.retrying, job.dueAt)
+        put(INDEXES.retryingBySequence, job.sequence)
       }
     } else {
-      counters.held++
-      if (job.consumer !== undefined) this.consumers.take(job.consumer, job)
+      counters.held += by
+      if (job.consumer !== undefined) this.consumers.hold(job.consumer, job, by)
     }
   }
 
@@ -203,11 +186,8 @@ export class JobSet {
   add(changes: Changes, job: Job, body: JobBody): void {
     this.#chunk(chunkOfJob(job.n)).jobs[job.n % PER_CHUNK] = job
     this.bodies.add(job.n, body)
-    this.counters.bytes += job.bytes
-    if (!isNamed(job)) changes.put(TABLES.jobIds, this.#idKey(job.id), job.n)
-    this.touch(job)
     if (job.sequence > 0) this.#joinLine(job)
-    this.index(job)
+    this.readd(changes, job)
   }
 
   /** A job that is there, into indexes that are made anew. */
@@ -215,17 +195,17 @@ export class JobSet {
     this.counters.bytes += job.bytes
     if (!isNamed(job)) changes.put(TABLES.jobIds, this.#idKey(job.id), job.n)
     this.touch(job)
-    this.index(job)
+    this.#index(job, 1)
   }
 
-  /** A job that falls due for the first time. */
+  /** A job that falls due for the first time. Called within `change`. */
   sequence(job: Job): void {
     this.counters.lastPlace++
     job.sequence = this.counters.lastPlace
     this.#joinLine(job)
   }
 
-  /** Behind all that have a place, but in the line of its key where it was. Called between `unindex` and `index`. */
+  /** Behind all that have a place, but in the line of its key where it was. Called within `change`. */
   moveBehind(job: Job): void {
     if (!this.isDead && job.key !== undefined) job.line ??= job.sequence
     this.counters.lastPlace++
@@ -254,7 +234,8 @@ export class JobSet {
 
   /** The job leaves this queue for good; the next one of its line can be delivered. */
   take(changes: Changes, job: Job): void {
-    this.unindex(job)
+    this.touch(job)
+    this.#index(job, -1)
     const chunk = this.#chunk(chunkOfJob(job.n))
     chunk.jobs[job.n % PER_CHUNK] = undefined
     if (!chunk.jobs.some((other) => other?.block === job.block)) this.bodies.removeBlock(changes, job.block)
@@ -264,31 +245,28 @@ export class JobSet {
     if (this.isDead || job.key === undefined || job.sequence === 0) return
     this.line(job.key).remove(job.line ?? job.sequence, job.n)
     const next = this.first(job.key)
-    if (next === undefined || !next.blocked) return
-    this.unindex(next)
-    next.blocked = false
-    this.index(next)
+    if (!next?.blocked) return
+    this.change(next, () => {
+      next.blocked = false
+    })
   }
 
   /** Brings the indexes of chunks up to what their jobs are now. */
   refresh(): void {
     for (const chunk of this.#stale) {
-      const lapseAt = this.#earliest(chunk, lapseOf)
-      if (lapseAt !== chunk.lapseAt) {
-        const lapses = this.indexes.of(INDEXES.held)
-        if (chunk.lapseAt > 0) lapses.remove(chunk.lapseAt, chunk.number)
-        if (lapseAt > 0) lapses.add(lapseAt, chunk.number)
-        chunk.lapseAt = lapseAt
-      }
-      const expiryAt = this.#earliest(chunk, (job) => this.#expiryOf(job))
-      if (expiryAt !== chunk.expiryAt) {
-        const expiries = this.indexes.of(INDEXES.expiries)
-        if (chunk.expiryAt > 0) expiries.remove(chunk.expiryAt, chunk.number)
-        if (expiryAt > 0) expiries.add(expiryAt, chunk.number)
-        chunk.expiryAt = expiryAt
-      }
+      chunk.lapseAt = this.#moved(INDEXES.held, chunk, chunk.lapseAt, this.#earliest(chunk, lapseOf))
+      chunk.expiryAt = this.#moved(INDEXES.expiries, chunk, chunk.expiryAt, this.#earliest(chunk, this.#expiryOf))
     }
     this.#stale.clear()
+  }
+
+  /** Puts a chunk at another time in an index; 0 is in none. */
+  #moved(kind: number, { number }: Chunk, from: number, to: number): number {
+    if (from === to) return to
+    const index = this.indexes.of(kind)
+    if (from > 0) index.remove(from, number)
+    if (to > 0) index.add(to, number)
+    return to
   }
 
   /** The held job that lapses next. */
@@ -298,7 +276,7 @@ export class JobSet {
 
   /** The waiting job that expires next, in the dead letters the one that came first. */
   nextExpiry(): Job | undefined {
-    return this.#nextOf(this.indexes.of(INDEXES.expiries).first(), (job) => this.#expiryOf(job))
+    return this.#nextOf(this.indexes.of(INDEXES.expiries).first(), this.#expiryOf)
   }
 
   #nextOf(pair: Pair | undefined, timeOf: (job: Job) => number): Job | undefined {
@@ -311,16 +289,12 @@ export class JobSet {
   /** When something may be delivered that cannot be now; `Infinity` where nothing falls due. */
   get nextDueAt(): number {
     this.refresh()
-    const { indexes } = this
-    return Math.min(
-      indexes.of(INDEXES.retrying).lowest,
-      indexes.of(INDEXES.scheduled).lowest,
-      indexes.of(INDEXES.held).lowest,
-    )
+    const kinds = [INDEXES.retrying, INDEXES.scheduled, INDEXES.held]
+    return Math.min(...kinds.map((kind) => this.indexes.of(kind).lowest))
   }
 
-  /** When something is to be turned. */
-  turnAt(deadMs: number): number {
+  /** When something falls due by itself. */
+  nextTimerAt(deadMs: number): number {
     this.refresh()
     const expiry = this.indexes.of(INDEXES.expiries).lowest
     return Math.min(this.nextDueAt, this.isDead ? expiry + deadMs : expiry)
@@ -348,7 +322,7 @@ export class JobSet {
     this.settled.flush(changes, counters, this.name)
     this.consumers.flush(changes)
     if (this.indexes.flush(changes)) this.consumers.letGo()
-    const at = this.turnAt(deadMs)
+    const at = this.nextTimerAt(deadMs)
     const turnAt = Number.isFinite(at) ? Math.max(1, at) : 0
     if (turnAt !== counters.turnAt) {
       const key = numberKey(counters.number)
@@ -370,11 +344,4 @@ function lapseOf(job: Job): number {
 /** Whether the number of the job can be read from its id. */
 function isNamed({ id, n }: Job): boolean {
   return id.startsWith(`${n.toString(36)}-`)
-}
-
-export const RANKS = 2 ** 42
-
-/** Higher priorities first, in each the lowest sequence. */
-export function rank({ priority, sequence }: Pick<Job, 'priority' | 'sequence'>): number {
-  return (9 - priority) * RANKS + sequence
 }

@@ -259,13 +259,10 @@ export function chunkKey(queueNumber: number, chunk: number): Buffer {
   return blockKey(queueNumber, chunk)
 }
 
-export function decodeChunk(jobs: readonly unknown[] = []): Job[] {
-  return (jobs as readonly Written[]).map(decodeJob)
-}
-
-/** As it is stored; for reading alone. */
+/** As it is stored. */
 export function storedChunk(environment: Environment, queueNumber: number, chunk: number): Job[] {
-  return decodeChunk(environment.get(TABLES.jobs, chunkKey(queueNumber, chunk)))
+  const jobs = environment.get(TABLES.jobs, chunkKey(queueNumber, chunk)) ?? []
+  return (jobs as readonly Written[]).map(decodeJob)
 }
 
 export function chunkOfJob(n: number): number {

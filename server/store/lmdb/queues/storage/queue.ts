@@ -75,8 +75,8 @@ export class Queue {
   }
 
   /**
-   * Called at the end of each step that may have brought work: the listeners are told where it comes earlier than they know,
-   * but not of what a later step of the same commit has delivered.
+   * Called when a call is planned: the listeners are told where work comes earlier than they know, but not of what a later
+   * call of the same commit has delivered.
    */
   tellWork(): void {
     for (const work of this.#work) {
