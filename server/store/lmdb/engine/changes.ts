@@ -7,7 +7,6 @@
 import { RepriseError } from '../../../../shared/errors.ts'
 import type { JobLoss, Notification, QueueNotification } from '../../contract/store.ts'
 import type { Environment, Write } from './environment.ts'
-import { Losses } from './losses.ts'
 import { TABLES, type Table } from './tables.ts'
 
 interface Change {
@@ -38,7 +37,7 @@ export class Changes {
   readonly #changes = new Map<string, Map<string, Change>>()
   readonly #notifications: { readonly topic: string; readonly notification: Notification }[] = []
   readonly #queueNotifications: { readonly queue: string; readonly notification: QueueNotification }[] = []
-  readonly #losses = new Losses()
+  readonly #losses = new Map<string, { readonly queue: string; loss: JobLoss }>()
 
   constructor(environment: Environment, given: ChangesContext) {
     this.environment = environment
@@ -105,13 +104,17 @@ export class Changes {
     return this.#queueNotifications
   }
 
-  /** Told to who opened the store, likewise. */
+  /** Told to who opened the store, likewise, counted: one loss for each queue and cause. */
   lose(queue: string, loss: JobLoss): void {
-    this.#losses.add(queue, loss)
+    const cause = loss.kind === 'dead' ? loss.reason : `${loss.consumer.subject}\n${loss.consumer.client}`
+    const key = `${queue}\n${loss.kind}\n${cause}`
+    const known = this.#losses.get(key)
+    if (known === undefined) this.#losses.set(key, { queue, loss })
+    else known.loss = { ...loss, jobs: known.loss.jobs + loss.jobs }
   }
 
-  get losses(): Losses {
-    return this.#losses
+  get losses(): Iterable<{ readonly queue: string; readonly loss: JobLoss }> {
+    return this.#losses.values()
   }
 
   writes(): Write[] {

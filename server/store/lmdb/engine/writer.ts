@@ -200,7 +200,7 @@ export class Writer {
     }
     for (const { topic, notification } of transaction.notifications) listeners.tell(topic, notification)
     for (const { queue, notification } of transaction.queueNotifications) queueWatches.tell(queue, notification)
-    transaction.losses.tell(this.#context.lost)
+    for (const { queue, loss } of transaction.losses) this.#context.lost(queue, loss)
     for (const { settle } of outcomes) settle()
   }
 

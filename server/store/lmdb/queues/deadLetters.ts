@@ -21,17 +21,13 @@ export function deadLetter(transaction: Transaction, queue: Queue, job: Job, rea
   const consumer = reason === 'expired' ? undefined : job.consumer
   main.take(transaction, job)
   keepAnswer(transaction, queue, job, { state: 'failed', reason, ...(error !== undefined && { error }) })
-  const { counters } = dead
-  counters.lastJob++
-  counters.lastPlace++
-  counters.sent++
+  dead.counters.sent++
   const { id, sentAs, subject, key, priority, sentAt, replyBy, ttlMs, bytes, attempts, deliveries, history } = job
   const letter = newJob({
     ...{ id, sentAs, subject, key, priority, sentAt, replyBy, ttlMs, bytes, attempts, deliveries, history },
-    n: counters.lastJob,
+    ...dead.next(),
     cameAt: now,
     dueAt: now,
-    sequence: counters.lastPlace,
     dead: { reason, at: now, ...(error !== undefined && { error }) },
   })
   note(letter, { at: now, what: 'dead', ...(consumer !== undefined && { holder: consumer }), why: error ?? reason })
@@ -46,18 +42,14 @@ export function revive(transaction: Transaction, queue: Queue, letter: Job, ttlM
   const raw = dead.bodies.raw(letter)
   dead.take(transaction, letter)
   dead.counters.removed++
-  const { counters } = main
-  counters.lastJob++
-  counters.lastPlace++
   const { id, sentAs, subject, key, priority, sentAt, bytes, deliveries, history } = letter
   const job = newJob({
     ...{ id, sentAs, subject, key, priority, sentAt, bytes, deliveries, history },
-    n: counters.lastJob,
+    ...main.next(),
     cameAt: now,
     replyBy: undefined,
     ttlMs,
     dueAt: now,
-    sequence: counters.lastPlace,
     dead: undefined,
   })
   note(job, { at: now, what: 'redriven' })

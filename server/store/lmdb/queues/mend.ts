@@ -122,11 +122,9 @@ function gather(transaction: Transaction, jobSet: JobSet): void {
 function deadLetterLost(transaction: Transaction, { dead }: Queue, numbers: readonly number[]): void {
   const { now } = transaction
   for (const n of numbers) {
-    dead.counters.lastJob++
-    dead.counters.lastPlace++
     dead.counters.sent++
     const letter = newJob({
-      n: dead.counters.lastJob,
+      ...dead.next(),
       id: `${n.toString(36)}-damaged`,
       sentAs: undefined,
       subject: '',
@@ -138,7 +136,6 @@ function deadLetterLost(transaction: Transaction, { dead }: Queue, numbers: read
       ttlMs: 0,
       bytes: 0,
       dueAt: now,
-      sequence: dead.counters.lastPlace,
       dead: { reason: 'rejected', error: 'damaged', at: now },
     })
     note(letter, { at: now, what: 'dead', why: 'damaged' })

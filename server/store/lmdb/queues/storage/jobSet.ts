@@ -190,6 +190,13 @@ export class JobSet {
     this.readd(changes, job)
   }
 
+  /** The number and the sequence of a job that comes now. */
+  next(): { readonly n: number; readonly sequence: number } {
+    this.counters.lastJob++
+    this.counters.lastPlace++
+    return { n: this.counters.lastJob, sequence: this.counters.lastPlace }
+  }
+
   /** A job that is there, into indexes that are made anew. */
   readd(changes: Changes, job: Job): void {
     this.counters.bytes += job.bytes

@@ -59,15 +59,9 @@ export interface Job {
 const STATES = ['ready', 'delayed', 'held'] as const
 const FLAG = { suspect: 1, blocked: 2, alone: 4, capped: 8 } as const
 
-/** What few jobs have. */
-interface Extra {
-  readonly key?: string
-  readonly sentAs?: string
-  readonly replyBy?: number
-  readonly cameAt?: number
-  readonly line?: number
-  readonly dead?: Job['dead']
-  readonly history?: readonly HistoryEntry[]
+/** What few jobs have; written is only what there is. */
+type Extra = {
+  readonly [Name in 'key' | 'sentAs' | 'replyBy' | 'cameAt' | 'line' | 'dead' | 'history']?: Job[Name] | undefined
 }
 
 /** Times are written as what is between them and the one of sending. */
@@ -112,19 +106,12 @@ function extraOf({ key, sentAs, replyBy, cameAt, sentAt, line, dead, history }: 
     dead !== undefined ||
     history.length > 0
   if (!has) return undefined
-  return {
-    ...(key !== undefined && { key }),
-    ...(sentAs !== undefined && { sentAs }),
-    ...(replyBy !== undefined && { replyBy }),
-    ...(cameAt !== sentAt && { cameAt }),
-    ...(line !== undefined && { line }),
-    ...(dead !== undefined && { dead }),
-    ...(history.length > 0 && { history }),
-  }
+  const past = history.length === 0 ? undefined : history
+  return { key, sentAs, replyBy, cameAt: cameAt === sentAt ? undefined : cameAt, line, dead, history: past }
 }
 
 function decodeJob(written: Written): Job {
-  const [n, id, subject, priority, sentAt, ttl, bytes, block, at, state, attempts, deliveries, due, sequence, flags] =
+  const [n, id, subject, priority, sentAt, ttlMs, bytes, block, at, state, attempts, deliveries, due, sequence, flags] =
     written
   const lease = written[15]
   const has = lease !== ''
@@ -139,7 +126,7 @@ function decodeJob(written: Written): Job {
     sentAt,
     cameAt: extra?.cameAt ?? sentAt,
     replyBy: extra?.replyBy,
-    ttlMs: ttl,
+    ttlMs,
     bytes,
     block,
     at,
@@ -163,27 +150,13 @@ function decodeJob(written: Written): Job {
   }
 }
 
+type Coming = 'n' | 'id' | 'sentAs' | 'subject' | 'key' | 'priority' | 'sentAt' | 'cameAt' | 'replyBy' | 'ttlMs'
+/** What was before is of a job that moves. */
+type NewJob = Pick<Job, Coming | 'bytes' | 'dueAt' | 'sequence' | 'dead'> &
+  Partial<Pick<Job, 'attempts' | 'deliveries' | 'history'>>
+
 /** A job as it comes; everything about leases and failures begins empty. */
-export function newJob(given: {
-  readonly n: number
-  readonly id: string
-  readonly sentAs: string | undefined
-  readonly subject: string
-  readonly key: string | undefined
-  readonly priority: number
-  readonly sentAt: number
-  readonly cameAt: number
-  readonly replyBy: number | undefined
-  readonly ttlMs: number
-  readonly bytes: number
-  readonly dueAt: number
-  readonly sequence: number
-  readonly dead: Job['dead']
-  /** Of the job that it was before. */
-  readonly attempts?: number
-  readonly deliveries?: number
-  readonly history?: readonly HistoryEntry[]
-}): Job {
+export function newJob(given: NewJob): Job {
   return {
     n: given.n,
     id: given.id,
