@@ -13,7 +13,17 @@ import { TABLES } from '../../engine/tables.ts'
 import { JobBodies, type JobBody } from './bodies.ts'
 import { ConsumerEntries } from './consumerRecords.ts'
 import { INDEXES, Indexes, rank } from './indexes.ts'
-import { chunkKey, chunkOfJob, encodeChunk, type Job, numberIn, PER_CHUNK, storedChunk, ttlAtOf } from './jobs.ts'
+import {
+  chunkKey,
+  chunkOfJob,
+  encodeChunk,
+  isNamed,
+  type Job,
+  numberIn,
+  PER_CHUNK,
+  storedChunk,
+  ttlAtOf,
+} from './jobs.ts'
 import type { Counters } from './records.ts'
 import { SettledLeases } from './settledLeases.ts'
 import type { Pair, SortedIndex } from './sortedIndex.ts'
@@ -346,9 +356,4 @@ export class JobSet {
 
 function lapseOf(job: Job): number {
   return job.state === 'held' ? job.expiresAt : 0
-}
-
-/** Whether the number of the job can be read from its id. */
-function isNamed({ id, n }: Job): boolean {
-  return id.startsWith(`${n.toString(36)}-`)
 }

@@ -242,6 +242,11 @@ export function chunkOfJob(n: number): number {
   return Math.floor(n / PER_CHUNK)
 }
 
+/** Whether the number of the job can be read from its id. */
+export function isNamed({ id, n }: Job): boolean {
+  return id.startsWith(`${n.toString(36)}-`)
+}
+
 /** The number in an id or a lease that the store gave; 0 where there is none. */
 export function numberIn(text: string, end: '-' | '.'): number {
   const number = Number.parseInt(text.slice(0, Math.max(0, text.indexOf(end))), 36)
