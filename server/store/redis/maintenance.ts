@@ -4,18 +4,12 @@ import type { Swept } from '../contract/store.ts'
 import { failure } from './connection/errors.ts'
 import { type Router, WAIT_MS } from './connection/router.ts'
 import type { QueuesContext } from './queues/reads.ts'
-import { sweepQueue } from './scripting/queueCodec.ts'
-import { sweep } from './scripting/topicCodec.ts'
+import { type PartSwept, sweep } from './scripting/codec.ts'
 import type { TopicsContext } from './topics/topics.ts'
 
 /** Topics, and queues, looked at in one part, and at a time: what others write waits behind those. */
 const PART = 100
 const AT_A_TIME = 4
-
-interface Part extends Swept {
-  /** When the next thing falls due. */
-  readonly dueAt: string
-}
 
 export async function sweepPart(
   { router, keys, batcher }: TopicsContext,
@@ -25,9 +19,7 @@ export async function sweepPart(
   try {
     const [topics, queues] = await Promise.all([
       sweepThose(router, keys.due, now, async (topic) => (await batcher.run(topic, sweep())).value),
-      sweepThose(router, keys.queuesDue, now, async (queue) => {
-        return { cursors: 0, ...(await queueBatcher.run(queue, sweepQueue())).value }
-      }),
+      sweepThose(router, keys.queuesDue, now, async (queue) => (await queueBatcher.run(queue, sweep())).value),
     ])
     return {
       ids: topics.ids + queues.ids,
@@ -44,7 +36,7 @@ async function sweepThose(
   router: Router,
   key: string,
   now: number,
-  sweepOne: (name: string) => Promise<Part>,
+  sweepOne: (name: string) => Promise<PartSwept>,
 ): Promise<Swept> {
   const range = ['ZRANGEBYSCORE', key, '-inf', String(now), 'LIMIT', '0', String(PART)] as const
   const [names] = (await router.run(key, [range], performance.now() + WAIT_MS)) as [Buffer[]]

@@ -46,13 +46,14 @@ describe('a store on Redis', { timeout: 60_000 }, () => {
     await server?.kill()
   })
 
-  test('goes on when the scripts are flushed between calls', async () => {
+  test('goes on when libraries and scripts are flushed between calls', async () => {
     server = await startRedis(ALWAYS)
     const store = await open(server.url)
     for (let i = 1; i <= 3; i++) {
       expect((await publish(store, 't', i)).offsets).toEqual([i])
-      await server.cli('script', 'flush')
+      await server.cli('function', 'flush')
       expect((await store.topics.read('t', 0, ALL)).head).toBe(i)
+      await server.cli('function', 'flush')
       await server.cli('script', 'flush')
     }
   })

@@ -1,8 +1,5 @@
 -- The operations of people and of the hub itself: take away, move back, pause, bind, forget.
 
-local SWEPT = 200
--- Of all subjects together: nobody else is served meanwhile.
-local SWEPT_IDS = 500
 local SCANNED = 256
 
 -- remove: part id number token
@@ -128,39 +125,7 @@ function operations.bind()
   return { 'done', stands }
 end
 
--- sweep: a bounded part of what has fallen due; each answers when it falls due again.
-local sweeps = {}
-function sweeps.i(subject, swept)
-  local list, hash = tag .. 'idlog:' .. subject, tag .. 'ids:' .. subject
-  local floor = tonumber(redis.call('HGET', SUBJECTS, subject) or 0)
-  while true do
-    local id = redis.call('LINDEX', list, 0)
-    if not id then
-      redis.call('HDEL', SUBJECTS, subject)
-      return nil
-    end
-    local number, over = string.match(redis.call('HGET', hash, id) or '', '^(%d+) (%d+)')
-    local at = tonumber(number) == floor and tonumber(over) or 0
-    if at > now or swept.ids >= SWEPT_IDS then
-      redis.call('HSET', SUBJECTS, subject, whole(floor))
-      if at <= now then swept.more = true end
-      return math.max(at, 1)
-    end
-    forgetId(subject, floor)
-    floor = floor + 1
-    swept.ids = swept.ids + 1
-  end
-end
-function sweeps.p(key, swept)
-  local text = redis.call('HGET', PRODUCERS, key)
-  local usedAt = text and tonumber(string.match(text, '(%d+)$'))
-  if not usedAt then return nil end
-  if usedAt + PRODUCER_MS > now then return usedAt + PRODUCER_MS end
-  redis.call('HDEL', PRODUCERS, key)
-  redis.call('UNLINK', tag .. 'produced:' .. key)
-  swept.producers = swept.producers + 1
-  return nil
-end
+-- What a sweep does with what was to be forgotten.
 function sweeps.r(id)
   local text = redis.call('HGET', ANSWERS, id)
   if not text then return nil end
@@ -174,26 +139,10 @@ function sweeps.h(text)
   local h = consumerOf(p, consumer)
   if not h then return nil end
   if isAttached(h) then return h.touchedAt + TOUCH_MS + 1 end
+  flush()
   if redis.call('EXISTS', p.heldBy .. consumer) == 1 then return now + TOUCH_MS end
   redis.call('HDEL', p.consumers, consumer)
   redis.call('ZREM', p.present, consumer)
   consumers[p.consumers][consumer] = false
   return nil
-end
-function operations.sweep()
-  flush()
-  flushConsumers()
-  local swept = { ids = 0, producers = 0, more = false }
-  local found = redis.call('ZRANGEBYSCORE', DUE, '-inf', now, 'LIMIT', 0, SWEPT)
-  for _, member in ipairs(found) do
-    local at = sweeps[string.sub(member, 1, 1)](string.sub(member, 2), swept)
-    if at then
-      redis.call('ZADD', DUE, whole(at), member)
-    else
-      redis.call('ZREM', DUE, member)
-    end
-  end
-  local first = firstScore(DUE)
-  local more = swept.more or (#found == SWEPT and first <= now)
-  return { 'done', whole(swept.ids), whole(swept.producers), more and '1' or '0', timeText(first) }
 end

@@ -5,9 +5,9 @@ import type { HeldJob, QueueInfo, Queues, Settlement } from '../../contract/stor
 import { failure } from '../connection/errors.ts'
 import { WAIT_MS } from '../connection/router.ts'
 import type { Operation } from '../scripting/batcher.ts'
+import { readQueueNotification } from '../scripting/notifications.ts'
 import type { Part } from '../scripting/queueCodec.ts'
 import * as codec from '../scripting/queueCodec.ts'
-import { readQueueNotification } from '../scripting/queueNotifications.ts'
 import { type QueuesContext, readAnswer, readInfo, readJob, readJobs, readSession } from './reads.ts'
 
 const DEAD = '/dead'

@@ -8,7 +8,7 @@ import { failure } from '../connection/errors.ts'
 import { type Router, WAIT_MS } from '../connection/router.ts'
 import type { Subscriptions } from '../connection/subscriptions.ts'
 import { type Keys, ownerKey } from '../scripting/keys.ts'
-import { callLibrary, QUEUE_CALLS } from '../scripting/libraries.ts'
+import { callScript, QUEUE } from '../scripting/loader.ts'
 import type { QueueBatcher } from '../scripting/queueBatcher.ts'
 import { idWords, type Part, positionOf, reasonOf } from '../scripting/queueCodec.ts'
 import { jobInfo } from './storage/records.ts'
@@ -33,7 +33,7 @@ async function ask(context: QueuesContext, queue: string, args: readonly Argumen
   try {
     const deadline = performance.now() + WAIT_MS
     const time = now === undefined ? '' : String(now())
-    const [reply] = await callLibrary(router, QUEUE_CALLS.read, keys.queue(queue), [time, ...args], deadline)
+    const [reply] = await callScript(router, QUEUE.read, keys.queue(queue), [time, ...args], deadline)
     return (reply as (Buffer | null)[]).slice(1)
   } catch (error) {
     throw failure(error)

@@ -1,7 +1,5 @@
 -- The operation that adds jobs, with what it has to remember of their senders: numbers and ids.
 
-local PRODUCER_MS = 604800000
-local KEPT_DRAFTS = 1024
 local REASONS = { 'max_attempts', 'rejected', 'expired', 'gap' }
 local DRAFT, OPTIONS = '<I4c0I4c0', '<BBdddBI4c0I4c0'
 -- The part of a record that deliveries change, of a job that had none, by its state.
@@ -11,8 +9,8 @@ local function unheldIn(state)
   return unheld[state]
 end
 
--- Senders that number their drafts: `start next usedAt`, and a list of `seq count number token` or `seq 1 = id`.
-local function producedAt(key, from, to)
+-- Producers: a list of `seq count number token` or `seq 1 = id`.
+local function producedAt(key, _, from, to)
   local ids = {}
   local expected = from
   for _, text in ipairs(redis.call('LRANGE', tag .. 'produced:' .. key, 0, -1)) do
@@ -25,9 +23,9 @@ local function producedAt(key, from, to)
   end
   return expected > to and ids or nil
 end
-local function produced(key, known, start, next, seq, ids)
+local function take(key, p, seq, ids)
   local list = tag .. 'produced:' .. key
-  if not known then redis.call('UNLINK', list) end
+  beginNumbers(key, p, seq)
   local texts = {}
   local open
   for i, id in ipairs(ids) do
@@ -44,53 +42,18 @@ local function produced(key, known, start, next, seq, ids)
       '%.0f %d %s %s', entry.seq, entry.count, entry.n and whole(entry.n) or '=', entry.token)
   end
   many('RPUSH', list, texts)
-  local following = math.max(next, seq + #ids)
-  while true do
-    local text = redis.call('LINDEX', list, 0)
-    if not text then break end
-    local first, count = string.match(text, '^(%d+) (%d+)')
-    if tonumber(first) + tonumber(count) > following - KEPT_DRAFTS then break end
-    redis.call('LPOP', list)
-  end
-  if not known then forgetAt(now + PRODUCER_MS, 'p' .. key) end
-  redis.call('HSET', PRODUCERS, key, string.format('%.0f %.0f %.0f', start, following, now))
+  p.next = math.max(p.next, seq + #ids)
+  trimNumbers(list, p.next, '^(%d+) (%d+)')
+  redis.call('HSET', PRODUCERS, key, string.format('%.0f %.0f %.0f', p.start, p.next, now))
 end
 
--- Ids: a hash `number until tilde` by id, and their order in a list whose first number is kept beside the subject.
-local function idGiven(hash, id)
-  local text = redis.call('HGET', hash, id)
-  if not text then return nil end
-  local over, stored = string.match(text, '^%d+ (%d+) (.*)$')
-  return over and now < tonumber(over) and stored or nil
+-- Of an id: `number until given`.
+function idText(number, over, given)
+  return whole(number) .. ' ' .. whole(over) .. ' ' .. given
 end
-local function forgetId(subject, floor)
-  local id = redis.call('LPOP', tag .. 'idlog:' .. subject)
-  if not id then return false end
-  local hash = tag .. 'ids:' .. subject
-  local text = redis.call('HGET', hash, id)
-  -- Given again after its time, the id has a later number and stays.
-  if text and tonumber(string.match(text, '^(%d+)')) == floor then redis.call('HDEL', hash, id) end
-  return true
-end
-local function remember(subject, ids)
-  local hash, list = tag .. 'ids:' .. subject, tag .. 'idlog:' .. subject
-  local floor = tonumber(redis.call('HGET', SUBJECTS, subject) or 0)
-  local length = redis.call('LLEN', list)
-  if length == 0 then forgetAt(now + ID_MS, 'i' .. subject) end
-  local values, order = {}, {}
-  for _, given in ipairs(ids) do
-    values[#values + 1] = given[1]
-    values[#values + 1] = whole(floor + length) .. ' ' .. whole(given[2]) .. ' ' .. given[3]
-    order[#order + 1] = given[1]
-    length = length + 1
-  end
-  many('HSET', hash, values)
-  many('RPUSH', list, order)
-  while length > maxIds do
-    forgetId(subject, floor)
-    floor, length = floor + 1, length - 1
-  end
-  redis.call('HSET', SUBJECTS, subject, whole(floor))
+function idParts(text)
+  local number, over, given = string.match(text, '^(%d+) (%d+) (.*)$')
+  if number then return tonumber(number), tonumber(over), given end
 end
 
 -- Whether a job with this id is there, or what became of a request with it.
@@ -119,26 +82,13 @@ function operations.enqueue()
   end
 
   local given, repeated = {}, 0
-  local key, sender, firstSeq, nextSeq
+  local key, sender
   if seq >= 0 then
     key = #subject .. ':' .. subject .. producer
-    sender = redis.call('HGET', PRODUCERS, key)
-    if sender then
-      local first, following, usedAt = string.match(sender, '^(%d+) (%d+) (%d+)$')
-      if usedAt and now - tonumber(usedAt) < PRODUCER_MS then
-        firstSeq, nextSeq = tonumber(first), tonumber(following)
-      else
-        sender = nil
-      end
-    end
-    if sender and seq > nextSeq then return { 'error', 'skipped', whole(nextSeq) } end
-    if not sender and seq > 1 then return { 'error', 'unknown' } end
-    local last = math.min(nextSeq or seq, seq + count) - 1
-    if last >= seq then
-      local kept = seq >= math.max(firstSeq, nextSeq - KEPT_DRAFTS) and producedAt(key, seq, last)
-      if not kept then return { 'error', 'forgotten', whole(seq) } end
-      given, repeated = kept, #kept
-    end
+    sender = producerOf(key)
+    local kept, refused = repeatedOf(key, sender, seq, count, producedAt)
+    if refused then return refused end
+    given, repeated = kept, #kept
   end
 
   -- What is new of the drafts, without a write.
@@ -301,7 +251,7 @@ function operations.enqueue()
   if seq >= 0 then
     local fresh = {}
     for i = repeated + 1, count do fresh[#fresh + 1] = given[i] end
-    produced(key, sender, firstSeq or seq, nextSeq or 0, seq + repeated, fresh)
+    take(key, sender, seq + repeated, fresh)
   end
   if plain then return { 'new', whole(firstNumber) } end
   local reply = { 'mixed' }

@@ -124,8 +124,6 @@ local function fireTimers()
   return s.nextTimer <= now
 end
 
-local operations = {}
-
 -- due: when there is something to do
 function operations.due()
   setNextTimer()

@@ -4,9 +4,9 @@ import { mended } from '../../damage.ts'
 import type { Argument, Command } from '../connection/connection.ts'
 import { failure, isFull } from '../connection/errors.ts'
 import { Batcher, type BatcherContext, type Flow, tell, type Waiting } from './batcher.ts'
-import { callLibrary, QUEUE_CALLS } from './libraries.ts'
+import { callScript, QUEUE } from './loader.ts'
+import { tellLosses } from './notifications.ts'
 import { due } from './queueCodec.ts'
-import { tellLosses } from './queueNotifications.ts'
 
 /**
  * Two calls of one queue may be under way, so that the server never waits for this node. It does them in their order;
@@ -71,14 +71,14 @@ export class QueueBatcher extends Batcher {
 
   async #call(queue: string, rest: readonly Waiting[], full: boolean, mayBeBorn: boolean) {
     const { router, keys, now, maxIds, replicas: wanted, replicaWaitMs } = this.context
-    const args: Argument[] = [now === undefined ? '' : String(now()), full ? '1' : '0', mayBeBorn ? '1' : '0']
-    args.push(String(maxIds))
+    const args: Argument[] = [now === undefined ? '' : String(now()), full ? '1' : '0', String(maxIds)]
+    args.push(mayBeBorn ? '1' : '0')
     for (const { operation } of rest) for (const arg of operation.args) args.push(arg)
     const following: Command[] = wanted > 0 ? [['WAIT', String(wanted), String(replicaWaitMs)]] : []
-    const script = full ? QUEUE_CALLS.writeWhenFull : QUEUE_CALLS.write
+    const script = full ? QUEUE.writeWhenFull : QUEUE.write
     let answers: unknown[]
     try {
-      answers = await callLibrary(router, script, keys.queue(queue), args, rest[0]?.deadline ?? 0, following)
+      answers = await callScript(router, script, keys.queue(queue), args, rest[0]?.deadline ?? 0, following)
     } catch (error) {
       if (isFull(error) && !full) return 'full'
       throw error

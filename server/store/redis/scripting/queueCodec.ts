@@ -1,4 +1,4 @@
-/** What the script that writes queues is asked and what it answers: its words, both ways. */
+/** What the script of a queue is asked and what it answers: its words, both ways. */
 
 import { RepriseError } from '../../../../shared/errors.ts'
 import type { Position } from '../../../../shared/positions.ts'
@@ -21,35 +21,17 @@ import { duplicatesOf } from '../../duplicates.ts'
 import { queueFull } from '../../queueFull.ts'
 import { unguessable } from '../../token.ts'
 import type { Argument } from '../connection/connection.ts'
-import { storageFull } from '../connection/errors.ts'
 import { decodeHanded, decodeJob, type Handed, idOf, leaseOf } from '../queues/storage/records.ts'
 import type { Operation } from './batcher.ts'
+import { numberAt, numberText, operation, refuse as refuseBy, textAt } from './codec.ts'
 import { ownerKey } from './keys.ts'
 
 /** The queue itself, or its dead letters. */
 export type Part = 'm' | 'd'
 
-/** One operation on a queue: its words, and what its outcome means. */
-function operation<T>(args: readonly Argument[], read: (outcome: readonly Buffer[]) => T): Operation<T> {
-  return { args, bytes: 0, size: 1, read }
-}
-
-function textAt(outcome: readonly Buffer[], index: number): string {
-  return outcome[index]?.toString() ?? ''
-}
-
-function numberAt(outcome: readonly Buffer[], index: number): number {
-  return Number(outcome[index])
-}
-
 function timeAt(outcome: readonly Buffer[], index: number): number | undefined {
   const text = textAt(outcome, index)
   return text === '' ? undefined : Number(text)
-}
-
-/** A number in words of the script; `Infinity` too. */
-function numberText(value: number): string {
-  return value === Number.POSITIVE_INFINITY ? '1e300' : String(value)
 }
 
 function policyWords({ maxAttempts, deadMs, backoffMs }: QueuePolicy): string[] {
@@ -308,60 +290,18 @@ export function bind(queue: string, topic: string, position: Position | undefine
   })
 }
 
-export interface QueueSwept {
-  readonly ids: number
-  readonly producers: number
-  readonly more: boolean
-  /** When the next thing of this queue is to be forgotten. */
-  readonly dueAt: string
-}
-
-export function sweepQueue(): Operation<QueueSwept> {
-  return operation(['sweep'], (outcome) => ({
-    ids: numberAt(outcome, 1),
-    producers: numberAt(outcome, 2),
-    more: textAt(outcome, 3) === '1',
-    dueAt: textAt(outcome, 4),
-  }))
-}
-
 /** What became of a request, as `reads.lua` tells it. */
 export function reasonOf(text: string): DeadReason | 'removed' {
   return text === 'removed' ? text : (REASONS.find((reason) => reason === text) ?? 'rejected')
 }
 
 function refuse(queue: string, outcome: readonly Buffer[], given?: Enqueue): void {
-  if (textAt(outcome, 0) !== 'error') return
-  const [word, detail] = [textAt(outcome, 1), textAt(outcome, 2)]
-  const producer = JSON.stringify(given?.producer?.name)
-  const seq = given?.producer?.seq
-  if (word === 'too_many' && given !== undefined) throw queueFull(given.limit)
-  switch (word) {
-    case 'storage_full':
-      throw storageFull()
-    case 'moved': {
-      const stands = detail === '' ? 'there is none' : `it stands at ${detail}`
-      throw new RepriseError('conflict', `the binding of ${queue} to ${given?.binding?.topic} is elsewhere: ${stands}`)
-    }
-    case 'skipped':
-      throw new RepriseError('conflict', `producer ${producer} skipped numbers: ${detail} is next, not ${seq}`)
-    case 'unknown':
-      throw new RepriseError(
-        'conflict',
-        `producer ${producer} is not known: its numbers begin with 0 or 1, not with ${seq}`,
-      )
-    case 'forgotten':
-      throw new RepriseError(
-        'conflict',
-        `draft ${detail} of producer ${producer} was taken, but its id is no longer kept`,
-      )
-    case 'began':
-      throw new RepriseError('conflict', 'another session of this client began meanwhile')
-    case 'taken_over':
-      throw new RepriseError('taken_over', 'a newer session of this client took over')
-    case 'not_found':
-      throw new RepriseError('not_found', `this client does not consume ${queue}`)
-    default:
-      throw new Error(`write.lua answered ${JSON.stringify(word)}`)
+  const own = (word: string, detail: string): RepriseError | undefined => {
+    if (word === 'too_many' && given !== undefined) return queueFull(given.limit)
+    if (word === 'not_found') return new RepriseError(word, `this client does not consume ${queue}`)
+    if (word !== 'moved') return undefined
+    const stands = detail === '' ? 'there is none' : `it stands at ${detail}`
+    return new RepriseError('conflict', `the binding of ${queue} to ${given?.binding?.topic} is elsewhere: ${stands}`)
   }
+  refuseBy(outcome, own, given?.producer, 'id')
 }

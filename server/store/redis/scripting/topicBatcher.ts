@@ -7,7 +7,7 @@ import { WAIT_MS } from '../connection/router.ts'
 import { newEpoch, type StoreEpochs, storeEpochs } from '../topics/epochs.ts'
 import { partsOf, type Row, rowsOf } from './appendBatch.ts'
 import { Batcher, type BatcherContext, tell, type Waiting } from './batcher.ts'
-import { runScript, SCRIPTS } from './scripts.ts'
+import { callScript, TOPIC } from './loader.ts'
 import { type Joinable, know } from './topicCodec.ts'
 
 const BOUNDS = { operations: 1_024, size: 6_000, bytes: 512 * 1024, underWay: 1 }
@@ -82,14 +82,14 @@ export class TopicBatcher extends Batcher<Joinable> {
     full: boolean,
   ) {
     const { router, keys, now, run, maxIds, replicas: wanted, replicaWaitMs } = this.context
-    const args: Argument[] = [now === undefined ? '' : String(now()), run?.() ?? '', full ? '1' : '0', String(maxIds)]
-    args.push(newEpoch(), epochs?.begun ?? '', epochs?.runs ?? '', epochs?.epochs ?? '')
+    const args: Argument[] = [now === undefined ? '' : String(now()), full ? '1' : '0', String(maxIds)]
+    args.push(run?.() ?? '', newEpoch(), epochs?.begun ?? '', epochs?.runs ?? '', epochs?.epochs ?? '')
     for (const row of rows) for (const arg of row.args) args.push(arg)
     const following: Command[] = wanted > 0 ? [['WAIT', String(wanted), String(replicaWaitMs)]] : []
-    const script = full ? SCRIPTS.writeWhenFull : SCRIPTS.write
+    const script = full ? TOPIC.writeWhenFull : TOPIC.write
     let answers: unknown[]
     try {
-      answers = await runScript(router, script, keys.topic(topic), args, deadline, following)
+      answers = await callScript(router, script, keys.topic(topic), args, deadline, following)
     } catch (error) {
       if (isFull(error) && !full) return 'full'
       throw error

@@ -1,4 +1,4 @@
-/** What the script that writes is asked and what it answers: the words of the scripts, both ways. */
+/** What the script of a topic is asked and what it answers: its words, both ways. */
 
 import { RepriseError } from '../../../../shared/errors.ts'
 import type { Lineage, Position } from '../../../../shared/positions.ts'
@@ -6,8 +6,8 @@ import { encodeBody } from '../../codec.ts'
 import type { Append, Appended, Bounds, CursorStart, OpenedCursor, Owner, Retention } from '../../contract/store.ts'
 import { duplicatesOf } from '../../duplicates.ts'
 import type { Argument } from '../connection/connection.ts'
-import { storageFull } from '../connection/errors.ts'
 import type { Operation } from './batcher.ts'
+import { numberAt, numberText, operation, refuse as refuseBy, textAt } from './codec.ts'
 import { ownerKey } from './keys.ts'
 
 export interface Joinable {
@@ -22,25 +22,8 @@ export interface Joinable {
   }
 }
 
-function operation<T>(args: readonly Argument[], read: (outcome: readonly Buffer[]) => T): Operation<T> {
-  return { args, bytes: 0, size: 0, read }
-}
-
-function numberAt(outcome: readonly Buffer[], index: number): number {
-  return Number(outcome[index])
-}
-
-function textAt(outcome: readonly Buffer[], index: number): string {
-  return outcome[index]?.toString() ?? ''
-}
-
-/** `Infinity` in words of the script. */
-function limit(value: number): string {
-  return value === Number.POSITIVE_INFINITY ? '1e300' : String(value)
-}
-
 function retention({ events, bytes, ageMs, holdBytes = 0 }: Retention): string[] {
-  return [limit(events), limit(bytes), limit(ageMs), limit(holdBytes)]
+  return [events, bytes, ageMs, holdBytes].map(numberText)
 }
 
 export type AppendOutcome = Omit<Appended, 'durability'>
@@ -152,25 +135,6 @@ export function forget(owner: Owner): Operation<boolean> {
   return operation(['forget', ownerKey(owner)], (outcome) => textAt(outcome, 0) === 'forgotten')
 }
 
-export interface TopicSwept {
-  readonly ids: number
-  readonly producers: number
-  readonly cursors: number
-  readonly more: boolean
-  /** When the next thing of this topic falls due. */
-  readonly dueAt: string
-}
-
-export function sweep(): Operation<TopicSwept> {
-  return operation(['sweep'], (outcome) => ({
-    ids: numberAt(outcome, 1),
-    producers: numberAt(outcome, 2),
-    cursors: numberAt(outcome, 3),
-    more: textAt(outcome, 4) === '1',
-    dueAt: textAt(outcome, 5),
-  }))
-}
-
 function boundsAt(outcome: readonly Buffer[], index: number): Bounds {
   return boundsOf(outcome.slice(index, index + 5).map(String))
 }
@@ -196,36 +160,18 @@ export function lineageOf(text: string): Lineage {
   return parts.flatMap((epoch, i) => (i % 2 === 0 ? [{ epoch, startsAfter: Number(parts[i + 1]) }] : []))
 }
 
-function refuse(outcome: readonly Buffer[], producer?: { readonly name: string; readonly seq: number }): void {
-  if (textAt(outcome, 0) !== 'error') return
-  const word = textAt(outcome, 1)
-  const detail = textAt(outcome, 2)
-  const name = JSON.stringify(producer?.name)
-  switch (word) {
-    case 'storage_full':
-      throw storageFull()
-    case 'skipped':
-      throw new RepriseError('conflict', `producer ${name} skipped numbers: ${detail} is next, not ${producer?.seq}`)
-    case 'unknown': {
-      const text = `producer ${name} is not known: its numbers begin with 0 or 1, not with ${producer?.seq}`
-      throw new RepriseError('conflict', text)
+function refuse(outcome: readonly Buffer[], producer?: Append['producer']): void {
+  const own = (word: string, detail: string): RepriseError | undefined => {
+    switch (word) {
+      case 'stale_epoch':
+        return new RepriseError(word, `the epoch ${JSON.stringify(detail)} is not one of this topic's log`)
+      case 'bad_request':
+        return new RepriseError(word, `the offset lies beyond the end of its epoch, ${detail}`)
+      case 'not_found':
+        return new RepriseError(word, 'this client has no cursor on the topic')
+      default:
+        return undefined
     }
-    case 'forgotten':
-      throw new RepriseError(
-        'conflict',
-        `draft ${detail} of producer ${name} was taken, but its offset is no longer kept`,
-      )
-    case 'stale_epoch':
-      throw new RepriseError('stale_epoch', `the epoch ${JSON.stringify(detail)} is not one of this topic's log`)
-    case 'bad_request':
-      throw new RepriseError('bad_request', `the offset lies beyond the end of its epoch, ${detail}`)
-    case 'not_found':
-      throw new RepriseError('not_found', 'this client has no cursor on the topic')
-    case 'began':
-      throw new RepriseError('conflict', 'another session of this client began meanwhile')
-    case 'taken_over':
-      throw new RepriseError('taken_over', 'a newer session of this client took over')
-    default:
-      throw new Error(`write.lua answered ${JSON.stringify(word)}`)
   }
+  refuseBy(outcome, own, producer, 'offset')
 }

@@ -1,21 +1,20 @@
 -- The operation that adds drafts, with what it has to remember: producers and ids.
 
--- Producers: `start next usedAt seq offset count`, the last three a range; earlier ranges in a list of their own.
-local producers = {}
-local function producerKey(subject, name)
-  return #subject .. ':' .. subject .. name
+-- Producers: behind `start next usedAt` the latest range, `seq offset count`; earlier ranges are in the list. What a call
+-- takes is written in its end.
+local producers
+beginnings[#beginnings + 1] = function()
+  producers = {}
 end
-local function producerOf(key)
+local function producerIn(key)
   local p = producers[key]
   if p then return p end
-  local text = redis.call('HGET', PRODUCERS, key)
-  p = { stored = text ~= false }
-  if text then
-    local numbers = {}
-    for number in string.gmatch(text, '%d+') do numbers[#numbers + 1] = tonumber(number) end
-    if #numbers == 6 and now - numbers[3] < PRODUCER_MS then
-      p.start, p.next, p.usedAt, p.seq, p.offset, p.count = unpack(numbers)
-    end
+  p = producerOf(key)
+  local seq, offset, count = string.match(p.rest or '', '^ (%d+) (%d+) (%d+)$')
+  if seq then
+    p.seq, p.offset, p.count = tonumber(seq), tonumber(offset), tonumber(count)
+  else
+    p.next = nil
   end
   producers[key] = p
   return p
@@ -42,10 +41,8 @@ end
 -- `offsets`: one for each of `count` numbers from `seq` on, or the first where all are new and follow each other.
 local function take(key, p, seq, offsets, count)
   local list = tag .. 'produced:' .. key
-  if not p.next then
-    if p.stored then redis.call('UNLINK', list) end
-    p.start, p.next, p.seq, p.offset, p.count = seq, seq, seq, 0, 0
-  end
+  if not p.next then p.seq, p.offset, p.count = seq, 0, 0 end
+  beginNumbers(key, p, seq)
   local function takeRange(number, offset, count)
     if p.count > 0 and offset == p.offset + p.count then
       p.count = p.count + count
@@ -63,54 +60,18 @@ local function take(key, p, seq, offsets, count)
     for number = math.max(seq, p.next), seq + count - 1 do takeRange(number, offsets[number - seq + 1], 1) end
   end
   p.next = math.max(p.next, seq + count)
-  if p.listed then
-    while true do
-      local text = redis.call('LINDEX', list, 0)
-      if not text then break end
-      local first, _, count = string.match(text, '^(%d+) (%d+) (%d+)$')
-      if tonumber(first) + tonumber(count) > p.next - KEPT_DRAFTS then break end
-      redis.call('LPOP', list)
-    end
-  end
-  if not p.stored then
-    fallDue(now + PRODUCER_MS, 'p' .. key)
-    p.stored = true
-  end
+  if p.listed then trimNumbers(list, p.next, '^(%d+) %d+ (%d+)$') end
   p.usedAt = now
   p.changed = true
 end
 
--- Ids: a hash `offset at number` by id, and their order in a list whose first number is kept beside the subject.
-local function offsetOfId(hash, id)
-  local text = redis.call('HGET', hash, id)
-  if not text then return nil end
-  local offset, at = string.match(text, '^(%d+) (%d+) ')
-  return at and now - tonumber(at) < ID_MS and tonumber(offset) or nil
+-- Of an id: `offset at number`.
+function idText(number, _, offset)
+  return whole(offset) .. ' ' .. whole(now) .. ' ' .. whole(number)
 end
-local function forgetId(subject, floor)
-  local id = redis.call('LPOP', tag .. 'idlog:' .. subject)
-  if not id then return false end
-  local hash = tag .. 'ids:' .. subject
-  local text = redis.call('HGET', hash, id)
-  -- Given again after its time, the id has a later number and stays.
-  if text and tonumber(string.match(text, '(%d+)$')) == floor then redis.call('HDEL', hash, id) end
-  return true
-end
-local function remember(subject, ids)
-  local hash, list = tag .. 'ids:' .. subject, tag .. 'idlog:' .. subject
-  local floor = tonumber(redis.call('HGET', SUBJECTS, subject) or 0)
-  local length = redis.call('LLEN', list)
-  if length == 0 then fallDue(now + ID_MS, 'i' .. subject) end
-  for _, given in ipairs(ids) do
-    redis.call('HSET', hash, given[1], whole(given[2]) .. ' ' .. whole(now) .. ' ' .. whole(floor + length))
-    redis.call('RPUSH', list, given[1])
-    length = length + 1
-  end
-  while length > maxIds do
-    forgetId(subject, floor)
-    floor, length = floor + 1, length - 1
-  end
-  redis.call('HSET', SUBJECTS, subject, whole(floor))
+function idParts(text)
+  local offset, at, number = string.match(text, '^(%d+) (%d+) (%d+)$')
+  if number then return tonumber(number), tonumber(at) + ID_MS, tonumber(offset) end
 end
 
 -- Adds bodies that follow each other in a text behind the head: `lengths` has the length of each.
@@ -141,17 +102,11 @@ function operations.append()
   local offsets, repeated = {}, 0
   local key, p
   if seq >= 0 then
-    key = producerKey(subject, producer)
-    p = producerOf(key)
-    local nextSeq = p.next or seq
-    if p.next and seq > nextSeq then return { 'error', 'skipped', whole(nextSeq) } end
-    if not p.next and seq > 1 then return { 'error', 'unknown' } end
-    local last = math.min(nextSeq, seq + count) - 1
-    if last >= seq then
-      local kept = seq >= math.max(p.start, p.next - KEPT_DRAFTS) and producedAt(key, p, seq, last)
-      if not kept then return { 'error', 'forgotten', whole(seq) } end
-      offsets, repeated = kept, #kept
-    end
+    key = #subject .. ':' .. subject .. producer
+    p = producerIn(key)
+    local kept, refused = repeatedOf(key, p, seq, count, producedAt)
+    if refused then return refused end
+    offsets, repeated = kept, #kept
   end
 
   local hash = tag .. 'ids:' .. subject
@@ -164,7 +119,7 @@ function operations.append()
   end
   for i = allNew and count + 1 or repeated + 1, count do
     local id = withIds and ARGV[idsStart + i] or ''
-    local earlier = id ~= '' and (inThisCall[id] or offsetOfId(hash, id))
+    local earlier = id ~= '' and (inThisCall[id] or idGiven(hash, id))
     if earlier then
       duplicates = duplicates + 1
       offsets[#offsets + 1] = earlier
@@ -174,7 +129,7 @@ function operations.append()
       offsets[#offsets + 1] = head + added
       if id ~= '' then
         inThisCall[id] = head + added
-        ids[#ids + 1] = { id, head + added }
+        ids[#ids + 1] = { id, now + ID_MS, head + added }
       end
     end
   end
@@ -187,7 +142,7 @@ function operations.append()
     trimWaiting()
   end
   if added > 0 then
-    begin()
+    beginLog()
     local at = math.max(now, s.lastAt)
     local suffix = '-' .. whole(at)
     if s.first > s.head then s.firstAt = at end

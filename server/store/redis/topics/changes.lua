@@ -1,59 +1,36 @@
 -- Everything that changes a topic: one call does any number of operations in their order, each wholly or not at all.
 -- Within an operation all checks come before the first write.
 --
--- Arguments: run full maxIds fresh born runs epochs, then the operations.
---   run: a test's own instead of the server's, which is new after each restart and each promotion. full: `1` when there is no room, so that only what needs none is done.
+-- Arguments: now full maxIds run fresh born runs epochs, then the operations.
+--   run: a test's own instead of the server's, which is new after each restart and each promotion.
 --   born, runs, epochs: how many epochs the store has begun, for which servers, and the last of them, oldest first;
 --   empty where the caller does not know.
 -- Answer: why it stopped (`` or `birth` or `epochs`), the server's run, dead, when the earliest new thing falls due,
 --   whether the topic is born, and an outcome for each operation that was done.
 
-local ID_MS = 300000
-local PRODUCER_MS = 604800000
 local CURSOR_MS = 2592000000
 local NOTE_MS = 31536000000
-local KEPT_DRAFTS = 1024
 local MAX_EPOCHS = 1000
 local MAX_DROPPED_EPOCHS = 100
 local NOTIFIED_BYTES = 65536
-local SWEPT = 200
--- Of all subjects together: nobody else is served meanwhile.
-local SWEPT_IDS = 500
 
-local run = arg()
--- A process and its time as a master: one that was replaced, and is master again, may have lost what it had told.
-if run == '' then
-  local info = redis.call('INFO', 'server', 'replication')
-  local process, history = string.match(info, 'run_id:(%x+)'), string.match(info, 'master_replid:(%x+)')
-  run = string.sub(process, 1, 20) .. string.sub(history or '', 1, 20)
-end
-local full = arg() == '1'
-local maxIds = num()
-local fresh = arg()
-local born = tonumber(arg())
-local runs, epochs = arg(), arg()
-
-load()
-
-local DUE = tag .. 'due'
-local PRODUCERS = tag .. 'producers'
-local CURSORS = tag .. 'cursors'
-local OWNERS = tag .. 'owners'
-local NOTES = tag .. 'notes'
-local SUBJECTS = tag .. 'subjects'
-local CHANNEL = string.sub(tag, 1, -2)
-
-local changed = false
-local newLineage = nil
-local nextDue = nil
-
-local function fallDue(at, member)
-  redis.call('ZADD', DUE, whole(at), member)
-  if not nextDue or at < nextDue then nextDue = at end
+local CURSORS, OWNERS, NOTES, CHANNEL
+local run, fresh, born, runs, epochs
+local changed, newLineage, lineage, logs, told, waiting
+beginnings[#beginnings + 1] = function()
+  CURSORS, OWNERS, NOTES, CHANNEL = tag .. 'cursors', tag .. 'owners', tag .. 'notes', string.sub(tag, 1, -2)
+  run, fresh = arg(), arg()
+  born, runs, epochs = tonumber(arg()), arg(), arg()
+  -- A process and its time as a master: one that was replaced, and is master again, may have lost what it had told.
+  if run == '' then
+    local info = redis.call('INFO', 'server', 'replication')
+    local process, history = string.match(info, 'run_id:(%x+)'), string.match(info, 'master_replid:(%x+)')
+    run = string.sub(process, 1, 20) .. string.sub(history or '', 1, 20)
+  end
+  changed, newLineage, lineage, logs, told, waiting = false, nil, nil, nil, {}, nil
 end
 
 -- Lineage: a flat list, epoch and what it starts after, in turn.
-local lineage = nil
 local function lineageOf()
   if lineage then return lineage end
   lineage = {}
@@ -96,7 +73,6 @@ end
 
 -- What is known of an epoch: which log has it, its end there, its place in the lineage. Dropped logs are read when they
 -- are asked for, oldest first; the present one is `#logs + 1`.
-local logs = nil
 local function droppedLogs()
   if logs then return logs end
   logs = {}
@@ -117,9 +93,9 @@ local function endIn(list, head, epoch)
 end
 local function placeIn(epoch)
   -- Most often asked for, and known without the lineage.
-  if epoch == s.epoch then return 1 / 0, headOf(), 1 / 0 end
+  if epoch == s.epoch then return huge, headOf(), huge end
   local last, rank = endIn(lineageOf(), headOf(), epoch)
-  if last then return 1 / 0, last, rank end
+  if last then return huge, last, rank end
   local all = droppedLogs()
   for log = #all, 1, -1 do
     last, rank = endIn(all[log].list, all[log].head, epoch)
@@ -129,7 +105,6 @@ local function placeIn(epoch)
 end
 
 -- Notifications: appended events are gathered, as the groups of bodies in which they came, and told before anything else.
-local told = {}
 local function tell(message)
   redis.call('SPUBLISH', CHANNEL, message)
 end
@@ -159,7 +134,6 @@ local function tellAppended()
 end
 
 -- Trimming waits for the end of a row of appends that ask for the same: the outcome is that of each in its turn.
-local waiting = nil
 -- What holds leave of a trim up to `first`: they give way while all kept bodies have more bytes than `holdBytes`.
 local function heldFrom(first, holdBytes)
   local lowest
@@ -204,7 +178,7 @@ local function mayBeBorn()
 end
 
 -- The record of a topic that can be appended to.
-local function begin()
+local function beginLog()
   if not s.epoch then
     lineage = nil
     setLineage(lineageOf())
@@ -248,5 +222,3 @@ local function bounds(reply)
   reply[#reply + 1] = s.dropped
   return reply
 end
-
-local operations = {}

@@ -17,7 +17,7 @@ local function putCursor(key, cursor, isNew)
     'HSET', CURSORS, key, whole(cursor.offset) .. ' ' .. cursor.session .. ' ' .. whole(now) .. ' ' .. cursor.epoch)
   if isNew then
     redis.call('ZADD', OWNERS, 0, key)
-    fallDue(now + CURSOR_MS, 'c' .. key)
+    forgetAt(now + CURSOR_MS, 'c' .. key)
   end
 end
 local function lastSession()

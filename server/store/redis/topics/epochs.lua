@@ -10,15 +10,17 @@ local function last(text, most)
   return table.concat(parts, ' ', math.max(1, #parts + 1 - most))
 end
 
-local stored = redis.call('HMGET', KEYS[1], 'begun', 'runs', 'epochs', 'schema')
-local begun, runs, epochs = tonumber(stored[1] or 0), stored[2] or '', stored[3] or ''
-if tonumber(stored[4] or 0) > tonumber(ARGV[5]) then return { '0', '', '', stored[4] } end
-local fresh, after, run, noted = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4]
-if begun == 0 or begun <= after or (run ~= '' and not string.find(runs, run, 1, true)) then
-  begun = math.max(begun, after) + 1
-  epochs = last(epochs .. ' ' .. fresh, MAX_EPOCHS)
-  if noted ~= '' then runs = last(runs .. ' ' .. noted, MAX_RUNS) end
-  redis.call('HSET', KEYS[1], 'begun', string.format('%.0f', begun), 'runs', runs, 'epochs', epochs)
-  if not stored[4] then redis.call('HSET', KEYS[1], 'schema', '1') end
+local function call(keys, args)
+  local stored = redis.call('HMGET', keys[1], 'begun', 'runs', 'epochs', 'schema')
+  local begun, runs, epochs = tonumber(stored[1] or 0), stored[2] or '', stored[3] or ''
+  if tonumber(stored[4] or 0) > tonumber(args[5]) then return { '0', '', '', stored[4] } end
+  local fresh, after, run, noted = args[1], tonumber(args[2]), args[3], args[4]
+  if begun == 0 or begun <= after or (run ~= '' and not string.find(runs, run, 1, true)) then
+    begun = math.max(begun, after) + 1
+    epochs = last(epochs .. ' ' .. fresh, MAX_EPOCHS)
+    if noted ~= '' then runs = last(runs .. ' ' .. noted, MAX_RUNS) end
+    redis.call('HSET', keys[1], 'begun', string.format('%.0f', begun), 'runs', runs, 'epochs', epochs)
+    if not stored[4] then redis.call('HSET', keys[1], 'schema', '1') end
+  end
+  return { string.format('%.0f', begun), runs, epochs, stored[4] or '1' }
 end
-return { string.format('%.0f', begun), runs, epochs, stored[4] or '1' }

@@ -5,7 +5,7 @@ import { RepriseError } from '../../../../shared/errors.ts'
 import type { Bounds } from '../../contract/store.ts'
 import { failure } from '../connection/errors.ts'
 import { type Router, WAIT_MS } from '../connection/router.ts'
-import { runScript, SCRIPTS } from '../scripting/scripts.ts'
+import { callScript, STORE } from '../scripting/loader.ts'
 
 const SCHEMA_VERSION = 1
 
@@ -40,9 +40,9 @@ export async function storeEpochs(router: Router, key: string, wanted: Wanted = 
   const { after = '0', run = '', noted = run, opening = false } = wanted
   try {
     const deadline = performance.now() + WAIT_MS
-    const [reply] = await runScript(
+    const [reply] = await callScript(
       router,
-      SCRIPTS.epochs,
+      STORE.epochs,
       key,
       [newEpoch(), after, run, noted, String(SCHEMA_VERSION)],
       deadline,

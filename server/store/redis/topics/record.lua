@@ -7,49 +7,18 @@
 -- `born` is the number of the store's epochs at its birth; `dead` what it was before the last drop. `dropped`: a line for
 -- each log that was dropped, oldest first: its head, then its lineage.
 
-local tag = string.sub(KEYS[1], 1, -5)
-local LOG = tag .. 'log'
-local HOLDS = tag .. 'holds'
-
-local argi = 0
-local function arg()
-  argi = argi + 1
-  return ARGV[argi]
-end
-local function num()
-  return tonumber(arg())
-end
-
-local function whole(number)
-  return string.format('%.0f', number)
-end
-
-local function microseconds()
-  local time = redis.call('TIME')
-  return tonumber(time[1]) * 1000000 + tonumber(time[2])
-end
-
--- A test's own time, or the server's.
-local given = arg()
-local now = given ~= '' and tonumber(given) or math.floor(microseconds() / 1000)
+local LOG, HOLDS
+local s
 
 local function placeOf(entry)
   local offset, at = string.match(entry[1], '^(%d+)%-(%d+)$')
   return tonumber(offset), tonumber(at), tonumber(entry[2][1])
 end
 
--- While its slot moves to another server, some of the topic's keys are here and some are there, and neither place can
--- tell a key that is elsewhere from one that never was. Two that never are give it away.
-local here = redis.pcall('EXISTS', tag .. '?', tag .. '??')
-if type(here) == 'table' and here.err then
-  if not string.find(here.err, 'non local key', 1, true) then return here end
-  return redis.error_reply('TRYAGAIN the keys of this topic are being moved to another server')
-end
-
-local s = { dead = 0, dropped = '' }
-
 -- `s.stray`: a log is there and its record is not. A log that is gone leaves nothing kept.
-local function load()
+beginnings[#beginnings + 1] = function()
+  LOG, HOLDS = tag .. 'log', tag .. 'holds'
+  s = {}
   local m = redis.call(
     'HMGET', KEYS[1], 'epoch', 'run', 'first', 'head', 'total', 'base', 'firstAt', 'lastAt', 'born', 'dead', 'dropped')
   s.dead, s.dropped = tonumber(m[10] or 0), m[11] or ''
@@ -64,7 +33,7 @@ local function load()
   s.firstAt, s.lastAt = tonumber(m[7]), tonumber(m[8])
   s.born = tonumber(m[9])
   if length == 0 and s.first <= s.head then
-    s.first, s.base, s.lost = s.head + 1, s.total, true
+    s.first, s.base = s.head + 1, s.total
   end
 end
 

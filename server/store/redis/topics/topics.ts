@@ -7,11 +7,12 @@ import type { Durable } from '../connection/durability.ts'
 import { failure } from '../connection/errors.ts'
 import { type Router, WAIT_MS } from '../connection/router.ts'
 import type { Subscriptions } from '../connection/subscriptions.ts'
+import { numberText } from '../scripting/codec.ts'
 import type { Keys } from '../scripting/keys.ts'
-import { runScript, SCRIPTS } from '../scripting/scripts.ts'
+import { callScript, TOPIC } from '../scripting/loader.ts'
+import { readNotification } from '../scripting/notifications.ts'
 import type { TopicBatcher } from '../scripting/topicBatcher.ts'
 import { append, drop, droppedOf, hold, boundsOf as readBounds, repair, trim } from '../scripting/topicCodec.ts'
-import { readNotification } from '../scripting/topicNotifications.ts'
 import { storeEpochs, unbornBounds } from './epochs.ts'
 
 export interface TopicsContext {
@@ -82,7 +83,7 @@ export function createTopics(context: TopicsContext): Topics {
 }
 
 function boundOf(after: number, { events, bytes }: ReadBound): string[] {
-  return [String(after), String(Math.max(1, events)), bytes === Number.POSITIVE_INFINITY ? '1e300' : String(bytes)]
+  return [String(after), String(Math.max(1, events)), numberText(bytes)]
 }
 
 /** A topic's bounds, whether it is born or not. */
@@ -121,7 +122,7 @@ async function ask(context: TopicsContext, topic: string, args: readonly Argumen
   try {
     for (;;) {
       const deadline = performance.now() + WAIT_MS
-      const [reply] = await runScript(router, SCRIPTS.read, keys.topic(topic), ['', ...args], deadline)
+      const [reply] = await callScript(router, TOPIC.read, keys.topic(topic), ['', ...args], deadline)
       const [word, ...rest] = reply as Buffer[]
       if (word?.toString() === 'born') return rest
       if (word?.toString() === 'unborn') return undefined

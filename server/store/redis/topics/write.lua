@@ -86,40 +86,6 @@ function operations.drop()
   return { 'dropped' }
 end
 
--- sweep: a bounded part of what has fallen due
-local sweeps = {}
-function sweeps.i(subject, swept)
-  local list, hash = tag .. 'idlog:' .. subject, tag .. 'ids:' .. subject
-  local floor = tonumber(redis.call('HGET', SUBJECTS, subject) or 0)
-  while true do
-    local id = redis.call('LINDEX', list, 0)
-    if not id then
-      redis.call('HDEL', SUBJECTS, subject)
-      return nil
-    end
-    local text = redis.call('HGET', hash, id)
-    local _, at, number = string.match(text or '', '^(%d+) (%d+) (%d+)$')
-    local due = tonumber(number) == floor and tonumber(at) + ID_MS or 0
-    if due > now or swept.ids >= SWEPT_IDS then
-      redis.call('HSET', SUBJECTS, subject, whole(floor))
-      if due <= now then swept.more = true end
-      return math.max(due, 1)
-    end
-    forgetId(subject, floor)
-    floor = floor + 1
-    swept.ids = swept.ids + 1
-  end
-end
-function sweeps.p(key, swept)
-  local text = redis.call('HGET', PRODUCERS, key)
-  local usedAt = text and tonumber(string.match(text, '^%d+ %d+ (%d+)'))
-  if not usedAt then return nil end
-  if usedAt + PRODUCER_MS > now then return usedAt + PRODUCER_MS end
-  redis.call('HDEL', PRODUCERS, key)
-  redis.call('UNLINK', tag .. 'produced:' .. key)
-  swept.producers = swept.producers + 1
-  return nil
-end
 function sweeps.c(key, swept)
   local cursor = storedCursor(key)
   if not cursor then return nil end
@@ -138,55 +104,35 @@ function sweeps.n(key)
   redis.call('HDEL', NOTES, key)
   return nil
 end
-function operations.sweep()
-  local swept = { ids = 0, producers = 0, cursors = 0, more = false }
-  local members = redis.call('ZRANGEBYSCORE', DUE, '-inf', whole(now), 'LIMIT', 0, SWEPT)
-  for _, member in ipairs(members) do
-    local again = sweeps[string.sub(member, 1, 1)](string.sub(member, 2), swept)
-    if again then
-      redis.call('ZADD', DUE, whole(again), member)
+local function call(keys, args)
+  local refused = begin(keys, args)
+  if refused then return refused end
+  local stopped, outcomes = '', {}
+  if s.stray then
+    if full then
+      stopped = 'full'
+    elseif born and born > s.dead then
+      adopt()
     else
-      redis.call('ZREM', DUE, member)
+      stopped = 'epochs'
     end
   end
-  local first = redis.call('ZRANGE', DUE, 0, 0, 'WITHSCORES')
-  local more = swept.more or (#members == SWEPT and first[2] and tonumber(first[2]) <= now)
-  return { 'done', whole(swept.ids), whole(swept.producers), whole(swept.cursors), more and '1' or '0', first[2] or '' }
-end
-
-local stopped = ''
-local outcomes = {}
-if s.stray then
-  if full then
-    stopped = 'full'
-  elseif born and born > s.dead then
-    adopt()
-  else
-    stopped = 'epochs'
+  if stopped == '' then stopped, outcomes = operate() end
+  trimWaiting()
+  for key, p in pairs(producers) do
+    if p.changed then
+      local numbers = { p.start, p.next, p.usedAt, p.seq, p.offset, p.count }
+      for i = 1, 6 do numbers[i] = whole(numbers[i]) end
+      redis.call('HSET', PRODUCERS, key, table.concat(numbers, ' '))
+    end
   end
-end
-while stopped == '' and argi < #ARGV do
-  local outcome = operations[arg()]()
-  if type(outcome) == 'string' then
-    stopped = outcome
-  else
-    outcomes[#outcomes + 1] = outcome
+  if changed then
+    redis.call(
+      'HSET', KEYS[1], 'epoch', s.epoch, 'run', s.run, 'first', whole(s.first), 'head', whole(s.head),
+      'total', whole(s.total), 'base', whole(s.base), 'firstAt', whole(s.firstAt), 'lastAt', whole(s.lastAt),
+      'born', whole(s.born))
+    if newLineage then redis.call('HSET', KEYS[1], 'lineage', newLineage) end
   end
+  tellAppended()
+  return { stopped, run, whole(s.dead), nextSweep and whole(nextSweep) or '', s.epoch and '1' or '0', outcomes }
 end
-trimWaiting()
-for key, p in pairs(producers) do
-  if p.changed then
-    local numbers = { p.start, p.next, p.usedAt, p.seq, p.offset, p.count }
-    for i = 1, 6 do numbers[i] = whole(numbers[i]) end
-    redis.call('HSET', PRODUCERS, key, table.concat(numbers, ' '))
-  end
-end
-if changed then
-  redis.call(
-    'HSET', KEYS[1], 'epoch', s.epoch, 'run', s.run, 'first', whole(s.first), 'head', whole(s.head),
-    'total', whole(s.total), 'base', whole(s.base), 'firstAt', whole(s.firstAt), 'lastAt', whole(s.lastAt),
-    'born', whole(s.born))
-  if newLineage then redis.call('HSET', KEYS[1], 'lineage', newLineage) end
-end
-tellAppended()
-return { stopped, run, whole(s.dead), nextDue and whole(nextDue) or '', s.epoch and '1' or '0', outcomes }

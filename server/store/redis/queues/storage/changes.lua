@@ -1,8 +1,8 @@
 -- What this call has changed and not yet written, and what it has to tell. Reads of sorted sets and of hands
 -- come behind `flush`. What is written last is the figures: a call that fails half-way has given no numbers away.
 
--- `1` when there is no room, so that only what needs none is done · `1` when the queue may be born.
-local full, mayBeBorn, maxIds
+-- `1` when the queue may be born.
+local mayBeBorn
 local nextTimerBefore
 -- What happens to jobs that fail.
 local policy
@@ -24,23 +24,9 @@ local function recordOf(n)
   return record
 end
 local function setRecord(n, record)
-  records[n] = record
-  changedRecords[n] = true
+  records[n], changedRecords[n] = record, record
 end
 
--- A command over any number of arguments, in parts that Lua can hand over; `width` of them belong together.
-local PART_SIZE = 3000
-local function many(command, key, args)
-  local count = #args
-  if count == 0 then return end
-  if count <= PART_SIZE then
-    redis.call(command, key, unpack(args))
-    return
-  end
-  for i = 1, count, PART_SIZE do
-    redis.call(command, key, unpack(args, i, math.min(i + PART_SIZE - 1, count)))
-  end
-end
 -- Values of a hash, `false` for what is missing.
 local function valuesOf(key, fields)
   if #fields <= PART_SIZE then return #fields > 0 and redis.call('HMGET', key, unpack(fields)) or {} end
@@ -89,65 +75,41 @@ local function fieldOf(key, name)
   return redis.call('HGET', key, name)
 end
 
+-- Makes a key as a map says, by the commands that add and that take away.
+local function writeKey(key, map, add, takeAway)
+  local adds, gone = {}, {}
+  for name, value in pairs(map) do
+    if not value then
+      gone[#gone + 1] = name
+    elseif add == 'HSET' then
+      adds[#adds + 1] = name
+      adds[#adds + 1] = value
+    else
+      if add == 'ZADD' then adds[#adds + 1] = value end
+      adds[#adds + 1] = name
+    end
+  end
+  many(add, key, adds)
+  many(takeAway, key, gone)
+end
+local function writeAll(maps, add, takeAway)
+  for key, map in pairs(maps) do writeKey(key, map, add, takeAway) end
+end
 local function flush()
   if pending then
-    pending = false
-    for key, map in pairs(fields) do
-      local sets, dels = {}, {}
-      for name, value in pairs(map) do
-        if value then
-          sets[#sets + 1] = name
-          sets[#sets + 1] = value
-        else
-          dels[#dels + 1] = name
-        end
-      end
-      many('HSET', key, sets)
-      many('HDEL', key, dels)
-    end
-    fields = {}
+    writeAll(fields, 'HSET', 'HDEL')
+    pending, fields = false, {}
   end
   if next(changedRecords) then
-    local sets, dels = {}, {}
-    for n in pairs(changedRecords) do
-      local record = records[n]
-      if record then
-        sets[#sets + 1] = n
-        sets[#sets + 1] = record
-      else
-        dels[#dels + 1] = n
-      end
-    end
+    writeKey(JOBS, changedRecords, 'HSET', 'HDEL')
     changedRecords = {}
-    many('HSET', JOBS, sets)
-    many('HDEL', JOBS, dels)
   end
   if next(scores) then
-    for key, map in pairs(scores) do
-      local adds, rems = {}, {}
-      for n, value in pairs(map) do
-        if value then
-          adds[#adds + 1] = value
-          adds[#adds + 1] = n
-        else
-          rems[#rems + 1] = n
-        end
-      end
-      many('ZADD', key, adds)
-      many('ZREM', key, rems)
-    end
+    writeAll(scores, 'ZADD', 'ZREM')
     scores = {}
   end
   if next(members) then
-    for key, map in pairs(members) do
-      local adds, rems = {}, {}
-      for n, isIn in pairs(map) do
-        local list = isIn and adds or rems
-        list[#list + 1] = n
-      end
-      many('SADD', key, adds)
-      many('SREM', key, rems)
-    end
+    writeAll(members, 'SADD', 'SREM')
     members = {}
   end
 end
@@ -165,13 +127,6 @@ end
 local function jobOf(n)
   local record = recordOf(n)
   return record and decode(n, record) or nil
-end
-
--- What a sweep forgets, and when it comes to that first.
-local nextSweep
-local function forgetAt(at, member)
-  redis.call('ZADD', DUE, whole(at), member)
-  if not nextSweep or at < nextSweep then nextSweep = at end
 end
 
 -- The earliest time at which something is to be done.
@@ -268,12 +223,11 @@ local function isAttached(h)
 end
 
 beginnings[#beginnings + 1] = function()
-  full, mayBeBorn = arg() == '1', arg() == '1'
-  maxIds = num()
+  mayBeBorn = arg() == '1'
   nextTimerBefore = s.nextTimer
   records, changedRecords = {}, {}
   scores, members, fields, pending = {}, {}, {}, false
-  nextSweep, policy = nil, nil
+  policy = nil
   messages, lapses, losses, consumers = {}, {}, {}, {}
   live.tell, dead.tell = nil, nil
 end

@@ -15,35 +15,14 @@
 -- <tag>holders    consumers, hash: `session touchedAt attached lastSerial suspects` by name · `present` attached ones by touchedAt
 -- <tag>ended:<n>  how leases ended: 8 bytes for each serial, 1,024 of them
 -- <tag>answers    hash: what became of requests · `bindings` hash: `epoch offset` by topic
--- <tag>due        what is forgotten in a sweep, by time
 
---
--- The text is loaded once as a library and called often, or run as a whole for one call where that cannot be: what
--- belongs to one call is set anew in its beginning, here and by `beginnings`.
-
-local KEYS, ARGV, argi
-local tag, now, stored
-local beginnings = {}
-
-local function arg()
-  argi = argi + 1
-  return ARGV[argi]
-end
-local function num()
-  return tonumber(arg())
-end
-
-local function whole(number)
-  return string.format('%.0f', number)
-end
-
--- The same for many whole numbers: neighbours share all but their last digits. Numbers that are handed over as such are
+-- `whole` for many numbers: neighbours share all but their last digits. Numbers that are handed over as such are
 -- written by the server, which takes several times as long.
 local endings = {}
 local beginningsOf
 local function digits(number)
   local high = math.floor(number / 1000)
-  if high < 1 or number == 1 / 0 then return whole(number) end
+  if high < 1 or number == huge then return whole(number) end
   local text = beginningsOf[high]
   if not text then
     text = whole(high)
@@ -58,16 +37,8 @@ local function digits(number)
   return text .. ending
 end
 
-local function microseconds()
-  local time = redis.call('TIME')
-  return tonumber(time[1]) * 1000000 + tonumber(time[2])
-end
-
 local BAND = 2 ^ 49
 local TOUCH_MS = 60000
-local ID_MS = 300000
--- No name of Lua's own can be used while a library is loaded.
-local huge = 1 / 0
 
 -- The states of a job.
 local SCHEDULED, READY, HELD, RETRYING, BLOCKED = 0, 1, 2, 3, 4
@@ -146,19 +117,22 @@ end
 
 local s = {}
 local live, dead
-local JOBS, BODIES, NAMES, HISTORY, DEATHS, HEADS, ANSWERS, BINDINGS, DUE, ENDED, PRODUCERS, SUBJECTS
-local function name(prefix)
-  tag = prefix
+local JOBS, BODIES, NAMES, HISTORY, DEATHS, HEADS, ANSWERS, BINDINGS, ENDED
+local named
+local function name()
+  named = tag
   live, dead = partAt(tag, false), partAt(tag .. 'dead:', true)
   JOBS, BODIES, NAMES = tag .. 'jobs', tag .. 'bodies', tag .. 'names'
   HISTORY, DEATHS, HEADS = tag .. 'history', tag .. 'deaths', tag .. 'heads'
-  ANSWERS, BINDINGS, DUE, ENDED = tag .. 'answers', tag .. 'bindings', tag .. 'due', tag .. 'ended:'
-  PRODUCERS, SUBJECTS = tag .. 'producers', tag .. 'subjects'
+  ANSWERS, BINDINGS, ENDED = tag .. 'answers', tag .. 'bindings', tag .. 'ended:'
 end
 
 -- Figures that are gone, or cut off, begin anew: see queues/mend.lua.
 local META_SIZE = 1 + 8 * (#COMMON + 2 * #FIGURES)
-local function load()
+local stored
+beginnings[#beginnings + 1] = function()
+  beginningsOf = {}
+  if named ~= tag then name() end
   stored = redis.call('GET', KEYS[1])
   if not stored or #stored ~= META_SIZE then
     for _, name in ipairs(COMMON) do s[name] = 0 end
@@ -174,25 +148,6 @@ local function load()
   for i = 1, #COMMON do s[COMMON[i]] = values[i + 1] end
   local at = #COMMON + 1
   for i = 1, #FIGURES do live[FIGURES[i]], dead[FIGURES[i]] = values[at + i], values[at + #FIGURES + i] end
-end
-
--- An error where the call cannot be done.
-local function begin(keys, args)
-  KEYS, ARGV, argi = keys, args, 0
-  beginningsOf = {}
-  local prefix = string.sub(KEYS[1], 1, -5)
-  if prefix ~= tag then name(prefix) end
-  -- A test's own time, or the server's.
-  local given = arg()
-  now = given ~= '' and tonumber(given) or math.floor(microseconds() / 1000)
-  -- While its slot moves to another server, keys that are there cannot be told from keys that never were: see topics/record.lua.
-  local here = redis.pcall('EXISTS', tag .. '?', tag .. '??')
-  if type(here) == 'table' and here.err then
-    if not string.find(here.err, 'non local key', 1, true) then return here end
-    return redis.error_reply('TRYAGAIN the keys of this queue are being moved to another server')
-  end
-  load()
-  for i = 1, #beginnings do beginnings[i]() end
 end
 
 local function partOf(word)
@@ -211,16 +166,7 @@ local function resolve(id, n, token, recordOf)
   return n, record
 end
 
-local function firstScore(key)
-  local first = redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')
-  return first[2] and tonumber(first[2]) or huge
-end
-
 -- When something may be claimed that cannot now.
 local function nextOf(p)
   return math.min(firstScore(p.scheduled), firstScore(p.retrying), firstScore(p.held))
-end
-
-local function timeText(time)
-  return time < huge and whole(time) or ''
 end

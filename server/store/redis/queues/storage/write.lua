@@ -1,7 +1,7 @@
 -- Everything that changes a queue: one call does any number of operations in their order, each wholly or not at all.
 -- Within an operation all checks come before the first write.
 --
--- Arguments: now full mayBeBorn maxIds, then the operations.
+-- Arguments: now full maxIds mayBeBorn, then the operations.
 -- Answer: `birth` where that is what the next operation needs, when something is to be done next, whether that is
 --   sooner than before this call, when a sweep has to forget something that this call wrote, an outcome for each
 --   operation that was done, how many jobs were found lost where the lists had to be made anew, and what jobs were lost
@@ -11,16 +11,7 @@ local function call(keys, args)
   local refused = begin(keys, args)
   if refused then return refused end
   mending.look(false)
-  local stopped = ''
-  local outcomes = {}
-  while argi < #ARGV do
-    local outcome = operations[arg()]()
-    if type(outcome) == 'string' then
-      stopped = outcome
-      break
-    end
-    outcomes[#outcomes + 1] = outcome
-  end
+  local stopped, outcomes = operate()
   flush()
   flushConsumers()
   writeEnded()
