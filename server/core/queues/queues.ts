@@ -145,7 +145,7 @@ export class Queues {
     if (client !== undefined) consumers.settling(queue, settlements, client)
     let answers: readonly Settled[]
     try {
-      answers = await settling
+      answers = (await settling).settled
     } catch (error) {
       if (client !== undefined) consumers.unsettled(queue, settlements, client)
       throw error

@@ -55,6 +55,7 @@
  * empty; only `enqueue`, `attach`, `pause(true)` and `bind` to a position make one.
  */
 
+import type { RepriseError } from '../../../shared/errors.ts'
 import type { Position } from '../../../shared/positions.ts'
 import type { Durability } from '../../../shared/protocol.ts'
 import type { Body, ListQuery, Owner } from './basics.ts'
@@ -168,6 +169,12 @@ export type Settlement = { readonly id: string; readonly lease: string } & (
 
 /** Of an extension that the cap has cut: when the lease lapses. */
 export type Settled = 'ok' | 'lost' | { readonly expiresAt: number }
+
+export interface SettleOutcome {
+  readonly settled: readonly Settled[]
+  /** Of `next`: what a claim would have answered, or been refused with. */
+  readonly claimed?: Claimed | RepriseError
+}
 
 /** A lease that returns to its consumer. */
 export interface KeptLease {
@@ -311,8 +318,16 @@ export interface Queues {
    *   lapsed lease is held again, or `lost` when its cap is over.
    *
    * `by`: the caller. Other attached consumers are told of their leases that it ends.
+   *
+   * `next` claims behind them, in the same step: also what they have freed. Where it is refused they count all the same.
    */
-  settle(queue: string, settlements: readonly Settlement[], policy: QueuePolicy, by?: Owner): Promise<Settled[]>
+  settle(
+    queue: string,
+    settlements: readonly Settlement[],
+    policy: QueuePolicy,
+    by?: Owner,
+    next?: Claim,
+  ): Promise<SettleOutcome>
 
   /**
    * Begins a session of a consumer, which counts from now on, and tells the queue's listeners. The consumer

@@ -9,6 +9,7 @@ import { describeLog } from './log.ts'
 import { describeQueueBounds } from './queuesBounds.ts'
 import { describeQueueEndings } from './queuesEndings.ts'
 import { describeQueueLeases } from './queuesLeases.ts'
+import { describeQueueNext } from './queuesNext.ts'
 import { describeQueueOrder } from './queuesOrder.ts'
 import { describeQueueReturns } from './queuesReturns.ts'
 import { describeStoreItself } from './store.ts'
@@ -40,6 +41,7 @@ export function describeConformance(name: string, makeEngine: () => Promise<Engi
     describeQueueOrder(given)
     describeQueueLeases(given)
     describeQueueEndings(given)
+    describeQueueNext(given)
     describeQueueReturns(given)
     describeQueueBounds(given)
     describeStoreItself(given)

@@ -44,11 +44,14 @@ export function deskOf(store: Store, queue = 'q') {
     sessions.set(`${name} ${client}`, attached.session)
     return attached
   }
-  const claim = async (client: string, options: Partial<Claim> = {}, name = queue): Promise<Claimed> => {
-    if (!sessions.has(`${name} ${client}`)) await attach(client, undefined, LEASE, name)
+  const asking = (client: string, options: Partial<Claim> = {}, name = queue): Claim => {
     const session = sessions.get(`${name} ${client}`) ?? 0
     const common = { max: 1, bytes: 1e9, leaseMs: LEASE, capMs: CAP, policy: POLICY }
-    return queues.claim(name, { consumer: holder(client), session, ...common, ...options })
+    return { consumer: holder(client), session, ...common, ...options }
+  }
+  const claim = async (client: string, options: Partial<Claim> = {}, name = queue): Promise<Claimed> => {
+    if (!sessions.has(`${name} ${client}`)) await attach(client, undefined, LEASE, name)
+    return queues.claim(name, asking(client, options, name))
   }
   return {
     policy: POLICY,
@@ -56,6 +59,8 @@ export function deskOf(store: Store, queue = 'q') {
     /** Jobs with these names as data and id. */
     put: (...ids: string[]) => send(ids.map((id) => named(id))),
     attach,
+    /** What a claim of this client asks. */
+    asking,
     claim,
     session: (client: string): number => sessions.get(`${queue} ${client}`) ?? 0,
     /** One job, that has to be there. */
@@ -73,7 +78,8 @@ export function deskOf(store: Store, queue = 'q') {
       name = queue,
     ): Promise<Settled> {
       const { id, lease } = job
-      const [answer] = await queues.settle(name, [{ id, lease, ...ending } as Settlement], POLICY)
+      const { settled } = await queues.settle(name, [{ id, lease, ...ending } as Settlement], POLICY)
+      const [answer] = settled
       if (answer === undefined) throw new Error('a settlement got no answer')
       return answer
     },

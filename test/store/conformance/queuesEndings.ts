@@ -326,11 +326,11 @@ export function describeQueueEndings(given: () => Case): void {
           held.add(id)
         }
         const answers = Promise.all(
-          jobs.map(({ id, lease }, i) => {
+          jobs.map(async ({ id, lease }, i) => {
             const as = (['done', 'retry', 'done', 'release', 'done', 'dead'] as const)[(i + turn) % 6] ?? 'done'
             held.delete(id)
             if (as === 'done') done.add(id)
-            return given().store.queues.settle('q', [{ id, lease, as }], policy)
+            return (await given().store.queues.settle('q', [{ id, lease, as }], policy)).settled
           }),
         )
         expect(new Set((await answers).flat())).toEqual(new Set(jobs.length > 0 ? ['ok'] : []))

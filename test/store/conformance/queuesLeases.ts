@@ -180,7 +180,7 @@ export function describeQueueLeases(given: () => Case): void {
       await q.put('a')
       const { id, lease } = await q.take('w')
       const { queues } = given().store
-      const answers = await queues.settle(
+      const { settled: answers } = await queues.settle(
         'q',
         [
           { id, lease: 'nobody', as: 'done' },
@@ -194,7 +194,7 @@ export function describeQueueLeases(given: () => Case): void {
         POLICY,
       )
       expect(answers).toEqual(['lost', 'lost', 'lost', 'ok', 'ok', 'lost', 'ok'])
-      expect(await queues.settle('never', [{ id, lease, as: 'done' }], POLICY)).toEqual(['lost'])
+      expect((await queues.settle('never', [{ id, lease, as: 'done' }], POLICY)).settled).toEqual(['lost'])
       expect(await queues.info('never')).toBeUndefined()
       expect(await q.books()).toMatchObject({ sent: 1, done: 1 })
     })
@@ -299,7 +299,7 @@ export function describeQueueLeases(given: () => Case): void {
       const [first, second] = (await q.claim('w', { max: 2 })).jobs
       if (first === undefined || second === undefined) throw new Error('two jobs were there')
       const leases = [first, second].map(({ id, lease }) => ({ id, lease }))
-      const settled = await queues.settle(
+      const { settled } = await queues.settle(
         'q',
         leases.flatMap((one) => [
           { ...one, as: 'extend' as const, leaseMs: LEASE },

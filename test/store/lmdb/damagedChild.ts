@@ -113,7 +113,7 @@ async function work(store: Store): Promise<Omit<Outcome, 'change' | 'told'>> {
       jobs.push(...claimed.jobs.map(({ id }) => id))
       const done = claimed.jobs.map(({ id, lease }) => ({ id, lease, as: 'done' as const }))
       const settled = await attempt('settle', () => store.queues.settle(name, done, desk.policy))
-      if (settled?.some((one) => one !== 'ok')) wrong.push(`settled: ${settled.join(' ')}`)
+      if (settled?.settled.some((one) => one !== 'ok')) wrong.push(`settled: ${settled.settled.join(' ')}`)
     }
   }
   await attempt('sweep', () => store.sweep())

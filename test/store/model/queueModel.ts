@@ -101,7 +101,7 @@ export class QueueModel extends Sending {
 
   // Settling
 
-  settle(name: string, settlements: readonly Settlement[], policy: QueuePolicy): Settled[] {
+  settle(name: string, settlements: readonly Settlement[], policy: QueuePolicy): readonly Settled[] {
     const queue = this.queues.get(baseOf(name))
     const half = this.half(name)
     if (queue === undefined || half === undefined) return settlements.map(() => 'lost')

@@ -27,6 +27,18 @@ export interface DrawnSettlement {
   readonly wrong: 'id' | 'lease' | undefined
 }
 
+export interface DrawnClaim {
+  readonly client: string
+  readonly max: number
+  readonly bytes: number
+  readonly leaseMs: number
+  readonly capMs: number
+  readonly rate: number | undefined
+  /** Of a session before the newest one. */
+  readonly old: boolean
+  readonly policy: number
+}
+
 export type QueueOperation =
   | {
       kind: 'enqueue'
@@ -37,20 +49,8 @@ export type QueueOperation =
       producer: { name: string; ahead: number } | undefined
       binding: { topic: string; ahead: number } | undefined
     }
-  | {
-      kind: 'claim'
-      queue: string
-      client: string
-      max: number
-      bytes: number
-      leaseMs: number
-      capMs: number
-      rate: number | undefined
-      old: boolean
-      comes: boolean
-      policy: number
-    }
-  | { kind: 'settle'; queue: string; settlements: DrawnSettlement[]; policy: number }
+  | ({ kind: 'claim'; queue: string; comes: boolean } & DrawnClaim)
+  | { kind: 'settle'; queue: string; settlements: DrawnSettlement[]; policy: number; next: DrawnClaim | undefined }
   | {
       kind: 'attach'
       queue: string
@@ -129,6 +129,17 @@ const enqueue = fc.record({
   binding: option(fc.record({ topic, ahead: fc.constantFrom(0, 0, 0, 1) }), 6),
 })
 
+const claim = {
+  client,
+  max: fc.constantFrom(1, 1, 2, 3, 20),
+  bytes: fc.constantFrom(1e9, 1e9, 1e9, 300, 1),
+  leaseMs,
+  capMs: fc.constantFrom(100_000, 100_000, 20_000, 30_000),
+  rate: option(fc.constantFrom(1, 10, 40, 0.5), 5),
+  old: fc.constantFrom(false, false, false, false, false, false, true),
+  policy,
+}
+
 const single: fc.Arbitrary<QueueOperation> = fc.oneof(
   { weight: 12, arbitrary: enqueue },
   {
@@ -136,15 +147,8 @@ const single: fc.Arbitrary<QueueOperation> = fc.oneof(
     arbitrary: fc.record({
       ...kind('claim'),
       queue,
-      client,
-      max: fc.constantFrom(1, 1, 2, 3, 20),
-      bytes: fc.constantFrom(1e9, 1e9, 1e9, 300, 1),
-      leaseMs,
-      capMs: fc.constantFrom(100_000, 100_000, 20_000, 30_000),
-      rate: option(fc.constantFrom(1, 10, 40, 0.5), 5),
-      old: fc.constantFrom(false, false, false, false, false, false, true),
+      ...claim,
       comes: fc.constantFrom(true, true, true, false),
-      policy,
     }),
   },
   {
@@ -154,6 +158,7 @@ const single: fc.Arbitrary<QueueOperation> = fc.oneof(
       queue,
       settlements: fc.array(settlement, { minLength: 1, maxLength: 4 }),
       policy,
+      next: option(fc.record(claim), 2),
     }),
   },
   {

@@ -49,11 +49,12 @@ describe('a store on Redis Cluster', { timeout: 60_000 }, () => {
   }
 
   async function settle(queue: string, jobs: readonly HeldJob[]) {
-    return await store.queues.settle(
+    const { settled } = await store.queues.settle(
       queue,
       jobs.map(({ id, lease }) => ({ id, lease, as: 'done' })),
       POLICY,
     )
+    return settled
   }
 
   test('loads its libraries where the call ends, and waits there while the slot moves', async () => {

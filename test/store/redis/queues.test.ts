@@ -55,7 +55,7 @@ describe('queues in Redis', { timeout: 30_000 }, () => {
       const jobs = await claimed(store, session)
       expect(jobs.map(({ body }) => body.json)).toEqual([`{"data":${i}}`])
       await server.cli('function', 'flush')
-      expect(await store.queues.settle('q', done(jobs), POLICY)).toEqual(['ok'])
+      expect((await store.queues.settle('q', done(jobs), POLICY)).settled).toEqual(['ok'])
       expect((await store.queues.info('q'))?.counts).toMatchObject({ sent: i, done: i, ready: 0, held: 0 })
     }
   })
@@ -64,7 +64,7 @@ describe('queues in Redis', { timeout: 30_000 }, () => {
     await server.cli('acl', 'setuser', 'default', '-function')
     const session = await attached(store)
     await send(store, 1)
-    expect(await store.queues.settle('q', done(await claimed(store, session)), POLICY)).toEqual(['ok'])
+    expect((await store.queues.settle('q', done(await claimed(store, session)), POLICY)).settled).toEqual(['ok'])
     expect((await store.queues.info('q'))?.counts).toMatchObject({ sent: 1, done: 1 })
     expect(await server.cli('info', 'commandstats')).toMatch(/cmdstat_evalsha/)
   })
@@ -82,7 +82,7 @@ describe('queues in Redis', { timeout: 30_000 }, () => {
       { ...second, as: 'retry', delayMs: 60_000 },
       { ...third, as: 'dead', error: 'no' },
     ]
-    expect(await store.queues.settle('q', settlements, POLICY)).toEqual(['ok', 'ok', 'ok'])
+    expect((await store.queues.settle('q', settlements, POLICY)).settled).toEqual(['ok', 'ok', 'ok'])
     expect(await store.queues.remove('q', ids[3] ?? '')).toBe(true)
     await store.queues.detach('q', holder, session, 'release', POLICY)
     await attached(store)
@@ -97,9 +97,9 @@ describe('queues in Redis', { timeout: 30_000 }, () => {
     const session = await attached(store)
     await send(store, 1, 2)
     const jobs = await claimed(store, session)
-    expect(await store.queues.settle('q', done(jobs.slice(0, 1)), POLICY)).toEqual(['ok'])
+    expect((await store.queues.settle('q', done(jobs.slice(0, 1)), POLICY)).settled).toEqual(['ok'])
     await server.restart()
-    expect(await store.queues.settle('q', done(jobs), POLICY)).toEqual(['ok', 'ok'])
+    expect((await store.queues.settle('q', done(jobs), POLICY)).settled).toEqual(['ok', 'ok'])
     expect((await store.queues.info('q'))?.counts).toMatchObject({ done: 2, held: 0 })
   })
 
@@ -111,7 +111,7 @@ describe('queues in Redis', { timeout: 30_000 }, () => {
     const lostIds = (await send(store, 'lost')).ids
     const old = await claimed(store, session, 2)
     expect(old).toHaveLength(2)
-    expect(await store.queues.settle('q', done(old.slice(1)), POLICY)).toEqual(['ok'])
+    expect((await store.queues.settle('q', done(old.slice(1)), POLICY)).settled).toEqual(['ok'])
     await server.restart({ appendonly: 'no' })
     // Numbers are given again, tokens are not.
     const newIds = (await send(store, 'new')).ids
@@ -119,9 +119,9 @@ describe('queues in Redis', { timeout: 30_000 }, () => {
     expect(again).toHaveLength(2)
     expect(newIds).not.toEqual(lostIds)
     expect(await store.queues.job('q', lostIds[0] ?? '')).toBeUndefined()
-    expect(await store.queues.settle('q', done(old), POLICY)).toEqual(['lost', 'lost'])
-    expect(await store.queues.settle('q', done(again), POLICY)).toEqual(['ok', 'ok'])
-    expect(await store.queues.settle('q', done(old), POLICY)).toEqual(['lost', 'lost'])
+    expect((await store.queues.settle('q', done(old), POLICY)).settled).toEqual(['lost', 'lost'])
+    expect((await store.queues.settle('q', done(again), POLICY)).settled).toEqual(['ok', 'ok'])
+    expect((await store.queues.settle('q', done(old), POLICY)).settled).toEqual(['lost', 'lost'])
     expect((await store.queues.info('q'))?.counts).toMatchObject({ sent: 2, done: 2 })
   })
 
@@ -137,7 +137,7 @@ describe('queues in Redis', { timeout: 30_000 }, () => {
     await send(store, 3)
     const jobs = await claimed(store, session)
     expect(jobs.map(({ body }) => body.json)).toEqual(['{"data":1}', '{"data":3}'])
-    expect(await store.queues.settle('q', done(jobs), POLICY)).toEqual(['ok', 'ok'])
+    expect((await store.queues.settle('q', done(jobs), POLICY)).settled).toEqual(['ok', 'ok'])
     expect((await store.queues.info('q'))?.counts).toMatchObject({ sent: 2, done: 2, ready: 0 })
   })
 
@@ -149,6 +149,18 @@ describe('queues in Redis', { timeout: 30_000 }, () => {
     const letter = await store.queues.job('q/dead', ids[0] ?? '')
     expect(letter).toMatchObject({ dead: { reason: 'rejected', error: 'damaged' }, state: 'ready' })
     expect(letter?.body).toBeUndefined()
+  })
+
+  test('so is one that would come with settlements', async () => {
+    const session = await attached(store)
+    const { ids } = await send(store, 1, 'x'.repeat(1_000), 3)
+    await server.cli('hset', 'reprise:{q:q}:bodies', '2', 'spoilt')
+    const lease = { leaseMs: 30_000, capMs: 60_000 }
+    const next = { consumer: holder, session, max: 2, bytes: 1e9, ...lease, policy: POLICY }
+    const first = done(await claimed(store, session, 1))
+    const { settled, claimed: rest } = await store.queues.settle('q', first, POLICY, holder, next)
+    expect([settled, rest]).toMatchObject([['ok'], { jobs: [{ id: ids[2] }] }])
+    expect((await store.queues.job('q/dead', ids[1] ?? ''))?.dead).toMatchObject({ error: 'damaged' })
   })
 
   test('a node finds what fell due at another one that is gone', async () => {

@@ -19,8 +19,8 @@ export function createQueues(writer: Writer, listeners: Listeners<QueueNotificat
   return {
     enqueue: (queue, given) => writer.write((transaction) => enqueue(transaction, queue, given, maxIds)),
     claim: (queue, given) => writer.write((transaction) => claim(transaction, queue, given)),
-    settle: (queue, settlements, policy, by) =>
-      writer.write((transaction) => settle(transaction, queue, settlements, policy, by)),
+    settle: (queue, settlements, policy, by, next) =>
+      writer.write((transaction) => settle(transaction, queue, settlements, policy, by, next)),
     attach: (queue, consumer, options) => writer.write((transaction) => attach(transaction, queue, consumer, options)),
     session: (queue, consumer) => writer.read((environment) => storedSession(environment, queue, consumer)),
     detach: (queue, consumer, session, leaving, policy) =>

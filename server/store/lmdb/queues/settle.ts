@@ -1,9 +1,10 @@
 /** The step that ends or changes leases. */
 
-import type { Body, Owner, QueuePolicy, Settled, Settlement } from '../../contract/store.ts'
+import type { Body, Claim, Owner, QueuePolicy, Settled, Settlement, SettleOutcome } from '../../contract/store.ts'
+import { orRefusal } from '../../refusal.ts'
 import { releasePauseMs } from '../../releases.ts'
 import type { Transaction } from '../engine/transaction.ts'
-import { holdAgain } from './claim.ts'
+import { claim, holdAgain } from './claim.ts'
 import { deadLetter } from './deadLetters.ts'
 import { keepAnswer } from './requests.ts'
 import { isAttached } from './storage/consumerRecords.ts'
@@ -19,6 +20,20 @@ export function settle(
   settlements: readonly Settlement[],
   policy: QueuePolicy,
   by?: Owner,
+  next?: Claim,
+): SettleOutcome {
+  const settled = settleAll(transaction, name, settlements, policy, by)
+  if (next === undefined) return { settled }
+  // It is refused before it has changed anything: what was settled stays so.
+  return { settled, claimed: orRefusal(() => claim(transaction, name, next)) }
+}
+
+function settleAll(
+  transaction: Transaction,
+  name: string,
+  settlements: readonly Settlement[],
+  policy: QueuePolicy,
+  by: Owner | undefined,
 ): Settled[] {
   const queue = transaction.queue(name)
   if (queue === undefined) return settlements.map(() => 'lost')

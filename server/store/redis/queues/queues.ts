@@ -1,7 +1,8 @@
 /** The contract's queues over Redis: what changes goes through a batcher, what reads does not wait for it. */
 
+import { RepriseError } from '../../../../shared/errors.ts'
 import { readBody } from '../../codec.ts'
-import type { HeldJob, QueueInfo, Queues, Settlement } from '../../contract/store.ts'
+import type { Claimed, HeldJob, QueueInfo, QueuePolicy, Queues, Settlement } from '../../contract/store.ts'
 import { failure } from '../connection/errors.ts'
 import { WAIT_MS } from '../connection/router.ts'
 import type { Operation } from '../scripting/batcher.ts'
@@ -32,6 +33,28 @@ export function createQueues(context: QueuesContext): Queues {
     }
   }
 
+  /** Without the jobs that cannot be read, which go where they belong. */
+  const readable = async (
+    queue: string,
+    { handed, waiting, suspects, nextAt }: codec.ClaimOutcome,
+    policy: QueuePolicy,
+  ): Promise<Claimed> => {
+    const [name, part] = partsOf(queue)
+    const jobs: HeldJob[] = []
+    const damaged: Settlement[] = []
+    for (const { job, body } of handed) {
+      const content = body === undefined ? undefined : readBody(body)
+      if (content === undefined) {
+        const settlement = { id: job.id, lease: job.lease, error: 'damaged' }
+        damaged.push(part === 'm' ? { ...settlement, as: 'dead' } : { ...settlement, as: 'retry', delayMs: NEVER_MS })
+        continue
+      }
+      jobs.push({ ...job, body: content })
+    }
+    if (damaged.length > 0) await run(name, codec.settle(queue, part, damaged, policy))
+    return { jobs, waiting, suspects, ...(nextAt !== undefined && { nextAt }) }
+  }
+
   return {
     enqueue: async (queue, given) => {
       const { value, replicas } = await batcher.run(queue, codec.enqueue(queue, given))
@@ -40,25 +63,14 @@ export function createQueues(context: QueuesContext): Queues {
 
     claim: async (queue, given) => {
       const [name, part] = partsOf(queue)
-      const { handed, waiting, suspects, nextAt } = await run(name, codec.claim(queue, part, given))
-      const jobs: HeldJob[] = []
-      const damaged: Settlement[] = []
-      for (const { job, body } of handed) {
-        const content = body === undefined ? undefined : readBody(body)
-        if (content === undefined) {
-          const settlement = { id: job.id, lease: job.lease, error: 'damaged' }
-          damaged.push(part === 'm' ? { ...settlement, as: 'dead' } : { ...settlement, as: 'retry', delayMs: NEVER_MS })
-          continue
-        }
-        jobs.push({ ...job, body: content })
-      }
-      if (damaged.length > 0) await run(name, codec.settle(part, damaged, given.policy))
-      return { jobs, waiting, suspects, ...(nextAt !== undefined && { nextAt }) }
+      return await readable(queue, await run(name, codec.claim(queue, part, given)), given.policy)
     },
 
-    settle: async (queue, settlements, policy, by) => {
+    settle: async (queue, settlements, policy, by, next) => {
       const [name, part] = partsOf(queue)
-      return [...(await run(name, codec.settle(part, settlements, policy, by)))]
+      const { settled, claimed } = await run(name, codec.settle(queue, part, settlements, policy, by, next))
+      if (claimed === undefined || claimed instanceof RepriseError) return { settled, ...(claimed && { claimed }) }
+      return { settled, claimed: await readable(queue, claimed, policy) }
     },
 
     attach: (queue, consumer, options) => {

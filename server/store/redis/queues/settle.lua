@@ -192,8 +192,8 @@ local function tellOthers(p, others)
   end
 end
 
--- settle: part policy by count settlements
--- Answer: a letter for each, and the times at which leases end whose extensions were cut.
+-- settle: part policy by count settlements, then a claim as it is asked by itself, or nothing in its place
+-- Answer: a letter for each, the times at which leases end whose extensions were cut, then the claim's answer.
 function operations.settle()
   local p = partOf(arg())
   readPolicy()
@@ -279,5 +279,10 @@ function operations.settle()
   tellOthers(p, others)
   -- What this call itself made due belongs to it.
   fireTimers()
-  return { 'done', table.concat(outcomes), table.concat(cut, ' ') }
+  local reply = { 'done', table.concat(outcomes), table.concat(cut, ' ') }
+  -- It is refused before it has changed anything: what was settled stays so.
+  if arg() == 'claim' then
+    for _, part in ipairs(operations.claim()) do reply[#reply + 1] = part end
+  end
+  return reply
 end

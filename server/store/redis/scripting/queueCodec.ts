@@ -19,6 +19,7 @@ import type {
 } from '../../contract/store.ts'
 import { duplicatesOf } from '../../duplicates.ts'
 import { queueFull } from '../../queueFull.ts'
+import { orRefusal } from '../../refusal.ts'
 import { unguessable } from '../../token.ts'
 import type { Argument } from '../connection/connection.ts'
 import { decodeHanded, decodeJob, type Handed, idOf, leaseOf } from '../queues/storage/records.ts'
@@ -188,26 +189,38 @@ function settlementOf(settlement: Settlement): Buffer | undefined {
   return packed
 }
 
+export interface SettleOutcome {
+  readonly settled: readonly Settled[]
+  readonly claimed?: ClaimOutcome | RepriseError
+}
+
 export function settle(
+  queue: string,
   part: Part,
   settlements: readonly Settlement[],
   policy: QueuePolicy,
   by?: Owner,
-): Operation<readonly Settled[]> {
+  next?: Claim,
+): Operation<SettleOutcome> {
   const asked = settlements.map(settlementOf)
   const given = asked.filter((each) => each !== undefined)
   const packed = Buffer.concat(given)
   const settler = by === undefined ? '' : ownerKey(by)
-  const args = ['settle', part, ...policyWords(policy), settler, String(given.length), packed]
-  const read = (outcome: readonly Buffer[]): readonly Settled[] => {
+  const following = next && claim(queue, part, next)
+  const args: Argument[] = ['settle', part, ...policyWords(policy), settler, String(given.length), packed]
+  args.push(...(following?.args ?? ['']))
+  const read = (outcome: readonly Buffer[]): SettleOutcome => {
     const letters = textAt(outcome, 1)
     const ends = textAt(outcome, 2).split(' ')
-    let next = 0
-    return asked.map((each) => {
-      const letter = each === undefined ? 'l' : letters[next++]
+    let at = 0
+    const settled = asked.map((each) => {
+      const letter = each === undefined ? 'l' : letters[at++]
       if (letter === 'c') return { expiresAt: Number(ends.shift()) }
       return letter === 'o' ? 'ok' : 'lost'
     })
+    return following === undefined
+      ? { settled }
+      : { settled, claimed: orRefusal(() => following.read(outcome.slice(3))) }
   }
   return { args, bytes: packed.length, size: given.length, read }
 }
