@@ -227,6 +227,8 @@ export interface Cursors {
    * end of its epoch · `not_found`: no such cursor. A session above the known one is one that the store forgot (a lost
    * tail, a failover, a restored copy): it continues, and counts from now on. When its cursor was forgotten with it and
    * no session that high is known, the cursor is made again (`storage_full` when there is no room).
+   * Commits that wait are done behind what else waits, except for later calls of their cursor. Those of one session may be
+   * done as one, and are then answered alike.
    */
   commit(topic: string, owner: Owner, session: number, position: Position): Promise<Position>
 

@@ -74,7 +74,56 @@ export function describeCursors(given: () => Case): void {
       const moved = await Promise.all(
         offsets.map((offset) => store.cursors.commit('t', ann, session, { epoch, offset })),
       )
-      expect(moved.map(({ offset }) => offset)).toEqual([1, 4, 4, 4])
+      expect(moved.map(({ offset }) => offset)).toEqual([4, 4, 4, 4])
+    })
+
+    test('of commits of one turn only those are refused that are wrong', async () => {
+      const { store } = given()
+      const { epoch } = await publish(store, 't', 1, 2, 3)
+      const { session } = await store.cursors.open('t', ann, 'start')
+      const positions = [
+        { epoch, offset: 2 },
+        { epoch, offset: 99 },
+        { epoch: 'elsewhere', offset: 1 },
+        { epoch, offset: 1 },
+      ]
+      const moved = await Promise.allSettled(
+        positions.map((position) => store.cursors.commit('t', ann, session, position)),
+      )
+      expect(moved).toMatchObject([
+        { value: { epoch, offset: 2 } },
+        { reason: { code: 'bad_request' } },
+        { reason: { code: 'stale_epoch' } },
+        { status: 'fulfilled' },
+      ])
+      expect(await store.cursors.list('t', { limit: 1 })).toMatchObject([{ position: { epoch, offset: 2 } }])
+    })
+
+    test('a commit that came before the next session of its client counts for it', async () => {
+      const { store } = given()
+      const { epoch } = await publish(store, 't', 1, 2)
+      const { session } = await store.cursors.open('t', ann, 'start')
+      const [moved, opened] = await Promise.all([
+        store.cursors.commit('t', ann, session, { epoch, offset: 2 }),
+        store.cursors.open('t', ann, 'start'),
+        publish(store, 't', 3),
+      ])
+      expect([moved.offset, opened.position.offset]).toEqual([2, 2])
+    })
+
+    test('an append does not wait for all the commits that came before it', async () => {
+      const { store } = given()
+      const { epoch } = await publish(store, 't', 1)
+      const owners = Array.from({ length: 400 }, (_, i) => ({ subject: 'ann', client: `c${i}` }))
+      const opened = await Promise.all(owners.map((owner) => store.cursors.open('t', owner, 'start')))
+      const answers: string[] = []
+      const commits = owners.map(async (owner, i) => {
+        await store.cursors.commit('t', owner, opened[i]?.session ?? 0, { epoch, offset: 1 })
+        answers.push('commit')
+      })
+      const appended = publish(store, 't', 2).then(() => answers.push('append'))
+      await Promise.all([...commits, appended])
+      expect(answers.at(-1)).toBe('commit')
     })
 
     test('an older session answers taken_over and moves nothing', async () => {

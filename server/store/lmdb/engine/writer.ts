@@ -6,6 +6,7 @@
 
 import { setImmediate as fireTimers } from 'node:timers/promises'
 import { RepriseError } from '../../../../shared/errors.ts'
+import { acksLast, type CursorCall, type Group } from '../../acksLast.ts'
 import type { JobLoss, Notification, QueueNotification } from '../../contract/store.ts'
 import { DamagedQueue } from '../../damage.ts'
 import { QueueCache } from '../queues/storage/cache.ts'
@@ -19,12 +20,14 @@ import { Transaction } from './transaction.ts'
 
 /** Planning stops after this, so that a large pile of calls does not hold the event loop. */
 const PLANNING_MS = 8
+/** That of acknowledgements, which have a part of every commit. */
+const ACKS_PLANNING_MS = 4
 
 /** Records of garbage that one commit removes: as many as hold nobody up, fewer where the disk has no room for more. */
 const GARBAGE_PART = 256
 const SMALLEST_GARBAGE_PART = 4
 
-interface Call {
+interface Call extends CursorCall {
   readonly step: (transaction: Transaction) => unknown
   readonly resolve: (value: never) => void
   readonly reject: (error: RepriseError) => void
@@ -84,10 +87,10 @@ export class Writer {
   }
 
   /** Resolves with what `step` answers when all that it planned is on disk. `step` checks everything, then plans. */
-  write<T>(step: (transaction: Transaction) => T): Promise<T> {
+  write<T>(step: (transaction: Transaction) => T, about?: CursorCall): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       this.refuseClosed()
-      this.#queue.push({ step, resolve, reject, tried: false })
+      this.#queue.push({ ...about, step, resolve, reject, tried: false })
       this.#start()
     })
   }
@@ -219,19 +222,28 @@ export class Writer {
     return wrong
   }
 
-  /** Plans calls in their order; those it has no time for go back to the queue. */
+  /** Plans calls in their order, acknowledgements last; those it has no time for go back to the queue. */
   #transaction(transaction: Transaction, calls: readonly Call[]): Outcome[] | undefined {
     const outcomes: Outcome[] = []
-    const began = performance.now()
-    for (const [i, call] of calls.entries()) {
-      if (i > 0 && performance.now() - began > PLANNING_MS) {
-        this.#putBack(calls.slice(i))
-        break
+    const left: Call[] = []
+    const { others, acks } = acksLast(calls, (call) => call)
+    const groups = [...others.map((call): Group<Call> => [call]), ...acks]
+    let ends = performance.now() + PLANNING_MS
+    for (const group of groups) {
+      const [call] = group
+      if (group === acks[0]) ends = performance.now() + ACKS_PLANNING_MS
+      else if (outcomes.length > 0 && performance.now() > ends) {
+        left.push(...group)
+        continue
       }
       try {
         const { value, usedRoom } = transaction.plan(call.step)
-        outcomes.push({ call, usedRoom, settle: () => call.resolve(value as never) })
+        for (const call of group) outcomes.push({ call, usedRoom, settle: () => call.resolve(value as never) })
       } catch (error) {
+        if (error instanceof RepriseError && group.length > 1) {
+          groups.push(...group.map((call): Group<Call> => [call]))
+          continue
+        }
         if (error instanceof DamagedQueue && call.mended !== true) {
           this.#putBack([this.#mending(error.queue, call), ...calls])
           return undefined
@@ -246,6 +258,7 @@ export class Writer {
         outcomes.push({ call, usedRoom: false, settle: () => call.reject(error) })
       }
     }
+    this.#putBack(left)
     return outcomes
   }
 

@@ -15,13 +15,14 @@ export function createCursors(writer: Writer): Cursors {
   return {
     open: async (topic, owner, start, since) => {
       const key = cursorKey(topic, owner)
-      return writer.write((transaction) => {
+      const begin = (transaction: Transaction): OpenedCursor => {
         const { session = 0 } = transaction.get(TABLES.cursors, key) ?? {}
         if (since !== undefined && session !== since) {
           throw new RepriseError('conflict', 'another session of this client began meanwhile')
         }
         return beginSession(transaction, topic, owner, key, start)
-      })
+      }
+      return writer.write(begin, { cursor: nameOf(key) })
     },
 
     session: async (topic, owner) => {
@@ -31,15 +32,19 @@ export function createCursors(writer: Writer): Cursors {
 
     commit: async (topic, owner, session, position) => {
       const key = cursorKey(topic, owner)
-      return writer.write((transaction) => moveCursor(transaction, topic, key, session, position))
+      const cursor = nameOf(key)
+      const ack = { key: `${session} ${cursor} ${position.epoch}`, offset: position.offset }
+      const move = (transaction: Transaction): Position => moveCursor(transaction, topic, key, session, position)
+      return writer.write(move, { cursor, ack })
     },
 
     place: async (topic, owner, position) => {
       const key = cursorKey(topic, owner)
-      return writer.write((transaction) => {
+      const begin = (transaction: Transaction): OpenedCursor => {
         checkPosition(transaction.topic(topic).bounds(), position)
         return beginSession(transaction, topic, owner, key, position, position)
-      })
+      }
+      return writer.write(begin, { cursor: nameOf(key) })
     },
 
     list: async (topic, { after, limit, behind }) => {
@@ -62,14 +67,19 @@ export function createCursors(writer: Writer): Cursors {
 
     forget: async (topic, owner) => {
       const key = cursorKey(topic, owner)
-      return writer.write((transaction) => {
+      const remove = (transaction: Transaction): boolean => {
         const known = knownCursor(transaction, key)
         if (known === undefined) return false
         transaction.remove(TABLES.cursors, key)
         return true
-      })
+      }
+      return writer.write(remove, { cursor: nameOf(key) })
     },
   }
+}
+
+function nameOf(key: Buffer): string {
+  return key.toString('latin1')
 }
 
 function ownerOf(key: Buffer, prefix: Buffer): Owner {

@@ -91,6 +91,11 @@ export abstract class Batcher<X = unknown> {
   /** Does the calls; the result tells their outcomes. Never rejects. */
   protected abstract do(name: string, calls: readonly Waiting<X>[], flow: Flow): Promise<() => void>
 
+  /** In which order those that wait are done. */
+  protected order(waiting: Waiting<X>[]): Waiting<X>[] {
+    return waiting
+  }
+
   /** Begins when the calls that belong together have come. */
   protected abstract begin(start: () => void): void
 
@@ -152,16 +157,16 @@ export abstract class Batcher<X = unknown> {
 
   #next(line: Line<X>): Waiting<X>[] {
     const max = this.#bounds
+    const waiting = this.order(line.waiting)
     let [count, size, bytes] = [0, 0, 0]
-    for (const { operation } of line.waiting) {
+    for (const { operation } of waiting) {
       size += operation.size
       bytes += operation.bytes
       if (count > 0 && (count >= max.operations || size > max.size || bytes > max.bytes)) break
       count++
     }
-    const calls = line.waiting.slice(0, count)
-    line.waiting = line.waiting.slice(count)
-    return calls
+    line.waiting = waiting.slice(count)
+    return waiting.slice(0, count)
   }
 }
 

@@ -1,6 +1,7 @@
 /** What goes to the script of a topic. Owns birth and what else takes more than one call, and what a full or forgetful server means. */
 
 import { RepriseError } from '../../../../shared/errors.ts'
+import { acksLast } from '../../acksLast.ts'
 import type { Argument, Command } from '../connection/connection.ts'
 import { failure, isFull, storageFull } from '../connection/errors.ts'
 import { WAIT_MS } from '../connection/router.ts'
@@ -24,6 +25,11 @@ export class TopicBatcher extends Batcher<Joinable> {
   /** At once: whoever publishes alone waits for nobody. */
   protected override begin(start: () => void): void {
     queueMicrotask(start)
+  }
+
+  protected override order(waiting: Call[]): Call[] {
+    const { others, acks } = acksLast(waiting, ({ operation }) => operation)
+    return [...others, ...acks.flat()]
   }
 
   protected override async do(topic: string, calls: readonly Call[]): Promise<() => void> {

@@ -2,6 +2,7 @@
 
 import { RepriseError } from '../../../../shared/errors.ts'
 import type { Lineage, Position } from '../../../../shared/positions.ts'
+import type { CursorCall } from '../../acksLast.ts'
 import { encodeBody } from '../../codec.ts'
 import type { Append, Appended, Bounds, CursorStart, OpenedCursor, Owner, Retention } from '../../contract/store.ts'
 import { duplicatesOf } from '../../duplicates.ts'
@@ -10,7 +11,7 @@ import type { Operation } from './batcher.ts'
 import { numberAt, numberText, operation, refuse as refuseBy, textAt } from './codec.ts'
 import { ownerKey } from './keys.ts'
 
-export interface Joinable {
+export interface Joinable extends CursorCall {
   /** Of an append without ids: what it takes to join it with its neighbours. */
   readonly plain?: {
     readonly head: readonly Argument[]
@@ -25,6 +26,9 @@ export interface Joinable {
 function retention({ events, bytes, ageMs, holdBytes = 0 }: Retention): string[] {
   return [events, bytes, ageMs, holdBytes].map(numberText)
 }
+
+/** How many drafts take a script as long as an acknowledgement. */
+const ACK_SIZE = 16
 
 export type AppendOutcome = Omit<Appended, 'durability'>
 
@@ -101,18 +105,12 @@ export function open(
   owner: Owner,
   start: CursorStart | { readonly place: Position },
   since?: number,
-): Operation<OpenedCursor> {
+): Operation<OpenedCursor> & Joinable {
   const [word, position] =
     typeof start === 'string' ? [start, undefined] : 'place' in start ? ['place', start.place] : ['at', start]
-  const args = [
-    'open',
-    ownerKey(owner),
-    word,
-    position?.epoch ?? '',
-    String(position?.offset ?? 0),
-    String(since ?? ''),
-  ]
-  return operation(args, (outcome) => {
+  const key = ownerKey(owner)
+  const args = ['open', key, word, position?.epoch ?? '', String(position?.offset ?? 0), String(since ?? '')]
+  const read = (outcome: readonly Buffer[]): OpenedCursor => {
     refuse(outcome)
     return {
       ...boundsAt(outcome, 6),
@@ -121,18 +119,30 @@ export function open(
       created: textAt(outcome, 4) === '1',
       expired: textAt(outcome, 5) === '1',
     }
-  })
+  }
+  return { ...operation(args, read), cursor: key.toString('latin1') }
 }
 
-export function commit(owner: Owner, session: number, { epoch, offset }: Position): Operation<Position> {
-  return operation(['commit', ownerKey(owner), String(session), epoch, String(offset)], (outcome) => {
+export function commit(owner: Owner, session: number, position: Position): Operation<Position> & Joinable {
+  const { epoch, offset } = position
+  const owned = ownerKey(owner)
+  const read = (outcome: readonly Buffer[]): Position => {
     refuse(outcome)
     return { epoch: textAt(outcome, 1), offset: numberAt(outcome, 2) }
-  })
+  }
+  const cursor = owned.toString('latin1')
+  return {
+    ...operation(['commit', owned, String(session), epoch, String(offset)], read),
+    size: ACK_SIZE,
+    cursor,
+    ack: { key: `${session} ${cursor} ${epoch}`, offset },
+  }
 }
 
-export function forget(owner: Owner): Operation<boolean> {
-  return operation(['forget', ownerKey(owner)], (outcome) => textAt(outcome, 0) === 'forgotten')
+export function forget(owner: Owner): Operation<boolean> & Joinable {
+  const key = ownerKey(owner)
+  const read = (outcome: readonly Buffer[]): boolean => textAt(outcome, 0) === 'forgotten'
+  return { ...operation(['forget', key], read), cursor: key.toString('latin1') }
 }
 
 function boundsAt(outcome: readonly Buffer[], index: number): Bounds {
