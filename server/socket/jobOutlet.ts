@@ -5,6 +5,7 @@ import type { WireError } from '../../shared/errors.ts'
 import type { JobOutlet } from '../core/queues/delivery/outlet.ts'
 import type { JobsPacket } from '../core/queues/delivery/packet.ts'
 import { isOverfull } from './transport/flow.ts'
+import { presence } from './transport/presence.ts'
 
 /** A queue's consumers on this node; the prefix keeps it apart from the ids of sockets, which are rooms, too. */
 export function roomOf(queue: string): string {
@@ -45,6 +46,10 @@ export class SocketJobOutlet implements JobOutlet {
   /** A heartbeat beside the regular ones: any client answers it by itself. */
   ask(): void {
     this.#pinged.sendPacket('ping')
+  }
+
+  present(): Promise<void> {
+    return presence(this.#socket.conn)
   }
 
   get #pinged(): Pinged {

@@ -6,6 +6,7 @@ import type { Gap, Limits, Subscribed } from '../../shared/protocol.ts'
 import type { Channel, Outlet } from '../core/topics/outlet.ts'
 import type { Packet } from '../core/topics/packet.ts'
 import { isOverfull, whenDrained } from './transport/flow.ts'
+import { presence } from './transport/presence.ts'
 
 const LIVE = 'live'
 
@@ -84,6 +85,10 @@ export class SocketOutlet implements Outlet {
   end(error: WireError): void {
     this.#socket.emit('error', error)
     this.#socket.disconnect()
+  }
+
+  present(): Promise<void> {
+    return presence(this.#socket.conn)
   }
 
   /** The client is gone: nobody waits for it any more. */

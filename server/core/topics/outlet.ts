@@ -2,6 +2,7 @@
 
 import type { WireError } from '../../../shared/errors.ts'
 import type { Gap, Subscribed } from '../../../shared/protocol.ts'
+import type { Reachable } from '../beginning.ts'
 import type { Packet } from './packet.ts'
 
 /** Outlets that one packet reaches in one encoding: a room. */
@@ -10,7 +11,7 @@ export interface Channel {
   broadcast(packet: Packet): void
 }
 
-export interface Outlet {
+export interface Outlet extends Reachable {
   readonly channel: Channel
   subscribed(info: Omit<Subscribed, 'limits'>): void
   gap(gap: Gap): void

@@ -3,7 +3,8 @@
 import { RepriseError } from '../../../shared/errors.ts'
 import { comparePlaces, type Position, placeIn, seenOf } from '../../../shared/positions.ts'
 import type { From, Gap, Subscribed } from '../../../shared/protocol.ts'
-import type { Bounds, CursorStart, OpenedCursor, Owner, Store } from '../../store/contract/store.ts'
+import type { Bounds, CursorStart, Owner, Store } from '../../store/contract/store.ts'
+import { type Asker, beginSession } from '../beginning.ts'
 import type { Log } from './log.ts'
 
 export interface Start {
@@ -18,10 +19,7 @@ export interface Start {
 /**
  * Without an owner `from` says it (default: the end). With one the cursor does: the words place nothing but a new
  * cursor, a position counts when it is at the cursor or beyond. `again` (the client's own `subscribe({ from })`): `from`
- * says where this session reads, back or forth; the cursor stays where it is. `check` throws where the subscription is no
- * longer wanted: it is asked when the store is there, as a session that is begun after its client has gone would end the
- * one that the client has on another node by then. For the same reason a begin counts only while no other session began
- * since it was asked: what was sent to the store may be done late.
+ * says where this session reads, back or forth; the cursor stays where it is.
  */
 export async function startOf(
   store: Store,
@@ -30,7 +28,7 @@ export async function startOf(
   owner: Owner | undefined,
   from: From | undefined,
   again: boolean,
-  check: () => void,
+  asker: Asker,
 ): Promise<Start> {
   if (owner === undefined) {
     if (from === 'cursor')
@@ -39,7 +37,12 @@ export async function startOf(
     return startAt(await placeOf(log, topic, from ?? 'end', bounds), bounds)
   }
   const start = await cursorStart(log, topic, from)
-  const opened = await beginSession(store, topic, owner, start, check)
+  const { cursors } = store
+  const opened = await beginSession(
+    asker,
+    () => cursors.session(topic, owner),
+    (since) => cursors.open(topic, owner, start, since),
+  )
   const { session } = opened
   if (opened.expired) {
     return { ...startAt(opened.position, opened), session, gap: unknownReset(opened.position) }
@@ -55,25 +58,6 @@ export async function startOf(
     }
   }
   return { ...startAt(position, opened), session }
-}
-
-async function beginSession(
-  store: Store,
-  topic: string,
-  owner: Owner,
-  start: CursorStart,
-  check: () => void,
-): Promise<OpenedCursor> {
-  for (;;) {
-    // Waits while the store is away.
-    const since = await store.cursors.session(topic, owner)
-    check()
-    try {
-      return await store.cursors.open(topic, owner, start, since)
-    } catch (error) {
-      if (!(error instanceof RepriseError && error.code === 'conflict')) throw error
-    }
-  }
 }
 
 async function cursorStart(log: Log, topic: string, from: From | undefined): Promise<CursorStart> {

@@ -8,6 +8,7 @@ import { type Position, samePosition } from '../../../shared/positions.ts'
 import type { From, Gap, OnGap, Subscribed, SubscribeQuery } from '../../../shared/protocol.ts'
 import type { Owner, Store } from '../../store/contract/store.ts'
 import { authorize, type Caller } from '../access.ts'
+import type { Asker } from '../beginning.ts'
 import type { Telemetry } from '../telemetry.ts'
 import type { Fanout } from './fanout.ts'
 import type { Feed, Follower } from './feed.ts'
@@ -89,11 +90,13 @@ export class Subscription implements Follower {
     this.#halt()
     if (again) this.#steered = true
     const run = this.#run
+    const heardAt = performance.now()
     // One session after the other: a start still under way would take the next one's for another client's, and end.
     await before
     this.#checkRun(run)
     const feed = await this.#watch()
-    const start = await this.#open(feed, query.from, again, () => this.#checkRun(run))
+    const asker = { heardAt, check: () => this.#checkRun(run), present: this.outlet.present?.bind(this.outlet) }
+    const start = await this.#open(feed, query.from, again, asker)
     this.#checkRun(run)
     this.#onGap = query.onGap ?? 'continue'
     const info = { topic: this.#topic, ...start.info }
@@ -186,16 +189,16 @@ export class Subscription implements Follower {
   }
 
   /** Begins the session and takes its place on this node, with nothing missed in between. */
-  async #open(feed: Feed, from: From | undefined, again: boolean, check: () => void): Promise<Start> {
+  async #open(feed: Feed, from: From | undefined, again: boolean, asker: Asker): Promise<Start> {
     const { store, log } = this.#context
-    if (this.#caller.client === undefined) return await startOf(store, log, this.#topic, undefined, from, again, check)
+    if (this.#caller.client === undefined) return await startOf(store, log, this.#topic, undefined, from, again, asker)
     const { owner } = this
     // Its own newer session is not to end it.
     feed.sessions.release(this)
     feed.sessions.opening(owner)
     let start: Start | undefined
     try {
-      start = await startOf(store, log, this.#topic, owner, from, again, check)
+      start = await startOf(store, log, this.#topic, owner, from, again, asker)
     } finally {
       const newest = feed.sessions.opened(owner)
       if (start?.session !== undefined && !this.#closed) {

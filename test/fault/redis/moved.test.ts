@@ -15,6 +15,8 @@ import { until } from '../../support/until.ts'
 
 /** After which a hub asks again. */
 const RETRY_MS = 500
+/** Whoever was heard of so short a time ago is taken for alive. */
+const SURE_MS = 1_200
 const CREDIT = { credit: 5, leaseMs: 60_000 }
 
 async function twoHubs() {
@@ -105,5 +107,62 @@ it.runIf(has('redis-server'))(
     const { epoch } = await second.seen('subscribed')
     expect(await second.value('ack', { epoch, offset: 2 })).toMatchObject({ epoch, offset: 2 })
     expect(second.socket.connected).toBe(true)
+  },
+)
+
+it.runIf(has('redis-server')).each(['coming', 'asking'] as const)(
+  'a consumer (%s) whose connection is dead without a word takes nothing back when its hub has Redis again',
+  { timeout: 40_000 },
+  async (when) => {
+    const { far, near, swallow, away, back } = await twoHubs()
+    const road = await startRelay(far.url)
+    const first = await joinQueues(road.url, { client: 'c' })
+    if (when === 'asking') {
+      await first.consume('work', CREDIT)
+      swallow()
+      await first.consume('work', { ...CREDIT, credit: 6 })
+      away()
+      await sleep(RETRY_MS + 200)
+    } else {
+      away()
+      void first.call('consume', 'work', { ...CREDIT, holding: [] }).catch(() => {})
+      await first.call('auth', {})
+    }
+    road.freeze()
+    const second = await joinQueues(near.url, { client: 'c' })
+    await second.consume('work', { ...CREDIT, holding: [] })
+    await second.send('work', { data: 1 }, { data: 2 })
+    const jobs = await second.jobsSeen(2)
+    await sleep(SURE_MS)
+    await back()
+    await sleep(RETRY_MS + 200)
+    expect(await second.settle('work', ...jobs.map((job) => settlement(job)))).toEqual(['ok', 'ok'])
+    await second.send('work', { data: 3 })
+    await second.jobsSeen(3)
+    expect(second.packets.map(({ name }) => name)).not.toContain('error')
+  },
+)
+
+it.runIf(has('redis-server'))(
+  'a subscriber whose connection is dead without a word does not end the one that it has at another hub',
+  { timeout: 40_000 },
+  async () => {
+    const { far, near, away, back } = await twoHubs()
+    const road = await startRelay(far.url)
+    const other = await join(far.url, 'orders')
+    await other.value('publish', [{ data: 0 }])
+    away()
+    const first = await join(road.url, 'orders', { client: 'c', from: 'start' })
+    road.freeze()
+    const second = await join(near.url, 'orders', { client: 'c', from: 'start' })
+    await second.eventsSeen(1)
+    await sleep(SURE_MS)
+    await back()
+    await second.eventsSeen(2)
+    await sleep(RETRY_MS + 200)
+    const { epoch } = await second.seen('subscribed')
+    expect(await second.value('ack', { epoch, offset: 2 })).toMatchObject({ epoch, offset: 2 })
+    expect(second.socket.connected).toBe(true)
+    expect(first.packets.map(({ name }) => name)).not.toContain('subscribed')
   },
 )

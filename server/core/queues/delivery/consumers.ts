@@ -5,6 +5,7 @@ import type { Limits } from '../../../../shared/protocol.ts'
 import type { ConsumeOptions, Consuming, Settled, Settlement } from '../../../../shared/queues.ts'
 import type { Attached, KeptLease, Leaving, Owner, Store } from '../../../store/contract/store.ts'
 import { authorize } from '../../access.ts'
+import { type Asker, beginSession } from '../../beginning.ts'
 import type { StoreClock } from '../../clock.ts'
 import type { Telemetry } from '../../telemetry.ts'
 import { checkQueue } from '../draft.ts'
@@ -24,6 +25,8 @@ export interface ConsumersContext {
   /** Fires when the hub begins to drain. */
   readonly draining: AbortSignal
 }
+
+type Heard = Omit<Asker, 'check'>
 
 interface Desk {
   readonly dispatch: Dispatch
@@ -72,6 +75,8 @@ export class Consumers {
   consume(client: JobClient, queue: string, options: ConsumeOptions): Promise<Consuming> {
     checkQueue(queue, 'dead')
     authorize(client.caller, 'consume', queue)
+    const { outlet } = client
+    const heard = { heardAt: performance.now(), present: outlet.present?.bind(outlet) }
     return this.#inTurn(client, queue, async (seat) => {
       const known = seat.consumers.get(queue)
       const { credit, holding } = options
@@ -83,7 +88,7 @@ export class Consumers {
         known.leaseMs = leaseMs
         known.askedLeaseMs = askedLeaseMs
         const isKept = holding === undefined && !cancelled
-        const held = isKept ? known.kept : (await this.#attach(known, queue, holding)).held
+        const held = isKept ? known.kept : (await this.#attach(known, queue, heard, holding)).held
         known.credit = credit
         this.#desks.get(queue)?.dispatch.kick()
         return { ...answer, held }
@@ -93,7 +98,7 @@ export class Consumers {
       const desk = this.#enter(queue)
       try {
         await desk.started
-        const { held } = await this.#attach(consumer, queue, holding)
+        const { held } = await this.#attach(consumer, queue, heard, holding)
         if (seat.gone) throw connectionGone()
         seat.consumers.set(queue, consumer)
         const replaced = desk.dispatch.add(consumer)
@@ -236,15 +241,12 @@ export class Consumers {
     return done
   }
 
-  /**
-   * Waits while the store is away, and asks then whether the session is still wanted: begun by who is gone by then, it
-   * would take the place, and the jobs, of the one under which the client is at another node already.
-   */
-  async #attach(consumer: Consumer, queue: string, holding?: readonly string[]): Promise<Attachment> {
+  /** Waits while the store is away. */
+  async #attach(consumer: Consumer, queue: string, heard: Heard, holding?: readonly string[]): Promise<Attachment> {
     consumer.attaching += 1
     this.#attaching.add(consumer)
     try {
-      const { session, held } = await this.#beginSession(consumer, queue, holding)
+      const { session, held } = await this.#beginSession(consumer, queue, heard, holding)
       const known = consumer.kept
       consumer.attached(session, held)
       return { held, known }
@@ -258,25 +260,24 @@ export class Consumers {
     }
   }
 
-  /** A begin counts only while no other session began since it was asked: what was sent to the store may be done late. */
-  async #beginSession(consumer: Consumer, queue: string, holding?: readonly string[]): Promise<Attached> {
-    const { store, settings } = this.#context
-    const policy = policyOf(settings.forQueue(queue))
-    const options = { leaseMs: consumer.leaseMs, policy, ...(holding !== undefined && { holding }) }
-    for (;;) {
-      const since = await store.queues.session(queue, consumer.owner)
-      if (consumer.over || this.#seats.get(consumer.client)?.gone !== false) throw connectionGone()
-      try {
-        return await store.queues.attach(queue, consumer.owner, { ...options, since })
-      } catch (error) {
-        if (!(error instanceof RepriseError && error.code === 'conflict')) throw error
-      }
+  #beginSession(consumer: Consumer, queue: string, heard: Heard, holding?: readonly string[]): Promise<Attached> {
+    const { client, owner, leaseMs } = consumer
+    const { queues } = this.#context.store
+    const policy = policyOf(this.#context.settings.forQueue(queue))
+    const options = { leaseMs, policy, ...(holding !== undefined && { holding }) }
+    const check = (): void => {
+      if (consumer.over || this.#seats.get(client)?.gone !== false) throw connectionGone()
     }
+    return beginSession(
+      { ...heard, check },
+      () => queues.session(queue, owner),
+      (since) => queues.attach(queue, owner, { ...options, since }),
+    )
   }
 
   /** What the store gave it and it never saw goes back, what it lost meanwhile is told. */
   async #reattach(consumer: Consumer, queue: string): Promise<void> {
-    const { held, known } = await this.#attach(consumer, queue)
+    const { held, known } = await this.#attach(consumer, queue, { heardAt: performance.now(), present: notHeard })
     const lost = new Map(known.map(({ id, lease }) => [lease, id]))
     const unseen = held.filter(({ lease }) => !lost.delete(lease))
     if (lost.size > 0) consumer.client.outlet.lost(queue, [...lost.values()])
@@ -349,6 +350,11 @@ export class Consumers {
     desk.dispatch.stop()
     if (this.#desks.get(queue) === desk) this.#desks.delete(queue)
   }
+}
+
+/** A round of deliveries does not wait for one consumer: it is asked, and attached once it is heard of. */
+function notHeard(): Promise<never> {
+  return Promise.reject(new RepriseError('unavailable', 'nothing was heard of the consumer since the store came back'))
 }
 
 function connectionGone(): RepriseError {

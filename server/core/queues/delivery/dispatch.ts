@@ -230,7 +230,7 @@ export class Dispatch {
   }
 
   async #claim(consumer: Consumer, max: number): Promise<Claimed | undefined> {
-    const { queues, settings, ended, reattach, clock } = this.#context
+    const { queues, settings, ended, reattach, clock, silence } = this.#context
     const { leaseMs, doubtful, freed } = consumer
     const now = settings()
     const capMs = Math.max(now.maxLeaseMs, leaseMs)
@@ -258,6 +258,9 @@ export class Dispatch {
         return undefined
       }
       consumer.doubtful = true
+      // It is attached anew, and a connection that is dead without anybody knowing must not take the place of a newer one.
+      silence.begin(consumer.client)
+      silence.ask(consumer.client)
       if (error.code !== 'not_found' || doubtful) throw error
       // The store has forgotten it: it attaches with its next claim.
       this.#rounds.again()

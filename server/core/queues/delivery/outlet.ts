@@ -2,9 +2,10 @@
 
 import type { WireError } from '../../../../shared/errors.ts'
 import type { Caller } from '../../access.ts'
+import type { Reachable } from '../../beginning.ts'
 import type { JobsPacket } from './packet.ts'
 
-export interface JobOutlet {
+export interface JobOutlet extends Reachable {
   jobs(packet: JobsPacket): void
   /** These leases are no longer the client's. */
   lost(queue: string, ids: readonly string[]): void

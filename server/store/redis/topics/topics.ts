@@ -1,7 +1,7 @@
 /** The contract's topics over Redis: what changes goes through a batcher, what reads does not wait for it. */
 
 import { readBody } from '../../codec.ts'
-import type { Bounds, Notification, Page, ReadBound, StoredEvent, TopicInfo, Topics } from '../../contract/store.ts'
+import type { Bounds, Page, ReadBound, StoredEvent, TopicInfo, Topics } from '../../contract/store.ts'
 import type { Argument } from '../connection/connection.ts'
 import type { Durable } from '../connection/durability.ts'
 import { failure } from '../connection/errors.ts'
