@@ -259,8 +259,7 @@ export class Dispatch {
       }
       consumer.doubtful = true
       // It is attached anew, and a connection that is dead without anybody knowing must not take the place of a newer one.
-      silence.begin(consumer.client)
-      silence.ask(consumer.client)
+      silence.doubt(consumer.client)
       if (error.code !== 'not_found' || doubtful) throw error
       // The store has forgotten it: it attaches with its next claim.
       this.#rounds.again()

@@ -26,6 +26,12 @@ export class Silence {
     })
   }
 
+  /** Whether it is there is to be known at once. */
+  doubt(client: JobClient): void {
+    this.begin(client)
+    this.ask(client)
+  }
+
   /** Nobody else is there to work: those that live are not waited for longer than they need to answer. */
   ask(client: JobClient): void {
     if (this.#silent.get(client) !== false) return
