@@ -1,6 +1,6 @@
 /** How a command ends: the exit codes, and which of them an error means. The table in docs/cli.md is held against this. */
 
-import { RepriseError } from '../shared/errors.ts'
+import { messageOf, RepriseError } from '../shared/errors.ts'
 import { printable } from '../shared/printable.ts'
 
 export const EXIT = {
@@ -37,6 +37,15 @@ export class UsageError extends Error {
   }
 }
 
+/** What `read` refuses was given wrong by the user. */
+export function asUsage<T>(read: () => T): T {
+  try {
+    return read()
+  } catch (error) {
+    throw error instanceof RepriseError ? new UsageError(error.message, { cause: error }) : error
+  }
+}
+
 /** An ending that is no error and still has a code. */
 export class Ended extends Error {
   override readonly name = 'Ended'
@@ -58,7 +67,7 @@ export function exitCodeOf(error: unknown): ExitCode {
 
 /** What standard error says: a line for each thing that is wrong, as text; one object as JSON. */
 export function errorLine(error: unknown, json: boolean): string {
-  const message = error instanceof Error ? error.message : String(error)
+  const message = messageOf(error)
   const faults = error instanceof UsageError ? error.faults : undefined
   if (!json) return (faults ?? [message]).map((fault) => `reprise: ${printable(fault)}`).join('\n')
   const known = error instanceof Error && error.cause instanceof RepriseError ? error.cause : error

@@ -1,12 +1,11 @@
 /** Prints a subscription's events and gaps until it is over, at the pace of whatever reads them. Used by `sub` and `tail`. */
 
 import type { Hub, Received, Status, SubscribeOptions, Subscription } from '../client/index.ts'
-import { RepriseError } from '../shared/errors.ts'
-import { startTimer } from '../shared/timer.ts'
 import { Ended, EXIT } from './exit.ts'
 import { eventJson, eventText, gapJson, gapText } from './output/events.ts'
 import { note, printLine } from './output/output.ts'
 import { type ProgressBar, startProgress } from './output/progress.ts'
+import { patience } from './patience.ts'
 import type { RemoteOptions } from './remote.ts'
 import { listenForStop } from './signals.ts'
 
@@ -32,7 +31,7 @@ export async function follow(hub: Hub, name: string, remote: RemoteOptions, opti
   // Where even a gap cannot be written the next event cannot either, and ends the subscription with the reason.
   subscription.onGap((gap) => void printLine(json ? gapJson(name, gap) : gapText(gap)).catch(() => {}))
   const unwatch = json ? () => {} : tellStatus(subscription)
-  const started = patience(subscription, remote)
+  const started = patience(subscription, 'no subscription', remote)
   try {
     const outcome = await Promise.race([stop.signalled, started.late, subscription.ended])
     if (outcome instanceof Error) throw outcome
@@ -47,26 +46,6 @@ export async function follow(hub: Hub, name: string, remote: RemoteOptions, opti
     started.clear()
     unwatch()
   }
-}
-
-/** The SDK tries for ever; a command that never got through says so. */
-function patience(subscription: Subscription, remote: RemoteOptions): { late: Promise<Error>; clear(): void } {
-  let stop = () => {}
-  let last: RepriseError | undefined
-  const undo = subscription.onStatus((status) => {
-    if (status.state === 'offline') last = status.reason
-    else if (status.state !== 'connecting') clear()
-  })
-  function clear(): void {
-    stop()
-    undo()
-  }
-  const late = new Promise<Error>((resolve) => {
-    stop = startTimer(remote.timeout, () => {
-      resolve(last ?? new RepriseError('timeout', `no subscription at ${remote.url} within ${remote.timeout} ms`))
-    })
-  })
-  return { late, clear }
 }
 
 /** Says on standard error what happens to the connection, where a person sees it. */

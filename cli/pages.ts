@@ -1,25 +1,26 @@
 /** Lists of the hub, page by page: `{ <list>: […], next? }` with `after` and `limit`. */
 
-import { RepriseError } from '../shared/errors.ts'
-import { getJson, isRecord, type RemoteOptions } from './remote.ts'
+import { type Fields, getJson, isRecord, type RemoteOptions, strange } from './remote.ts'
 
-const PAGE = '500'
+const PAGE = 500
 
-/** The pages that hold something. */
+/** The pages that hold something, with `most` entries together. */
 export async function* getPages(
   remote: RemoteOptions,
   route: string,
   list: string,
   query: Readonly<Record<string, string>> = {},
-): AsyncGenerator<Record<string, unknown>[]> {
+  most = Number.POSITIVE_INFINITY,
+): AsyncGenerator<Fields[]> {
   let after: string | undefined
+  let left = most
   do {
-    const page = await getJson(remote, route, { limit: PAGE, ...query, ...(after === undefined ? {} : { after }) })
-    const entries = isRecord(page) ? page[list] : undefined
-    if (!isRecord(page) || !Array.isArray(entries)) {
-      throw new RepriseError('unavailable', `${remote.url} answers ${route} without ${list}: another version?`)
-    }
+    const limit = String(Math.min(left, PAGE))
+    const page = await getJson(remote, route, { limit, ...query, ...(after === undefined ? {} : { after }) })
+    const entries = page[list]
+    if (!Array.isArray(entries)) throw strange(remote, `${route} without ${list}`)
     if (entries.length > 0) yield entries.filter(isRecord)
+    left -= entries.length
     after = typeof page.next === 'string' ? page.next : undefined
-  } while (after !== undefined)
+  } while (after !== undefined && left > 0)
 }

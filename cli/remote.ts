@@ -2,7 +2,7 @@
 
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import type { ConnectOptions, Hub } from '../client/index.ts'
-import { isErrorCode, RepriseError } from '../shared/errors.ts'
+import { isErrorCode, messageOf, RepriseError } from '../shared/errors.ts'
 import { isName, isQueueName, nameRule } from '../shared/names.ts'
 import { type Place, readPlace } from '../shared/places.ts'
 import { timeoutSignal } from '../shared/timer.ts'
@@ -122,6 +122,11 @@ export function topicRoute(topic: string): string {
   return `/topics/${encodeURIComponent(topic)}`
 }
 
+/** An answer of the hub that cannot be read. */
+export function strange(remote: RemoteOptions, what: string): RepriseError {
+  return new RepriseError('unavailable', `${remote.url} answers ${what}: another version?`)
+}
+
 /** A connection of the SDK, after a look whether anything answers there: the SDK itself would go on trying. */
 export async function connectTo(
   remote: RemoteOptions,
@@ -141,48 +146,37 @@ export async function connectTo(
   })
 }
 
+type Query = Readonly<Record<string, string>>
+
 /** `GET` of a `/v1` route. Throws what the hub answers, or `unavailable`. */
-export async function getJson(
-  remote: RemoteOptions,
-  route: string,
-  query: Record<string, string> = {},
-): Promise<unknown> {
-  return await answerOf(remote, await reach(remote, `/v1${route}${searchOf(query)}`))
+export function getJson(remote: RemoteOptions, route: string, query?: Query): Promise<Fields> {
+  return call(remote, 'GET', route, query)
 }
 
 /** `POST` to a `/v1` route, likewise. */
-export async function postJson(remote: RemoteOptions, route: string, body: unknown): Promise<unknown> {
-  return await answerOf(remote, await reach(remote, `/v1${route}`, 'POST', JSON.stringify(body)))
+export function postJson(remote: RemoteOptions, route: string, body: unknown): Promise<Fields> {
+  return call(remote, 'POST', route, {}, body)
 }
 
 /** `PUT` to a `/v1` route, likewise. */
-export async function putJson(
-  remote: RemoteOptions,
-  route: string,
-  body: unknown,
-  query: Record<string, string> = {},
-): Promise<unknown> {
-  return await answerOf(remote, await reach(remote, `/v1${route}${searchOf(query)}`, 'PUT', JSON.stringify(body)))
+export function putJson(remote: RemoteOptions, route: string, body: unknown, query?: Query): Promise<Fields> {
+  return call(remote, 'PUT', route, query, body)
 }
 
 /** `DELETE` of a `/v1` route, likewise. */
-export async function deleteAt(
-  remote: RemoteOptions,
-  route: string,
-  query: Record<string, string> = {},
-): Promise<void> {
-  const response = await reach(remote, `/v1${route}${searchOf(query)}`, 'DELETE')
-  if (response.status !== 204) await answerOf(remote, response)
+export async function deleteAt(remote: RemoteOptions, route: string, query?: Query): Promise<void> {
+  await call(remote, 'DELETE', route, query)
 }
 
-function searchOf(query: Record<string, string>): string {
+async function call(remote: RemoteOptions, method: string, route: string, query: Query = {}, body?: unknown) {
   const search = new URLSearchParams(query).toString()
-  return search === '' ? '' : `?${search}`
+  const response = await reach(remote, `/v1${route}${search && `?${search}`}`, method, JSON.stringify(body))
+  return response.status === 204 ? {} : await answerOf(remote, response)
 }
 
-async function answerOf(remote: RemoteOptions, response: Response): Promise<unknown> {
+async function answerOf(remote: RemoteOptions, response: Response): Promise<Fields> {
   const body: unknown = await response.json().catch(() => undefined)
-  if (response.ok && body !== undefined) return body
+  if (response.ok && isRecord(body)) return body
   if (isRecord(body) && isErrorCode(body.code)) {
     const message = [body.message, body.detail, body.title].find((text) => typeof text === 'string')
     const retryAfterMs = typeof body.retryAfterMs === 'number' ? { retryAfterMs: body.retryAfterMs } : {}
@@ -220,9 +214,12 @@ async function reach(remote: RemoteOptions, route: string, method = 'GET', body?
 function reasonOf(error: unknown): string {
   const cause = error instanceof Error ? (error.cause ?? error) : error
   if (isRecord(cause) && typeof cause.code === 'string') return cause.code
-  return cause instanceof Error ? cause.message : String(cause)
+  return messageOf(cause)
 }
 
-export function isRecord(value: unknown): value is Record<string, unknown> {
+/** An object as it comes from elsewhere. */
+export type Fields = Record<string, unknown>
+
+export function isRecord(value: unknown): value is Fields {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

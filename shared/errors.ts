@@ -81,3 +81,13 @@ export class RepriseError extends Error {
     )
   }
 }
+
+/** Whether it is a refusal with this code. */
+export function hasCode(error: unknown, code: ErrorCode): error is RepriseError {
+  return error instanceof RepriseError && error.code === code
+}
+
+/** What went wrong, in its own words. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

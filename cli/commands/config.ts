@@ -1,9 +1,8 @@
 /** `reprise config`: checks a configuration file, and shows which options `serve` would run with and where each is from. */
 
 import type { Command } from 'commander'
-import { RepriseError } from '../../shared/errors.ts'
 import { addExamples } from '../examples.ts'
-import { UsageError } from '../exit.ts'
+import { asUsage, UsageError } from '../exit.ts'
 import { printJson, printLine } from '../output/output.ts'
 import { addServeFlags } from '../serveFlags.ts'
 
@@ -47,18 +46,10 @@ async function showOptions({ json, secrets, ...flags }: ShowFlags): Promise<void
   const { parseServeOptions } = await import('../../server/options/file.ts')
   const { configurationText } = await import('../../server/options/fileText.ts')
   const { shownStore } = await import('../../server/options/hub.ts')
-  const configuration = refusals(() => parseServeOptions({ flags, env: process.env }))
+  const configuration = asUsage(() => parseServeOptions({ flags, env: process.env }))
   if (!json) return await printLine(configurationText(configuration, { secrets: secrets === true }).trimEnd())
   for (const [option, value] of Object.entries(configuration.options)) {
     const shown = option === 'store' && !secrets ? shownStore(String(value)) : value
     await printJson({ option, value: shown ?? null, source: configuration.sources[option] ?? 'default' })
-  }
-}
-
-function refusals<T>(run: () => T): T {
-  try {
-    return run()
-  } catch (error) {
-    throw error instanceof RepriseError ? new UsageError(error.message, { cause: error }) : error
   }
 }

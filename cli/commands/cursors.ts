@@ -6,7 +6,15 @@ import { existing } from '../input/existing.ts'
 import { printListing } from '../listing.ts'
 import { cell } from '../output/cells.ts'
 import { printLine } from '../output/output.ts'
-import { addRemoteOptions, checkedName, isRecord, type RemoteOptions, topicRoute, wholeNumber } from '../remote.ts'
+import {
+  addRemoteOptions,
+  checkedName,
+  type Fields,
+  isRecord,
+  type RemoteOptions,
+  topicRoute,
+  wholeNumber,
+} from '../remote.ts'
 
 interface CursorOptions extends RemoteOptions {
   readonly behind?: number
@@ -38,7 +46,7 @@ async function list(topic: string, options: CursorOptions): Promise<void> {
   if (!options.json) await printLine(`no cursors${options.behind === undefined ? '' : ' behind that'}`)
 }
 
-function row(cursor: Record<string, unknown>): (string | number)[] {
+function row(cursor: Fields): (string | number)[] {
   const position = isRecord(cursor.position) ? cursor.position : {}
   const used = typeof cursor.usedAt === 'number' ? new Date(cursor.usedAt).toISOString() : '-'
   const { client, subject, lag, session } = cursor

@@ -5,7 +5,7 @@ import { printable } from '../../shared/printable.ts'
 import { addJobCommand } from '../jobCommand.ts'
 import { cell, dataText, plural, timeText } from '../output/cells.ts'
 import { colours, printJson, printLine } from '../output/output.ts'
-import { getJson, isRecord, type RemoteOptions } from '../remote.ts'
+import { type Fields, getJson, isRecord, type RemoteOptions } from '../remote.ts'
 
 const MAX_DATA = 2_000
 const WIDTH = 10
@@ -24,7 +24,7 @@ export function addExplain(root: Command): void {
 
 async function explain(route: string, { id }: { readonly id: string }, options: RemoteOptions): Promise<void> {
   const job = await getJson(options, route)
-  if (options.json || !isRecord(job)) return printJson(job)
+  if (options.json) return printJson(job)
   const paint = colours()
   await printLine(paint.bold(`job ${printable(id)} in ${cell(job.queue)}: ${cell(job.state)}`))
   for (const why of records(job.why)) {
@@ -46,7 +46,7 @@ async function explain(route: string, { id }: { readonly id: string }, options: 
   }
 }
 
-function records(list: unknown): Record<string, unknown>[] {
+function records(list: unknown): Fields[] {
   return Array.isArray(list) ? list.filter(isRecord) : []
 }
 

@@ -1,27 +1,18 @@
 /** `reprise jobs`: lists the jobs of a queue in one state. */
 
 import { type Command, Option } from 'commander'
-import { RepriseError } from '../../shared/errors.ts'
+import { hasCode } from '../../shared/errors.ts'
 import { addExamples } from '../examples.ts'
 import { existing } from '../input/existing.ts'
+import { printListing } from '../listing.ts'
 import { cell, dataText, timeText } from '../output/cells.ts'
-import { note, printJson, printLine, table } from '../output/output.ts'
-import {
-  addRemoteOptions,
-  checkedQueue,
-  getJson,
-  isRecord,
-  queueRoute,
-  type RemoteOptions,
-  wholeNumber,
-} from '../remote.ts'
+import { note, printLine } from '../output/output.ts'
+import { addRemoteOptions, checkedQueue, type Fields, queueRoute, type RemoteOptions, wholeNumber } from '../remote.ts'
 
 interface JobsOptions extends RemoteOptions {
   readonly state: string
   readonly count: number
 }
-
-const PAGE = 100
 
 export function addJobs(root: Command): void {
   const command = root
@@ -43,47 +34,20 @@ export function addJobs(root: Command): void {
 
 async function list(queue: string, options: JobsOptions): Promise<void> {
   await existing(options, 'queue', queue)
-  let left = options.count
-  let after: string | undefined
-  let first = true
-  do {
-    const query = {
-      state: options.state,
-      limit: String(Math.min(left, PAGE)),
-      ...(after === undefined ? {} : { after }),
-    }
-    const page = await nextPage(options, queue, query)
-    if (page === undefined) {
-      note('reprise: the queue moved on while it was listed; the list ends here')
-      return
-    }
-    if (options.json) for (const job of page.jobs) await printJson(job)
-    else if (page.jobs.length > 0) {
-      const lines = table(['id', 'key', 'attempts', 'priority', 'sent', 'due', 'data'], page.jobs.map(row))
-      for (const line of first ? lines : lines.slice(1)) await printLine(line)
-    }
-    if (page.jobs.length > 0) first = false
-    left -= page.jobs.length
-    after = page.next
-  } while (after !== undefined && left > 0)
-  if (first && !options.json) await printLine(`no ${options.state} jobs in ${queue}`)
-}
-
-/** `undefined` where the job that the last page ended with is gone. */
-async function nextPage(options: RemoteOptions, queue: string, query: Record<string, string>) {
+  const { state, count: most } = options
+  const columns = ['id', 'key', 'attempts', 'priority', 'sent', 'due', 'data']
+  const route = `${queueRoute(queue)}/jobs`
   try {
-    const page = await getJson(options, `${queueRoute(queue)}/jobs`, query)
-    if (!isRecord(page) || !Array.isArray(page.jobs)) {
-      throw new RepriseError('unavailable', `${options.url} answers without jobs: another version?`)
-    }
-    return { jobs: page.jobs.filter(isRecord), next: typeof page.next === 'string' ? page.next : undefined }
+    const some = await printListing(options, { route, list: 'jobs', query: { state }, most, columns, row })
+    if (!some && !options.json) await printLine(`no ${state} jobs in ${queue}`)
   } catch (error) {
-    if (query.after !== undefined && error instanceof RepriseError && error.code === 'not_found') return undefined
-    throw error
+    // The queue is there: it is the job that the last page ended with.
+    if (!hasCode(error, 'not_found')) throw error
+    note('reprise: the queue moved on while it was listed; the list ends here')
   }
 }
 
-function row(job: Record<string, unknown>): (string | number)[] {
+function row(job: Fields): (string | number)[] {
   const { id, key, attempts, priority, sentAt, dueAt } = job
   return [cell(id), cell(key), cell(attempts), cell(priority), timeText(sentAt), timeText(dueAt), dataText(job)]
 }

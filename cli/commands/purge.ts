@@ -6,7 +6,7 @@ import { UsageError } from '../exit.ts'
 import { existing } from '../input/existing.ts'
 import { plural } from '../output/cells.ts'
 import { printJson, printLine } from '../output/output.ts'
-import { addRemoteOptions, checkedQueue, isRecord, postJson, queueRoute, type RemoteOptions } from '../remote.ts'
+import { addRemoteOptions, checkedQueue, postJson, queueRoute, type RemoteOptions } from '../remote.ts'
 
 export function addPurge(root: Command): void {
   const command = root
@@ -21,6 +21,5 @@ async function purge(queue: string, { yes, ...options }: RemoteOptions & { reado
   if (yes === undefined) throw new UsageError(`purge removes what waits in ${queue} for good; give --yes to do it`)
   await existing(options, 'queue', queue)
   const answer = await postJson(options, `${queueRoute(queue)}/purge`, {})
-  const removed = isRecord(answer) ? answer.removed : undefined
-  await (options.json ? printJson(answer) : printLine(`removed ${plural(removed, 'job')} from ${queue}`))
+  await (options.json ? printJson(answer) : printLine(`removed ${plural(answer.removed, 'job')} from ${queue}`))
 }

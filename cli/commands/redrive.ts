@@ -12,10 +12,12 @@ import { startProgress } from '../output/progress.ts'
 import {
   addRemoteOptions,
   checkedName,
+  type Fields,
   isRecord,
   postJson,
   queueRoute,
   type RemoteOptions,
+  strange,
   time,
   wholeNumber,
 } from '../remote.ts'
@@ -73,31 +75,20 @@ async function redrive(queue: string, options: RedriveOptions): Promise<void> {
   const given = Object.entries({ ids, reason, key, error, since, before }).filter(([, value]) => value !== undefined)
   const filter: Record<string, unknown> = Object.fromEntries(given)
   const info = await existing(options, 'queue', queue)
-  const total = isRecord(info) && isRecord(info.counts) ? Number(info.counts.dead) : 0
+  const total = isRecord(info.counts) ? Number(info.counts.dead) : 0
   const bar = startProgress(`redriving ${queue}`, 'dead letters', total, !options.json)
   let interrupted: ExitCode | undefined
   void listenForStop().signalled.then((code) => {
     interrupted = code
   })
   let [matched, moved] = [0, 0]
-  const told = () => ({
-    queue,
-    matched,
-    moved,
-    ...(dryRun ? { dryRun } : {}),
-    ...(interrupted ? { interrupted: true } : {}),
-  })
   try {
     let after: string | undefined
     for (let more = true; more && interrupted === undefined; ) {
       const limit = Math.min(PART, rate ?? PART)
       const part = partOf(
-        await postJson(options, `${queueRoute(queue)}/redrive`, {
-          ...{ filter, limit },
-          ...(dryRun === undefined ? {} : { dryRun }),
-          ...(rate === undefined ? {} : { rate }),
-          ...(after === undefined ? {} : { after }),
-        }),
+        await postJson(options, `${queueRoute(queue)}/redrive`, { filter, limit, dryRun, rate, after }),
+        options,
       )
       matched += part.matched
       moved += part.moved
@@ -115,19 +106,18 @@ async function redrive(queue: string, options: RedriveOptions): Promise<void> {
   } finally {
     bar.stop()
   }
-  if (options.json) await printJson(told())
+  if (options.json) await printJson({ queue, matched, moved, dryRun, interrupted: interrupted && true })
   else if (dryRun) await printLine(`${plural(matched, 'dead letter')} of ${queue} would come back`)
-  else
-    await printLine(
-      `${plural(moved, 'dead letter is', 'dead letters are')} back in ${queue}${interrupted ? '; interrupted, the others stay where they are' : ''}`,
-    )
+  else {
+    const rest = interrupted ? '; interrupted, the others stay where they are' : ''
+    await printLine(`${plural(moved, 'dead letter is', 'dead letters are')} back in ${queue}${rest}`)
+  }
   if (interrupted !== undefined) throw new Ended(interrupted)
 }
 
-function partOf(answer: unknown) {
-  const { matched, moved, more, next, asOf } = isRecord(answer) ? answer : {}
+function partOf({ matched, moved, more, next, asOf }: Fields, options: RemoteOptions) {
   if (typeof matched !== 'number' || typeof moved !== 'number' || typeof asOf !== 'number') {
-    throw new RepriseError('unavailable', 'the hub answers a redrive in an unknown form: another version?')
+    throw strange(options, 'a redrive in an unknown form')
   }
   return { matched, moved, asOf, more: more === true, next: typeof next === 'string' ? next : undefined }
 }

@@ -1,7 +1,6 @@
 /** `reprise seek`: moves the cursor of a client, back or forth. */
 
 import type { Command } from 'commander'
-import { RepriseError } from '../../shared/errors.ts'
 import type { Place } from '../../shared/places.ts'
 import { printable } from '../../shared/printable.ts'
 import { addExamples } from '../examples.ts'
@@ -9,7 +8,16 @@ import { UsageError } from '../exit.ts'
 import { existing } from '../input/existing.ts'
 import { cell } from '../output/cells.ts'
 import { printJson, printLine } from '../output/output.ts'
-import { addRemoteOptions, checkedName, isRecord, place, putJson, type RemoteOptions, topicRoute } from '../remote.ts'
+import {
+  addRemoteOptions,
+  checkedName,
+  isRecord,
+  place,
+  putJson,
+  type RemoteOptions,
+  strange,
+  topicRoute,
+} from '../remote.ts'
 
 export interface OwnerOptions extends RemoteOptions {
   readonly subject?: string
@@ -37,12 +45,9 @@ async function seek(topic: string, client: string, from: Place, options: OwnerOp
     throw new UsageError('the place is where the cursor is to go: start, end, epoch:offset, a time')
   await existing(options, 'topic', topic)
   const answer = await putJson(options, cursorRoute(topic, client), { from }, subjectOf(options))
-  const position = isRecord(answer) ? answer.position : undefined
-  if (!isRecord(answer) || !isRecord(position)) {
-    throw new RepriseError('unavailable', `${options.url} answers a seek in an unknown form: another version?`)
-  }
+  if (!isRecord(answer.position)) throw strange(options, 'a seek in an unknown form')
   if (options.json) return await printJson({ topic, ...answer })
-  const { epoch, offset } = position
+  const { epoch, offset } = answer.position
   await printLine(`${client} goes on behind event ${cell(offset)} of ${topic} (${printable(`${epoch}:${offset}`)})`)
 }
 

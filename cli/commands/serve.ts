@@ -2,10 +2,10 @@
 
 import type { Command } from 'commander'
 import type { ResolvedServeOptions } from '../../server/options/hub.ts'
-import { RepriseError } from '../../shared/errors.ts'
+import { messageOf, RepriseError } from '../../shared/errors.ts'
 import { startTimer } from '../../shared/timer.ts'
 import { addExamples } from '../examples.ts'
-import { EXIT, UsageError } from '../exit.ts'
+import { asUsage, EXIT } from '../exit.ts'
 import { note, printJson, printLine } from '../output/output.ts'
 import { addServeFlags } from '../serveFlags.ts'
 import { listenForStop } from '../signals.ts'
@@ -27,7 +27,8 @@ export function addServe(root: Command): void {
 }
 
 async function run(flags: Record<string, unknown>, json: boolean): Promise<void> {
-  const options = await readOptions(flags)
+  const { parseServeOptions } = await import('../../server/options/file.ts')
+  const { options } = asUsage(() => parseServeOptions({ flags, env: process.env }))
   const { signalled } = listenForStop()
   const { serve } = await import('../../server/serve.ts')
   const server = await serve(options).catch((error: unknown) => {
@@ -49,18 +50,9 @@ async function run(flags: Record<string, unknown>, json: boolean): Promise<void>
   stopWaiting()
 }
 
-async function readOptions(flags: Record<string, unknown>): Promise<ResolvedServeOptions> {
-  const { parseServeOptions } = await import('../../server/options/file.ts')
-  try {
-    return parseServeOptions({ flags, env: process.env }).options
-  } catch (error) {
-    throw error instanceof RepriseError ? new UsageError(error.message, { cause: error }) : error
-  }
-}
-
 /** A hub that cannot start has failed, whichever code the reason has; what can be done about a taken port is said. */
 function startError(error: unknown): Error {
-  const message = error instanceof Error ? error.message : String(error)
+  const message = messageOf(error)
   const cause = error instanceof RepriseError ? error.cause : error
   const taken = cause instanceof Error && 'code' in cause && cause.code === 'EADDRINUSE'
   return new Error(taken ? `${message}; choose another with --port (0 takes a free one)` : message, { cause: error })

@@ -4,14 +4,9 @@ import { Argument, type Command } from 'commander'
 import { printable } from '../../shared/printable.ts'
 import { addExamples } from '../examples.ts'
 import { UsageError } from '../exit.ts'
-import { missing } from '../input/existing.ts'
+import { type Kind, missing, routeOf } from '../input/existing.ts'
 import { note, printJson, printLine } from '../output/output.ts'
-import { addRemoteOptions, getJson, isRecord, putJson, queueRoute, type RemoteOptions, topicRoute } from '../remote.ts'
-
-type Kind = 'topic' | 'queue'
-
-/** Settings as they are stored: groups in groups. */
-type Fields = Record<string, unknown>
+import { addRemoteOptions, type Fields, getJson, isRecord, putJson, type RemoteOptions } from '../remote.ts'
 
 export function addSettings(root: Command): void {
   const settings = root
@@ -47,9 +42,8 @@ async function show(kind: Kind, name: string, options: RemoteOptions): Promise<v
   await print(kind, name, await read(options, kind, name), options)
 }
 
-async function read(options: RemoteOptions, kind: Kind, name: string): Promise<Fields> {
-  const answer = await getJson(options, `${routeOf(kind, name)}/settings`)
-  return isRecord(answer) ? answer : {}
+function read(options: RemoteOptions, kind: Kind, name: string): Promise<Fields> {
+  return getJson(options, `${routeOf(kind, name)}/settings`)
 }
 
 async function change(kind: Kind, name: string, given: readonly string[], options: RemoteOptions): Promise<void> {
@@ -113,8 +107,4 @@ function flat(fields: Fields, before = ''): Fields {
     else found[before + name] = value
   }
   return found
-}
-
-function routeOf(kind: Kind, name: string): string {
-  return kind === 'topic' ? topicRoute(name) : queueRoute(name)
 }

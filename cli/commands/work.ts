@@ -2,14 +2,14 @@
 
 import { type Command, Option } from 'commander'
 import type { HeldJob, Outcome, Worker } from '../../client/index.ts'
-import { RepriseError } from '../../shared/errors.ts'
+import { messageOf } from '../../shared/errors.ts'
 import { printable } from '../../shared/printable.ts'
-import { startTimer } from '../../shared/timer.ts'
 import { addExamples } from '../examples.ts'
 import { Ended, EXIT, UsageError } from '../exit.ts'
 import { missing } from '../input/existing.ts'
 import { dataText } from '../output/cells.ts'
 import { colours, note, printLine } from '../output/output.ts'
+import { patience } from '../patience.ts'
 import {
   addRemoteOptions,
   checkedName,
@@ -89,7 +89,7 @@ async function work(queue: string, given: readonly string[], options: WorkOption
     } catch (error) {
       if (!(error instanceof UsageError)) {
         if (runner === undefined || job.signal.aborted) throw error
-        const why = error instanceof Error ? error.message : String(error)
+        const why = messageOf(error)
         note(`reprise: job ${printable(job.id)} comes again: ${printable(lastLine(why))}`)
         return retry(undefined, why)
       }
@@ -109,10 +109,10 @@ async function work(queue: string, given: readonly string[], options: WorkOption
     concurrency: Math.min(options.concurrency, count),
     ...(options.lease === undefined ? {} : { leaseMs: options.lease }),
   })
-  const late = patience(worker, options)
+  const started = patience(worker, 'no jobs could be asked for', options)
   const untell = tellLost(worker)
   try {
-    const outcome = await Promise.race([stop.signalled, late.passed, worker.ended])
+    const outcome = await Promise.race([stop.signalled, started.late, worker.ended])
     if (outcome instanceof Error) throw outcome
     if (typeof outcome === 'number') {
       await worker.close()
@@ -121,7 +121,7 @@ async function work(queue: string, given: readonly string[], options: WorkOption
     if (broken !== undefined) throw broken
     if (outcome.code !== 'closed') throw 'error' in outcome ? outcome.error : new Ended(EXIT.failed)
   } finally {
-    late.clear()
+    started.clear()
     untell()
     await hub.close()
     runner?.stop()
@@ -153,31 +153,10 @@ function contentOf(data: unknown): Record<string, unknown> {
   return { data }
 }
 
-/** The SDK tries for ever; a command that never got through says so. */
-function patience(worker: Worker, { url, timeout }: RemoteOptions): { passed: Promise<Error>; clear(): void } {
-  let stop = () => {}
-  let last: RepriseError | undefined
-  const undo = worker.onStatus((status) => {
-    if (status.state === 'offline') last = status.reason
-    else if (status.state !== 'connecting') clear()
-  })
-  function clear(): void {
-    stop()
-    undo()
-  }
-  const passed = new Promise<Error>((resolve) => {
-    stop = startTimer(timeout, () => {
-      resolve(last ?? new RepriseError('timeout', `no jobs could be asked for at ${url} within ${timeout} ms`))
-    })
-  })
-  return { passed, clear }
-}
-
 /** Leases that were lost; what the command says is told where it fails. */
 function tellLost(worker: Worker): () => void {
   return worker.onError(({ error, job, then }) => {
-    const why = error instanceof Error ? error.message : String(error)
-    note(`reprise: job ${printable(job.id)}: ${then}: ${printable(lastLine(why))}`)
+    note(`reprise: job ${printable(job.id)}: ${then}: ${printable(lastLine(messageOf(error)))}`)
   })
 }
 

@@ -1,6 +1,6 @@
 /** What `pub` reads: data and headers from the command line, drafts from lines. */
 
-import { RepriseError } from '../../shared/errors.ts'
+import { messageOf, RepriseError } from '../../shared/errors.ts'
 import { parseExact } from '../../shared/exactNumbers.ts'
 import { UsageError } from '../exit.ts'
 import { isRecord } from '../remote.ts'
@@ -20,7 +20,7 @@ export function readData(text: string, asText: boolean): unknown {
   } catch (error) {
     if (error instanceof RepriseError) throw new UsageError(`${error.message}, or give --text`)
     if (/^\s*(["[{]|-?\d|$)/.test(text)) {
-      const why = error instanceof Error ? error.message : String(error)
+      const why = messageOf(error)
       throw new UsageError(`data is not JSON: ${why}; give --text to publish it as text`)
     }
     return text

@@ -1,23 +1,28 @@
 /** A name that the hub does not know is told, with the known one that may have been meant. Nothing is created by it. */
 
-import { RepriseError } from '../../shared/errors.ts'
+import { hasCode, RepriseError } from '../../shared/errors.ts'
 import { nearest } from '../../shared/nearest.ts'
 import { getPages } from '../pages.ts'
-import { getJson, queueRoute, type RemoteOptions, topicRoute } from '../remote.ts'
+import { type Fields, getJson, queueRoute, type RemoteOptions, topicRoute } from '../remote.ts'
 
-type Kind = 'topic' | 'queue'
+export type Kind = 'topic' | 'queue'
 
 /** Names that are compared with the one that was given. */
 const MAX_COMPARED = 5_000
 const DEAD = /\/dead$/
 
+/** Where it is under `/v1`. */
+export function routeOf(kind: Kind, name: string): string {
+  return kind === 'queue' ? queueRoute(name) : topicRoute(name)
+}
+
 /** What the hub knows of it. Throws `not_found` with the nearest name. For `<queue>/dead` the queue counts. */
-export async function existing(remote: RemoteOptions, kind: Kind, name: string): Promise<unknown> {
+export async function existing(remote: RemoteOptions, kind: Kind, name: string): Promise<Fields> {
   const known = kind === 'queue' ? name.replace(DEAD, '') : name
   try {
-    return await getJson(remote, kind === 'queue' ? queueRoute(known) : topicRoute(known))
+    return await getJson(remote, routeOf(kind, known))
   } catch (error) {
-    if (!(error instanceof RepriseError) || error.code !== 'not_found') throw error
+    if (!hasCode(error, 'not_found')) throw error
     const near = await nearestName(remote, kind, known)
     throw near === undefined
       ? error
@@ -31,7 +36,7 @@ export async function missing(remote: RemoteOptions, kind: Kind, name: string): 
     await existing(remote, kind, name)
     return undefined
   } catch (error) {
-    return error instanceof RepriseError && error.code === 'not_found' ? error.message : undefined
+    return hasCode(error, 'not_found') ? error.message : undefined
   }
 }
 
