@@ -13,13 +13,13 @@ import { StoreClock } from './core/clock.ts'
 import type { Core } from './core/core.ts'
 import { pageRefusal } from './core/guards/origins.ts'
 import { Unfinished } from './core/guards/unfinished.ts'
+import { startMaintenance } from './core/maintenance.ts'
 import { Probe } from './core/probe.ts'
 import { Bindings } from './core/queues/bindings.ts'
 import { Consumers } from './core/queues/delivery/consumers.ts'
 import { Losses } from './core/queues/losses.ts'
 import { Queues } from './core/queues/queues.ts'
 import { openQueueSettings } from './core/queues/settings.ts'
-import { startTimers } from './core/queues/timers.ts'
 import { CursorBook } from './core/topics/cursors.ts'
 import { Fanout } from './core/topics/fanout.ts'
 import { Log, readable } from './core/topics/log.ts'
@@ -111,7 +111,7 @@ export function buildHub<S extends HubTypes = HubTypes>(
     const bindings = new Bindings({ store, log: topicLog, pages, settings: queueSettings, telemetry })
     await clock.start()
     await probe.start()
-    const stopTimers = startTimers(store, queueSettings, telemetry)
+    const stopMaintenance = startMaintenance(store, queueSettings, telemetry)
     bindings.start()
     const core: Core = {
       log: topicLog,
@@ -131,7 +131,7 @@ export function buildHub<S extends HubTypes = HubTypes>(
     const close = async () => {
       probe.stop()
       clock.stop()
-      await Promise.all([stopRetention(), stopTimers(), bindings.stop(), consumers.close()])
+      await Promise.all([stopRetention(), stopMaintenance(), bindings.stop(), consumers.close()])
       fanout.close()
       settings.close()
       queueSettings.close()

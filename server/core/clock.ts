@@ -6,11 +6,11 @@ import type { Store } from '../store/contract/store.ts'
 const LOOK_MS = 30_000
 
 export class StoreClock {
-  readonly #store: Pick<Store, 'now'>
+  readonly #store: Pick<Store, 'ready'>
   #aheadMs = 0
   #timer: NodeJS.Timeout | undefined
 
-  constructor(store: Pick<Store, 'now'>) {
+  constructor(store: Pick<Store, 'ready'>) {
     this.#store = store
   }
 
@@ -31,7 +31,7 @@ export class StoreClock {
 
   async #look(): Promise<void> {
     const before = Date.now()
-    const now = await this.#store.now()
+    const now = await this.#store.ready()
     this.#aheadMs = now - (before + Date.now()) / 2
   }
 }

@@ -9,8 +9,8 @@ const RULES = repositoryFiles()
   .filter((path) => path.startsWith(`${REDIS}/`) && path.endsWith('.lua') && !path.startsWith(`${REDIS}/storage/`))
   .map((path) => path.slice(REDIS.length + 1, -'.lua'.length))
 
-/** What has no call of its own in the contract: the batcher's question. */
-const INTERNAL = ['due']
+/** What has no call of its own among those of queues: the batcher's question, and a part of `maintain`. */
+const INTERNAL = ['due', 'fireTimers']
 
 /** Functions that carry a rule, beside the operations. */
 const SHARED: Readonly<Record<string, readonly string[]>> = {

@@ -5,6 +5,7 @@ import { Bindings } from '../../server/core/queues/bindings.ts'
 import { openQueueSettings } from '../../server/core/queues/settings.ts'
 import type { Store } from '../../server/store/contract/store.ts'
 import { openStore } from '../../server/store/open.ts'
+import { infoOf } from '../store/conformance/calls.ts'
 import { hubOn } from '../support/core/bare.ts'
 import { tempFolder } from '../support/temp.ts'
 import { until } from '../support/until.ts'
@@ -39,7 +40,7 @@ it('copy a topic into many queues a few jobs at a time, so that nobody waits for
   const file = Object.fromEntries(names.map((name) => [name, { from: [{ topic: 't', from: 'end' as const }] }]))
   const settings = await openQueueSettings({ store: store.settings, file })
   const bindings = new Bindings({ ...context, settings })
-  const infos = () => Promise.all(names.map((name) => store.queues.info(name)))
+  const infos = () => Promise.all(names.map((name) => infoOf(store.queues, name)))
   try {
     bindings.start()
     await until(async () => (await infos()).every((info) => info?.bindings.length === 1), { what: 'the bindings' })

@@ -7,6 +7,7 @@ import { Subscription } from '../../server/core/topics/subscription.ts'
 import type { Notification, Store } from '../../server/store/contract/store.ts'
 import { openStore } from '../../server/store/open.ts'
 import { RepriseError } from '../../shared/errors.ts'
+import { maintain } from '../store/conformance/calls.ts'
 import { hubOn, withBadNotifications } from '../support/core/bare.ts'
 import { TestChannel, TestOutlet } from '../support/core/outlet.ts'
 import { runSeed, seededRandom } from '../support/seed.ts'
@@ -181,7 +182,7 @@ describe('the fan-out', () => {
     for (let day = 0; day < 40; day += 20) {
       now += 20 * 86_400_000
       await hub.fanout.touch()
-      while ((await own.sweep()).more);
+      while ((await maintain(own)).more);
     }
     expect((await own.cursors.list('quiet', { limit: 10 })).map(({ client }) => client)).toEqual(['c'])
     subscription.close()

@@ -239,7 +239,9 @@ class Copier {
     const { epoch, head, first, lineage } = await log.bounds(this.#topic)
     const start =
       this.#from === 'end' ? { epoch, offset: head } : { epoch: lineage[0]?.epoch ?? epoch, offset: first - 1 }
-    const known = (await store.queues.info(this.#queue))?.bindings.find(({ topic }) => topic === this.#topic)
+    const known = (await store.queues.list({ names: [this.#queue] }))[0]?.bindings.find(
+      ({ topic }) => topic === this.#topic,
+    )
     if (known !== undefined) return known.position
     await store.topics.hold(this.#topic, this.#queue, start.offset)
     return (await store.queues.bind(this.#queue, this.#topic, start)) ?? start

@@ -7,7 +7,7 @@ import type { JobDraft, Sent, Settled, Settlement } from '../../../shared/queues
 import type {
   JobInfo,
   JobState,
-  ListQuery,
+  PageQuery,
   QueueInfo,
   Store,
   Settlement as StoredSettlement,
@@ -90,7 +90,7 @@ export class Queues {
   async #checkRequest(queue: string, id: string): Promise<void> {
     const { queues } = this.#context.store
     if ((await queues.answer(queue, id)) !== undefined) return
-    const job = await queues.job(queue, id)
+    const [job] = await queues.jobs(queue, { ids: [id] })
     if (job === undefined || job.replyBy !== undefined) return
     throw new RepriseError(
       'conflict',
@@ -189,21 +189,21 @@ export class Queues {
   /** A waiting job is taken away: by its sender, or by whoever may manage the queue. */
   async remove(caller: Caller, queue: string, id: string): Promise<boolean> {
     checkQueue(queue, 'dead')
-    const job = await this.#context.store.queues.job(queue, id)
+    const [job] = await this.#context.store.queues.jobs(queue, { ids: [id] })
     if (job === undefined || job.subject !== caller.subject) authorize(caller, 'admin', queue)
     else authorize(caller, 'send', queue)
-    return await this.#busy(this.#context.store.queues.remove(queue, id))
+    return (await this.#busy(this.#context.store.queues.purge(queue, { ids: [id] }))) > 0
   }
 
   async info(caller: Caller, queue: string): Promise<QueueInfo> {
     checkQueue(queue, 'dead')
     authorize(caller, 'read', queue)
-    const info = await this.#context.store.queues.info(queue)
+    const [info] = await this.#context.store.queues.list({ names: [queue] })
     if (info === undefined) throw new RepriseError('not_found', `there is no queue ${queue}: nothing was sent to it`)
     return info
   }
 
-  async list(caller: Caller, query: ListQuery): Promise<QueueInfo[]> {
+  async list(caller: Caller, query: PageQuery): Promise<QueueInfo[]> {
     authorize(caller, 'admin', '*')
     const found: QueueInfo[] = []
     let { after } = query
@@ -230,7 +230,7 @@ export class Queues {
   async job(caller: Caller, queue: string, id: string): Promise<JobInfo> {
     checkQueue(queue, 'dead')
     authorize(caller, 'read', queue)
-    const job = await this.#context.store.queues.job(queue, id)
+    const [job] = await this.#context.store.queues.jobs(queue, { ids: [id] })
     if (job === undefined)
       throw new RepriseError('not_found', `there is no job ${id} in ${queue}: settled, or never sent`)
     return job
@@ -247,7 +247,7 @@ export class Queues {
     checkQueue(queue, 'dead')
     authorize(caller, 'admin', queue)
     const { store } = this.#context
-    const before = await store.now()
+    const before = await store.ready()
     for (let removed = 0; ; ) {
       const part = await store.queues.purge(queue, { before, limit: PURGE_PART })
       if (part === 0) return removed

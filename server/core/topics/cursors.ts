@@ -61,7 +61,7 @@ export class CursorBook {
     checkTopic(topic)
     checkClient(owner.client)
     authorize(caller, 'admin', topic)
-    return (await this.#store.cursors.place(topic, owner, position)).position
+    return (await this.#store.cursors.open(topic, owner, { place: position })).position
   }
 
   async forget(caller: Caller, topic: string, owner: Owner): Promise<void> {

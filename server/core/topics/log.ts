@@ -6,7 +6,7 @@ import { type Position, placeIn } from '../../../shared/positions.ts'
 import type { Draft, Gap, Limits, ProducerSeq, Published, ReadPage } from '../../../shared/protocol.ts'
 import type {
   Bounds,
-  ListQuery,
+  PageQuery,
   ReadBound,
   Store,
   StoredDraft,
@@ -165,13 +165,13 @@ export class Log {
   async info(caller: Caller, topic: string): Promise<TopicInfo> {
     checkTopic(topic)
     authorize(caller, 'read', topic)
-    const info = await this.#store.topics.info(topic)
+    const [info] = await this.#store.topics.list({ names: [topic] })
     if (info === undefined)
       throw new RepriseError('not_found', `there is no topic ${topic}: nothing was published to it`)
     return info
   }
 
-  async list(caller: Caller, query: ListQuery): Promise<TopicInfo[]> {
+  async list(caller: Caller, query: PageQuery): Promise<TopicInfo[]> {
     authorize(caller, 'admin', '*')
     const found: TopicInfo[] = []
     let { after } = query

@@ -1,4 +1,4 @@
-/** Housekeeping in the background: trims topics by age even when nothing is published, sweeps what is over its time. */
+/** Trims topics by age in the background, even when nothing is published. */
 
 import type { Store } from '../../store/contract/store.ts'
 import { every } from '../every.ts'
@@ -8,9 +8,8 @@ import type { HubSettings } from './settings.ts'
 /** Between two rounds; a round looks at one page of topics and goes on from there in the next. */
 const ROUND_MS = 5_000
 const TOPICS_A_ROUND = 1_000
-const SWEEP_MS = 30_000
 
-/** Starts both; the result stops them and resolves when neither is at work. */
+/** Starts it; the result stops it and resolves when it is not at work. */
 export function startRetention(store: Store, settings: HubSettings, telemetry: Telemetry): () => Promise<void> {
   let after: string | undefined
   let changed = false
@@ -28,21 +27,18 @@ export function startRetention(store: Store, settings: HubSettings, telemetry: T
     )
     after = page.length < TOPICS_A_ROUND ? undefined : page.at(-1)?.topic
     for (const { topic, events } of page) {
-      if (events > 0) await store.topics.trim(topic, settings.forTopic(topic).retain)
+      const { retain } = settings.forTopic(topic)
+      if (events > 0) await store.topics.append(topic, { subject: '', drafts: [], retain })
     }
   }
-  const sweep = async () => {
-    while ((await store.sweep()).more);
-  }
   const trimming = every(ROUND_MS, trim, (error) => telemetry.failed('trimming topics', error))
-  const sweeping = every(SWEEP_MS, sweep, (error) => telemetry.failed('sweeping the store', error))
   const unlisten = settings.onChange(() => {
     changed = true
     trimming.soon()
   })
-  return async () => {
+  return () => {
     stopped = true
     unlisten()
-    await Promise.all([trimming.stop(), sweeping.stop()])
+    return trimming.stop()
   }
 }

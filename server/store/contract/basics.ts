@@ -1,4 +1,10 @@
-/** Types that both halves of the store's contract use. */
+/** What both halves of the store's contract use: times that the prose names, and types. */
+
+/** How long a call waits while the store is away. */
+export const WAIT_MS = 5_000
+
+/** Between two looks for what has expired. */
+export const FORGET_MS = 30_000
 
 /**
  * An event's or a job's content, opaque to the store. `json` is the text of an object `{"data":…}` with `id`, `key` and
@@ -22,9 +28,10 @@ export interface Owner {
   readonly client: string
 }
 
-export interface ListQuery {
-  /** Names after this one, in the order of their bytes. */
+/** Those after a name, in the order of their names' bytes and at most so many; or those named, as far as they are there. */
+export type ListQuery = PageQuery | { readonly names: readonly string[] }
+
+export interface PageQuery {
   readonly after?: string
-  /** At most this many. */
   readonly limit: number
 }

@@ -40,7 +40,7 @@
  * after it came. A held one is gone when it is no longer held.
  *
  * Timers. What falls due by itself (delays, lapses, expiry) happens when the timers of the queue are fired, a bounded
- * part at a time. `fireTimers` does only that; `claim`, `settle`, `attach`, `detach` begin with it. No expired job is
+ * part at a time. `maintain` of the store does that; `claim`, `settle`, `attach`, `detach` begin with it. No expired job is
  * delivered, and no job before its time, however far that has come. The timers of a queue and of its dead letters are
  * fired together. Reads show the queue as the last firing left it. What a call makes due at that moment (a retry after
  * 0 ms, a grace of 0 ms) is done in that call; what a timer makes due is done with the timers.
@@ -239,6 +239,12 @@ export interface JobInfo {
   readonly body: Body | undefined
 }
 
+export type JobsQuery =
+  | { readonly state: JobState; readonly after?: string; readonly limit: number }
+  | { readonly ids: readonly string[] }
+
+export type PurgeQuery = { readonly before: number; readonly limit: number } | { readonly ids: readonly string[] }
+
 export interface QueueInfo {
   readonly queue: string
   readonly counts: {
@@ -352,28 +358,17 @@ export interface Queues {
    */
   touch(queue: string, consumers: readonly Owner[]): Promise<void>
 
-  /** Does what is due, a bounded part. `more`: call again at once. `nextAt` as in `claim`, whether paused or not. */
-  fireTimers(queue: string, policy: QueuePolicy): Promise<{ readonly more: boolean; readonly nextAt?: number }>
-
-  /** Names of queues (no `/dead`) that have timers due at this time, the most overdue first. */
-  overdue(limit: number): Promise<string[]>
+  /**
+   * Jobs in a state after the one with the id `after`, by place; jobs without a place by due time. At most `limit`; none
+   * when `after` is not there. Or those with these ids, as far as they are there.
+   */
+  jobs(queue: string, query: JobsQuery): Promise<JobInfo[]>
 
   /**
-   * Jobs in a state after the one with the id `after`, by place; jobs without a place by due time. At most `limit`;
-   * none when `after` is not there.
+   * Removes jobs that wait; requests are then `failed` (`removed`): those with these ids, or up to `limit` that came by
+   * `before`, inclusive. Answers how many, so 0 at the end.
    */
-  jobs(
-    queue: string,
-    query: { readonly state: JobState; readonly after?: string; readonly limit: number },
-  ): Promise<JobInfo[]>
-
-  job(queue: string, id: string): Promise<JobInfo | undefined>
-
-  /** Removes a job that waits; a request is then `failed` (`removed`). `false` when the job is held or not there. */
-  remove(queue: string, id: string): Promise<boolean>
-
-  /** Removes up to `limit` waiting jobs that came by `before`, inclusive. Answers how many, 0 at the end. */
-  purge(queue: string, query: { readonly before: number; readonly limit: number }): Promise<number>
+  purge(queue: string, query: PurgeQuery): Promise<number>
 
   /**
    * Moves waiting dead letters back to the queue: `ready` at its end, attempts 0, no longer a request. A `gap` stays.
@@ -386,10 +381,7 @@ export interface Queues {
 
   answer(queue: string, id: string): Promise<Answer | undefined>
 
-  /** `undefined` for an unknown queue. */
-  info(queue: string): Promise<QueueInfo | undefined>
-
-  /** Queues in the order of their names' bytes, without `/dead`. Reads no more than the page. */
+  /** Queues that are known. A page is without `/dead`, and no more than it is read. */
   list(query: ListQuery): Promise<QueueInfo[]>
 
   /** Makes a binding at a position unless there is one; `undefined` ends it. Answers its position now. */

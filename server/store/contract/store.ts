@@ -9,6 +9,8 @@
  *   notifications never show anything that has not reached that durability yet.
  * - It rejects only with a `RepriseError`: `unavailable` (store away or closed), `storage_full` (a write that needs
  *   more room; reads and cursor commits go on), and the codes named at the method.
+ * - While the store is away, a call waits, up to 5 seconds from when it was made, as long as nothing of it can have been
+ *   done. Then it rejects with `unavailable`. An engine that is in the hub's own process is never away.
  * - The store sends nothing twice without the caller: a call whose answer was lost rejects with `unavailable`.
  * - Time is the store's: milliseconds since 1970 by its clock.
  *
@@ -18,7 +20,7 @@
 import type { DroppedLog, Lineage, Position } from '../../../shared/positions.ts'
 import type { Durability } from '../../../shared/protocol.ts'
 import type { Body, ListQuery, Owner } from './basics.ts'
-import type { JobLoss, Queues } from './queues.ts'
+import type { JobLoss, QueuePolicy, Queues } from './queues.ts'
 
 export type * from './basics.ts'
 export type * from './queues.ts'
@@ -67,6 +69,7 @@ export interface StoredDraft {
 
 export interface Append {
   readonly subject: string
+  /** Without any, `retain` is applied and nothing else, which needs no room: positions stay, head and lineage outlive it. */
   readonly drafts: readonly StoredDraft[]
   /** `seq` is the number of `drafts[0]`; the next draft has the next number. */
   readonly producer?: { readonly name: string; readonly seq: number }
@@ -105,8 +108,11 @@ export interface TopicInfo extends Bounds {
   readonly holds?: readonly { readonly name: string; readonly offset: number }[]
 }
 
-/** Where a new cursor is put: a position as it is, or the log's end or start at the moment of opening. */
-export type CursorStart = 'end' | 'start' | Position
+/**
+ * Where a new cursor is put: a position as it is, or the log's end or start at the moment of opening. `place`: there a known
+ * one is put as well, forward or back.
+ */
+export type CursorStart = 'end' | 'start' | Position | { readonly place: Position }
 
 export interface OpenedCursor extends Bounds {
   readonly position: Position
@@ -173,9 +179,6 @@ export interface Topics {
   /** The offset of the last event with `at` before `time`: a reader that starts after it gets all from `time` on. */
   seek(topic: string, time: number): Promise<number>
 
-  /** Removes what exceeds the retention. Positions stay recoverable: head and lineage outlive the data. */
-  trim(topic: string, retain: Retention): Promise<Bounds>
-
   /**
    * Keeps the events after `offset` from being trimmed by any retention, until the hold is moved or ended with
    * `undefined`. It is for a queue that still has to copy them. While the kept bodies together have more bytes than
@@ -185,10 +188,7 @@ export interface Topics {
    */
   hold(topic: string, name: string, offset: number | undefined): Promise<void>
 
-  /** `undefined` for a topic that is unborn or dropped. */
-  info(topic: string): Promise<TopicInfo | undefined>
-
-  /** Born topics in the order of their names' bytes. Reads no more than the page. */
+  /** Born topics. Reads no more than the page. */
   list(query: ListQuery): Promise<TopicInfo[]>
 
   /**
@@ -211,7 +211,7 @@ export interface Cursors {
    * Begins a session: makes the cursor at `start` if there is none, raises its session number, and tells the topic's
    * listeners. An unborn topic stays unborn. A new cursor needs room (`storage_full`), a known one does not.
    * `since`: the owner's session when the caller last looked. When it is another one now: `conflict`, and nothing is
-   * done.
+   * done. A start to `place` is refused as a position for `commit` is.
    */
   open(topic: string, owner: Owner, start: CursorStart, since?: number): Promise<OpenedCursor>
 
@@ -231,9 +231,6 @@ export interface Cursors {
    * done as one, and are then answered alike.
    */
   commit(topic: string, owner: Owner, session: number, position: Position): Promise<Position>
-
-  /** Places a cursor, forward or back, as a new session; makes it if there is none. Errors as for `commit`. */
-  place(topic: string, owner: Owner, position: Position): Promise<OpenedCursor>
 
   /**
    * Cursors of a topic, in the order of subject and client, after `after`. `behind`: only those with this lag or more.
@@ -256,13 +253,16 @@ export interface Settings {
   watch(listener: () => void): () => void
 }
 
-/** What a sweep did. */
-export interface Swept {
+/** What one call of `maintain` did. */
+export interface Maintained {
+  /** How many were forgotten. */
   readonly ids: number
   readonly producers: number
   readonly cursors: number
   /** `true` when there is more to do at once. */
   readonly more: boolean
+  /** Of one queue: as in `claim`, whether it is paused or not. */
+  readonly nextAt?: number
 }
 
 export interface Store {
@@ -272,17 +272,22 @@ export interface Store {
   readonly cursors: Cursors
   readonly queues: Queues
   readonly settings: Settings
-  /** The store's clock. */
-  now(): Promise<number>
+  /** Resolves when the store answers: with its time. */
+  ready(): Promise<number>
   /** Damage that was found since the store was opened, in sentences; the first hundred. */
   damage(): readonly string[]
   /**
-   * Forgets what has expired, a bounded part at each call: ids after 5 minutes, producers after 7 days, cursors 30 days
-   * after their last use. What has expired counts as gone whether it was swept or not. An expired cursor leaves a note
-   * for a year, which `open` tells. In queues it forgets ids, the memory of settled leases, answers whose `replyBy` has
-   * passed, and consumers that are gone. `more` is also true while garbage of trims and drops is left.
+   * Does what is due by itself, a bounded part at each call: fires the timers of queues, the most overdue ones first, and
+   * forgets what has expired. `policyOf` is asked for each queue (no `/dead`) whose timers are fired.
+   *
+   * Ids expire after 5 minutes, producers after 7 days, cursors 30 days after their last use. What has expired counts as
+   * gone whether it was forgotten or not, so it is looked for every 30 seconds only. An expired cursor leaves a note for
+   * a year, which `open` tells. Of queues, ids are forgotten, settled leases, answers whose `replyBy` has passed, and
+   * consumers that are gone. `more` is also true while garbage of trims and drops is left.
+   *
+   * With `queue`, which may be a `/dead`, it fires the timers of that one, due or not, and does nothing else.
    */
-  sweep(): Promise<Swept>
+  maintain(policyOf: (queue: string) => QueuePolicy, queue?: string): Promise<Maintained>
   /** Finishes what was accepted, then refuses everything with `unavailable`. Can be called twice. */
   close(): Promise<void>
 }

@@ -14,7 +14,7 @@ import { lockFolder } from './engine/lock.ts'
 import { freeBytesOf, Space } from './engine/space.ts'
 import { STORE_KEY, TABLES, type Table } from './engine/tables.ts'
 import { Writer } from './engine/writer.ts'
-import { sweep } from './maintenance.ts'
+import { createMaintenance } from './maintenance.ts'
 import { mendQueue } from './queues/mend.ts'
 import { createQueues } from './queues/queues.ts'
 import { restore } from './recovery/restore.ts'
@@ -82,12 +82,8 @@ export async function openLmdb(path: string, context: LmdbContext = {}): Promise
     queues: createQueues(writer, queueWatches, context.maxIds ?? MAX_IDS),
     settings: createSettings(writer),
     damage: () => damage.told,
-    now: () => writer.readWithTime((_, now) => now),
-    sweep: async () => {
-      writer.collectAgain()
-      const swept = await writer.write(sweep)
-      return { ...swept, more: swept.more || writer.isCollecting }
-    },
+    ready: () => writer.readWithTime((_, now) => now),
+    maintain: createMaintenance(writer),
     close: () => {
       closing ??= close()
       return closing

@@ -1,9 +1,9 @@
 /** The contract's settings over Redis: one hash, and a channel that tells of changes. */
 
+import { WAIT_MS } from '../contract/basics.ts'
 import type { Settings } from '../contract/store.ts'
 import type { Damage } from '../damage.ts'
 import { failure } from './connection/errors.ts'
-import { WAIT_MS } from './connection/router.ts'
 import type { TopicsContext } from './topics/topics.ts'
 
 export function createSettings(

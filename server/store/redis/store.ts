@@ -1,15 +1,16 @@
 /** The engine for many nodes, put together: where Redis is, what it is fit for, and the parts of the contract. */
 
 import { RepriseError } from '../../../shared/errors.ts'
+import { WAIT_MS } from '../contract/basics.ts'
 import type { Store, StoreContext } from '../contract/store.ts'
 import { Damage } from '../damage.ts'
 import type { Command } from './connection/connection.ts'
 import { Durable } from './connection/durability.ts'
 import { closed, failure, messageOf } from './connection/errors.ts'
-import { Router, WAIT_MS } from './connection/router.ts'
+import { Router } from './connection/router.ts'
 import { Subscriptions } from './connection/subscriptions.ts'
 import { type Location, parseLocation } from './connection/url.ts'
-import { sweepPart } from './maintenance.ts'
+import { createMaintenance } from './maintenance.ts'
 import { createQueues } from './queues/queues.ts'
 import type { QueuesContext } from './queues/reads.ts'
 import { keysWith } from './scripting/keys.ts'
@@ -87,9 +88,9 @@ export async function openRedis(url: string, context: RedisContext = {}): Promis
     cursors: createCursors(parts, (topic) => boundsOf(parts, topic), time),
     queues: createQueues(queueParts),
     settings: createSettings(parts, warn, damage),
-    now: time,
+    ready: time,
     damage: () => damage.told,
-    sweep: async () => sweepPart(parts, queueParts, await time()),
+    maintain: createMaintenance(parts, queueParts, time),
     caughtUp: () => subscriptions.caughtUp(),
     close: () => {
       closing ??= close()

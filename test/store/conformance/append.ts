@@ -1,6 +1,7 @@
 /** The contract's append, sentence by sentence: order, ids, producers, epochs. */
 
 import { describe, expect, test } from 'vitest'
+import { infoOf, maintain } from './calls.ts'
 import type { Case } from './cursors.ts'
 import { ALL, dataOf, drafts, KEEP, publish, START, text } from './fixture.ts'
 
@@ -108,7 +109,7 @@ export function describeAppend(given: () => Case): void {
       expect(await withIds(['x'])).toMatchObject({ offsets: [1], duplicates: 1 })
       engine.clock.now += 1
       expect(await withIds(['x'])).toMatchObject({ offsets: [2], duplicates: 0 })
-      await store.sweep()
+      await maintain(store)
       expect(await withIds(['x'])).toMatchObject({ offsets: [2], duplicates: 1 })
     })
 
@@ -156,7 +157,7 @@ export function describeAppend(given: () => Case): void {
     test('a producer that is not known starts at 0 or 1', async () => {
       const { store } = given()
       await expect(produce(2, 1)).rejects.toMatchObject({ code: 'conflict' })
-      expect(await store.topics.info('t')).toBeUndefined()
+      expect(await infoOf(store.topics, 't')).toBeUndefined()
       expect((await produce(0, 1, 'zero')).offsets).toEqual([1])
       expect((await produce(1, 1, 'one')).offsets).toEqual([2])
       expect((await produce(1, 1, 'zero')).offsets).toEqual([3])
@@ -191,7 +192,7 @@ export function describeAppend(given: () => Case): void {
       engine.clock.now += 7 * DAY
       await expect(produce(3, 1)).rejects.toMatchObject({ code: 'conflict' })
       expect(await produce(1, 1)).toMatchObject({ offsets: [3], duplicates: 0 })
-      await store.sweep()
+      await maintain(store)
       expect(await produce(1, 2)).toMatchObject({ offsets: [3, 4], duplicates: 1 })
     })
 
@@ -235,7 +236,7 @@ export function describeAppend(given: () => Case): void {
       expect(unborn).toMatchObject({ first: 1, head: 0, events: [] })
       expect(unborn.lineage).toEqual([{ epoch: unborn.epoch, startsAfter: 0 }])
       expect(await store.topics.read('u', 7, ALL)).toEqual(unborn)
-      expect(await store.topics.info('t')).toBeUndefined()
+      expect(await infoOf(store.topics, 't')).toBeUndefined()
       expect(await store.topics.list({ limit: 10 })).toEqual([])
     })
 

@@ -1,7 +1,9 @@
 /** The contract's cursors, sentence by sentence. */
 
 import { describe, expect, test } from 'vitest'
+import { FORGET_MS } from '../../../server/store/contract/basics.ts'
 import type { Owner, Store } from '../../../server/store/contract/store.ts'
+import { infoOf, maintain, trim } from './calls.ts'
 import { type Engine, KEEP, publish } from './fixture.ts'
 
 const DAY = 86_400_000
@@ -19,7 +21,7 @@ export function describeCursors(given: () => Case): void {
     test('open makes a cursor at the end or the start of the moment, or at a position', async () => {
       const { store } = given()
       const { epoch } = await publish(store, 't', 1, 2, 3)
-      await store.topics.trim('t', { ...KEEP, events: 2 })
+      await trim(store.topics, 't', { ...KEEP, events: 2 })
       const open = (client: string, start: Parameters<Store['cursors']['open']>[2]) =>
         store.cursors.open('t', { subject: 'ann', client }, start)
       expect(await open('a', 'end')).toMatchObject({ position: { epoch, offset: 3 }, created: true, expired: false })
@@ -46,7 +48,7 @@ export function describeCursors(given: () => Case): void {
       const { store } = given()
       const { position, session, epoch } = await store.cursors.open('t', ann, 'end')
       expect(position).toEqual({ epoch, offset: 0 })
-      expect(await store.topics.info('t')).toBeUndefined()
+      expect(await infoOf(store.topics, 't')).toBeUndefined()
       const born = await publish(store, 't', 1, 2)
       expect(await store.cursors.list('t', { limit: 10 })).toMatchObject([{ ...ann, position, session, lag: 2 }])
       const moved = { epoch: born.epoch, offset: 2 }
@@ -231,14 +233,14 @@ export function describeCursors(given: () => Case): void {
       const { store } = given()
       const { epoch } = await publish(store, 't', 1, 2, 3)
       const { session } = await store.cursors.open('t', ann, 'end')
-      const placed = await store.cursors.place('t', ann, { epoch, offset: 1 })
+      const placed = await store.cursors.open('t', ann, { place: { epoch, offset: 1 } })
       expect(placed).toMatchObject({ position: { epoch, offset: 1 }, created: false })
       expect(placed.session).toBeGreaterThan(session)
       const late = store.cursors.commit('t', ann, session, { epoch, offset: 3 })
       await expect(late).rejects.toMatchObject({ code: 'taken_over' })
       const bob = { subject: 'bob', client: 'phone' }
-      expect(await store.cursors.place('t', bob, { epoch, offset: 2 })).toMatchObject({ created: true })
-      const place = (position: { epoch: string; offset: number }) => store.cursors.place('t', ann, position)
+      expect(await store.cursors.open('t', bob, { place: { epoch, offset: 2 } })).toMatchObject({ created: true })
+      const place = (position: { epoch: string; offset: number }) => store.cursors.open('t', ann, { place: position })
       await expect(place({ epoch: 'strange', offset: 1 })).rejects.toMatchObject({ code: 'stale_epoch' })
       await expect(place({ epoch, offset: 4 })).rejects.toMatchObject({ code: 'bad_request' })
       expect(await store.cursors.open('t', ann, 'end')).toMatchObject({ position: { epoch, offset: 1 } })
@@ -302,16 +304,17 @@ export function describeCursors(given: () => Case): void {
       const { epoch } = await publish(store, 't', 1, 2)
       const { session } = await store.cursors.open('t', ann, 'start')
       engine.clock.now += 30 * DAY - 1
-      expect(await store.sweep()).toMatchObject({ cursors: 0 })
+      expect(await maintain(store)).toMatchObject({ cursors: 0 })
       await store.cursors.commit('t', ann, session, { epoch, offset: 1 })
       engine.clock.now += 30 * DAY - 1
-      await store.sweep()
+      await maintain(store)
       expect(await store.cursors.list('t', { limit: 1 })).toHaveLength(1)
       engine.clock.now += 1
       expect(await store.cursors.list('t', { limit: 1 })).toEqual([])
       const late = store.cursors.commit('t', ann, session, { epoch, offset: 2 })
       await expect(late).rejects.toMatchObject({ code: 'not_found' })
-      expect(await store.sweep()).toMatchObject({ cursors: 1, more: false })
+      engine.clock.now += FORGET_MS
+      expect(await maintain(store)).toMatchObject({ cursors: 1, more: false })
       const opened = await store.cursors.open('t', ann, 'end')
       expect(opened).toMatchObject({ created: true, expired: true, position: { offset: 2 } })
       expect(opened.session).toBeGreaterThan(session)
@@ -324,7 +327,7 @@ export function describeCursors(given: () => Case): void {
       await store.cursors.open('t', ann, 'start')
       engine.clock.now += 30 * DAY
       expect(await store.cursors.open('t', ann, 'end')).toMatchObject({ created: true, expired: true })
-      await store.sweep()
+      await maintain(store)
       expect(await store.cursors.open('t', ann, 'end')).toMatchObject({ created: false, position: { offset: 1 } })
     })
 
@@ -334,9 +337,9 @@ export function describeCursors(given: () => Case): void {
       await store.cursors.open('t', ann, 'start')
       await store.cursors.open('t', bob, 'start')
       engine.clock.now += 30 * DAY
-      await store.sweep()
+      await maintain(store)
       engine.clock.now += 365 * DAY - 1
-      await store.sweep()
+      await maintain(store)
       expect(await store.cursors.open('t', ann, 'end')).toMatchObject({ created: true, expired: true })
       engine.clock.now += 1
       expect(await store.cursors.open('t', bob, 'end')).toMatchObject({ created: true, expired: false })
@@ -361,7 +364,7 @@ export function describeCursors(given: () => Case): void {
       expect(await store.cursors.commit('t', ann, session, next)).toEqual(next)
       expect(await store.cursors.commit('t', ann, session, at(3))).toEqual(next)
       expect(await store.cursors.open('t', ann, 'end')).toMatchObject({ position: next, first: 1, head: 2 })
-      expect(await store.cursors.place('t', ann, at(2))).toMatchObject({ position: at(2) })
+      expect(await store.cursors.open('t', ann, { place: at(2) })).toMatchObject({ position: at(2) })
     })
   })
 }

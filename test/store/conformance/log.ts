@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { sizeBody } from '../../../server/store/codec.ts'
 import type { Notification, Retention } from '../../../server/store/contract/store.ts'
 import { placeIn } from '../../../shared/positions.ts'
+import { infoOf, trim } from './calls.ts'
 import type { Case } from './cursors.ts'
 import { ALL, dataIn, dataOf, drafts, KEEP, publish, START, text } from './fixture.ts'
 
@@ -33,7 +34,7 @@ export function describeLog(given: () => Case): void {
       expect(await store.topics.read('t', 0, ALL)).toMatchObject({ first: 3, head: 5 })
       await append('t', [6], { events: 3 })
       expect(await dataOf(store, 't')).toEqual([4, 5, 6])
-      expect(await store.topics.info('t')).toMatchObject({ first: 4, head: 6, events: 3 })
+      expect(await infoOf(store.topics, 't')).toMatchObject({ first: 4, head: 6, events: 3 })
     })
 
     test('keeps what fits in bytes of bodies, but never trims the last event for its own', async () => {
@@ -41,10 +42,10 @@ export function describeLog(given: () => Case): void {
       const size = sizeBody(text('x')).bytes
       await append('t', ['a', 'b', 'c', 'd'], { bytes: size * 2 })
       expect(await dataOf(store, 't')).toEqual(['c', 'd'])
-      expect(await store.topics.info('t')).toMatchObject({ bytes: size * 2 })
+      expect(await infoOf(store.topics, 't')).toMatchObject({ bytes: size * 2 })
       await append('t', ['e', 'f'], { bytes: 1 })
       expect(await dataOf(store, 't')).toEqual(['f'])
-      expect(await store.topics.info('t')).toMatchObject({ bytes: size, events: 1 })
+      expect(await infoOf(store.topics, 't')).toMatchObject({ bytes: size, events: 1 })
     })
 
     test('keeps what is young enough', async () => {
@@ -65,9 +66,9 @@ export function describeLog(given: () => Case): void {
       await append('t', [1, 2, 3, 4, 5, 6])
       engine.clock.now += 1_000
       await append('t', [7, 8])
-      await store.topics.trim('t', { events: 5, bytes: 1_000_000, ageMs: 5_000 })
+      await trim(store.topics, 't', { events: 5, bytes: 1_000_000, ageMs: 5_000 })
       expect(await dataOf(store, 't')).toEqual([4, 5, 6, 7, 8])
-      await store.topics.trim('t', { events: 5, bytes: 1_000_000, ageMs: 500 })
+      await trim(store.topics, 't', { events: 5, bytes: 1_000_000, ageMs: 500 })
       expect(await dataOf(store, 't')).toEqual([7, 8])
     })
 
@@ -81,8 +82,8 @@ export function describeLog(given: () => Case): void {
           Array.from({ length }, () => number++),
         )
       const kept = sizeBody(text(number - 1)).bytes * 1_000
-      expect(await store.topics.trim('t', { ...KEEP, bytes: kept })).toMatchObject({ head: number })
-      const { first, bytes, events } = (await store.topics.info('t')) ?? { first: 0, bytes: 0, events: 0 }
+      expect(await trim(store.topics, 't', { ...KEEP, bytes: kept })).toMatchObject({ head: number })
+      const { first, bytes, events } = (await infoOf(store.topics, 't')) ?? { first: 0, bytes: 0, events: 0 }
       expect([first, bytes, events]).toEqual([number - 999, kept, 1_000])
       expect(await dataOf(store, 't')).toEqual(Array.from({ length: 1_000 }, (_, i) => number - 1_000 + i))
       await append('t', ['more'], { events: 10 })
@@ -92,18 +93,18 @@ export function describeLog(given: () => Case): void {
     test('a trim that keeps nothing leaves head and lineage', async () => {
       const { store } = given()
       const { epoch } = await publish(store, 't', 'a', 'b')
-      const trimmed = await store.topics.trim('t', { ...KEEP, bytes: 0 })
+      const trimmed = await trim(store.topics, 't', { ...KEEP, bytes: 0 })
       expect(trimmed).toMatchObject({ epoch, first: 3, head: 2 })
       expect(await store.topics.read('t', 0, ALL)).toEqual({ ...trimmed, events: [] })
-      expect(await store.topics.info('t')).toMatchObject({ events: 0, bytes: 0 })
+      expect(await infoOf(store.topics, 't')).toMatchObject({ events: 0, bytes: 0 })
       expect((await publish(store, 't', 'c')).offsets).toEqual([3])
       expect(await dataOf(store, 't')).toEqual(['c'])
     })
 
     test('a trim of an unborn topic leaves it unborn', async () => {
       const { store } = given()
-      expect(await store.topics.trim('t', { ...KEEP, events: 0 })).toMatchObject({ first: 1, head: 0 })
-      expect(await store.topics.info('t')).toBeUndefined()
+      expect(await trim(store.topics, 't', { ...KEEP, events: 0 })).toMatchObject({ first: 1, head: 0 })
+      expect(await infoOf(store.topics, 't')).toBeUndefined()
     })
 
     test('an append that keeps nothing still has its offset', async () => {
@@ -163,7 +164,7 @@ export function describeLog(given: () => Case): void {
       expect(await store.topics.seek('t', START + 1)).toBe(2)
       expect(await store.topics.seek('t', START + 2_000)).toBe(40)
       expect(await store.topics.seek('t', START + 1e9)).toBe(100)
-      await store.topics.trim('t', { ...KEEP, events: 10 })
+      await trim(store.topics, 't', { ...KEEP, events: 10 })
       expect(await store.topics.seek('t', START)).toBe(90)
       expect(await store.topics.seek('t', START + 4_600)).toBe(92)
       expect(await store.topics.seek('unborn', START)).toBe(0)
@@ -184,7 +185,7 @@ export function describeLog(given: () => Case): void {
         if (page.length < 3) break
       }
       expect(seen).toEqual(sorted)
-      expect((await store.topics.list({ limit: 1 }))[0]).toEqual(await store.topics.info('0'))
+      expect((await store.topics.list({ limit: 1 }))[0]).toEqual(await infoOf(store.topics, '0'))
     })
 
     test('drop makes a topic unborn: events, ids and producers are gone', async () => {
@@ -193,7 +194,7 @@ export function describeLog(given: () => Case): void {
       await produce(1, 2)
       expect(await store.topics.drop('t')).toBe(true)
       expect(await store.topics.drop('t')).toBe(false)
-      expect(await store.topics.info('t')).toBeUndefined()
+      expect(await infoOf(store.topics, 't')).toBeUndefined()
       expect(await store.topics.list({ limit: 10 })).toEqual([])
       expect(await store.topics.read('t', 0, ALL)).toMatchObject({ first: 1, head: 0, events: [] })
       expect(await withIds(['x'])).toMatchObject({ offsets: [1], duplicates: 0 })
@@ -216,7 +217,7 @@ export function describeLog(given: () => Case): void {
       await publish(now, 't', 'f', 'g')
       const second = await now.topics.read('t', 0, ALL)
       expect(second).toMatchObject({ head: 2, dropped })
-      expect(await now.topics.info('t')).toMatchObject({ head: 2, dropped })
+      expect(await infoOf(now.topics, 't')).toMatchObject({ head: 2, dropped })
       await now.topics.drop('t')
       expect(await now.topics.drop('t')).toBe(false)
       const third = await publish(now, 't', 'h')

@@ -8,15 +8,15 @@ import type {
   HeldJob,
   JobState,
   Owner,
-  QueuePolicy,
   Settled,
   Settlement,
   Store,
   StoredJobDraft,
 } from '../../../server/store/contract/store.ts'
+import { infoOf, jobOf, POLICY } from './calls.ts'
 import { text } from './fixture.ts'
 
-export const POLICY: QueuePolicy = { maxAttempts: 3, backoffMs: [1_000, 5_000], deadMs: 14 * 86_400_000 }
+export { POLICY }
 export const LEASE = 30_000
 export const CAP = 100_000
 export const TTL = 7 * 86_400_000
@@ -86,15 +86,15 @@ export function deskOf(store: Store, queue = 'q') {
     detach: (client: string, leaving: 'keep' | 'release' | { graceMs: number }, session?: number) =>
       queues.detach(queue, holder(client), session ?? sessions.get(`${queue} ${client}`) ?? 0, leaving, POLICY),
     async turn(name = queue): Promise<void> {
-      while ((await queues.fireTimers(name, POLICY)).more);
+      while ((await store.maintain(() => POLICY, name)).more);
     },
     async listed(state: JobState, name = queue): Promise<string[]> {
       return (await queues.jobs(name, { state, limit: 1_000 })).map(({ id }) => id)
     },
-    job: (id: string, name = queue) => queues.job(name, id),
+    job: (id: string, name = queue) => jobOf(queues, name, id),
     /** The counts, which balance; nothing of a queue that is not known. */
     async books(name = queue) {
-      const counts = (await queues.info(name))?.counts
+      const counts = (await infoOf(queues, name))?.counts
       if (counts === undefined) return undefined
       const { sent, ready, delayed, held, done, dead, removed } = counts
       expect(ready + delayed + held + done + dead + removed).toBe(sent)

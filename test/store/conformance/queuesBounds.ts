@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from 'vitest'
 import type { JobLoss } from '../../../server/store/contract/store.ts'
+import { firedIn, infoOf, maintain } from './calls.ts'
 import type { Case } from './cursors.ts'
 import { text } from './fixture.ts'
 import { CAP, deskOf, holder, LEASE, named, POLICY, ROOM } from './queueDesk.ts'
@@ -43,7 +44,7 @@ export function describeQueueBounds(given: () => Case): void {
         const second = await send(2)
         expect(second.duplicates).toBe(0)
         pass(7 * DAY)
-        if (swept) while ((await given().store.sweep()).more);
+        if (swept) while ((await maintain(given().store)).more);
         await expect(send(3)).rejects.toMatchObject({ code: 'conflict' })
         expect((await send(1)).duplicates).toBe(0)
       }
@@ -66,21 +67,22 @@ export function describeQueueBounds(given: () => Case): void {
   describe('what one call does', () => {
     test('a turn a part of what is due, in its order, and nothing is early meanwhile', async () => {
       const q = desk()
-      const { queues } = given().store
+      const { store } = given()
+      const fire = () => store.maintain(() => POLICY, 'q')
       const count = 250
       const ids = Array.from({ length: count }, (_, i) => `j${i}`)
       await q.send(ids.map((id) => named(id, { due: { delayMs: 1_000 } })))
       pass(999)
-      expect(await queues.fireTimers('q', POLICY)).toMatchObject({ more: false })
+      expect(await fire()).toMatchObject({ more: false })
+      expect(await firedIn(store)).toEqual([])
       expect(await q.books()).toMatchObject({ ready: 0, delayed: count })
       pass(1)
       let turns = 0
       for (let more = true; more; turns++) {
-        expect(await queues.overdue(9)).toEqual(['q'])
-        more = (await queues.fireTimers('q', POLICY)).more
+        more = (await fire()).more
       }
       expect(turns).toBeGreaterThan(1)
-      expect(await queues.overdue(9)).toEqual([])
+      expect(await firedIn(store)).toEqual([])
       expect(await q.listed('ready')).toEqual(ids)
       expect(await q.ids('w', { max: 1_000 })).toEqual(ids)
       pass(LEASE)
@@ -184,7 +186,7 @@ export function describeQueueBounds(given: () => Case): void {
     if (a === undefined) throw new Error('two jobs were there')
     pass(MINUTE + 1)
     await q.turn()
-    while ((await given().store.sweep()).more);
+    while ((await maintain(given().store)).more);
     expect(await q.settle(a, { as: 'extend', leaseMs: LEASE })).toBe('ok')
     expect((await q.attach('w')).held.map(({ id }) => id)).toEqual(['a'])
     expect(await q.ids('w')).toEqual([])
@@ -264,13 +266,13 @@ export function describeQueueBounds(given: () => Case): void {
     const job = await q.take('w')
     await q.settle(job, { as: 'done', reply: text('yes') })
     const sweep = async (): Promise<void> => {
-      while ((await store.sweep()).more);
+      while ((await maintain(store)).more);
     }
     pass(5 * MINUTE - 1)
     await q.attach('v')
     await sweep()
     expect(await q.settle(job, { as: 'done' })).toBe('ok')
-    expect((await store.queues.info('q'))?.consumers).toBe(1)
+    expect((await infoOf(store.queues, 'q'))?.consumers).toBe(1)
     pass(1)
     await sweep()
     expect(await q.settle(job, { as: 'done' })).toBe('lost')

@@ -3,6 +3,7 @@
 import { describe, expect, test } from 'vitest'
 import type { QueueNotification } from '../../../server/store/contract/store.ts'
 import { until } from '../../support/until.ts'
+import { firedIn, infoOf, jobOf, remove, trim } from './calls.ts'
 import type { Case } from './cursors.ts'
 import { dataOf, KEEP, publish, text } from './fixture.ts'
 import { deskOf, holder, LEASE, named, POLICY, ROOM } from './queueDesk.ts'
@@ -56,24 +57,22 @@ export function describeQueueEndings(given: () => Case): void {
       await q.settle(await q.take('w'), { as: 'retry', delayMs: 9_000 })
       expect((await q.claim('w')).nextAt).toBe(given().engine.clock.now + 9_000)
       pass(3_000)
-      expect(await given().store.queues.overdue(9)).toEqual(['q'])
-      await q.turn()
+      expect(await firedIn(given().store)).toEqual(['q'])
       expect(await q.job('a', 'q/dead')).toMatchObject({ attempts: 1, dead: { reason: 'expired' } })
     })
 
-    test('overdue names the queues with something to turn, the most overdue first', async () => {
+    test('in all queues where timers are due, the most overdue first', async () => {
       const { store } = given()
       const due = (delayMs: number) => [named('x', { due: { delayMs } })]
       await deskOf(store, 'a').send(due(2_000))
       await deskOf(store, 'b').send(due(1_000))
       await deskOf(store, 'c').send(due(9_000))
       pass(999)
-      expect(await store.queues.overdue(9)).toEqual([])
+      expect(await firedIn(store)).toEqual([])
       pass(1_001)
-      expect(await store.queues.overdue(9)).toEqual(['b', 'a'])
-      expect(await store.queues.overdue(1)).toEqual(['b'])
-      for (const name of ['a', 'b']) await deskOf(store, name).turn(name)
-      expect(await store.queues.overdue(9)).toEqual([])
+      expect(await firedIn(store)).toEqual(['b', 'a'])
+      expect(await deskOf(store, 'a').listed('ready')).toEqual(['x'])
+      expect(await firedIn(store)).toEqual([])
     })
   })
 
@@ -172,7 +171,7 @@ export function describeQueueEndings(given: () => Case): void {
       const { queues } = given().store
       await q.send([ask('dies'), ask('goes'), ask('waits', 1_000)])
       await q.settle(await q.take('w'), { as: 'dead', error: 'no' })
-      await queues.remove('q', 'goes')
+      await remove(queues, 'q', 'goes')
       expect(await queues.answer('q', 'dies')).toEqual({ state: 'failed', reason: 'rejected', error: 'no' })
       expect(await queues.answer('q', 'goes')).toEqual({ state: 'failed', reason: 'removed' })
       pass(1_000)
@@ -191,8 +190,8 @@ export function describeQueueEndings(given: () => Case): void {
       const before = given().engine.clock.now
       pass(1)
       await q.put('new')
-      expect([await queues.remove('q', 'held'), await queues.remove('q', 'never')]).toEqual([false, false])
-      expect(await queues.remove('q', 'a')).toBe(true)
+      expect([await remove(queues, 'q', 'held'), await remove(queues, 'q', 'never')]).toEqual([false, false])
+      expect(await remove(queues, 'q', 'a')).toBe(true)
       const parts: number[] = []
       while (parts.at(-1) !== 0) parts.push(await queues.purge('q', { before, limit: 2 }))
       expect(Math.max(...parts)).toBe(2)
@@ -212,13 +211,13 @@ export function describeQueueEndings(given: () => Case): void {
       const page = await store.queues.jobs('q', { state: 'ready', after: '1', limit: 1 })
       expect(page.map(({ id }) => id)).toEqual(['2'])
       expect(await store.queues.jobs('q', { state: 'ready', after: 'gone', limit: 9 })).toEqual([])
-      expect(await store.queues.info('never')).toBeUndefined()
+      expect(await infoOf(store.queues, 'never')).toBeUndefined()
       expect(await store.queues.jobs('never', { state: 'ready', limit: 9 })).toEqual([])
       expect(await store.queues.purge('never', { before: Date.now(), limit: 9 })).toBe(0)
       expect(await store.queues.redrive('never', ['x'], { ttlMs: 1 })).toBe(0)
       expect(await store.queues.pause('never', false)).toBe(false)
-      expect(await store.queues.info('never')).toBeUndefined()
-      expect((await store.queues.info('q/dead'))?.counts.sent).toBe(0)
+      expect(await infoOf(store.queues, 'never')).toBeUndefined()
+      expect((await infoOf(store.queues, 'q/dead'))?.counts.sent).toBe(0)
     })
   })
 
@@ -242,10 +241,10 @@ export function describeQueueEndings(given: () => Case): void {
       await expect(step(8, 9, ['e-9'])).rejects.toMatchObject({ code: 'conflict' })
       await step(7, 8, [])
       const reopened = (await given().reopen()).queues
-      expect((await reopened.info('q'))?.bindings).toEqual([{ topic: 't', position: at(8) }])
+      expect((await infoOf(reopened, 'q'))?.bindings).toEqual([{ topic: 't', position: at(8) }])
       expect(await deskOf(given().store).listed('ready')).toEqual(['e-6', 'e-7'])
       expect(await reopened.bind('q', 't', undefined)).toBeUndefined()
-      expect((await reopened.info('q'))?.bindings).toEqual([])
+      expect((await infoOf(reopened, 'q'))?.bindings).toEqual([])
     })
 
     test('a hold keeps events, the lowest of several counts, up to holdBytes', async () => {
@@ -254,18 +253,18 @@ export function describeQueueEndings(given: () => Case): void {
       await publish(store, 't', 1, 2, 3, 4)
       await topics.hold('t', 'q', 1)
       await topics.hold('t', 'p', 2)
-      const bytes = (await topics.info('t'))?.bytes ?? 0
+      const bytes = (await infoOf(topics, 't'))?.bytes ?? 0
       const retain = { ...KEEP, events: 1, holdBytes: bytes }
-      await topics.trim('t', retain)
+      await trim(topics, 't', retain)
       expect(await dataOf(store, 't')).toEqual([2, 3, 4])
-      expect((await topics.info('t'))?.holds).toEqual([
+      expect((await infoOf(topics, 't'))?.holds).toEqual([
         { name: 'p', offset: 2 },
         { name: 'q', offset: 1 },
       ])
       await topics.hold('t', 'q', undefined)
-      await (await given().reopen()).topics.trim('t', retain)
+      await trim((await given().reopen()).topics, 't', retain)
       expect(await dataOf(given().store, 't')).toEqual([3, 4])
-      await given().store.topics.trim('t', { ...retain, holdBytes: bytes / 4 })
+      await trim(given().store.topics, 't', { ...retain, holdBytes: bytes / 4 })
       expect(await dataOf(given().store, 't')).toEqual([4])
     })
   })
@@ -360,10 +359,10 @@ export function describeQueueEndings(given: () => Case): void {
       () => q.put('x'),
       () => q.claim('w'),
       () => queues.settle('q', [], POLICY),
-      () => queues.fireTimers('q', POLICY),
-      () => queues.overdue(1),
-      () => queues.job('q', 'x'),
-      () => queues.info('q'),
+      () => store.maintain(() => POLICY),
+      () => store.maintain(() => POLICY, 'q'),
+      () => jobOf(queues, 'q', 'x'),
+      () => infoOf(queues, 'q'),
       () => queues.pause('q', true),
       () => queues.answer('q', 'x'),
       () => queues.watch('q', () => {}),

@@ -1,6 +1,7 @@
 /** The contract's queues: leases and suspects, settlements, attempts, holders and their sessions. */
 
 import { describe, expect, test } from 'vitest'
+import { infoOf, remove } from './calls.ts'
 import type { Case } from './cursors.ts'
 import { text } from './fixture.ts'
 import { CAP, deskOf, holder, LEASE, named, POLICY, TTL } from './queueDesk.ts'
@@ -140,7 +141,7 @@ export function describeQueueLeases(given: () => Case): void {
         else if (as === 'dead') expect(dead).toMatchObject({ dead: { reason: 'rejected' } })
         else {
           expect(expected).toMatchObject({ state: 'delayed', attempts: 1 })
-          await given().store.queues.remove('q', id)
+          await remove(given().store.queues, 'q', id)
         }
         expect(await q.settle(job, { as })).toBe('ok')
         expect(await q.settle(job, { as: as === 'done' ? 'retry' : 'done' })).toBe('lost')
@@ -195,7 +196,7 @@ export function describeQueueLeases(given: () => Case): void {
       )
       expect(answers).toEqual(['lost', 'lost', 'lost', 'ok', 'ok', 'lost', 'ok'])
       expect((await queues.settle('never', [{ id, lease, as: 'done' }], POLICY)).settled).toEqual(['lost'])
-      expect(await queues.info('never')).toBeUndefined()
+      expect(await infoOf(queues, 'never')).toBeUndefined()
       expect(await q.books()).toMatchObject({ sent: 1, done: 1 })
     })
 
@@ -238,7 +239,7 @@ export function describeQueueLeases(given: () => Case): void {
       const attach = (since: number) => queues.attach('q', holder, { leaseMs: LEASE, policy: POLICY, since })
       expect(await queues.session('q', holder)).toBe(0)
       await expect(attach(7)).rejects.toMatchObject({ code: 'conflict' })
-      expect(await queues.info('q')).toBeUndefined()
+      expect(await infoOf(queues, 'q')).toBeUndefined()
       const first = await attach(0)
       expect(await queues.session('q', holder)).toBe(first.session)
       await expect(attach(0)).rejects.toMatchObject({ code: 'conflict' })
@@ -334,7 +335,7 @@ export function describeQueueLeases(given: () => Case): void {
     test('are consumers while they were touched within a minute, and no touch brings them back', async () => {
       const q = desk()
       const { queues } = given().store
-      const consumers = async () => (await queues.info('q'))?.consumers
+      const consumers = async () => (await infoOf(queues, 'q'))?.consumers
       await q.attach('w')
       await q.attach('v')
       expect(await consumers()).toBe(2)
@@ -349,7 +350,7 @@ export function describeQueueLeases(given: () => Case): void {
       expect(await consumers()).toBe(0)
       await expect(q.claim('w')).rejects.toMatchObject({ code: 'not_found' })
       await expect(queues.touch('never', [holder('w')])).resolves.toBeUndefined()
-      expect(await queues.info('never')).toBeUndefined()
+      expect(await infoOf(queues, 'never')).toBeUndefined()
     })
 
     test('all of it is there after the store was opened anew', async () => {

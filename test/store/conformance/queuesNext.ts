@@ -3,6 +3,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Claim, Claimed, Settlement, SettleOutcome } from '../../../server/store/contract/store.ts'
 import { RepriseError } from '../../../shared/errors.ts'
+import { infoOf } from './calls.ts'
 import type { Case } from './cursors.ts'
 import { text } from './fixture.ts'
 import { type Desk, deskOf, LEASE, named, POLICY } from './queueDesk.ts'
@@ -171,7 +172,7 @@ export function describeQueueNext(given: () => Case): void {
       const { queues } = given().store
       const outcome = await queues.settle('never', [{ id: 'a', lease: '1.1.x', as: 'done' }], POLICY, undefined, next)
       expect(outcome).toMatchObject({ settled: ['lost'], claimed: { code: 'not_found' } })
-      expect(await queues.info('never')).toBeUndefined()
+      expect(await infoOf(queues, 'never')).toBeUndefined()
     })
 
     test('tells listeners of the leases of others that the settlements end', async () => {

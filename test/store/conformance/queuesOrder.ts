@@ -1,6 +1,7 @@
 /** The contract's queues: ids, places, priority, keys, and how much one claim hands out. */
 
 import { describe, expect, test } from 'vitest'
+import { infoOf, remove } from './calls.ts'
 import type { Case } from './cursors.ts'
 import { text } from './fixture.ts'
 import { deskOf, named, ROOM, TTL } from './queueDesk.ts'
@@ -33,18 +34,18 @@ export function describeQueueOrder(given: () => Case): void {
       }
       const fresh = [['a'], 0]
       expect(await sent()).toEqual(fresh)
-      expect(await queues.remove('q', 'a')).toBe(true)
+      expect(await remove(queues, 'q', 'a')).toBe(true)
       expect(await sent()).toEqual(fresh)
       expect(await queues.purge('q', { before: given().engine.clock.now, limit: 9 })).toBe(1)
       expect(await sent()).toEqual(fresh)
       await q.settle(await q.take('w'), { as: 'dead' })
       expect(await sent()).toEqual([['a'], 1])
-      expect(await queues.remove('q/dead', 'a')).toBe(true)
+      expect(await remove(queues, 'q/dead', 'a')).toBe(true)
       expect(await sent()).toEqual(fresh)
       await q.settle(await q.take('w'), { as: 'dead' })
       expect(await queues.redrive('q', ['a'], { ttlMs: TTL })).toBe(1)
       expect(await sent()).toEqual([['a'], 1])
-      expect(await queues.remove('q', 'a')).toBe(true)
+      expect(await remove(queues, 'q', 'a')).toBe(true)
       expect(await sent()).toEqual(fresh)
       await q.settle(await q.take('w'), { as: 'done' })
       expect(await sent()).toEqual([['a'], 1])
@@ -57,12 +58,12 @@ export function describeQueueOrder(given: () => Case): void {
       given().engine.clock.now += 300_000
       const [second = ''] = (await q.put('a')).ids
       expect(second.startsWith('a~')).toBe(true)
-      await queues.remove('q', 'a')
+      await remove(queues, 'q', 'a')
       expect(await q.put('a')).toMatchObject({ ids: [second], duplicates: 1 })
-      await queues.remove('q', second)
+      await remove(queues, 'q', second)
       expect(await q.put('a')).toMatchObject({ ids: ['a'], duplicates: 0 })
       await q.send([named('a')], { subject: 'bob' })
-      await queues.remove('q', 'a')
+      await remove(queues, 'q', 'a')
       expect(await q.send([named('a')], { subject: 'bob' })).toMatchObject({ duplicates: 1 })
     })
 
@@ -82,7 +83,7 @@ export function describeQueueOrder(given: () => Case): void {
         expect(await send(3, named('a'), named('b'))).toMatchObject({ ids: ['c', 'd'], duplicates: 2 })
       }
       await again()
-      for (const id of [...ids, 'd']) await queues.remove('q', id)
+      for (const id of [...ids, 'd']) await remove(queues, 'q', id)
       await again()
       expect(await q.put('b', 'e')).toMatchObject({ ids: ['b', 'e'], duplicates: 0 })
     })
@@ -92,7 +93,7 @@ export function describeQueueOrder(given: () => Case): void {
       const { queues } = given().store
       const producer = { name: 'p', seq: 1 }
       await q.send([named('a')], { producer })
-      await queues.remove('q', 'a')
+      await remove(queues, 'q', 'a')
       expect(await q.send([named('a')], { producer })).toMatchObject({ ids: ['a'], duplicates: 1, duplicatesAt: [0] })
       expect(await q.send([named('a')], { producer: { name: 'p', seq: 2 } })).toMatchObject({
         ids: ['a'],
@@ -105,7 +106,7 @@ export function describeQueueOrder(given: () => Case): void {
       await queues.bind('q', 't', from)
       const step = () => q.send([named('t:e:1')], { subject: '', binding: { topic: 't', from, to } })
       await step()
-      await queues.remove('q', 't:e:1')
+      await remove(queues, 'q', 't:e:1')
       await expect(step()).rejects.toMatchObject({ code: 'conflict' })
       expect(await q.listed('ready')).toEqual(['a'])
     })
@@ -115,7 +116,7 @@ export function describeQueueOrder(given: () => Case): void {
       const { queues } = given().store
       const ask = () => q.send([named('a', { replyMs: 600_000 })])
       await ask()
-      await queues.remove('q', 'a')
+      await remove(queues, 'q', 'a')
       const { ids, duplicates } = await ask()
       expect(duplicates).toBe(0)
       expect(await queues.answer('q', ids[0] ?? '')).toMatchObject({ state: 'waiting' })
@@ -170,11 +171,11 @@ export function describeQueueOrder(given: () => Case): void {
       expect(await q.books()).toMatchObject({ sent: 2, delayed: 1, held: 1 })
       expect(await q.send([named('a'), named('c')], { limit })).toMatchObject({ duplicates: 1 })
       await expect(q.send([named('d')], { limit })).rejects.toMatchObject({ code: 'too_many' })
-      const { bytes = 0 } = (await given().store.queues.info('q')) ?? {}
+      const { bytes = 0 } = (await infoOf(given().store.queues, 'q')) ?? {}
       const tight = { jobs: 100, bytes: bytes + bytes / 3 }
       await expect(q.send([named('d'), named('e')], { limit: tight })).rejects.toMatchObject({ code: 'too_many' })
       expect(await q.send([named('d')], { limit: tight })).toMatchObject({ ids: ['d'] })
-      expect((await given().store.queues.info('q'))?.bytes).toBe(bytes + bytes / 3)
+      expect((await infoOf(given().store.queues, 'q'))?.bytes).toBe(bytes + bytes / 3)
     })
 
     test('keeps bodies to the byte', async () => {
@@ -224,7 +225,7 @@ export function describeQueueOrder(given: () => Case): void {
     test('hands out no more bytes than asked, and one job however large', async () => {
       const q = desk()
       await q.put('a', 'b', 'c', 'd')
-      const { bytes = 0 } = (await given().store.queues.info('q')) ?? {}
+      const { bytes = 0 } = (await infoOf(given().store.queues, 'q')) ?? {}
       expect(await q.ids('w', { bytes: bytes / 2 })).toEqual(['a', 'b'])
       expect(await q.ids('w', { bytes: bytes / 2 - 1 })).toEqual(['c'])
       expect(await q.ids('w', { bytes: 1 })).toEqual(['d'])
@@ -236,7 +237,7 @@ export function describeQueueOrder(given: () => Case): void {
       expect([await queues.pause('q', true), await queues.pause('q', true)]).toEqual([true, false])
       await q.put('a')
       expect(await q.claim('w')).toMatchObject({ jobs: [], waiting: 0 })
-      expect((await (await given().reopen()).queues.info('q'))?.paused).toBe(true)
+      expect((await infoOf((await given().reopen()).queues, 'q'))?.paused).toBe(true)
       const again = deskOf(given().store)
       expect(await given().store.queues.pause('q', false)).toBe(true)
       expect(await again.ids('w')).toEqual(['a'])
@@ -326,7 +327,7 @@ export function describeQueueOrder(given: () => Case): void {
       await q.send([keyed('a3', 'a')])
       await q.settle(before, { as: 'done' })
       expect(await q.job('a3')).toMatchObject({ behind: 'a1' })
-      expect(await store.queues.remove('q', 'a1')).toBe(true)
+      expect(await remove(store.queues, 'q', 'a1')).toBe(true)
       expect(await q.ids('w')).toEqual(['a3'])
     })
   })

@@ -1,6 +1,7 @@
 /** The contract's settings, sweep and lifecycle, sentence by sentence. */
 
 import { describe, expect, test } from 'vitest'
+import { infoOf, maintain, trim } from './calls.ts'
 import type { Case } from './cursors.ts'
 import { ALL, dataOf, KEEP, publish, text } from './fixture.ts'
 
@@ -50,14 +51,14 @@ export function describeStoreItself(given: () => Case): void {
         })
       await append('x', 'p')
       await store.cursors.open('t', ann, 'start')
-      expect(await store.sweep()).toEqual({ ids: 0, producers: 0, cursors: 0, more: false })
+      expect(await maintain(store)).toEqual({ ids: 0, producers: 0, cursors: 0, more: false })
       engine.clock.now += 5 * MINUTE
-      expect(await store.sweep()).toEqual({ ids: 1, producers: 0, cursors: 0, more: false })
+      expect(await maintain(store)).toEqual({ ids: 1, producers: 0, cursors: 0, more: false })
       engine.clock.now += 7 * DAY
       await append('y', 'q')
-      expect(await store.sweep()).toEqual({ ids: 0, producers: 1, cursors: 0, more: false })
+      expect(await maintain(store)).toEqual({ ids: 0, producers: 1, cursors: 0, more: false })
       engine.clock.now += 30 * DAY
-      expect(await store.sweep()).toEqual({ ids: 1, producers: 1, cursors: 1, more: false })
+      expect(await maintain(store)).toEqual({ ids: 1, producers: 1, cursors: 1, more: false })
       expect(await dataOf(store, 't')).toEqual(['x', 'y'])
     })
 
@@ -69,7 +70,7 @@ export function describeStoreItself(given: () => Case): void {
       let cursors = 0
       let parts = 0
       for (let more = true; more; parts++) {
-        const swept = await store.sweep()
+        const swept = await maintain(store)
         expect(swept.cursors).toBeLessThanOrEqual(500)
         cursors += swept.cursors
         more = swept.more
@@ -87,7 +88,7 @@ export function describeStoreItself(given: () => Case): void {
       engine.clock.now += 5 * MINUTE
       let ids = 0
       for (let more = true; more; ) {
-        const swept = await store.sweep()
+        const swept = await maintain(store)
         expect(swept.ids).toBeLessThanOrEqual(512)
         ids += swept.ids
         more = swept.more
@@ -99,9 +100,9 @@ export function describeStoreItself(given: () => Case): void {
   describe('the store itself', () => {
     test('tells its time', async () => {
       const { store, engine } = given()
-      expect(await store.now()).toBe(engine.clock.now)
+      expect(await store.ready()).toBe(engine.clock.now)
       engine.clock.now += 1_234
-      expect(await store.now()).toBe(engine.clock.now)
+      expect(await store.ready()).toBe(engine.clock.now)
     })
 
     test('close finishes what was accepted and refuses everything else', async () => {
@@ -112,20 +113,20 @@ export function describeStoreItself(given: () => Case): void {
         () => publish(store, 't', 'late'),
         () => store.topics.read('t', 0, ALL),
         () => store.topics.seek('t', 0),
-        () => store.topics.trim('t', KEEP),
-        () => store.topics.info('t'),
+        () => trim(store.topics, 't', KEEP),
+        () => infoOf(store.topics, 't'),
         () => store.topics.list({ limit: 1 }),
         () => store.topics.drop('t'),
         () => store.topics.watch('t', () => {}),
         () => store.cursors.open('t', ann, 'end'),
         () => store.cursors.commit('t', ann, 1, { epoch: '', offset: 0 }),
-        () => store.cursors.place('t', ann, { epoch: '', offset: 0 }),
+        () => store.cursors.open('t', ann, { place: { epoch: '', offset: 0 } }),
         () => store.cursors.list('t', { limit: 1 }),
         () => store.cursors.forget('t', ann),
         () => store.settings.all(),
         () => store.settings.put('a', 1),
-        () => store.now(),
-        () => store.sweep(),
+        () => store.ready(),
+        () => maintain(store),
       ]
       for (const call of refused) await expect(call()).rejects.toMatchObject({ code: 'unavailable' })
       expect((await Promise.all(accepted)).flatMap(({ offsets }) => offsets)).toHaveLength(20)
@@ -139,10 +140,10 @@ export function describeStoreItself(given: () => Case): void {
       const { epoch } = await publish(store, 't', 1, 2, 3)
       const { session } = await store.cursors.open('t', ann, 'start')
       await store.cursors.commit('t', ann, session, { epoch, offset: 2 })
-      await store.topics.trim('t', { ...KEEP, events: 1 })
-      const before = [await store.topics.info('t'), await store.cursors.list('t', { limit: 9 })]
+      await trim(store.topics, 't', { ...KEEP, events: 1 })
+      const before = [await infoOf(store.topics, 't'), await store.cursors.list('t', { limit: 9 })]
       const now = await reopen()
-      expect([await now.topics.info('t'), await now.cursors.list('t', { limit: 9 })]).toEqual(before)
+      expect([await infoOf(now.topics, 't'), await now.cursors.list('t', { limit: 9 })]).toEqual(before)
     })
   })
 }

@@ -4,6 +4,7 @@
  */
 
 import { openStore } from '../../../server/store/open.ts'
+import { trim } from '../conformance/calls.ts'
 import { KEEP } from '../conformance/fixture.ts'
 
 const [folder = '', topic = '', size = '1', mode = ''] = process.argv.slice(2)
@@ -42,7 +43,7 @@ async function main(): Promise<void> {
     store.topics.read(topic, 0, { events: 3, bytes: 1e9 }).then(({ events }) => events.length),
   ])
   say({ commit, refusedAgain, read })
-  const trimmed = await store.topics.trim(topic, { ...KEEP, events: 1 }).then(
+  const trimmed = await trim(store.topics, topic, { ...KEEP, events: 1 }).then(
     ({ first, head }) => head - first,
     (error: { code: string }) => error.code,
   )

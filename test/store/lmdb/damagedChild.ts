@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { open as openLmdb } from 'lmdb'
 import type { Store } from '../../../server/store/contract/store.ts'
 import { openStore } from '../../../server/store/open.ts'
+import { infoOf, maintain } from '../conformance/calls.ts'
 import { ALL, publish, START } from '../conformance/fixture.ts'
 import { deskOf, named } from '../conformance/queueDesk.ts'
 
@@ -116,15 +117,12 @@ async function work(store: Store): Promise<Omit<Outcome, 'change' | 'told'>> {
       if (settled?.settled.some((one) => one !== 'ok')) wrong.push(`settled: ${settled.settled.join(' ')}`)
     }
   }
-  await attempt('sweep', () => store.sweep())
-  for (const name of (await attempt('overdue', () => store.queues.overdue(10))) ?? []) {
-    await attempt('turn', () => store.queues.fireTimers(name, deskOf(store, name).policy))
-  }
+  await attempt('maintain', () => maintain(store))
   const letters: string[] = []
   for (const name of ['q', 'p']) {
     const dead = await attempt('letters', () => store.queues.jobs(`${name}/dead`, { state: 'ready', limit: 1_000 }))
     letters.push(...(dead ?? []).map(({ id }) => id))
-    const info = await attempt('info', () => store.queues.info(name))
+    const info = await attempt('info', () => infoOf(store.queues, name))
     const { ready, delayed, held } = info?.counts ?? { ready: 0, delayed: 0, held: 0 }
     if (ready + delayed + held > 0) wrong.push(`${name} still has ${ready} ready, ${delayed} delayed, ${held} held`)
   }

@@ -9,6 +9,7 @@ import { createInterface } from 'node:readline'
 import { open as openLmdb } from 'lmdb'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { openStore } from '../../../server/store/open.ts'
+import { infoOf, maintain, trim } from '../conformance/calls.ts'
 import {
   ALL,
   dataIn,
@@ -89,7 +90,7 @@ describe('the data folder of the LMDB store', () => {
       running.kill('SIGKILL')
       await ended
       const store = await engine.open()
-      expect((await store.topics.info('t'))?.head).toBeGreaterThan(0)
+      expect((await infoOf(store.topics, 't'))?.head).toBeGreaterThan(0)
       expect((await readdir(engine.folder)).sort()).toEqual(['data.mdb', 'lock.mdb', 'owner.sock'])
     })
 
@@ -173,7 +174,7 @@ describe('the data folder of the LMDB store', () => {
       // Around the damage everything goes on.
       await publish(store, 't', 'next')
       await store.topics.seek('t', 0)
-      await store.topics.trim('t', { events: 3, bytes: 1e6, ageMs: 1e15 })
+      await trim(store.topics, 't', { events: 3, bytes: 1e6, ageMs: 1e15 })
       expect((await dataOf(store, 't')).at(-1)).toBe('next')
       await store.close()
       return data
@@ -224,7 +225,7 @@ describe('the data folder of the LMDB store', () => {
       expect(await store.cursors.commit('t', ann, session, { epoch, offset: 2 })).toEqual({ epoch, offset: 2 })
       expect(await store.cursors.open('t', ann, 'end')).toMatchObject({ position: { epoch, offset: 2 } })
       const head = (await store.topics.read('t', 0, ALL)).head
-      await store.topics.trim('t', { ...KEEP, events: 1 })
+      await trim(store.topics, 't', { ...KEEP, events: 1 })
       expect(await dataOf(store, 't')).toHaveLength(1)
       expect(await store.topics.drop('t')).toBe(true)
       free = 1e12
@@ -262,7 +263,7 @@ describe('the data folder of the LMDB store', () => {
         const { head, first } = await store.topics.read('t', 0, ALL)
         expect(new Set(acknowledged).size).toBe(acknowledged.length)
         expect(Math.max(...acknowledged)).toBe(head)
-        expect((await store.topics.info('t'))?.events).toBe(head + 1 - first)
+        expect((await infoOf(store.topics, 't'))?.events).toBe(head + 1 - first)
       },
       60_000,
     )
@@ -276,7 +277,7 @@ describe('the data folder of the LMDB store', () => {
       const topic = `t${i}`
       const stop = await store.topics.watch(topic, () => {})
       await store.topics.read(topic, 0, ALL)
-      await store.topics.info(topic)
+      await infoOf(store.topics, topic)
       await store.cursors.list(topic, { limit: 1 })
       stop()
     }
@@ -303,14 +304,14 @@ describe('the data folder of the LMDB store', () => {
     await fill('t')
     const full = (await stat(join(engine.folder, 'data.mdb'))).size
     for (let round = 0; round < 3; round++) {
-      await store.topics.trim('t', { ...KEEP, events: 1 })
+      await trim(store.topics, 't', { ...KEEP, events: 1 })
       expect(await store.topics.drop('t')).toBe(true)
       // What is left to do is done by the next opening.
       await store.close()
       store = await engine.open()
       const held = monitorEventLoopDelay({ resolution: 1 })
       held.enable()
-      while ((await store.sweep()).more);
+      while ((await maintain(store)).more);
       held.disable()
       expect(held.percentile(50) / 1e6).toBeLessThan(12)
       await fill('t')

@@ -3,6 +3,7 @@
 import { open as openLmdb } from 'lmdb'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Leaving, QueuePolicy, Settlement, Store, StoredJobDraft } from '../../../server/store/contract/store.ts'
+import { infoOf, jobOf, maintain, remove } from '../conformance/calls.ts'
 import { type LmdbEngine, lmdbEngine, publish, START, text } from '../conformance/fixture.ts'
 
 const POLICY: QueuePolicy = { maxAttempts: 3, backoffMs: [1_000, 5_000], deadMs: 60_000 }
@@ -110,13 +111,13 @@ describe('queues in the LMDB store', () => {
         made.push((store) => store.queues.redrive('q', ['x', ...ids.slice(0, 2), ids[part] ?? 'y'], { ttlMs: 9_000 }))
       } else if (kind === 17) {
         const id = pick('x', 'y', undefined)
-        made.push((store) => store.queues.remove(queue, id ?? ids[part] ?? 'x'))
+        made.push((store) => remove(store.queues, queue, id ?? ids[part] ?? 'x'))
       } else if (kind === 18) {
         made.push((store) => store.queues.purge(queue, { before: START + before, limit: part }))
       } else {
         made.push(async (store) => {
           engine.clock.now += part * 300
-          return [await store.queues.fireTimers(queue, POLICY), await store.queues.touch(queue, [holder])]
+          return [await store.maintain(() => POLICY, queue), await store.queues.touch(queue, [holder])]
         })
       }
     }
@@ -131,12 +132,12 @@ describe('queues in the LMDB store', () => {
   async function everything(store: Store): Promise<unknown[]> {
     const seen: unknown[] = []
     for (const queue of ['q', 'q/dead']) {
-      const info = await store.queues.info(queue)
+      const info = await infoOf(store.queues, queue)
       seen.push(info)
       for (const state of ['ready', 'delayed', 'held'] as const) {
         const jobs = await store.queues.jobs(queue, { state, limit: 10_000 })
         if (info !== undefined) expect(jobs).toHaveLength(info.counts[state])
-        for (const job of jobs) expect(await store.queues.job(queue, job.id)).toEqual(job)
+        for (const job of jobs) expect(await jobOf(store.queues, queue, job.id)).toEqual(job)
         seen.push(jobs)
       }
     }
@@ -157,7 +158,7 @@ describe('queues in the LMDB store', () => {
           }
           seen.push(await step(store).catch((error: { code: string }) => error.code))
           if (i % 8 === 0) seen.push(await everything(store))
-          const info = await store.queues.info('q')
+          const info = await infoOf(store.queues, 'q')
           if (info === undefined) continue
           const { sent, ready, delayed, held, done, dead, removed } = info.counts
           expect(ready + delayed + held + done + dead + removed).toBe(sent)
@@ -186,7 +187,7 @@ describe('queues in the LMDB store', () => {
     const again = await engine.open()
     expect(await again.queues.list({ limit: 10 })).toEqual([])
     await again.queues.enqueue('q', { subject: 'ann', drafts: [draft(1)], limit: LIMIT })
-    expect((await again.queues.info('q'))?.counts.ready).toBe(1)
+    expect((await infoOf(again.queues, 'q'))?.counts.ready).toBe(1)
   })
 
   test('are looked at as often as one likes: no reader stays open', async () => {
@@ -194,7 +195,7 @@ describe('queues in the LMDB store', () => {
     await queues.enqueue('q', { subject: 'ann', drafts: [1, 2, 3].map((i) => draft(i)), limit: LIMIT })
     // More than the readers that an environment has, each of another state of it.
     for (let i = 4; i < 154; i++) {
-      expect((await queues.info('q'))?.counts.ready).toBe(i - 1)
+      expect((await infoOf(queues, 'q'))?.counts.ready).toBe(i - 1)
       expect(await queues.jobs('q', { state: 'ready', limit: 1 })).toHaveLength(1)
       await queues.enqueue('q', { subject: 'ann', drafts: [draft(i)], limit: LIMIT })
     }
@@ -214,28 +215,30 @@ describe('queues in the LMDB store', () => {
       }),
     )
     await queues.enqueue('q', { subject: 'ann', drafts, limit: LIMIT })
-    for (let round = 0; (await queues.info('q'))?.counts.done !== 290; round++) {
+    for (let round = 0; (await infoOf(queues, 'q'))?.counts.done !== 290; round++) {
       engine.clock.now += 200
       const common = { leaseMs: 30_000, capMs: 60_000, policy: POLICY }
       const { jobs } = await queues.claim('q', { consumer: holder, session, max: 10, bytes: 1e6, ...common })
       const as = round < 10 ? ('retry' as const) : ('done' as const)
       await queues.settle(
         'q',
-        jobs.slice(0, 290 - ((await queues.info('q'))?.counts.done ?? 0)).map(({ id, lease }) => ({ id, lease, as })),
+        jobs
+          .slice(0, 290 - ((await infoOf(queues, 'q'))?.counts.done ?? 0))
+          .map(({ id, lease }) => ({ id, lease, as })),
         POLICY,
       )
-      if (round > 500) throw new Error(JSON.stringify(await queues.info('q')))
+      if (round > 500) throw new Error(JSON.stringify(await infoOf(queues, 'q')))
     }
     await queues.detach('q', holder, session, 'release', POLICY)
-    for (const { id } of await queues.jobs('q', { state: 'ready', limit: 5 })) await queues.remove('q', id)
+    for (const { id } of await queues.jobs('q', { state: 'ready', limit: 5 })) await remove(queues, 'q', id)
     while ((await queues.purge('q', { before: engine.clock.now, limit: 2 })) > 0);
     for (let i = 0; i < 8; i++) {
       engine.clock.now += 120_000
-      await queues.fireTimers('q', POLICY)
-      while ((await store.sweep()).more);
+      await store.maintain(() => POLICY, 'q')
+      while ((await maintain(store)).more);
     }
     const counts = { sent: 300, ready: 0, delayed: 0, held: 0, done: 290, dead: 0, removed: 10 }
-    expect((await queues.info('q'))?.counts).toEqual(counts)
+    expect((await infoOf(queues, 'q'))?.counts).toEqual(counts)
     await store.close()
     const root = openLmdb<Buffer, Buffer>({ path: engine.folder, noSubdir: false, overlappingSync: false, ...BINARY })
     const left: Record<string, number> = {}

@@ -175,7 +175,7 @@ export function infoOfJob(half: Half, job: ModelJob): JobInfo {
 }
 
 /** All but the name and the bindings; `dead`: how many dead letters there are. */
-export function infoOf(half: Half, dead: number, now: number): Omit<QueueInfo, 'queue' | 'bindings'> {
+export function infoOfHalf(half: Half, dead: number, now: number): Omit<QueueInfo, 'queue' | 'bindings'> {
   const { sent, done, removed, paused } = half
   const count = (state: JobState): number => [...half.jobs.values()].filter((job) => job.state === state).length
   const counts = { sent, ready: count('ready'), delayed: count('delayed'), held: count('held'), done, dead, removed }

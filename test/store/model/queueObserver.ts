@@ -2,11 +2,11 @@
 
 import { expect } from 'vitest'
 import type { JobState, Owner, QueueNotification, Store } from '../../../server/store/contract/store.ts'
+import { infoOf, jobOf } from '../conformance/calls.ts'
 import type { QueueModel } from './queueModel.ts'
-import { infoOf, infoOfJob, jobsIn, nextDueAt, turnAt, workAt } from './queueModelJobs.ts'
+import { infoOfHalf, infoOfJob, jobsIn, nextDueAt, workAt } from './queueModelJobs.ts'
 import { isDead } from './queueModelTimers.ts'
 import type { QueueOperation } from './queueOperations.ts'
-import { DEAD_MS } from './queueSteps.ts'
 
 const NAMES = ['p', 'q'] as const
 const HALVES = ['p', 'p/dead', 'q', 'q/dead'] as const
@@ -113,11 +113,11 @@ export class Observer {
     const model = this.#model
     const { queues } = this.#store
     const halves = names.flatMap((name) => [name, `${name}/dead`])
-    await Promise.all([...halves.map((name) => this.#compareHalf(name)), this.#compareOverdue()])
+    await Promise.all(halves.map((name) => this.#compareHalf(name)))
     const listed = await queues.list({ limit: 10 })
     expect(listed.map(({ queue }) => queue)).toEqual([...model.queues.keys()].sort())
     for (const name of names) {
-      expect(await queues.info(name)).toEqual(listed.find(({ queue }) => queue === name))
+      expect(await infoOf(queues, name)).toEqual(listed.find(({ queue }) => queue === name))
       const queue = model.queues.get(name)
       for (const [id, { replyBy, answer }] of [...(queue?.answers ?? [])].slice(-8)) {
         // Where the answer is over, a request with the same id may wait anew.
@@ -132,14 +132,14 @@ export class Observer {
     }
     for (const { queue, id } of this.#gone.splice(0)) {
       const isThere = model.half(queue)?.jobs.has(id) ?? false
-      expect([queue, id, (await queues.job(queue, id)) !== undefined]).toEqual([queue, id, isThere])
+      expect([queue, id, (await jobOf(queues, queue, id)) !== undefined]).toEqual([queue, id, isThere])
     }
   }
 
   async #compareHalf(name: string): Promise<void> {
     const { queues } = this.#store
     const half = this.#model.half(name)
-    const info = await queues.info(name)
+    const info = await infoOf(queues, name)
     if (half === undefined) {
       expect([info, await queues.jobs(name, { state: 'ready', limit: 9 })]).toEqual([undefined, []])
       return
@@ -148,8 +148,8 @@ export class Observer {
     const dead = isDead(name) ? 0 : (this.#model.half(`${base}/dead`)?.jobs.size ?? 0)
     const bound = [...(isDead(name) ? [] : (this.#model.queues.get(base)?.bindings ?? []))]
     const bindings = bound.sort().map(([topic, position]) => ({ topic, position }))
-    expect(info).toEqual({ queue: name, ...infoOf(half, dead, this.#model.now), bindings })
-    const { sent, ready, delayed, held, done, dead: died, removed } = info?.counts ?? infoOf(half, dead, 0).counts
+    expect(info).toEqual({ queue: name, ...infoOfHalf(half, dead, this.#model.now), bindings })
+    const { sent, ready, delayed, held, done, dead: died, removed } = info?.counts ?? infoOfHalf(half, dead, 0).counts
     expect(ready + delayed + held + done + died + removed).toBe(sent)
 
     for (const state of STATES) {
@@ -159,27 +159,10 @@ export class Observer {
       expect(theirs).toEqual(ours)
       const middle = ours[ours.length >> 1]
       if (middle === undefined) continue
-      expect(await queues.job(name, middle.id)).toEqual(middle)
+      expect(await jobOf(queues, name, middle.id)).toEqual(middle)
       const part = await queues.jobs(name, { state, after: middle.id, limit: 2 })
       const from = (ours.length >> 1) + 1
       expect(part.map(({ id }) => id)).toEqual(ours.slice(from, from + 2).map(({ id }) => id))
-    }
-  }
-
-  async #compareOverdue(): Promise<void> {
-    const { now, queues } = this.#model
-    const due = [...queues.values()].map(({ name, main, dead }) => {
-      return { name, at: Math.min(turnAt(main, DEAD_MS), turnAt(dead, DEAD_MS)) }
-    })
-    const expected = due.filter(({ at }) => at <= now)
-    const overdue = await this.#store.queues.overdue(10)
-    // An engine may name one whose expired jobs turn out to be held.
-    const named = overdue.filter((name) => expected.some((each) => each.name === name))
-    // In which order they are named is pinned by the conformance suite; here times that are over may count, too.
-    expect([...named].sort()).toEqual(expected.map(({ name }) => name).sort())
-    for (const name of overdue.filter((each) => !named.includes(each))) {
-      const held = ['', '/dead'].flatMap((end) => [...(this.#model.half(`${name}${end}`)?.jobs.values() ?? [])])
-      expect(held.some(({ state }) => state === 'held')).toBe(true)
     }
   }
 }

@@ -69,7 +69,7 @@ export type QueueOperation =
   | { kind: 'redrive'; queue: string; picks: number[]; ttlMs: number }
   | { kind: 'bind'; queue: string; topic: string; on: boolean }
   | { kind: 'clock'; ms: number }
-  | { kind: 'sweep' | 'reopen' }
+  | { kind: 'maintain' | 'reopen' }
   | { kind: 'together'; operations: QueueOperation[] }
 
 const base = fc.constantFrom('q', 'q', 'q', 'q', 'p')
@@ -224,5 +224,5 @@ export const queueOperation: fc.Arbitrary<QueueOperation> = fc.oneof(
       ms: fc.constantFrom(-500, 1, 1, 999, 1_000, 4_000, 5_000, 30_000, 60_001, 299_999, 300_000),
     }),
   },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom('sweep' as const, 'reopen' as const) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom('maintain' as const, 'reopen' as const) }) },
 )

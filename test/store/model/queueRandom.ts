@@ -11,11 +11,11 @@ import { runSeed } from '../../support/seed.ts'
 import { soak } from '../../support/tools.ts'
 import { type Engine, START } from '../conformance/fixture.ts'
 import { QueueModel } from './queueModel.ts'
-import { ownerName, TOUCH_MS } from './queueModelJobs.ts'
+import { ownerName, TOUCH_MS, turnAt } from './queueModelJobs.ts'
 import { baseOf, isDead } from './queueModelTimers.ts'
 import { Observer } from './queueObserver.ts'
 import { type QueueOperation, queueOperation } from './queueOperations.ts'
-import { compareRefusals, holder, Preparer } from './queueSteps.ts'
+import { compareRefusals, DEAD_MS, holder, Preparer, policyOf } from './queueSteps.ts'
 
 /** The short form is as much work on every machine; its time only bounds the search for a smaller failure. */
 const BUDGET_MS = soak ? Number(process.env.REPRISE_SOAK_MS ?? 600_000) : 60_000
@@ -57,14 +57,8 @@ class Run {
       this.#preparer.reopened(this.#store)
       this.#observer = new Observer(model, this.#store)
       await this.#observer.watch()
-    } else if (operation.kind === 'sweep') {
-      // Whether a holder was alone with a job is forgotten with the holder.
-      const late = [...model.queues.values()].flatMap(({ main, dead }) => [
-        ...main.jobs.values(),
-        ...dead.jobs.values(),
-      ])
-      if (late.some(({ state, lease }) => state !== 'held' && (lease?.capAt ?? 0) > model.now)) return
-      while ((await this.#store.sweep()).more);
+    } else if (operation.kind === 'maintain') {
+      await this.#maintain()
     } else if (operation.kind === 'together') {
       // What a turn brings into the dead letters at one time has no order that could be foreseen: it comes before.
       for (const queue of ['q', 'p']) await this.#do([{ kind: 'turn', queue, policy: 0 }])
@@ -80,6 +74,29 @@ class Run {
       await this.#do([operation])
     }
     await this.#observer.compare(this.#changes(operation))
+  }
+
+  async #maintain(): Promise<void> {
+    const model = this.#model
+    const queues = [...model.queues.values()]
+    // Whether a holder was alone with a job is forgotten with the holder.
+    const late = queues
+      .flatMap(({ main, dead }) => [...main.jobs.values(), ...dead.jobs.values()])
+      .filter(({ state, lease }) => state !== 'held' || (lease?.expiresAt ?? 0) <= model.now)
+    if (late.some(({ lease }) => (lease?.capAt ?? 0) > model.now)) return
+    const due = queues.filter(({ main, dead }) => Math.min(turnAt(main, DEAD_MS), turnAt(dead, DEAD_MS)) <= model.now)
+    const fired = new Set<string>()
+    const policyFor = (queue: string) => {
+      fired.add(queue)
+      return policyOf(0)
+    }
+    while ((await this.#store.maintain(policyFor)).more);
+    await this.#engine.heard?.()
+    // An engine may fire those of one whose expired jobs turn out to be held.
+    expect([...fired]).toEqual(expect.arrayContaining(due.map(({ name }) => name)))
+    for (const name of fired) model.turn(name, policyOf(0))
+    await this.#observer.settleTies()
+    await this.#observer.compareTold()
   }
 
   /** Queues that the step may have changed; now and then all are looked at. */

@@ -16,6 +16,7 @@ import type {
   StoredJobDraft,
 } from '../../../server/store/contract/store.ts'
 import { RepriseError } from '../../../shared/errors.ts'
+import { jobOf, remove } from '../conformance/calls.ts'
 import { text } from '../conformance/fixture.ts'
 import type { QueueModel } from './queueModel.ts'
 import { heldBy, ownerName } from './queueModelJobs.ts'
@@ -32,7 +33,7 @@ export function holder(client: string): Owner {
   return { subject: 'ann', client }
 }
 
-function policyOf(index: number): QueuePolicy {
+export function policyOf(index: number): QueuePolicy {
   return POLICIES[index] ?? { maxAttempts: 1, backoffMs: [0], deadMs: DEAD_MS }
 }
 
@@ -126,7 +127,7 @@ export class Preparer {
       case 'turn': {
         const policy = policyOf(operation.policy)
         return {
-          engine: () => queues.fireTimers(operation.queue, policy),
+          engine: () => this.#store.maintain(() => policy, operation.queue),
           model: (answer) => {
             model.turn(operation.queue, policy)
             expect(answer).toMatchObject({ more: false })
@@ -144,7 +145,7 @@ export class Preparer {
         const { queue } = operation
         const id = this.#idAt(queue, operation.pick)
         return {
-          engine: () => queues.remove(queue, id),
+          engine: () => remove(queues, queue, id),
           model: (answer) => expect(answer).toBe(model.remove(queue, id)),
         }
       }
@@ -157,7 +158,7 @@ export class Preparer {
             // Which of too many it takes is the engine's; there is nothing else under way then.
             const ids = [...(model.half(queue)?.jobs.keys() ?? [])]
             const gone = new Set<string>()
-            if (limit < 100) for (const id of ids) if ((await queues.job(queue, id)) === undefined) gone.add(id)
+            if (limit < 100) for (const id of ids) if ((await jobOf(queues, queue, id)) === undefined) gone.add(id)
             expect(answer).toBe(model.purge(queue, before, limit, (id) => gone.has(id)))
           },
         }

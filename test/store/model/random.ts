@@ -8,6 +8,7 @@ import { expect, test } from 'vitest'
 import type { Body, Notification, Store, StoredEvent } from '../../../server/store/contract/store.ts'
 import { RepriseError } from '../../../shared/errors.ts'
 import type { LineageEntry, Position } from '../../../shared/positions.ts'
+import { infoOf, maintain } from '../conformance/calls.ts'
 import { ALL, type Engine, START, text } from '../conformance/fixture.ts'
 import { Model } from './model.ts'
 import { type Operation, operation } from './operations.ts'
@@ -97,7 +98,7 @@ class Run {
       this.#model.reopen()
       await this.#watch()
     } else if (operation.kind === 'sweep') {
-      while ((await this.#store.sweep()).more);
+      while ((await maintain(this.#store)).more);
     } else {
       await this.#prepare(operation)()
     }
@@ -142,10 +143,10 @@ class Run {
         return () =>
           this.#same(
             () => model.trim(operation.topic, operation.retain),
-            () => store.topics.trim(operation.topic, operation.retain),
+            () => store.topics.append(operation.topic, { subject: 'ann', drafts: [], retain: operation.retain }),
             (ours, theirs) => {
-              this.#names.learnLineage(ours.lineage, theirs.lineage)
-              expect([theirs.first, theirs.head]).toEqual([ours.first, ours.head])
+              this.#names.learn(ours.epoch, theirs.epoch)
+              expect(theirs.offsets).toEqual([])
             },
           )
       case 'drop':
@@ -196,7 +197,7 @@ class Run {
             model.check(topic, position)
             return model.open(topic, owner, position, true)
           },
-          () => cursors.place(topic, owner, this.#names.theirs(position)),
+          () => cursors.open(topic, owner, { place: this.#names.theirs(position) }),
           (ours, theirs) => this.#sameOpening(ours, theirs),
         )
     }
@@ -275,7 +276,7 @@ class Run {
         for (const at of [time.at, time.at + 1, 0]) expect(await topics.seek(name, at)).toBe(this.#model.seek(name, at))
       }
       const info = this.#model.info(name)
-      const theirs = await topics.info(name)
+      const theirs = await infoOf(topics, name)
       expect(theirs?.bytes).toBe(info?.bytes)
       expect(theirs?.events).toBe(info?.events)
       for (const behind of [0, 2]) {

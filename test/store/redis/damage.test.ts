@@ -6,6 +6,7 @@ import { openStore } from '../../../server/store/open.ts'
 import { type RedisServer, startRedis } from '../../support/redis/redis.ts'
 import { runSeed, seededRandom } from '../../support/seed.ts'
 import { has, soak } from '../../support/tools.ts'
+import { infoOf, maintain } from '../conformance/calls.ts'
 import { ALL, publish, START } from '../conformance/fixture.ts'
 import { deskOf, named } from '../conformance/queueDesk.ts'
 
@@ -84,9 +85,9 @@ async function worked(store: Store): Promise<{ jobs: string[]; letters: string[]
     await attempt(() => store.queues.settle('q', done, desk.policy))
   }
   const letters = (await attempt(() => desk.listed('ready', 'q/dead'))) ?? []
-  const { ready = 0, delayed = 0, held = 0 } = (await attempt(() => store.queues.info('q')))?.counts ?? {}
+  const { ready = 0, delayed = 0, held = 0 } = (await attempt(() => infoOf(store.queues, 'q')))?.counts ?? {}
   if (ready + delayed + held > 0) wrong.push(`still ${ready} ready, ${delayed} delayed, ${held} held`)
-  await attempt(() => store.sweep())
+  await attempt(() => maintain(store))
   return { jobs, letters, wrong }
 }
 
@@ -183,7 +184,7 @@ describe.runIf(has('redis-server'))('a queue in Redis', () => {
     expect(await store.cursors.open('t', owner, 'end')).toMatchObject({ created: true, expired: true })
     await expect(append(2)).rejects.toMatchObject({ code: 'conflict' })
     await append(1)
-    await store.sweep()
+    await maintain(store)
     expect((await store.topics.read('t', 0, ALL)).events.length).toBeGreaterThan(3)
     await server.cli('hset', 'reprise:settings', 'topics', 'spoilt')
     await store.settings.put('queues', { some: 1 })

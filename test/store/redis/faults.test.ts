@@ -10,6 +10,7 @@ import { endOfEpoch } from '../../../shared/positions.ts'
 import { startRelay } from '../../support/network/relay.ts'
 import { type RedisServer, startRedis } from '../../support/redis/redis.ts'
 import { until } from '../../support/until.ts'
+import { trim } from '../conformance/calls.ts'
 import { ALL, dataOf, drafts, KEEP, publish, text } from '../conformance/fixture.ts'
 import { ALWAYS } from './fixture.ts'
 
@@ -254,7 +255,7 @@ describe('a store on Redis', { timeout: 60_000 }, () => {
     })
     expect(await store.cursors.open('t', ann, 'end')).toMatchObject({ position: { offset: 1 } })
     expect(await dataOf(store, 't')).toEqual([1, 2])
-    await store.topics.trim('big', { ...KEEP, events: 0 })
+    await trim(store.topics, 'big', { ...KEEP, events: 0 })
     await server.cli('config', 'set', 'maxmemory', '8mb')
     await until(() => publish(store, 't', 3).catch(() => undefined))
     expect(await dataOf(store, 't')).toEqual([1, 2, 3])

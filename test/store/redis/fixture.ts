@@ -84,7 +84,7 @@ export function hearing(store: RedisStore): RedisStore {
     ...store,
     durability: store.durability,
     topics: { ...topics, append: heard(topics.append), drop: heard(topics.drop) },
-    cursors: { ...cursors, open: heard(cursors.open), place: heard(cursors.place) },
+    cursors: { ...cursors, open: heard(cursors.open) },
     settings: { ...settings, put: heard(settings.put) },
   }
 }

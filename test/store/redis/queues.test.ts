@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { HeldJob, QueuePolicy, Settlement } from '../../../server/store/contract/store.ts'
 import { openRedis, type RedisStore } from '../../../server/store/redis/store.ts'
 import { type RedisServer, startRedis } from '../../support/redis/redis.ts'
+import { firedIn, infoOf, jobOf, remove } from '../conformance/calls.ts'
 import { text } from '../conformance/fixture.ts'
 import { ALWAYS } from './fixture.ts'
 
@@ -56,7 +57,7 @@ describe('queues in Redis', { timeout: 30_000 }, () => {
       expect(jobs.map(({ body }) => body.json)).toEqual([`{"data":${i}}`])
       await server.cli('function', 'flush')
       expect((await store.queues.settle('q', done(jobs), POLICY)).settled).toEqual(['ok'])
-      expect((await store.queues.info('q'))?.counts).toMatchObject({ sent: i, done: i, ready: 0, held: 0 })
+      expect((await infoOf(store.queues, 'q'))?.counts).toMatchObject({ sent: i, done: i, ready: 0, held: 0 })
     }
   })
 
@@ -65,7 +66,7 @@ describe('queues in Redis', { timeout: 30_000 }, () => {
     const session = await attached(store)
     await send(store, 1)
     expect((await store.queues.settle('q', done(await claimed(store, session)), POLICY)).settled).toEqual(['ok'])
-    expect((await store.queues.info('q'))?.counts).toMatchObject({ sent: 1, done: 1 })
+    expect((await infoOf(store.queues, 'q'))?.counts).toMatchObject({ sent: 1, done: 1 })
     expect(await server.cli('info', 'commandstats')).toMatch(/cmdstat_evalsha/)
   })
 
@@ -83,11 +84,11 @@ describe('queues in Redis', { timeout: 30_000 }, () => {
       { ...third, as: 'dead', error: 'no' },
     ]
     expect((await store.queues.settle('q', settlements, POLICY)).settled).toEqual(['ok', 'ok', 'ok'])
-    expect(await store.queues.remove('q', ids[3] ?? '')).toBe(true)
+    expect(await remove(store.queues, 'q', ids[3] ?? '')).toBe(true)
     await store.queues.detach('q', holder, session, 'release', POLICY)
     await attached(store)
     await server.cli('config', 'set', 'maxmemory', '0')
-    expect((await store.queues.info('q'))?.counts).toEqual({
+    expect((await infoOf(store.queues, 'q'))?.counts).toEqual({
       ...{ sent: 4, ready: 0, delayed: 1, held: 0, done: 1, dead: 1, removed: 1 },
     })
     expect((await send(store, 5)).ids).toHaveLength(1)
@@ -100,7 +101,7 @@ describe('queues in Redis', { timeout: 30_000 }, () => {
     expect((await store.queues.settle('q', done(jobs.slice(0, 1)), POLICY)).settled).toEqual(['ok'])
     await server.restart()
     expect((await store.queues.settle('q', done(jobs), POLICY)).settled).toEqual(['ok', 'ok'])
-    expect((await store.queues.info('q'))?.counts).toMatchObject({ done: 2, held: 0 })
+    expect((await infoOf(store.queues, 'q'))?.counts).toMatchObject({ done: 2, held: 0 })
   })
 
   test('after an older state came back, leases and ids of the lost time are not taken for new ones', async () => {
@@ -118,11 +119,11 @@ describe('queues in Redis', { timeout: 30_000 }, () => {
     const again = await claimed(store, session, 2)
     expect(again).toHaveLength(2)
     expect(newIds).not.toEqual(lostIds)
-    expect(await store.queues.job('q', lostIds[0] ?? '')).toBeUndefined()
+    expect(await jobOf(store.queues, 'q', lostIds[0] ?? '')).toBeUndefined()
     expect((await store.queues.settle('q', done(old), POLICY)).settled).toEqual(['lost', 'lost'])
     expect((await store.queues.settle('q', done(again), POLICY)).settled).toEqual(['ok', 'ok'])
     expect((await store.queues.settle('q', done(old), POLICY)).settled).toEqual(['lost', 'lost'])
-    expect((await store.queues.info('q'))?.counts).toMatchObject({ sent: 2, done: 2 })
+    expect((await infoOf(store.queues, 'q'))?.counts).toMatchObject({ sent: 2, done: 2 })
   })
 
   test('a script that fails in its midst is told, and the next call finds a sound queue', async () => {
@@ -138,7 +139,7 @@ describe('queues in Redis', { timeout: 30_000 }, () => {
     const jobs = await claimed(store, session)
     expect(jobs.map(({ body }) => body.json)).toEqual(['{"data":1}', '{"data":3}'])
     expect((await store.queues.settle('q', done(jobs), POLICY)).settled).toEqual(['ok', 'ok'])
-    expect((await store.queues.info('q'))?.counts).toMatchObject({ sent: 2, done: 2, ready: 0 })
+    expect((await infoOf(store.queues, 'q'))?.counts).toMatchObject({ sent: 2, done: 2, ready: 0 })
   })
 
   test('a job whose body was damaged is dead-lettered instead of handed out', async () => {
@@ -146,7 +147,7 @@ describe('queues in Redis', { timeout: 30_000 }, () => {
     const { ids } = await send(store, 'x'.repeat(1_000), 2)
     await server.cli('hset', 'reprise:{q:q}:bodies', '1', 'spoilt')
     expect(await claimed(store, session)).toHaveLength(1)
-    const letter = await store.queues.job('q/dead', ids[0] ?? '')
+    const letter = await jobOf(store.queues, 'q/dead', ids[0] ?? '')
     expect(letter).toMatchObject({ dead: { reason: 'rejected', error: 'damaged' }, state: 'ready' })
     expect(letter?.body).toBeUndefined()
   })
@@ -160,7 +161,7 @@ describe('queues in Redis', { timeout: 30_000 }, () => {
     const first = done(await claimed(store, session, 1))
     const { settled, claimed: rest } = await store.queues.settle('q', first, POLICY, holder, next)
     expect([settled, rest]).toMatchObject([['ok'], { jobs: [{ id: ids[2] }] }])
-    expect((await store.queues.job('q/dead', ids[1] ?? ''))?.dead).toMatchObject({ error: 'damaged' })
+    expect((await jobOf(store.queues, 'q/dead', ids[1] ?? ''))?.dead).toMatchObject({ error: 'damaged' })
   })
 
   test('a node finds what fell due at another one that is gone', async () => {
@@ -170,10 +171,10 @@ describe('queues in Redis', { timeout: 30_000 }, () => {
     await store.queues.enqueue('q', { subject: 'ann', drafts, limit: LIMIT })
     await store.close()
     store = await openRedis(server.url)
-    await expect.poll(() => store.queues.overdue(10), { interval: 5 }).toEqual(['q'])
-    expect(await store.queues.fireTimers('q', POLICY)).toEqual({ more: false })
-    expect(await store.queues.overdue(10)).toEqual([])
-    expect((await store.queues.info('q'))?.counts).toMatchObject({ ready: 1, delayed: 0 })
+    await expect.poll(() => firedIn(store), { interval: 5 }).toEqual(['q'])
+    expect(await store.maintain(() => POLICY, 'q')).toMatchObject({ more: false })
+    expect(await firedIn(store)).toEqual([])
+    expect((await infoOf(store.queues, 'q'))?.counts).toMatchObject({ ready: 1, delayed: 0 })
   })
 
   test('of jobs that are gone nothing is left behind, however they ended and however large they were', async () => {
@@ -186,9 +187,9 @@ describe('queues in Redis', { timeout: 30_000 }, () => {
       ...(i % 4 === 0 && { id: `i${i}`, replyMs: 40_000 }),
     }))
     const { ids } = await store.queues.enqueue('q', { subject: 'ann', drafts, limit: LIMIT })
-    for (const id of ids.slice(0, 20)) await store.queues.remove('q', id)
+    for (const id of ids.slice(0, 20)) await remove(store.queues, 'q', id)
     const sizes: number[] = []
-    for (let round = 0; (await store.queues.info('q'))?.counts.ready !== 0; round++) {
+    for (let round = 0; (await infoOf(store.queues, 'q'))?.counts.ready !== 0; round++) {
       const jobs = await claimed(store, session, 1 + (round % 9))
       sizes.push(...jobs.map(({ body }) => body.json.length))
       const as = (['done', 'retry', 'dead', 'done', 'release'] as const)[round % 5] ?? 'done'
@@ -207,7 +208,7 @@ describe('queues in Redis', { timeout: 30_000 }, () => {
       await store.queues.settle('q', done(jobs), NOW)
     }
     while ((await store.queues.purge('q/dead', { before: Date.now() + 1_000, limit: 50 })) > 0);
-    const { sent, done: ended, removed } = (await store.queues.info('q'))?.counts ?? { sent: 0, done: 0, removed: 0 }
+    const { sent, done: ended, removed } = (await infoOf(store.queues, 'q'))?.counts ?? { sent: 0, done: 0, removed: 0 }
     expect([sent, ended + removed]).toEqual([120, 120])
     const keys = (await server.cli('keys', '*')).split('\n').filter((key) => key.includes('{q:q}'))
     const kept = ['meta', 'holders', 'present', 'due', 'answers', 'subjects', 'ids:ann', 'idlog:ann']

@@ -325,7 +325,7 @@ export class Consumers {
     if (desk === undefined) {
       const { store, clock, telemetry, settings } = this.#context
       const dispatch = new Dispatch(queue, {
-        queues: store.queues,
+        store,
         clock,
         telemetry,
         settings: () => settings.forQueue(queue),

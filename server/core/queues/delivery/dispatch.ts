@@ -5,7 +5,7 @@
  */
 
 import { RepriseError } from '../../../../shared/errors.ts'
-import type { Claimed, QueueNotification, Queues } from '../../../store/contract/store.ts'
+import type { Claimed, QueueNotification, Store } from '../../../store/contract/store.ts'
 import type { StoreClock } from '../../clock.ts'
 import type { Telemetry } from '../../telemetry.ts'
 import { isDead, policyOf, type QueueSettings } from '../settings.ts'
@@ -35,7 +35,7 @@ const MIN_TIMER_MS = 2
 const MAX_TIMER_MS = 2 ** 31 - 1
 
 export interface DispatchContext {
-  readonly queues: Queues
+  readonly store: Pick<Store, 'queues' | 'maintain'>
   readonly clock: StoreClock
   readonly telemetry: Telemetry
   readonly settings: () => QueueSettings
@@ -73,7 +73,7 @@ export class Dispatch {
   }
 
   async start(): Promise<void> {
-    const unwatch = await this.#context.queues.watch(this.queue, (notification) => this.#told(notification))
+    const unwatch = await this.#context.store.queues.watch(this.queue, (notification) => this.#told(notification))
     if (this.#stopped) {
       unwatch()
       return
@@ -188,9 +188,9 @@ export class Dispatch {
   }
 
   async #fireLapsed(): Promise<void> {
-    const { queues, settings, clock } = this.#context
+    const { store, settings, clock } = this.#context
     if (![...this.#consumers.values()].some((consumer) => consumer.hasLapsed(clock.now))) return
-    const { nextAt } = await queues.fireTimers(this.queue, policyOf(settings()))
+    const { nextAt } = await store.maintain(() => policyOf(settings()), this.queue)
     if (nextAt !== undefined) this.#wakeAt(nextAt)
   }
 
@@ -230,7 +230,7 @@ export class Dispatch {
   }
 
   async #claim(consumer: Consumer, max: number): Promise<Claimed | undefined> {
-    const { queues, settings, ended, reattach, clock, silence } = this.#context
+    const { store, settings, ended, reattach, clock, silence } = this.#context
     const { leaseMs, doubtful, freed } = consumer
     const now = settings()
     const capMs = Math.max(now.maxLeaseMs, leaseMs)
@@ -241,7 +241,7 @@ export class Dispatch {
         await reattach(consumer)
         consumer.doubtful = false
       }
-      claimed = await queues.claim(this.queue, {
+      claimed = await store.queues.claim(this.queue, {
         consumer: consumer.owner,
         session: consumer.session,
         max,
@@ -276,7 +276,7 @@ export class Dispatch {
     if (consumer.over) {
       // It has left meanwhile and never sees them.
       const back = jobs.map(({ id, lease }) => ({ id, lease, as: 'release' }) as const)
-      if (back.length > 0) await queues.settle(this.queue, back, policyOf(now))
+      if (back.length > 0) await store.queues.settle(this.queue, back, policyOf(now))
       return claimed
     }
     if (jobs.length > 0) this.#context.turns.given(consumer.client)
@@ -374,10 +374,10 @@ export class Dispatch {
 
   /** Asks the store whether the consumer has these leases still; of those that it has not it is told. */
   async #lookAfter(consumer: Consumer, leases: readonly Leased[]): Promise<void> {
-    const { queues, clock, telemetry } = this.#context
+    const { store, clock, telemetry } = this.#context
     try {
       for (const { id, lease } of leases) {
-        const job = await queues.job(this.queue, id)
+        const [job] = await store.queues.jobs(this.queue, { ids: [id] })
         const { holder, expiresAt = 0 } = job ?? {}
         if (holder !== undefined && keyOf(holder) === keyOf(consumer.owner) && expiresAt > clock.now) {
           consumer.extended(lease, expiresAt)
@@ -395,6 +395,6 @@ export class Dispatch {
     const owners = [...this.#consumers.values()].map(({ owner }) => owner)
     if (owners.length === 0) return
     // Told again soon; a consumer that the store forgot meanwhile attaches anew with its next claim.
-    await this.#context.queues.touch(this.queue, owners).catch(() => {})
+    await this.#context.store.queues.touch(this.queue, owners).catch(() => {})
   }
 }

@@ -1,33 +1,30 @@
-/** What operators and bindings do to a queue: remove, purge, redrive, pause, bind. */
+/** What operators and bindings do to a queue: purge, redrive, pause, bind. */
 
 import type { Position } from '../../../../shared/positions.ts'
+import type { PurgeQuery } from '../../contract/store.ts'
 import type { Transaction } from '../engine/transaction.ts'
 import { removeJob, revive } from './deadLetters.ts'
+import type { Job } from './storage/jobs.ts'
 
-export function remove(transaction: Transaction, name: string, id: string): boolean {
-  const queue = transaction.queue(name)
-  if (queue === undefined) return false
-  const jobSet = queue.jobSet(name)
-  const job = jobSet.find(transaction, id)
-  if (job === undefined || job.state === 'held') return false
-  removeJob(transaction, queue, jobSet, job)
-  return true
-}
-
-/** Goes through the jobs in the order of their coming, as far as they were there. */
-export function purge(transaction: Transaction, name: string, query: { before: number; limit: number }): number {
+export function purge(transaction: Transaction, name: string, query: PurgeQuery): number {
   const queue = transaction.queue(name)
   if (queue === undefined) return 0
   const jobSet = queue.jobSet(name)
   let removed = 0
+  const remove = (job: Job | undefined): void => {
+    if (job === undefined || job.state === 'held') return
+    removeJob(transaction, queue, jobSet, job)
+    removed++
+  }
+  if ('ids' in query) {
+    for (const id of query.ids) remove(jobSet.find(transaction, id))
+    return removed
+  }
+  // In the order of their coming, as far as they were there.
   for (const jobs of jobSet.chunks()) {
     const old = jobs.filter(({ cameAt }) => cameAt <= query.before)
     if (jobs.length > 0 && old.length === 0) break
-    for (const job of old) {
-      if (job.state === 'held' || removed === query.limit) continue
-      removeJob(transaction, queue, jobSet, job)
-      removed++
-    }
+    for (const job of old) if (removed < query.limit) remove(job)
     if (removed === query.limit) break
   }
   return removed

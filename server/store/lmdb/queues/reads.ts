@@ -1,6 +1,6 @@
 /** What is told of queues and jobs as they are stored. Reads only. */
 
-import type { Answer, JobInfo, JobState, QueueInfo } from '../../contract/store.ts'
+import type { Answer, JobInfo, JobState, JobsQuery, QueueInfo } from '../../contract/store.ts'
 import type { Environment } from '../engine/environment.ts'
 import { digest, digestKey, nameKey } from '../engine/keys.ts'
 import { TABLES } from '../engine/tables.ts'
@@ -55,11 +55,6 @@ export class StoredQueue {
     return storedPairs(this.#environment, setKey(this.#counters.number, kind, whose), a, b)
   }
 
-  job(id: string): JobInfo | undefined {
-    const job = this.#find(id)
-    return job && this.#info(job)
-  }
-
   #info(job: Job): JobInfo {
     const { id, state, subject, priority, attempts, deliveries, sentAt, dueAt, suspect, history, dead } = job
     const { key, replyBy, consumer, expiresAt } = job
@@ -82,7 +77,14 @@ export class StoredQueue {
     return first === undefined || first.b === n ? undefined : this.#job(first.b)?.id
   }
 
-  jobs(state: JobState, after: string | undefined, limit: number): JobInfo[] {
+  jobs(query: JobsQuery): JobInfo[] {
+    if ('ids' in query) {
+      return query.ids.flatMap((id) => {
+        const job = this.#find(id)
+        return job === undefined ? [] : [this.#info(job)]
+      })
+    }
+    const { state, after, limit } = query
     const last = after === undefined ? undefined : this.#find(after)
     if (after !== undefined && last === undefined) return []
     const jobs: JobInfo[] = []

@@ -8,7 +8,7 @@ import { Producer } from '../dedup/producers.ts'
 import type { Transaction } from '../engine/transaction.ts'
 
 export function append(transaction: Transaction, topic: string, append: Append, maxIds: number): Appended {
-  transaction.needRoom('more events')
+  if (append.drafts.length > 0) transaction.needRoom('more events')
   const work = transaction.topic(topic)
   const { subject, drafts, producer } = append
   const before = work.record

@@ -38,15 +38,6 @@ export function createCursors(writer: Writer): Cursors {
       return writer.write(move, { cursor, ack })
     },
 
-    place: async (topic, owner, position) => {
-      const key = cursorKey(topic, owner)
-      const begin = (transaction: Transaction): OpenedCursor => {
-        checkPosition(transaction.topic(topic).bounds(), position)
-        return beginSession(transaction, topic, owner, key, position, position)
-      }
-      return writer.write(begin, { cursor: nameOf(key) })
-    },
-
     list: async (topic, { after, limit, behind }) => {
       const prefix = cursorKey(topic)
       const start = after === undefined ? prefix : Buffer.concat([cursorKey(topic, after), Buffer.of(0)])
@@ -97,26 +88,26 @@ function knownCursor(transaction: Transaction, key: Buffer): CursorRecord | unde
   return record === undefined || isOver(record, transaction.now) ? undefined : record
 }
 
-function startPosition({ epoch, first, head }: Bounds, start: CursorStart): Position {
+function startPosition({ epoch, first, head }: Bounds, start: Exclude<CursorStart, { place: Position }>): Position {
   if (start === 'end') return { epoch, offset: head }
   if (start === 'start') return { epoch, offset: first - 1 }
   return { epoch: start.epoch, offset: start.offset }
 }
 
-/** `placed` moves a cursor that exists; without it `start` is for a new one alone. */
 function beginSession(
   transaction: Transaction,
   topic: string,
   owner: Owner,
   key: Buffer,
   start: CursorStart,
-  placed?: Position,
 ): OpenedCursor {
+  const isPlaced = typeof start === 'object' && 'place' in start
+  if (isPlaced) checkPosition(transaction.topic(topic).bounds(), start.place)
   const stored = transaction.get(TABLES.cursors, key)
   const known = knownCursor(transaction, key)
   if (known === undefined) transaction.needRoom('a new cursor')
   const bounds = transaction.topic(topic).bounds()
-  const position = placed ?? (known === undefined ? startPosition(bounds, start) : known)
+  const position = isPlaced ? start.place : known === undefined ? startPosition(bounds, start) : known
   const { epoch, offset } = position
 
   const store = storeRecord(transaction)

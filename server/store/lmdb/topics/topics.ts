@@ -30,27 +30,20 @@ export function createTopics(writer: Writer, listeners: Listeners<Notification>,
         return record === undefined ? 0 : new Log(environment, record).firstThat(({ at }) => at >= time) - 1
       }),
 
-    trim: (topic, retain) =>
-      writer.write((transaction): Bounds => {
-        const work = transaction.topic(topic)
-        work.trim(retain, false)
-        return work.bounds()
-      }),
-
     hold: (topic, name, offset) => writer.write((transaction) => hold(transaction, topic, name, offset)),
 
-    info: (topic) =>
+    list: (query) =>
       writer.read((environment) => {
-        const record = environment.get(TABLES.topics, nameKey(topic))
-        return record === undefined ? undefined : infoOf(environment, topic, record)
-      }),
-
-    list: ({ after, limit }) =>
-      writer.read((environment) => {
-        const start = Buffer.concat([nameKey(after ?? ''), Buffer.of(0)])
+        if ('names' in query) {
+          return query.names.flatMap((topic) => {
+            const record = environment.get(TABLES.topics, nameKey(topic))
+            return record === undefined ? [] : [infoOf(environment, topic, record)]
+          })
+        }
+        const start = Buffer.concat([nameKey(query.after ?? ''), Buffer.of(0)])
         const topics: TopicInfo[] = []
         for (const { key, value } of environment.records(TABLES.topics, { start, end: Buffer.of(0xff) })) {
-          if (topics.length >= limit) break
+          if (topics.length >= query.limit) break
           topics.push(infoOf(environment, key.toString(), value))
         }
         return topics

@@ -6,14 +6,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Redis, RedisOptions } from 'ioredis'
 import { RepriseError } from '../../../../shared/errors.ts'
+import { WAIT_MS } from '../../contract/basics.ts'
 import { type Command, Connection, type LinkContext } from './connection.ts'
 import { failure, isPassing, messageOf, NotSent } from './errors.ts'
 import { watchSentinels } from './sentinels.ts'
 import { slotOf } from './slot.ts'
 import type { Location } from './url.ts'
 
-/** How long a call waits for a server that is away. */
-export const WAIT_MS = 5_000
 const RETRY_MS = 50
 /** How long a server of a cluster that cannot be reached is waited for. */
 const REACH_MS = 500

@@ -2,17 +2,13 @@
 
 local SCANNED = 256
 
--- remove: part id number token
-function operations.remove()
-  local p = partOf(arg())
-  flush()
-  local n, record = resolve(arg(), arg(), arg(), recordOf)
-  local j = record and decode(n, record)
-  if not j or (j.dead == 1) ~= p.dead or j.state == HELD then return { 'none' } end
+-- Takes a job away that waits. `false` for another one.
+local function take(p, j)
+  if not j or (j.dead == 1) ~= p.dead or j.state == HELD then return false end
   unwait(p, j)
   keepAnswer(j, 3, 'removed', '')
   removeJob(p, j)
-  return { 'removed' }
+  return true
 end
 
 local function cameAt(p, j)
@@ -20,11 +16,16 @@ local function cameAt(p, j)
   return j.request == REDRIVEN and j.replyBy or j.sentAt
 end
 
--- purge: part before limit
+-- purge: part before limit ids, then for each: id number token
 function operations.purge()
   local p = partOf(arg())
-  local before, limit = num(), num()
+  local before, limit, ids = num(), num(), num()
   local count = 0
+  flush()
+  for _ = 1, ids do
+    local n, record = resolve(arg(), arg(), arg(), recordOf)
+    if take(p, record and decode(n, record)) then count = count + 1 end
+  end
   for _, key in ipairs({ p.suspects, p.blocked, p.ready, p.retrying, p.scheduled }) do
     local skipped = 0
     while count < limit do
@@ -37,10 +38,7 @@ function operations.purge()
       fetch(names)
       for _, n in ipairs(names) do
         local j = jobOf(n)
-        if j and cameAt(p, j) <= before then
-          unwait(p, j)
-          keepAnswer(j, 3, 'removed', '')
-          removeJob(p, j)
+        if j and cameAt(p, j) <= before and take(p, j) then
           count = count + 1
         else
           skipped = skipped + 1

@@ -2,20 +2,20 @@
 
 import { RepriseError } from '../../../../shared/errors.ts'
 import { readBody } from '../../codec.ts'
+import { WAIT_MS } from '../../contract/basics.ts'
 import type { Claimed, HeldJob, QueueInfo, QueuePolicy, Queues, Settlement } from '../../contract/store.ts'
 import { failure } from '../connection/errors.ts'
-import { WAIT_MS } from '../connection/router.ts'
 import type { Operation } from '../scripting/batcher.ts'
 import { readQueueNotification } from '../scripting/notifications.ts'
 import type { Part } from '../scripting/queueCodec.ts'
 import * as codec from '../scripting/queueCodec.ts'
-import { type QueuesContext, readAnswer, readInfo, readJob, readJobs, readSession } from './reads.ts'
+import { type QueuesContext, readAnswer, readInfo, readJobs, readSession } from './reads.ts'
 
 const DEAD = '/dead'
 /** How long a damaged dead letter is not looked at again: it is gone before that. */
 const NEVER_MS = 366 * 24 * 3_600_000
 
-function partsOf(queue: string): [name: string, part: Part] {
+export function partsOf(queue: string): [name: string, part: Part] {
   return queue.endsWith(DEAD) ? [queue.slice(0, -DEAD.length), 'd'] : [queue, 'm']
 }
 
@@ -23,10 +23,11 @@ export function createQueues(context: QueuesContext): Queues {
   const { router, keys, queueBatcher: batcher, subscriptions, durable } = context
   const run = async <T>(name: string, operation: Operation<T>): Promise<T> => (await batcher.run(name, operation)).value
 
-  const namesOf = async (key: string, command: readonly [string, ...string[]]): Promise<string[]> => {
+  const namesIn = async (from: string, limit: number): Promise<string[]> => {
     context.refuseClosed()
     try {
-      const [names] = await router.run(key, [command], performance.now() + WAIT_MS)
+      const range = ['ZRANGEBYLEX', keys.queues, from, '+', 'LIMIT', '0', String(limit)] as const
+      const [names] = await router.run(keys.queues, [range], performance.now() + WAIT_MS)
       return (names as Buffer[]).map(String)
     } catch (error) {
       throw failure(error)
@@ -93,48 +94,7 @@ export function createQueues(context: QueuesContext): Queues {
       return run(name, codec.touch(part, consumers))
     },
 
-    fireTimers: async (queue, policy) => {
-      const [name, part] = partsOf(queue)
-      const fired = await run(name, codec.fireTimers(part, policy))
-      if (!fired.more) await batcher.settleDue(name)
-      return fired
-    },
-
-    overdue: async (limit) => {
-      const time = context.now === undefined ? await serverNow(context) : context.now()
-      const found: string[] = []
-      let from = 0
-      while (found.length < limit) {
-        const range = [
-          'ZRANGEBYSCORE',
-          keys.timers,
-          '-inf',
-          String(time),
-          'LIMIT',
-          String(from),
-          String(limit),
-        ] as const
-        const names = await namesOf(keys.timers, range)
-        for (const name of names) {
-          if ((await batcher.settleDue(name)) <= time) {
-            found.push(name)
-            from++
-          }
-          if (found.length === limit) break
-        }
-        if (names.length === 0) break
-      }
-      return found
-    },
-
     jobs: (queue, query) => readJobs(context, ...partsOf(queue), query),
-
-    job: (queue, id) => readJob(context, ...partsOf(queue), id),
-
-    remove: (queue, id) => {
-      const [name, part] = partsOf(queue)
-      return run(name, codec.remove(part, id))
-    },
 
     purge: (queue, query) => {
       const [name, part] = partsOf(queue)
@@ -150,17 +110,18 @@ export function createQueues(context: QueuesContext): Queues {
 
     answer: (queue, id) => readAnswer(context, partsOf(queue)[0], id),
 
-    info: (queue) => readInfo(context, queue, ...partsOf(queue)),
-
-    list: async ({ after, limit }) => {
+    list: async (query) => {
+      const infosOf = async (names: readonly string[]): Promise<QueueInfo[]> => {
+        const found = await Promise.all(names.map((name) => readInfo(context, name, ...partsOf(name))))
+        return found.filter((info) => info !== undefined)
+      }
+      if ('names' in query) return await infosOf(query.names)
       const infos: QueueInfo[] = []
-      let last = after
-      while (infos.length < limit) {
+      let last = query.after
+      while (infos.length < query.limit) {
         const from = last === undefined ? '-' : `(${last}`
-        const range = ['ZRANGEBYLEX', keys.queues, from, '+', 'LIMIT', '0', String(limit - infos.length)] as const
-        const names = await namesOf(keys.queues, range)
-        const found = await Promise.all(names.map((name) => readInfo(context, name, name, 'm')))
-        for (const info of found) if (info !== undefined) infos.push(info)
+        const names = await namesIn(from, query.limit - infos.length)
+        infos.push(...(await infosOf(names)))
         last = names.at(-1)
         if (last === undefined) break
       }
@@ -177,10 +138,4 @@ export function createQueues(context: QueuesContext): Queues {
       })
     },
   }
-}
-
-async function serverNow({ router, keys }: QueuesContext): Promise<number> {
-  const [reply] = await router.run(keys.timers, [['TIME']], performance.now() + WAIT_MS)
-  const [seconds, micros] = (reply as Buffer[]).map(Number)
-  return (seconds ?? 0) * 1_000 + Math.floor((micros ?? 0) / 1_000)
 }

@@ -1,5 +1,5 @@
--- Reads only: `info` part · `jobs` part state limit id number token · `job` part id number token · `answer` id number
--- token. Each job is told by its number, record, body, history, death, and number and record of what it is behind.
+-- Reads only: `info` part · `jobs` part state limit id number token · `some` part, then id number token of each ·
+-- `answer` id number token. Each job is told by its number, record, body, history, death, and number and record of what it is behind.
 
 local function recordOf(n)
   local record = redis.call('HGET', JOBS, n)
@@ -107,11 +107,13 @@ function reads.jobs()
   return reply
 end
 
-function reads.job()
+function reads.some()
   local p = partOf(arg())
-  local n, record = resolve(arg(), arg(), arg(), recordOf)
   local reply = { 'jobs' }
-  if record and (decode(n, record).dead == 1) == p.dead then told(reply, n, record) end
+  while argi < #ARGV do
+    local n, record = resolve(arg(), arg(), arg(), recordOf)
+    if record and (decode(n, record).dead == 1) == p.dead then told(reply, n, record) end
+  end
   return reply
 end
 

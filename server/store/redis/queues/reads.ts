@@ -1,11 +1,12 @@
 /** What can be read of a queue without waiting for its batcher. */
 
 import { readBody } from '../../codec.ts'
-import type { Answer, JobInfo, JobState, Owner, QueueInfo } from '../../contract/store.ts'
+import { WAIT_MS } from '../../contract/basics.ts'
+import type { Answer, JobInfo, JobsQuery, Owner, QueueInfo } from '../../contract/store.ts'
 import type { Argument } from '../connection/connection.ts'
 import type { Durable } from '../connection/durability.ts'
 import { failure } from '../connection/errors.ts'
-import { type Router, WAIT_MS } from '../connection/router.ts'
+import type { Router } from '../connection/router.ts'
 import type { Subscriptions } from '../connection/subscriptions.ts'
 import { type Keys, ownerKey } from '../scripting/keys.ts'
 import { callScript, QUEUE } from '../scripting/loader.ts'
@@ -88,23 +89,11 @@ function jobsOf(reply: readonly (Buffer | null)[]): JobInfo[] {
   )
 }
 
-export async function readJobs(
-  context: QueuesContext,
-  name: string,
-  part: Part,
-  { state, after, limit }: { readonly state: JobState; readonly after?: string; readonly limit: number },
-): Promise<JobInfo[]> {
+export async function readJobs(context: QueuesContext, name: string, part: Part, query: JobsQuery): Promise<JobInfo[]> {
+  if ('ids' in query) return jobsOf(await ask(context, name, ['some', part, ...query.ids.flatMap(idWords)]))
+  const { state, after, limit } = query
   const from = after === undefined ? ['', '', ''] : idWords(after)
   return jobsOf(await ask(context, name, ['jobs', part, state, String(limit), ...from]))
-}
-
-export async function readJob(
-  context: QueuesContext,
-  name: string,
-  part: Part,
-  id: string,
-): Promise<JobInfo | undefined> {
-  return jobsOf(await ask(context, name, ['job', part, ...idWords(id)]))[0]
 }
 
 export async function readAnswer(context: QueuesContext, name: string, id: string): Promise<Answer | undefined> {

@@ -4,11 +4,12 @@
  * who extend it.
  */
 
+import { WAIT_MS } from '../../contract/basics.ts'
 import type { JobLoss } from '../../contract/store.ts'
 import type { Damage } from '../../damage.ts'
 import type { Argument } from '../connection/connection.ts'
 import { closed, failure } from '../connection/errors.ts'
-import { type Router, WAIT_MS } from '../connection/router.ts'
+import type { Router } from '../connection/router.ts'
 import type { Keys } from './keys.ts'
 
 export interface BatcherContext {

@@ -12,6 +12,7 @@ import type {
   Enqueued,
   Leaving,
   Owner,
+  PurgeQuery,
   QueuePolicy,
   Settled,
   Settlement,
@@ -275,15 +276,10 @@ export function due(): Operation<number> {
   return operation(['due'], (outcome) => timeAt(outcome, 1) ?? Number.POSITIVE_INFINITY)
 }
 
-export function remove(part: Part, id: string): Operation<boolean> {
-  return operation(['remove', part, ...idWords(id)], (outcome) => textAt(outcome, 0) === 'removed')
-}
-
-export function purge(
-  part: Part,
-  { before, limit }: { readonly before: number; readonly limit: number },
-): Operation<number> {
-  return operation(['purge', part, numberText(before), numberText(limit)], (outcome) => numberAt(outcome, 1))
+export function purge(part: Part, query: PurgeQuery): Operation<number> {
+  const { before, limit, ids } = 'ids' in query ? { before: 0, limit: 0, ids: query.ids } : { ...query, ids: [] }
+  const args = ['purge', part, numberText(before), numberText(limit), String(ids.length), ...ids.flatMap(idWords)]
+  return operation(args, (outcome) => numberAt(outcome, 1))
 }
 
 export function redrive(ids: readonly string[], ttlMs: number): Operation<number> {

@@ -2,9 +2,9 @@
 
 import { RepriseError } from '../../../../shared/errors.ts'
 import { acksLast } from '../../acksLast.ts'
+import { WAIT_MS } from '../../contract/basics.ts'
 import type { Argument, Command } from '../connection/connection.ts'
 import { failure, isFull, storageFull } from '../connection/errors.ts'
-import { WAIT_MS } from '../connection/router.ts'
 import { newEpoch, type StoreEpochs, storeEpochs } from '../topics/epochs.ts'
 import { partsOf, type Row, rowsOf } from './appendBatch.ts'
 import { Batcher, type BatcherContext, tell, type Waiting } from './batcher.ts'

@@ -80,10 +80,6 @@ export function readAppended(outcome: readonly Buffer[], count: number): AppendO
   return { epoch, duplicates: 0, offsets: Array.from({ length: count }, (_, i) => first + i) }
 }
 
-export function trim(retain: Retention): Operation<Bounds> {
-  return operation(['trim', ...retention(retain)], (outcome) => boundsAt(outcome, 1))
-}
-
 export function hold(name: string, offset: number | undefined): Operation<void> {
   return operation(['hold', name, offset === undefined ? '' : String(offset)], () => {})
 }
@@ -101,11 +97,7 @@ export function know(): Operation<void> {
   return operation(['know'], () => {})
 }
 
-export function open(
-  owner: Owner,
-  start: CursorStart | { readonly place: Position },
-  since?: number,
-): Operation<OpenedCursor> & Joinable {
+export function open(owner: Owner, start: CursorStart, since?: number): Operation<OpenedCursor> & Joinable {
   const [word, position] =
     typeof start === 'string' ? [start, undefined] : 'place' in start ? ['place', start.place] : ['at', start]
   const key = ownerKey(owner)

@@ -97,7 +97,7 @@ function operations.append()
   local start = argi
   local idsStart = start + groups * 2
   argi = idsStart + (withIds and count or 0)
-  if full then return { 'error', 'storage_full' } end
+  if full and count > 0 then return { 'error', 'storage_full' } end
 
   local offsets, repeated = {}, 0
   local key, p
@@ -175,7 +175,7 @@ function operations.append()
       trim(events, bytes, age, holdBytes, false)
     end
   end
-  if duplicates == 0 then return { 'new', s.epoch, whole(head + 1) } end
+  if duplicates == 0 then return { 'new', presentEpoch(), whole(head + 1) } end
   local reply = { 'mixed', presentEpoch() }
   for i, offset in ipairs(offsets) do reply[#reply + 1] = (isNew[i] and '' or '-') .. whole(offset) end
   return reply

@@ -1,9 +1,9 @@
 /** The contract's cursors over Redis. The script does the work; the list is put together here. */
 
 import { lagOf } from '../../../../shared/positions.ts'
+import { WAIT_MS } from '../../contract/basics.ts'
 import type { Bounds, CursorInfo, Cursors, Owner } from '../../contract/store.ts'
 import { failure } from '../connection/errors.ts'
-import { WAIT_MS } from '../connection/router.ts'
 import { ownerKey, ownerOf } from '../scripting/keys.ts'
 import { commit, forget, open } from '../scripting/topicCodec.ts'
 import type { TopicsContext } from './topics.ts'
@@ -34,8 +34,6 @@ export function createCursors(
 
     commit: async (topic, owner, session, position) =>
       (await batcher.run(topic, commit(owner, session, position))).value,
-
-    place: async (topic, owner, position) => (await batcher.run(topic, open(owner, { place: position }))).value,
 
     list: async (topic, { after, limit, behind }) => {
       context.refuseClosed()

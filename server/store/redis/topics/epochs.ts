@@ -2,9 +2,10 @@
 
 import { randomInt } from 'node:crypto'
 import { RepriseError } from '../../../../shared/errors.ts'
+import { WAIT_MS } from '../../contract/basics.ts'
 import type { Bounds } from '../../contract/store.ts'
 import { failure } from '../connection/errors.ts'
-import { type Router, WAIT_MS } from '../connection/router.ts'
+import type { Router } from '../connection/router.ts'
 import { callScript, STORE } from '../scripting/loader.ts'
 
 const SCHEMA_VERSION = 1

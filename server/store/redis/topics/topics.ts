@@ -1,18 +1,19 @@
 /** The contract's topics over Redis: what changes goes through a batcher, what reads does not wait for it. */
 
 import { readBody } from '../../codec.ts'
+import { WAIT_MS } from '../../contract/basics.ts'
 import type { Bounds, Page, ReadBound, StoredEvent, TopicInfo, Topics } from '../../contract/store.ts'
 import type { Argument } from '../connection/connection.ts'
 import type { Durable } from '../connection/durability.ts'
 import { failure } from '../connection/errors.ts'
-import { type Router, WAIT_MS } from '../connection/router.ts'
+import type { Router } from '../connection/router.ts'
 import type { Subscriptions } from '../connection/subscriptions.ts'
 import { numberText } from '../scripting/codec.ts'
 import type { Keys } from '../scripting/keys.ts'
 import { callScript, TOPIC } from '../scripting/loader.ts'
 import { readNotification } from '../scripting/notifications.ts'
 import type { TopicBatcher } from '../scripting/topicBatcher.ts'
-import { append, drop, droppedOf, hold, boundsOf as readBounds, repair, trim } from '../scripting/topicCodec.ts'
+import { append, drop, droppedOf, hold, boundsOf as readBounds, repair } from '../scripting/topicCodec.ts'
 import { storeEpochs, unbornBounds } from './epochs.ts'
 
 export interface TopicsContext {
@@ -50,18 +51,17 @@ export function createTopics(context: TopicsContext): Topics {
 
     seek: async (topic, time) => Number((await ask(context, topic, ['seek', String(time)]))?.[0] ?? 0),
 
-    trim: async (topic, retain) => (await batcher.run(topic, trim(retain))).value,
-
-    info: (topic) => infoOf(context, topic),
-
-    list: async ({ after, limit }) => {
+    list: async (query) => {
       context.refuseClosed()
+      const infosOf = async (names: readonly string[]): Promise<TopicInfo[]> => {
+        return (await Promise.all(names.map((name) => infoOf(context, name)))).filter((info) => info !== undefined)
+      }
+      if ('names' in query) return await infosOf(query.names)
       const topics: TopicInfo[] = []
-      let last = after
-      while (topics.length < limit) {
-        const names = await namesBehind(context, last, limit - topics.length)
-        const infos = await Promise.all(names.map((name) => infoOf(context, name)))
-        for (const info of infos) if (info !== undefined) topics.push(info)
+      let last = query.after
+      while (topics.length < query.limit) {
+        const names = await namesBehind(context, last, query.limit - topics.length)
+        topics.push(...(await infosOf(names)))
         last = names.at(-1)
         if (last === undefined) break
       }

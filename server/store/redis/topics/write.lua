@@ -1,13 +1,5 @@
 -- The operations that need nothing more, and the end of every call: what is done in which order, what is kept of it.
 
-function operations.trim()
-  local events, bytes, age, holdBytes = num(), num(), num(), num()
-  if not knowsLineage() then return 'epochs' end
-  trimWaiting()
-  trim(events, bytes, age, holdBytes, false)
-  return bounds({ 'done' })
-end
-
 -- know: epochs that the store began while the topic was being born. Who saw it unborn then has a place in one of them.
 function operations.know()
   if not s.epoch or not born then return { 'none' } end
