@@ -16,12 +16,11 @@ import { authorize, type Caller } from '../access.ts'
 import { bodiesOf } from '../body.ts'
 import type { StoreClock } from '../clock.ts'
 import { itsTurn, PAGE_WEIGHT } from '../turns.ts'
-import { ownerOf } from './delivery/consumer.ts'
 import type { Consumers } from './delivery/consumers.ts'
 import type { JobClient } from './delivery/outlet.ts'
 import { checkQueue, storedJobs } from './draft.ts'
 import { type Asker, Requests } from './requests.ts'
-import { type HubQueueSettings, policyOf } from './settings.ts'
+import type { HubQueueSettings } from './settings.ts'
 
 /** Queues that are looked at in one turn. */
 const LIST_PAGE = 50
@@ -136,22 +135,8 @@ export class Queues {
   ): Promise<readonly Settled[]> {
     checkQueue(queue, 'dead')
     authorize(caller, 'consume', queue)
-    const { store, settings } = this.#context
-    const { consumers } = this.#context
     const stored = settlements.map((settlement) => this.#stored(settlement))
-    const settling = this.#busy(
-      store.queues.settle(queue, stored, policyOf(settings.forQueue(queue)), client && ownerOf(client)),
-    )
-    if (client !== undefined) consumers.settling(queue, settlements, client)
-    let answers: readonly Settled[]
-    try {
-      answers = (await settling).settled
-    } catch (error) {
-      if (client !== undefined) consumers.unsettled(queue, settlements, client)
-      throw error
-    }
-    consumers.settled(queue, settlements, answers, client)
-    return answers
+    return await this.#busy(this.#context.consumers.settle(queue, stored, client))
   }
 
   #stored(settlement: Settlement): StoredSettlement {

@@ -16,8 +16,6 @@ interface Held {
   expiresAt: number
   /** It was extended up to there: who asked for that is not silent. */
   isAtCap: boolean
-  /** On its way to be settled: its place is free, as what is asked of the store next comes behind that. */
-  giving: boolean
 }
 
 /** The consumer that a client is to the store. */
@@ -39,10 +37,10 @@ export class Consumer {
   askedLeaseMs: number | undefined
   /** Sessions that it is beginning: word of a new one may be of its own. */
   attaching = 0
-  /** It was given nothing although there is something: no use in asking again before it has settled. */
-  stuck = false
-  /** Counts what it settled and lost: an answer to what was asked before says nothing of whether it is stuck. */
+  /** Counts what it settled and lost. */
   freed = 0
+  /** It was given nothing although there is something, when it had freed so much. */
+  #stuckAt = -1
   /** It is leaving, or another took its place. */
   over = false
   /** A claim had no answer: the store may have given it jobs that it does not know of. */
@@ -50,9 +48,10 @@ export class Consumer {
   /** Jobs that are being claimed for it. */
   asked = 0
   readonly #held = new Map<string, Held>()
+  /** On their way to be settled: their places are free, as what is asked of the store next comes behind that. */
+  readonly #settling = new Map<string, Held>()
   /** Leases that ended while a session was being begun: the store may have counted them before. */
   readonly #ended = new Set<string>()
-  #giving = 0
   /** No lease of its that could be extended is over before. */
   #soonest = Number.POSITIVE_INFINITY
 
@@ -70,21 +69,36 @@ export class Consumer {
 
   /** Without those on their way to be settled. */
   get holds(): number {
-    return this.#held.size - this.#giving
+    return this.#held.size
+  }
+
+  /** No use in asking again before it has settled something. */
+  get stuck(): boolean {
+    return this.#stuckAt === this.freed
+  }
+
+  /** Of a claim that was made when it had `freed` so much. */
+  gotNothing(freed: number): void {
+    this.#stuckAt = freed
+  }
+
+  /** What it could not be given may have changed. */
+  unstick(): void {
+    this.#stuckAt = -1
   }
 
   /** Whether it holds this job under this lease. */
   has({ id, lease }: Leased): boolean {
-    return this.#held.get(lease)?.id === id
+    return (this.#held.get(lease) ?? this.#settling.get(lease))?.id === id
   }
 
   /** Its leases, as far as this node knows. */
   get kept(): KeptLease[] {
-    return [...this.#held].map(([lease, { id, expiresAt }]) => ({ id, lease, expiresAt }))
+    return [...this.#held, ...this.#settling].map(([lease, { id, expiresAt }]) => ({ id, lease, expiresAt }))
   }
 
   took({ id, lease, expiresAt }: KeptLease, capAt = Number.POSITIVE_INFINITY): void {
-    this.#held.set(lease, { id, capAt, expiresAt, isAtCap: false, giving: false })
+    this.#held.set(lease, { id, capAt, expiresAt, isAtCap: false })
     this.#soonest = Math.min(this.#soonest, expiresAt)
   }
 
@@ -105,35 +119,37 @@ export class Consumer {
     held.isAtCap = true
   }
 
-  /** The lease is on its way to be settled. `false` where it does not have it, or that is known. */
-  giving({ id, lease }: Leased): boolean {
-    const held = this.#held.get(lease)
-    if (held === undefined || held.id !== id || held.giving) return false
-    held.giving = true
-    this.#giving += 1
-    this.stuck = false
-    this.freed += 1
-    return true
+  /** These leases are on their way to be settled. Answers those that it has, and of which this was not known. */
+  giving(leases: readonly Leased[]): string[] {
+    const found: string[] = []
+    for (const { id, lease } of leases) {
+      const held = this.#held.get(lease)
+      if (held?.id !== id) continue
+      this.#held.delete(lease)
+      this.#settling.set(lease, held)
+      found.push(lease)
+    }
+    this.freed += found.length
+    return found
   }
 
-  /** It could not be settled. */
-  keeps(lease: string): void {
-    const held = this.#held.get(lease)
-    if (held?.giving !== true) return
-    held.giving = false
-    this.#giving -= 1
-    this.#soonest = Math.min(this.#soonest, held.expiresAt)
+  /** They could not be settled. */
+  keeps(leases: readonly string[]): void {
+    for (const lease of leases) {
+      const held = this.#settling.get(lease)
+      if (held === undefined) continue
+      this.#settling.delete(lease)
+      this.#held.set(lease, held)
+      this.#soonest = Math.min(this.#soonest, held.expiresAt)
+    }
   }
 
   /** `false` where it did not have the lease, or its place was free already. */
   gave(lease: string): boolean {
-    const held = this.#held.get(lease)
-    if (held === undefined) return false
-    this.#held.delete(lease)
-    if (held.giving) this.#giving -= 1
-    this.stuck = false
+    this.#settling.delete(lease)
+    if (!this.#held.delete(lease)) return false
     this.freed += 1
-    return !held.giving
+    return true
   }
 
   /** Forgets the leases of these jobs that lapsed by this time: it may have a job again under another one. */
@@ -147,11 +163,11 @@ export class Consumer {
     return found
   }
 
-  /** Forgets older leases of jobs that it was handed again, those on their way to be settled excepted. */
+  /** Forgets older leases of jobs that it was handed again, without those on their way to be settled. */
   replaced(ids: ReadonlySet<string>): string[] {
     const found: string[] = []
-    for (const [lease, { id, giving }] of this.#held) {
-      if (giving || !ids.has(id)) continue
+    for (const [lease, { id }] of this.#held) {
+      if (!ids.has(id)) continue
       this.gave(lease)
       found.push(id)
     }
@@ -161,10 +177,9 @@ export class Consumer {
   /** Has exactly these. */
   attached(session: number, held: readonly KeptLease[]): void {
     this.session = session
-    this.stuck = false
     this.freed += 1
     this.#held.clear()
-    this.#giving = 0
+    this.#settling.clear()
     for (const lease of held) if (!this.#ended.has(lease.lease)) this.took(lease)
     if (this.attaching <= 1) this.#ended.clear()
   }
@@ -179,8 +194,8 @@ export class Consumer {
   hasLapsed(by: number, ids?: ReadonlySet<string>): boolean {
     if (ids === undefined && by < this.#soonest) return false
     let soonest = Number.POSITIVE_INFINITY
-    for (const { id, expiresAt, isAtCap, giving } of this.#held.values()) {
-      if (giving || isAtCap) continue
+    for (const { id, expiresAt, isAtCap } of this.#held.values()) {
+      if (isAtCap) continue
       if (expiresAt <= by && ids?.has(id) !== false) return true
       soonest = Math.min(soonest, expiresAt)
     }
@@ -190,17 +205,11 @@ export class Consumer {
 
   /** Its leases of these jobs, without those on their way to be settled. */
   leasesOf(ids: ReadonlySet<string>): Leased[] {
-    const found: Leased[] = []
-    for (const [lease, { id, giving }] of this.#held) if (ids.has(id) && !giving) found.push({ id, lease })
-    return found
+    return [...this.#held].flatMap(([lease, { id }]) => (ids.has(id) ? [{ id, lease }] : []))
   }
 
   /** Leases that should have lapsed by this time, and of which nothing was heard. */
   silent(before: number): Leased[] {
-    const found: Leased[] = []
-    for (const [lease, { id, expiresAt, giving }] of this.#held) {
-      if (expiresAt < before && !giving) found.push({ id, lease })
-    }
-    return found
+    return [...this.#held].flatMap(([lease, { id, expiresAt }]) => (expiresAt < before ? [{ id, lease }] : []))
   }
 }

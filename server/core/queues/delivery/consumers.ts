@@ -2,17 +2,18 @@
 
 import { RepriseError } from '../../../../shared/errors.ts'
 import type { Limits } from '../../../../shared/protocol.ts'
-import type { ConsumeOptions, Consuming, Settled, Settlement } from '../../../../shared/queues.ts'
-import type { Attached, KeptLease, Leaving, Owner, Store } from '../../../store/contract/store.ts'
+import type { ConsumeOptions, Consuming } from '../../../../shared/queues.ts'
+import type { Attached, KeptLease, Leaving, Owner, Settled, Settlement, Store } from '../../../store/contract/store.ts'
 import { authorize } from '../../access.ts'
 import { type Asker, beginSession } from '../../beginning.ts'
 import type { StoreClock } from '../../clock.ts'
 import type { Telemetry } from '../../telemetry.ts'
 import { checkQueue } from '../draft.ts'
 import { type HubQueueSettings, policyOf } from '../settings.ts'
-import { Consumer, keyOf } from './consumer.ts'
+import { Consumer, keyOf, ownerOf } from './consumer.ts'
 import { Dispatch } from './dispatch.ts'
 import type { JobClient } from './outlet.ts'
+import { Seats } from './seats.ts'
 import { Turns } from './sharing.ts'
 import { Silence } from './silence.ts'
 
@@ -35,15 +36,6 @@ interface Desk {
   users: number
 }
 
-/** What is kept of a client. What it does to its consumer of a queue happens in its order. */
-interface Seat {
-  readonly consumers: Map<string, Consumer>
-  /** The last that is under way, by queue. */
-  readonly turns: Map<string, Promise<void>>
-  /** The client is gone; `deliberate`: it said so. */
-  gone: false | { readonly deliberate: boolean }
-}
-
 interface Attachment {
   /** What the store says that it holds. */
   readonly held: readonly KeptLease[]
@@ -54,13 +46,13 @@ interface Attachment {
 export class Consumers {
   readonly #context: ConsumersContext
   readonly #desks = new Map<string, Desk>()
-  readonly #seats = new Map<JobClient, Seat>()
+  readonly #seats = new Seats()
   readonly #leaving = new Set<Promise<unknown>>()
   /** Consumers whose sessions are being begun; their queues may not know them yet. */
   readonly #attaching = new Set<Consumer>()
   readonly #turns = new Turns()
   readonly #silence = new Silence((client) => {
-    for (const queue of this.#seats.get(client)?.consumers.keys() ?? []) this.#desks.get(queue)?.dispatch.kick()
+    for (const queue of this.#seats.of(client)?.consumers.keys() ?? []) this.#desks.get(queue)?.dispatch.kick()
   })
   readonly #unlisten: () => void
 
@@ -77,7 +69,7 @@ export class Consumers {
     authorize(client.caller, 'consume', queue)
     const { outlet } = client
     const heard = { heardAt: performance.now(), present: outlet.present?.bind(outlet) }
-    return this.#inTurn(client, queue, async (seat) => {
+    return this.#seats.inTurn(client, queue, async (seat) => {
       const known = seat.consumers.get(queue)
       const { credit, holding } = options
       const askedLeaseMs = options.leaseMs ?? known?.askedLeaseMs
@@ -120,7 +112,7 @@ export class Consumers {
 
   /** Whether the consumer is a consumer of this node, which is told of its leases. */
   has(queue: string, holder: Owner): boolean {
-    for (const { consumers } of this.#seats.values()) {
+    for (const { consumers } of this.#seats.all()) {
       const owner = consumers.get(queue)?.owner
       if (owner !== undefined && keyOf(owner) === keyOf(holder)) return true
     }
@@ -130,7 +122,7 @@ export class Consumers {
   /** The client takes no more jobs of the queue; what it holds stays its own until it is settled. */
   cancel(client: JobClient, queue: string): Promise<void> {
     checkQueue(queue, 'dead')
-    return this.#inTurn(client, queue, async (seat) => {
+    return this.#seats.inTurn(client, queue, async (seat) => {
       const consumer = seat.consumers.get(queue)
       if (consumer === undefined) return
       if (consumer.kept.length === 0) return await this.#leave(consumer, queue, 'keep')
@@ -142,7 +134,7 @@ export class Consumers {
 
   /** The client is gone. `deliberate`: it said so, and does not come back for its jobs. */
   leave(client: JobClient, deliberate: boolean): void {
-    const seat = this.#seats.get(client)
+    const seat = this.#seats.of(client)
     if (seat === undefined) return
     seat.gone = { deliberate }
     const { telemetry } = this.#context
@@ -184,38 +176,33 @@ export class Consumers {
     this.#desks.get(queue)?.dispatch.kick(jobs)
   }
 
-  /** Settlements are on their way to the store: what takes their places is asked for in the same turn. */
-  settling(queue: string, settlements: readonly Settlement[], client: JobClient): void {
-    const consumer = this.#seats.get(client)?.consumers.get(queue)
-    if (consumer === undefined) return
-    let isFree = false
-    for (const one of settlements) if (one.as !== 'extend' && consumer.giving(one)) isFree = true
-    if (isFree) this.#desks.get(queue)?.dispatch.kick()
+  /** Settles in the store. Who held the leases has room again, which the same call may have filled. */
+  async settle(
+    queue: string,
+    settlements: readonly Settlement[],
+    client: JobClient | undefined,
+  ): Promise<readonly Settled[]> {
+    const { store, settings } = this.#context
+    const consumer = client && this.#seats.of(client)?.consumers.get(queue)
+    const dispatch = this.#desks.get(queue)?.dispatch
+    const policy = policyOf(settings.forQueue(queue))
+    const { settled } =
+      consumer !== undefined && dispatch !== undefined
+        ? await dispatch.settle(consumer, settlements)
+        : await store.queues.settle(queue, settlements, policy, client && ownerOf(client))
+    this.#settled(queue, settlements, settled, client)
+    return settled
   }
 
-  /** The store could not take them. */
-  unsettled(queue: string, settlements: readonly Settlement[], client: JobClient): void {
-    const consumer = this.#seats.get(client)?.consumers.get(queue)
-    for (const { lease } of settlements) consumer?.keeps(lease)
-  }
-
-  /** Settlements were answered: credit is free again. `client`: who sent them. */
-  settled(queue: string, settlements: readonly Settlement[], answers: readonly Settled[], client?: JobClient): void {
+  /** `client`: who sent the settlements. */
+  #settled(queue: string, settlements: readonly Settlement[], answers: readonly Settled[], client?: JobClient): void {
     const dispatch = this.#desks.get(queue)?.dispatch
     if (dispatch === undefined) return
+    const by = client && this.#seats.of(client)?.consumers.get(queue)
     for (const consumer of this.#attaching) {
       for (const { as, lease } of settlements) if (as !== 'extend' && consumer.ended(lease)) dispatch.kick()
     }
-    const consumer = client === undefined ? undefined : this.#seats.get(client)?.consumers.get(queue)
-    for (const [index, settlement] of settlements.entries()) {
-      if (settlement.as !== 'extend') dispatch.settled(settlement, consumer)
-      else {
-        const answer = answers[index] ?? 'lost'
-        if (answer === 'lost') dispatch.lost(settlement, consumer)
-        else if (answer === 'ok') dispatch.extended(settlement.lease, this.#context.clock.now + settlement.leaseMs)
-        else dispatch.capped(settlement.lease, answer.expiresAt)
-      }
-    }
+    for (const [i, settlement] of settlements.entries()) dispatch.settled(settlement, answers[i] ?? 'lost', by)
   }
 
   /** Resolves when those that left have left in the store, too. */
@@ -224,21 +211,6 @@ export class Consumers {
     this.#unlisten()
     for (const { dispatch } of this.#desks.values()) dispatch.stop()
     this.#desks.clear()
-  }
-
-  #inTurn<T>(client: JobClient, queue: string, work: (seat: Seat) => Promise<T>): Promise<T> {
-    const seat: Seat = this.#seats.get(client) ?? { consumers: new Map(), turns: new Map(), gone: false }
-    this.#seats.set(client, seat)
-    const done = (seat.turns.get(queue) ?? Promise.resolve()).then(() => work(seat))
-    const turn = done.then(
-      () => {},
-      () => {},
-    )
-    seat.turns.set(queue, turn)
-    void turn.then(() => {
-      if (seat.turns.get(queue) === turn) seat.turns.delete(queue)
-    })
-    return done
   }
 
   /** Waits while the store is away. */
@@ -266,7 +238,7 @@ export class Consumers {
     const policy = policyOf(this.#context.settings.forQueue(queue))
     const options = { leaseMs, policy, ...(holding !== undefined && { holding }) }
     const check = (): void => {
-      if (consumer.over || this.#seats.get(client)?.gone !== false) throw connectionGone()
+      if (consumer.over || this.#seats.of(client)?.gone !== false) throw connectionGone()
     }
     return beginSession(
       { ...heard, check },
@@ -296,7 +268,7 @@ export class Consumers {
   #end(consumer: Consumer, queue: string): boolean {
     if (consumer.over) return false
     consumer.over = true
-    const seat = this.#seats.get(consumer.client)
+    const seat = this.#seats.of(consumer.client)
     if (seat?.consumers.get(queue) === consumer) seat.consumers.delete(queue)
     const desk = this.#desks.get(queue)
     desk?.dispatch.remove(consumer)
@@ -317,7 +289,7 @@ export class Consumers {
     if (error.code === 'taken_over') {
       this.#context.telemetry.happened({ kind: 'takeover', queue, client: owner.client })
     }
-    client.outlet.end(queue, error.toWire(), this.#seats.get(client)?.consumers.size === 0)
+    client.outlet.end(queue, error.toWire(), this.#seats.of(client)?.consumers.size === 0)
   }
 
   #enter(queue: string): Desk {

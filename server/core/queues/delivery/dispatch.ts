@@ -5,15 +5,22 @@
  */
 
 import { RepriseError } from '../../../../shared/errors.ts'
-import type { Claimed, QueueNotification, Store } from '../../../store/contract/store.ts'
-import type { StoreClock } from '../../clock.ts'
-import type { Telemetry } from '../../telemetry.ts'
+import type {
+  Claim,
+  Claimed,
+  HeldJob,
+  QueueNotification,
+  Settled,
+  Settlement,
+  SettleOutcome,
+} from '../../../store/contract/store.ts'
 import { isDead, policyOf, type QueueSettings } from '../settings.ts'
-import { type Consumer, keyOf, type Leased } from './consumer.ts'
+import { Alarm } from './alarm.ts'
+import { type Consumer, keyOf } from './consumer.ts'
+import { Lapses, type LapsesContext } from './lapses.ts'
 import { jobsPackets } from './packet.ts'
 import { Rounds } from './rounds.ts'
-import type { Turns } from './sharing.ts'
-import type { Silence } from './silence.ts'
+import { Sharing, type Turns } from './sharing.ts'
 
 /** Waiting work and silent leases are looked at again after this time. */
 const LOOK_MS = 2_000
@@ -23,24 +30,10 @@ const TOUCH_MS = 15_000
 const RETRY_MS = 500
 /** What one claim may carry. */
 const CLAIM_BYTES = 1_048_576
-const CLAIM_JOBS = 1_000
-/** How far this node's idea of the store's clock may be off. */
-const CLOCK_MS = 50
-/** A lease that should have lapsed is asked for after this time more. */
-const SILENCE_MS = 1_000
-/** Leases of one consumer that are asked for at one look. */
-const MAX_LOOKED_AFTER = 100
-/** What is due already is waited for a moment, so that a store that has not got to it is not asked without end. */
-const MIN_TIMER_MS = 2
-const MAX_TIMER_MS = 2 ** 31 - 1
 
-export interface DispatchContext {
-  readonly store: Pick<Store, 'queues' | 'maintain'>
-  readonly clock: StoreClock
-  readonly telemetry: Telemetry
+export interface DispatchContext extends LapsesContext {
   readonly settings: () => QueueSettings
   readonly turns: Turns
-  readonly silence: Silence
   /** The consumer attaches anew: the store has forgotten it. Rejects with `unavailable` where it is gone. */
   readonly reattach: (consumer: Consumer) => Promise<void>
   /** The consumer is over, for everybody. */
@@ -51,11 +44,10 @@ export class Dispatch {
   readonly queue: string
   readonly #context: DispatchContext
   readonly #consumers = new Map<string, Consumer>()
-  /** The one that takes no more until its hands are empty, so that it can be given a suspect. */
-  #aside: Consumer | undefined
+  readonly #sharing: Sharing
+  readonly #alarm: Alarm
+  readonly #lapses: Lapses
   #unwatch: (() => void) | undefined
-  #due: NodeJS.Timeout | undefined
-  #dueAt = Number.POSITIVE_INFINITY
   #look: NodeJS.Timeout | undefined
   #touch: NodeJS.Timeout | undefined
   readonly #rounds = new Rounds(
@@ -63,13 +55,14 @@ export class Dispatch {
     (error) => this.#failed(error),
   )
   #throttledUntil = 0
-  /** Jobs that wait, as far as is known: what is delivered at once is shared among those who take. */
-  #expected = 0
   #stopped = false
 
   constructor(queue: string, context: DispatchContext) {
     this.queue = queue
     this.#context = context
+    this.#sharing = new Sharing(context.turns, context.silence)
+    this.#lapses = new Lapses(queue, context, () => this.kick())
+    this.#alarm = new Alarm(context.clock, () => this.#kickAll())
   }
 
   async start(): Promise<void> {
@@ -79,7 +72,7 @@ export class Dispatch {
       return
     }
     this.#unwatch = unwatch
-    this.#look = setInterval(() => void this.#lookAgain(), LOOK_MS)
+    this.#look = setInterval(() => this.#lookAgain(), LOOK_MS)
     this.#touch = setInterval(() => void this.#tellThatTheyAreThere(), TOUCH_MS)
   }
 
@@ -88,7 +81,7 @@ export class Dispatch {
     this.#unwatch?.()
     clearInterval(this.#look)
     clearInterval(this.#touch)
-    clearTimeout(this.#due)
+    this.#alarm.stop()
     this.#rounds.stop()
   }
 
@@ -105,44 +98,40 @@ export class Dispatch {
   remove(consumer: Consumer): void {
     const key = keyOf(consumer.owner)
     if (this.#consumers.get(key) === consumer) this.#consumers.delete(key)
-    if (this.#aside === consumer) this.#aside = undefined
+    this.#sharing.left(consumer)
     this.kick()
   }
 
-  /** A lease was settled, most likely by `by`: its credit is free. */
-  settled(leased: Leased, by: Consumer | undefined): void {
-    if (this.#holderOf(leased, by)?.gave(leased.lease) === true) this.kick()
-  }
-
-  /** It was found lost when more time was asked for, before word of that came. */
-  lost(leased: Leased, by: Consumer | undefined): void {
-    const holder = this.#holderOf(leased, by)
-    if (holder?.gave(leased.lease) !== true) return
-    holder.client.outlet.lost(this.queue, [leased.id])
-    this.kick()
-  }
-
-  #holderOf(leased: Leased, by: Consumer | undefined): Consumer | undefined {
-    return by?.has(leased) === true ? by : [...this.#consumers.values()].find((one) => one.has(leased))
-  }
-
-  extended(lease: string, expiresAt: number): void {
-    for (const consumer of this.#consumers.values()) consumer.extended(lease, expiresAt)
-  }
-
-  capped(lease: string, capAt: number): void {
-    for (const consumer of this.#consumers.values()) consumer.capped(lease, capAt)
+  /** A settlement was answered, most likely one of `by`: the lease is over, or longer. */
+  settled(settlement: Settlement, answer: Settled, by: Consumer | undefined): void {
+    const { id, lease, as } = settlement
+    const holder = by?.has(settlement) ? by : [...this.#consumers.values()].find((one) => one.has(settlement))
+    if (holder === undefined) return
+    if (as === 'extend' && answer !== 'lost') {
+      if (answer === 'ok') holder.extended(lease, this.#context.clock.now + settlement.leaseMs)
+      else holder.capped(lease, answer.expiresAt)
+    } else if (holder.gave(lease)) {
+      // It is found lost before word of that came.
+      if (as === 'extend') holder.client.outlet.lost(this.queue, [id])
+      this.kick()
+    }
   }
 
   settingsChanged(): void {
     this.#throttledUntil = 0
-    void this.#lookAgain()
+    this.#lookAgain()
   }
 
   /** There may be something to deliver; so many jobs are on their way. */
   kick(jobs = 0): void {
-    this.#expected += jobs
+    this.#sharing.expect(jobs)
     this.#rounds.kick()
+  }
+
+  /** Those too that could not be given what there was. */
+  #kickAll(): void {
+    for (const consumer of this.#consumers.values()) consumer.unstick()
+    this.kick()
   }
 
   /** Resolves when a round that begins now or later is over: whoever takes has what there was. Rejects if it fails. */
@@ -155,191 +144,161 @@ export class Dispatch {
     if (!(error instanceof RepriseError) || !error.retryable) {
       telemetry.failed(`handing out jobs of ${this.queue}`, error)
     }
-    this.#wakeAt(clock.now + RETRY_MS)
+    this.#alarm.ringAt(clock.now + RETRY_MS)
+  }
+
+  /** Settles for a consumer. The same call fills the places that this frees, where it is the consumer's turn. */
+  async settle(consumer: Consumer, settlements: readonly Settlement[]): Promise<SettleOutcome> {
+    const { store, settings, clock } = this.#context
+    const given = consumer.giving(settlements.filter(({ as }) => as !== 'extend'))
+    const max = given.length === 0 ? 0 : this.#turnOf(consumer)
+    const next = max === 0 ? undefined : this.#claimOf(consumer, max)
+    const settling = store.queues.settle(this.queue, settlements, policyOf(settings()), consumer.owner, next)
+    try {
+      const claiming = settling.then(({ claimed }) => claimed)
+      const claimed = next === undefined ? undefined : await this.#take(consumer, next, claiming)
+      if (claimed !== undefined && this.#learn(claimed)) this.kick()
+      return await settling
+    } catch (error) {
+      consumer.keeps(given)
+      this.#alarm.ringAt(clock.now + RETRY_MS)
+      throw error
+    }
+  }
+
+  /** How many jobs the consumer takes now; 0 where it takes none. Others whose turn it is have theirs in a round. */
+  #turnOf(consumer: Consumer): number {
+    const takers = this.#takers()
+    const max = consumer.doubtful ? 0 : (takers.get(consumer) ?? 0)
+    if (max === 0 || takers.size > 1) this.kick()
+    this.#sharing.asked(max)
+    return max
+  }
+
+  #takers(): Map<Consumer, number> {
+    const { now } = this.#context.clock
+    if (now >= this.#throttledUntil) return this.#sharing.takers(this.#consumers.values(), now)
+    // A timer may fire a little early, and nobody else wakes what the rate holds back.
+    this.#alarm.ringAt(this.#throttledUntil)
+    return new Map()
   }
 
   /** Claims until nothing waits or nobody takes. */
   async #handOut(): Promise<void> {
-    let expected = this.#expected
-    this.#expected = 0
     while (!this.#stopped) {
-      if (this.#context.clock.now < this.#throttledUntil) {
-        // A timer may fire a little early, and nobody else wakes what the rate holds back.
-        this.#wakeAt(this.#throttledUntil)
-        return
-      }
-      const able = this.#able()
-      const waiting = Math.max(1, expected)
-      const takers = this.#takers(able, waiting)
-      if (takers.length === 0) {
-        this.#expected = Math.max(this.#expected, expected)
-        return await this.#fireLapsed()
-      }
-      const share = able.length === 1 ? CLAIM_JOBS : Math.ceil(waiting / takers.length)
-      const most = Math.min(share, CLAIM_JOBS)
-      const outcomes = await Promise.all(takers.map((taker) => this.#claim(taker, Math.min(taker.free, most))))
+      const takers = [...this.#takers()]
+      if (takers.length === 0) return await this.#fireLapsed()
+      const outcomes = await Promise.all(takers.map(([consumer, max]) => this.#claim(consumer, max)))
       const last = outcomes.findLast((outcome) => outcome !== undefined)
-      if (last === undefined) return
-      expected = last.waiting
-      this.#setAside(last.suspects)
-      if (last.nextAt !== undefined) this.#wakeAt(last.nextAt)
-      if (expected === 0) return
+      if (last === undefined || !this.#learn(last)) return
     }
+  }
+
+  /** Whether more waits. */
+  #learn(claimed: Claimed): boolean {
+    this.#sharing.learn(claimed, this.#consumers.values())
+    if (claimed.nextAt !== undefined) this.#alarm.ringAt(claimed.nextAt)
+    return claimed.waiting > 0
   }
 
   async #fireLapsed(): Promise<void> {
     const { store, settings, clock } = this.#context
     if (![...this.#consumers.values()].some((consumer) => consumer.hasLapsed(clock.now))) return
     const { nextAt } = await store.maintain(() => policyOf(settings()), this.queue)
-    if (nextAt !== undefined) this.#wakeAt(nextAt)
-  }
-
-  /** Who can be given something now. What is asked for in the other round may still be free. */
-  #able(): Consumer[] {
-    const { silence, clock } = this.#context
-    const able: Consumer[] = []
-    const silent: Consumer[] = []
-    let isSomebodyThere = false
-    for (const consumer of this.#consumers.values()) {
-      if (consumer.credit === 0) continue
-      if (consumer.hasLapsed(clock.now + CLOCK_MS)) silence.begin(consumer.client)
-      if (silence.has(consumer.client)) {
-        if (this.#aside === consumer) this.#aside = undefined
-        silent.push(consumer)
-        continue
-      }
-      isSomebodyThere = true
-      // Of a session that is over nothing is claimed.
-      if (consumer.attaching > 0) continue
-      if (consumer.free + consumer.asked === 0 || consumer.stuck || consumer.over) continue
-      if (consumer.client.outlet.overfull) continue
-      if (consumer === this.#aside && consumer.holds + consumer.asked > 0) continue
-      able.push(consumer)
-    }
-    if (!isSomebodyThere) for (const { client } of silent) silence.ask(client)
-    return able
-  }
-
-  /** In their turns; no more of them than there are jobs. */
-  #takers(able: Consumer[], waiting: number): Consumer[] {
-    const first = this.#context.turns.order(able).slice(0, waiting)
-    // One in doubt has to see first what the other claim brings.
-    const takers = first.filter((consumer) => consumer.free > 0 && !(consumer.doubtful && consumer.asked > 0))
-    if (takers.length < first.length) this.#rounds.passOver()
-    return takers
+    if (nextAt !== undefined) this.#alarm.ringAt(nextAt)
   }
 
   async #claim(consumer: Consumer, max: number): Promise<Claimed | undefined> {
-    const { store, settings, ended, reattach, clock, silence } = this.#context
-    const { leaseMs, doubtful, freed } = consumer
-    const now = settings()
-    const capMs = Math.max(now.maxLeaseMs, leaseMs)
-    let claimed: Claimed
+    const { store, reattach } = this.#context
+    const { doubtful } = consumer
+    if (doubtful) {
+      await reattach(consumer)
+      consumer.doubtful = false
+    }
+    const claim = this.#claimOf(consumer, max)
+    const claiming = store.queues.claim(this.queue, claim).catch((error: unknown) => {
+      // One that is forgotten again at once has failed.
+      const refusals = doubtful ? ['taken_over'] : ['taken_over', 'not_found']
+      if (error instanceof RepriseError && refusals.includes(error.code)) return error
+      throw error
+    })
+    return await this.#take(consumer, claim, claiming)
+  }
+
+  #claimOf({ owner, session, leaseMs }: Consumer, max: number): Claim {
+    const settings = this.#context.settings()
+    const { maxLeaseMs, rate } = settings
+    const lease = { leaseMs, capMs: Math.max(maxLeaseMs, leaseMs), policy: policyOf(settings) }
+    return { consumer: owner, session, max, bytes: CLAIM_BYTES, ...lease, ...(rate < Infinity && { rate }) }
+  }
+
+  /** Delivers what a claim brings. */
+  async #take(
+    consumer: Consumer,
+    { max, leaseMs, capMs, rate = Infinity }: Claim,
+    claiming: Promise<Claimed | RepriseError | undefined>,
+  ): Promise<Claimed | undefined> {
+    const { clock, ended } = this.#context
+    const { freed } = consumer
+    let claimed: Claimed | RepriseError | undefined
     consumer.asked += max
     try {
-      if (doubtful) {
-        await reattach(consumer)
-        consumer.doubtful = false
-      }
-      claimed = await store.queues.claim(this.queue, {
-        consumer: consumer.owner,
-        session: consumer.session,
-        max,
-        bytes: CLAIM_BYTES,
-        leaseMs,
-        capMs,
-        policy: policyOf(now),
-        ...(now.rate === Number.POSITIVE_INFINITY ? {} : { rate: now.rate }),
-      })
+      claimed = await claiming
     } catch (error) {
-      if (!(error instanceof RepriseError)) throw error
-      if (error.code === 'taken_over') {
-        ended(consumer, error)
-        return undefined
-      }
-      consumer.doubtful = true
-      // It is attached anew, and a connection that is dead without anybody knowing must not take the place of a newer one.
-      silence.doubt(consumer.client)
-      if (error.code !== 'not_found' || doubtful) throw error
-      // The store has forgotten it: it attaches with its next claim.
-      this.#rounds.again()
-      return undefined
+      this.#doubt(consumer)
+      throw error
     } finally {
       consumer.asked -= max
     }
+    if (claimed === undefined) return undefined
+    if (claimed instanceof RepriseError) {
+      if (claimed.code === 'taken_over') ended(consumer, claimed)
+      // The store has forgotten it: it attaches with its next claim.
+      else this.#doubt(consumer)
+      this.kick()
+      return undefined
+    }
     const { jobs, waiting, nextAt } = claimed
-    if (jobs.length === 0 && waiting > 0 && consumer.freed === freed) consumer.stuck = true
+    if (jobs.length === 0 && waiting > 0) consumer.gotNothing(freed)
     if (jobs.length < max && waiting === 0 && nextAt !== undefined && nextAt > clock.now) {
       // What is further away is a due time, which holds up nothing that comes meanwhile.
-      if (nextAt <= clock.now + 1_000 / now.rate) this.#throttledUntil = nextAt
+      if (nextAt <= clock.now + 1_000 / rate) this.#throttledUntil = nextAt
     }
-    if (consumer.over) {
-      // It has left meanwhile and never sees them.
-      const back = jobs.map(({ id, lease }) => ({ id, lease, as: 'release' }) as const)
-      if (back.length > 0) await store.queues.settle(this.queue, back, policyOf(now))
-      return claimed
-    }
-    if (jobs.length > 0) this.#context.turns.given(consumer.client)
-    this.#tellReplaced(consumer, jobs)
-    for (const job of jobs) consumer.took(job, job.expiresAt - leaseMs + capMs)
-    for (const packet of jobsPackets(this.queue, jobs)) consumer.client.outlet.jobs(packet)
+    if (consumer.over) this.#giveBack(jobs)
+    else this.#deliver(consumer, jobs, capMs - leaseMs)
     return claimed
   }
 
-  /** Word of a lapse may come after the job has: then the consumer would take its new lease for lost. */
-  #tellReplaced(consumer: Consumer, jobs: Claimed['jobs']): void {
-    const again = jobs.filter(({ deliveries }) => deliveries > 1).map(({ id }) => id)
-    const replaced = again.length === 0 ? [] : consumer.replaced(new Set(again))
-    if (replaced.length > 0) consumer.client.outlet.lost(this.queue, replaced)
+  /** It is attached anew, and a connection that is dead without anybody knowing must not take the place of a newer one. */
+  #doubt(consumer: Consumer): void {
+    consumer.doubtful = true
+    this.#context.silence.doubt(consumer.client)
   }
 
-  /** Suspects go to empty hands only: one consumer is kept from taking more, the one that is done first. */
-  #setAside(suspects: number): void {
-    if (suspects === 0) {
-      this.#aside = undefined
-      return
-    }
-    if (this.#aside !== undefined) return
-    for (const consumer of this.#consumers.values()) {
-      if (consumer.credit === 0 || this.#context.silence.has(consumer.client)) continue
-      if (this.#aside === undefined || consumer.holds < this.#aside.holds) this.#aside = consumer
-    }
+  #deliver(consumer: Consumer, jobs: readonly HeldJob[], untilCapMs: number): void {
+    if (jobs.length > 0) this.#context.turns.given(consumer.client)
+    this.#lapses.replaced(consumer, jobs)
+    for (const job of jobs) consumer.took(job, job.expiresAt + untilCapMs)
+    for (const packet of jobsPackets(this.queue, jobs)) consumer.client.outlet.jobs(packet)
   }
 
-  #wakeAt(at: number): void {
-    if (at >= this.#dueAt || this.#stopped) return
-    clearTimeout(this.#due)
-    this.#dueAt = at
-    const waitMs = Math.max(MIN_TIMER_MS, Math.ceil(at - this.#context.clock.now))
-    this.#due = setTimeout(
-      () => {
-        this.#dueAt = Number.POSITIVE_INFINITY
-        for (const consumer of this.#consumers.values()) consumer.stuck = false
-        this.kick()
-      },
-      Math.min(waitMs, MAX_TIMER_MS),
-    )
+  /** The consumer has left meanwhile and never sees them. */
+  #giveBack(jobs: readonly HeldJob[]): void {
+    if (jobs.length === 0) return
+    const { store, settings } = this.#context
+    const back = jobs.map(({ id, lease }) => ({ id, lease, as: 'release' }) as const)
+    store.queues.settle(this.queue, back, policyOf(settings())).catch((error: unknown) => this.#failed(error))
   }
 
   #told(notification: QueueNotification): void {
     switch (notification.kind) {
       case 'work':
         if (notification.at <= this.#context.clock.now) this.kick()
-        else this.#wakeAt(notification.at)
+        else this.#alarm.ringAt(notification.at)
         return
       case 'lapsed': {
         const consumer = this.#consumers.get(keyOf(notification.consumer))
-        const ids = new Set(notification.ids)
-        const now = this.#context.clock.now + CLOCK_MS
-        if (consumer?.hasLapsed(now, ids)) this.#context.silence.begin(consumer.client)
-        const lost = consumer?.lost(ids, now) ?? []
-        if (consumer !== undefined && lost.length > 0) {
-          const told = { queue: this.queue, client: consumer.owner.client, jobs: lost.length } as const
-          this.#context.telemetry.happened({ kind: 'consumerLost', ...told, reason: 'lease lapsed' })
-          consumer.client.outlet.lost(this.queue, lost)
-        }
-        // At the cap a lease ends sooner than its last extension said.
-        if (consumer !== undefined) void this.#lookAfter(consumer, consumer.leasesOf(ids))
+        if (consumer !== undefined) this.#lapses.told(consumer, new Set(notification.ids))
         this.kick()
         return
       }
@@ -357,38 +316,15 @@ export class Dispatch {
       }
       case 'changed':
       case 'lost':
-        void this.#lookAgain()
+        this.#lookAgain()
         return
       default:
     }
   }
 
-  async #lookAgain(): Promise<void> {
-    for (const consumer of this.#consumers.values()) consumer.stuck = false
-    this.kick()
-    const before = this.#context.clock.now - SILENCE_MS
-    for (const consumer of [...this.#consumers.values()]) {
-      await this.#lookAfter(consumer, consumer.silent(before).slice(0, MAX_LOOKED_AFTER))
-    }
-  }
-
-  /** Asks the store whether the consumer has these leases still; of those that it has not it is told. */
-  async #lookAfter(consumer: Consumer, leases: readonly Leased[]): Promise<void> {
-    const { store, clock, telemetry } = this.#context
-    try {
-      for (const { id, lease } of leases) {
-        const [job] = await store.queues.jobs(this.queue, { ids: [id] })
-        const { holder, expiresAt = 0 } = job ?? {}
-        if (holder !== undefined && keyOf(holder) === keyOf(consumer.owner) && expiresAt > clock.now) {
-          consumer.extended(lease, expiresAt)
-        } else if (consumer.gave(lease)) {
-          consumer.client.outlet.lost(this.queue, [id])
-          this.kick()
-        }
-      }
-    } catch (error) {
-      if (!(error instanceof RepriseError) || !error.retryable) telemetry.failed(`leases of ${this.queue}`, error)
-    }
+  #lookAgain(): void {
+    this.#kickAll()
+    void this.#lapses.look([...this.#consumers.values()])
   }
 
   async #tellThatTheyAreThere(): Promise<void> {

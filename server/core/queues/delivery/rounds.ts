@@ -1,9 +1,4 @@
-/**
- * Rounds of work that are asked for again and again: two of them at a time, so that one asks the store while the answer
- * of the other is on its way. Knows nothing of what is done in them.
- */
-
-const AT_A_TIME = 2
+/** Rounds of work, one after the other, as often as they are asked for. Knows nothing of what is done in them. */
 
 interface Waiting {
   readonly over: () => void
@@ -13,12 +8,8 @@ interface Waiting {
 export class Rounds {
   readonly #work: () => Promise<void>
   readonly #failed: (error: unknown) => void
-  #running = 0
+  #isRunning = false
   #again = false
-  /** Somebody was not served, as the other round may do it: to be looked at again when that is over. */
-  #passedOver = false
-  /** Resolves when the rounds that have begun are over. */
-  #begun: Promise<void> = Promise.resolve()
   /** Who waits for the end of the next round. */
   #waiting: Waiting[] = []
   #stopped = false
@@ -29,25 +20,16 @@ export class Rounds {
     this.#failed = failed
   }
 
-  /** There may be something to do. */
+  /** There may be something to do; where a round is under way, another follows it. */
   kick(): void {
     if (this.#stopped) return
     this.#again = true
-    if (this.#running === AT_A_TIME) return
-    this.#running += 1
+    if (this.#isRunning) return
+    this.#isRunning = true
     queueMicrotask(() => void this.#run())
   }
 
-  /** The round that runs is to be followed by another. */
-  again(): void {
-    this.#again = true
-  }
-
-  passOver(): void {
-    this.#passedOver = true
-  }
-
-  /** Resolves when a round that begins now or later is over, and all that began before it. Rejects if one of them fails. */
+  /** Resolves when a round that begins now or later is over. Rejects if it fails. */
   next(): Promise<void> {
     if (this.#stopped) return Promise.resolve()
     return new Promise((over, failed) => {
@@ -66,37 +48,15 @@ export class Rounds {
     while (this.#again && !this.#stopped) {
       this.#again = false
       const waiting = this.#waiting.splice(0)
-      const round = this.#work()
-      // What somebody waits for may be in the answer of the round before.
-      const all = Promise.all([this.#begun, round])
-      this.#begun = all.then(
-        () => {},
-        () => {},
-      )
-      if (waiting.length > 0) tellAll(waiting, all)
       try {
-        await round
+        await this.#work()
+        for (const { over } of waiting) over()
       } catch (error) {
+        for (const { failed } of waiting) failed(error)
         this.#failed(error)
         break
       }
-      // With another round under way this would ask without an end.
-      if (this.#passedOver && this.#running === 1) {
-        this.#passedOver = false
-        this.#again = true
-      }
     }
-    this.#running -= 1
+    this.#isRunning = false
   }
-}
-
-function tellAll(waiting: readonly Waiting[], rounds: Promise<unknown>): void {
-  rounds.then(
-    () => {
-      for (const { over } of waiting) over()
-    },
-    (error: unknown) => {
-      for (const { failed } of waiting) failed(error)
-    },
-  )
 }
