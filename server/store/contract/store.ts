@@ -20,9 +20,11 @@
 import type { DroppedLog, Lineage, Position } from '../../../shared/positions.ts'
 import type { Durability } from '../../../shared/protocol.ts'
 import type { Body, ListQuery, Owner } from './basics.ts'
-import type { JobLoss, QueuePolicy, Queues } from './queues.ts'
+import type { JobLoss } from './jobs.ts'
+import type { QueuePolicy, Queues } from './queues.ts'
 
 export type * from './basics.ts'
+export type * from './jobs.ts'
 export type * from './queues.ts'
 
 /** A kept event. `damaged`: the record's checksum is wrong; its body is never delivered. */

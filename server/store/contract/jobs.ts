@@ -1,0 +1,97 @@
+/** What is told of jobs and queues: to those who ask, and to those who listen. */
+
+import type { Position } from '../../../shared/positions.ts'
+import type { Body, Owner } from './basics.ts'
+
+export type JobState = 'ready' | 'delayed' | 'held'
+
+/** Why a job is in the dead letters; `gap`: not a job, but events that a binding could not copy. */
+export type DeadReason = 'max_attempts' | 'rejected' | 'expired' | 'gap'
+
+export interface HistoryEntry {
+  readonly at: number
+  /** `sent` is not among them: it is `sentAt`. */
+  readonly what: 'retry' | 'lapsed' | 'suspect' | 'release' | 'dead' | 'redriven'
+  /** The consumer at that time. */
+  readonly holder?: Owner
+  /** The error's text, or the reason. */
+  readonly why?: string
+}
+
+export interface JobInfo {
+  readonly id: string
+  readonly state: JobState
+  readonly subject: string
+  readonly key?: string
+  readonly priority: number
+  readonly attempts: number
+  readonly deliveries: number
+  readonly sentAt: number
+  /** When it is due; for a `ready` job, when it fell due. */
+  readonly dueAt: number
+  /** When it goes to the dead letters if it still waits. `undefined` in the dead letters. */
+  readonly ttlAt?: number
+  readonly replyBy?: number
+  /** Of a held job. */
+  readonly holder?: Owner
+  readonly expiresAt?: number
+  readonly suspect: boolean
+  /** The id of the job that is first in its key's line, when that is another job. */
+  readonly behind?: string
+  /** In the dead letters. */
+  readonly dead?: { readonly reason: DeadReason; readonly error?: string; readonly at: number }
+  /** The last 20, oldest first. */
+  readonly history: readonly HistoryEntry[]
+  /** `undefined`: the checksum is wrong. The job is dead-lettered (`rejected`, error `damaged`), not delivered. */
+  readonly body: Body | undefined
+}
+
+export interface QueueInfo {
+  readonly queue: string
+  readonly counts: {
+    readonly sent: number
+    readonly ready: number
+    readonly delayed: number
+    readonly held: number
+    readonly done: number
+    readonly dead: number
+    readonly removed: number
+  }
+  /** Bytes of the bodies of ready, delayed and held jobs. */
+  readonly bytes: number
+  /** When the ready job with the lowest sequence fell due. */
+  readonly oldestReadyAt?: number
+  /** Attached consumers that were touched within a minute. */
+  readonly consumers: number
+  readonly paused: boolean
+  /** The position of each binding. */
+  readonly bindings: readonly { readonly topic: string; readonly position: Position }[]
+}
+
+/** What became of a request. `undefined` for an unknown one, or when `replyBy` has passed. */
+export type Answer =
+  | { readonly state: 'waiting'; readonly replyBy: number }
+  | { readonly state: 'done'; readonly reply?: Body }
+  | { readonly state: 'failed'; readonly reason: DeadReason | 'removed'; readonly error?: string }
+
+/** Jobs that went to the dead letters, and leases that nobody settled or extended in time. */
+export type JobLoss =
+  | { readonly kind: 'dead'; readonly reason: DeadReason; readonly jobs: number }
+  | { readonly kind: 'lapsed'; readonly consumer: Owner; readonly jobs: number }
+
+/** What a watch of a queue is told. These are hints: they may come late, twice, out of order or not at all. */
+export type QueueNotification =
+  /** There may be something to claim from this time on. Told when there was nothing before, or this is earlier. */
+  | { readonly kind: 'work'; readonly at: number }
+  /** Leases that lapsed, or that their consumer lost when it attached anew. */
+  | { readonly kind: 'lapsed'; readonly consumer: Owner; readonly ids: readonly string[] }
+  /** Leases of an attached consumer that another consumer has ended by settling them. */
+  | { readonly kind: 'settled'; readonly consumer: Owner; readonly leases: readonly string[] }
+  /** A newer session of this consumer began, at the queue or at its dead letters. */
+  | { readonly kind: 'session'; readonly consumer: Owner; readonly session: number; readonly isDead: boolean }
+  /** The answer to this request can be read. */
+  | { readonly kind: 'answered'; readonly id: string }
+  /** Paused, resumed, or bindings changed. */
+  | { readonly kind: 'changed' }
+  /** Notifications may have been lost (a connection was rebuilt). */
+  | { readonly kind: 'lost' }
