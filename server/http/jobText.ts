@@ -6,12 +6,12 @@ import type { Queues } from '../core/queues/queues.ts'
 import { isDead } from '../core/queues/settings.ts'
 import { httpContent } from './content.ts'
 
-type HeldJob = Claimed['jobs'][number]
+type ReadableJob = Claimed['jobs'][number]
 export type JobInfo = Awaited<ReturnType<Queues['job']>>
 
 export function claimedText(
   queue: string,
-  { id, lease, attempts, deliveries, sentAt, expiresAt, replyBy, body }: HeldJob,
+  { id, lease, attempts, deliveries, sentAt, expiresAt, replyBy, body }: ReadableJob,
 ): string {
   return JSON.stringify({ queue, id, lease, attempts, deliveries, sentAt, expiresAt, replyBy, ...content(body) })
 }
@@ -22,6 +22,6 @@ export function lookedAt(queue: string, { body, state, ...rest }: JobInfo): obje
   return { queue, state: told, ...rest, ...(body === undefined ? { damaged: true } : content(body)) }
 }
 
-function content({ json, binaries }: HeldJob['body']): object {
+function content({ json, binaries }: ReadableJob['body']): object {
   return httpContent(contentOf({ json }), binaries)
 }

@@ -42,7 +42,7 @@ export interface JobInfo {
   readonly dead?: { readonly reason: DeadReason; readonly error?: string; readonly at: number }
   /** The last 20, oldest first. */
   readonly history: readonly HistoryEntry[]
-  /** `undefined`: the checksum is wrong. The job is dead-lettered (`rejected`, error `damaged`), not delivered. */
+  /** `undefined`: the checksum is wrong. */
   readonly body: Body | undefined
 }
 

@@ -136,7 +136,8 @@ export interface HeldJob {
   readonly deliveries: number
   readonly sentAt: number
   readonly replyBy?: number
-  readonly body: Body
+  /** `undefined`: the checksum is wrong. The job is delivered all the same, for its consumer to end it. */
+  readonly body: Body | undefined
 }
 
 export interface Claimed {

@@ -111,8 +111,10 @@ async function work(store: Store): Promise<Omit<Outcome, 'change' | 'told'>> {
         if ((claimed?.nextAt ?? Number.POSITIVE_INFINITY) > LATER) break
         continue
       }
-      jobs.push(...claimed.jobs.map(({ id }) => id))
-      const done = claimed.jobs.map(({ id, lease }) => ({ id, lease, as: 'done' as const }))
+      jobs.push(...claimed.jobs.flatMap(({ id, body }) => (body === undefined ? [] : [id])))
+      const done = claimed.jobs.map(({ id, lease, body }) => {
+        return { id, lease, as: body === undefined ? ('dead' as const) : ('done' as const) }
+      })
       const settled = await attempt('settle', () => store.queues.settle(name, done, desk.policy))
       if (settled?.settled.some((one) => one !== 'ok')) wrong.push(`settled: ${settled.settled.join(' ')}`)
     }

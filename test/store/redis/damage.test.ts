@@ -80,8 +80,10 @@ async function worked(store: Store): Promise<{ jobs: string[]; letters: string[]
       if ((claimed?.waiting ?? 0) === 0 && (claimed?.nextAt ?? Number.POSITIVE_INFINITY) > LATER) break
       continue
     }
-    jobs.push(...claimed.jobs.map(({ id }) => id))
-    const done = claimed.jobs.map(({ id, lease }) => ({ id, lease, as: 'done' as const }))
+    jobs.push(...claimed.jobs.flatMap(({ id, body }) => (body === undefined ? [] : [id])))
+    const done = claimed.jobs.map(({ id, lease, body }) => {
+      return { id, lease, as: body === undefined ? ('dead' as const) : ('done' as const) }
+    })
     await attempt(() => store.queues.settle('q', done, desk.policy))
   }
   const letters = (await attempt(() => desk.listed('ready', 'q/dead'))) ?? []

@@ -5,9 +5,9 @@
 
 import { randomBytes } from 'node:crypto'
 import { RepriseError, type WireError } from '../../../../shared/errors.ts'
-import type { HeldJob } from '../../../store/contract/store.ts'
 import type { Caller } from '../../access.ts'
 import type { Consumers } from './consumers.ts'
+import type { ReadableJob } from './damaged.ts'
 import type { JobClient, JobOutlet } from './outlet.ts'
 import type { JobsPacket } from './packet.ts'
 
@@ -23,7 +23,7 @@ export interface ClaimQuery {
 
 /** Ends with one of the two calls. */
 export interface Claimed {
-  readonly jobs: readonly HeldJob[]
+  readonly jobs: readonly ReadableJob[]
   /** The jobs are with who asked for them; they stay held until they are settled. */
   keep(): void
   /** They never were: all return at once, and no attempt is spent. */
@@ -70,7 +70,7 @@ export async function claim(
 
 /** Takes one delivery. */
 class Hand implements JobOutlet {
-  readonly taken: HeldJob[] = []
+  readonly taken: ReadableJob[] = []
   readonly filled: Promise<void>
   #ring: () => void = () => {}
   #fail: (error: unknown) => void = () => {}

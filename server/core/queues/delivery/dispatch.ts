@@ -8,7 +8,6 @@ import { RepriseError } from '../../../../shared/errors.ts'
 import type {
   Claim,
   Claimed,
-  HeldJob,
   QueueNotification,
   Settled,
   Settlement,
@@ -17,6 +16,7 @@ import type {
 import { isDead, policyOf, type QueueSettings } from '../settings.ts'
 import { Alarm } from './alarm.ts'
 import { type Consumer, keyOf } from './consumer.ts'
+import { endingsOf, isReadable, type ReadableJob } from './damaged.ts'
 import { Lapses, type LapsesContext } from './lapses.ts'
 import { jobsPackets } from './packet.ts'
 import { Rounds } from './rounds.ts'
@@ -264,8 +264,11 @@ export class Dispatch {
       // What is further away is a due time, which holds up nothing that comes meanwhile.
       if (nextAt <= clock.now + 1_000 / rate) this.#throttledUntil = nextAt
     }
-    if (consumer.over) this.#giveBack(jobs)
-    else this.#deliver(consumer, jobs, capMs - leaseMs)
+    if (consumer.over) this.#endUnseen(jobs.map(({ id, lease }) => ({ id, lease, as: 'release' })))
+    else {
+      this.#deliver(consumer, jobs.filter(isReadable), capMs - leaseMs)
+      this.#endUnseen(endingsOf(jobs, isDead(this.queue)))
+    }
     return claimed
   }
 
@@ -275,19 +278,21 @@ export class Dispatch {
     this.#context.silence.doubt(consumer.client)
   }
 
-  #deliver(consumer: Consumer, jobs: readonly HeldJob[], untilCapMs: number): void {
+  #deliver(consumer: Consumer, jobs: readonly ReadableJob[], untilCapMs: number): void {
     if (jobs.length > 0) this.#context.turns.given(consumer.client)
     this.#lapses.replaced(consumer, jobs)
     for (const job of jobs) consumer.took(job, job.expiresAt + untilCapMs)
     for (const packet of jobsPackets(this.queue, jobs)) consumer.client.outlet.jobs(packet)
   }
 
-  /** The consumer has left meanwhile and never sees them. */
-  #giveBack(jobs: readonly HeldJob[]): void {
-    if (jobs.length === 0) return
+  /** Jobs that their consumer never sees: it has left meanwhile, or they cannot be read. */
+  #endUnseen(settlements: readonly Settlement[]): void {
+    if (settlements.length === 0) return
     const { store, settings } = this.#context
-    const back = jobs.map(({ id, lease }) => ({ id, lease, as: 'release' }) as const)
-    store.queues.settle(this.queue, back, policyOf(settings())).catch((error: unknown) => this.#failed(error))
+    store.queues.settle(this.queue, settlements, policyOf(settings())).then(
+      () => this.#kickAll(),
+      (error: unknown) => this.#failed(error),
+    )
   }
 
   #told(notification: QueueNotification): void {

@@ -2,19 +2,19 @@
 
 import { MAX_ATTACHMENTS } from '../../../../shared/joined.ts'
 import type { Job } from '../../../../shared/queues.ts'
-import type { HeldJob } from '../../../store/contract/store.ts'
 import { bodyBytes } from '../../body.ts'
 import { attachmentsOf, carried } from '../../joining.ts'
+import type { ReadableJob } from './damaged.ts'
 
 const PACKET_BYTES = 262_144
 
 export class JobsPacket {
   readonly queue: string
-  readonly jobs: readonly HeldJob[]
+  readonly jobs: readonly ReadableJob[]
   /** Packets with binary data have no text; they are sent as objects. */
   readonly binary: boolean
 
-  constructor(queue: string, jobs: readonly HeldJob[], binary: boolean) {
+  constructor(queue: string, jobs: readonly ReadableJob[], binary: boolean) {
     this.queue = queue
     this.jobs = jobs
     this.binary = binary
@@ -36,21 +36,21 @@ export class JobsPacket {
 
 function jobText(
   queue: string,
-  { id, lease, attempts, deliveries, sentAt, expiresAt, replyBy, body }: HeldJob,
+  { id, lease, attempts, deliveries, sentAt, expiresAt, replyBy, body }: ReadableJob,
 ): string {
   const reply = replyBy === undefined ? '' : `"replyBy":${replyBy},`
   const counts = `"attempts":${attempts},"deliveries":${deliveries},"sentAt":${sentAt},"expiresAt":${expiresAt}`
   return `{"queue":${queue},"id":${JSON.stringify(id)},"lease":${JSON.stringify(lease)},${counts},${reply}${body.json.slice(1)}`
 }
 
-export function jobObject(queue: string, { body, ...rest }: HeldJob): Job {
+export function jobObject(queue: string, { body, ...rest }: ReadableJob): Job {
   return { queue, ...rest, ...carried(body) }
 }
 
 /** Cuts jobs into packets, in order. */
-export function jobsPackets(queue: string, jobs: readonly HeldJob[]): JobsPacket[] {
+export function jobsPackets(queue: string, jobs: readonly ReadableJob[]): JobsPacket[] {
   const packets: JobsPacket[] = []
-  let run: HeldJob[] = []
+  let run: ReadableJob[] = []
   let bytes = 0
   let attachments = 0
   let binary = false

@@ -80,8 +80,7 @@ function deliver(
       job = next(jobSet, kind)
     }
     if (job === undefined) break
-    const body = clearAway(transaction, queue, jobSet, job, claim.policy)
-    if (body === undefined) {
+    if (isClearedAway(transaction, queue, jobSet, job, claim.policy)) {
       cleared++
       if (cleared === CLEARED) return { jobs, stuck: true }
       continue
@@ -89,34 +88,30 @@ function deliver(
     if (jobs.length > 0 && bytes + job.bytes > claim.bytes) break
     bytes += job.bytes
     rate.take()
-    jobs.push({ ...lend(transaction, jobSet, consumer, job, claim, token), body })
+    jobs.push({ ...lend(transaction, jobSet, consumer, job, claim, token), body: jobSet.bodies.body(job) })
     if (kind === INDEXES.suspects) break
   }
   return { jobs, stuck: false }
 }
 
-/** Jobs that must not be delivered go where they belong; answers the body of one that can be. */
-function clearAway(transaction: Transaction, queue: Queue, jobSet: JobSet, job: Job, { maxAttempts }: QueuePolicy) {
-  if (!jobSet.isDead && ttlAtOf(job) <= transaction.now) {
+/** A job that must not be delivered goes where it belongs. */
+function isClearedAway(
+  transaction: Transaction,
+  queue: Queue,
+  jobSet: JobSet,
+  job: Job,
+  { maxAttempts }: QueuePolicy,
+): boolean {
+  if (jobSet.isDead) return false
+  if (ttlAtOf(job) <= transaction.now) {
     deadLetter(transaction, queue, job, 'expired')
-    return undefined
+    return true
   }
   // The limit was higher when it failed last.
-  if (!jobSet.isDead && job.attempts >= maxAttempts) {
-    endLease(job)
-    deadLetter(transaction, queue, job, 'max_attempts')
-    return undefined
-  }
-  const body = jobSet.bodies.body(job)
-  if (body !== undefined) return body
-  if (!jobSet.isDead) {
-    deadLetter(transaction, queue, job, 'rejected', 'damaged')
-    return undefined
-  }
-  jobSet.change(job, () => {
-    job.blocked = true
-  })
-  return undefined
+  if (job.attempts < maxAttempts) return false
+  endLease(job)
+  deadLetter(transaction, queue, job, 'max_attempts')
+  return true
 }
 
 /** What comes first of a kind. */

@@ -1,9 +1,7 @@
 /** The contract's queues over Redis: what changes goes through a batcher, what reads does not wait for it. */
 
-import { RepriseError } from '../../../../shared/errors.ts'
-import { readBody } from '../../codec.ts'
 import { WAIT_MS } from '../../contract/basics.ts'
-import type { Claimed, HeldJob, QueueInfo, QueuePolicy, Queues, Settlement } from '../../contract/store.ts'
+import type { QueueInfo, Queues } from '../../contract/store.ts'
 import { failure } from '../connection/errors.ts'
 import type { Operation } from '../scripting/batcher.ts'
 import { readQueueNotification } from '../scripting/notifications.ts'
@@ -12,8 +10,6 @@ import * as codec from '../scripting/queueCodec.ts'
 import { type QueuesContext, readAnswer, readInfo, readJobs, readSession } from './reads.ts'
 
 const DEAD = '/dead'
-/** How long a damaged dead letter is not looked at again: it is gone before that. */
-const NEVER_MS = 366 * 24 * 3_600_000
 
 export function partsOf(queue: string): [name: string, part: Part] {
   return queue.endsWith(DEAD) ? [queue.slice(0, -DEAD.length), 'd'] : [queue, 'm']
@@ -34,44 +30,20 @@ export function createQueues(context: QueuesContext): Queues {
     }
   }
 
-  /** Without the jobs that cannot be read, which go where they belong. */
-  const readable = async (
-    queue: string,
-    { handed, waiting, suspects, nextAt }: codec.ClaimOutcome,
-    policy: QueuePolicy,
-  ): Promise<Claimed> => {
-    const [name, part] = partsOf(queue)
-    const jobs: HeldJob[] = []
-    const damaged: Settlement[] = []
-    for (const { job, body } of handed) {
-      const content = body === undefined ? undefined : readBody(body)
-      if (content === undefined) {
-        const settlement = { id: job.id, lease: job.lease, error: 'damaged' }
-        damaged.push(part === 'm' ? { ...settlement, as: 'dead' } : { ...settlement, as: 'retry', delayMs: NEVER_MS })
-        continue
-      }
-      jobs.push({ ...job, body: content })
-    }
-    if (damaged.length > 0) await run(name, codec.settle(queue, part, damaged, policy))
-    return { jobs, waiting, suspects, ...(nextAt !== undefined && { nextAt }) }
-  }
-
   return {
     enqueue: async (queue, given) => {
       const { value, replicas } = await batcher.run(queue, codec.enqueue(queue, given))
       return { ...value, durability: durable.reached(replicas) }
     },
 
-    claim: async (queue, given) => {
+    claim: (queue, given) => {
       const [name, part] = partsOf(queue)
-      return await readable(queue, await run(name, codec.claim(queue, part, given)), given.policy)
+      return run(name, codec.claim(queue, part, given))
     },
 
-    settle: async (queue, settlements, policy, by, next) => {
+    settle: (queue, settlements, policy, by, next) => {
       const [name, part] = partsOf(queue)
-      const { settled, claimed } = await run(name, codec.settle(queue, part, settlements, policy, by, next))
-      if (claimed === undefined || claimed instanceof RepriseError) return { settled, ...(claimed && { claimed }) }
-      return { settled, claimed: await readable(queue, claimed, policy) }
+      return run(name, codec.settle(queue, part, settlements, policy, by, next))
     },
 
     attach: (queue, consumer, options) => {

@@ -7,6 +7,7 @@ import type {
   Attached,
   Attaching,
   Claim,
+  Claimed,
   DeadReason,
   Enqueue,
   Enqueued,
@@ -14,8 +15,8 @@ import type {
   Owner,
   PurgeQuery,
   QueuePolicy,
-  Settled,
   Settlement,
+  SettleOutcome,
   StoredJobDraft,
 } from '../../contract/store.ts'
 import { duplicatesOf } from '../../duplicates.ts'
@@ -23,7 +24,7 @@ import { queueFull } from '../../queueFull.ts'
 import { orRefusal } from '../../refusal.ts'
 import { unguessable } from '../../token.ts'
 import type { Argument } from '../connection/connection.ts'
-import { decodeHanded, decodeJob, type Handed, idOf, leaseOf } from '../queues/storage/records.ts'
+import { decodeHanded, decodeJob, idOf, leaseOf } from '../queues/storage/records.ts'
 import type { Operation } from './batcher.ts'
 import { numberAt, numberText, operation, refuse as refuseBy, textAt } from './codec.ts'
 import { ownerKey } from './keys.ts'
@@ -132,26 +133,20 @@ function idGiven(given: string): string {
   return Number(text.slice(1, dash)).toString(36) + text.slice(dash)
 }
 
-export interface ClaimOutcome {
-  readonly handed: readonly Handed[]
-  readonly waiting: number
-  readonly suspects: number
-  readonly nextAt: number | undefined
-}
-
-export function claim(queue: string, part: Part, given: Claim): Operation<ClaimOutcome> {
+export function claim(queue: string, part: Part, given: Claim): Operation<Claimed> {
   const { consumer, session, max, bytes, leaseMs, capMs, rate = 0, policy } = given
   const token = unguessable()
   const limits = [max, bytes, leaseMs, capMs, rate].map(numberText)
   const args = ['claim', part, ownerKey(consumer), String(session), ...limits, token, ...policyWords(policy)]
   return operation(args, (outcome) => {
     refuse(queue, outcome)
+    const nextAt = timeAt(outcome, 3)
     return {
       // A paused queue answers without any.
-      handed: decodeHanded(outcome[4] ?? NOTHING, outcome.slice(5), token),
+      jobs: decodeHanded(outcome[4] ?? NOTHING, outcome.slice(5), token),
       waiting: numberAt(outcome, 1),
       suspects: numberAt(outcome, 2),
-      nextAt: timeAt(outcome, 3),
+      ...(nextAt !== undefined && { nextAt }),
     }
   })
 }
@@ -188,11 +183,6 @@ function settlementOf(settlement: Settlement): Buffer | undefined {
   at = packed.writeUInt32LE(extra?.length ?? 0, at)
   extra?.copy(packed, at)
   return packed
-}
-
-export interface SettleOutcome {
-  readonly settled: readonly Settled[]
-  readonly claimed?: ClaimOutcome | RepriseError
 }
 
 export function settle(

@@ -40,7 +40,7 @@ export interface Job {
   /** Its place in the line of its key, where that is another one. */
   line: number | undefined
   suspect: boolean
-  /** Ready, but nothing to deliver: behind another of its key, or damaged. */
+  /** Ready, but nothing to deliver: behind another of its key. A dead letter: earlier versions found it damaged. */
   blocked: boolean
   /** The last one while it counts, also when it has lapsed; what follows is of that lease. */
   lease: string

@@ -1,7 +1,7 @@
 /** Jobs as the scripts of a queue keep them. The layout is that of `record.lua`. */
 
 import { readBody } from '../../../codec.ts'
-import type { DeadReason, HistoryEntry, JobInfo, JobState, Owner } from '../../../contract/store.ts'
+import type { DeadReason, HeldJob, HistoryEntry, JobInfo, JobState, Owner } from '../../../contract/store.ts'
 import { ownerOf } from '../../scripting/keys.ts'
 
 export interface JobRecord {
@@ -74,29 +74,12 @@ export function decodeJob(n: string, record: Buffer): JobRecord {
   }
 }
 
-/** Of a job that was just delivered: what its consumer is told. */
-export interface HandedJob {
-  readonly id: string
-  readonly lease: string
-  readonly expiresAt: number
-  readonly attempts: number
-  readonly deliveries: number
-  readonly sentAt: number
-  readonly replyBy?: number
-}
-
-export interface Handed {
-  readonly job: HandedJob
-  /** Not looked at yet; `undefined` where it is missing. */
-  readonly body: Buffer | undefined
-}
-
 /**
  * What a claim answers: the jobs, of each the length of its number, the number and the record, and the large bodies by
  * themselves. `token` is that of the delivery. The rest of a record is not looked at, as there are many.
  */
-export function decodeHanded(records: Buffer, large: readonly (Buffer | null)[], token: string): Handed[] {
-  const handed: Handed[] = []
+export function decodeHanded(records: Buffer, large: readonly (Buffer | null)[], token: string): HeldJob[] {
+  const handed: HeldJob[] = []
   let nextLarge = 0
   let numberAt = 0
   while (numberAt < records.length) {
@@ -109,17 +92,16 @@ export function decodeHanded(records: Buffer, large: readonly (Buffer | null)[],
     const idAt = keyAt + records.readUInt32LE(at + 96) + records.readUInt32LE(at + 100)
     const tokenAt = idAt + records.readUInt32LE(at + 104)
     const id = records.toString('utf8', idAt, tokenAt)
-    const job = {
+    const body = isSmall ? records.subarray(bodyAt, keyAt) : large[nextLarge++]
+    handed.push({
       id: records[at + 49] === 1 ? id : `${Number(n).toString(36)}-${id}`,
       lease: `${n}.${records.readDoubleLE(at + 8)}.${token}`,
       expiresAt: records.readDoubleLE(at + 16),
       attempts: records.readUInt32LE(at + 52),
       deliveries: records.readUInt32LE(at + 4),
       sentAt: records.readDoubleLE(at + 64),
-    }
-    handed.push({
-      job: records[at + 50] === 1 ? { ...job, replyBy: records.readDoubleLE(at + 80) } : job,
-      body: isSmall ? records.subarray(bodyAt, keyAt) : (large[nextLarge++] ?? undefined),
+      ...(records[at + 50] === 1 && { replyBy: records.readDoubleLE(at + 80) }),
+      body: body == null ? undefined : readBody(body),
     })
     numberAt = tokenAt + records.readUInt8(at + 32) + records.readUInt16LE(at + 33)
   }
