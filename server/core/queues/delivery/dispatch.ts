@@ -212,7 +212,12 @@ export class Dispatch {
     const { store, reattach } = this.#context
     const { doubtful } = consumer
     if (doubtful) {
-      await reattach(consumer)
+      try {
+        await reattach(consumer)
+      } catch (error) {
+        this.#doubt(consumer)
+        throw error
+      }
       consumer.doubtful = false
     }
     const claim = this.#claimOf(consumer, max)
