@@ -1,6 +1,6 @@
 /** How a session begins: for the connection that the client has now, and for no earlier one. Topics and queues alike. */
 
-import { RepriseError } from '../../shared/errors.ts'
+import { hasCode } from '../../shared/errors.ts'
 
 /** Whoever was heard of so short a time ago is there. */
 const SURE_MS = 1_000
@@ -42,7 +42,7 @@ export async function beginSession<T>(
     try {
       return await begin(session)
     } catch (error) {
-      if (!(error instanceof RepriseError && error.code === 'conflict')) throw error
+      if (!hasCode(error, 'conflict')) throw error
     }
   }
 }

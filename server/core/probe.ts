@@ -3,7 +3,7 @@
  * client can name. `/readyz` answers from it.
  */
 
-import { RepriseError } from '../../shared/errors.ts'
+import { messageOf, RepriseError } from '../../shared/errors.ts'
 import type { Store } from '../store/contract/store.ts'
 import type { Telemetry } from './telemetry.ts'
 import { INTERNAL_PREFIX } from './topics/log.ts'
@@ -69,7 +69,7 @@ export class Probe {
       this.#lastOkAt = Date.now()
       this.#back()
     } catch (error) {
-      this.#wrong = error instanceof Error ? error.message : String(error)
+      this.#wrong = messageOf(error)
       this.#away(this.#wrong)
     }
     if (this.#stopped) return

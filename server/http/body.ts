@@ -1,7 +1,7 @@
 /** Reads a request's JSON body, up to a size, and says exactly what is wrong with one that cannot be read. */
 
 import type { IncomingMessage } from 'node:http'
-import { RepriseError } from '../../shared/errors.ts'
+import { messageOf, RepriseError } from '../../shared/errors.ts'
 import { changedNumber, changedNumberRule } from '../../shared/exactNumbers.ts'
 import { tooMuchUnfinished, type Unfinished } from '../core/guards/unfinished.ts'
 import { HttpRefusal } from './problem.ts'
@@ -23,7 +23,7 @@ export async function readJson(
   try {
     body = JSON.parse(text)
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause)
+    const why = messageOf(cause)
     throw new RepriseError('bad_request', `the body is not JSON: ${why}`, { cause })
   }
   const changed = changedNumber(text)

@@ -52,12 +52,6 @@ export interface Call {
   readonly gone: AbortSignal
 }
 
-/** `json`: the body's text, or a value to be made one. */
-export interface Answer {
-  readonly status: number
-  readonly json?: unknown
-}
-
 /** A body that is JSON text already. */
 export class JsonText {
   readonly text: string
@@ -78,25 +72,48 @@ export interface RouteOf<Shape extends QueryShape> {
   /** Behind `/v1`, with `:name` for its variable parts. */
   readonly path: string
   readonly summary: string
-  readonly query: Shape
+  /** What may be asked; nothing by default. */
+  readonly query?: Shape
   /** What the body may be. */
   readonly body?: z.ZodType
   /** Headers that the route heeds. */
   readonly headers?: Readonly<Record<string, string>>
-  readonly status: number
-  /** What the answer is; `undefined` for one without a body, a media type for one that is no JSON. */
+  /** Of what went well. Default: 200, or 204 where there is no answer. */
+  readonly status?: 201
+  /** What the answer is; a media type for one that is no JSON. */
   readonly answer?: z.ZodType | string
-  /** Answers `undefined` where it has written the answer itself. */
-  run(call: Call, query: Query<Shape>): Promise<Answer | undefined>
+  /** The answer: JSON text, or a value to be made that. What is no JSON it writes itself. */
+  run(call: Call, query: Query<Shape>): Promise<unknown>
 }
 
-export interface Route extends Omit<RouteOf<QueryShape>, 'run'> {
-  handle(call: Call): Promise<Answer | undefined>
+export interface Route extends Omit<RouteOf<QueryShape>, 'run' | 'query' | 'status'> {
+  readonly query: QueryShape
+  readonly status: number
+  handle(call: Call): Promise<unknown>
 }
 
-export function route<const Shape extends QueryShape>({ run, ...rest }: RouteOf<Shape>): Route {
-  return { ...rest, handle: (call) => run(call, parseQuery(rest.query, searchOf(call.request.url))) }
+export function route<const Shape extends QueryShape = Record<never, never>>({ run, ...rest }: RouteOf<Shape>): Route {
+  const query = rest.query ?? ({} as Shape)
+  const status = rest.status ?? (rest.answer === undefined ? 204 : 200)
+  return { ...rest, query, status, handle: (call) => run(call, parseQuery(query, searchOf(call.request.url))) }
 }
+
+/** What a list answers: the first `limit` of what `find` finds, and where the next page begins where there is more. */
+export async function pageOf<Found, Shown>(
+  name: string,
+  { after, limit = DEFAULT_LIST }: { readonly after?: string; readonly limit?: number },
+  find: (query: { readonly after?: string; readonly limit: number }) => Promise<readonly Found[]>,
+  show: (found: Found[]) => Promise<readonly Shown[]> | readonly Shown[],
+  placeOf: (last: Found) => string,
+): Promise<object> {
+  const found = await find(after === undefined ? { limit: limit + 1 } : { after, limit: limit + 1 })
+  const page = found.slice(0, limit)
+  const last = page.at(-1)
+  const next = found.length > limit && last !== undefined ? { next: placeOf(last) } : {}
+  return { [name]: await show(page), ...next }
+}
+
+const DEFAULT_LIST = 100
 
 /** Serves the rows; other methods of their paths are told which there are, other paths that there is nothing. */
 export function serveRoutes(rows: readonly Route[], context: RoutesContext): Router {
@@ -150,7 +167,7 @@ async function serve(row: Route, context: RoutesContext, request: Request, respo
     // What it was to say would be lost: a purge of some jobs would be one of all.
     parse(NO_BODY, await readJson(request, context.maxBodyBytes, context.unfinished), 'the body')
   }
-  const answer = await row.handle({
+  const json = await row.handle({
     context,
     core,
     caller: anonymous(),
@@ -162,15 +179,15 @@ async function serve(row: Route, context: RoutesContext, request: Request, respo
       hasBody(request) ? await readJson(request, context.maxBodyBytes, context.unfinished) : {},
     gone,
   })
-  if (answer === undefined || response.destroyed) return
+  if (typeof row.answer === 'string' || response.destroyed) return
   // Whoever keeps connections goes to another hub with the next request.
   if (context.draining.aborted) response.shouldKeepAlive = false
-  response.statusCode = answer.status
+  response.statusCode = row.status
   response.setHeader('Cache-Control', 'no-store')
-  if (answer.json === undefined) {
+  if (row.answer === undefined) {
     response.end()
     return
   }
   response.setHeader('Content-Type', 'application/json')
-  response.end(answer.json instanceof JsonText ? answer.json.text : JSON.stringify(answer.json))
+  response.end(json instanceof JsonText ? json.text : JSON.stringify(json))
 }

@@ -44,10 +44,9 @@ export function ticketRoutes(tickets: Tickets): readonly Route[] {
       method: 'post',
       path: '/tickets',
       summary: 'A ticket that opens one stream, for pages whose EventSource cannot send a token',
-      query: {},
       status: 201,
       answer: ticketAnswer,
-      run: async ({ caller }) => ({ status: 201, json: tickets.issue(caller) }),
+      run: async ({ caller }) => tickets.issue(caller),
     }),
   ]
 }

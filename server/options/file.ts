@@ -8,7 +8,7 @@ import { createRequire } from 'node:module'
 import { dirname, relative, resolve } from 'node:path'
 import type { Document, LineCounter } from 'yaml'
 import { z } from 'zod'
-import { RepriseError } from '../../shared/errors.ts'
+import { messageOf, RepriseError } from '../../shared/errors.ts'
 import { suggestion } from '../../shared/nearest.ts'
 import { faultsOf, faultText, fields } from './checks.ts'
 import {
@@ -155,7 +155,7 @@ function readYaml(file: string, cwd: string) {
   try {
     content = document.toJS() ?? {}
   } catch (cause) {
-    throw wrong(shownFile, `is not usable YAML: ${cause instanceof Error ? cause.message : String(cause)}`)
+    throw wrong(shownFile, `is not usable YAML: ${messageOf(cause)}`)
   }
   const atLine = (option: string) => place([option])
   const base = dirname(resolve(cwd, file))

@@ -1,7 +1,7 @@
 /** The options of queues: what may be written in the file, given to `createHub` and put through the API. */
 
 import { z } from 'zod'
-import { RepriseError } from '../../shared/errors.ts'
+import { messageOf, RepriseError } from '../../shared/errors.ts'
 import { isName, nameRule } from '../../shared/names.ts'
 import { DURATION_RULE, readBytes, readCount, readDurationMs } from '../../shared/units.ts'
 import { checkPattern } from '../core/patterns.ts'
@@ -100,7 +100,7 @@ const from = z.unknown().transform((input, context): readonly BindingSettings[] 
     const twice = bindings.find(({ topic }, index) => bindings.findIndex((other) => other.topic === topic) < index)
     return twice === undefined ? bindings : refuse(`names ${twice.topic} twice`)
   } catch (error) {
-    return refuse(error instanceof Error ? error.message : String(error))
+    return refuse(messageOf(error))
   }
 })
 

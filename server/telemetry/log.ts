@@ -6,7 +6,7 @@
 import { writeSync } from 'node:fs'
 import { isatty } from 'node:tty'
 import pino, { type Logger } from 'pino'
-import { RepriseError } from '../../shared/errors.ts'
+import { messageOf, RepriseError } from '../../shared/errors.ts'
 import type { Telemetry, TelemetryEvent } from '../core/telemetry.ts'
 import { readableLine } from './readable.ts'
 import { Repeats } from './repeats.ts'
@@ -107,7 +107,7 @@ function isBug(cause: unknown): boolean {
 
 function reasonOf(cause: unknown): object {
   const code = cause instanceof Error && 'code' in cause ? { code: String(cause.code) } : {}
-  return { reason: cause instanceof Error ? cause.message : String(cause), ...code }
+  return { reason: messageOf(cause), ...code }
 }
 
 /** Name, message and stack only: drivers hang the command that failed, payload included, on their errors. */

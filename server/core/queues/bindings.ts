@@ -3,7 +3,7 @@
  * moves in the step that stores the jobs, so several nodes may copy: all but one are told `conflict` and look again.
  */
 
-import { RepriseError } from '../../../shared/errors.ts'
+import { hasCode, RepriseError } from '../../../shared/errors.ts'
 import { type Position, samePosition } from '../../../shared/positions.ts'
 import type { Gap } from '../../../shared/protocol.ts'
 import type { Store, StoredJobDraft } from '../../store/contract/store.ts'
@@ -173,7 +173,7 @@ class Copier {
   }
 
   #pauseAfter(error: unknown): number {
-    if (error instanceof RepriseError && error.code === 'conflict') return STAND_BACK_MS * (1 + Math.random())
+    if (hasCode(error, 'conflict')) return STAND_BACK_MS * (1 + Math.random())
     if (!isPassing(error) && !this.#toldOfFailure) {
       this.#toldOfFailure = true
       this.#context.telemetry.failed(`copying ${this.#topic} into ${this.#queue}`, error)
@@ -223,8 +223,7 @@ class Copier {
           () => part.map((event) => this.#eventDraft(epoch, event)),
         )
       } catch (error) {
-        const isFull = error instanceof RepriseError && error.code === 'too_many'
-        if (!isFull || this.#part === 1) throw error
+        if (!hasCode(error, 'too_many') || this.#part === 1) throw error
         this.#part = Math.ceil(this.#part / 4)
         continue
       }

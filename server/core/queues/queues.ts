@@ -1,7 +1,7 @@
 /** Queues as callers use them: send, request, settle, look, manage. Knows who may; keeps nothing itself. */
 
 import { randomBytes } from 'node:crypto'
-import { RepriseError } from '../../../shared/errors.ts'
+import { hasCode, RepriseError } from '../../../shared/errors.ts'
 import type { Limits, ProducerSeq } from '../../../shared/protocol.ts'
 import type { JobDraft, Sent, Settled, Settlement } from '../../../shared/queues.ts'
 import type {
@@ -122,7 +122,7 @@ export class Queues {
       if (ready > 0) consumers.sending(queue, ready)
       return await sending
     } catch (error) {
-      if (!(error instanceof RepriseError) || error.code !== 'too_many' || error.retryAfterMs !== undefined) throw error
+      if (!hasCode(error, 'too_many') || error.retryAfterMs !== undefined) throw error
       throw new RepriseError('too_many', error.message, { cause: error, retryAfterMs: FULL_RETRY_MS })
     }
   }

@@ -1,6 +1,6 @@
 /** Bringing dead letters back: which ones, how fast, and what would happen. Each part is a step of its own. */
 
-import { RepriseError } from '../../../shared/errors.ts'
+import { hasCode } from '../../../shared/errors.ts'
 import { startTimer } from '../../../shared/timer.ts'
 import type { JobInfo } from '../../store/contract/store.ts'
 import type { Caller } from '../access.ts'
@@ -90,12 +90,13 @@ export async function redrive(
   return place === undefined ? told : { ...told, next: place }
 }
 
-async function isThere(queues: Queues, caller: Caller, queue: string, id: string): Promise<boolean> {
+/** Whether the queue has this job. */
+export async function isThere(queues: Queues, caller: Caller, queue: string, id: string): Promise<boolean> {
   try {
     await queues.job(caller, queue, id)
     return true
   } catch (error) {
-    if (!(error instanceof RepriseError) || error.code !== 'not_found') throw error
+    if (!hasCode(error, 'not_found')) throw error
     return false
   }
 }

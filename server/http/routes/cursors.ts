@@ -4,7 +4,7 @@ import { RepriseError } from '../../../shared/errors.ts'
 import { seenOf } from '../../../shared/positions.ts'
 import { placeOf } from '../../core/topics/start.ts'
 import { parse } from '../../wire.ts'
-import { type Answer, type Call, type Route, route } from '../routes.ts'
+import { type Call, pageOf, type Route, route } from '../routes.ts'
 import type { Query } from '../schemas/query.ts'
 import { cursorAnswer, cursorsAnswer, cursorsQuery, ownerQuery, seekBody } from '../schemas/topics.ts'
 
@@ -13,15 +13,12 @@ interface Owner {
   readonly client: string
 }
 
-const DEFAULT_LIST = 100
-
 export const cursorRoutes: readonly Route[] = [
   route({
     method: 'get',
     path: '/topics/:topic/cursors',
     summary: 'List the cursors of a topic: who is where, or who has not seen an offset',
     query: cursorsQuery,
-    status: 200,
     answer: cursorsAnswer,
     run: list,
   }),
@@ -32,7 +29,6 @@ export const cursorRoutes: readonly Route[] = [
     summary: 'Seek: put a cursor somewhere else, back or forth; ends the session that the client has open',
     query: ownerQuery,
     body: seekBody,
-    status: 200,
     answer: cursorAnswer,
     async run({ core, caller, param, json }, { subject = caller.subject }) {
       const topic = param('topic')
@@ -40,7 +36,7 @@ export const cursorRoutes: readonly Route[] = [
       const seek = parse(seekBody, await json(), 'seek')
       const place =
         'position' in seek ? seek.position : await placeOf(core.log, topic, seek.from, await core.log.bounds(topic))
-      return { status: 200, json: { ...owner, position: await core.cursors.place(caller, topic, owner, place) } }
+      return { ...owner, position: await core.cursors.place(caller, topic, owner, place) }
     },
   }),
 
@@ -49,25 +45,24 @@ export const cursorRoutes: readonly Route[] = [
     path: '/topics/:topic/cursors/:client',
     summary: 'Forget a cursor',
     query: ownerQuery,
-    status: 204,
     async run({ core, caller, param }, { subject = caller.subject }) {
       await core.cursors.forget(caller, param('topic'), { subject, client: param('client') })
-      return { status: 204 }
     },
   }),
 ]
 
-async function list(
-  { core, caller, param }: Call,
-  { after, limit = DEFAULT_LIST, behind }: Query<typeof cursorsQuery>,
-): Promise<Answer> {
+async function list({ core, caller, param }: Call, { behind, ...query }: Query<typeof cursorsQuery>): Promise<object> {
   const topic = param('topic')
-  const query = { limit: limit + 1, ...(after === undefined ? {} : { after: ownerOf(after) }) }
-  const found = await core.cursors.list(caller, topic, { ...query, ...(await lacking(behind)) })
-  const page = found.slice(0, limit)
-  const last = page.at(-1)
-  const next = found.length > limit && last !== undefined ? { next: `${last.subject}/${last.client}` } : {}
-  return { status: 200, json: { cursors: await seen(page), ...next } }
+  const lack = await lacking(behind)
+  return await pageOf('cursors', query, find, seen, ({ subject, client }) => `${subject}/${client}`)
+
+  function find({ after, limit }: { readonly after?: string; readonly limit: number }) {
+    return core.cursors.list(caller, topic, {
+      limit,
+      ...(after === undefined ? {} : { after: ownerOf(after) }),
+      ...lack,
+    })
+  }
 
   /** The store is asked by lag, as it has it: whoever lacks the offset now has at least this one when it is asked. */
   async function lacking(offset: number | undefined): Promise<{ readonly behind?: number }> {
@@ -77,7 +72,7 @@ async function list(
   }
 
   /** Without those that only lack what was published since. */
-  async function seen(cursors: typeof page): Promise<typeof page> {
+  async function seen(cursors: Awaited<ReturnType<typeof find>>) {
     if (behind === undefined) return cursors
     const bounds = await core.log.bounds(topic)
     return cursors.filter(({ position }) => seenOf(bounds, position) < behind)

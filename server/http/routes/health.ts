@@ -1,6 +1,7 @@
 /** `/healthz` and `/readyz`: whether the process is alive, and whether this node really works. */
 
 import express, { type Response, type Router } from 'express'
+import { messageOf } from '../../../shared/errors.ts'
 import type { Core } from '../../core/core.ts'
 
 /** While the store is being opened, or after that failed, or while the hub drains. */
@@ -40,8 +41,4 @@ function healthOf(core: Core) {
 function answer(response: Response, status: number, body: object): void {
   if (status === 503) response.set('Retry-After', '1')
   response.set('Cache-Control', 'no-store').status(status).json(body)
-}
-
-function messageOf(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause)
 }

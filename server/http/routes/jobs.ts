@@ -1,12 +1,12 @@
 /** The routes of the jobs in a queue: list, explain, remove, redrive. */
 
-import { RepriseError } from '../../../shared/errors.ts'
+import { hasCode, RepriseError } from '../../../shared/errors.ts'
 import { obstacles } from '../../core/queues/explain.ts'
-import { redrive } from '../../core/queues/redrive.ts'
+import { isThere, redrive } from '../../core/queues/redrive.ts'
 import { isDead, mainQueue } from '../../core/queues/settings.ts'
 import { parse } from '../../wire.ts'
 import { type JobInfo, lookedAt } from '../jobText.ts'
-import { type Answer, type Call, JsonText, type Route, route } from '../routes.ts'
+import { type Call, JsonText, type Route, route } from '../routes.ts'
 import type { Query } from '../schemas/query.ts'
 import { explainAnswer, jobsAnswer, jobsQuery, redriveBody, redrivenAnswer } from '../schemas/queues.ts'
 
@@ -22,7 +22,6 @@ export const jobRoutes: readonly Route[] = [
     path: '/queues/:queue/jobs',
     summary: 'Look at the jobs of a queue in one state, in the order of their places',
     query: jobsQuery,
-    status: 200,
     answer: jobsAnswer,
     run: list,
   }),
@@ -31,15 +30,13 @@ export const jobRoutes: readonly Route[] = [
     method: 'get',
     path: '/queues/:queue/jobs/:id',
     summary: 'Explain a job: its state, why it is not moving, its history',
-    query: {},
-    status: 200,
     answer: explainAnswer,
     async run(call) {
       const { core, caller, param } = call
       const { queue, job } = await find(call, param('queue'), param('id'))
       const info = await core.queues.info(caller, queue)
       const why = obstacles(job, info, core.queueSettings.forQueue(queue))
-      return { status: 200, json: { ...lookedAt(queue, job), why } }
+      return { ...lookedAt(queue, job), why }
     },
   }),
 
@@ -47,8 +44,6 @@ export const jobRoutes: readonly Route[] = [
     method: 'delete',
     path: '/queues/:queue/jobs/:id',
     summary: 'Remove a job that waits',
-    query: {},
-    status: 204,
     run: remove,
   }),
 
@@ -56,19 +51,14 @@ export const jobRoutes: readonly Route[] = [
     method: 'post',
     path: '/queues/:queue/redrive',
     summary: 'Bring dead letters back: all, or those that a filter fits',
-    query: {},
     body: redriveBody,
-    status: 200,
     answer: redrivenAnswer,
     async run({ core, caller, param, jsonOrNothing, gone, context }) {
       const query = parse(redriveBody, await jsonOrNothing(), 'redrive')
       core.admit()
       const over = AbortSignal.any([gone, context.draining])
       const queue = mainQueue(param('queue'))
-      return {
-        status: 200,
-        json: await redrive(core.queues, caller, queue, query, { now: Math.ceil(core.queues.now), gone: over }),
-      }
+      return await redrive(core.queues, caller, queue, query, { now: Math.ceil(core.queues.now), gone: over })
     },
   }),
 ]
@@ -76,7 +66,7 @@ export const jobRoutes: readonly Route[] = [
 async function list(
   call: Call,
   { state = 'ready', after, limit = DEFAULT_LIST }: Query<typeof jobsQuery>,
-): Promise<Answer> {
+): Promise<JsonText> {
   const { core, caller, param } = call
   const queue = state === 'dead' ? `${mainQueue(param('queue'))}/dead` : param('queue')
   const stored = state === 'dead' ? 'ready' : state
@@ -94,30 +84,21 @@ async function list(
       length += text.length
       last = job.id
     }
-    if (part.length === 0 && last !== undefined && !(await isThere(call, queue, last))) return page(texts, last)
+    if (part.length === 0 && last !== undefined && !(await isThere(core.queues, caller, queue, last)))
+      return page(texts, last)
     if (part.length < PART) return page(texts, undefined)
   }
 }
 
-function page(texts: readonly string[], next: string | undefined): Answer {
+function page(texts: readonly string[], next: string | undefined): JsonText {
   const more = next === undefined ? '' : `,"next":${JSON.stringify(next)}`
-  return { status: 200, json: new JsonText(`{"jobs":[${texts.join(',')}]${more}}`) }
+  return new JsonText(`{"jobs":[${texts.join(',')}]${more}}`)
 }
 
 /** A place is the id of a job, which may be gone by now; nobody knows what comes behind it then. */
-async function checkPlace(call: Call, queue: string, after: string | undefined): Promise<void> {
-  if (after === undefined || (await isThere(call, queue, after))) return
+async function checkPlace({ core, caller }: Call, queue: string, after: string | undefined): Promise<void> {
+  if (after === undefined || (await isThere(core.queues, caller, queue, after))) return
   throw new RepriseError('not_found', `the job ${after} is gone, so nothing is behind it: list from the beginning`)
-}
-
-async function isThere({ core, caller }: Call, queue: string, id: string): Promise<boolean> {
-  try {
-    await core.queues.job(caller, queue, id)
-    return true
-  } catch (error) {
-    if (!(error instanceof RepriseError) || error.code !== 'not_found') throw error
-    return false
-  }
 }
 
 /** Where the job is: in the queue, or among its dead letters. */
@@ -125,8 +106,7 @@ async function find({ core, caller }: Call, queue: string, id: string): Promise<
   try {
     return { queue, job: await core.queues.job(caller, queue, id) }
   } catch (error) {
-    const isGone = error instanceof RepriseError && error.code === 'not_found'
-    if (!isGone || isDead(queue)) throw error
+    if (!hasCode(error, 'not_found') || isDead(queue)) throw error
     const dead = `${queue}/dead`
     return await core.queues.job(caller, dead, id).then(
       (job) => ({ queue: dead, job }),
@@ -135,10 +115,10 @@ async function find({ core, caller }: Call, queue: string, id: string): Promise<
   }
 }
 
-async function remove(call: Call): Promise<Answer> {
+async function remove(call: Call): Promise<void> {
   const { core, caller, param } = call
   const [queue, id] = [param('queue'), param('id')]
-  if (await core.queues.remove(caller, queue, id)) return { status: 204 }
+  if (await core.queues.remove(caller, queue, id)) return
   const found = await find(call, queue, id)
   if (found.queue !== queue) {
     throw new RepriseError('conflict', `the job ${id} is dead-lettered; it is removed from ${found.queue}`)

@@ -10,7 +10,7 @@ import { parse, parseSettlements, settlementsSchema } from '../../wire.ts'
 import { draftsOf } from '../drafts.ts'
 import { whenWritten } from '../ending.ts'
 import { claimedText } from '../jobText.ts'
-import { type Answer, type Call, JsonText, type Route, route } from '../routes.ts'
+import { type Call, JsonText, pageOf, type Route, route } from '../routes.ts'
 import {
   claimAnswer,
   claimBody,
@@ -21,21 +21,18 @@ import {
   queueSettingsAnswer,
   queueSettingsBody,
   queuesAnswer,
-  queuesQuery,
   sendBody,
   sentAnswer,
   settledAnswer,
   storedQueueSettingsAnswer,
 } from '../schemas/queues.ts'
-
-const DEFAULT_LIST = 100
+import { listQuery } from '../schemas/topics.ts'
 
 export const queueRoutes: readonly Route[] = [
   route({
     method: 'post',
     path: '/queues/:queue/jobs',
     summary: 'Send a job, or several: all of them or none',
-    query: {},
     headers: { 'Idempotency-Key': 'Stands for the `id` of a single draft' },
     body: sendBody,
     status: 201,
@@ -45,7 +42,7 @@ export const queueRoutes: readonly Route[] = [
       const drafts = draftsOf(jobDrafts, await call.json(), call.request.get('idempotency-key'), most)
       // The body may have taken a while to come.
       call.core.admit()
-      return { status: 201, json: await call.core.queues.send(call.caller, call.param('queue'), drafts) }
+      return await call.core.queues.send(call.caller, call.param('queue'), drafts)
     },
   }),
 
@@ -53,9 +50,7 @@ export const queueRoutes: readonly Route[] = [
     method: 'post',
     path: '/queues/:queue/claims',
     summary: 'Take jobs to work on, or wait for one; each is held under a lease until it is settled',
-    query: {},
     body: claimBody,
-    status: 200,
     answer: claimAnswer,
     run: claimJobs,
   }),
@@ -64,13 +59,11 @@ export const queueRoutes: readonly Route[] = [
     method: 'post',
     path: '/queues/:queue/settlements',
     summary: 'Settle leases: done, retry, release, dead, extend; each by itself, in their order',
-    query: {},
     body: settlementsSchema,
-    status: 200,
     answer: settledAnswer,
     async run({ core, caller, param, json }) {
       const settlements = parseSettlements(await json(), 'settlements')
-      return { status: 200, json: await core.queues.settle(caller, param('queue'), settlements) }
+      return await core.queues.settle(caller, param('queue'), settlements)
     },
   }),
 
@@ -78,23 +71,22 @@ export const queueRoutes: readonly Route[] = [
     method: 'get',
     path: '/queues',
     summary: 'List the queues in the order of their names',
-    query: queuesQuery,
-    status: 200,
+    query: listQuery,
     answer: queuesAnswer,
-    async run({ core, caller }, { after, limit = DEFAULT_LIST }) {
-      const query = after === undefined ? { limit: limit + 1 } : { after, limit: limit + 1 }
-      const found = await core.queues.list(caller, query)
-      const queues = found.slice(0, limit).map((info) => sizeOf(info, core.queues.now))
-      return { status: 200, json: found.length > limit ? { queues, next: queues.at(-1)?.queue } : { queues } }
-    },
+    run: ({ core, caller }, query) =>
+      pageOf(
+        'queues',
+        query,
+        (part) => core.queues.list(caller, part),
+        (found) => found.map((info) => sizeOf(info, core.queues.now)),
+        ({ queue }) => queue,
+      ),
   }),
 
   route({
     method: 'get',
     path: '/queues/:queue',
     summary: 'What is known of a queue, where its bindings stand, and the settings in force',
-    query: {},
-    status: 200,
     answer: queueDetailAnswer,
     async run({ core, caller, param }) {
       const info = await core.queues.info(caller, param('queue'))
@@ -104,7 +96,7 @@ export const queueRoutes: readonly Route[] = [
         bindings.push({ ...binding, behind: bounds.head - seenOf(bounds, binding.position) })
       }
       const settings = shown(core.queueSettings.forQueue(info.queue))
-      return { status: 200, json: { ...sizeOf(info, core.queues.now), bindings, settings } }
+      return { ...sizeOf(info, core.queues.now), bindings, settings }
     },
   }),
 
@@ -112,16 +104,13 @@ export const queueRoutes: readonly Route[] = [
     method: 'get',
     path: '/queues/:queue/settings',
     summary: 'The settings of a queue or of a name pattern with `*`: what is stored, and what is in force for a name',
-    query: {},
-    status: 200,
     answer: storedQueueSettingsAnswer,
     async run({ core, caller, param }) {
       const queue = param('queue')
       checkPattern(mainQueue(queue))
       authorize(caller, 'read', queue)
       const answer = { queue, stored: shown(core.queueSettings.stored()[mainQueue(queue)] ?? {}) }
-      if (queue.includes('*')) return { status: 200, json: answer }
-      return { status: 200, json: { ...answer, settings: shown(core.queueSettings.forQueue(queue)) } }
+      return queue.includes('*') ? answer : { ...answer, settings: shown(core.queueSettings.forQueue(queue)) }
     },
   }),
 
@@ -129,9 +118,7 @@ export const queueRoutes: readonly Route[] = [
     method: 'put',
     path: '/queues/:queue',
     summary: 'Replace the stored settings of a queue or of a name pattern with `*`; `{}` removes them',
-    query: {},
     body: queueSettingsBody,
-    status: 200,
     answer: queueSettingsAnswer,
     run: putSettings,
   }),
@@ -141,12 +128,10 @@ export const queueRoutes: readonly Route[] = [
       method: 'post',
       path: paused ? '/queues/:queue/pause' : '/queues/:queue/resume',
       summary: paused ? 'Hand nothing out any more; jobs are still taken in' : 'Hand jobs out again',
-      query: {},
-      status: 200,
       answer: pausedAnswer,
       async run({ core, caller, param }) {
         await core.queues.pause(caller, param('queue'), paused)
-        return { status: 200, json: { queue: param('queue'), paused } }
+        return { queue: param('queue'), paused }
       },
     }),
   ),
@@ -155,35 +140,22 @@ export const queueRoutes: readonly Route[] = [
     method: 'post',
     path: '/queues/:queue/purge',
     summary: 'Remove all jobs that wait now; held ones stay',
-    query: {},
-    status: 200,
     answer: purgedAnswer,
     async run({ core, caller, param }) {
-      return { status: 200, json: { queue: param('queue'), removed: await core.queues.purge(caller, param('queue')) } }
+      return { queue: param('queue'), removed: await core.queues.purge(caller, param('queue')) }
     },
   }),
 ]
 
-async function claimJobs({
-  core,
-  caller,
-  param,
-  jsonOrNothing,
-  request,
-  response,
-  context,
-  gone,
-}: Call): Promise<Answer> {
-  const query = parse(claimBody, await jsonOrNothing(), 'claim')
+async function claimJobs(call: Call): Promise<JsonText> {
+  const { core, caller, request, response, context, gone } = call
+  const query = parse(claimBody, await call.jsonOrNothing(), 'claim')
   core.admit()
   const over = AbortSignal.any([gone, context.draining])
-  const queue = param('queue')
+  const queue = call.param('queue')
   const claimed = await claim(core.consumers, caller, queue, query, over)
   if (claimed.jobs.length > 0) whenWritten(request, response, claimed.keep, claimed.giveBack)
-  return {
-    status: 200,
-    json: new JsonText(`{"jobs":[${claimed.jobs.map((job) => claimedText(queue, job)).join(',')}]}`),
-  }
+  return new JsonText(`{"jobs":[${claimed.jobs.map((job) => claimedText(queue, job)).join(',')}]}`)
 }
 
 function sizeOf(
@@ -194,7 +166,7 @@ function sizeOf(
   return { queue, counts, bytes, oldestReadyMs, consumers, paused }
 }
 
-async function putSettings({ core, caller, param, json, context }: Call): Promise<Answer> {
+async function putSettings({ core, caller, param, json, context }: Call): Promise<object> {
   const queue = param('queue')
   if (isDead(queue)) {
     const main = mainQueue(queue)
@@ -206,7 +178,7 @@ async function putSettings({ core, caller, param, json, context }: Call): Promis
   for (const { topic } of settings.from ?? []) authorize(caller, 'subscribe', topic)
   await core.queueSettings.put(queue, Object.keys(settings).length === 0 ? undefined : settings)
   const now = queue.includes('*') ? (core.queueSettings.stored()[queue] ?? {}) : core.queueSettings.forQueue(queue)
-  return { status: 200, json: { queue, settings: shown(now) } }
+  return { queue, settings: shown(now) }
 }
 
 /** JSON has no `Infinity`. */

@@ -16,12 +16,10 @@ export function streamRoutes(tickets: Tickets): readonly Route[] {
       summary: 'Events as they come, as server-sent events; comes back where it was',
       query: streamQuery,
       headers: { 'Last-Event-ID': '`epoch:offset` of the last event seen; goes before the query' },
-      status: 200,
       answer: 'text/event-stream',
       async run(call, query) {
         const caller = query.ticket === undefined ? call.caller : tickets.redeem(query.ticket)
         await stream({ ...call, caller }, query)
-        return undefined
       },
     }),
   ]

@@ -1,13 +1,14 @@
 /** The routes of topics: publish, read, list, look, set, drop. */
 
 import { RepriseError } from '../../../shared/errors.ts'
-import { authorize } from '../../core/access.ts'
+import { authorize, type Caller } from '../../core/access.ts'
+import type { Core } from '../../core/core.ts'
 import { checkPattern } from '../../core/patterns.ts'
 import type { LogPage } from '../../core/topics/log.ts'
 import type { TopicOverrides } from '../../core/topics/settings.ts'
 import { draftsOf } from '../drafts.ts'
 import { httpEventText } from '../eventText.ts'
-import { type Answer, type Call, JsonText, type Route, route } from '../routes.ts'
+import { type Call, JsonText, pageOf, type Route, route } from '../routes.ts'
 import type { Query } from '../schemas/query.ts'
 import {
   binaryDraft,
@@ -29,14 +30,11 @@ import { waitBehind } from '../wait.ts'
 const COUNTED = 10_000
 const COUNTED_IN_LISTS = 1_000
 
-const DEFAULT_LIST = 100
-
 export const topicRoutes: readonly Route[] = [
   route({
     method: 'post',
     path: '/topics/:topic/events',
     summary: 'Publish a draft, or several: all of them or none',
-    query: {},
     headers: { 'Idempotency-Key': 'Stands for the `id` of a single draft' },
     body: publishBody,
     status: 201,
@@ -50,7 +48,7 @@ export const topicRoutes: readonly Route[] = [
       )
       // The body may have taken a while to come.
       call.core.admit()
-      return { status: 201, json: await call.core.log.publish(call.caller, call.param('topic'), drafts) }
+      return await call.core.log.publish(call.caller, call.param('topic'), drafts)
     },
   }),
 
@@ -59,7 +57,6 @@ export const topicRoutes: readonly Route[] = [
     path: '/topics/:topic/events',
     summary: 'Read a page of events, or wait for one',
     query: readQuery,
-    status: 200,
     answer: pageAnswer,
     run: read,
   }),
@@ -69,34 +66,30 @@ export const topicRoutes: readonly Route[] = [
     path: '/topics',
     summary: 'List the topics in the order of their names',
     query: listQuery,
-    status: 200,
     answer: topicsAnswer,
-    async run({ core, caller }, { after, limit = DEFAULT_LIST }) {
-      const query = after === undefined ? { limit: limit + 1 } : { after, limit: limit + 1 }
-      const found = await core.log.list(caller, query)
-      const topics = []
-      for (const info of found.slice(0, limit)) {
-        const subscribers = core.subscribers(info.topic)
-        const cursors = await core.cursors.count(caller, info.topic, COUNTED_IN_LISTS)
-        topics.push({ ...sizeOf(info), subscribers, cursors })
-      }
-      return { status: 200, json: found.length > limit ? { topics, next: topics.at(-1)?.topic } : { topics } }
-    },
+    run: ({ core, caller }, query) =>
+      pageOf(
+        'topics',
+        query,
+        (part) => core.log.list(caller, part),
+        async (found) => {
+          const topics = []
+          for (const info of found) topics.push(await known(core, caller, info, COUNTED_IN_LISTS))
+          return topics
+        },
+        ({ topic }) => topic,
+      ),
   }),
 
   route({
     method: 'get',
     path: '/topics/:topic',
     summary: 'What is known of a topic, and the settings in force',
-    query: {},
-    status: 200,
     answer: detailAnswer,
     async run({ core, caller, param }) {
       const info = await core.log.info(caller, param('topic'))
-      const subscribers = core.subscribers(info.topic)
-      const cursors = await core.cursors.count(caller, info.topic, COUNTED)
       const settings = shown(core.settings.forTopic(info.topic))
-      return { status: 200, json: { ...sizeOf(info), subscribers, cursors, settings } }
+      return { ...(await known(core, caller, info, COUNTED)), settings }
     },
   }),
 
@@ -104,8 +97,6 @@ export const topicRoutes: readonly Route[] = [
     method: 'get',
     path: '/topics/:topic/settings',
     summary: 'The settings of a topic or of a name pattern with `*`: what is stored, and what is in force for a name',
-    query: {},
-    status: 200,
     answer: storedSettingsAnswer,
     async run({ core, caller, param }) {
       const topic = param('topic')
@@ -113,8 +104,7 @@ export const topicRoutes: readonly Route[] = [
       authorize(caller, 'read', topic)
       const stored = core.settings.stored()[topic]
       const answer = { topic, stored: stored === undefined ? {} : shown(stored) }
-      if (topic.includes('*')) return { status: 200, json: answer }
-      return { status: 200, json: { ...answer, settings: shown(core.settings.forTopic(topic)) } }
+      return topic.includes('*') ? answer : { ...answer, settings: shown(core.settings.forTopic(topic)) }
     },
   }),
 
@@ -122,9 +112,7 @@ export const topicRoutes: readonly Route[] = [
     method: 'put',
     path: '/topics/:topic',
     summary: 'Replace the stored settings of a topic or of a name pattern with `*`; `{}` removes them',
-    query: {},
     body: settingsBody,
-    status: 200,
     answer: settingsAnswer,
     run: putSettings,
   }),
@@ -133,23 +121,24 @@ export const topicRoutes: readonly Route[] = [
     method: 'delete',
     path: '/topics/:topic',
     summary: 'Drop a topic with its events; cursors and settings stay',
-    query: {},
-    status: 204,
     async run({ core, caller, param }) {
       await core.log.drop(caller, param('topic'))
-      return { status: 204 }
     },
   }),
 ]
 
-function sizeOf({ topic, epoch, first, head, events, bytes }: Awaited<ReturnType<Call['core']['log']['info']>>) {
-  return { topic, epoch, first, last: head, events, bytes }
+type Info = Awaited<ReturnType<Core['log']['info']>>
+
+async function known(core: Core, caller: Caller, { topic, epoch, first, head, events, bytes }: Info, most: number) {
+  const subscribers = core.subscribers(topic)
+  const cursors = await core.cursors.count(caller, topic, most)
+  return { topic, epoch, first, last: head, events, bytes, subscribers, cursors }
 }
 
 async function read(
   { core, caller, param, gone, context }: Call,
   { waitMs = 0, ...query }: Query<typeof readQuery>,
-): Promise<Answer> {
+): Promise<JsonText> {
   const topic = param('topic')
   if (query.before !== undefined && waitMs > 0) {
     throw new RepriseError('bad_request', 'waitMs goes with after: nothing new comes before an event')
@@ -159,29 +148,28 @@ async function read(
     const page = await core.log.read(caller, topic, query)
     const leftMs = deadline - performance.now()
     const isOver = leftMs <= 0 || gone.aborted || context.draining.aborted
-    if (isOver || page.events.length > 0 || page.gaps !== undefined) {
-      return { status: 200, json: new JsonText(pageText(page)) }
-    }
+    if (isOver || page.events.length > 0 || page.gaps !== undefined) return pageText(page)
     const head = { epoch: page.epoch, offset: page.last }
     await waitBehind(core, caller, topic, head, leftMs, [gone, context.draining])
     // The store may be closed by now, and the page is still true.
-    if (context.draining.aborted) return { status: 200, json: new JsonText(pageText(page)) }
+    if (context.draining.aborted) return pageText(page)
   }
 }
 
-function pageText({ epoch, first, last, events, gaps }: LogPage): string {
+function pageText({ epoch, first, last, events, gaps }: LogPage): JsonText {
   const texts = events.flatMap((event) => ('damaged' in event ? [] : [httpEventText(event)]))
   const missing = gaps === undefined ? '' : `,"gaps":${JSON.stringify(gaps)}`
-  return `{"epoch":${JSON.stringify(epoch)},"first":${first},"last":${last},"events":[${texts.join(',')}]${missing}}`
+  const bounds = `"epoch":${JSON.stringify(epoch)},"first":${first},"last":${last}`
+  return new JsonText(`{${bounds},"events":[${texts.join(',')}]${missing}}`)
 }
 
-async function putSettings({ core, caller, param, json, context }: Call): Promise<Answer> {
+async function putSettings({ core, caller, param, json, context }: Call): Promise<object> {
   const topic = param('topic')
   authorize(caller, 'admin', topic)
   const settings = context.readTopicSettings(topic, await json())
   await core.settings.put(topic, Object.keys(settings).length === 0 ? undefined : settings)
   const now = topic.includes('*') ? (core.settings.stored()[topic] ?? {}) : core.settings.forTopic(topic)
-  return { status: 200, json: { topic, settings: shown(now) } }
+  return { topic, settings: shown(now) }
 }
 
 /** JSON has no `Infinity`. */

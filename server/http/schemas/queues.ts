@@ -3,7 +3,7 @@
 import { z } from 'zod'
 import { type JobDraft, REDRIVE_REASON_RULE, REDRIVE_REASONS } from '../../../shared/queues.ts'
 import { consumeSchema, jobDraftSchema, nameSchema } from '../../wire.ts'
-import { base64, bound, count, listQuery, whole } from './topics.ts'
+import { base64, bound, content, count, whole } from './topics.ts'
 
 const MAX_CLAIM = 1_000
 const MAX_WAIT_MS = 20_000
@@ -44,8 +44,6 @@ export const jobsQuery = {
   after: z.string().min(1).meta({ description: '`next` of the page before' }),
   limit: whole(1, MAX_JOBS).meta({ description: 'At most this many, 500 at most', default: 100 }),
 }
-
-export const queuesQuery = listQuery
 
 function areIds(value: unknown): boolean {
   if (!Array.isArray(value) || value.length === 0 || value.length > MAX_FILTER_IDS) return false
@@ -105,17 +103,6 @@ export const sentAnswer = z.object({
   duplicatesAt: z.array(count).optional(),
   durability: z.string(),
 })
-
-const content = {
-  data: z.unknown().optional(),
-  base64: z.string().optional().meta({ contentEncoding: 'base64' }),
-  binary: z
-    .array(z.array(z.union([z.string(), z.int()])))
-    .optional()
-    .meta({ description: 'Ways into `data` where base64 text stands for bytes' }),
-  key: z.string().optional(),
-  headers: z.record(z.string(), z.string()).optional(),
-}
 
 export const claimAnswer = z.object({
   jobs: z.array(

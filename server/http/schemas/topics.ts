@@ -151,19 +151,19 @@ const gap = z.object({
   position: positionSchema,
 }) satisfies z.ZodType<Gap>
 
-const event = z.object({
-  offset: z.int().min(1),
-  at: z.int(),
+/** What an event or a job holds. */
+export const content = {
   data: z.unknown().optional(),
   base64: z.string().optional().meta({ contentEncoding: 'base64' }),
   binary: z
     .array(z.array(z.union([z.string(), z.int()])))
     .optional()
     .meta({ description: 'Ways into `data` where base64 text stands for bytes' }),
-  id: z.string().optional(),
   key: z.string().optional(),
   headers: z.record(z.string(), z.string()).optional(),
-})
+}
+
+const event = z.object({ offset: z.int().min(1), at: z.int(), id: z.string().optional(), ...content })
 
 export const publishedAnswer = z.object({
   epoch: z.string(),

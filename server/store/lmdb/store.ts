@@ -1,7 +1,7 @@
 /** The embedded engine, put together: folder, lock, schema, and the parts of the contract. */
 
 import { resolve } from 'node:path'
-import { RepriseError } from '../../../shared/errors.ts'
+import { messageOf, RepriseError } from '../../../shared/errors.ts'
 import type { Notification, QueueNotification, Store, StoreContext } from '../contract/store.ts'
 import { Damage } from '../damage.ts'
 import { MAX_IDS } from './dedup/ids.ts'
@@ -100,7 +100,7 @@ async function orCannotUse(folder: string, work: () => Promise<void>): Promise<v
 }
 
 function cannotUse(folder: string, cause: unknown): RepriseError {
-  const reason = cause instanceof Error ? cause.message : String(cause)
+  const reason = messageOf(cause)
   return new RepriseError('unavailable', `the data folder ${folder} cannot be used: ${reason}`, { cause })
 }
 

@@ -1,12 +1,12 @@
 /** The engine for many nodes, put together: where Redis is, what it is fit for, and the parts of the contract. */
 
-import { RepriseError } from '../../../shared/errors.ts'
+import { messageOf, RepriseError } from '../../../shared/errors.ts'
 import { WAIT_MS } from '../contract/basics.ts'
 import type { Store, StoreContext } from '../contract/store.ts'
 import { Damage } from '../damage.ts'
 import type { Command } from './connection/connection.ts'
 import { Durable } from './connection/durability.ts'
-import { closed, failure, messageOf } from './connection/errors.ts'
+import { closed, failure } from './connection/errors.ts'
 import { Router } from './connection/router.ts'
 import { Subscriptions } from './connection/subscriptions.ts'
 import { type Location, parseLocation } from './connection/url.ts'

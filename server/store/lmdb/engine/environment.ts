@@ -10,6 +10,7 @@
 import { open as openFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Database, open, type RootDatabase } from 'lmdb'
+import { messageOf } from '../../../../shared/errors.ts'
 import type { Damage } from '../../damage.ts'
 import { DATA_FILE } from './folder.ts'
 import { TABLES, type Table } from './tables.ts'
@@ -44,7 +45,7 @@ export class CommitFailure extends Error {
 
   constructor(cause: unknown) {
     const code = typeof cause === 'object' && cause !== null && 'code' in cause ? Number(cause.code) : 0
-    const text = cause instanceof Error ? cause.message : String(cause)
+    const text = messageOf(cause)
     super(text, { cause })
     this.full = [ENOSPC, EFBIG, EDQUOT, EIO, MDB_MAP_FULL].includes(code) || /ENOSPC|EFBIG|MAP_FULL/.test(text)
   }

@@ -8,6 +8,7 @@ import { copyFile, link, mkdir, open as openFile, rename, rm } from 'node:fs/pro
 import { join } from 'node:path'
 import { setImmediate as fireTimers } from 'node:timers/promises'
 import { open, type RootDatabaseOptionsWithPath } from 'lmdb'
+import { messageOf } from '../../../../shared/errors.ts'
 import { DAMAGED, DATA_FILE, MENDING } from '../engine/folder.ts'
 import { isTree, type Leaf, type Meta, metasOf, PageFile, type Tree, treeAt } from './pages.ts'
 
@@ -169,7 +170,7 @@ async function writeAnew(
     await rename(join(mending, DATA_FILE), path)
     await sync(folder)
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error)
+    const reason = messageOf(error)
     throw new Error(`data.mdb is damaged (${what} cannot be read), and it could not be written anew: ${reason}`)
   } finally {
     await rm(mending, { recursive: true, force: true })

@@ -4,7 +4,8 @@
  */
 
 import { Redis, type RedisOptions } from 'ioredis'
-import { isRefusal, messageOf, NotSent, unknownOutcome } from './errors.ts'
+import { messageOf } from '../../../../shared/errors.ts'
+import { isRefusal, NotSent, unknownOutcome } from './errors.ts'
 
 export type Argument = string | Buffer
 export type Command = readonly [name: string, ...args: Argument[]]

@@ -1,7 +1,7 @@
 /** How safe a write is when it is answered: what the servers were told to do with it, and who else has it. */
 
+import { messageOf } from '../../../../shared/errors.ts'
 import type { Durability } from '../../../../shared/protocol.ts'
-import { messageOf } from './errors.ts'
 import { checkServer, runOf, sayDurability, weakest } from './serverSettings.ts'
 
 type Send = (name: string, ...args: string[]) => Promise<unknown>

@@ -1,6 +1,6 @@
 /** What an error of Redis or of the way to it means to a caller, and whether anything can have been done. */
 
-import { RepriseError } from '../../../../shared/errors.ts'
+import { messageOf, RepriseError } from '../../../../shared/errors.ts'
 
 /** The command was never given to a server: it may be given again. */
 export class NotSent extends Error {
@@ -24,10 +24,6 @@ export function isRefusal(error: unknown): boolean {
 
 export function isForgetful(error: unknown): boolean {
   return FORGETFUL.test(messageOf(error))
-}
-
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }
 
 export function isFull(error: unknown): boolean {

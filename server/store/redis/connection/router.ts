@@ -5,10 +5,10 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Redis, RedisOptions } from 'ioredis'
-import { RepriseError } from '../../../../shared/errors.ts'
+import { messageOf, RepriseError } from '../../../../shared/errors.ts'
 import { WAIT_MS } from '../../contract/basics.ts'
 import { type Command, Connection, type LinkContext } from './connection.ts'
-import { failure, isPassing, messageOf, NotSent } from './errors.ts'
+import { failure, isPassing, NotSent } from './errors.ts'
 import { watchSentinels } from './sentinels.ts'
 import { slotOf } from './slot.ts'
 import type { Location } from './url.ts'

@@ -1,8 +1,7 @@
 /** What a server's settings mean for what the hub promises: looked at when it started, and said in one line. */
 
-import { RepriseError } from '../../../../shared/errors.ts'
+import { messageOf, RepriseError } from '../../../../shared/errors.ts'
 import type { Durability } from '../../../../shared/protocol.ts'
-import { messageOf } from './errors.ts'
 
 /** Sharded pub/sub and scripts with flags came with it. */
 const OLDEST = 7

@@ -4,9 +4,10 @@
  */
 
 import type { Redis } from 'ioredis'
+import { messageOf } from '../../../../shared/errors.ts'
 import { WAIT_MS } from '../../contract/basics.ts'
 import type { Connection } from './connection.ts'
-import { closed, failure, messageOf, NotSent } from './errors.ts'
+import { closed, failure, NotSent } from './errors.ts'
 import type { Router } from './router.ts'
 
 /** How often a silent connection is asked whether it lives, and how long it may take to say so. */

@@ -5,8 +5,9 @@
 
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import { messageOf } from '../../../../shared/errors.ts'
 import type { Argument, Command } from '../connection/connection.ts'
-import { isForgetful, messageOf } from '../connection/errors.ts'
+import { isForgetful } from '../connection/errors.ts'
 import { NotTaken, type Router } from '../connection/router.ts'
 
 export interface Script {
