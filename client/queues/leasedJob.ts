@@ -5,13 +5,14 @@ import type { Headers } from '../../shared/protocol.ts'
 import type { Job } from '../../shared/queues.ts'
 import type { HeldJob } from './api.ts'
 
-export type Extend = (job: LeasedJob<unknown>, leaseMs: number | undefined) => Promise<boolean>
+type Extend<T> = (lease: Lease<T>, leaseMs: number | undefined) => Promise<boolean>
 
 /** `waiting` for the handler, `running`, `settling` until the hub has answered; the rest is over for the worker. */
 export type Stage = 'waiting' | 'running' | 'settling' | 'lost' | 'over'
 
 /** The worker's side of a job; apart, so that a handler that prints its job sees the job alone. */
-export class Lease {
+export class Lease<T> {
+  readonly job: LeasedJob<T>
   stage: Stage = 'waiting'
   leaseMs: number
   /** As `performance.now()` tells it. */
@@ -23,34 +24,41 @@ export class Lease {
   gone = false
   /** It came late: to be begun when the hub has said that it is still ours. */
   doubtful = false
-  readonly extend: Extend
+  readonly extend: Extend<T>
   #abort: AbortController | undefined
   #ended: RepriseError | undefined
 
-  constructor(leaseMs: number, now: number, extend: Extend) {
+  constructor(job: Job<T>, leaseMs: number, now: number, extend: Extend<T>) {
+    this.job = new LeasedJob(job, this)
     this.leaseMs = leaseMs
     this.endsAt = now + leaseMs
     this.renewAt = now + leaseMs / 3
     this.extend = extend
   }
 
-  /** Granted for `leaseMs` from `at` on. */
-  renewed(leaseMs: number, at: number): void {
-    this.leaseMs = leaseMs
-    this.endsAt = at + leaseMs
-    this.renewAt = at + leaseMs / 3
-  }
-
-  /** It ends then, and no renewal changes that. */
-  capped(endsAt: number): void {
-    this.endsAt = endsAt
-    this.renewAt = Infinity
+  /** Granted for `leaseMs` from `at` on; or with `capAt` until then by the hub's clock, which no renewal changes. */
+  renewed(leaseMs: number, at: number, capAt?: number): void {
+    const { job, endsAt } = this
+    if (capAt === undefined) {
+      this.leaseMs = leaseMs
+      this.endsAt = at + leaseMs
+      this.renewAt = at + leaseMs / 3
+    } else {
+      this.endsAt = Math.min(endsAt + capAt - job.expiresAt, at + leaseMs)
+      this.renewAt = Infinity
+    }
+    job.expiresAt = capAt ?? job.expiresAt + this.endsAt - endsAt
   }
 
   /** What was asked for was refused: it goes on as it was. */
   kept(): this {
     this.renewAt = this.endsAt - (this.leaseMs * 2) / 3
     return this
+  }
+
+  /** When it is to be looked at. */
+  get dueAt(): number {
+    return Math.min(this.renewAt, this.endsAt)
   }
 
   get live(): boolean {
@@ -86,9 +94,9 @@ export class LeasedJob<T> implements HeldJob<T> {
   declare readonly key?: string
   declare readonly headers?: Headers
   declare readonly replyBy?: number
-  readonly #lease: Lease
+  readonly #lease: Lease<T>
 
-  constructor(job: Job<T>, lease: Lease) {
+  constructor(job: Job<T>, lease: Lease<T>) {
     this.queue = job.queue
     this.id = job.id
     this.lease = job.lease
@@ -103,25 +111,12 @@ export class LeasedJob<T> implements HeldJob<T> {
     this.#lease = lease
   }
 
-  static leaseOf(job: LeasedJob<unknown>): Lease {
-    return job.#lease
-  }
-
-  /** Granted for `leaseMs` from `at` on, or with `capAt` until then by the hub's clock, which is the end. */
-  static renewed(job: LeasedJob<unknown>, leaseMs: number, at: number, capAt: number | undefined): void {
-    const lease = job.#lease
-    const { endsAt } = lease
-    if (capAt === undefined) lease.renewed(leaseMs, at)
-    else lease.capped(Math.min(endsAt + capAt - job.expiresAt, at + leaseMs))
-    job.expiresAt = capAt ?? job.expiresAt + lease.endsAt - endsAt
-  }
-
   get signal(): AbortSignal {
     return this.#lease.signal
   }
 
   get extend(): (leaseMs?: number) => Promise<boolean> {
-    return (leaseMs) => this.#lease.extend(this, leaseMs)
+    return (leaseMs) => this.#lease.extend(this.#lease, leaseMs)
   }
 }
 

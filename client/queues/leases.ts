@@ -1,8 +1,7 @@
 /** Watches a worker's leases: asks for more time at a third of each, together where they are near, and tells what has run out. */
 
 import { LONGEST_MS } from '../connection/timer.ts'
-import type { Lease, LeasedJob } from './leasedJob.ts'
-import { LeasedJob as Leased } from './leasedJob.ts'
+import type { Lease } from './leasedJob.ts'
 
 /** Leases within this part of their time are renewed together. */
 const TOGETHER = 1 / 12
@@ -10,9 +9,9 @@ const MIN_WAIT_MS = 5
 
 export interface RenewalOwner<T> {
   /** All of them; only those alive are looked at. */
-  held(): Iterable<LeasedJob<T>>
-  renew(job: LeasedJob<T>): void
-  expired(job: LeasedJob<T>): void
+  held(): Iterable<Lease<T>>
+  renew(lease: Lease<T>): void
+  expired(lease: Lease<T>): void
 }
 
 export class Renewal<T> {
@@ -24,8 +23,8 @@ export class Renewal<T> {
     this.#owner = owner
   }
 
-  watch(lease: Lease): void {
-    const dueAt = Math.min(lease.renewAt, lease.endsAt)
+  watch(lease: Lease<T>): void {
+    const { dueAt } = lease
     if (dueAt >= this.#dueAt) return
     clearTimeout(this.#timer)
     this.#dueAt = dueAt
@@ -40,20 +39,15 @@ export class Renewal<T> {
   #look(): void {
     this.#dueAt = Infinity
     const now = performance.now()
-    let next: Lease | undefined
-    for (const job of this.#owner.held()) {
-      const lease = Leased.leaseOf(job)
+    let next: Lease<T> | undefined
+    for (const lease of this.#owner.held()) {
       if (!lease.live) continue
-      if (now >= lease.endsAt) this.#owner.expired(job)
+      if (now >= lease.endsAt) this.#owner.expired(lease)
       else {
-        if (lease.renewAt <= now + lease.leaseMs * TOGETHER) this.#owner.renew(job)
-        if (next === undefined || dueOf(lease) < dueOf(next)) next = lease
+        if (lease.renewAt <= now + lease.leaseMs * TOGETHER) this.#owner.renew(lease)
+        if (next === undefined || lease.dueAt < next.dueAt) next = lease
       }
     }
     if (next !== undefined) this.watch(next)
   }
-}
-
-function dueOf({ renewAt, endsAt }: Lease): number {
-  return Math.min(renewAt, endsAt)
 }

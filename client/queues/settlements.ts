@@ -9,7 +9,8 @@ import type { Settled, Settlement } from '../../shared/queues.ts'
 import { fullJitter } from '../connection/backoff.ts'
 import { packed } from '../outgoing/joining.ts'
 import { measure } from '../outgoing/measure.ts'
-import { LeasedJob as Leased, type LeasedJob } from './leasedJob.ts'
+import type { Lease } from './leasedJob.ts'
+import type { Decision } from './outcome.ts'
 
 /** Packets in flight. What comes meanwhile travels together. */
 const WINDOW = 2
@@ -19,8 +20,13 @@ const MAX_PACKET_BYTES = 524_288
 const ITEM_BYTES = 256
 const RETRY = { baseMs: 100, maxMs: 5_000 }
 
+interface Extension {
+  readonly as: 'extend'
+  readonly leaseMs: number
+}
+
 export interface Item<T> {
-  readonly job: LeasedJob<T>
+  readonly lease: Lease<T>
   settlement: Settlement
   bytes: number
   attachments: number
@@ -55,9 +61,11 @@ export class Settlements<T> {
     this.#owner = owner
   }
 
-  add(job: LeasedJob<T>, settlement: Settlement, extended?: Item<T>['extended']): void {
+  add(lease: Lease<T>, decision: Decision | Extension, extended?: Item<T>['extended']): void {
+    const { job } = lease
+    const settlement: Settlement = { id: job.id, lease: job.lease, ...decision }
     const { bytes, attachments } = measure(settlement)
-    const item: Item<T> = { job, settlement, bytes, attachments, sentAt: 0, alone: false, extended }
+    const item: Item<T> = { lease, settlement, bytes, attachments, sentAt: 0, alone: false, extended }
     this.#unanswered++
     if (this.#over !== undefined) this.#answer(item, this.#over)
     else {
@@ -158,7 +166,7 @@ export class Settlements<T> {
     const left: Item<T>[] = []
     for (const item of items) {
       // What is settled needs no renewal.
-      if (item.settlement.as === 'extend' && !Leased.leaseOf(item.job).live) this.#answer(item, 'lost')
+      if (item.settlement.as === 'extend' && !item.lease.live) this.#answer(item, 'lost')
       else left.push(item)
     }
     this.#queue = [...left, ...this.#queue]

@@ -5,25 +5,23 @@
 
 import { RepriseError } from '../../shared/errors.ts'
 import type { Consuming, Job, Settled } from '../../shared/queues.ts'
-import { Calling } from '../calling.ts'
 import { fullJitter } from '../connection/backoff.ts'
 import { atMost, type CloseOptions } from '../connection/deadline.ts'
 import { Emitter, type Undo } from '../connection/emitter.ts'
 import { Standing } from '../connection/standing.ts'
 import { drainMsOf } from '../optionChecks.ts'
 import { measure } from '../outgoing/measure.ts'
-import { isPromiseLike } from '../runner.ts'
-import type { ConsumeOptions, HeldJob, Work, Worker, WorkerEnding, WorkerStatus, WorkFailure } from './api.ts'
-import { checkLease, closedError, Lease, LeasedJob, lostError } from './leasedJob.ts'
+import type { ConsumeOptions, Work, Worker, WorkerEnding, WorkerStatus, WorkFailure } from './api.ts'
+import { checkLease, closedError, Lease, type LeasedJob, lostError } from './leasedJob.ts'
 import { Renewal } from './leases.ts'
 import type { Consumer } from './namespace.ts'
 import { checkConsume, type WorkerContext } from './options.ts'
 import { type Decision, decisionOf, failed } from './outcome.ts'
 import { Prefetch } from './prefetch.ts'
 import { replying } from './reply.ts'
+import { Running } from './running.ts'
 import { type Item, Settlements } from './settlements.ts'
 import { Standstill } from './standstill.ts'
-import { WaitingJobs } from './waitingJobs.ts'
 
 const CONSUME_AGAIN = { baseMs: 100, maxMs: 5_000 }
 /** Leases that one `consume` may name. */
@@ -34,9 +32,7 @@ const GOODBYE_MS = 1_000
 export class QueueWorker<T> implements Worker<T>, Consumer {
   readonly queue: string
   readonly ended: Promise<WorkerEnding>
-  readonly #handler: Calling<HeldJob<T>>
   readonly #context: WorkerContext
-  readonly #concurrency: number
   readonly #askedLease: { readonly leaseMs?: number }
   readonly #standing: Standing<WorkerStatus>
   readonly #errorReports = new Emitter<WorkFailure<T>>()
@@ -44,26 +40,22 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
   readonly #renewal: Renewal<T>
   readonly #prefetch: Prefetch
   readonly #standstill = new Standstill()
-  readonly #waiting = new WaitingJobs<T>()
+  readonly #running: Running<T>
   /** By lease: waiting, running, or settled and not answered. */
-  readonly #held = new Map<string, LeasedJob<T>>()
-  #running = 0
+  readonly #held = new Map<string, Lease<T>>()
   #leaseMs: number
   /** Counts connections: what an older one answers is of no interest. */
   #visit = 0
   #refusals = 0
   #timer: ReturnType<typeof setTimeout> | undefined
   #closing: Promise<void> | undefined
-  #rested: (() => void)[] = []
   readonly #cancel = () => this.#context.call('cancel', this.queue).catch(() => {})
   #resolveEnded: (ending: WorkerEnding) => void = () => {}
 
   constructor(handler: Work<T>, options: ConsumeOptions, context: WorkerContext) {
     const { concurrency, leaseMs, asked } = checkConsume(handler, options)
     this.queue = context.queue
-    this.#handler = new Calling(handler)
     this.#context = context
-    this.#concurrency = concurrency
     this.#askedLease = asked
     this.#leaseMs = leaseMs
     this.#prefetch = new Prefetch(concurrency)
@@ -80,10 +72,15 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
       answered: (item, result) => this.#answered(item, result),
       travelled: (ms) => this.#travelled(ms),
     })
+    this.#running = new Running<T>(handler, concurrency, {
+      open: () => this.#closing === undefined && !this.#standing.over,
+      returned: (lease, value) => this.#returned(lease, value),
+      threw: (lease, error) => this.#threw(lease, error),
+    })
     this.#renewal = new Renewal<T>({
       held: () => this.#held.values(),
-      renew: (job) => this.#renew(job, LeasedJob.leaseOf(job).leaseMs),
-      expired: (job) => this.#lose(job, new RepriseError('timeout', 'the lease has run out')),
+      renew: (lease) => this.#renew(lease, lease.leaseMs),
+      expired: (lease) => this.#lose(lease, new RepriseError('timeout', 'the lease has run out')),
     })
   }
 
@@ -92,7 +89,7 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
   }
 
   get running(): number {
-    return this.#running
+    return this.#running.count
   }
 
   onStatus(listener: (status: WorkerStatus) => void): Undo {
@@ -112,7 +109,7 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
 
   /** Whether this is asked in its handler: who waits there for the end waits for itself. */
   get calling(): boolean {
-    return this.#handler.now
+    return this.#running.calling
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -143,23 +140,22 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
     const late = this.#standstill.longerThan(this.#leaseMs / 2)
     for (const job of jobs as readonly Job<T>[]) {
       if (this.#held.has(job.lease)) continue
-      const lease = new Lease(this.#leaseMs, now, (one, leaseMs) => this.#extend(one as LeasedJob<T>, leaseMs))
-      const held = new LeasedJob<T>(job, lease)
-      this.#held.set(job.lease, held)
+      const lease = new Lease<T>(job, this.#leaseMs, now, (one, leaseMs) => this.#extend(one, leaseMs))
+      this.#held.set(job.lease, lease)
       this.#renewal.watch(lease)
-      if (this.#closing !== undefined) this.#settle(held, { as: 'release' })
+      if (this.#closing !== undefined) this.#settle(lease, { as: 'release' })
       else if (late) {
         // It may have lain here for longer than its lease: not begun before the hub says that it is still ours.
         lease.doubtful = true
-        this.#renew(held, lease.leaseMs)
-      } else this.#waiting.push(held)
+        this.#renew(lease, lease.leaseMs)
+      } else this.#running.add(lease)
     }
-    this.#pump()
+    this.#running.pump()
   }
 
   lostJobs(ids: readonly string[]): void {
     const gone = new Set(ids)
-    for (const job of [...this.#held.values()]) if (gone.has(job.id)) this.#lose(job, lostError(), true)
+    for (const lease of [...this.#held.values()]) if (gone.has(lease.job.id)) this.#lose(lease, lostError(), true)
     if (this.#standing.now.state === 'working') this.#announceCredit(this.#prefetch.credit)
   }
 
@@ -169,7 +165,7 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
 
   #announce(): void {
     if (this.#closing === undefined) void this.#consume()
-    else if (this.#running > 0) {
+    else if (this.running > 0) {
       // Only to be known again as the holder of what still runs: with a credit that it has used up.
       void this.#consume()
       void this.#cancel()
@@ -199,151 +195,105 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
     if (leaseMs !== this.#leaseMs) {
       this.#leaseMs = leaseMs
       this.#standstill.watch(leaseMs)
-      for (const job of this.#held.values()) {
-        LeasedJob.renewed(job, leaseMs, performance.now(), undefined)
-        this.#renewal.watch(LeasedJob.leaseOf(job))
+      for (const lease of this.#held.values()) {
+        lease.renewed(leaseMs, performance.now())
+        this.#renewal.watch(lease)
       }
     }
     const kept = new Set(held.map(({ lease }) => lease))
-    for (const lease of holding) {
-      const job = this.#held.get(lease)
-      if (job !== undefined && !kept.has(lease)) this.#lose(job, lostError(), true)
+    for (const name of holding) {
+      const lease = this.#held.get(name)
+      if (lease !== undefined && !kept.has(name)) this.#lose(lease, lostError(), true)
     }
     if (this.#closing === undefined) this.#standing.report({ state: 'working' })
   }
 
-  /** Hands out what waits, as far as there are places. */
-  #pump(): void {
-    while (this.#running < this.#concurrency && this.#closing === undefined && !this.#standing.over) {
-      const job = this.#waiting.take(performance.now())
-      if (job === undefined) return
-      this.#run(job)
-    }
+  #threw(lease: Lease<T>, error: unknown): void {
+    const told = !lease.gone && !this.#standing.over
+    this.#finished(lease, failed(error))
+    if (told) this.#tell(error, lease.job, 'retry')
   }
 
-  #run(job: LeasedJob<T>): void {
-    const lease = LeasedJob.leaseOf(job)
-    lease.stage = 'running'
-    lease.startedAt = performance.now()
-    this.#running++
-    let result: unknown
-    try {
-      result = this.#handler.call(job)
-    } catch (error) {
-      this.#threw(job, error)
-      return
-    }
-    // Awaiting what is no promise would cost a turn for every job.
-    if (isPromiseLike(result)) {
-      Promise.resolve(result).then(
-        (value) => {
-          this.#finished(job, decisionOf(value) ?? this.#done(job, value))
-          this.#pump()
-        },
-        (error: unknown) => {
-          this.#threw(job, error)
-          this.#pump()
-        },
-      )
-    } else this.#finished(job, decisionOf(result) ?? this.#done(job, result))
+  #returned(lease: Lease<T>, value: unknown): void {
+    const { payload } = this.#settlements.limits
+    const unsent = (error: unknown): void => this.#tell(error, lease.job, 'dead')
+    this.#finished(lease, decisionOf(value) ?? replying(lease.job, value, payload, unsent))
   }
 
-  #threw(job: LeasedJob<T>, error: unknown): void {
-    const told = !LeasedJob.leaseOf(job).gone && !this.#standing.over
-    this.#finished(job, failed(error))
-    if (told) this.#tell(error, job, 'retry')
-  }
-
-  #done(job: LeasedJob<T>, reply: unknown): Decision {
-    // Nobody waits for it otherwise.
-    if (job.replyBy === undefined) return { as: 'done' }
-    return replying(reply, this.#settlements.limits.payload, (error) => this.#tell(error, job, 'dead'))
-  }
-
-  #finished(job: LeasedJob<T>, decision: Decision): void {
-    const lease = LeasedJob.leaseOf(job)
+  #finished(lease: Lease<T>, decision: Decision): void {
     this.#prefetch.ran(performance.now() - lease.startedAt)
-    if (lease.stage === 'running') this.#stopped()
+    if (lease.stage === 'running') this.#running.stopped()
     // It was given back already.
     else if (lease.stage !== 'lost') return
     // A result is still good as long as nobody else has the job; a failure is told by the lapse itself.
     if (lease.gone && decision.as !== 'done' && decision.as !== 'dead') return
-    this.#settle(job, decision)
+    this.#settle(lease, decision)
   }
 
-  #settle(job: LeasedJob<T>, decision: Decision): void {
-    const lease = LeasedJob.leaseOf(job)
+  #settle(lease: Lease<T>, decision: Decision): void {
     if (lease.stage !== 'lost') lease.stage = 'settling'
-    this.#settlements.add(job, { id: job.id, lease: job.lease, ...decision })
+    this.#settlements.add(lease, decision)
   }
 
-  #renew(job: LeasedJob<T>, leaseMs: number, extended?: Item<T>['extended']): void {
-    LeasedJob.leaseOf(job).renewAt = Infinity
-    this.#settlements.add(job, { id: job.id, lease: job.lease, as: 'extend', leaseMs }, extended)
+  #renew(lease: Lease<T>, leaseMs: number, extended?: Item<T>['extended']): void {
+    lease.renewAt = Infinity
+    this.#settlements.add(lease, { as: 'extend', leaseMs }, extended)
   }
 
-  #extend(job: LeasedJob<T>, leaseMs: number | undefined): Promise<boolean> {
-    const lease = LeasedJob.leaseOf(job)
+  #extend(lease: Lease<T>, leaseMs: number | undefined): Promise<boolean> {
     return new Promise((resolve, reject) => {
       if (leaseMs !== undefined) checkLease(leaseMs)
       if (!lease.live) return resolve(false)
-      this.#renew(job, leaseMs ?? lease.leaseMs, { resolve, reject })
+      this.#renew(lease, leaseMs ?? lease.leaseMs, { resolve, reject })
     })
   }
 
-  #answered({ job, settlement, sentAt, extended }: Item<T>, result: Settled | RepriseError): void {
-    const lease = LeasedJob.leaseOf(job)
+  #answered({ lease, settlement, sentAt, extended }: Item<T>, result: Settled | RepriseError): void {
     if (settlement.as === 'extend') {
       if (result instanceof RepriseError) {
         if (extended !== undefined && lease.live) this.#renewal.watch(lease.kept())
-        if (lease.doubtful && lease.live) this.#settle(job, { as: 'release' })
+        if (lease.doubtful && lease.live) this.#settle(lease, { as: 'release' })
         extended?.reject(result)
-      } else if (result === 'lost') this.#lose(job, lostError(), lease.live)
-      else if (lease.live) {
-        LeasedJob.renewed(job, settlement.leaseMs, sentAt, result === 'ok' ? undefined : result.expiresAt)
-        this.#renewal.watch(lease)
-        this.#trusted(job)
+        return
       }
-      if (!(result instanceof RepriseError)) extended?.resolve(result !== 'lost')
+      if (result === 'lost') this.#lose(lease, lostError(), lease.live)
+      else if (lease.live) {
+        lease.renewed(settlement.leaseMs, sentAt, result === 'ok' ? undefined : result.expiresAt)
+        this.#renewal.watch(lease)
+        this.#trusted(lease)
+      }
+      extended?.resolve(result !== 'lost')
       return
     }
     const known = lease.stage === 'lost'
     lease.stage = 'over'
-    this.#held.delete(job.lease)
+    this.#held.delete(lease.job.lease)
     if (result === 'ok' || known || this.#standing.over || settlement.as === 'release') return
-    this.#tell(result === 'lost' ? lostError() : result, job, 'lost')
+    this.#tell(result === 'lost' ? lostError() : result, lease.job, 'lost')
   }
 
   /** The hub has said that it is ours. */
-  #trusted(job: LeasedJob<T>): void {
-    const lease = LeasedJob.leaseOf(job)
+  #trusted(lease: Lease<T>): void {
     if (!lease.doubtful) return
     lease.doubtful = false
-    if (this.#closing === undefined) this.#waiting.push(job)
-    else this.#settle(job, { as: 'release' })
-    this.#pump()
+    if (this.#closing === undefined) this.#running.add(lease)
+    else this.#settle(lease, { as: 'release' })
+    this.#running.pump()
   }
 
   /** `told`: by the hub. Otherwise it may still turn out to be ours. */
-  #lose(job: LeasedJob<T>, error: RepriseError, told = false): void {
-    const lease = LeasedJob.leaseOf(job)
+  #lose(lease: Lease<T>, error: RepriseError, told = false): void {
     if (told) lease.gone = true
     // What is settled waits for its answer.
     if (!lease.live) return
     const ran = lease.stage === 'running'
     lease.stage = 'lost'
-    this.#held.delete(job.lease)
+    this.#held.delete(lease.job.lease)
     lease.abort(error)
     if (!ran) return
-    this.#stopped()
-    this.#tell(error, job, 'lost')
-    this.#pump()
-  }
-
-  #stopped(): void {
-    this.#running--
-    if (this.#running > 0) return
-    for (const resolve of this.#rested.splice(0)) resolve()
+    this.#running.stopped()
+    this.#tell(error, lease.job, 'lost')
+    this.#running.pump()
   }
 
   #travelled(ms: number): void {
@@ -359,7 +309,7 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
     const endsAt = performance.now() + drainMs
     const cancelled = this.#cancel()
     this.#giveBack('waiting')
-    if (this.#running > 0) await atMost(drainMs, [new Promise<void>((rested) => this.#rested.push(rested)), this.ended])
+    await atMost(drainMs, [this.#running.rested(), this.ended])
     this.#giveBack('running')
     const leftMs = endsAt - performance.now()
     await atMost(this.#context.connected ? Math.max(leftMs, GOODBYE_MS) : leftMs, [
@@ -371,11 +321,10 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
   }
 
   #giveBack(stage: 'waiting' | 'running'): void {
-    for (const job of [...this.#held.values()]) {
-      const lease = LeasedJob.leaseOf(job)
+    for (const lease of [...this.#held.values()]) {
       if (lease.stage !== stage) continue
-      if (stage === 'running') this.#running--
-      this.#settle(job, { as: 'release' })
+      if (stage === 'running') this.#running.stopped()
+      this.#settle(lease, { as: 'release' })
       lease.abort(closedError())
     }
   }
@@ -387,7 +336,7 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
     this.#standstill.stop()
     const error = 'error' in ending ? ending.error : closedError()
     this.#standing.end(`the worker of ${this.queue}`, { state: 'ended', reason: ending })
-    for (const job of [...this.#held.values()]) this.#lose(job, error, true)
+    for (const lease of [...this.#held.values()]) this.#lose(lease, error, true)
     this.#settlements.end(error)
     this.#context.detach()
     this.#resolveEnded(ending)

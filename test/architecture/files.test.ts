@@ -21,8 +21,9 @@ const code = files.filter((path) => CODE.test(path))
 const texts = files.filter((path) => CODE.test(path) || /(\.(md|json|ya?ml)|\/run|Dockerfile|ignore)$/.test(path))
 
 describe('files', () => {
-  it('have at most 400 lines', () => {
-    expect(code.filter((path) => readText(path).split('\n').length > 401)).toEqual([])
+  it('have at most 350 lines, tests 400', () => {
+    const most = (path: string) => (path.startsWith('test/') ? 400 : 350)
+    expect(code.filter((path) => readText(path).split('\n').length > most(path) + 1)).toEqual([])
   })
 
   it('are named by what they are, not utils, helpers, types, common or manager', () => {

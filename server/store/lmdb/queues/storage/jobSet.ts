@@ -8,21 +8,22 @@ import type { JobState } from '../../../contract/store.ts'
 import { DamagedQueue } from '../../../damage.ts'
 import type { Changes } from '../../engine/changes.ts'
 import type { Environment } from '../../engine/environment.ts'
-import { countOf, digest, digestKey, dueKey, nameKey, numberKey } from '../../engine/keys.ts'
+import { blockKey, countOf, digest, digestKey, dueKey, nameKey, numberKey } from '../../engine/keys.ts'
 import { TABLES } from '../../engine/tables.ts'
 import { JobBodies, type JobBody } from './bodies.ts'
 import { ConsumerEntries } from './consumerRecords.ts'
 import { INDEXES, Indexes, rank } from './indexes.ts'
 import {
-  chunkKey,
   chunkOfJob,
   encodeChunk,
+  expiryOf,
   isNamed,
   type Job,
+  keptSinceOf,
+  lapseOf,
   numberIn,
   PER_CHUNK,
   storedChunk,
-  ttlAtOf,
 } from './jobs.ts'
 import type { Counters } from './records.ts'
 import { SettledLeases } from './settledLeases.ts'
@@ -52,6 +53,7 @@ export class JobSet {
   readonly settled: SettledLeases
   readonly #environment: Environment
   readonly #isAnew: boolean
+  readonly #expiryOf: (job: Job) => number
   readonly #chunks = new Map<number, Chunk>()
   readonly #changed = new Set<Chunk>()
   /** Those whose jobs changed since the indexes of chunks were brought up. */
@@ -64,6 +66,7 @@ export class JobSet {
     this.counters = counters
     this.#environment = environment
     this.#isAnew = isAnew
+    this.#expiryOf = isDead ? keptSinceOf : expiryOf
     this.indexes = new Indexes(environment, counters.number, name, isAnew)
     this.bodies = new JobBodies(environment, counters.number)
     this.consumers = new ConsumerEntries(environment, name, this.indexes)
@@ -87,11 +90,6 @@ export class JobSet {
       this.#chunks.set(number, chunk)
     }
     return chunk
-  }
-
-  readonly #expiryOf = (job: Job): number => {
-    if (this.isDead) return job.state === 'held' ? 0 : job.cameAt
-    return job.state === 'ready' || (job.state === 'delayed' && job.sequence > 0) ? ttlAtOf(job) : 0
   }
 
   #earliest({ jobs }: Chunk, timeOf: (job: Job) => number): number {
@@ -137,7 +135,7 @@ export class JobSet {
     const last = chunkOfJob(lastJob)
     const added = new Set([...this.#changed].map((chunk) => chunk.number))
     for (let from = 0; from <= last; ) {
-      const range = { start: chunkKey(number, from), end: chunkKey(number, last + 1), limit: CHUNKS_AT_ONCE }
+      const range = { start: blockKey(number, from), end: blockKey(number, last + 1), limit: CHUNKS_AT_ONCE }
       const stored = this.#environment.keys(TABLES.jobs, range).map(countOf)
       const to = stored.length < CHUNKS_AT_ONCE ? last : (stored.at(-1) ?? last)
       const here = new Set([...stored, ...[...added].filter((one) => one >= from && one <= to)])
@@ -202,9 +200,7 @@ export class JobSet {
 
   /** The number and the sequence of a job that comes now. */
   next(): { readonly n: number; readonly sequence: number } {
-    this.counters.lastJob++
-    this.counters.lastPlace++
-    return { n: this.counters.lastJob, sequence: this.counters.lastPlace }
+    return { n: ++this.counters.lastJob, sequence: ++this.counters.lastPlace }
   }
 
   /** A job that is there, into indexes that are made anew. */
@@ -319,18 +315,16 @@ export class JobSet {
 
   /** How many jobs can be delivered now. */
   get waiting(): number {
-    let waiting = this.counters.suspects
-    for (const count of this.counters.open) waiting += count
-    return waiting
+    return this.counters.open.reduce((sum, count) => sum + count, this.counters.suspects)
   }
 
-  /** Hands all changes to the changes, once at its end. */
+  /** Hands over all that changed, once at the end of each transaction. */
   complete(changes: Changes, deadMs: number): void {
     this.refresh()
     const { counters } = this
     this.bodies.flush(changes, (n) => this.job(n))
     for (const chunk of this.#changed) {
-      const key = chunkKey(counters.number, chunk.number)
+      const key = blockKey(counters.number, chunk.number)
       const jobs = chunk.jobs.filter((job) => job !== undefined)
       if (jobs.length === 0) changes.remove(TABLES.jobs, key)
       else changes.put(TABLES.jobs, key, encodeChunk(jobs))
@@ -352,8 +346,4 @@ export class JobSet {
       this.#chunks.delete(number)
     }
   }
-}
-
-function lapseOf(job: Job): number {
-  return job.state === 'held' ? job.expiresAt : 0
 }

@@ -228,13 +228,9 @@ function written(job: Job): Written {
   return extra === undefined ? (head as Written) : [...head, extra]
 }
 
-export function chunkKey(queueNumber: number, chunk: number): Buffer {
-  return blockKey(queueNumber, chunk)
-}
-
 /** As it is stored. */
 export function storedChunk(environment: Environment, queueNumber: number, chunk: number): Job[] {
-  const jobs = environment.get(TABLES.jobs, chunkKey(queueNumber, chunk)) ?? []
+  const jobs = environment.get(TABLES.jobs, blockKey(queueNumber, chunk)) ?? []
   return (jobs as readonly Written[]).map(decodeJob)
 }
 
@@ -256,6 +252,21 @@ export function numberIn(text: string, end: '-' | '.'): number {
 /** When it goes to the dead letters if it still waits. */
 export function ttlAtOf({ dueAt, ttlMs, replyBy }: Job): number {
   return Math.min(dueAt + ttlMs, replyBy ?? Number.POSITIVE_INFINITY)
+}
+
+/** When its lease lapses; 0 where it has none. */
+export function lapseOf({ state, expiresAt }: Job): number {
+  return state === 'held' ? expiresAt : 0
+}
+
+/** The same as `ttlAtOf` while it waits; 0 where it does not, or is not due yet. */
+export function expiryOf(job: Job): number {
+  return job.state === 'ready' || (job.state === 'delayed' && job.sequence > 0) ? ttlAtOf(job) : 0
+}
+
+/** Of a dead letter that waits: since when it is kept. */
+export function keptSinceOf({ state, cameAt }: Job): number {
+  return state === 'held' ? 0 : cameAt
 }
 
 /** The lease ends so long after now, at its cap at the latest. */
