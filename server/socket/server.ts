@@ -7,6 +7,7 @@ import type { Unfinished } from '../core/guards/unfinished.ts'
 import type { Entrances } from './entrances.ts'
 import { Connections } from './transport/connections.ts'
 import { parser } from './transport/encoder.ts'
+import { gatherWrites } from './transport/flow.ts'
 import { paceInput } from './transport/inbox.ts'
 import { paceRequests } from './transport/pacing.ts'
 import { guardRequests, type PageRefusal } from './transport/requests.ts'
@@ -57,6 +58,7 @@ export function openSocketServer(http: HttpServer, options: SocketServerOptions)
     wsEngine: BoundedWebSockets,
   })
   keepPath(http, path, notice)
+  gatherWrites(io.engine)
   const entrances = options.open(io)
   paceInput(io.engine, entrances)
   const isUsed = (connection: Parameters<Entrances['isUsed']>[0]) => entrances.isUsed(connection)

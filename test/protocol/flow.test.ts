@@ -101,6 +101,18 @@ describe('a client that takes nothing', () => {
     await held
   })
 
+  it('gets what one turn sends in one write: the beginning, the page and that it is live', async () => {
+    const topic = `flow-${++number}`
+    await hub.topic(topic).publish('first')
+    const written = vi.spyOn(TcpSocket.prototype, '_writev')
+    atEnd(() => written.mockRestore())
+    const wire = await join(url, topic, { from: 'start' })
+    await wire.seen('live')
+    const writes = written.mock.calls.map(([chunks]) => chunks.map(({ chunk }) => String(chunk)).join(''))
+    const write = writes.find((text) => text.includes('["subscribed"')) ?? ''
+    expect([...write.matchAll(/\["(\w+)"/g)].map(([, name]) => name)).toEqual(['subscribed', 'events', 'live'])
+  })
+
   it('has all the calls of one payload served in order, however many they are', async () => {
     const topic = `flow-${++number}`
     const many = 6_000

@@ -1,12 +1,23 @@
-/** How much waits to be written on a connection, and when it has drained. Many topics share one connection. */
+/** What waits to be written on a connection: how much, when it has drained, what leaves together. Many topics share one. */
 
-import type { Socket } from 'socket.io'
+import type { Server, Socket } from 'socket.io'
 
 type Connection = Socket['conn']
 
-/** What engine.io's WebSocket transport has and does not declare. */
-interface RawTransport {
-  readonly socket?: { readonly bufferedAmount?: number }
+/** What engine.io and ws have and do not declare. */
+interface RawConnection {
+  flush(): void
+  readonly writeBuffer: readonly { readonly data?: string | Buffer }[]
+  readonly transport: {
+    readonly socket?: {
+      readonly bufferedAmount?: number
+      readonly _socket?: { cork(): void; uncork(): void } | null
+    }
+  }
+}
+
+function rawOf(connection: Connection): RawConnection {
+  return connection as unknown as RawConnection
 }
 
 /** A live client with more than this waiting goes back to reading. */
@@ -34,9 +45,7 @@ function accountOf(connection: Connection): Account {
     account.bytes += data?.length ?? 0
     account.packets += 1
   }
-  for (const packet of (connection as unknown as { writeBuffer: readonly { data?: string | Buffer }[] }).writeBuffer) {
-    add(packet)
-  }
+  for (const packet of rawOf(connection).writeBuffer) add(packet)
   connection.on('packetCreate', add)
   // All of it goes to the transport at once.
   connection.on('flush', () => {
@@ -49,7 +58,7 @@ function accountOf(connection: Connection): Account {
 
 /** Bytes that were handed to the connection and not yet to the system. */
 export function waitingBytes(connection: Connection): number {
-  return accountOf(connection).bytes + ((connection.transport as unknown as RawTransport).socket?.bufferedAmount ?? 0)
+  return accountOf(connection).bytes + (rawOf(connection).transport.socket?.bufferedAmount ?? 0)
 }
 
 export function isOverfull(connection: Connection): boolean {
@@ -96,4 +105,47 @@ function look(connection: Connection, waiters: Set<() => void>): void {
   const timer = setTimeout(again, LOOK_AGAIN_MS)
   timer.unref()
   transport.on('drain', again)
+}
+
+/** A packet of so many characters does not wait: whoever sends it looks at once how much of it is taken. */
+const LARGE = 16_384
+
+/**
+ * What one turn of the event loop sends on a connection leaves together: packets are small, and each write is a call of the
+ * system, or the answer to a poll.
+ */
+export function gatherWrites(engine: Server['engine']): void {
+  engine.on('connection', (connection: Connection) => {
+    const raw = rawOf(connection)
+    const flush = raw.flush.bind(raw)
+    let waits = false
+    const write = () => {
+      waits = false
+      const socket = raw.transport.socket?._socket
+      socket?.cork()
+      flush()
+      socket?.uncork()
+    }
+    raw.flush = () => {
+      if ((raw.writeBuffer.at(-1)?.data?.length ?? 0) >= LARGE) write()
+      else if (!waits) {
+        waits = true
+        atTurnEnd(write)
+      }
+    }
+  })
+}
+
+let gathered: (() => void)[] = []
+
+function atTurnEnd(write: () => void): void {
+  if (gathered.push(write) > 1) return
+  // Behind the microtasks of this turn, which come after what is next where it began.
+  queueMicrotask(() =>
+    process.nextTick(() => {
+      const writes = gathered
+      gathered = []
+      for (const write of writes) write()
+    }),
+  )
 }
