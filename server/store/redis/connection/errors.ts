@@ -17,6 +17,11 @@ export function isPassing(error: unknown): boolean {
   return error instanceof NotSent || PASSING.test(messageOf(error))
 }
 
+/** The server is a replica and takes no writes. */
+export function isReplica(error: unknown): boolean {
+  return /^READONLY\b/.test(messageOf(error))
+}
+
 /** The server does not let this hub in, or is none that it trusts. */
 export function isRefusal(error: unknown): boolean {
   return /\b(NOAUTH|WRONGPASS|NOPERM|certificate)\b/.test(messageOf(error))

@@ -8,7 +8,7 @@ import type { Redis, RedisOptions } from 'ioredis'
 import { messageOf, RepriseError } from '../../../../shared/errors.ts'
 import { WAIT_MS } from '../../contract/basics.ts'
 import { type Command, Connection, type LinkContext } from './connection.ts'
-import { failure, isPassing, NotSent } from './errors.ts'
+import { failure, isPassing, isReplica, NotSent } from './errors.ts'
 import { watchSentinels } from './sentinels.ts'
 import { slotOf } from './slot.ts'
 import type { Location } from './url.ts'
@@ -194,11 +194,12 @@ export class Router {
       if (lacking !== undefined) {
         const refused = await this.#give(address, lacking, deadline)
         if (refused === undefined) continue
+        if (refused instanceof NotTaken) throw refused
         error = refused
       }
       if (!isPassing(error)) throw error
       if (this.#closed || performance.now() + RETRY_MS > deadline) throw failure(error)
-      if (word === 'READONLY') this.#link(address).renew()
+      if (isReplica(error)) this.#link(address).renew()
       address = undefined
       asking = false
       await sleep(RETRY_MS)
@@ -217,7 +218,8 @@ export class Router {
       await this.#link(address).send([lacking], this.#by(deadline))
       return undefined
     } catch (error) {
-      if (isPassing(error)) return error as Error
+      // A replica loads nothing, and yet answers reads.
+      if (isPassing(error) && !isReplica(error)) return error as Error
       if (error instanceof RepriseError) return new NotSent(error.message)
       return new NotTaken(messageOf(error), { cause: error })
     }

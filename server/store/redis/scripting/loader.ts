@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { messageOf } from '../../../../shared/errors.ts'
 import type { Argument, Command } from '../connection/connection.ts'
-import { isForgetful } from '../connection/errors.ts'
+import { isForgetful, isReplica } from '../connection/errors.ts'
 import { NotTaken, type Router } from '../connection/router.ts'
 
 export interface Script {
@@ -112,8 +112,8 @@ export async function callScript(
       return await run('FCALL', name, lacking)
     } catch (error) {
       if (!(error instanceof NotTaken) && !/unknown command|NOPERM/i.test(messageOf(error))) throw error
+      if (!isReplica(error)) refusedUntil.set(router, performance.now() + REFUSED_MS)
     }
-    refusedUntil.set(router, performance.now() + REFUSED_MS)
   }
   try {
     return await run('EVALSHA', digest)
