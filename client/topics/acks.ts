@@ -1,6 +1,7 @@
 /**
  * Moves the hub's cursor: cumulative, and one acknowledgement in flight. What comes alone is acknowledged within 50 ms. While
- * much is handled, the pauses grow up to a second. What the program asks for, and the end of a catch-up, does not wait.
+ * much is handled, the pauses grow up to a second. What the program asks for, the end of a catch-up, and a page that goes do not
+ * wait.
  */
 
 import type { RepriseError } from '../../shared/errors.ts'
@@ -47,6 +48,13 @@ export class Acks {
 
   constructor(owner: AckOwner) {
     this.#owner = owner
+    globalThis.addEventListener?.('pagehide', this.#leave)
+  }
+
+  /** No answer comes to a page that goes. What is in flight may lie before what was handled since. */
+  readonly #leave = (): void => {
+    if (this.#target === undefined || this.#target === this.#settled || !this.#owner.connected) return
+    this.#owner.send(this.#target).catch(() => {})
   }
 
   /** Acknowledges up to here, soon. */
@@ -82,6 +90,7 @@ export class Acks {
 
   close(error: RepriseError): void {
     this.#stopTimer()
+    globalThis.removeEventListener?.('pagehide', this.#leave)
     this.#target = this.#settled
     for (const waiter of this.#waiters.splice(0)) waiter.reject(error)
     this.#rest()

@@ -86,6 +86,30 @@ describe.runIf(has('chromium'))('the SDK in a browser, from a <script>', () => {
     expect(proxy.refused).toBeGreaterThan(0)
   })
 
+  it('gives a page that was loaded again nothing of what it had handled', async () => {
+    const page = await openPage(await openContext())
+    for (let round = 0; round < 5; round++) {
+      await page.goto(site.url)
+      await page.evaluate(async () => {
+        globalThis.seen = { offsets: [], states: [], gaps: 0 }
+        const subscription = Reprise.connect(undefined, { client: 'reloaded' })
+          .topic('reloaded')
+          .subscribe(({ offset }) => {
+            seen.offsets.push(offset)
+            // In a pause between two acknowledgements.
+            if (offset % 10 === 0) location.reload()
+          })
+        await new Promise<void>((resolve) => {
+          subscription.onStatus(({ state }) => state === 'live' && resolve())
+        })
+      })
+      expect(await page.evaluate(() => seen.offsets)).toEqual([])
+      const gone = page.waitForEvent('framenavigated')
+      await site.hub.topic('reloaded').publishAll(Array.from({ length: 10 }, (_, i) => ({ data: i })))
+      await gone
+    }
+  })
+
   it('keeps the heap flat while 500 events a second meet a handler that takes 50 ms each', async () => {
     const page = await openPage(await openContext())
     await page.goto(site.url)
