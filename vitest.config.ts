@@ -77,13 +77,12 @@ export default defineConfig({
         },
       },
       {
-        // One browser at a time, and nothing else beside it: its tests watch the clock.
+        // Two browsers at a time, and nothing else beside them: their tests watch the clock.
         test: {
           ...common,
           name: 'browser',
           include: ['test/browser/**/*.test.ts'],
-          maxWorkers: 1,
-          fileParallelism: false,
+          maxWorkers: 2,
           sequence: { groupOrder: 1 },
         },
       },
