@@ -1,6 +1,8 @@
 /** The fan-out with a store whose notifications are late, lost, doubled: the log is the truth, they are only hints. */
 
 import { setTimeout as sleep } from 'node:timers/promises'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { anonymous } from '../../server/core/access.ts'
 import { Subscription } from '../../server/core/topics/subscription.ts'
@@ -27,6 +29,11 @@ beforeAll(async () => {
 })
 
 afterAll(() => store.close())
+
+function collectGarbage(): void {
+  setFlagsFromString('--expose-gc')
+  runInNewContext('gc')()
+}
 
 const expected = (first: number, last: number) => Array.from({ length: last - first + 1 }, (_, i) => first + i)
 
@@ -77,6 +84,42 @@ describe('the fan-out', () => {
       }
       hub.fanout.close()
     }
+  })
+
+  it('keeps little of what it is told while it reads, and sends all of it', async () => {
+    const told: WeakRef<Notification>[] = []
+    let gate: Promise<void> | undefined
+    let tell: (notification: Notification) => void = () => {}
+    const topics: Store['topics'] = {
+      ...store.topics,
+      read: async (...args) => {
+        await gate
+        return await store.topics.read(...args)
+      },
+      watch: (topic, listener) => {
+        tell = listener
+        return store.topics.watch(topic, (notification) => {
+          told.push(new WeakRef(notification))
+          listener(notification)
+        })
+      },
+    }
+    const hub = await hubOn({ ...store, topics })
+    const outlet = new TestOutlet(new TestChannel(), async () => {})
+    await hub.subscribe('held', outlet).start({ from: 'end' }, false)
+    await until(() => outlet.isLive)
+    let open = () => {}
+    gate = new Promise((resolve) => {
+      open = resolve
+    })
+    tell({ kind: 'lost' })
+    for (let i = 0; i < 40; i++) await hub.publish('held', ['x'.repeat(200_000)])
+    collectGarbage()
+    expect(told.filter((ref) => ref.deref() !== undefined).length).toBeLessThan(20)
+    open()
+    await until(() => outlet.offsets.length === 40)
+    expect(outlet.offsets).toEqual(expected(1, 40))
+    hub.fanout.close()
   })
 
   it('joins a reader that is nearly there from its tail, however busy the topic', async () => {

@@ -13,7 +13,7 @@ import type { Log } from './log.ts'
 import type { Channel, Outlet } from './outlet.ts'
 import { type Packet, packetsOf } from './packet.ts'
 import { Sessions } from './sessions.ts'
-import { Tail } from './tail.ts'
+import { sizeOf, Tail } from './tail.ts'
 
 /** What follows a feed: a live subscription. */
 export interface Follower {
@@ -30,6 +30,9 @@ export type Joined = 'joined' | 'read' | 'wait'
 /** A reader that waits for the feed asks the log after this time: the notification may be lost. */
 const PATIENCE_MS = 100
 
+/** Of what is told while the feed reads, at most so much is kept: the rest is read. */
+const MAX_PENDING_BYTES = 1_048_576
+
 type Appended = Extract<Notification, { readonly kind: 'appended' }>
 
 export class Feed {
@@ -41,6 +44,7 @@ export class Feed {
   readonly #tail = new Tail()
   #head: Position | undefined
   #pending: Appended[] = []
+  #pendingBytes = 0
   #reading = false
   #readAgain = false
   #waiting: (() => void)[] = []
@@ -142,13 +146,17 @@ export class Feed {
       case 'appended':
         // What becomes durable in one turn leaves as one packet, without a timer.
         if (this.#pending.push(notification) === 1) queueMicrotask(() => this.#flush())
+        if (!this.#reading) return
+        for (const event of notification.events) this.#pendingBytes += sizeOf(event)
+        if (this.#pendingBytes <= MAX_PENDING_BYTES) return
+        this.#takePending()
+        this.#readAgain = true
     }
   }
 
   #flush(): void {
     if (this.#reading || this.#pending.length === 0 || this.#stopped) return
-    const pending = this.#pending
-    this.#pending = []
+    const pending = this.#takePending()
     const fresh: StoredEvent[] = []
     for (const { epoch, head, events } of pending) {
       // Without a head nobody has joined yet: the feed begins with the first it is told.
@@ -165,6 +173,20 @@ export class Feed {
     if (fresh.length > 0) this.#send(fresh)
     if (this.#readAgain) this.check()
     else this.#advanced()
+  }
+
+  #takePending(): readonly Appended[] {
+    const pending = this.#pending
+    this.#pending = []
+    this.#pendingBytes = 0
+    return pending
+  }
+
+  /** Whether what was told goes on from the head: reading would not end where publishing is as fast. */
+  #isTold({ epoch, offset }: Position): boolean {
+    const next = this.#pending.find(({ head }) => head > offset)
+    const first = next?.events[0]
+    return next?.epoch === epoch && first !== undefined && first.offset <= offset + 1
   }
 
   /** Events behind the head, without a hole. */
@@ -211,7 +233,7 @@ export class Feed {
         if (step.items.length > 0) this.#tail.clear()
         this.#head = step.position
         this.#broadcast(step.head.epoch, step.items)
-        if (this.#head.offset === step.head.offset) break
+        if (this.#head.offset === step.head.offset || this.#isTold(this.#head)) break
         await itsTurn(PAGE_WEIGHT)
       }
     } while (this.#readAgain)

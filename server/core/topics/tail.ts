@@ -42,6 +42,6 @@ export class Tail {
   }
 }
 
-function sizeOf(event: StoredEvent): number {
+export function sizeOf(event: StoredEvent): number {
   return 'damaged' in event ? 0 : bodyBytes(event.body)
 }
