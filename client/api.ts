@@ -81,7 +81,8 @@ export interface Hub<S extends HubTypes = HubTypes> {
   resume(): void
   /**
    * Ends subscriptions and workers after the running handlers, acknowledges, empties the outbox, disconnects; within
-   * `drainMs`. Called in a handler, as any `close`, it does not wait for that one: it resolves at once, and goes on behind it.
+   * `drainMs`. As any `close`, it does not wait for a handler that calls it before its first `await`: it resolves at once, and
+   * the end follows after that handler.
    */
   close(options?: CloseOptions): Promise<void>
   [Symbol.asyncDispose](): Promise<void>

@@ -1,7 +1,7 @@
 /**
  * Moves the hub's cursor: cumulative, and one acknowledgement in flight. What comes alone is acknowledged within 50 ms. While
- * much is handled, the pauses grow up to a second. What the program asks for, the end of a catch-up, and a page that goes do not
- * wait.
+ * much is handled, the pauses grow up to a second. What the program asks for, the end of a catch-up, and leaving the page do
+ * not wait.
  */
 
 import type { RepriseError } from '../../shared/errors.ts'
@@ -51,7 +51,7 @@ export class Acks {
     globalThis.addEventListener?.('pagehide', this.#leave)
   }
 
-  /** No answer comes to a page that goes. What is in flight may lie before what was handled since. */
+  /** A page that is left hears no answer. What is in flight may lie before what was handled since. */
   readonly #leave = (): void => {
     if (this.#target === undefined || this.#target === this.#settled || !this.#owner.connected) return
     this.#owner.send(this.#target).catch(() => {})

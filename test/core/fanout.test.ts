@@ -122,6 +122,42 @@ describe('the fan-out', () => {
     hub.fanout.close()
   })
 
+  it('misses nothing that it is told of at the very end of its reading', async () => {
+    for (let depth = 0; depth < 30; depth++) {
+      const topic = `end-${depth}`
+      let tell: (notification: Notification) => void = () => {}
+      let late = false
+      const topics: Store['topics'] = {
+        ...store.topics,
+        read: async (...args) => {
+          const page = await store.topics.read(...args)
+          if (!late) return page
+          late = false
+          await hub.publish(topic, ['later'])
+          let turn = Promise.resolve()
+          for (let i = 0; i < depth; i++) turn = turn.then(() => {})
+          void turn.then(() => tell({ kind: 'lost' }))
+          return page
+        },
+        watch: async (_topic, listener) => {
+          tell = listener
+          return () => {}
+        },
+      }
+      const hub = await hubOn({ ...store, topics })
+      const outlet = new TestOutlet(new TestChannel(), async () => {})
+      await hub.subscribe(topic, outlet).start({ from: 'end' }, false)
+      await until(() => outlet.isLive)
+      await hub.publish(topic, ['first'])
+      late = true
+      tell({ kind: 'lost' })
+      // The look at the log every few seconds would find it too.
+      const wait = { what: `both events, told ${depth} steps after the page`, deadlineMs: 2_000 }
+      await until(() => outlet.offsets.length === 2, wait)
+      hub.fanout.close()
+    }
+  })
+
   it('joins a reader that is nearly there from its tail, however busy the topic', async () => {
     const hub = await hubOn(store)
     await hub.publish('busy', [0])

@@ -30,7 +30,7 @@ export type Joined = 'joined' | 'read' | 'wait'
 /** A reader that waits for the feed asks the log after this time: the notification may be lost. */
 const PATIENCE_MS = 100
 
-/** Of what is told while the feed reads, at most so much is kept: the rest is read. */
+/** What is told while the feed reads is kept up to this. Beyond it nothing is kept, and all of it is read from the log. */
 const MAX_PENDING_BYTES = 1_048_576
 
 type Appended = Extract<Notification, { readonly kind: 'appended' }>
@@ -155,7 +155,8 @@ export class Feed {
   }
 
   #flush(): void {
-    if (this.#reading || this.#pending.length === 0 || this.#stopped) return
+    if (this.#reading || this.#stopped) return
+    if (this.#pending.length === 0 && !this.#readAgain) return
     const pending = this.#takePending()
     const fresh: StoredEvent[] = []
     for (const { epoch, head, events } of pending) {
@@ -182,7 +183,7 @@ export class Feed {
     return pending
   }
 
-  /** Whether what was told goes on from the head: reading would not end where publishing is as fast. */
+  /** Whether what was told continues at the head: to read up to the log's head would have no end while publishing is as fast. */
   #isTold({ epoch, offset }: Position): boolean {
     const next = this.#pending.find(({ head }) => head > offset)
     const first = next?.events[0]
