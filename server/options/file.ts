@@ -21,11 +21,12 @@ import {
   type ServeOptions,
   serveFields,
 } from './hub.ts'
+import { type Variables, variablesIn } from './secret.ts'
 
 export interface Sources {
   /** As the command line gives them: by name in camel case. */
   readonly flags?: Readonly<Record<string, unknown>>
-  readonly env?: Readonly<Record<string, string | undefined>>
+  readonly env?: Variables
   readonly cwd?: string
 }
 
@@ -78,10 +79,11 @@ export class ConfigurationError extends RepriseError {
 export function parseServeOptions(sources: Sources = {}): Configuration {
   const { flags = {}, env = {}, cwd = process.cwd() } = sources
   const flagLayer = readFlags(flags, cwd)
-  const envLayer = readEnvironment(env, cwd)
+  const { checkUnknown, ...envLayer } = readEnvironment(env, cwd)
   const configFile = flagLayer.values.config ?? envLayer.values.config
   const layers = [flagLayer, envLayer]
   if (typeof configFile === 'string') layers.push(readConfigFile(configFile, cwd))
+  checkUnknown(variablesIn(layers.map(({ values }) => values)))
 
   const merged: Record<string, unknown> = {}
   const places: Record<string, string> = {}
@@ -220,25 +222,36 @@ function readFlags(flags: Readonly<Record<string, unknown>>, cwd: string): Layer
   return foldStore(result.data, place, cwd)
 }
 
-function readEnvironment(env: Readonly<Record<string, string | undefined>>, cwd: string): Layer {
+/** A variable that an option refers to may have any name: which ones are unknown is known when all options are. */
+function readEnvironment(
+  env: Variables,
+  cwd: string,
+): Layer & { readonly checkUnknown: (named: ReadonlySet<string>) => void } {
   const place = (option: string) => ENV_PREFIX + kebab(option).replaceAll('-', '_').toUpperCase()
   const byVariable = new Map(Object.keys(lineFields).map((option) => [place(option), option]))
   const values: Record<string, string> = {}
+  const unknown: string[] = []
   for (const [variable, value] of Object.entries(env)) {
     // An empty variable is how compose files and units leave one out.
     if (!variable.startsWith(ENV_PREFIX) || value === undefined || value === '') continue
     if (FOREIGN_ENV.includes(variable) || SERVICE_LINK.test(variable)) continue
     const option = byVariable.get(variable)
-    if (option === undefined) throw wrong(variable, `unknown variable${suggestion(variable, [...byVariable.keys()])}`)
-    if (option === 'port' && /^(tcp|udp|sctp):\/\//.test(value)) continue
-    values[option] = value
+    if (option === undefined) unknown.push(variable)
+    else if (option !== 'port' || !/^(tcp|udp|sctp):\/\//.test(value)) values[option] = value
   }
   const result = flagSchema.safeParse(values)
   if (!result.success) {
     const [{ path, message }] = faultsOf(result.error)
     throw wrong(place(String(path[0])), message)
   }
-  return foldStore(result.data, place, cwd)
+  return {
+    ...foldStore(result.data, place, cwd),
+    checkUnknown(named) {
+      const variable = unknown.find((variable) => !named.has(variable))
+      if (variable === undefined) return
+      throw wrong(variable, `unknown variable${suggestion(variable, [...byVariable.keys()])}`)
+    },
+  }
 }
 
 /** `data` is the embedded store's folder, so it is a `store`; within one source the two must not contradict. */
