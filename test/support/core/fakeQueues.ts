@@ -1,10 +1,15 @@
-/** The part of a store that consumers need, in memory: the test gives each answer to a claim and to settlements. */
+/**
+ * The part of a store that consumers need, in memory: the test gives each answer to a claim and to settlements, and to
+ * those that attach and detach where it wants to.
+ */
 
 import { DEFAULT_QUEUE_SETTINGS, type QueueSettings } from '../../../server/core/queues/settings.ts'
 import type {
+  Attached,
   Claim,
   Claimed,
   HeldJob,
+  KeptLease,
   Leaving,
   Owner,
   QueueNotification,
@@ -22,7 +27,13 @@ interface Asked<Outcome> {
 }
 
 export interface AskedClaim extends Asked<Partial<Claimed>> {
+  readonly queue: string
   readonly claim: Claim
+}
+
+/** Answered with the leases that the store knows of; it gives the session. */
+export interface AskedAttach extends Asked<readonly KeptLease[]> {
+  readonly client: string
 }
 
 export interface AskedSettle extends Asked<{ settled?: Settled[]; claimed?: Partial<Claimed> | RepriseError }> {
@@ -52,7 +63,11 @@ export class FakeQueues {
   readonly claims: AskedClaim[] = []
   readonly settles: AskedSettle[] = []
   readonly detached: { readonly client: string; readonly leaving: Leaving }[] = []
-  readonly attached: string[] = []
+  readonly attached: { readonly client: string; readonly session: number }[] = []
+  /** Where `isSlow`. */
+  readonly attaches: AskedAttach[] = []
+  readonly detaches: Asked<void>[] = []
+  isSlow = false
   settings: QueueSettings = DEFAULT_QUEUE_SETTINGS
   readonly #listeners = new Set<(notification: QueueNotification) => void>()
   #sessions = 0
@@ -65,8 +80,8 @@ export class FakeQueues {
         this.#listeners.add(listener)
         return () => this.#listeners.delete(listener)
       },
-      claim: (_queue: string, claim: Claim) =>
-        this.#ask<Partial<Claimed>, Claimed>(this.claims, { claim }, (claimed) => ({ ...NOTHING, ...claimed })),
+      claim: (queue: string, claim: Claim) =>
+        this.#ask<Partial<Claimed>, Claimed>(this.claims, { queue, claim }, (claimed) => ({ ...NOTHING, ...claimed })),
       settle: (_queue: string, settlements: readonly Settlement[], _policy: unknown, by?: Owner, next?: Claim) =>
         this.#ask<Parameters<AskedSettle['answer']>[0], SettleOutcome>(
           this.settles,
@@ -80,16 +95,24 @@ export class FakeQueues {
         ),
       session: async () => this.#sessions,
       attach: async (_queue: string, { client }: Owner) => {
-        this.attached.push(client)
-        return { session: ++this.#sessions, held: [] }
+        const session = ++this.#sessions
+        this.attached.push({ client, session })
+        if (!this.isSlow) return { session, held: [] }
+        return await this.#ask<readonly KeptLease[], Attached>(this.attaches, { client }, (held) => ({ session, held }))
       },
       detach: async (_queue: string, { client }: Owner, _session: number, leaving: Leaving) => {
         this.detached.push({ client, leaving })
+        if (this.isSlow) await this.#ask<void, void>(this.detaches, {}, () => {})
       },
       touch: async () => {},
       jobs: async () => [],
     },
   } as unknown as Store
+
+  /** Queues that are watched, each time. */
+  get watchers(): number {
+    return this.#listeners.size
+  }
 
   async tell(notification: QueueNotification): Promise<void> {
     for (const listener of this.#listeners) listener(notification)
@@ -99,6 +122,11 @@ export class FakeQueues {
   /** The only claim that waits for its answer. */
   async claim(): Promise<AskedClaim> {
     return await only(this.claims, 'claim')
+  }
+
+  /** The only call that attaches a consumer and does. */
+  async attach(): Promise<AskedAttach> {
+    return await only(this.attaches, 'attaching')
   }
 
   /** The only call with settlements that does. */

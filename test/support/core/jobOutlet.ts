@@ -10,6 +10,8 @@ export class TestJobOutlet implements JobOutlet {
   readonly taken: HeldJob[] = []
   readonly gone: string[] = []
   readonly ended: string[] = []
+  /** Whether the last of them was its only consumer. */
+  wasLast = false
   overfull = false
   asked = 0
   #listeners: (() => void)[] = []
@@ -22,8 +24,9 @@ export class TestJobOutlet implements JobOutlet {
     this.gone.push(...ids)
   }
 
-  end(_queue: string, { code }: WireError): void {
+  end(_queue: string, { code }: WireError, wasLast: boolean): void {
     this.ended.push(code)
+    this.wasLast = wasLast
   }
 
   whenHeard(listener: () => void): void {

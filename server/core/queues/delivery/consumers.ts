@@ -21,7 +21,7 @@ export interface ConsumersContext {
   readonly store: Store
   readonly settings: HubQueueSettings
   readonly limits: Limits
-  readonly clock: StoreClock
+  readonly clock: Pick<StoreClock, 'now'>
   readonly telemetry: Telemetry
   /** Fires when the hub begins to drain. */
   readonly draining: AbortSignal
@@ -79,6 +79,8 @@ export class Consumers {
         const cancelled = known.credit === 0
         known.leaseMs = leaseMs
         known.askedLeaseMs = askedLeaseMs
+        // Less holds at once: it is given jobs as soon as it is attached.
+        known.credit = Math.min(known.credit, credit)
         const isKept = holding === undefined && !cancelled
         const held = isKept ? known.kept : (await this.#attach(known, queue, heard, holding)).held
         known.credit = credit
