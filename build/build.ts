@@ -78,14 +78,15 @@ async function bundleModules(out: string): Promise<void> {
     target: 'es2023',
     sourcemap: true,
     // As a library it loads its texts in all languages with it, a file each.
-    deps: { alwaysBundle: [/^zod/], neverBundle: (id) => !/^(\.|\/|zod)/.test(id) },
+    // jose is a module, which Node 20 before 20.19 does not `require`.
+    deps: { alwaysBundle: [/^(zod|jose)/], neverBundle: (id) => !/^(\.|\/|zod|jose)/.test(id) },
     dts: false,
     outputOptions: {
       entryFileNames: ({ name }) => (name === 'cli/main' ? `${name}.js` : `${name}.cjs`),
       chunkFileNames: `${PARTS}/[name].cjs`,
       codeSplitting: {
         groups: [
-          { name: 'zod', test: /node_modules/ },
+          { name: 'zod', test: /node_modules\/zod/ },
           { name: 'shared', test: /\/shared\// },
           { name: 'lmdb', test: /\/store\/lmdb\// },
           { name: 'redis', test: /\/store\/redis\// },
@@ -97,6 +98,7 @@ async function bundleModules(out: string): Promise<void> {
   writeFileSync(join(out, 'cli/package.json'), '{ "type": "commonjs" }\n')
   mkdirSync(join(out, 'licenses'))
   cpSync(join(ROOT, 'node_modules/zod/LICENSE'), join(out, 'licenses/zod.txt'))
+  cpSync(join(ROOT, 'node_modules/jose/LICENSE.md'), join(out, 'licenses/jose.txt'))
   for (const name of Object.keys(ENTRIES)) {
     const twin = bundles.flatMap(({ chunks }) => chunks).find(({ fileName }) => fileName === `${name}.cjs`)
     if (twin === undefined || !('exports' in twin)) throw new Error(`${name}.cjs was not built`)

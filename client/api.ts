@@ -41,7 +41,10 @@ export interface Jitter {
 }
 
 export interface ConnectOptions {
-  /** Sent with every handshake; a function is asked again for each connection and once more when it was refused. */
+  /**
+   * Sent with every handshake. A function is asked again for each connection, before the token ends, and once more when it
+   * was refused. A text that has ended ends what uses it, with `unauthorized`.
+   */
   readonly token?: string | (() => string | Promise<string>)
   /** Names the cursors and the holder of jobs that the hub keeps. Without it the hub keeps nothing for this program. */
   readonly client?: string

@@ -8,7 +8,9 @@ import { RepriseError } from '../shared/errors.ts'
 import type { Draft, Published, ReadPage, ReadQuery } from '../shared/protocol.ts'
 import type { JobDraft, Sent } from '../shared/queues.ts'
 import type { Hub } from './api.ts'
-import { anonymous } from './core/access.ts'
+import { readClaims } from './auth/claims.ts'
+import { openGate } from './auth/gate.ts'
+import { anonymous, type Gate, OPEN_GATE, PROGRAM_GATE, program } from './core/access.ts'
 import { StoreClock } from './core/clock.ts'
 import type { Core } from './core/core.ts'
 import { pageRefusal } from './core/guards/origins.ts'
@@ -29,6 +31,7 @@ import { openSettings } from './core/topics/settings.ts'
 import { Subscription } from './core/topics/subscription.ts'
 import { createApp } from './http/app.ts'
 import { type Connect, LocalClients } from './localClients.ts'
+import { readAuth } from './options/auth.ts'
 import { type ResolvedHubOptions, readAttachOptions, readTopicOverrides } from './options/hub.ts'
 import { readQueueOverrides } from './options/queues.ts'
 import { openGateway } from './socket/gateway.ts'
@@ -79,11 +82,18 @@ export function buildHub<S extends HubTypes = HubTypes>(
       ...(reserveBytes === undefined ? {} : { reserveBytes }),
     })
     try {
-      return await compose(store, losses, options, log)
+      const gate = await guard(options, log)
+      return { ...(await compose(store, losses, options, log)), gate }
     } catch (error) {
       await store.close()
       throw error
     }
+  }
+
+  async function guard(options: ResolvedHubOptions, { telemetry }: HubLog): Promise<Gate> {
+    if (options.auth === undefined) return OPEN_GATE
+    const warn = (message: string, cause?: unknown) => telemetry.noticed(message, cause === undefined ? {} : { cause })
+    return await openGate(readAuth(options.auth), { readClaims, revoked: () => undefined, warn })
   }
 
   async function compose(store: Store, losses: Losses, options: ResolvedHubOptions, log: HubLog) {
@@ -142,7 +152,11 @@ export function buildHub<S extends HubTypes = HubTypes>(
   }
 
   const unfinished = new Unfinished(resolved.limits.unfinishedBytes)
-  const context = { core, telemetry: log.telemetry, maxNamespaces: resolved.limits.namespacesPerSocket }
+  const gate = opened.then(({ gate }) => gate)
+  gate.catch(() => {})
+  const context = { core, gate, telemetry: log.telemetry, maxNamespaces: resolved.limits.namespacesPerSocket }
+  /** The program itself is not asked for a token. */
+  const [own, ownGate] = resolved.auth === undefined ? [anonymous(), OPEN_GATE] : [program(), PROGRAM_GATE]
   const ofPage = async (request: IncomingMessage) => {
     try {
       const reason = await pageRefusal(request, resolved.allowOrigins)
@@ -157,12 +171,12 @@ export function buildHub<S extends HubTypes = HubTypes>(
   /** The way of this program's own subscriptions and workers: a server that does not listen. */
   function openLocal(): Agent {
     const http = createServer()
-    serve(http, resolved.path, async () => undefined)
+    serve(http, resolved.path, async () => undefined, Promise.resolve(ownGate))
     return agentOf(http)
   }
   const local = new LocalClients<S>(connect, resolved.path, openLocal)
 
-  function serve(http: HttpServer, path: string, pageRefusal: PageRefusal): void {
+  function serve(http: HttpServer, path: string, pageRefusal: PageRefusal, asked = gate): void {
     const io = openSocketServer(http, {
       path,
       limits: resolved.limits,
@@ -170,7 +184,7 @@ export function buildHub<S extends HubTypes = HubTypes>(
       pageRefusal,
       withCookies: resolved.allowOrigins !== '*',
       notice: log.telemetry.noticed,
-      open: (io) => openGateway(io, context),
+      open: (io) => openGateway(io, { ...context, gate: asked }),
     })
     servers.push({ io, own: true, target: http })
   }
@@ -188,6 +202,7 @@ export function buildHub<S extends HubTypes = HubTypes>(
     // The last answers are handed to their connections in this turn.
     await new Promise((resolve) => setImmediate(resolve))
     await Promise.all(servers.map(({ io, own }) => closeConnections(io, own)))
+    hub?.gate.close?.()
     await hub?.close()
     log.close()
     if (!failed) {
@@ -256,20 +271,20 @@ export function buildHub<S extends HubTypes = HubTypes>(
   async function publish(topic: string, drafts: readonly Draft[]): Promise<Published> {
     const { log, admit } = await core
     admit()
-    return await log.publish(anonymous(), topic, parseDrafts(allGiven(drafts), 'publish: drafts', log.limits.batch))
+    return await log.publish(own, topic, parseDrafts(allGiven(drafts), 'publish: drafts', log.limits.batch))
   }
 
   async function read<T>(topic: string, query: ReadQuery = {}): Promise<ReadPage<T>> {
     const { log, admit } = await core
     admit()
     // The program says what its topics carry.
-    return readable(await log.read(anonymous(), topic, parse(readSchema, given(query), 'read'))) as ReadPage<T>
+    return readable(await log.read(own, topic, parse(readSchema, given(query), 'read'))) as ReadPage<T>
   }
 
   async function send(queue: string, drafts: readonly JobDraft[]): Promise<Sent> {
     const { queues, admit } = await core
     admit()
-    return await queues.send(anonymous(), queue, parseJobDrafts(allGiven(drafts), 'send: drafts', queues.limits.batch))
+    return await queues.send(own, queue, parseJobDrafts(allGiven(drafts), 'send: drafts', queues.limits.batch))
   }
 }
 

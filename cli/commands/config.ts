@@ -24,7 +24,7 @@ export function addConfig(root: Command): void {
   const show = addServeFlags(
     config.command('show').description('Print the options that serve would run with as YAML, each with its source.'),
   )
-    .option('--secrets', 'print passwords too; by default they are left out')
+    .option('--secrets', 'print passwords and secrets too; by default they are left out')
     .option('--json', 'print one option a line, as JSON')
     .action(showOptions)
   addExamples(
@@ -44,12 +44,11 @@ async function checkFile(file: string, { json }: { readonly json?: true }): Prom
 
 async function showOptions({ json, secrets, ...flags }: ShowFlags): Promise<void> {
   const { parseServeOptions } = await import('../../server/options/file.ts')
-  const { configurationText } = await import('../../server/options/fileText.ts')
-  const { shownStore } = await import('../../server/options/hub.ts')
+  const { configurationText, withoutSecrets } = await import('../../server/options/fileText.ts')
   const configuration = asUsage(() => parseServeOptions({ flags, env: process.env }))
   if (!json) return await printLine(configurationText(configuration, { secrets: secrets === true }).trimEnd())
   for (const [option, value] of Object.entries(configuration.options)) {
-    const shown = option === 'store' && !secrets ? shownStore(String(value)) : value
+    const shown = secrets ? value : withoutSecrets(option, value)
     await printJson({ option, value: shown ?? null, source: configuration.sources[option] ?? 'default' })
   }
 }

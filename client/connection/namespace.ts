@@ -58,6 +58,7 @@ export class Link {
     this.#socket.on('disconnect', (reason) => this.#disconnected(reason))
     this.#socket.on('connect_error', (error) => this.#connectError(error))
     this.#socket.on('limits', (limits: Limits) => connection.learn(limits))
+    this.#socket.on('expiring', () => connection.renewSoon())
     this.#socket.on('subscribed', ({ limits }: Subscribed) => connection.learn(limits))
     this.#socket.on('error', (error: unknown) => {
       if (!owner.takes?.(error)) this.#faulted(RepriseError.fromWire(error))

@@ -41,6 +41,7 @@ export class Connection {
   #openedAt = 0
   #suspended = false
   #closed = false
+  #renewing: Promise<void> | undefined
   #limits: Limits | undefined
   #limitWaiters: (() => void)[] = []
   #limitTimer: ReturnType<typeof setTimeout> | undefined
@@ -177,7 +178,19 @@ export class Connection {
   }
 
   /** Renews the token in place; the hub keeps one per connection. */
-  async renew(): Promise<void> {
+  renew(): Promise<void> {
+    this.#renewing ??= this.#renew().finally(() => {
+      this.#renewing = undefined
+    })
+    return this.#renewing
+  }
+
+  /** The hub says in each namespace that the token is about to end. What fails shows when it has. */
+  renewSoon(): void {
+    if (this.tokens.renewable) this.renew().catch(() => {})
+  }
+
+  async #renew(): Promise<void> {
     this.tokens.forget()
     const token = await this.tokens.get()
     for (const socket of this.#sockets) {

@@ -1,14 +1,27 @@
 /** Who is calling and what they may do. A `Caller` goes through every call of the core; it is made by the edge. */
 
 import { RepriseError } from '../../shared/errors.ts'
-import { matcher } from './patterns.ts'
 
-export type Action = 'publish' | 'subscribe' | 'send' | 'consume' | 'request' | 'read' | 'admin'
+export const ACTIONS = ['publish', 'subscribe', 'send', 'consume', 'request', 'read', 'admin'] as const
+export type Action = (typeof ACTIONS)[number]
 
-/** Actions on all names that a pattern fits; `*` stands for any run of characters. */
+/**
+ * Actions (`*` for all) on all names that a pattern fits. In a pattern, `*` stands for any run of characters and `{sub}`
+ * for the caller's subject.
+ */
 export interface Grant {
-  readonly actions: readonly Action[]
+  readonly actions: readonly (Action | '*')[]
   readonly names: readonly string[]
+}
+
+/** What a session's credentials allow. It may change while calls are under way: it is renewed, or it ends. */
+export interface Access {
+  readonly grants: readonly Grant[]
+  /** Milliseconds since 1970; without it, it ends by revocation alone. */
+  readonly expiresAt?: number | undefined
+  /** Why nothing is allowed any more. */
+  readonly ended: RepriseError | undefined
+  may(action: Action, name: string): boolean
 }
 
 export interface Caller {
@@ -16,24 +29,101 @@ export interface Caller {
   readonly subject: string
   /** The client's own name within the subject; without it nothing is kept for it. */
   readonly client?: string
-  readonly grants: readonly Grant[]
+  readonly access: Access
 }
 
-const EVERYTHING: readonly Grant[] = [
-  { actions: ['publish', 'subscribe', 'send', 'consume', 'request', 'read', 'admin'], names: ['*'] },
-]
+const DEAD = '/dead'
 
-/** The caller where no authentication is configured: everybody is the same subject and may do everything. */
-export function anonymous(client?: string): Caller {
-  const caller = { subject: 'anonymous', grants: EVERYTHING }
-  return client === undefined ? caller : { ...caller, client }
-}
-
-/** Throws `forbidden` when no grant of the caller covers it. */
+/** Throws `forbidden` when it is not granted, and `unauthorized` when the caller's credentials have ended. */
 export function authorize(caller: Caller, action: Action, name: string): void {
-  for (const grant of caller.grants) {
-    if (grant.actions.includes(action) && grant.names.some((pattern) => pattern === '*' || matcher(pattern)(name)))
-      return
+  const refusal = refusalFor(caller, action, name)
+  if (refusal !== undefined) throw refusal
+}
+
+/** What `authorize` would throw. Dead letters are their queue's. */
+export function refusalFor({ subject, access }: Caller, action: Action, name: string): RepriseError | undefined {
+  if (access.ended !== undefined) return access.ended
+  return access.may(action, name.endsWith(DEAD) ? name.slice(0, -DEAD.length) : name)
+    ? undefined
+    : new RepriseError('forbidden', `${subject} may not ${action} ${name}`)
+}
+
+/** What came with a handshake or a request, from which is told who calls. */
+export interface Handshake {
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>
+  /** Of the other end of the connection. */
+  readonly address: string | undefined
+  /** Socket.IO's `auth`; empty over HTTP. */
+  readonly auth: Readonly<Record<string, unknown>>
+  readonly query: Readonly<Record<string, unknown>>
+}
+
+export type SessionChange =
+  /** It ends by itself after this long, unless it is renewed. */
+  | { readonly kind: 'expiring'; readonly inMs: number }
+  /** What it allows may be another thing now. */
+  | { readonly kind: 'renewed' }
+  | { readonly kind: 'ended'; readonly error: RepriseError }
+
+/** One use of credentials: a request, or what came with the same token over one connection. */
+export interface Session extends Access {
+  readonly subject: string
+  /** The only client name that its credentials allow. */
+  readonly client: string | undefined
+  /** Goes on with another token of the same subject. Throws `unauthorized`, or `forbidden` for another's. */
+  renew(token: string): Promise<void>
+  /** Calls `listener` until the result is called. */
+  onChange(listener: (change: SessionChange) => void): () => void
+}
+
+/** Tells who is calling. */
+export interface Gate {
+  /** Whether anybody is asked for credentials. */
+  readonly guarded: boolean
+  /** `token`: what the handshake shows. Throws `unauthorized`, or `unavailable` while it cannot be told. */
+  enter(handshake: Handshake, token: string | undefined): Promise<Session>
+  close?(): void
+}
+
+/** The caller of a session under this client name. Throws `forbidden` where its credentials are for another one. */
+export function callerOf(session: Session, client: string | undefined): Caller {
+  const { subject } = session
+  if (session.client !== undefined && client !== undefined && client !== session.client) {
+    throw new RepriseError('forbidden', `the token is for the client ${session.client}`)
   }
-  throw new RepriseError('forbidden', `${caller.subject} may not ${action} ${name}`)
+  const name = client ?? session.client
+  return name === undefined ? { subject, access: session } : { subject, client: name, access: session }
+}
+
+const EVERYTHING: readonly Grant[] = [{ actions: ['*'], names: ['*'] }]
+
+function unlimited(subject: string): Session {
+  return {
+    subject,
+    client: undefined,
+    grants: EVERYTHING,
+    ended: undefined,
+    may: () => true,
+    renew: async () => {},
+    onChange: () => () => {},
+  }
+}
+
+const ANYBODY = unlimited('anonymous')
+const PROGRAM = unlimited('program')
+
+/** The gate where no authentication is configured: everybody is the same subject and may do everything. */
+export const OPEN_GATE: Gate = { guarded: false, enter: async () => ANYBODY }
+
+/** The way of the program that embeds a guarded hub. */
+export const PROGRAM_GATE: Gate = { guarded: false, enter: async () => PROGRAM }
+
+/** The caller where no authentication is configured. */
+export function anonymous(client?: string): Caller {
+  return callerOf(ANYBODY, client)
+}
+
+/** The program that embeds a guarded hub. */
+export function program(): Caller {
+  return callerOf(PROGRAM, undefined)
 }

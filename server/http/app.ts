@@ -7,6 +7,7 @@ import { boundArrival } from '../core/guards/arrival.ts'
 import { guard, type PageRefusal } from './guard.ts'
 import { inTurn } from './pipeline.ts'
 import { answerProblem, HttpRefusal } from './problem.ts'
+import { accessRoutes } from './routes/access.ts'
 import { cursorRoutes } from './routes/cursors.ts'
 import { serveHealth } from './routes/health.ts'
 import { jobRoutes } from './routes/jobs.ts'
@@ -108,5 +109,6 @@ function allRoutes(tickets: Tickets): readonly Route[] {
     ...ticketRoutes(tickets),
     ...queueRoutes,
     ...jobRoutes,
+    ...accessRoutes,
   ]
 }

@@ -43,6 +43,7 @@ export function answerProblem(response: ServerResponse, error: unknown, what: st
   if (retryable && (retryAfterMs !== undefined || status === 503)) {
     response.setHeader('Retry-After', retryAfterMs === undefined ? RETRY_AFTER_S : Math.ceil(retryAfterMs / 1_000))
   }
+  if (code === 'unauthorized') response.setHeader('WWW-Authenticate', 'Bearer')
   response.setHeader('Cache-Control', 'no-store')
   response.setHeader('X-Content-Type-Options', 'nosniff')
   response.setHeader('Content-Type', 'application/problem+json')

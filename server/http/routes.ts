@@ -6,7 +6,7 @@
 import express, { type Request, type Response, type Router } from 'express'
 import { z } from 'zod'
 import { RepriseError } from '../../shared/errors.ts'
-import { anonymous, type Caller } from '../core/access.ts'
+import { type Caller, callerOf, type Gate, type Session } from '../core/access.ts'
 import { type Core, started } from '../core/core.ts'
 import type { Unfinished } from '../core/guards/unfinished.ts'
 import type { QueueOverrides } from '../core/queues/settings.ts'
@@ -23,6 +23,8 @@ import { parseQuery, type Query, type QueryShape, searchOf } from './schemas/que
 export interface RoutesContext {
   /** Resolves when the hub can serve; rejects when it never will. */
   readonly core: Promise<Core>
+  /** Resolves when it can tell who calls. */
+  readonly gate: Promise<Gate>
   readonly telemetry: Telemetry
   /** Fires when the hub begins to drain: what waits or streams ends. */
   readonly draining: AbortSignal
@@ -39,6 +41,7 @@ export interface RoutesContext {
 export interface Call {
   readonly context: RoutesContext
   readonly core: Core
+  readonly session: Session
   readonly caller: Caller
   readonly request: Request
   readonly response: Response
@@ -50,6 +53,8 @@ export interface Call {
   jsonOrNothing(): Promise<unknown>
   /** Fires when the client is gone. */
   readonly gone: AbortSignal
+  /** Fires when what waits is to stop waiting: the client is gone, its session has ended, or the hub drains. */
+  over(): AbortSignal
 }
 
 /** A body that is JSON text already. */
@@ -82,6 +87,8 @@ export interface RouteOf<Shape extends QueryShape> {
   readonly status?: 201
   /** What the answer is; a media type for one that is no JSON. */
   readonly answer?: z.ZodType | string
+  /** Whose request it is where that is not told by a token. */
+  enter?(search: URLSearchParams): Session | undefined
   /** The answer: JSON text, or a value to be made that. What is no JSON it writes itself. */
   run(call: Call, query: Query<Shape>): Promise<unknown>
 }
@@ -149,6 +156,31 @@ export function methodsOf(rows: readonly Route[]): string[] {
   return [...methods, ...(methods.includes('GET') ? ['HEAD'] : []), 'OPTIONS']
 }
 
+async function enter(row: Route, { headers, socket, url }: Request, gate: Gate): Promise<Session> {
+  const search = searchOf(url)
+  const ticketed = row.enter?.(search)
+  if (ticketed !== undefined) return ticketed
+  const { authorization } = headers
+  const token = /^Bearer +(\S+) *$/i.exec(authorization ?? '')?.[1]
+  if (gate.guarded && authorization !== undefined && token === undefined) {
+    throw new RepriseError('unauthorized', 'Authorization is not Bearer and a token')
+  }
+  return await gate.enter(
+    { headers, address: socket.remoteAddress, auth: {}, query: Object.fromEntries(search) },
+    token,
+  )
+}
+
+/** Fires at the end of the session; heard of until `gone`. */
+function endOf(session: Session, gone: AbortSignal): AbortSignal {
+  const end = new AbortController()
+  const leave = session.onChange(({ kind }) => {
+    if (kind === 'ended') end.abort()
+  })
+  gone.addEventListener('abort', leave)
+  return end.signal
+}
+
 async function serve(row: Route, context: RoutesContext, request: Request, response: Response): Promise<void> {
   if (context.draining.aborted) {
     response.shouldKeepAlive = false
@@ -163,6 +195,7 @@ async function serve(row: Route, context: RoutesContext, request: Request, respo
   const gone = goneSignal(request, response)
   await itsTurn(row.method === 'get' ? 2 * PAGE_WEIGHT : 1)
   if (gone.aborted) return
+  const session = await enter(row, request, await context.gate)
   if (row.method !== 'get' && row.body === undefined && hasBody(request)) {
     // What it was to say would be lost: a purge of some jobs would be one of all.
     parse(NO_BODY, await readJson(request, context.maxBodyBytes, context.unfinished), 'the body')
@@ -170,7 +203,8 @@ async function serve(row: Route, context: RoutesContext, request: Request, respo
   const json = await row.handle({
     context,
     core,
-    caller: anonymous(),
+    session,
+    caller: callerOf(session, undefined),
     request,
     response,
     param: (name) => String(request.params[name] ?? ''),
@@ -178,6 +212,7 @@ async function serve(row: Route, context: RoutesContext, request: Request, respo
     jsonOrNothing: async () =>
       hasBody(request) ? await readJson(request, context.maxBodyBytes, context.unfinished) : {},
     gone,
+    over: () => AbortSignal.any([gone, endOf(session, gone), context.draining]),
   })
   if (typeof row.answer === 'string' || response.destroyed) return
   // Whoever keeps connections goes to another hub with the next request.

@@ -5,16 +5,15 @@ import type { Caller } from '../core/access.ts'
 import type { Core } from '../core/core.ts'
 import type { Channel, Outlet } from '../core/topics/outlet.ts'
 
-/** Resolves when there is something behind `position`, after `waitMs`, or when one of the signals fires. */
+/** Resolves when there is something behind `position`, after `waitMs`, or when the signal fires. */
 export async function waitBehind(
   core: Core,
   caller: Caller,
   topic: string,
   position: Position,
   waitMs: number,
-  signals: readonly AbortSignal[],
+  signal: AbortSignal,
 ): Promise<void> {
-  const signal = AbortSignal.any([...signals])
   if (signal.aborted || waitMs <= 0) return
   let ring: () => void = () => {}
   const rung = new Promise<void>((resolve) => {

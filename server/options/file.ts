@@ -21,7 +21,7 @@ import {
   type ServeOptions,
   serveFields,
 } from './hub.ts'
-import { type Variables, variablesIn } from './secret.ts'
+import { absoluteSecrets, type Variables, variablesIn } from './secret.ts'
 
 export interface Sources {
   /** As the command line gives them: by name in camel case. */
@@ -256,7 +256,8 @@ function readEnvironment(
 
 /** `data` is the embedded store's folder, so it is a `store`; within one source the two must not contradict. */
 function foldStore(values: Readonly<Record<string, unknown>>, name: (option: string) => string, base: string): Layer {
-  const { data, ...rest } = values
+  const auth = values.auth === undefined ? {} : { auth: absoluteSecrets(values.auth, base) }
+  const { data, ...rest }: Readonly<Record<string, unknown>> = { ...values, ...auth }
   const absolute = (store: unknown) => (typeof store === 'string' && !isUrl(store) ? resolve(base, store) : store)
   const store = absolute(rest.store)
   if (data === undefined) return { values: store === undefined ? rest : { ...rest, store }, place: name }

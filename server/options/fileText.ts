@@ -1,10 +1,12 @@
 /** Options as a YAML file that `reprise serve --config` takes, each with the place it was read from behind it. */
 
 import { createRequire } from 'node:module'
+import type { AuthOptions } from './auth.ts'
 import type { Configuration } from './file.ts'
 import { shownStore } from './hub.ts'
+import { shownSecret } from './secret.ts'
 
-/** The options that a file can hold. `secrets`: passwords in URLs are written out. */
+/** The options that a file can hold. `secrets`: passwords in URLs and secrets are written out. */
 export function configurationText({ options, sources }: Configuration, { secrets = false } = {}): string {
   const { stringify } = createRequire(import.meta.url)('yaml') as typeof import('yaml')
   const lines: string[] = []
@@ -14,7 +16,7 @@ export function configurationText({ options, sources }: Configuration, { secrets
     // A file does not name itself.
     else if (option === 'config') lines.push(`# config: ${JSON.stringify(value)} ${source}`)
     else {
-      const shown = option === 'store' && !secrets ? shownStore(String(value)) : writable(value)
+      const shown = secrets ? writable(value) : withoutSecrets(option, value)
       const [first = '', ...rest] = stringify({ [option]: shown }, { lineWidth: 0 })
         .trimEnd()
         .split('\n')
@@ -22,6 +24,14 @@ export function configurationText({ options, sources }: Configuration, { secrets
     }
   }
   return `${lines.join('\n')}\n`
+}
+
+/** The value of an option as anybody may see it. */
+export function withoutSecrets(option: string, value: unknown): unknown {
+  if (option === 'store') return shownStore(String(value))
+  if (option !== 'auth' || value === undefined) return writable(value)
+  const { jwt, ...rest } = value as AuthOptions
+  return writable(jwt?.secret === undefined ? value : { ...rest, jwt: { ...jwt, secret: shownSecret(jwt.secret) } })
 }
 
 /** YAML has a number for it that nobody would write. */

@@ -13,6 +13,7 @@ import { DURATION_RULE, readBytes, readCount, readDurationMs, readSwitch } from 
 import { checkPattern } from '../core/patterns.ts'
 import type { QueuePatterns } from '../core/queues/settings.ts'
 import type { TopicOverrides, TopicPatterns } from '../core/topics/settings.ts'
+import { type AuthOptions, authOptions, readAuth } from './auth.ts'
 import {
   bound,
   byPattern,
@@ -28,6 +29,7 @@ import {
   value,
 } from './checks.ts'
 import { type QueueOptions, queuePatterns } from './queues.ts'
+import { absoluteSecrets } from './secret.ts'
 
 export const LOG_LEVELS = ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]
@@ -73,6 +75,8 @@ export interface ConnectionLimits {
 }
 
 export interface HubOptions {
+  /** Who may do what. Without it everybody may do everything. */
+  readonly auth?: AuthOptions | undefined
   /** Folder of the embedded store, or the URL of a Redis server. Default `./data`. */
   readonly store?: string
   /** Settings by name pattern; `*` stands for any run of characters. */
@@ -109,6 +113,8 @@ export interface ResolvedHubOptions {
   readonly store: string
   readonly topics: TopicPatterns
   readonly queues: QueuePatterns
+  /** Its secrets are named, not read; file names are absolute. */
+  readonly auth: AuthOptions | undefined
   readonly limits: Limits & ConnectionLimits
   readonly allowOrigins: AllowOrigins | undefined
   readonly path: string
@@ -192,6 +198,7 @@ export const serveFields = {
 
 /** Options that only a program or the file can give, as they have parts. */
 export const groupedFields = {
+  auth: authOptions,
   topics: byPattern(topicOptions),
   queues: queuePatterns,
   limits: known({
@@ -240,12 +247,13 @@ export function resolveServeOptions(options: ServeOptions = {}, cwd = process.cw
 export function contradictions({
   host = DEFAULTS.host,
   open = DEFAULTS.open,
+  auth,
   limits,
-}: Pick<z.infer<typeof serveSchema>, 'host' | 'open' | 'limits'>): readonly string[] {
+}: Pick<z.infer<typeof serveSchema>, 'host' | 'open' | 'auth' | 'limits'>): readonly string[] {
   const found = limitFaults({ ...DEFAULT_LIMITS, ...DEFAULTS.limits, ...limits })
-  if (open || isLoopback(host)) return found
+  if (open || auth !== undefined || isLoopback(host)) return found
   return [
-    `host ${host} can be reached from other machines and nothing asks who is calling: keep 127.0.0.1, or let everyone in with --open`,
+    `host ${host} can be reached from other machines and nothing asks who is calling: keep 127.0.0.1, configure auth, or let everyone in with --open`,
     ...found,
   ]
 }
@@ -268,7 +276,10 @@ function withHubDefaults(given: z.infer<typeof hubSchema>, cwd: string): Resolve
   const [fault] = limitFaults(limits)
   if (fault !== undefined) throw new RepriseError('bad_request', fault)
   const store = given.store ?? DEFAULTS.store
+  const auth = given.auth && { ...given.auth, ...(given.auth.jwt && { jwt: absoluteSecrets(given.auth.jwt, cwd) }) }
+  if (auth !== undefined) readAuth(auth)
   return {
+    auth,
     store: isUrl(store) ? store : resolve(cwd, store),
     topics: given.topics ?? {},
     queues: given.queues ?? {},

@@ -59,6 +59,14 @@ export function absoluteSecret(reference: string, base: string): string {
   return path === undefined || path === '' ? reference : `file:${resolve(base, path)}`
 }
 
+/** The same in a group of options, wherever they stand. */
+export function absoluteSecrets<T>(options: T, base: string): T {
+  if (typeof options === 'string') return absoluteSecret(options, base) as T
+  if (Array.isArray(options)) return options.map((one) => absoluteSecrets(one, base)) as T
+  if (typeof options !== 'object' || options === null) return options
+  return Object.fromEntries(Object.entries(options).map(([name, one]) => [name, absoluteSecrets(one, base)])) as T
+}
+
 /** As it may be shown: a reference as it is, a secret that stands there itself not at all. */
 export function shownSecret(reference: string): string {
   return VARIABLE.test(reference) || FILE.test(reference) ? reference : '…'

@@ -5,7 +5,7 @@ import { RepriseError } from '../../shared/errors.ts'
 import { TOPIC_PREFIX } from '../../shared/names.ts'
 import { type From, type OnGap, PROTOCOL_VERSION } from '../../shared/protocol.ts'
 import { QUEUES_NAMESPACE } from '../../shared/queues.ts'
-import { anonymous, authorize, type Caller } from '../core/access.ts'
+import { authorize, type Caller, callerOf, type Gate, type Session } from '../core/access.ts'
 import { type Core, started } from '../core/core.ts'
 import { refusalOf } from '../core/refusal.ts'
 import type { Telemetry } from '../core/telemetry.ts'
@@ -27,6 +27,8 @@ export interface GatewayContext {
   readonly maxNamespaces: number
   /** Resolves when the hub can serve; rejects when it never will. */
   readonly core: Promise<Core>
+  /** Resolves when it can tell who calls. */
+  readonly gate: Promise<Gate>
   readonly telemetry: Telemetry
 }
 
@@ -34,6 +36,7 @@ export interface GatewayContext {
 interface QueuesAdmission {
   readonly core: Core
   readonly caller: Caller
+  readonly session: Session
   readonly topic?: undefined
 }
 
@@ -41,6 +44,7 @@ interface QueuesAdmission {
 interface TopicAdmission {
   readonly core: Core
   readonly caller: Caller
+  readonly session: Session
   readonly topic: string
   readonly from: From | undefined
   readonly onGap: OnGap | undefined
@@ -121,12 +125,14 @@ export function openGateway(io: Server, context: GatewayContext, guests?: GuestR
 
   return entrances
 
-  function enterQueues(socket: Socket, { core, caller }: QueuesAdmission): void {
+  function enterQueues(socket: Socket, { core, caller, session }: QueuesAdmission): void {
     const client = { caller, id: socket.id, outlet: new SocketJobOutlet(socket) }
-    socket.data = { core, caller, client, socket } satisfies QueuesState
+    socket.data = { core, caller, client, session, socket } satisfies QueuesState
+    const leave = heed(socket, session, () => core.consumers.review(client))
     serveQueues(socket)
     if (tellsLimits(socket)) socket.emit('limits', core.log.limits)
     socket.on('disconnect', (reason) => {
+      leave()
       core.consumers.leave(client, reason === 'client namespace disconnect')
       tidyLater(io, socket.nsp)
     })
@@ -138,10 +144,11 @@ export function openGateway(io: Server, context: GatewayContext, guests?: GuestR
       channel = new RoomChannel(socket.nsp)
       channels.set(socket.nsp, channel)
     }
-    const { core, caller, topic, paced, from, joined } = admission
+    const { core, caller, session, topic, paced, from, joined } = admission
     const outlet = new SocketOutlet(socket, channel, paced, core.log.limits)
     const subscription = core.subscription(caller, topic, outlet)
-    socket.data = { core, caller, topic, outlet, subscription, joined } satisfies TopicState
+    const leave = heed(socket, session, () => subscription.review())
+    socket.data = { core, caller, session, topic, outlet, subscription, joined, leave } satisfies TopicState
     serveTopic(socket)
     socket.on('disconnect', onDisconnect)
     if (tellsLimits(socket)) socket.emit('limits', core.log.limits)
@@ -149,7 +156,8 @@ export function openGateway(io: Server, context: GatewayContext, guests?: GuestR
   }
 
   function onDisconnect(this: Socket): void {
-    const { subscription, outlet } = this.data as TopicState
+    const { subscription, outlet, leave } = this.data as TopicState
+    leave()
     subscription.close()
     outlet.close()
     tidyLater(io, this.nsp)
@@ -167,7 +175,8 @@ async function admit(socket: Socket, context: GatewayContext): Promise<TopicAdmi
   checkTopic(topic)
   const auth = parse(topicAuthSchema, socket.handshake.auth ?? {}, 'auth')
   checkVersion(auth.protocol)
-  const caller = anonymous(auth.client ?? undefined)
+  const session = await enter(socket, auth.token ?? undefined, context)
+  const caller = callerOf(session, auth.client ?? undefined)
   const { positions } = auth
   // A topic may be called `constructor`.
   const listed = positions != null && Object.hasOwn(positions, topic) ? positions[topic] : undefined
@@ -181,6 +190,7 @@ async function admit(socket: Socket, context: GatewayContext): Promise<TopicAdmi
   return {
     core,
     caller,
+    session,
     topic,
     from: from ?? undefined,
     onGap: auth.onGap ?? undefined,
@@ -192,9 +202,47 @@ async function admit(socket: Socket, context: GatewayContext): Promise<TopicAdmi
 async function admitToQueues(socket: Socket, context: GatewayContext): Promise<QueuesAdmission> {
   const auth = parse(queuesAuthSchema, socket.handshake.auth ?? {}, 'auth')
   checkVersion(auth.protocol)
+  const session = await enter(socket, auth.token ?? undefined, context)
   const core = await started(context.core)
   core.admit()
-  return { core, caller: anonymous(auth.client ?? undefined) }
+  return { core, session, caller: callerOf(session, auth.client ?? undefined) }
+}
+
+/** Sessions of a connection by their tokens, so that one renewal is for all of its namespaces. */
+const sessions = new WeakMap<Socket['conn'], Map<string | undefined, Session>>()
+
+async function enter(socket: Socket, token: string | undefined, { core, gate }: GatewayContext): Promise<Session> {
+  const { conn, handshake } = socket
+  const known = sessions.get(conn)?.get(token)
+  if (known !== undefined && known.ended === undefined) return known
+  // A hub that cannot start has no gate either, and says so.
+  const { headers, address, auth, query } = handshake
+  const session = await (await gateOf(core, gate)).enter({ headers, address, auth: auth ?? {}, query }, token)
+  const here = sessions.get(conn) ?? new Map<string | undefined, Session>()
+  sessions.set(conn, here.set(token, session))
+  return session
+}
+
+async function gateOf(core: Promise<Core>, gate: Promise<Gate>): Promise<Gate> {
+  await started(core)
+  return await gate
+}
+
+/** The namespace is told what becomes of its session, and ends with it. */
+function heed(socket: Socket, session: Session, renewed: () => void): () => void {
+  return session.onChange((change) => {
+    switch (change.kind) {
+      case 'expiring':
+        socket.emit('expiring', { inMs: change.inMs })
+        return
+      case 'renewed':
+        renewed()
+        return
+      case 'ended':
+        socket.emit('error', change.error.toWire())
+        socket.disconnect()
+    }
+  })
 }
 
 function checkVersion(version: unknown): void {

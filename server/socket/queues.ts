@@ -1,7 +1,7 @@
 /** The calls of a client in the namespace of the queues. */
 
 import type { Socket } from 'socket.io'
-import type { Caller } from '../core/access.ts'
+import type { Caller, Session } from '../core/access.ts'
 import type { Core } from '../core/core.ts'
 import type { JobClient } from '../core/queues/delivery/outlet.ts'
 import {
@@ -24,6 +24,7 @@ import { incoming, incomingList, replying } from './joining.ts'
 export interface QueuesState {
   readonly core: Core
   readonly caller: Caller
+  readonly session: Session
   readonly client: JobClient
   readonly socket: Socket
 }
@@ -77,8 +78,8 @@ const CALLS: Calls<QueuesState> = {
     return await core.queues.remove(caller, name, parse(jobIdSchema, id, 'remove: id'))
   },
 
-  async auth(_state, [credentials]) {
-    parse(credentialsSchema, credentials, 'auth')
+  async auth({ session }, [credentials]) {
+    await session.renew(parse(credentialsSchema, credentials, 'auth').token)
     return null
   },
 }

@@ -1,7 +1,7 @@
 /** The calls of a client in a topic's namespace. */
 
 import { RepriseError } from '../../shared/errors.ts'
-import type { Caller } from '../core/access.ts'
+import type { Caller, Session } from '../core/access.ts'
 import type { Core } from '../core/core.ts'
 import type { Subscription } from '../core/topics/subscription.ts'
 import {
@@ -21,6 +21,9 @@ import type { SocketOutlet } from './outlet.ts'
 export interface TopicState {
   readonly core: Core
   readonly caller: Caller
+  readonly session: Session
+  /** Hears no more of the session. */
+  readonly leave: () => void
   readonly topic: string
   readonly outlet: SocketOutlet
   readonly subscription: Subscription
@@ -61,8 +64,8 @@ const CALLS: Calls<TopicState> = {
     return null
   },
 
-  async auth(_state, [credentials]) {
-    parse(credentialsSchema, credentials, 'auth')
+  async auth({ session }, [credentials]) {
+    await session.renew(parse(credentialsSchema, credentials, 'auth').token)
     return null
   },
 }

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { expect, it } from 'vitest'
+import { OPEN_GATE } from '../../server/core/access.ts'
 import type { Core } from '../../server/core/core.ts'
 import { Unfinished } from '../../server/core/guards/unfinished.ts'
 import { SILENT } from '../../server/core/telemetry.ts'
@@ -32,6 +33,7 @@ it('a page names the records whose checksums do not fit, in one gap for each run
   const log = new Log(store, {} as never, DEFAULT_LIMITS)
   const core = { log, admit: () => {} } as unknown as Core
   const handler = createApp({
+    gate: Promise.resolve(OPEN_GATE),
     core: Promise.resolve(core),
     telemetry: SILENT,
     draining: new AbortController().signal,

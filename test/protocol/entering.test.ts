@@ -4,6 +4,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { Server } from 'socket.io'
 import { expect, it } from 'vitest'
+import { OPEN_GATE } from '../../server/core/access.ts'
 import type { Core } from '../../server/core/core.ts'
 import { SILENT } from '../../server/core/telemetry.ts'
 import { openGateway } from '../../server/socket/gateway.ts'
@@ -21,7 +22,7 @@ it('a namespace stays for a client that is still being admitted while a refused 
   const core = new Promise<Core>((resolve) => {
     start = resolve
   })
-  openGateway(io, { core, telemetry: SILENT, maxNamespaces: 10 })
+  openGateway(io, { core, telemetry: SILENT, gate: Promise.resolve(OPEN_GATE), maxNamespaces: 10 })
   await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve))
   const url = `http://127.0.0.1:${(http.address() as AddressInfo).port}`
 

@@ -7,7 +7,7 @@ import { RepriseError } from '../../../shared/errors.ts'
 import { type Position, samePosition } from '../../../shared/positions.ts'
 import type { From, Gap, OnGap, Subscribed, SubscribeQuery } from '../../../shared/protocol.ts'
 import type { Owner, Store } from '../../store/contract/store.ts'
-import { authorize, type Caller } from '../access.ts'
+import { authorize, type Caller, refusalFor } from '../access.ts'
 import type { Asker } from '../beginning.ts'
 import type { Telemetry } from '../telemetry.ts'
 import type { Fanout } from './fanout.ts'
@@ -134,6 +134,12 @@ export class Subscription implements Follower {
     }
     this.close()
     this.outlet.end(error.toWire())
+  }
+
+  /** The caller's credentials are other ones now: where they allow no subscribing any more, it ends. */
+  review(): void {
+    const refusal = this.#feed && refusalFor(this.#caller, 'subscribe', this.#topic)
+    if (refusal !== undefined) this.end(refusal)
   }
 
   fellBehind(position: Position): void {

@@ -53,12 +53,11 @@ export const jobRoutes: readonly Route[] = [
     summary: 'Bring dead letters back: all, or those that a filter fits',
     body: redriveBody,
     answer: redrivenAnswer,
-    async run({ core, caller, param, jsonOrNothing, gone, context }) {
+    async run({ core, caller, param, jsonOrNothing, over }) {
       const query = parse(redriveBody, await jsonOrNothing(), 'redrive')
       core.admit()
-      const over = AbortSignal.any([gone, context.draining])
       const queue = mainQueue(param('queue'))
-      return await redrive(core.queues, caller, queue, query, { now: Math.ceil(core.queues.now), gone: over })
+      return await redrive(core.queues, caller, queue, query, { now: Math.ceil(core.queues.now), gone: over() })
     },
   }),
 ]

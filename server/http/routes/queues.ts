@@ -148,12 +148,12 @@ export const queueRoutes: readonly Route[] = [
 ]
 
 async function claimJobs(call: Call): Promise<JsonText> {
-  const { core, caller, request, response, context, gone } = call
+  const { core, session, caller, request, response } = call
   const query = parse(claimBody, await call.jsonOrNothing(), 'claim')
   core.admit()
-  const over = AbortSignal.any([gone, context.draining])
   const queue = call.param('queue')
-  const claimed = await claim(core.consumers, caller, queue, query, over)
+  const claimed = await claim(core.consumers, caller, queue, query, call.over())
+  if (claimed.jobs.length === 0 && session.ended !== undefined) throw session.ended
   if (claimed.jobs.length > 0) whenWritten(request, response, claimed.keep, claimed.giveBack)
   return new JsonText(`{"jobs":[${claimed.jobs.map((job) => claimedText(queue, job)).join(',')}]}`)
 }

@@ -17,16 +17,17 @@ export function streamRoutes(tickets: Tickets): readonly Route[] {
       query: streamQuery,
       headers: { 'Last-Event-ID': '`epoch:offset` of the last event seen; goes before the query' },
       answer: 'text/event-stream',
-      async run(call, query) {
-        const caller = query.ticket === undefined ? call.caller : tickets.redeem(query.ticket)
-        await stream({ ...call, caller }, query)
+      enter(search) {
+        const ticket = search.get('ticket')
+        return ticket === null ? undefined : tickets.redeem(ticket)
       },
+      run: stream,
     }),
   ]
 }
 
 async function stream(call: Call, query: Query<typeof streamQuery>): Promise<void> {
-  const { core, caller, request, response, context, gone } = call
+  const { core, session, caller, request, response, context, gone } = call
   if (request.method === 'HEAD') {
     response.setHeader('Content-Type', 'text/event-stream; charset=utf-8')
     response.end()
@@ -39,16 +40,20 @@ async function stream(call: Call, query: Query<typeof streamQuery>): Promise<voi
     subscription.close()
     outlet.finish()
   }
-  context.draining.addEventListener('abort', stop)
-  gone.addEventListener('abort', () => {
+  const leave = session.onChange((change) => {
+    if (change.kind === 'ended') subscription.end(change.error)
+  })
+  const close = () => {
+    leave()
     context.draining.removeEventListener('abort', stop)
     subscription.close()
-  })
+  }
+  context.draining.addEventListener('abort', stop)
+  gone.addEventListener('abort', close)
   try {
     await subscription.start(where, false)
   } catch (error) {
-    context.draining.removeEventListener('abort', stop)
-    subscription.close()
+    close()
     throw error
   }
 }

@@ -136,7 +136,7 @@ async function known(core: Core, caller: Caller, { topic, epoch, first, head, ev
 }
 
 async function read(
-  { core, caller, param, gone, context }: Call,
+  { core, caller, param, over, context }: Call,
   { waitMs = 0, ...query }: Query<typeof readQuery>,
 ): Promise<JsonText> {
   const topic = param('topic')
@@ -144,13 +144,15 @@ async function read(
     throw new RepriseError('bad_request', 'waitMs goes with after: nothing new comes before an event')
   }
   const deadline = performance.now() + waitMs
+  let waited: AbortSignal | undefined
   for (;;) {
     const page = await core.log.read(caller, topic, query)
     const leftMs = deadline - performance.now()
-    const isOver = leftMs <= 0 || gone.aborted || context.draining.aborted
+    const isOver = leftMs <= 0 || waited?.aborted === true || context.draining.aborted
     if (isOver || page.events.length > 0 || page.gaps !== undefined) return pageText(page)
     const head = { epoch: page.epoch, offset: page.last }
-    await waitBehind(core, caller, topic, head, leftMs, [gone, context.draining])
+    waited ??= over()
+    await waitBehind(core, caller, topic, head, leftMs, waited)
     // The store may be closed by now, and the page is still true.
     if (context.draining.aborted) return pageText(page)
   }

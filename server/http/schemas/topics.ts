@@ -205,8 +205,6 @@ export const cursorsAnswer = z.object({
   next: z.string().optional(),
 })
 
-export const ticketAnswer = z.object({ ticket: z.string(), expiresInMs: count })
-
 export const problemAnswer = z.object({
   type: z.string(),
   title: z.string(),

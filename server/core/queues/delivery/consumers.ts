@@ -4,7 +4,7 @@ import { RepriseError } from '../../../../shared/errors.ts'
 import type { Limits } from '../../../../shared/protocol.ts'
 import type { ConsumeOptions, Consuming } from '../../../../shared/queues.ts'
 import type { Attached, KeptLease, Leaving, Owner, Settled, Settlement, Store } from '../../../store/contract/store.ts'
-import { authorize } from '../../access.ts'
+import { authorize, refusalFor } from '../../access.ts'
 import { type Asker, beginSession } from '../../beginning.ts'
 import type { StoreClock } from '../../clock.ts'
 import type { Telemetry } from '../../telemetry.ts'
@@ -132,6 +132,16 @@ export class Consumers {
       consumer.credit = 0
       await this.#detach(consumer, queue, 'keep')
     })
+  }
+
+  /** The client's credentials are other ones now: where they allow no consuming any more, it ends. */
+  review(client: JobClient): void {
+    for (const [queue, consumer] of [...(this.#seats.of(client)?.consumers ?? [])]) {
+      const refusal = refusalFor(client.caller, 'consume', queue)
+      if (refusal === undefined) continue
+      this.#ended(consumer, queue, refusal)
+      this.#detach(consumer, queue, 'release').catch(() => {})
+    }
   }
 
   /** The client is gone. `deliberate`: it said so, and does not come back for its jobs. */

@@ -1,0 +1,209 @@
+/** What a token allows while it lasts: what is granted, how it is renewed, how it ends. */
+
+import { describe, expect, it } from 'vitest'
+import { connect } from '../../../client/index.ts'
+import { asking } from '../../support/clients/ask.ts'
+import { ALL, SECRET, tokenOf } from '../../support/clients/tokens.ts'
+import { join, joinNamespace } from '../../support/clients/wire.ts'
+import { atEnd } from '../../support/ending.ts'
+import { startHub } from '../../support/hub/hub.ts'
+import { until } from '../../support/until.ts'
+
+const jwt = { secret: SECRET }
+
+describe('grants', () => {
+  it('are for actions and names, and {sub} is the subject', async () => {
+    const roles = { viewer: [{ actions: ['subscribe', 'read'], names: ['orders.*', 'user.{sub}.*'] }] } as const
+    const { url } = await startHub({ auth: { jwt, roles } })
+    const token = await tokenOf('ann', { roles: ['viewer', 'unknown'] })
+    await join(url, 'orders.eu', { token })
+    const own = await join(url, 'user.ann.inbox', { token })
+    await expect(own.value('publish', [{ data: 1 }])).rejects.toMatchObject({ code: 'forbidden' })
+    expect(await own.value('read')).toMatchObject({ events: [] })
+    for (const topic of ['user.bob.inbox', 'invoices']) {
+      await expect(join(url, topic, { token })).rejects.toMatchObject({ code: 'forbidden' })
+    }
+    const star = await tokenOf('*', { roles: ['viewer'] })
+    await expect(join(url, 'user.ann.inbox', { token: star })).rejects.toMatchObject({ code: 'forbidden' })
+  })
+
+  it('say the same of what is not there and of what may not be seen', async () => {
+    const { url, hub } = await startHub({ auth: { jwt } })
+    await hub.topic('secret').publish(1)
+    const token = await tokenOf('ann', { grants: [{ actions: ['read'], names: ['orders'] }] })
+    const ask = asking(url)
+    const answers = ['secret', 'absent'].map(async (topic) => {
+      const { status, body } = await ask('GET', `/v1/topics/${topic}`, undefined, { authorization: `Bearer ${token}` })
+      return { status, body: JSON.stringify(body).replaceAll(topic, 'X') }
+    })
+    const [there, absent] = await Promise.all(answers)
+    expect(there).toMatchObject({ status: 403 })
+    expect(there).toEqual(absent)
+  })
+
+  it('hold for queues, and for their dead letters as for the queue', async () => {
+    const { url } = await startHub({ auth: { jwt } })
+    const grants = [{ actions: ['send', 'consume', 'read'], names: ['emails'] }]
+    const wire = await joinNamespace(url, '/queues', { token: await tokenOf('ann', { grants }) })
+    await wire.value('send', 'emails', [{ data: 1 }])
+    await wire.value('consume', 'emails/dead', { credit: 1 })
+    await expect(wire.value('send', 'invoices', [{ data: 1 }])).rejects.toMatchObject({ code: 'forbidden' })
+    await expect(wire.value('consume', 'invoices', { credit: 1 })).rejects.toMatchObject({ code: 'forbidden' })
+    await expect(wire.value('request', 'emails', { data: 1 })).rejects.toMatchObject({ code: 'forbidden' })
+  })
+
+  it('let everybody do what anonymous callers may', async () => {
+    const anonymous = [{ actions: ['subscribe'], names: ['public.*'] }] as const
+    const { url } = await startHub({ auth: { jwt, anonymous } })
+    await join(url, 'public.news')
+    await expect(join(url, 'orders')).rejects.toMatchObject({ code: 'forbidden' })
+  })
+
+  it('bind a token to a client name', async () => {
+    const { url } = await startHub({ auth: { jwt } })
+    const token = await tokenOf('ann', { client: 'phone' })
+    await expect(join(url, 'orders', { token, client: 'desk' })).rejects.toMatchObject({ code: 'forbidden' })
+    const wire = await join(url, 'orders', { token })
+    const subscribed = await wire.seen('subscribed')
+    expect(await wire.value('ack', subscribed.position)).toEqual(subscribed.position)
+  })
+
+  it('keep the cursors of subjects apart', async () => {
+    const { url, hub } = await startHub({ auth: { jwt } })
+    await hub.topic('orders').publishAll([{ data: 1 }, { data: 2 }])
+    const first = await join(url, 'orders', { token: await tokenOf('ann'), client: 'c', from: 'start' })
+    const [, second] = await first.eventsSeen(2)
+    const { position } = await first.seen('subscribed')
+    await first.value('ack', { epoch: position.epoch, offset: second?.offset })
+    const another = await join(url, 'orders', { token: await tokenOf('bob'), client: 'c', from: 'start' })
+    expect(await another.eventsSeen(2)).toHaveLength(2)
+    expect(first.socket.connected).toBe(true)
+  })
+})
+
+describe('a token that ends', () => {
+  it('is told before, and its subscriptions, consumers and streams end with unauthorized', async () => {
+    const { url } = await startHub({ auth: { jwt } })
+    const ttlMs = 1_500
+    const token = await tokenOf('ann', { ttlMs })
+    const ends = Date.now() + ttlMs
+    const [topic, queues, stream] = await Promise.all([
+      join(url, 'orders', { token }),
+      joinNamespace(url, '/queues', { token }),
+      fetch(`${url}/v1/topics/orders/stream`, { headers: { authorization: `Bearer ${token}` } }),
+    ])
+    await queues.value('consume', 'emails', { credit: 1 })
+    const said = (wire: typeof topic, name: string) => wire.packets.find((packet) => packet.name === name)?.args[0]
+    await Promise.all([topic.disconnected, queues.disconnected])
+    expect(Math.abs(Date.now() - ends)).toBeLessThan(1_500)
+    for (const wire of [topic, queues]) {
+      expect(said(wire, 'expiring')).toMatchObject({ inMs: expect.any(Number) })
+      expect(said(wire, 'error')).toMatchObject({ code: 'unauthorized', message: 'the token has expired' })
+    }
+    expect(await stream.text()).toMatch(/event: end\ndata: \{"code":"unauthorized"/)
+    const { status } = await asking(url)('GET', '/v1/me', undefined, { authorization: `Bearer ${token}` })
+    expect(status).toBe(401)
+  })
+
+  it('goes on with another one on all namespaces of the connection', async () => {
+    const { url } = await startHub({ auth: { jwt } })
+    const token = await tokenOf('ann', { ttlMs: 1_500 })
+    const wire = await join(url, 'orders', { token })
+    const renewed = await tokenOf('ann', { ttlMs: 60_000 })
+    await wire.value('auth', { token: renewed })
+    await new Promise((resolve) => setTimeout(resolve, 2_000))
+    expect(wire.socket.connected).toBe(true)
+    await wire.value('publish', [{ data: 1 }])
+    await expect(wire.value('auth', { token: await tokenOf('bob') })).rejects.toMatchObject({ code: 'forbidden' })
+    await expect(wire.value('auth', { token: 'nonsense' })).rejects.toMatchObject({ code: 'unauthorized' })
+    const fewer = await tokenOf('ann', { grants: [{ actions: ['publish'], names: ['*'] }] })
+    await wire.value('auth', { token: fewer })
+    expect(await wire.disconnected).toBe('io server disconnect')
+    expect(wire.packets.at(-1)?.args[0]).toMatchObject({ code: 'forbidden' })
+  })
+
+  it('is renewed by the SDK, which misses nothing', async () => {
+    const { url, hub } = await startHub({ auth: { jwt } })
+    let asked = 0
+    const client = connect(url, {
+      client: 'c',
+      token: async () => {
+        asked++
+        return await tokenOf('ann', { ttlMs: 1_000 })
+      },
+    })
+    atEnd(() => client.close())
+    const got: unknown[] = []
+    const states: string[] = []
+    const subscription = client.topic('orders').subscribe(({ data }) => void got.push(data), { from: 'start' })
+    subscription.onStatus(({ state }) => states.push(state))
+    for (let n = 0; n < 25; n++) {
+      await client.topic('orders').publish(n)
+      await new Promise((resolve) => setTimeout(resolve, 100))
+    }
+    await until(() => got.length === 25)
+    expect(got).toEqual(Array.from({ length: 25 }, (_, n) => n))
+    expect(asked).toBeGreaterThan(2)
+    // It was in time: nothing was refused meanwhile.
+    expect(states.slice(states.indexOf('live'))).toEqual(['live'])
+    await hub.ready
+  })
+
+  it('ends the SDK with the reason where there is no other one', async () => {
+    const { url } = await startHub({ auth: { jwt } })
+    const client = connect(url, { token: await tokenOf('ann', { ttlMs: 1_000 }), quiet: true })
+    atEnd(() => client.close())
+    const subscription = client.topic('orders').subscribe(() => {})
+    expect(await subscription.ended).toMatchObject({ code: 'unauthorized' })
+  })
+})
+
+describe('a program', () => {
+  it('tells who calls by its own rule, and has the last word', async () => {
+    const { url, hub } = await startHub({
+      auth: {
+        jwt,
+        authenticate: ({ headers }) => {
+          const user = /user=(\w+)/.exec(String(headers.cookie ?? ''))?.[1]
+          return user === undefined ? undefined : { subject: user, grants: [{ actions: ['*'], names: ['*'] }] }
+        },
+        authorize: ({ subject }, _action, name) => name !== 'closed' || subject === 'root',
+      },
+    })
+    const ask = asking(url)
+    const as = (cookie: string) => ask<{ subject: string }>('GET', '/v1/me', undefined, { cookie })
+    expect((await as('user=ann')).body.subject).toBe('ann')
+    expect((await as('')).status).toBe(401)
+    await join(url, 'orders', {}, { headers: { cookie: 'user=ann' } })
+    await expect(join(url, 'closed', {}, { headers: { cookie: 'user=ann' } })).rejects.toMatchObject({
+      code: 'forbidden',
+    })
+    await join(url, 'closed', {}, { headers: { cookie: 'user=root' } })
+    await join(url, 'orders', { token: await tokenOf('bob') })
+    // The program itself is asked nothing.
+    await hub.topic('closed').publish(1)
+    const got = await new Promise((resolve) =>
+      hub.topic('closed').subscribe(({ data }) => resolve(data), { from: 'start' }),
+    )
+    expect(got).toBe(1)
+  })
+
+  it('whose rule fails refuses for now, and lets nobody in', async () => {
+    const { url } = await startHub({
+      auth: {
+        authenticate: () => {
+          throw new Error('no database')
+        },
+      },
+    })
+    await expect(join(url, 'orders', { token: 'x' })).rejects.toMatchObject({ code: 'unavailable', retryable: true })
+  })
+})
+
+describe('a hub without auth', () => {
+  it('takes everybody for the same subject, who may do everything', async () => {
+    const { url } = await startHub()
+    const { body } = await asking(url)('GET', '/v1/me', undefined, { authorization: 'Bearer anything' })
+    expect(body).toEqual({ subject: 'anonymous', grants: ALL })
+  })
+})
