@@ -1,7 +1,7 @@
 /**
  * Moves the hub's cursor: cumulative, and one acknowledgement in flight. What comes alone is acknowledged within 50 ms. While
- * much is handled, the pauses grow up to a second. What the program asks for, the end of a catch-up, and leaving the page do
- * not wait.
+ * much is handled, the pauses between two grow up to a second. What the program asks for, the end of a catch-up, and leaving
+ * the page do not wait.
  */
 
 import type { RepriseError } from '../../shared/errors.ts'
@@ -12,6 +12,8 @@ const SHORTEST_PAUSE_MS = 50
 const LONGEST_PAUSE_MS = 1_000
 /** Positions that come closer together than this, on average, make the pauses grow. */
 const DENSE_MS = 100
+/** Each makes the next pause at least so much longer: whoever has just caught up is one of many, and events keep coming. */
+const PAUSE_EACH_MS = 10
 /** After a refusal that may pass. */
 const RETRY_MS = 1_000
 
@@ -82,10 +84,16 @@ export class Acks {
     this.#schedule()
   }
 
-  /** Acknowledges at once. Resolves when nothing is left to acknowledge, or nothing can be, as there is no connection. */
+  /**
+   * Acknowledges at once. Resolves when all that is handled now is acknowledged, or nothing can be, as there is no
+   * connection. What is handled meanwhile waits as ever: events that come faster than answers would have no end.
+   */
   flush(): Promise<void> {
-    this.#send()
-    return this.#inFlight ? new Promise((resolve) => this.#idle.push(resolve)) : Promise.resolve()
+    return new Promise((resolve) => {
+      this.#idle.push(resolve)
+      this.#send()
+      if (!this.#inFlight) this.#rest()
+    })
   }
 
   close(error: RepriseError): void {
@@ -96,9 +104,14 @@ export class Acks {
     this.#rest()
   }
 
-  #schedule(delayMs = this.#waiters.length + this.#idle.length > 0 ? 0 : this.#pauseMs): void {
+  #schedule(afterMs?: number): void {
     if (this.#inFlight || this.#timer !== undefined) return
+    const delayMs = afterMs ?? (this.#waiters.length + this.#idle.length > 0 ? 0 : this.#restOfPause)
     this.#timer = setTimeout(() => this.#send(), Math.min(LONGEST_MS, delayMs))
+  }
+
+  get #restOfPause(): number {
+    return Math.max(SHORTEST_PAUSE_MS, this.#pauseMs - Math.max(0, Date.now() - this.#sentAt))
   }
 
   #stopTimer(): void {
@@ -113,17 +126,21 @@ export class Acks {
     this.#inFlight = true
     const now = Date.now()
     const isDense = this.#moves * DENSE_MS > now - this.#sentAt
-    this.#pauseMs = isDense ? Math.min(2 * this.#pauseMs, LONGEST_PAUSE_MS) : SHORTEST_PAUSE_MS
+    const pauseMs = Math.max(this.#pauseMs * (isDense ? 2 : 0.5), this.#moves * PAUSE_EACH_MS, SHORTEST_PAUSE_MS)
+    this.#pauseMs = Math.min(pauseMs, LONGEST_PAUSE_MS)
     this.#sentAt = now
     this.#moves = 0
     const waiters = this.#waiters.splice(0)
+    const idle = this.#idle.splice(0)
     this.#owner.send(target).then(
       (cursor) => {
         this.#kept = target
         this.#answered(target)
+        for (const resolve of idle) resolve()
         for (const waiter of waiters) waiter.resolve(cursor)
       },
       (error: RepriseError) => {
+        for (const resolve of idle) resolve()
         const forgotten = error.code === 'not_found'
         if (error.retryable || forgotten) {
           this.#waiters.unshift(...waiters)

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { Acks } from '../../../client/topics/acks.ts'
+import { RepriseError } from '../../../shared/errors.ts'
 import type { Position } from '../../../shared/positions.ts'
 import { errorOf } from '../../support/sdk/handles.ts'
 import { seen, start, subscriber } from '../../support/sdk/subscriber.ts'
@@ -197,6 +198,29 @@ describe('the pause before an acknowledgement', () => {
     await vi.advanceTimersByTimeAsync(1)
     expect(await asked).toEqual([start(1_003), start(1_003)])
     expect(sent).toHaveLength(before + 2)
+  })
+
+  it('is there again behind a catch-up, however long the answers take', async () => {
+    const answers: (() => void)[] = []
+    const slow = new Acks({
+      connected: true,
+      send: (position) => new Promise((resolve) => answers.push(() => resolve(position))),
+      forgotten: () => {},
+      refused: () => {},
+    })
+    slow.move(start(100))
+    let flushed = 0
+    void slow.flush().then(() => flushed++)
+    slow.move(start(101))
+    void slow.flush().then(() => flushed++)
+    for (let offset = 102; offset < 110; offset++) {
+      slow.move(start(offset))
+      answers.at(-1)?.()
+      await vi.advanceTimersByTimeAsync(1)
+    }
+    expect(flushed).toBe(2)
+    expect(answers).toHaveLength(2)
+    slow.close(new RepriseError('unavailable', 'over'))
   })
 
   it('ends when the subscription has caught up', async () => {
