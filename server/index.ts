@@ -52,6 +52,7 @@ export type {
 export type { Job, JobDraft, Sent } from '../shared/queues.ts'
 export type { Hub, HubQueue, HubTopic, LocalName } from './api.ts'
 export type { Action, Grant, Handshake } from './core/access.ts'
+export type { JsonSchema } from './core/schema/schema.ts'
 export { createHub, startServer } from './embedded.ts'
 export type { HubHandler } from './http/app.ts'
 export type { AuthOptions, JwtOptions, KeyOptions, Recognized } from './options/auth.ts'

@@ -76,7 +76,7 @@ function setField(fields: Fields, text: string): void {
 
 /** Numbers, lists and groups are JSON, everything else is text: the hub reads `7d` and `1GiB` itself. */
 function readValue(text: string): unknown {
-  if (!/^[-\d[{]/.test(text)) return text
+  if (!/^([-\d[{]|true$|false$)/.test(text)) return text
   try {
     return JSON.parse(text)
   } catch {
@@ -99,11 +99,11 @@ async function print(kind: Kind, name: string, answer: Fields, options: RemoteOp
   }
 }
 
-/** `{ retain: { events: 5 } }` as `{ 'retain.events': 5 }`. */
+/** `{ retain: { events: 5 } }` as `{ 'retain.events': 5 }`. A schema is one value. */
 function flat(fields: Fields, before = ''): Fields {
   const found: Fields = {}
   for (const [name, value] of Object.entries(fields)) {
-    if (isRecord(value)) Object.assign(found, flat(value, `${before}${name}.`))
+    if (isRecord(value) && name !== 'schema') Object.assign(found, flat(value, `${before}${name}.`))
     else found[before + name] = value
   }
   return found

@@ -168,15 +168,26 @@ function asBytes(value: object): Uint8Array | undefined {
 
 /** What a body holds, with its binary data in place. */
 export function contentOf(body: Body): { data: unknown } {
-  const content = JSON.parse(body.json) as { data: unknown }
-  for (const { path, bytes } of body.binaries ?? []) plant(content, ['data', ...path], bytes)
+  return planted(body, (bytes) => bytes)
+}
+
+/** The data as JSON can hold it: base64 text in the place of bytes. */
+export function plainData(body: Body): unknown {
+  return planted(body, ({ buffer, byteOffset, byteLength }) =>
+    Buffer.from(buffer, byteOffset, byteLength).toString('base64'),
+  ).data
+}
+
+function planted({ json, binaries = [] }: Body, form: (bytes: Uint8Array) => unknown): { data: unknown } {
+  const content = JSON.parse(json) as { data: unknown }
+  for (const { path, bytes } of binaries) plant(content, ['data', ...path], form(bytes))
   return content
 }
 
-function plant(root: object, path: readonly (string | number)[], bytes: Uint8Array): void {
+function plant(root: object, path: readonly (string | number)[], value: unknown): void {
   let at = root as Record<string | number, unknown>
   for (const step of path.slice(0, -1)) at = at[step] as Record<string | number, unknown>
-  at[path.at(-1) ?? 'data'] = bytes
+  at[path.at(-1) ?? 'data'] = value
 }
 
 /** Bytes of a body as they count for limits of packets and buffers; text is counted by its length. */

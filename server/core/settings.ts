@@ -60,7 +60,11 @@ export async function openPatternSettings<Value, Overrides>(
     const documents = await store.all()
     const next: Record<string, Overrides> = {}
     for (const [key, document] of documents) {
-      if (key.startsWith(kind.prefix)) next[key.slice(kind.prefix.length)] = kind.fromDocument(document)
+      if (!key.startsWith(kind.prefix)) continue
+      const pattern = key.slice(kind.prefix.length)
+      const [overrides, known] = [kind.fromDocument(document), stored[pattern]]
+      // What says the same stays the same object: a schema is compiled once.
+      next[pattern] = known !== undefined && isSame(known, overrides) ? known : overrides
     }
     if (JSON.stringify(toSorted(next)) === JSON.stringify(toSorted(stored))) return
     stored = next
@@ -84,6 +88,10 @@ export async function openPatternSettings<Value, Overrides>(
       reading = undefined
     })
     return reading
+  }
+
+  function isSame(a: Overrides, b: Overrides): boolean {
+    return JSON.stringify(kind.toDocument(a)) === JSON.stringify(kind.toDocument(b))
   }
 
   /** Comparable whatever the order the store lists documents in. */

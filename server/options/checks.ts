@@ -5,6 +5,7 @@ import { RepriseError } from '../../shared/errors.ts'
 import { suggestion } from '../../shared/nearest.ts'
 import { DURATION_RULE, readBytes, readCount, readDurationMs } from '../../shared/units.ts'
 import { PATTERN, PATTERN_RULE } from '../core/patterns.ts'
+import { type JsonSchema, readSchema } from '../core/schema/schema.ts'
 
 /** A number of bytes, or text such as `1GiB` or `500MB`. */
 export type Size = number | string
@@ -59,6 +60,14 @@ export function bound(rule: string, read: (input: unknown) => number | undefined
     input === 'unlimited' || input === Number.POSITIVE_INFINITY ? Number.POSITIVE_INFINITY : read(input) || undefined,
   )
 }
+
+/** A JSON Schema that can be used; what is wrong with one is told at its place in it. */
+export const jsonSchema = z.unknown().transform((input, context): JsonSchema => {
+  const read = readSchema(input)
+  if ('schema' in read) return read.schema
+  context.addIssue({ code: 'custom', path: [...read.path], message: read.message })
+  return z.NEVER
+})
 
 export function byPattern<T extends z.ZodType>(values: T) {
   return z.record(z.string().regex(PATTERN, PATTERN_RULE), values, {

@@ -12,6 +12,7 @@ import { DEFAULT_LIMITS, type Limits, MAX_PAYLOAD_BYTES } from '../../shared/pro
 import { DURATION_RULE, readBytes, readCount, readDurationMs, readSwitch } from '../../shared/units.ts'
 import { checkPattern } from '../core/patterns.ts'
 import type { QueuePatterns } from '../core/queues/settings.ts'
+import type { JsonSchema } from '../core/schema/schema.ts'
 import type { TopicOverrides, TopicPatterns } from '../core/topics/settings.ts'
 import { type AuthOptions, authOptions, readAuth } from './auth.ts'
 import {
@@ -21,6 +22,7 @@ import {
   type Duration,
   duration,
   fields,
+  jsonSchema,
   known,
   optional,
   parse,
@@ -49,6 +51,8 @@ export interface TopicOptions {
     /** The same as `age`. */
     readonly ageMs?: Duration
   }
+  /** JSON Schema (2020-12) of the data of drafts. */
+  readonly schema?: JsonSchema
 }
 
 /** What clients are told, and what connections may take. */
@@ -165,6 +169,7 @@ const topicOptions = known({
       return either === undefined ? rest : { ...rest, ageMs: either }
     }),
   ),
+  schema: optional(jsonSchema),
 }) satisfies z.ZodType<TopicOverrides>
 
 /** Checks what the API was given for a name pattern. Throws `bad_request` with one sentence. */

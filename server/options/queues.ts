@@ -6,7 +6,20 @@ import { isName, nameRule } from '../../shared/names.ts'
 import { DURATION_RULE, readBytes, readCount, readDurationMs } from '../../shared/units.ts'
 import { checkPattern } from '../core/patterns.ts'
 import { type BindingSettings, LONGEST_MS, type QueueOverrides } from '../core/queues/settings.ts'
-import { bound, byPattern, type Duration, known, optional, parse, positive, type Size, shown, value } from './checks.ts'
+import type { JsonSchema } from '../core/schema/schema.ts'
+import {
+  bound,
+  byPattern,
+  type Duration,
+  jsonSchema,
+  known,
+  optional,
+  parse,
+  positive,
+  type Size,
+  shown,
+  value,
+} from './checks.ts'
 
 /** A topic by its name, from its end on; or with where a new binding begins. */
 export type BindingOption = string | { readonly topic: string; readonly from?: 'start' | 'end' }
@@ -40,6 +53,8 @@ export interface QueueOptions {
   readonly rate?: number | 'unlimited'
   /** What the bindings may make their topics keep beyond their retention. Default 1 GiB. */
   readonly maxHoldBytes?: Size
+  /** JSON Schema (2020-12) of the data of drafts. */
+  readonly schema?: JsonSchema
 }
 
 const MIN_LEASE_MS = 100
@@ -119,6 +134,7 @@ const queueOptions = known({
   reconnectGraceMs: optional(timeOrNone),
   rate: optional(rate),
   maxHoldBytes: optional(size),
+  schema: optional(jsonSchema),
 }) satisfies z.ZodType<QueueOverrides>
 
 /** Queues of the file or of a program, by name pattern. */

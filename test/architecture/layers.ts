@@ -126,6 +126,8 @@ const DRIVERS: Readonly<Record<string, readonly Part[]>> = {
   helmet: ['server/http/'],
   'rate-limiter-flexible': ['server/socket/', 'server/http/'],
   jose: ['server/auth/'],
+  ajv: ['server/core/'],
+  'ajv-formats': ['server/core/'],
   pino: ['server/telemetry/'],
   zod: ['server/wire.ts', 'server/options/', 'server/http/'],
   yaml: ['server/options/'],

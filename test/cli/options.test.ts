@@ -284,6 +284,26 @@ store: redis://h
     )
   })
 
+  it('tells what is wrong with a schema at its line', async () => {
+    const { file, cwd } = await configFile(`topics:
+  orders:
+    schema:
+      type: object
+      properties:
+        amount: { type: numbr }
+        note:
+          maxLenght: 100
+queues:
+  work: { schema: [object], rate: fast }
+`)
+    const faults = checkConfigFile(file, cwd)
+    expect(faults.map((fault) => fault.slice(0, 90))).toEqual([
+      expect.stringContaining('reprise.yaml:6: topics.orders.schema.properties.amount.type: must be equal to'),
+      expect.stringContaining('reprise.yaml:10: queues.work.rate:'),
+      expect.stringContaining('reprise.yaml:10: queues.work.schema: is no JSON Schema'),
+    ])
+  })
+
   it('tells every fault of the YAML itself', async () => {
     const { file, cwd } = await configFile('port: 1\nport: 2\nhost: a\nhost: b\n')
     expect(checkConfigFile(file, cwd)).toEqual([

@@ -30,7 +30,7 @@ it.each(['q', 'q/dead'])('a damaged job of %s is ended, and the others are deliv
   const engine = await lmdbEngine()
   const store = await engine.open({ now: Date.now })
   const desk = deskOf(store, 'q')
-  const dead = queue === 'q' ? {} : ({ dead: 'rejected' } as const)
+  const dead = queue === 'q' ? {} : ({ dead: { reason: 'rejected' } } as const)
   await desk.send(['bad-1', 'good-1', 'bad-2', 'good-2'].map((id) => named(id, dead)))
   const clock = new StoreClock(store)
   await clock.start()

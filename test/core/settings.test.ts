@@ -131,6 +131,22 @@ describe('settings of a topic', () => {
     expect(settings.forTopic('b')).toEqual(DEFAULT_TOPIC_SETTINGS)
   })
 
+  it('have the schema of the most specific pattern, which stays the same object until it changes', async () => {
+    const { store, kept } = documents({
+      'topic:o*': { schema: { type: 'string' }, retain: { events: 3 } },
+      'topic:p': {},
+    })
+    const settings = await openSettings({ store, file: { '*': { schema: { type: 'null' } } } })
+    expect(settings.forTopic('x').schema).toEqual({ type: 'null' })
+    const { schema } = settings.forTopic('orders')
+    expect(schema).toEqual({ type: 'string' })
+    await settings.put('p', { retain: { events: 5 } })
+    expect(settings.forTopic('orders').schema).toBe(schema)
+    await settings.put('o*', { schema: true })
+    expect(settings.forTopic('orders')).toEqual({ ...DEFAULT_TOPIC_SETTINGS, schema: true })
+    expect(JSON.parse(kept.get('topic:o*') ?? '')).toEqual({ schema: true })
+  })
+
   it('are remembered for a bounded number of topics', async () => {
     const settings = await openSettings({ store: documents().store, maxRemembered: 2 })
     const first = settings.forTopic('a')

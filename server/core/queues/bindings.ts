@@ -8,6 +8,7 @@ import { type Position, samePosition } from '../../../shared/positions.ts'
 import type { Gap } from '../../../shared/protocol.ts'
 import type { Store, StoredJobDraft } from '../../store/contract/store.ts'
 import { bodyBytes } from '../body.ts'
+import { misfit } from '../schema/schema.ts'
 import type { Telemetry } from '../telemetry.ts'
 import type { Log } from '../topics/log.ts'
 import { type Kept, Packet } from '../topics/packet.ts'
@@ -268,8 +269,10 @@ class Copier {
     this.#position = to
   }
 
+  /** An event that the queue's schema does not let in stands among the dead letters: the binding goes on. */
   #eventDraft(epoch: string, event: Kept): StoredJobDraft {
-    const { priority, ttlMs } = this.#context.settings.forQueue(this.#queue)
+    const { priority, ttlMs, schema } = this.#context.settings.forQueue(this.#queue)
+    const fault = misfit(schema, event.body)
     const { json, key } = withoutId(event)
     const { binaries } = event.body
     return {
@@ -278,6 +281,7 @@ class Copier {
       priority,
       ttlMs,
       ...(key === undefined ? {} : { key }),
+      ...(fault === undefined ? {} : { dead: { reason: 'rejected', error: `does not fit the schema: ${fault}` } }),
     }
   }
 
@@ -286,7 +290,7 @@ class Copier {
     const { priority, ttlMs } = this.#context.settings.forQueue(this.#queue)
     const json = JSON.stringify({ data: { topic: this.#topic, ...gap } })
     const id = `${this.#topic}:${gap.epoch}:gap:${gap.position.offset}`
-    return { body: { json }, priority, ttlMs, id, dead: 'gap' }
+    return { body: { json }, priority, ttlMs, id, dead: { reason: 'gap' } }
   }
 
   #ring(): void {

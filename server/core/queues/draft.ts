@@ -6,6 +6,7 @@ import type { Limits } from '../../../shared/protocol.ts'
 import type { JobDraft } from '../../../shared/queues.ts'
 import type { StoredJobDraft } from '../../store/contract/store.ts'
 import { bodiesOf } from '../body.ts'
+import { checkBodies } from '../schema/schema.ts'
 import { isDead, LONGEST_MS, type QueueSettings } from './settings.ts'
 
 const YEAR_MS = 365 * 86_400_000
@@ -20,12 +21,14 @@ export function checkQueue(queue: string, dead: 'dead' | 'no dead'): void {
 
 /** Stored forms of the drafts of one call. Throws `bad_request` or `too_large`, naming the draft. */
 export function storedJobs(
+  queue: string,
   drafts: readonly JobDraft[],
   limits: Limits,
   settings: QueueSettings,
   now: number,
 ): StoredJobDraft[] {
   const bodies = bodiesOf(drafts.map(contents), limits)
+  checkBodies(settings.schema, bodies, `queue ${queue}`)
   return bodies.map((body, index) => {
     const { id, key, priority = settings.priority, ttlMs = settings.ttlMs, delayMs, at } = drafts[index] ?? {}
     if (delayMs !== undefined && at !== undefined) {

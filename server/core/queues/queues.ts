@@ -108,7 +108,7 @@ export class Queues {
   ): Promise<Sent> {
     const { store, limits, settings, clock, consumers } = this.#context
     const now = settings.forQueue(queue)
-    const stored = storedJobs(drafts, limits, now, clock.now)
+    const stored = storedJobs(queue, drafts, limits, now, clock.now)
     try {
       const sending = this.#busy(
         store.queues.enqueue(queue, {

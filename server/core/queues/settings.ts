@@ -1,6 +1,7 @@
 /** What holds for a queue by its name, and the topics that queues are bound to. */
 
 import type { QueuePolicy } from '../../store/contract/store.ts'
+import { isSchema, type JsonSchema } from '../schema/schema.ts'
 import {
   type ByPattern,
   isRecord,
@@ -38,6 +39,8 @@ export interface QueueSettings {
   readonly from: readonly BindingSettings[]
   /** What the bindings may make their topics keep beyond their retention, in bytes of all bodies of a topic. */
   readonly maxHoldBytes: number
+  /** What the data of drafts has to fit. */
+  readonly schema?: JsonSchema
 }
 
 export interface BindingSettings {
@@ -84,7 +87,7 @@ export interface HubQueueSettings extends Omit<PatternSettings<QueueSettings, Qu
 }
 
 const NUMBERS = Object.entries(DEFAULT_QUEUE_SETTINGS).flatMap(([name, value]) =>
-  typeof value === 'number' ? [name as Exclude<keyof QueueSettings, 'from'>] : [],
+  typeof value === 'number' ? [name as Exclude<keyof QueueSettings, 'from' | 'schema'>] : [],
 )
 
 const QUEUES: Kind<QueueSettings, QueueOverrides> = {
@@ -99,6 +102,7 @@ const QUEUES: Kind<QueueSettings, QueueOverrides> = {
       const value = numberFromDocument(document[name])
       if (value !== undefined) known[name] = value
     }
+    if (isSchema(document.schema)) known.schema = document.schema
     if (Array.isArray(document.from)) known.from = document.from.filter(isBinding)
     return known
   },

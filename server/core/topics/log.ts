@@ -15,6 +15,7 @@ import type {
 } from '../../store/contract/store.ts'
 import { authorize, type Caller } from '../access.ts'
 import { bodiesOf } from '../body.ts'
+import { checkBodies } from '../schema/schema.ts'
 import { weightOf } from '../turns.ts'
 import { eventObject, PACKET_BYTES, PACKET_EVENTS, type Packet, packetsOf } from './packet.ts'
 import { resolve } from './resolve.ts'
@@ -82,8 +83,10 @@ export class Log {
   async publish(caller: Caller, topic: string, drafts: readonly Draft[], row?: ProducerSeq): Promise<Published> {
     checkTopic(topic)
     authorize(caller, 'publish', topic)
-    const { retain } = this.#settings.forTopic(topic)
-    const stored = bodiesOf(drafts, this.limits).map((body, index): StoredDraft => {
+    const { retain, schema } = this.#settings.forTopic(topic)
+    const bodies = bodiesOf(drafts, this.limits)
+    checkBodies(schema, bodies, `topic ${topic}`)
+    const stored = bodies.map((body, index): StoredDraft => {
       const id = drafts[index]?.id
       return id === undefined ? { body } : { body, id }
     })

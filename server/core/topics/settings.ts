@@ -1,6 +1,7 @@
 /** What holds for a topic by its name. How patterns are merged and stored is in core/settings.ts. */
 
 import type { Retention } from '../../store/contract/store.ts'
+import { isSchema, type JsonSchema } from '../schema/schema.ts'
 import {
   type ByPattern,
   isRecord,
@@ -14,11 +15,14 @@ import {
 
 export interface TopicSettings {
   readonly retain: Retention
+  /** What the data of drafts has to fit. */
+  readonly schema?: JsonSchema
 }
 
 /** What one pattern sets; everything it leaves out comes from less specific ones. */
 export interface TopicOverrides {
   readonly retain?: Partial<Retention>
+  readonly schema?: JsonSchema
 }
 
 export type TopicPatterns = ByPattern<TopicOverrides>
@@ -36,24 +40,29 @@ const RETAIN_FIELDS = ['events', 'bytes', 'ageMs'] as const
 
 const TOPICS: Kind<TopicSettings, TopicOverrides> = {
   prefix: 'topic:',
-  merge: (overrides) => ({
-    retain: Object.assign({}, DEFAULT_TOPIC_SETTINGS.retain, ...overrides.map(({ retain }) => retain)),
-  }),
-  toDocument({ retain }) {
-    if (retain === undefined) return {}
+  merge(overrides) {
+    const retain = Object.assign({}, DEFAULT_TOPIC_SETTINGS.retain, ...overrides.map(({ retain }) => retain))
+    const schema = overrides.findLast(({ schema }) => schema !== undefined)?.schema
+    return schema === undefined ? { retain } : { retain, schema }
+  },
+  toDocument({ retain, schema }) {
+    const bounds = Object.entries(retain ?? {}).map(([field, value]) => [field, numberToDocument(value)])
     return {
-      retain: Object.fromEntries(Object.entries(retain).map(([field, value]) => [field, numberToDocument(value)])),
+      ...(retain === undefined ? {} : { retain: Object.fromEntries(bounds) }),
+      ...(schema === undefined ? {} : { schema }),
     }
   },
   fromDocument(document) {
-    const retain = isRecord(document) ? document.retain : undefined
-    if (!isRecord(retain)) return {}
+    if (!isRecord(document)) return {}
+    const schema = isSchema(document.schema) ? { schema: document.schema } : {}
+    const { retain } = document
+    if (!isRecord(retain)) return schema
     const known: { -readonly [Field in keyof Retention]?: number } = {}
     for (const field of RETAIN_FIELDS) {
       const value = numberFromDocument(retain[field])
       if (value !== undefined) known[field] = value
     }
-    return { retain: known }
+    return { retain: known, ...schema }
   },
 }
 

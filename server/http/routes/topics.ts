@@ -175,10 +175,10 @@ async function putSettings({ core, caller, param, json, context }: Call): Promis
 }
 
 /** JSON has no `Infinity`. */
-function shown({ retain = {} }: TopicOverrides) {
+function shown({ retain = {}, schema }: TopicOverrides) {
   const bounds = Object.entries(retain).map(([field, value]) => [
     field,
     value === Number.POSITIVE_INFINITY ? 'unlimited' : value,
   ])
-  return { retain: Object.fromEntries(bounds) }
+  return { retain: Object.fromEntries(bounds), ...(schema === undefined ? {} : { schema }) }
 }

@@ -3,7 +3,7 @@
 import { z } from 'zod'
 import { type JobDraft, REDRIVE_REASON_RULE, REDRIVE_REASONS } from '../../../shared/queues.ts'
 import { consumeSchema, jobDraftSchema, nameSchema } from '../../wire.ts'
-import { base64, bound, content, count, whole } from './topics.ts'
+import { base64, bound, content, count, jsonSchema, whole } from './topics.ts'
 
 const MAX_CLAIM = 1_000
 const MAX_WAIT_MS = 20_000
@@ -92,6 +92,7 @@ export const queueSettingsBody = z
     reconnectGraceMs: time,
     rate: z.union([z.number().gt(0), z.literal('unlimited')]),
     maxHoldBytes: size,
+    schema: jsonSchema,
   })
   .partial()
 

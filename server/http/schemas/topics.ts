@@ -118,6 +118,11 @@ export const count = z.int().min(0)
 export const bound = z.union([z.int().min(1), z.literal('unlimited')])
 const size = z.union([bound, z.string()])
 
+/** For the document alone, as below. */
+export const jsonSchema = z
+  .union([z.boolean(), z.record(z.string(), z.unknown())])
+  .meta({ description: 'JSON Schema 2020-12 of the data of drafts' })
+
 /** For the document alone: server/options/hub.ts reads it, with the units that the configuration file has too. */
 export const settingsBody = z.strictObject({
   retain: z
@@ -128,11 +133,15 @@ export const settingsBody = z.strictObject({
       ageMs: size.exactOptional(),
     })
     .exactOptional(),
+  schema: jsonSchema.exactOptional(),
 })
 
 export const settingsAnswer = z.object({
   topic: z.string(),
-  settings: z.object({ retain: z.object({ events: bound, bytes: bound, ageMs: bound }).partial() }),
+  settings: z.object({
+    retain: z.object({ events: bound, bytes: bound, ageMs: bound }).partial(),
+    schema: jsonSchema.optional(),
+  }),
 })
 
 /** What is stored may be a part of the settings, or nothing. */

@@ -70,8 +70,8 @@ export interface StoredJobDraft {
   readonly ttlMs: number
   /** Makes it a request: `replyBy` is this long after now. */
   readonly replyMs?: number
-  /** Goes to the dead letters at once; counted as sent. Only for bindings. */
-  readonly dead?: DeadReason
+  /** Goes to the dead letters at once, with the error's text; counted as sent. Only for bindings. */
+  readonly dead?: { readonly reason: DeadReason; readonly error?: string }
 }
 
 export interface Enqueue {

@@ -213,7 +213,7 @@ export function describeQueueBounds(given: () => Case): void {
     await queues.bind('q', 't', from)
     await queues.enqueue('q', {
       subject: 'ann',
-      drafts: [named('gap-1', { dead: 'gap' }), named('copied')],
+      drafts: [named('gap-1', { dead: { reason: 'gap' } }), named('copied')],
       limit: ROOM,
       binding: { topic: 't', from, to },
     })
@@ -221,6 +221,30 @@ export function describeQueueBounds(given: () => Case): void {
     expect(await queues.redrive('q', ['gap-1', 'copied'], { ttlMs: MINUTE })).toBe(1)
     expect([await q.listed('ready'), await q.listed('ready', 'q/dead')]).toEqual([['copied'], ['gap-1']])
     expect(await q.books()).toMatchObject({ sent: 2, ready: 1, dead: 1 })
+  })
+
+  test('what a binding does not let in is a dead letter with its reason and its error, and can be redriven', async () => {
+    const { queues } = given().store
+    const q = desk()
+    const [from, to] = [
+      { epoch: 'e', offset: 0 },
+      { epoch: 'e', offset: 3 },
+    ]
+    await queues.bind('q', 't', from)
+    const error = 'no: ü'
+    const drafts = [
+      named('a', { dead: { reason: 'rejected', error } }),
+      named('b', { key: 'k', dead: { reason: 'rejected' } }),
+      named('c', { key: 'k' }),
+    ]
+    await queues.enqueue('q', { subject: '', drafts, limit: ROOM, binding: { topic: 't', from, to } })
+    const letters = await queues.jobs('q/dead', { state: 'ready', limit: 5 })
+    expect(letters.map(({ dead, key }) => ({ ...dead, key }))).toEqual([
+      { reason: 'rejected', error, at: letters[0]?.sentAt, key: undefined },
+      { reason: 'rejected', at: letters[1]?.sentAt, key: 'k' },
+    ])
+    expect(await queues.redrive('q', ['a', 'b'], { ttlMs: MINUTE })).toBe(2)
+    expect(await q.books()).toMatchObject({ sent: 3, ready: 3, dead: 0 })
   })
 
   test('who opened the store is told of dead letters by reason, and of leases that lapsed by holder', async () => {
@@ -255,7 +279,7 @@ export function describeQueueBounds(given: () => Case): void {
     const [from, to] = [0, 1].map((offset) => ({ epoch: 'e', offset }))
     if (from === undefined || to === undefined) throw new Error('no positions')
     await opened.queues.bind('q', 't', from)
-    await q.send([named('gap-1', { dead: 'gap' })], { subject: '', binding: { topic: 't', from, to } })
+    await q.send([named('gap-1', { dead: { reason: 'gap' } })], { subject: '', binding: { topic: 't', from, to } })
     expect(told()).toEqual([{ queue: 'q', kind: 'dead', reason: 'gap', jobs: 1 }])
   })
 

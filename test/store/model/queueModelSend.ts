@@ -97,7 +97,7 @@ export class Sending extends Turning {
       ttlMs,
       ...{ state: isDue ? 'ready' : 'delayed', place: isDue ? ++half.places : 0, line: half.places },
       ...{ attempts: 0, deliveries: 0, suspect: false, history: [] },
-      dead: draft.dead === undefined ? undefined : { reason: draft.dead, at: now },
+      dead: draft.dead === undefined ? undefined : { ...draft.dead, at: now },
       lease: undefined,
     })
     return theirs

@@ -71,7 +71,7 @@ class Case {
   /** Its consumer gets another job. */
   crowd(): this {
     // Among the dead letters one that comes there at once.
-    return this.send('other', this.name === 'q/dead' ? { dead: 'rejected' } : {}).claim('w')
+    return this.send('other', this.name === 'q/dead' ? { dead: { reason: 'rejected' as const } } : {}).claim('w')
   }
 }
 

@@ -243,7 +243,7 @@ export class Preparer {
       ...(bound !== undefined ? { id: bound } : id !== undefined && { id }),
       ...(when !== undefined && bound === undefined && { due: when }),
       ...(replyMs !== undefined && bound === undefined && { replyMs }),
-      ...(bound !== undefined && isGap && { dead: 'gap' as const }),
+      ...(bound !== undefined && isGap && { dead: { reason: 'gap' as const, error: 'trimmed' } }),
     }
   }
 

@@ -154,8 +154,8 @@ function add(transaction: Transaction, queue: Queue, subject: string, { draft, n
     bytes: sized.bytes,
     dueAt,
     sequence: isDue ? jobSet.counters.lastPlace : 0,
-    dead: draft.dead === undefined ? undefined : { reason: draft.dead, at: now },
+    dead: draft.dead === undefined ? undefined : { ...draft.dead, at: now },
   })
   jobSet.add(transaction, job, sized)
-  if (draft.dead !== undefined) transaction.lose(queue.name, { kind: 'dead', reason: draft.dead, jobs: 1 })
+  if (draft.dead !== undefined) transaction.lose(queue.name, { kind: 'dead', reason: draft.dead.reason, jobs: 1 })
 }

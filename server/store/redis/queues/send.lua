@@ -1,7 +1,7 @@
 -- The operation that adds jobs, with what it has to remember of their senders: numbers and ids.
 
 local REASONS = { 'max_attempts', 'rejected', 'expired', 'gap' }
-local DRAFT, OPTIONS = '<I4c0I4c0', '<BBdddBI4c0I4c0'
+local DRAFT, OPTIONS = '<I4c0I4c0', '<BBdddBI4c0I4c0I4c0'
 -- The part of a record that deliveries change, of a job that had none, by its state.
 local unheld = {}
 local function unheldIn(state)
@@ -103,10 +103,10 @@ function operations.enqueue()
     bodyOf[i] = body
     if text ~= '' and text ~= options then
       options = text
-      local priority, kind, time, ttlMs, replyMs, reason, line, id = struct.unpack(OPTIONS, text)
+      local priority, kind, time, ttlMs, replyMs, reason, line, id, why = struct.unpack(OPTIONS, text)
       draft = {
         priority = priority, kind = kind, time = time, ttlMs = ttlMs, replyMs = replyMs, reason = reason,
-        key = line, id = id,
+        key = line, id = id, why = why,
       }
     end
     if i > repeated then
@@ -204,7 +204,7 @@ function operations.enqueue()
         end
         if p.dead then
           local reason = REASONS[d.reason]
-          field(DEATHS, n, cjson.encode({ reason, now, '' }))
+          field(DEATHS, n, cjson.encode({ reason, now, d.why }))
           lose('D', live, reason)
           score(p.ready, n, rank)
           score(p.expiries, n, now)

@@ -60,19 +60,22 @@ const NOTHING = Buffer.alloc(0)
 const REASONS: readonly DeadReason[] = ['max_attempts', 'rejected', 'expired', 'gap']
 
 function optionsOf({ priority, due, ttlMs, replyMs = -1, dead, key = '', id = '' }: StoredJobDraft): Buffer {
-  const [keyBytes, idBytes] = [Buffer.byteLength(key), Buffer.byteLength(id)]
-  const options = Buffer.allocUnsafe(35 + keyBytes + idBytes)
+  const error = dead?.error ?? ''
+  const [keyBytes, idBytes, errorBytes] = [Buffer.byteLength(key), Buffer.byteLength(id), Buffer.byteLength(error)]
+  const options = Buffer.allocUnsafe(39 + keyBytes + idBytes + errorBytes)
   options[0] = priority
   const [kind, time] = due === undefined ? [0, 0] : 'delayMs' in due ? [1, due.delayMs] : [2, due.at]
   options[1] = kind
   options.writeDoubleLE(time, 2)
   options.writeDoubleLE(ttlMs, 10)
   options.writeDoubleLE(replyMs, 18)
-  options[26] = dead === undefined ? 0 : REASONS.indexOf(dead) + 1
+  options[26] = dead === undefined ? 0 : REASONS.indexOf(dead.reason) + 1
   options.writeUInt32LE(keyBytes, 27)
   options.write(key, 31)
   options.writeUInt32LE(idBytes, 31 + keyBytes)
   options.write(id, 35 + keyBytes)
+  options.writeUInt32LE(errorBytes, 35 + keyBytes + idBytes)
+  options.write(error, 39 + keyBytes + idBytes)
   return options
 }
 
