@@ -9,8 +9,10 @@ import type { Draft, Published, ReadPage, ReadQuery } from '../shared/protocol.t
 import type { JobDraft, Sent } from '../shared/queues.ts'
 import type { Hub } from './api.ts'
 import { readClaims } from './auth/claims.ts'
-import { openGate } from './auth/gate.ts'
-import { anonymous, type Gate, OPEN_GATE, PROGRAM_GATE, program } from './core/access.ts'
+import { openGate, openToAll } from './auth/gate.ts'
+import { StoredRevocations } from './auth/revocations.ts'
+import { Tickets } from './auth/tickets.ts'
+import { anonymous, type Gate, OPEN_GATE, PROGRAM_GATE, program, type TicketGate } from './core/access.ts'
 import { StoreClock } from './core/clock.ts'
 import type { Core } from './core/core.ts'
 import { pageRefusal } from './core/guards/origins.ts'
@@ -82,18 +84,20 @@ export function buildHub<S extends HubTypes = HubTypes>(
       ...(reserveBytes === undefined ? {} : { reserveBytes }),
     })
     try {
-      const gate = await guard(options, log)
-      return { ...(await compose(store, losses, options, log)), gate }
+      return await compose(store, losses, options, log)
     } catch (error) {
       await store.close()
       throw error
     }
   }
 
-  async function guard(options: ResolvedHubOptions, { telemetry }: HubLog): Promise<Gate> {
-    if (options.auth === undefined) return OPEN_GATE
-    const warn = (message: string, cause?: unknown) => telemetry.noticed(message, cause === undefined ? {} : { cause })
-    return await openGate(readAuth(options.auth), { readClaims, revoked: () => undefined, warn })
+  async function guard({ auth }: ResolvedHubOptions, store: Store, now: () => number): Promise<TicketGate> {
+    const tickets = new Tickets(store.topics, now)
+    if (auth === undefined) return openToAll(tickets)
+    const warn = (message: string, cause?: unknown) =>
+      log.telemetry.noticed(message, cause === undefined ? {} : { cause })
+    const revocations = await StoredRevocations.open({ store: store.settings, warn })
+    return await openGate(readAuth(auth), { readClaims, revocations, tickets, warn })
   }
 
   async function compose(store: Store, losses: Losses, options: ResolvedHubOptions, log: HubLog) {
@@ -120,6 +124,7 @@ export function buildHub<S extends HubTypes = HubTypes>(
     const queues = new Queues({ ...shared, consumers })
     const bindings = new Bindings({ store, log: topicLog, pages, settings: queueSettings, telemetry })
     await clock.start()
+    const gate = await guard(options, store, () => clock.now)
     await probe.start()
     const stopMaintenance = startMaintenance(store, queueSettings, telemetry)
     bindings.start()
@@ -139,6 +144,7 @@ export function buildHub<S extends HubTypes = HubTypes>(
       },
     }
     const close = async () => {
+      gate.close?.()
       probe.stop()
       clock.stop()
       await Promise.all([stopRetention(), stopMaintenance(), bindings.stop(), consumers.close()])
@@ -148,7 +154,7 @@ export function buildHub<S extends HubTypes = HubTypes>(
       await store.close()
       losses.close()
     }
-    return { core, close }
+    return { core, gate, close }
   }
 
   const unfinished = new Unfinished(resolved.limits.unfinishedBytes)
@@ -176,7 +182,7 @@ export function buildHub<S extends HubTypes = HubTypes>(
   }
   const local = new LocalClients<S>(connect, resolved.path, openLocal)
 
-  function serve(http: HttpServer, path: string, pageRefusal: PageRefusal, asked = gate): void {
+  function serve(http: HttpServer, path: string, pageRefusal: PageRefusal, asked: Promise<Gate> = gate): void {
     const io = openSocketServer(http, {
       path,
       limits: resolved.limits,
@@ -202,7 +208,6 @@ export function buildHub<S extends HubTypes = HubTypes>(
     // The last answers are handed to their connections in this turn.
     await new Promise((resolve) => setImmediate(resolve))
     await Promise.all(servers.map(({ io, own }) => closeConnections(io, own)))
-    hub?.gate.close?.()
     await hub?.close()
     log.close()
     if (!failed) {

@@ -2,7 +2,7 @@
 
 import type { Grant } from '../core/access.ts'
 import { grantsFault, isGroup, isTexts } from '../core/guards/grants.ts'
-import { unauthorized } from './identity.ts'
+import { unauthorized } from '../core/refusal.ts'
 import type { Claims } from './jwt.ts'
 
 /** The claim `reprise` of a token. Throws `unauthorized` with what is wrong in it. */

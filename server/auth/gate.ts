@@ -2,11 +2,22 @@
 
 import { createHash } from 'node:crypto'
 import { RepriseError } from '../../shared/errors.ts'
-import type { Action, Gate, Grant, Handshake, Session } from '../core/access.ts'
-import { ANONYMOUS, type Identity, unauthorized } from './identity.ts'
+import {
+  type Action,
+  ANYBODY,
+  type Grant,
+  type Handshake,
+  OPEN_GATE,
+  type Session,
+  type TicketGate,
+} from '../core/access.ts'
+import { unauthorized } from '../core/refusal.ts'
+import { ANONYMOUS, type Identity } from './identity.ts'
 import type { JwtRules, TokensContext } from './jwt.ts'
 import { type ApiKey, KEY_PREFIX, keyFinder } from './keys.ts'
-import { Sessions } from './sessions.ts'
+import type { StoredRevocations } from './revocations.ts'
+import { OpenSession, Sessions } from './sessions.ts'
+import type { Tickets } from './tickets.ts'
 
 /** Whom a program's own rule has recognized. */
 export interface Authenticated {
@@ -38,13 +49,9 @@ export interface GateRules {
 
 export interface GateContext {
   readonly readClaims: TokensContext['readClaims']
-  readonly revoked: (identity: Identity) => RepriseError | undefined
+  readonly revocations: StoredRevocations
+  readonly tickets: Tickets
   readonly warn: (message: string, cause?: unknown) => void
-}
-
-export interface OpenGate extends Gate {
-  /** Looks now who has to go. */
-  look(): void
 }
 
 /** A longer one is not looked at. */
@@ -53,7 +60,9 @@ const MAX_TOKEN_LENGTH = 8_192
 const MAX_KNOWN = 10_000
 
 /** Resolves when keys are read. Throws `bad_request` for a key that is none. */
-export async function openGate(rules: GateRules, { readClaims, revoked, warn }: GateContext): Promise<OpenGate> {
+export async function openGate(rules: GateRules, context: GateContext): Promise<TicketGate> {
+  const { readClaims, revocations, tickets, warn } = context
+  const revoked = (identity: Identity) => revocations.refusal(identity)
   const keyNames = new Set(rules.keys.map(({ name }) => name))
   // Loaded where there are tokens to read.
   const { openTokens } = rules.jwt === undefined ? {} : await import('./jwt.ts')
@@ -70,6 +79,14 @@ export async function openGate(rules: GateRules, { readClaims, revoked, warn }: 
       }),
     revoked,
   })
+
+  revocations.onChange(() => sessions.look())
+
+  function admit(identity: Identity): Session {
+    const refusal = revoked(identity)
+    if (refusal !== undefined) throw refusal
+    return sessions.open(identity)
+  }
 
   async function identify(token: string): Promise<Identity> {
     const identity = await find(token)
@@ -106,21 +123,36 @@ export async function openGate(rules: GateRules, { readClaims, revoked, warn }: 
 
   return {
     guarded: true,
-    async enter(handshake, token): Promise<Session> {
+    async enter(handshake, token) {
       const recognized = await recognize(handshake)
-      if (recognized !== undefined) {
-        const refusal = revoked(recognized)
-        if (refusal !== undefined) throw refusal
-        return sessions.open(recognized)
-      }
+      if (recognized !== undefined) return admit(recognized)
       if (token !== undefined && token !== '') return sessions.open(await identify(token))
       if (rules.anonymous.length === 0) throw unauthorized('a token is needed: there is none')
       return sessions.open({ subject: ANONYMOUS, grants: rules.anonymous })
     },
-    look: () => sessions.look(),
+    revocations,
+    issue: async (session) => await tickets.issue(session instanceof OpenSession ? session.identity : undefined),
+    async redeem(ticket) {
+      const session = admit((await tickets.redeem(ticket)) as Identity)
+      if (session.ended !== undefined) throw session.ended
+      return session
+    },
     close() {
+      revocations.close()
       sessions.close()
       tokens?.close()
+    },
+  }
+}
+
+/** The gate of a hub without authentication. Its tickets are for pages that know of hubs with it. */
+export function openToAll(tickets: Tickets): TicketGate {
+  return {
+    ...OPEN_GATE,
+    issue: () => tickets.issue(undefined),
+    async redeem(ticket) {
+      await tickets.redeem(ticket)
+      return ANYBODY
     },
   }
 }

@@ -1,6 +1,5 @@
 /** Whom credentials name, and what they say of it. */
 
-import { RepriseError } from '../../shared/errors.ts'
 import type { Grant } from '../core/access.ts'
 
 export interface Identity {
@@ -18,7 +17,3 @@ export const ANONYMOUS = 'anonymous'
 
 /** Subjects of the hub's own, which no token may name. */
 export const RESERVED: ReadonlySet<string> = new Set([ANONYMOUS, 'program'])
-
-export function unauthorized(message: string, cause?: unknown): RepriseError {
-  return new RepriseError('unauthorized', message, cause === undefined ? {} : { cause })
-}

@@ -7,7 +7,8 @@ import { createPublicKey, type KeyObject } from 'node:crypto'
 import { decodeProtectedHeader, type errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from 'jose'
 import { RepriseError } from '../../shared/errors.ts'
 import type { Grant } from '../core/access.ts'
-import { type Identity, RESERVED, unauthorized } from './identity.ts'
+import { unauthorized } from '../core/refusal.ts'
+import { type Identity, RESERVED } from './identity.ts'
 import { type Jwks, openJwks } from './jwks.ts'
 
 export interface JwtRules {

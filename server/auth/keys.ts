@@ -2,7 +2,8 @@
 
 import { createHash } from 'node:crypto'
 import type { Grant } from '../core/access.ts'
-import { type Identity, unauthorized } from './identity.ts'
+import { unauthorized } from '../core/refusal.ts'
+import type { Identity } from './identity.ts'
 
 export interface ApiKey {
   readonly name: string

@@ -3,7 +3,8 @@
 import { RepriseError } from '../../shared/errors.ts'
 import type { Action, Session, SessionChange } from '../core/access.ts'
 import { compile } from '../core/guards/grants.ts'
-import { type Identity, unauthorized } from './identity.ts'
+import { unauthorized } from '../core/refusal.ts'
+import type { Identity } from './identity.ts'
 
 /** Sessions are told so long before they end; shorter ones after half of their time. */
 const EXPIRING_MS = 30_000
@@ -75,6 +76,10 @@ export class OpenSession implements Session {
     this.#identity = identity
     this.#may = compile(identity.grants, identity.subject)
     this.#plan()
+  }
+
+  get identity(): Identity {
+    return this.#identity
   }
 
   get grants() {

@@ -76,13 +76,42 @@ export interface Session extends Access {
   onChange(listener: (change: SessionChange) => void): () => void
 }
 
+export interface Revocation {
+  readonly id: string
+  /** All of its tokens that were issued up to `at`. */
+  readonly subject?: string
+  /** The token with this `jti`. */
+  readonly tokenId?: string
+  readonly at: number
+  /** When it is forgotten. */
+  readonly until: number
+}
+
+export interface Revocations {
+  /** Resolves when it holds on every node that can be reached. `until`: when the last of the tokens ends, where that is known. */
+  add(of: { readonly subject: string } | { readonly tokenId: string }, until?: number): Promise<Revocation>
+  /** In the order of their time. */
+  list(): readonly Revocation[]
+  /** `false` when there was none. */
+  remove(id: string): Promise<boolean>
+}
+
 /** Tells who is calling. */
 export interface Gate {
   /** Whether anybody is asked for credentials. */
   readonly guarded: boolean
   /** `token`: what the handshake shows. Throws `unauthorized`, or `unavailable` while it cannot be told. */
   enter(handshake: Handshake, token: string | undefined): Promise<Session>
+  /** Of a guarded hub. */
+  readonly revocations?: Revocations
   close?(): void
+}
+
+/** A gate that also gives tickets, each of which opens one session. */
+export interface TicketGate extends Gate {
+  issue(session: Session): Promise<{ readonly ticket: string; readonly expiresInMs: number }>
+  /** Throws `unauthorized` for one that is used, over or was never given. */
+  redeem(ticket: string): Promise<Session>
 }
 
 /** The caller of a session under this client name. Throws `forbidden` where its credentials are for another one. */
@@ -109,7 +138,8 @@ function unlimited(subject: string): Session {
   }
 }
 
-const ANYBODY = unlimited('anonymous')
+/** Everybody, where no authentication is configured. */
+export const ANYBODY: Session = unlimited('anonymous')
 const PROGRAM = unlimited('program')
 
 /** The gate where no authentication is configured: everybody is the same subject and may do everything. */

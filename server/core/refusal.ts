@@ -11,3 +11,7 @@ export function refusalOf(error: unknown, what: string, telemetry: Telemetry): R
   telemetry.failed(what, error)
   return new RepriseError('internal', 'the hub failed at this; its log says more', { cause: error })
 }
+
+export function unauthorized(message: string, cause?: unknown): RepriseError {
+  return new RepriseError('unauthorized', message, cause === undefined ? {} : { cause })
+}

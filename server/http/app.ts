@@ -17,7 +17,6 @@ import { streamRoutes } from './routes/stream.ts'
 import { topicRoutes } from './routes/topics.ts'
 import { type Route, type RoutesContext, serveRoutes } from './routes.ts'
 import { openApiOf } from './schemas/openapi.ts'
-import { Tickets, ticketRoutes } from './tickets.ts'
 
 export interface AppContext extends RoutesContext {
   /** How long a body may take that hardly comes. */
@@ -29,6 +28,15 @@ export interface AppContext extends RoutesContext {
 /** For `createServer`, or as middleware: paths that are not the hub's go on to `next`. */
 export type HubHandler = (request: IncomingMessage, response: ServerResponse, next?: (error?: unknown) => void) => void
 
+const rows: readonly Route[] = [
+  ...topicRoutes,
+  ...streamRoutes,
+  ...cursorRoutes,
+  ...accessRoutes,
+  ...queueRoutes,
+  ...jobRoutes,
+]
+
 const OWN_PATHS = ['/openapi.json', '/healthz', '/readyz', '/demo']
 
 export function createApp(context: AppContext): HubHandler {
@@ -37,7 +45,6 @@ export function createApp(context: AppContext): HubHandler {
   app.disable('etag')
   app.set('query parser', false)
   app.enable('case sensitive routing')
-  const rows = allRoutes(new Tickets())
   // Made when it is first asked for, as it takes a good part of a hub's start.
   let document: object | undefined
   const guests = new WeakSet<IncomingMessage>()
@@ -99,16 +106,4 @@ function oneSegment(request: express.Request, _response: express.Response, next:
 
 function notFound(method: string | undefined, path: string | undefined): RepriseError {
   return new RepriseError('not_found', `there is no ${method} ${path}; the interface is at /openapi.json`)
-}
-
-function allRoutes(tickets: Tickets): readonly Route[] {
-  return [
-    ...topicRoutes,
-    ...streamRoutes(tickets),
-    ...cursorRoutes,
-    ...ticketRoutes(tickets),
-    ...queueRoutes,
-    ...jobRoutes,
-    ...accessRoutes,
-  ]
 }

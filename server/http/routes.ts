@@ -6,7 +6,7 @@
 import express, { type Request, type Response, type Router } from 'express'
 import { z } from 'zod'
 import { RepriseError } from '../../shared/errors.ts'
-import { type Caller, callerOf, type Gate, type Session } from '../core/access.ts'
+import { type Caller, callerOf, type Session, type TicketGate } from '../core/access.ts'
 import { type Core, started } from '../core/core.ts'
 import type { Unfinished } from '../core/guards/unfinished.ts'
 import type { QueueOverrides } from '../core/queues/settings.ts'
@@ -24,7 +24,7 @@ export interface RoutesContext {
   /** Resolves when the hub can serve; rejects when it never will. */
   readonly core: Promise<Core>
   /** Resolves when it can tell who calls. */
-  readonly gate: Promise<Gate>
+  readonly gate: Promise<TicketGate>
   readonly telemetry: Telemetry
   /** Fires when the hub begins to drain: what waits or streams ends. */
   readonly draining: AbortSignal
@@ -41,6 +41,7 @@ export interface RoutesContext {
 export interface Call {
   readonly context: RoutesContext
   readonly core: Core
+  readonly gate: TicketGate
   readonly session: Session
   readonly caller: Caller
   readonly request: Request
@@ -87,8 +88,8 @@ export interface RouteOf<Shape extends QueryShape> {
   readonly status?: 201
   /** What the answer is; a media type for one that is no JSON. */
   readonly answer?: z.ZodType | string
-  /** Whose request it is where that is not told by a token. */
-  enter?(search: URLSearchParams): Session | undefined
+  /** Whether a ticket opens it, too. */
+  readonly ticketed?: true
   /** The answer: JSON text, or a value to be made that. What is no JSON it writes itself. */
   run(call: Call, query: Query<Shape>): Promise<unknown>
 }
@@ -156,10 +157,10 @@ export function methodsOf(rows: readonly Route[]): string[] {
   return [...methods, ...(methods.includes('GET') ? ['HEAD'] : []), 'OPTIONS']
 }
 
-async function enter(row: Route, { headers, socket, url }: Request, gate: Gate): Promise<Session> {
+async function enter(row: Route, { headers, socket, url }: Request, gate: TicketGate): Promise<Session> {
   const search = searchOf(url)
-  const ticketed = row.enter?.(search)
-  if (ticketed !== undefined) return ticketed
+  const ticket = row.ticketed === true ? search.get('ticket') : null
+  if (ticket !== null) return await gate.redeem(ticket)
   const { authorization } = headers
   const token = /^Bearer +(\S+) *$/i.exec(authorization ?? '')?.[1]
   if (gate.guarded && authorization !== undefined && token === undefined) {
@@ -195,7 +196,8 @@ async function serve(row: Route, context: RoutesContext, request: Request, respo
   const gone = goneSignal(request, response)
   await itsTurn(row.method === 'get' ? 2 * PAGE_WEIGHT : 1)
   if (gone.aborted) return
-  const session = await enter(row, request, await context.gate)
+  const gate = await context.gate
+  const session = await enter(row, request, gate)
   if (row.method !== 'get' && row.body === undefined && hasBody(request)) {
     // What it was to say would be lost: a purge of some jobs would be one of all.
     parse(NO_BODY, await readJson(request, context.maxBodyBytes, context.unfinished), 'the body')
@@ -203,6 +205,7 @@ async function serve(row: Route, context: RoutesContext, request: Request, respo
   const json = await row.handle({
     context,
     core,
+    gate,
     session,
     caller: callerOf(session, undefined),
     request,

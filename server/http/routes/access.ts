@@ -1,7 +1,10 @@
-/** The routes of access: who the hub takes the caller for. */
+/** The routes of access: who the hub takes the caller for, tickets, revocations. */
 
-import { type Route, route } from '../routes.ts'
-import { meAnswer } from '../schemas/access.ts'
+import { RepriseError } from '../../../shared/errors.ts'
+import { authorize, type Revocations } from '../../core/access.ts'
+import { parse } from '../../wire.ts'
+import { type Call, type Route, route } from '../routes.ts'
+import { meAnswer, revocationAnswer, revocationBody, revocationsAnswer, ticketAnswer } from '../schemas/access.ts'
 
 export const accessRoutes: readonly Route[] = [
   route({
@@ -13,4 +16,51 @@ export const accessRoutes: readonly Route[] = [
       return { subject, client, grants, expiresAt }
     },
   }),
+
+  route({
+    method: 'post',
+    path: '/tickets',
+    summary: 'A ticket that opens one stream, for pages whose EventSource cannot send a token',
+    status: 201,
+    answer: ticketAnswer,
+    run: ({ gate, session }) => gate.issue(session),
+  }),
+
+  route({
+    method: 'post',
+    path: '/revocations',
+    summary: 'Revoke a token, or all tokens of a subject that were issued up to now',
+    status: 201,
+    body: revocationBody,
+    answer: revocationAnswer,
+    async run(call) {
+      const revocations = revocationsFor(call)
+      const { until, ...of } = parse(revocationBody, await call.json(), 'revocation')
+      return await revocations.add(of, until)
+    },
+  }),
+
+  route({
+    method: 'get',
+    path: '/revocations',
+    summary: 'List what is revoked',
+    answer: revocationsAnswer,
+    run: async (call) => ({ revocations: revocationsFor(call).list() }),
+  }),
+
+  route({
+    method: 'delete',
+    path: '/revocations/:id',
+    summary: 'Take a revocation back',
+    async run(call) {
+      if (await revocationsFor(call).remove(call.param('id'))) return
+      throw new RepriseError('not_found', 'there is no such revocation')
+    },
+  }),
 ]
+
+function revocationsFor({ caller, gate }: Call): Revocations {
+  authorize(caller, 'admin', '*')
+  if (gate.revocations !== undefined) return gate.revocations
+  throw new RepriseError('unsupported', 'this hub has no auth, so there are no tokens to revoke')
+}

@@ -6,25 +6,19 @@ import { EventStream } from '../outlet.ts'
 import { type Call, type Route, route } from '../routes.ts'
 import type { Query } from '../schemas/query.ts'
 import { streamQuery } from '../schemas/topics.ts'
-import type { Tickets } from '../tickets.ts'
 
-export function streamRoutes(tickets: Tickets): readonly Route[] {
-  return [
-    route({
-      method: 'get',
-      path: '/topics/:topic/stream',
-      summary: 'Events as they come, as server-sent events; comes back where it was',
-      query: streamQuery,
-      headers: { 'Last-Event-ID': '`epoch:offset` of the last event seen; goes before the query' },
-      answer: 'text/event-stream',
-      enter(search) {
-        const ticket = search.get('ticket')
-        return ticket === null ? undefined : tickets.redeem(ticket)
-      },
-      run: stream,
-    }),
-  ]
-}
+export const streamRoutes: readonly Route[] = [
+  route({
+    method: 'get',
+    path: '/topics/:topic/stream',
+    summary: 'Events as they come, as server-sent events; comes back where it was',
+    query: streamQuery,
+    headers: { 'Last-Event-ID': '`epoch:offset` of the last event seen; goes before the query' },
+    answer: 'text/event-stream',
+    ticketed: true,
+    run: stream,
+  }),
+]
 
 async function stream(call: Call, query: Query<typeof streamQuery>): Promise<void> {
   const { core, session, caller, request, response, context, gone } = call

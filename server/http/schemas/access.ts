@@ -16,3 +16,20 @@ export const meAnswer = z.object({
 })
 
 export const ticketAnswer = z.object({ ticket: z.string(), expiresInMs: z.int().min(0) })
+
+const subject = z.string().min(1).max(256)
+
+export const revocationBody = z.union([
+  z.strictObject({ subject, until: z.int().optional() }),
+  z.strictObject({ tokenId: subject, until: z.int().optional() }),
+])
+
+export const revocationAnswer = z.object({
+  id: z.string(),
+  subject: z.string().optional(),
+  tokenId: z.string().optional(),
+  at: z.int(),
+  until: z.int().meta({ description: 'When it is forgotten' }),
+})
+
+export const revocationsAnswer = z.object({ revocations: z.array(revocationAnswer) })

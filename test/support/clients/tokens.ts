@@ -23,7 +23,7 @@ export async function tokenOf(sub: string, options: TokenOptions = {}): Promise<
   return await new SignJWT({ reprise: { roles, grants, client }, ...claims })
     .setProtectedHeader({ alg: 'HS256' })
     .setSubject(sub)
-    .setIssuedAt()
+    .setIssuedAt(typeof claims?.iat === 'number' ? claims.iat : undefined)
     .setExpirationTime((Date.now() + ttlMs) / 1_000)
     .sign(new TextEncoder().encode(secret))
 }

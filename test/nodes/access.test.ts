@@ -1,0 +1,52 @@
+/** What one node gives or takes away holds on every node of the store. */
+
+import { expect, it } from 'vitest'
+import { asking } from '../support/clients/ask.ts'
+import { SECRET, tokenOf } from '../support/clients/tokens.ts'
+import { join, joinNamespace } from '../support/clients/wire.ts'
+import { startHub } from '../support/hub/hub.ts'
+import { startRedis } from '../support/redis/redis.ts'
+import { has } from '../support/tools.ts'
+import { within } from '../support/until.ts'
+
+it.runIf(has('redis-server'))(
+  'a revocation ends what is open on another node, and a ticket opens one stream on any',
+  async () => {
+    const { url: store } = await startRedis()
+    const auth = { jwt: { secret: SECRET } }
+    const [one, two] = await Promise.all([startHub({ store, auth }), startHub({ store, auth })])
+    const admin = { authorization: `Bearer ${await tokenOf('root')}` }
+    const token = await tokenOf('ann', { claims: { jti: 'one' } })
+    const other = await tokenOf('ann', { claims: { jti: 'two' } })
+    const bearer = { authorization: `Bearer ${token}` }
+
+    const { body: given } = await asking(one.url)<{ ticket: string }>('POST', '/v1/tickets', undefined, bearer)
+    const opened = await fetch(`${two.url}/v1/topics/orders/stream?ticket=${given.ticket}`)
+    expect(opened.status).toBe(200)
+    const again = await asking(one.url)('GET', `/v1/topics/orders/stream?ticket=${given.ticket}`)
+    expect(again).toMatchObject({ status: 401, body: { code: 'unauthorized' } })
+
+    const [topic, queues, kept] = await Promise.all([
+      join(two.url, 'orders', { token }),
+      joinNamespace(two.url, '/queues', { token }),
+      join(two.url, 'orders', { token: other }),
+    ])
+    await queues.value('consume', 'emails', { credit: 1 })
+    const poll = asking(two.url)('GET', '/v1/topics/orders/events?waitMs=20000', undefined, bearer)
+    const revoked = await asking(one.url)<{ id: string }>('POST', '/v1/revocations', { tokenId: 'one' }, admin)
+    expect(revoked).toMatchObject({
+      status: 201,
+      body: { tokenId: 'one', at: expect.any(Number), until: expect.any(Number) },
+    })
+    await within(Promise.all([topic.disconnected, queues.disconnected]), 5_000, 'the end of the sessions')
+    expect(topic.packets.at(-1)?.args[0]).toMatchObject({ code: 'unauthorized', message: 'the token was revoked' })
+    expect(await opened.text()).toContain('event: end\ndata: {"code":"unauthorized"')
+    expect(await poll).toMatchObject({ status: 401 })
+    expect(kept.socket.connected).toBe(true)
+    await expect(join(one.url, 'orders', { token })).rejects.toMatchObject({ code: 'unauthorized' })
+
+    await asking(two.url)('DELETE', `/v1/revocations/${revoked.body.id}`, undefined, admin)
+    expect((await asking(two.url)('GET', '/v1/revocations', undefined, admin)).body).toEqual({ revocations: [] })
+    await join(two.url, 'orders', { token })
+  },
+)
