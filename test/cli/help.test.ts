@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import type { Command } from 'commander'
 import { describe, expect, it } from 'vitest'
 import { program } from '../../cli/program.ts'
@@ -79,5 +80,28 @@ describe('the help', () => {
     expect(await refused('setings')).toContain('Did you mean settings?')
     expect(await refused('settings', 'gte', 'topic', 'a')).toContain('Did you mean')
     expect(await refused('drop', 'a', '--yse')).toContain('Did you mean --yes?')
+  })
+})
+
+describe('the manual', () => {
+  const manual = readFileSync(new URL('../../docs/cli.md', import.meta.url), 'utf8')
+
+  it('names every option of every command, and no other', () => {
+    const common = ['--json', '--path', '--timeout', '--token', '--url']
+    const remotes = [
+      ...['pub', 'sub', 'topics', 'tail', 'drop', 'cursors', 'seek', 'forget', 'settings get', 'settings set'],
+      ...['send', 'work', 'queues', 'jobs', 'explain', 'remove', 'redrive', 'pause', 'resume', 'purge'],
+    ]
+    const named = ['serve', ...remotes, 'config check', 'config show']
+    for (const { path, command } of commands) {
+      const name = path.replace(/^reprise /, '')
+      if (command.commands.length > 0) continue
+      expect(named, path).toContain(name)
+      const real = [...helpOf(command).matchAll(/^ {2}(?:-\w, )?(--[a-z-]+)/gm)].map(([, option]) => option).sort()
+      const section = manual.split(/^## /m).find((part) => part.startsWith(`\`${path}`)) ?? ''
+      const told = [...section.matchAll(/^\| `(?:-\w, )?(--[a-z-]+)/gm)].map(([, option]) => option)
+      const remote = remotes.includes(name) ? common : []
+      expect([...new Set([...told, ...remote, '--help'])].sort(), path).toEqual(real)
+    }
   })
 })

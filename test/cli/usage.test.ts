@@ -148,21 +148,4 @@ describe('the manual', () => {
     const codes = [...manual.matchAll(/^\| `(\d+)` \|/gm)].map(([, code]) => Number(code))
     expect(codes).toEqual(Object.values(EXIT))
   })
-
-  it('names every option of every command, and no other', async () => {
-    const common = ['--json', '--path', '--timeout', '--token', '--url']
-    const remotes = [
-      ...['pub', 'sub', 'topics', 'tail', 'drop', 'cursors', 'seek', 'forget', 'settings get', 'settings set'],
-      ...['send', 'work', 'queues', 'jobs', 'explain', 'remove', 'redrive', 'pause', 'resume', 'purge'],
-    ]
-    const commands = ['serve', ...remotes, 'config check', 'config show']
-    const helps = await Promise.all(commands.map((command) => runCli([...command.split(' '), '--help'])))
-    for (const [i, command] of commands.entries()) {
-      const real = [...(helps[i]?.stdout ?? '').matchAll(/^ {2}(?:-\w, )?(--[a-z-]+)/gm)].map(([, name]) => name).sort()
-      const section = manual.split(/^## /m).find((part) => part.startsWith(`\`reprise ${command}`)) ?? ''
-      const told = [...section.matchAll(/^\| `(?:-\w, )?(--[a-z-]+)/gm)].map(([, name]) => name)
-      const remote = remotes.includes(command) ? common : []
-      expect([...new Set([...told, ...remote, '--help'])].sort(), command).toEqual(real)
-    }
-  })
 })
