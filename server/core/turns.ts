@@ -22,6 +22,10 @@ const BYTES_A_UNIT = 16_384
 export const PAGE_WEIGHT = 20
 /** From here on a piece is a heavy one. */
 const HEAVY = 4
+/** Live subscriptions that are sent something in a turn. */
+const SENT_A_TURN = 128
+/** New connections that begin in a turn: each costs as much as many small calls. */
+const CONNECTIONS_A_TURN = 16
 
 /** Those whose next piece is alike: light ones do not wait for a round of heavy ones. */
 class Line {
@@ -64,6 +68,9 @@ class Line {
 
 const light = new Line(WEIGHT_A_TURN)
 const heavy = new Line(HEAVY_A_TURN)
+/** What goes out live. */
+const live = new Line(SENT_A_TURN)
+const connections = new Line(CONNECTIONS_A_TURN)
 let armed = false
 let number = 0
 
@@ -97,11 +104,27 @@ export function enter(entrant: Entrant): void {
   lineOf(entrant.weight).add(entrant)
 }
 
+/** The same for what goes to so many live subscriptions, `entrant` says how many: `false` where it may go at once. */
+export function sendLater(entrant: Entrant): boolean {
+  if (live.mayBegin(entrant.weight)) return false
+  live.add(entrant)
+  return true
+}
+
 /** Resolves when one piece may begin; `undefined` where that is at once. */
 export function itsTurn(weight: number): Promise<void> | undefined {
-  if (mayBegin(weight)) return undefined
+  return turnIn(lineOf(weight), weight)
+}
+
+/** Resolves when one more connection may begin; `undefined` where that is at once. */
+export function turnOfConnection(): Promise<void> | undefined {
+  return turnIn(connections, 1)
+}
+
+function turnIn(line: Line, weight: number): Promise<void> | undefined {
+  if (line.mayBegin(weight)) return undefined
   return new Promise((resolve) => {
-    enter({
+    line.add({
       weight,
       hasWork: false,
       step() {
@@ -123,4 +146,6 @@ function turn(): void {
   number += 1
   light.turn()
   heavy.turn()
+  live.turn()
+  connections.turn()
 }

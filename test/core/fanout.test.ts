@@ -177,6 +177,73 @@ describe('the fan-out', () => {
     hub.fanout.close()
   })
 
+  it('gives whoever comes back what it sent last, without a page of the log, unless that has been trimmed', async () => {
+    let pages = 0
+    let first = 1
+    const topics: Store['topics'] = {
+      ...store.topics,
+      read: async (topic, after, bound) => {
+        if (bound.events > 0) pages += 1
+        const page = await store.topics.read(topic, after, bound)
+        return { ...page, first, events: page.events.filter(({ offset }) => offset >= first) }
+      },
+    }
+    const hub = await hubOn({ ...store, topics })
+    const there = new TestOutlet(new TestChannel())
+    await hub.subscribe('again', there).start({ from: 'end' }, false)
+    await until(() => there.isLive)
+    const { epoch } = await hub.publish('again', [1, 2, 3, 4, 5])
+    await until(() => there.offsets.length === 5)
+    pages = 0
+    const comeBack = async (offset: number) => {
+      const outlet = new TestOutlet(new TestChannel())
+      await hub.subscribe('again', outlet).start({ from: { epoch, offset } }, false)
+      await until(() => outlet.isLive)
+      return outlet.told.map((told) => (told.kind === 'event' ? told.offset : told.kind))
+    }
+    expect(await Promise.all([1, 2, 2].map(comeBack))).toEqual([
+      ['subscribed', 2, 3, 4, 5, 'live'],
+      ['subscribed', 3, 4, 5, 'live'],
+      ['subscribed', 3, 4, 5, 'live'],
+    ])
+    expect(pages).toBe(0)
+    first = 4
+    expect(await comeBack(2)).toEqual(['subscribed', 'gap', 4, 5, 'live'])
+    hub.fanout.close()
+  })
+
+  it('sends a crowd in one packet what it is told while the packet before has its turns', async () => {
+    let tell: (notification: Notification) => void = () => {}
+    const topics: Store['topics'] = {
+      ...store.topics,
+      watch: async (_topic, listener) => {
+        tell = listener
+        return () => {}
+      },
+    }
+    const hub = await hubOn({ ...store, topics })
+    const channel = new TestChannel()
+    const outlets = Array.from({ length: 300 }, () => new TestOutlet(channel))
+    await Promise.all(outlets.map((outlet) => hub.subscribe('crowd', outlet).start({ from: 'end' }, false)))
+    await until(() => outlets.every(({ isLive }) => isLive))
+    const { epoch } = await hub.publish('crowd', [1, 2, 3, 4, 5, 6])
+    const { events } = await store.topics.read('crowd', 0, { events: 6, bytes: 1_000 })
+    const sent: number[] = []
+    const broadcast = channel.broadcast.bind(channel)
+    channel.broadcast = (packet) => {
+      sent.push(packet.events.length)
+      broadcast(packet)
+    }
+    for (const event of events) {
+      tell({ kind: 'appended', epoch, head: event.offset, events: [event] })
+      for (let i = 0; i < 3; i++) await Promise.resolve()
+      expect(sent).toEqual([1])
+    }
+    await until(() => outlets.every(({ offsets }) => offsets.length === 6))
+    expect(sent).toEqual([1, 5])
+    hub.fanout.close()
+  })
+
   it('sends nothing to a reader that does not drain, not even that it is behind', async () => {
     const hub = await hubOn(store)
     await hub.publish('silent', [0])

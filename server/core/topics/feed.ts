@@ -8,10 +8,10 @@ import type { Position } from '../../../shared/positions.ts'
 import type { Gap } from '../../../shared/protocol.ts'
 import type { Notification, StoredEvent, Topics } from '../../store/contract/store.ts'
 import type { Telemetry } from '../telemetry.ts'
-import { itsTurn, PAGE_WEIGHT } from '../turns.ts'
+import { type Entrant, itsTurn, PAGE_WEIGHT, sendLater } from '../turns.ts'
 import type { Log } from './log.ts'
 import type { Channel, Outlet } from './outlet.ts'
-import { type Packet, packetsOf } from './packet.ts'
+import { PACKET_BYTES, type Packet, packetsOf } from './packet.ts'
 import { Sessions } from './sessions.ts'
 import { sizeOf, Tail } from './tail.ts'
 
@@ -35,16 +35,20 @@ const MAX_PENDING_BYTES = 1_048_576
 
 type Appended = Extract<Notification, { readonly kind: 'appended' }>
 
-export class Feed {
+export class Feed implements Entrant {
   readonly topic: string
+  readonly hasWork = false
   readonly sessions = new Sessions()
   readonly #log: Log
   readonly #telemetry: Telemetry
   readonly #followers = new Map<Channel, Set<Follower>>()
+  #size = 0
   readonly #tail = new Tail()
   #head: Position | undefined
   #pending: Appended[] = []
   #pendingBytes = 0
+  /** What is told waits for its turn, as there are many to send it to: what comes meanwhile goes with it. */
+  #held = false
   #reading = false
   #readAgain = false
   #waiting: (() => void)[] = []
@@ -70,18 +74,18 @@ export class Feed {
   }
 
   /**
-   * Joins in this turn, if what was read up to `position` and what the feed sends next fit together. The caller must
-   * not have awaited anything since its page showed `position` as the head.
+   * Joins in this turn, if what was read up to `position` and what the feed sends next fit together. `head`: the log's,
+   * as the caller has seen it since the feed watches. No follower is live before it has got everything up to there.
    */
-  follow(position: Position, follower: Follower): Joined {
-    this.#flush()
+  follow(position: Position, head: Position, follower: Follower): Joined {
+    if (!this.#held) this.#flush()
     if (this.#reading) return 'wait'
-    this.#head ??= position
+    this.#head ??= head
     const { epoch, offset } = this.#head
-    if (position.epoch !== epoch || position.offset > offset) return 'wait'
-    const missing = this.#tail.after(position.offset, offset)
+    if (head.epoch !== epoch || head.offset > offset) return 'wait'
+    const missing = position.epoch === epoch ? this.#tail.after(position.offset, this.#head) : undefined
     if (missing === undefined) return 'read'
-    for (const item of packetsOf(epoch, missing)) {
+    for (const item of missing) {
       if ('events' in item) follower.outlet.push(item)
       else follower.lost(item)
     }
@@ -89,6 +93,7 @@ export class Feed {
     const group = this.#followers.get(channel)
     if (group === undefined) this.#followers.set(channel, new Set([follower]))
     else group.add(follower)
+    this.#size += 1
     follower.outlet.live(offset)
     return 'joined'
   }
@@ -98,6 +103,7 @@ export class Feed {
     const { channel } = follower.outlet
     const group = this.#followers.get(channel)
     if (!group?.delete(follower)) return undefined
+    this.#size -= 1
     if (group.size === 0) this.#followers.delete(channel)
     follower.outlet.leave()
     return this.#head
@@ -145,13 +151,29 @@ export class Feed {
         return
       case 'appended':
         // What becomes durable in one turn leaves as one packet, without a timer.
-        if (this.#pending.push(notification) === 1) queueMicrotask(() => this.#flush())
-        if (!this.#reading) return
+        if (this.#pending.push(notification) === 1) {
+          this.#held = sendLater(this)
+          if (!this.#held) queueMicrotask(() => this.#flush())
+        }
+        if (!this.#reading && !this.#held) return
         for (const event of notification.events) this.#pendingBytes += sizeOf(event)
-        if (this.#pendingBytes <= MAX_PENDING_BYTES) return
-        this.#takePending()
-        this.#readAgain = true
+        if (this.#reading && this.#pendingBytes > MAX_PENDING_BYTES) {
+          this.#takePending()
+          this.#readAgain = true
+        } else if (this.#pendingBytes > PACKET_BYTES) this.#flush()
     }
+  }
+
+  /** How many it sends to. */
+  get weight(): number {
+    return this.#size
+  }
+
+  /** Its turn has come. */
+  step(): number {
+    const { weight } = this
+    this.#flush()
+    return weight
   }
 
   #flush(): void {
@@ -180,6 +202,7 @@ export class Feed {
     const pending = this.#pending
     this.#pending = []
     this.#pendingBytes = 0
+    this.#held = false
     return pending
   }
 

@@ -216,9 +216,11 @@ export class Subscription implements Follower {
     return start
   }
 
-  async #read(run: number, start: { readonly position: Position; readonly gap?: Gap }): Promise<void> {
+  async #read(run: number, start: Pick<Start, 'position' | 'gap'> & Partial<Start>): Promise<void> {
     let { position } = start
     if (start.gap !== undefined) position = await this.#tell(run, start.gap, true)
+    // Whoever was away for a moment gets what the feed has sent last, without a look at the log.
+    if (start.info !== undefined && (await this.#joins(run, position, start.info))) return
     while (run === this.#run) {
       const isThere = (): boolean => run === this.#run
       const step = await this.#ask(run, ({ pages }) => pages.step(this.#topic, position, isThere))
@@ -242,10 +244,20 @@ export class Subscription implements Follower {
       if (step.items.length === 0) position = step.position
       if (!samePosition(position, step.head)) continue
       // No await between a page that shows the head and the join: nothing can slip in between.
-      const joined = this.#feed?.follow(position, this)
+      const joined = this.#feed?.follow(position, step.head, this)
       if (joined === 'joined') return
       if (joined === 'wait') await this.#feed?.reached()
     }
+  }
+
+  /** Joins the feed if it has all that lies between. */
+  async #joins(run: number, position: Position, { epoch, first, last }: Start['info']): Promise<boolean> {
+    if (position.epoch !== epoch || position.offset < first - 1) return false
+    const follow = () => (run === this.#run ? this.#feed?.follow(position, { epoch, offset: last }, this) : undefined)
+    const joined = follow()
+    if (joined !== 'wait') return joined === 'joined'
+    await this.#feed?.reached()
+    return follow() === 'joined'
   }
 
   /** Asks until there is an answer: when the store is away the client stays. `undefined` when the run is over. */

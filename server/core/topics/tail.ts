@@ -1,7 +1,10 @@
 /** The last consecutive events that a feed has sent, bounded, so that a reader close to the head can join at once. */
 
+import type { Position } from '../../../shared/positions.ts'
+import type { Gap } from '../../../shared/protocol.ts'
 import type { StoredEvent } from '../../store/contract/store.ts'
 import { bodyBytes } from '../body.ts'
+import { type Packet, packetsOf } from './packet.ts'
 
 const MAX_EVENTS = 256
 const MAX_BYTES = 65_536
@@ -9,9 +12,12 @@ const MAX_BYTES = 65_536
 export class Tail {
   #events: StoredEvent[] = []
   #bytes = 0
+  /** What was asked for last: many come back at once, and to the same place. */
+  #asked: { readonly offset: number; readonly head: Position; readonly items: readonly (Packet | Gap)[] } | undefined
 
   /** Adds events that follow the last one. */
   push(events: readonly StoredEvent[]): void {
+    this.#asked = undefined
     const newest = events.slice(-MAX_EVENTS)
     if (newest.length < events.length) this.clear()
     for (const event of newest) {
@@ -29,11 +35,14 @@ export class Tail {
     if (drop > 0) this.#events = this.#events.slice(drop)
   }
 
-  /** The events behind `offset` up to `head`; `undefined` when not all of them are here. */
-  after(offset: number, head: number): readonly StoredEvent[] | undefined {
-    if (offset === head) return []
-    const missing = this.#events.slice(-(head - offset))
-    return missing[0]?.offset === offset + 1 && missing.at(-1)?.offset === head ? missing : undefined
+  /** What lies behind `offset` up to `head`, the last one that was sent; `undefined` when not all of it is here. */
+  after(offset: number, head: Position): readonly (Packet | Gap)[] | undefined {
+    if (offset === head.offset) return []
+    if (this.#asked?.offset === offset && this.#asked.head === head) return this.#asked.items
+    const missing = this.#events.slice(-(head.offset - offset))
+    if (missing[0]?.offset !== offset + 1 || missing.at(-1)?.offset !== head.offset) return undefined
+    this.#asked = { offset, head, items: packetsOf(head.epoch, missing) }
+    return this.#asked.items
   }
 
   clear(): void {

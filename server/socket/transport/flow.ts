@@ -107,8 +107,8 @@ function look(connection: Connection, waiters: Set<() => void>): void {
   transport.on('drain', again)
 }
 
-/** A packet of so many characters does not wait: whoever sends it looks at once how much of it is taken. */
-const LARGE = 16_384
+/** A larger packet does not wait: whoever sends it looks at once how much of it is taken. */
+const LARGE = DRAINED_BYTES
 
 /**
  * What one turn of the event loop sends on a connection leaves together: packets are small, and each write is a call of the
@@ -127,7 +127,9 @@ export function gatherWrites(engine: Server['engine']): void {
       socket?.uncork()
     }
     raw.flush = () => {
-      if ((raw.writeBuffer.at(-1)?.data?.length ?? 0) >= LARGE) write()
+      // Engine.IO looks after each write whether there is more.
+      if (raw.writeBuffer.length === 0) return
+      if ((raw.writeBuffer.at(-1)?.data?.length ?? 0) > LARGE) write()
       else if (!waits) {
         waits = true
         atTurnEnd(write)

@@ -7,6 +7,7 @@ import { type IncomingMessage, ServerResponse } from 'node:http'
 import type { Server, Socket } from 'socket.io'
 import { boundArrival } from '../../core/guards/arrival.ts'
 import { tooMuchUnfinished, type Unfinished } from '../../core/guards/unfinished.ts'
+import { turnOfConnection } from '../../core/turns.ts'
 
 import { paceRequests } from './pacing.ts'
 
@@ -55,7 +56,9 @@ export function guardRequests(engine: Engine, rules: RequestRules): void {
   const { pageRefusal, withCookies, bodyTimeoutMs, unfinished, admit } = rules
   engine.use((request: EngineRequest, response: unknown, next: Next) => {
     void held(request, response, async () => {
-      const refused = await judge(request)
+      const begins = request.method !== 'OPTIONS' && request._query.sid === undefined
+      if (begins) await turnOfConnection()
+      const refused = await judge(request, begins)
       if (refused !== undefined) return refuse(request, response, refused, next)
       if (!(response instanceof ServerResponse)) return next()
       boundArrival(request, bodyTimeoutMs, () => refuse(request, response, LATE, next))
@@ -77,7 +80,7 @@ export function guardRequests(engine: Engine, rules: RequestRules): void {
     })
   })
 
-  async function judge(request: EngineRequest): Promise<Refused | undefined> {
+  async function judge(request: EngineRequest, begins: boolean): Promise<Refused | undefined> {
     const { method = '' } = request
     if (!['GET', 'POST', 'OPTIONS'].includes(method)) {
       return { status: 405, message: `${method} is nothing here; there is ${METHODS}`, headers: { Allow: METHODS } }
@@ -85,7 +88,7 @@ export function guardRequests(engine: Engine, rules: RequestRules): void {
     if (request._query.j !== undefined) return { status: 400, message: JSONP }
     const why = await pageRefusal(request)
     if (why !== undefined) return { status: 403, message: why }
-    return method !== 'OPTIONS' && request._query.sid === undefined ? admit(request) : undefined
+    return begins ? admit(request) : undefined
   }
 }
 
