@@ -1,4 +1,4 @@
 import { describeConformance } from '../conformance/conformance.ts'
-import { lmdbEngine } from '../conformance/fixture.ts'
+import { lmdbEngine, MEMORY } from '../conformance/fixture.ts'
 
-describeConformance('LMDB', lmdbEngine)
+describeConformance('LMDB', () => lmdbEngine(MEMORY))

@@ -1,4 +1,4 @@
-import { lmdbEngine } from '../conformance/fixture.ts'
+import { lmdbEngine, MEMORY } from '../conformance/fixture.ts'
 import { describeQueueRandom } from '../model/queueRandom.ts'
 
-describeQueueRandom('LMDB', lmdbEngine)
+describeQueueRandom('LMDB', () => lmdbEngine(MEMORY))

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Leaving, QueuePolicy, Settlement, Store, StoredJobDraft } from '../../../server/store/contract/store.ts'
 import { soak } from '../../support/tools.ts'
 import { infoOf, jobOf, maintain, remove } from '../conformance/calls.ts'
-import { type LmdbEngine, lmdbEngine, publish, START, text } from '../conformance/fixture.ts'
+import { type LmdbEngine, lmdbEngine, MEMORY, publish, START, text } from '../conformance/fixture.ts'
 
 const POLICY: QueuePolicy = { maxAttempts: 3, backoffMs: [1_000, 5_000], deadMs: 60_000 }
 const LIMIT = { jobs: 1_000_000, bytes: 1e9 }
@@ -28,7 +28,7 @@ describe('queues in the LMDB store', () => {
   let engine: LmdbEngine
 
   beforeEach(async () => {
-    engine = await lmdbEngine()
+    engine = await lmdbEngine(MEMORY)
   })
 
   afterEach(async () => {
@@ -171,7 +171,7 @@ describe('queues in the LMDB store', () => {
       }
       const stayed = await run(false)
       await engine.destroy()
-      engine = await lmdbEngine()
+      engine = await lmdbEngine(MEMORY)
       expect(alike(await run(true))).toEqual(alike(stayed))
     },
     60_000,

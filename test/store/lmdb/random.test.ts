@@ -1,4 +1,4 @@
-import { lmdbEngine } from '../conformance/fixture.ts'
+import { lmdbEngine, MEMORY } from '../conformance/fixture.ts'
 import { describeRandom } from '../model/random.ts'
 
-describeRandom('LMDB', lmdbEngine)
+describeRandom('LMDB', () => lmdbEngine(MEMORY))
