@@ -8,18 +8,21 @@ import { addDrop } from './commands/drop.ts'
 import { addExplain } from './commands/explain.ts'
 import { addForget } from './commands/forget.ts'
 import { addJobs } from './commands/jobs.ts'
+import { addKey } from './commands/key.ts'
 import { addPause, addResume } from './commands/pause.ts'
 import { addPub } from './commands/pub.ts'
 import { addPurge } from './commands/purge.ts'
 import { addQueues } from './commands/queues.ts'
 import { addRedrive } from './commands/redrive.ts'
 import { addRemove } from './commands/remove.ts'
+import { addRevoke } from './commands/revoke.ts'
 import { addSeek } from './commands/seek.ts'
 import { addSend } from './commands/send.ts'
 import { addServe } from './commands/serve.ts'
 import { addSettings } from './commands/settings.ts'
 import { addSub } from './commands/sub.ts'
 import { addTail } from './commands/tail.ts'
+import { addToken } from './commands/token.ts'
 import { addTopics } from './commands/topics.ts'
 import { addWork } from './commands/work.ts'
 import { addExamples } from './examples.ts'
@@ -27,6 +30,7 @@ import { addExamples } from './examples.ts'
 /** In the order of the help. */
 const GROUPS = [
   ['Hub:', [addServe, addConfig, addSettings]],
+  ['Access:', [addKey, addToken, addRevoke]],
   ['Topics:', [addPub, addSub, addTail, addTopics, addDrop, addCursors, addSeek, addForget]],
   ['Queues:', [addSend, addWork, addQueues, addJobs, addExplain, addRemove, addRedrive, addPause, addResume, addPurge]],
 ] as const

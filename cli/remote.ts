@@ -8,6 +8,7 @@ import { type Place, readPlace } from '../shared/places.ts'
 import { timeoutSignal } from '../shared/timer.ts'
 import { DURATION_RULE, readDurationMs } from '../shared/units.ts'
 import { UsageError } from './exit.ts'
+import { note } from './output/output.ts'
 
 export interface RemoteOptions {
   readonly url: string
@@ -134,6 +135,7 @@ export async function connectTo(
   options: Pick<ConnectOptions, 'drainMs'> = {},
 ): Promise<Hub> {
   await reach(remote, '/healthz')
+  await remarkOnToken(remote)
   const { connect } = await import('../client/index.ts')
   return connect(remote.url, {
     ...(remote.token === undefined ? {} : { token: remote.token }),
@@ -170,8 +172,22 @@ export async function deleteAt(remote: RemoteOptions, route: string, query?: Que
 
 async function call(remote: RemoteOptions, method: string, route: string, query: Query = {}, body?: unknown) {
   const search = new URLSearchParams(query).toString()
+  await remarkOnToken(remote)
   const response = await reach(remote, `/v1${route}${search && `?${search}`}`, method, JSON.stringify(body))
   return response.status === 204 ? {} : await answerOf(remote, response)
+}
+
+let remarked = false
+
+/** Whoever shows a token believes that it is looked at. */
+async function remarkOnToken(remote: RemoteOptions): Promise<void> {
+  if (remote.token === undefined || remarked) return
+  remarked = true
+  const response = await reach(remote, '/v1/me')
+  const me: unknown = await response.json().catch(() => undefined)
+  if (response.ok && isRecord(me) && me.subject === 'anonymous') {
+    note(`reprise: ${remote.url} asks for no token, and ignores yours: everybody may do everything there`)
+  }
 }
 
 async function answerOf(remote: RemoteOptions, response: Response): Promise<Fields> {

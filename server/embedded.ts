@@ -8,6 +8,8 @@ import { type RunningServer, serve } from './serve.ts'
 import { createLog } from './telemetry/log.ts'
 import { version } from './version.ts'
 
+const OPEN = 'without auth whoever reaches this hub may do everything: give createHub auth (docs/security.md)'
+
 /**
  * A hub to embed: `createHub<{ topics: { orders: Order }, queues: { emails: Email } }>()` names what its topics and
  * queues carry. It can be attached and called at once; calls wait until the store is open. Throws `bad_request` for
@@ -20,7 +22,10 @@ export function createHub<S extends HubTypes = HubTypes>(options: HubOptions = {
   const hub = buildHub<S>(resolved, log, connect)
   const store = shownStore(resolved.store)
   hub.ready.then(
-    () => telemetry.happened({ kind: 'started', store, version: version() }),
+    () => {
+      telemetry.happened({ kind: 'started', store, version: version() })
+      if (resolved.auth === undefined) telemetry.noticed(OPEN)
+    },
     (error: unknown) => telemetry.failed(`opening the store ${store}`, error),
   )
   return hub

@@ -8,7 +8,6 @@ import { RepriseError } from '../shared/errors.ts'
 import type { Draft, Published, ReadPage, ReadQuery } from '../shared/protocol.ts'
 import type { JobDraft, Sent } from '../shared/queues.ts'
 import type { Hub } from './api.ts'
-import { readClaims } from './auth/claims.ts'
 import { openGate, openToAll } from './auth/gate.ts'
 import { StoredRevocations } from './auth/revocations.ts'
 import { Tickets } from './auth/tickets.ts'
@@ -97,7 +96,7 @@ export function buildHub<S extends HubTypes = HubTypes>(
     const warn = (message: string, cause?: unknown) =>
       log.telemetry.noticed(message, cause === undefined ? {} : { cause })
     const revocations = await StoredRevocations.open({ store: store.settings, warn })
-    return await openGate(readAuth(auth), { readClaims, revocations, tickets, warn })
+    return await openGate(readAuth(auth), { revocations, tickets, warn })
   }
 
   async function compose(store: Store, losses: Losses, options: ResolvedHubOptions, log: HubLog) {

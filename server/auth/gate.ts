@@ -12,9 +12,8 @@ import {
   type TicketGate,
 } from '../core/access.ts'
 import { unauthorized } from '../core/refusal.ts'
+import { type CredentialRules, openCredentials } from './credentials.ts'
 import { ANONYMOUS, type Identity } from './identity.ts'
-import type { JwtRules, TokensContext } from './jwt.ts'
-import { type ApiKey, KEY_PREFIX, keyFinder } from './keys.ts'
 import type { StoredRevocations } from './revocations.ts'
 import { OpenSession, Sessions } from './sessions.ts'
 import type { Tickets } from './tickets.ts'
@@ -36,10 +35,7 @@ export interface AuthorizedCaller {
   readonly expiresAt?: number | undefined
 }
 
-export interface GateRules {
-  readonly jwt: JwtRules | undefined
-  readonly keys: readonly ApiKey[]
-  readonly roles: Readonly<Record<string, readonly Grant[]>>
+export interface GateRules extends CredentialRules {
   readonly anonymous: readonly Grant[]
   readonly authenticate:
     | ((handshake: Handshake) => Promise<Authenticated | undefined> | Authenticated | undefined)
@@ -48,26 +44,19 @@ export interface GateRules {
 }
 
 export interface GateContext {
-  readonly readClaims: TokensContext['readClaims']
   readonly revocations: StoredRevocations
   readonly tickets: Tickets
   readonly warn: (message: string, cause?: unknown) => void
 }
 
-/** A longer one is not looked at. */
-const MAX_TOKEN_LENGTH = 8_192
 /** Tokens whose signature is known to be right: one that comes with each of thousands of namespaces is checked once. */
 const MAX_KNOWN = 10_000
 
 /** Resolves when keys are read. Throws `bad_request` for a key that is none. */
 export async function openGate(rules: GateRules, context: GateContext): Promise<TicketGate> {
-  const { readClaims, revocations, tickets, warn } = context
+  const { revocations, tickets, warn } = context
   const revoked = (identity: Identity) => revocations.refusal(identity)
-  const keyNames = new Set(rules.keys.map(({ name }) => name))
-  // Loaded where there are tokens to read.
-  const { openTokens } = rules.jwt === undefined ? {} : await import('./jwt.ts')
-  const tokens = rules.jwt && (await openTokens?.(rules.jwt, { roles: rules.roles, keyNames, readClaims, warn }))
-  const findKey = keyFinder(rules.keys)
+  const credentials = await openCredentials(rules, warn)
   const known = new Map<string, Identity>()
   const sessions = new Sessions({
     identify,
@@ -96,16 +85,13 @@ export async function openGate(rules: GateRules, context: GateContext): Promise<
   }
 
   async function find(token: string): Promise<Identity> {
-    if (token.length > MAX_TOKEN_LENGTH) throw unauthorized(`the token has more than ${MAX_TOKEN_LENGTH} characters`)
-    if (token.startsWith(KEY_PREFIX)) return findKey(token)
-    if (tokens === undefined) throw unauthorized('this hub takes no JWT')
     const key = createHash('sha256').update(token).digest('base64')
     const seen = known.get(key)
     if (seen !== undefined) {
-      if ((seen.expiresAt ?? 0) > Date.now()) return seen
+      if ((seen.expiresAt ?? Number.POSITIVE_INFINITY) > Date.now()) return seen
       known.delete(key)
     }
-    const identity = await tokens.read(token)
+    const identity = await credentials.read(token)
     if (known.size >= MAX_KNOWN) known.clear()
     known.set(key, identity)
     return identity
@@ -140,7 +126,7 @@ export async function openGate(rules: GateRules, context: GateContext): Promise<
     close() {
       revocations.close()
       sessions.close()
-      tokens?.close()
+      credentials.close()
     },
   }
 }

@@ -1,6 +1,6 @@
 /** API keys: `rk_<name>_<secret>`, of which the hub knows the hash. */
 
-import { createHash } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import type { Grant } from '../core/access.ts'
 import { unauthorized } from '../core/refusal.ts'
 import type { Identity } from './identity.ts'
@@ -16,6 +16,11 @@ export const KEY_PREFIX = 'rk_'
 
 export function hashOf(key: string): string {
   return `sha256:${createHash('sha256').update(key).digest('hex')}`
+}
+
+export function newKey(name: string): { readonly key: string; readonly hash: string } {
+  const key = `${KEY_PREFIX}${name}_${randomBytes(32).toString('hex')}`
+  return { key, hash: hashOf(key) }
 }
 
 /** Finds a key by its hash, so that how long it takes says nothing of the secret. */

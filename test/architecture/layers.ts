@@ -143,7 +143,7 @@ const DRIVERS: Readonly<Record<string, readonly Part[]>> = {
 export const LIGHT = ['server/version.ts']
 
 /** The only modules that load the server, when their command runs: the others start without it. */
-const SERVER_COMMANDS = ['cli/commands/serve.ts', 'cli/commands/config.ts']
+const SERVER_COMMANDS = ['serve', 'config', 'key', 'token'].map((name) => `cli/commands/${name}.ts`)
 
 export function partOf(path: string): Part | undefined {
   return PARTS.find((part) => path.startsWith(part))
