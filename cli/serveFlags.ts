@@ -15,5 +15,8 @@ export function addServeFlags(command: Command): Command {
     .option('--reserve-bytes <size>', 'disk space to keep free, such as 500MB')
     .option('--drain-ms <time>', 'how long a stop waits for work in progress, such as 10s (default: 10s)')
     .option('--keep-alive-ms <time>', 'how long to keep an idle HTTP connection (default: 75s)')
+    .option('--tls-cert <file>', 'serve HTTPS with this certificate in PEM, or env:NAME')
+    .option('--tls-key <file>', 'its key')
+    .option('--tls-ca <file>', 'admit only clients with a certificate of this authority')
     .option('--log-level <level>', 'silent, fatal, error, warn, info, debug or trace (default: info)')
 }

@@ -59,6 +59,7 @@ export type { AuthOptions, JwtOptions, KeyOptions, Recognized } from './options/
 export type { Duration, Size } from './options/checks.ts'
 export type { AllowOrigins, HubOptions, LimitOptions, LogLevel, ServeOptions, TopicOptions } from './options/hub.ts'
 export type { BindingOption, QueueOptions } from './options/queues.ts'
+export type { TlsOptions } from './options/tls.ts'
 export type { RunningServer } from './serve.ts'
 export { parser } from './socket/transport/encoder.ts'
 export type { ProgramServer } from './socket/transport/target.ts'

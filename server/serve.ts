@@ -1,20 +1,23 @@
 /** A hub with an HTTP server of its own: what `reprise serve` runs. */
 
-import { createServer, type Server as HttpServer } from 'node:http'
+import { createServer, type Server as HttpServer, type ServerOptions } from 'node:http'
+import { createServer as createSecureServer } from 'node:https'
 import { type AddressInfo, connect as connectTo, type Socket } from 'node:net'
 import type { HubTypes } from '../client/index.ts'
 import { RepriseError } from '../shared/errors.ts'
 import { startTimer } from '../shared/timer.ts'
 import type { Hub } from './api.ts'
+import { contextOf, followFiles } from './certificates.ts'
 import { PerAddress } from './core/guards/perAddress.ts'
 import { buildHub } from './hub.ts'
 import type { Connect } from './localClients.ts'
 import { resolveServeOptions, type ServeOptions, shownStore } from './options/hub.ts'
-import { createLog } from './telemetry/log.ts'
+import { readTls, type TlsOptions } from './options/tls.ts'
+import { createLog, type HubLog } from './telemetry/log.ts'
 import { version } from './version.ts'
 
 export interface RunningServer<S extends HubTypes = HubTypes> {
-  /** `http://HOST:PORT` as it can be reached. */
+  /** `http://HOST:PORT` or `https://HOST:PORT`, as it can be reached. */
   readonly url: string
   readonly hub: Hub<S>
   /** Drains: nothing new is accepted, clients are told, what was accepted is finished. */
@@ -39,15 +42,16 @@ export async function serve<S extends HubTypes = HubTypes>(
   connect?: Connect,
 ): Promise<RunningServer<S>> {
   const resolved = resolveServeOptions(options)
-  const { port, host, drainMs, keepAliveMs, config: _file, open: _open, ...hubOptions } = resolved
+  const { port, host, drainMs, keepAliveMs, tls, config: _file, open: _open, ...hubOptions } = resolved
   const { connectTimeoutMs, connectionsPerAddress } = resolved.limits
-  const server = createServer({
+  const log = createLog(hubOptions.logLevel)
+  const { server, unfollow } = openServer(tls, log, {
     keepAliveTimeout: keepAliveMs,
     headersTimeout: connectTimeoutMs,
     requestTimeout: Math.max(REQUEST_MS, connectTimeoutMs),
     connectionsCheckingInterval: CHECK_MS,
   })
-  boundConnections(server, new PerAddress(connectionsPerAddress))
+  boundConnections(server, new PerAddress(connectionsPerAddress), tls === undefined)
   const connections = new Set<Socket>()
   server.on('connection', (connection: Socket) => {
     if (connections.has(connection)) return
@@ -58,7 +62,6 @@ export async function serve<S extends HubTypes = HubTypes>(
   if (port !== 0 && (await isTaken(port, host))) {
     throw portTaken(port, host, Object.assign(new Error('somebody answers there'), { code: 'EADDRINUSE' }))
   }
-  const log = createLog(hubOptions.logLevel)
   const hub = buildHub<S>(hubOptions, log, connect)
   try {
     await hub.ready
@@ -66,26 +69,47 @@ export async function serve<S extends HubTypes = HubTypes>(
     hub.attach(server)
     await listen(server, port, host)
   } catch (error) {
+    unfollow()
     await hub.close()
     throw error
   }
   const address = server.address() as AddressInfo
   const shown = address.family === 'IPv6' ? `[${address.address}]` : address.address
-  const url = `http://${shown}:${address.port}`
+  const url = `${tls === undefined ? 'http' : 'https'}://${shown}:${address.port}`
   log.telemetry.happened({ kind: 'started', url, store: shownStore(hubOptions.store), version: version() })
   let closing: Promise<void> | undefined
   return {
     url,
     hub,
     close: () => {
+      unfollow()
       closing ??= drain(server, hub, connections, drainMs)
       return closing
     },
   }
 }
 
-/** Whoever has too many connections gets an answer instead of one more. */
-function boundConnections(server: HttpServer, addresses: PerAddress): void {
+/** One that speaks TLS where it has certificates, and follows their files. */
+function openServer(
+  tls: TlsOptions | undefined,
+  log: HubLog,
+  options: ServerOptions & { readonly headersTimeout: number },
+): { readonly server: HttpServer; readonly unfollow: () => void } {
+  if (tls === undefined) return { server: createServer(options), unfollow: () => {} }
+  const certificates = readTls(tls)
+  const server = createSecureServer({
+    ...options,
+    ...contextOf(certificates),
+    requestCert: certificates.ca !== undefined,
+    // A handshake that does not end is over when a head would have to be there.
+    handshakeTimeout: options.headersTimeout,
+  })
+  const warn = (message: string, cause: unknown) => log.telemetry.noticed(message, { cause })
+  return { server: server as HttpServer, unfollow: followFiles(server, certificates, () => readTls(tls), warn) }
+}
+
+/** Whoever has too many connections gets an answer instead of one more, where it can be read before any handshake. */
+function boundConnections(server: HttpServer, addresses: PerAddress, isPlain: boolean): void {
   const serve = server.listeners('connection') as ((connection: Socket) => void)[]
   // Some requests are served in a second go on their connection.
   const known = new WeakSet<Socket>()
@@ -94,7 +118,8 @@ function boundConnections(server: HttpServer, addresses: PerAddress): void {
     const { remoteAddress } = connection
     if (!known.has(connection) && !addresses.hasRoom(remoteAddress)) {
       connection.on('error', () => {})
-      connection.end(TOO_MANY, () => connection.destroy())
+      if (isPlain) connection.end(TOO_MANY, () => connection.destroy())
+      else connection.destroy()
       return
     }
     if (!known.has(connection)) connection.once('close', addresses.take(remoteAddress))

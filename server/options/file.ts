@@ -22,6 +22,7 @@ import {
   serveFields,
 } from './hub.ts'
 import { absoluteSecrets, type Variables, variablesIn } from './secret.ts'
+import { foldTls, tlsLineFields, tlsOptions } from './tls.ts'
 
 export interface Sources {
   /** As the command line gives them: by name in camel case. */
@@ -53,9 +54,9 @@ const SERVICE_LINK = /^REPRISE_(SERVICE_(HOST|PORT)(_.*)?|PORT_\d+_(TCP|UDP|SCTP
 
 const folder = z.string().min(1, 'is no folder')
 const plainFields = { ...hubFields, ...serveFields, data: folder }
-const lineFields = { ...plainFields, config: z.string().min(1, 'is no file') }
+const lineFields = { ...plainFields, ...tlsLineFields, config: z.string().min(1, 'is no file') }
 const flagSchema = fields(lineFields)
-const fileSchema = fields({ ...plainFields, ...groupedFields })
+const fileSchema = fields({ ...plainFields, ...groupedFields, tls: tlsOptions })
 
 interface Layer {
   readonly values: Readonly<Record<string, unknown>>
@@ -89,9 +90,10 @@ export function parseServeOptions(sources: Sources = {}): Configuration {
   const places: Record<string, string> = {}
   for (const { values, place } of layers) {
     for (const [option, value] of Object.entries(values)) {
-      if (value === undefined || option in merged) continue
-      merged[option] = value
-      places[option] = place(option)
+      if (value === undefined || (option in merged && option !== 'tls')) continue
+      // Of these parts each may come from another source.
+      merged[option] = option === 'tls' ? { ...(value as object), ...(merged.tls as object | undefined) } : value
+      places[option] ??= place(option)
     }
   }
   const options = placed(places, () => resolveServeOptions(merged as ServeOptions, cwd))
@@ -111,9 +113,11 @@ export function checkConfigFile(file: string, cwd: string): readonly string[] {
   try {
     const { content, faults, place, base } = readYaml(file, cwd)
     // What is wrong by itself is left out, so that the rest is looked at as well.
-    const { data, store, ...others } = content
+    const { data, store, tls, ...others } = content
     const stored = refusalOf(() => foldStore({ data, store }, place, base))
-    const together = contradictions(others).map((fault) => `${place(optionOf(fault))}: ${fault}`)
+    const together = contradictions({ ...others, tls: absoluteSecrets(tls, base) }).map(
+      (fault) => `${place(optionOf(fault))}: ${fault}`,
+    )
     return [...faults, ...stored, ...together].sort((a, b) => lineIn(a) - lineIn(b))
   } catch (error) {
     if (error instanceof ConfigurationError) return error.faults
@@ -255,9 +259,10 @@ function readEnvironment(
 }
 
 /** `data` is the embedded store's folder, so it is a `store`; within one source the two must not contradict. */
-function foldStore(values: Readonly<Record<string, unknown>>, name: (option: string) => string, base: string): Layer {
-  const auth = values.auth === undefined ? {} : { auth: absoluteSecrets(values.auth, base) }
-  const { data, ...rest }: Readonly<Record<string, unknown>> = { ...values, ...auth }
+function foldStore(given: Readonly<Record<string, unknown>>, place: (option: string) => string, base: string): Layer {
+  const [values, name] = foldTls(given, place)
+  const { data, ...rest }: Record<string, unknown> = { ...values }
+  for (const option of ['auth', 'tls']) if (option in rest) rest[option] = absoluteSecrets(rest[option], base)
   const absolute = (store: unknown) => (typeof store === 'string' && !isUrl(store) ? resolve(base, store) : store)
   const store = absolute(rest.store)
   if (data === undefined) return { values: store === undefined ? rest : { ...rest, store }, place: name }

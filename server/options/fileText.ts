@@ -5,6 +5,7 @@ import type { AuthOptions } from './auth.ts'
 import type { Configuration } from './file.ts'
 import { shownStore } from './hub.ts'
 import { shownSecret } from './secret.ts'
+import type { TlsOptions } from './tls.ts'
 
 /** The options that a file can hold. `secrets`: passwords in URLs and secrets are written out. */
 export function configurationText({ options, sources }: Configuration, { secrets = false } = {}): string {
@@ -29,6 +30,10 @@ export function configurationText({ options, sources }: Configuration, { secrets
 /** The value of an option as anybody may see it. */
 export function withoutSecrets(option: string, value: unknown): unknown {
   if (option === 'store') return shownStore(String(value))
+  if (option === 'tls' && value !== undefined) {
+    const parts = Object.entries(value as TlsOptions).filter(([, text]) => text !== undefined)
+    return Object.fromEntries(parts.map(([part, text]) => [part, shownSecret(text)]))
+  }
   if (option !== 'auth' || value === undefined) return writable(value)
   const { jwt, ...rest } = value as AuthOptions
   return writable(jwt?.secret === undefined ? value : { ...rest, jwt: { ...jwt, secret: shownSecret(jwt.secret) } })

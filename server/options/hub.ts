@@ -32,6 +32,7 @@ import {
 } from './checks.ts'
 import { type QueueOptions, queuePatterns } from './queues.ts'
 import { absoluteSecrets } from './secret.ts'
+import { type TlsOptions, tlsFaults, tlsOptions } from './tls.ts'
 
 export const LOG_LEVELS = ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]
@@ -110,6 +111,8 @@ export interface ServeOptions extends HubOptions {
   readonly drainMs?: Duration
   /** How long an idle HTTP connection is kept; longer than a proxy in front keeps its own. Default 75 s. */
   readonly keepAliveMs?: Duration
+  /** HTTPS and wss. Files that change are read again. */
+  readonly tls?: TlsOptions | undefined
 }
 
 export interface ResolvedHubOptions {
@@ -133,6 +136,8 @@ export interface ResolvedServeOptions extends ResolvedHubOptions {
   readonly config: string | undefined
   readonly drainMs: number
   readonly keepAliveMs: number
+  /** Named, not read; file names are absolute. */
+  readonly tls: TlsOptions | undefined
 }
 
 export const DEFAULTS = {
@@ -223,7 +228,7 @@ export function readAttachOptions(options: unknown): { readonly path?: string | 
 }
 
 const hubSchema = fields({ ...hubFields, ...groupedFields })
-const serveSchema = fields({ ...hubFields, ...groupedFields, ...serveFields, config: z.string() })
+const serveSchema = fields({ ...hubFields, ...groupedFields, ...serveFields, tls: tlsOptions, config: z.string() })
 
 /** Checks a program's options and fills in defaults. What it returns can be passed in again. */
 export function resolveHubOptions(options: HubOptions = {}, cwd = process.cwd()): ResolvedHubOptions {
@@ -232,7 +237,9 @@ export function resolveHubOptions(options: HubOptions = {}, cwd = process.cwd())
 
 /** The same for a server of its own; refuses a host that others can reach, unless `open`. */
 export function resolveServeOptions(options: ServeOptions = {}, cwd = process.cwd()): ResolvedServeOptions {
-  const given = parse(serveSchema, options, 'serve')
+  const parsed = parse(serveSchema, options, 'serve')
+  const tls = parsed.tls && absoluteSecrets(parsed.tls, cwd)
+  const given = { ...parsed, tls }
   const [fault] = contradictions(given)
   if (fault !== undefined) throw new RepriseError('bad_request', fault)
   const host = given.host ?? DEFAULTS.host
@@ -245,6 +252,8 @@ export function resolveServeOptions(options: ServeOptions = {}, cwd = process.cw
     config: given.config,
     drainMs: given.drainMs ?? DEFAULTS.drainMs,
     keepAliveMs: given.keepAliveMs ?? DEFAULTS.keepAliveMs,
+    // It has its certificate and its key, as nothing contradicts.
+    tls: tls as TlsOptions | undefined,
   }
 }
 
@@ -254,8 +263,9 @@ export function contradictions({
   open = DEFAULTS.open,
   auth,
   limits,
-}: Pick<z.infer<typeof serveSchema>, 'host' | 'open' | 'auth' | 'limits'>): readonly string[] {
-  const found = limitFaults({ ...DEFAULT_LIMITS, ...DEFAULTS.limits, ...limits })
+  tls,
+}: Pick<z.infer<typeof serveSchema>, 'host' | 'open' | 'auth' | 'limits' | 'tls'>): readonly string[] {
+  const found = [...limitFaults({ ...DEFAULT_LIMITS, ...DEFAULTS.limits, ...limits }), ...tlsFaults(tls)]
   if (open || auth !== undefined || isLoopback(host)) return found
   return [
     `host ${host} can be reached from other machines and nothing asks who is calling: keep 127.0.0.1, configure auth, or let everyone in with --open`,

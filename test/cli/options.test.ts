@@ -66,6 +66,7 @@ describe('options of serve', () => {
       config: undefined,
       drainMs: 10_000,
       keepAliveMs: 75_000,
+      tls: undefined,
     })
   })
 

@@ -1,8 +1,10 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { parseServeOptions } from '../../server/options/file.ts'
+import { checkConfigFile, parseServeOptions } from '../../server/options/file.ts'
+import { configurationText } from '../../server/options/fileText.ts'
 import { absoluteSecret, readSecret, shownSecret, variablesIn } from '../../server/options/secret.ts'
+import { atEnd } from '../support/ending.ts'
 import { tempFolder } from '../support/temp.ts'
 
 describe('a secret', () => {
@@ -54,5 +56,52 @@ describe('a secret', () => {
     expect([...variablesIn(named)]).toEqual(['REPRISE_JWT_SECRET', 'OTHER'])
     const flags = { path: '/env:REPRISE_MINE' }
     expect(() => parseServeOptions({ flags, env: { REPRISE_MINE: 'x' } })).toThrow('REPRISE_MINE: unknown variable')
+  })
+})
+
+describe('options of TLS', () => {
+  const PEM = '-----BEGIN CERTIFICATE-----\nMII\n'
+
+  async function folderWith(config: string): Promise<string> {
+    const folder = await tempFolder()
+    for (const name of ['cert', 'key', 'ca']) await writeFile(join(folder, `${name}.pem`), PEM)
+    await writeFile(join(folder, 'reprise.yaml'), config)
+    return folder
+  }
+
+  it('are each taken from flags, then the environment, then the file beside which their files lie', async () => {
+    const folder = await folderWith('tls: { cert: file:cert.pem, key: none.pem, ca: env:REPRISE_CA }\n')
+    process.env.REPRISE_CA = PEM
+    atEnd(() => void delete process.env.REPRISE_CA)
+    const config = join(folder, 'reprise.yaml')
+    const env = { REPRISE_TLS_KEY: `${folder}/key.pem`, REPRISE_CA: PEM }
+    const { options, sources } = parseServeOptions({ flags: { config }, env })
+    const [cert, key] = [`file:${folder}/cert.pem`, `file:${folder}/key.pem`]
+    expect(options.tls).toEqual({ cert, key, ca: 'env:REPRISE_CA' })
+    expect(sources.tls).toBe('REPRISE_TLS_KEY')
+    const flags = { config, tlsCert: 'key.pem' }
+    expect(parseServeOptions({ flags, env, cwd: folder }).options.tls).toMatchObject({ cert: key, key })
+    expect(() => parseServeOptions({ flags: { config }, env: { REPRISE_CA: PEM } })).toThrow(
+      `${config}:1: tls.key: file:${folder}/none.pem: there is no such file`,
+    )
+    expect(() => parseServeOptions({ flags: { tlsCert: cert } })).toThrow('--tls-cert: tls.key: is missing')
+    expect(() => parseServeOptions({ flags: { tlsCert: '' } })).toThrow('--tls-cert: "" is not a file, or env:NAME')
+  })
+
+  it('are checked with the file, and shown without what is secret', async () => {
+    const folder = await folderWith('port: 1\ntls: { cert: cert.pem, key: key.pam }\n')
+    expect(checkConfigFile('reprise.yaml', folder)).toEqual([
+      `reprise.yaml:2: tls.key: file:${folder}/key.pam: there is no such file`,
+    ])
+    const right = await folderWith(`tls: { cert: cert.pem, key: ${JSON.stringify(PEM)} }\n`)
+    expect(checkConfigFile('reprise.yaml', right)).toEqual([])
+    const configuration = parseServeOptions({ flags: { config: 'reprise.yaml' }, cwd: right })
+    const text = configurationText(configuration)
+    expect(text).toContain(`cert: file:${right}/cert.pem`)
+    expect(text).not.toContain('MII')
+    await writeFile(join(right, 'again.yaml'), configurationText(configuration, { secrets: true }))
+    expect(parseServeOptions({ flags: { config: 'again.yaml' }, cwd: right }).options.tls).toEqual(
+      configuration.options.tls,
+    )
   })
 })

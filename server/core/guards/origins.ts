@@ -30,7 +30,8 @@ export async function pageRefusal<Asked extends Request>(
     return 'pages of other sites may not ask this hub without naming their origin: use fetch or Socket.IO'
   }
   if (typeof rule !== 'function' && isRebound(request, rule)) {
-    return `this hub is on loopback and does not answer as ${host}: name http://${host} in allowOrigins`
+    const scheme = request.socket.encrypted === true ? 'https' : 'http'
+    return `this hub is on loopback and does not answer as ${host}: name ${scheme}://${host} in allowOrigins`
   }
   if (origin === undefined || (await isAllowed(request, origin, host, rule))) return undefined
   return `pages of ${origin} may not connect to ${host}: name ${origin} in allowOrigins`

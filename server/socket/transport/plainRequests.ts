@@ -21,7 +21,7 @@ export function servePlainly(http: HttpServer, request: IncomingMessage, socket:
     if (kept !== '') lines.push(`${name}: ${kept}`)
   }
   socket.unshift(Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1'), head]))
-  http.emit('connection', socket)
+  http.emit('encrypted' in socket ? 'secureConnection' : 'connection', socket)
   return true
 }
 

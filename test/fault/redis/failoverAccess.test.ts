@@ -5,10 +5,11 @@ import { readText } from '../../architecture/sources.ts'
 import { join } from '../../support/clients/wire.ts'
 import { startHub } from '../../support/hub/hub.ts'
 import { run, runCli, spawnHub } from '../../support/hub/process.ts'
+import { type CertificateFiles, certificateFiles } from '../../support/network/certificates.ts'
 import { freePorts } from '../../support/network/ports.ts'
-import { type Certificates, hasOpenssl, makeCertificates, tlsConfig } from '../../support/redis/certificates.ts'
 import { type RedisServer, startRedis } from '../../support/redis/redis.ts'
 import { startSentinelSet } from '../../support/redis/sentinel.ts'
+import { tlsConfig } from '../../support/redis/tls.ts'
 import { has, pathOf, soak } from '../../support/tools.ts'
 import { until } from '../../support/until.ts'
 
@@ -123,13 +124,13 @@ describe.runIf(has('redis-server'))('a hub on a Redis that asks who it is', () =
   })
 })
 
-describe.runIf(has('redis-server') && hasOpenssl)('a hub on a Redis with TLS', () => {
-  let certificates: Certificates
+describe.runIf(has('redis-server'))('a hub on a Redis with TLS', () => {
+  let certificates: CertificateFiles
   let trust = ''
   const files = () => `ca=${certificates.ca}&cert=${certificates.cert}&key=${certificates.key}`
 
   beforeAll(async () => {
-    certificates = await makeCertificates()
+    certificates = await certificateFiles()
     trust = files()
   })
 

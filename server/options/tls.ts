@@ -1,0 +1,87 @@
+/** TLS of a server of the hub's own: what may be written, and what is read of it. */
+
+import { messageOf, RepriseError } from '../../shared/errors.ts'
+import { known, optional, value } from './checks.ts'
+import { readSecret } from './secret.ts'
+
+/** Each in PEM: a file, `env:NAME`, or the text itself. */
+export interface TlsOptions {
+  /** The server's certificate, then those that lead to the authority. */
+  readonly cert: string
+  readonly key: string
+  /** Authorities of clients: who has no certificate of theirs cannot connect. */
+  readonly ca?: string
+}
+
+const PEM = /-----BEGIN [A-Z0-9 ]+-----/
+const PARTS = ['cert', 'key', 'ca'] as const
+
+/** A path by itself is one, as no PEM is. */
+const pem = value('a file, or env:NAME', (input) => {
+  if (typeof input !== 'string' || input.trim() === '') return undefined
+  return /^(env|file):/.test(input) || PEM.test(input) ? input : `file:${input}`
+})
+
+export const tlsOptions = known({ cert: optional(pem), key: optional(pem), ca: optional(pem) })
+
+/** The same as flags and variables have them, each by itself. */
+export const tlsLineFields = { tlsCert: pem, tlsKey: pem, tlsCa: pem } as const
+
+/** What is wrong with them, each sentence begins with the option. */
+export function tlsFaults(options: Partial<TlsOptions> | undefined): readonly string[] {
+  try {
+    if (options !== undefined) readTls(options)
+    return []
+  } catch (error) {
+    return [messageOf(error)]
+  }
+}
+
+type Values = Readonly<Record<string, unknown>>
+type Place = (option: string) => string
+
+/** One option of what flags or variables have each by itself; its place is that of the first of them. */
+export function foldTls({ tlsCert, tlsKey, tlsCa, ...others }: Values, place: Place): [values: Values, place: Place] {
+  const given = Object.entries({ cert: tlsCert, key: tlsKey, ca: tlsCa }).filter(([, part]) => part !== undefined)
+  const [first] = given
+  if (first === undefined) return [others, place]
+  const flag = `tls${first[0].charAt(0).toUpperCase()}${first[0].slice(1)}`
+  return [{ ...others, tls: Object.fromEntries(given) }, (option) => place(option === 'tls' ? flag : option)]
+}
+
+export interface Tls {
+  readonly cert: string
+  readonly key: string
+  readonly ca?: string
+  /** What they are read from, as far as that is files. */
+  readonly files: readonly string[]
+}
+
+/** Throws `bad_request` with a sentence that begins with the option. File names are absolute by now. */
+export function readTls(options: Partial<TlsOptions>): Tls {
+  const found: Partial<Record<(typeof PARTS)[number], string>> = {}
+  const files: string[] = []
+  for (const part of PARTS) {
+    const reference = options[part]
+    if (reference === undefined && part === 'ca') continue
+    if (reference === undefined) throw wrong(part, 'is missing: TLS needs a certificate and its key')
+    const { value, file } = refused(part, () => readSecret(reference, process.cwd()))
+    if (!PEM.test(value)) throw wrong(part, `${file ?? reference.slice(0, 80)} holds no PEM (-----BEGIN …)`)
+    found[part] = value
+    if (file !== undefined) files.push(file)
+  }
+  const { cert = '', key = '', ca } = found
+  return { cert, key, ...(ca === undefined ? {} : { ca }), files }
+}
+
+function refused<T>(part: string, read: () => T): T {
+  try {
+    return read()
+  } catch (cause) {
+    throw wrong(part, messageOf(cause), cause)
+  }
+}
+
+function wrong(part: string, why: string, cause?: unknown): RepriseError {
+  return new RepriseError('bad_request', `tls.${part}: ${why}`, { cause })
+}
