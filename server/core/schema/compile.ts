@@ -39,12 +39,15 @@ const KEY_OF_MANY = 12
 const WORK_A_FORMATTED = 4
 /** Bytes of a schema that are looked at for one piece of work. */
 const BYTES_A_WORK = 64
+/** A branch that does not fit leaves its errors, which are copied on the way up. */
+const BRANCHES = ['anyOf', 'oneOf']
+const WORK_A_BRANCH = 8
 const DIALECT = 'https://json-schema.org/draft/2020-12/schema'
 /** Keywords that hold schemas by name, and those that hold one or a list. */
 const MAPS = ['properties', 'patternProperties', '$defs', 'definitions', 'dependentSchemas', 'dependencies']
 const PARTS = [
   ...['allOf', 'anyOf', 'oneOf', 'not', 'if', 'then', 'else'],
-  ...['items', 'prefixItems', 'additionalItems', 'unevaluatedItems', 'contains'],
+  ...['items', 'prefixItems', 'unevaluatedItems', 'contains'],
   ...['additionalProperties', 'unevaluatedProperties', 'propertyNames'],
 ]
 
@@ -201,7 +204,7 @@ function canonical(value: unknown): string {
 }
 
 /** A copy in which every schema counts its work. Throws for what no check would be made of, with its place. */
-function prepared(schema: object, path: readonly string[], compiler: Compiler): object {
+function prepared(schema: object, path: readonly string[], compiler: Compiler, ownWork = 1): object {
   const copy: Record<string, unknown> = {}
   for (const [keyword, value] of Object.entries(schema)) {
     const at = [...path, keyword]
@@ -210,17 +213,17 @@ function prepared(schema: object, path: readonly string[], compiler: Compiler): 
     if (MAPS.includes(keyword)) {
       made = mapped(value as object, (name, inner) => preparedPart(inner, [...at, name], compiler))
     } else if (PARTS.includes(keyword)) {
-      made = preparedPart(value, at, compiler)
+      made = preparedPart(value, at, compiler, BRANCHES.includes(keyword) ? WORK_A_BRANCH : undefined)
     }
     put(copy, keyword, made)
   }
-  const weight = 1 + Math.floor(JSON.stringify(schema).length / BYTES_A_WORK)
+  const weight = ownWork + Math.floor(JSON.stringify(schema).length / BYTES_A_WORK)
   return Object.keys(copy).length === 0 ? copy : { ...copy, [WORK]: weight }
 }
 
-function preparedPart(value: unknown, path: readonly string[], compiler: Compiler): unknown {
-  if (Array.isArray(value)) return value.map((one, i) => preparedPart(one, [...path, String(i)], compiler))
-  return typeof value === 'object' && value !== null ? prepared(value, path, compiler) : value
+function preparedPart(value: unknown, path: readonly string[], compiler: Compiler, ownWork?: number): unknown {
+  if (Array.isArray(value)) return value.map((one, i) => preparedPart(one, [...path, String(i)], compiler, ownWork))
+  return typeof value === 'object' && value !== null ? prepared(value, path, compiler, ownWork) : value
 }
 
 function checkKeyword(keyword: string, value: unknown, path: readonly string[], { RULES }: Compiler): void {

@@ -7,23 +7,8 @@ function fits(source: string, text: string): boolean {
   return linearPattern(source, () => {}).test(text)
 }
 
-const ATOMS = [
-  'a',
-  'b',
-  '.',
-  '[ab]',
-  '[^a\\]]',
-  '\\w',
-  '\\d',
-  '\\p{L}',
-  'ä',
-  '\u{1F600}',
-  '^',
-  '$',
-  '\\b',
-  '\\B',
-  '\\u{61}',
-]
+/** Without `\B`, which V8 also finds between the halves of a character. */
+const ATOMS = ['a', 'b', '.', '[ab]', '[^a\\]]', '\\w', '\\d', '\\p{L}', 'ä', '\u{1F600}', '^', '$', '\\b', '\\u{61}']
 const TIMES = ['', '*', '+', '?', '{0,2}', '{2}', '{1,}', '*?']
 
 const { part } = fc.letrec<{ part: string }>((tie) => ({
@@ -57,6 +42,7 @@ describe('a pattern', () => {
     ['^[^@\\s]+@[^@]+\\.[a-z]{2,}$', 'ann@example.org', 'ann@example'],
     ['^\\p{Lu}[\\p{L}\\-]*$', 'Örtlich-a', 'örtlich'],
     ['^(?<year>\\d{4})-(0[1-9]|1[0-2])$', '2026-12', '2026-13'],
+    ['^a\\Bb\\b ', 'ab c', 'abc'],
     ['^\\ud83d\\ude00\\x41\\cJ\\/$', '\u{1F600}A\n/', '\u{1F600}A/'],
   ])('%s fits %s and not %s', (source, right, wrong) => {
     expect([fits(source, right), fits(source, wrong)]).toEqual([true, false])
