@@ -109,9 +109,10 @@ let meta: Compiler | undefined
 
 function load(): Libraries {
   if (libraries !== undefined) return libraries
-  const require = createRequire(import.meta.url)
-  const { Ajv2020 } = require('ajv/dist/2020.js') as { Ajv2020: typeof Compiler }
-  const { default: addFormats } = require('ajv-formats') as { default: Libraries['addFormats'] }
+  // Not named `require`, which the bundle takes for its own.
+  const library = createRequire(import.meta.url)
+  const { Ajv2020 } = library('ajv/dist/2020.js') as { Ajv2020: typeof Compiler }
+  const { default: addFormats } = library('ajv-formats') as { default: Libraries['addFormats'] }
   libraries = { Ajv2020, addFormats }
   return libraries
 }
