@@ -1,6 +1,6 @@
 /** The way of a job into the dead letters, back out of them, and away. */
 
-import type { DeadReason, QueuePolicy } from '../../contract/store.ts'
+import type { DeadReason, HistoryEntry, QueuePolicy } from '../../contract/store.ts'
 import type { Transaction } from '../engine/transaction.ts'
 import { keepAnswer } from './requests.ts'
 import { forgetId } from './storage/jobNames.ts'
@@ -13,47 +13,47 @@ export function keepPolicy(queue: Queue, { deadMs }: QueuePolicy): void {
   if (queue.record.deadMs !== deadMs) queue.record.deadMs = Math.min(deadMs, Number.MAX_SAFE_INTEGER)
 }
 
-/** Moves a job; in the dead letters already, it stays where it is. */
+/** Moves a job of the queue into its dead letters. */
 export function deadLetter(transaction: Transaction, queue: Queue, job: Job, reason: DeadReason, error?: string): void {
-  const { main, dead } = queue
   const { now } = transaction
-  const raw = main.bodies.raw(job)
+  const { replyBy, ttlMs, attempts } = job
   const consumer = reason === 'expired' ? undefined : job.consumer
-  main.take(transaction, job)
   keepAnswer(transaction, queue, job, { state: 'failed', reason, ...(error !== undefined && { error }) })
-  dead.counters.sent++
-  const { id, sentAs, subject, key, priority, sentAt, replyBy, ttlMs, bytes, attempts, deliveries, history } = job
-  const letter = newJob({
-    ...{ id, sentAs, subject, key, priority, sentAt, replyBy, ttlMs, bytes, attempts, deliveries, history },
-    ...dead.next(),
-    cameAt: now,
-    dueAt: now,
-    dead: { reason, at: now, ...(error !== undefined && { error }) },
-  })
-  note(letter, { at: now, what: 'dead', ...(consumer !== undefined && { holder: consumer }), why: error ?? reason })
-  dead.add(transaction, letter, { raw, bytes })
+  queue.dead.counters.sent++
+  const dead = { reason, at: now, ...(error !== undefined && { error }) }
+  const entry = {
+    at: now,
+    what: 'dead',
+    ...(consumer !== undefined && { holder: consumer }),
+    why: error ?? reason,
+  } as const
+  move(transaction, queue.main, queue.dead, job, { replyBy, ttlMs, attempts, dead }, entry)
   transaction.lose(queue.name, { kind: 'dead', reason, jobs: 1 })
 }
 
 /** Back to the end of the queue, as if it were new. */
 export function revive(transaction: Transaction, queue: Queue, letter: Job, ttlMs: number): void {
-  const { main, dead } = queue
+  queue.dead.counters.removed++
+  const as = { replyBy: undefined, ttlMs, attempts: 0, dead: undefined }
+  move(transaction, queue.dead, queue.main, letter, as, { at: transaction.now, what: 'redriven' })
+}
+
+function move(
+  transaction: Transaction,
+  from: JobSet,
+  to: JobSet,
+  job: Job,
+  as: Pick<Job, 'replyBy' | 'ttlMs' | 'attempts' | 'dead'>,
+  entry: HistoryEntry,
+): void {
   const { now } = transaction
-  const raw = dead.bodies.raw(letter)
-  dead.take(transaction, letter)
-  dead.counters.removed++
-  const { id, sentAs, subject, key, priority, sentAt, bytes, deliveries, history } = letter
-  const job = newJob({
-    ...{ id, sentAs, subject, key, priority, sentAt, bytes, deliveries, history },
-    ...main.next(),
-    cameAt: now,
-    replyBy: undefined,
-    ttlMs,
-    dueAt: now,
-    dead: undefined,
-  })
-  note(job, { at: now, what: 'redriven' })
-  main.add(transaction, job, { raw, bytes })
+  const raw = from.bodies.raw(job)
+  from.take(transaction, job)
+  const { id, sentAs, subject, key, priority, sentAt, bytes, deliveries, history } = job
+  const what = { id, sentAs, subject, key, priority, sentAt, bytes, deliveries, history }
+  const moved = newJob({ ...what, ...as, ...to.next(), cameAt: now, dueAt: now })
+  note(moved, entry)
+  to.add(transaction, moved, { raw, bytes })
 }
 
 /** Takes a job out of the counters as removed, and its id out of memory. */

@@ -90,10 +90,7 @@ function operations.pause()
   local p = partOf(arg())
   local paused = num()
   if p.paused == paused then return { 'none' } end
-  if s.born == 0 then
-    if not mayBeBorn then return 'birth' end
-    s.born = 1
-  end
+  if not ensureBorn() then return 'birth' end
   p.paused = paused
   tell('C')
   return { 'changed' }
@@ -112,10 +109,7 @@ function operations.bind()
   end
   if not stands then
     if full then return { 'error', 'storage_full' } end
-    if s.born == 0 then
-      if not mayBeBorn then return 'birth' end
-      s.born = 1
-    end
+    if not ensureBorn() then return 'birth' end
     stands = position
     field(BINDINGS, topic, position)
     tell('C')

@@ -23,10 +23,7 @@ function operations.attach()
   for _ = 1, count do known[arg()] = true end
   local before = consumerOf(p, consumer)
   if since ~= '' and since ~= (before and before.session or '0') then return { 'error', 'began' } end
-  if s.born == 0 then
-    if not mayBeBorn then return 'birth' end
-    s.born = 1
-  end
+  if not ensureBorn() then return 'birth' end
   fireTimers()
   local kept = {}
   for _, j in ipairs(heldBy(p, consumer)) do

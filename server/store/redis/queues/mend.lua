@@ -53,6 +53,7 @@ local function takeLists(present)
   return named
 end
 
+-- Into the lists of its state, whatever that is.
 local function lay(p, j)
   if j.state == SCHEDULED then
     score(p.scheduled, string.format('%014.0f', j.n), j.dueAt)
@@ -67,15 +68,9 @@ local function lay(p, j)
       putConsumer(p, j.consumer, h)
     end
   elseif j.state == RETRYING then
-    score(p.retrying, j.n, j.dueAt)
-    score(p.retryingBySequence, j.n, j.sequence)
-    score(p.expiries, j.n, j.expAt)
-    due(math.min(j.dueAt, j.expAt))
+    makeRetrying(p, j)
   elseif j.state == BLOCKED then
-    score(p.blocked, j.n, j.sequence)
-    score(p.line .. j.key, j.n, j.sequence)
-    score(p.expiries, j.n, j.expAt)
-    due(j.expAt)
+    makeBlocked(p, j)
   else
     makeReady(p, j)
   end

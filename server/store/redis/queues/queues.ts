@@ -17,7 +17,10 @@ export function partsOf(queue: string): [name: string, part: Part] {
 
 export function createQueues(context: QueuesContext): Queues {
   const { router, keys, queueBatcher: batcher, subscriptions, durable } = context
-  const run = async <T>(name: string, operation: Operation<T>): Promise<T> => (await batcher.run(name, operation)).value
+  const run = async <T>(queue: string, operationOn: (part: Part) => Operation<T>): Promise<T> => {
+    const [name, part] = partsOf(queue)
+    return (await batcher.run(name, operationOn(part))).value
+  }
 
   const namesIn = async (from: string, limit: number): Promise<string[]> => {
     context.refuseClosed()
@@ -36,50 +39,24 @@ export function createQueues(context: QueuesContext): Queues {
       return { ...value, durability: durable.reached(replicas) }
     },
 
-    claim: (queue, given) => {
-      const [name, part] = partsOf(queue)
-      return run(name, codec.claim(queue, part, given))
-    },
-
-    settle: (queue, settlements, policy, by, next) => {
-      const [name, part] = partsOf(queue)
-      return run(name, codec.settle(queue, part, settlements, policy, by, next))
-    },
-
-    attach: (queue, consumer, options) => {
-      const [name, part] = partsOf(queue)
-      return run(name, codec.attach(part, consumer, options))
-    },
+    claim: (queue, given) => run(queue, (part) => codec.claim(queue, part, given)),
+    settle: (queue, settlements, policy, by, next) =>
+      run(queue, (part) => codec.settle(queue, part, settlements, policy, by, next)),
+    attach: (queue, consumer, options) => run(queue, (part) => codec.attach(part, consumer, options)),
 
     session: (queue, consumer) => {
       const [name, part] = partsOf(queue)
       return readSession(context, name, part, consumer)
     },
 
-    detach: (queue, consumer, session, leaving, policy) => {
-      const [name, part] = partsOf(queue)
-      return run(name, codec.detach(part, consumer, session, leaving, policy))
-    },
-
-    touch: (queue, consumers) => {
-      const [name, part] = partsOf(queue)
-      return run(name, codec.touch(part, consumers))
-    },
+    detach: (queue, consumer, session, leaving, policy) =>
+      run(queue, (part) => codec.detach(part, consumer, session, leaving, policy)),
+    touch: (queue, consumers) => run(queue, (part) => codec.touch(part, consumers)),
 
     jobs: (queue, query) => readJobs(context, ...partsOf(queue), query),
-
-    purge: (queue, query) => {
-      const [name, part] = partsOf(queue)
-      return run(name, codec.purge(part, query))
-    },
-
-    redrive: (queue, ids, { ttlMs }) => run(queue, codec.redrive(ids, ttlMs)),
-
-    pause: (queue, paused) => {
-      const [name, part] = partsOf(queue)
-      return run(name, codec.pause(part, paused))
-    },
-
+    purge: (queue, query) => run(queue, (part) => codec.purge(part, query)),
+    redrive: (queue, ids, { ttlMs }) => run(queue, () => codec.redrive(ids, ttlMs)),
+    pause: (queue, paused) => run(queue, (part) => codec.pause(part, paused)),
     answer: (queue, id) => readAnswer(context, partsOf(queue)[0], id),
 
     list: async (query) => {
@@ -100,7 +77,7 @@ export function createQueues(context: QueuesContext): Queues {
       return infos
     },
 
-    bind: (queue, topic, position) => run(queue, codec.bind(queue, topic, position)),
+    bind: (queue, topic, position) => run(queue, () => codec.bind(queue, topic, position)),
 
     watch: async (queue, listener) => {
       context.refuseClosed()

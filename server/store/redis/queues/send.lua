@@ -131,10 +131,7 @@ function operations.enqueue()
   if live.count + jobs > maxJobs or live.bytes + bytes > maxBytes then
     if jobs > 0 then return { 'error', 'too_many' } end
   end
-  if s.born == 0 then
-    if not mayBeBorn then return 'birth' end
-    s.born = 1
-  end
+  if not ensureBorn() then return 'birth' end
 
   local bodies, rows, names, ready, expiring, ids = {}, {}, {}, {}, {}, {}
   local taken, firstNumber = {}, s.number + 1

@@ -71,8 +71,7 @@ export class ConsumerEntries {
     const { record } = consumer
     const isOver = !record.attached || changes.now - record.touchedAt > TOUCH_MS
     if (!isOver || consumer.held.first() !== undefined) {
-      record.dueAt = changes.now + TOUCH_MS
-      fallDue(changes, record.dueAt, DUE.consumer, consumer.key)
+      record.dueAt = 0
       this.change(consumer)
       return false
     }

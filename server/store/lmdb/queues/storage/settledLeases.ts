@@ -26,8 +26,7 @@ const KEPT = 64
 interface Chunk {
   readonly number: number
   bytes: Buffer
-  length: number
-  lastAt: number
+  /** The time of its last entry as the index has it; 0 where it is in none. */
   storedAt: number
 }
 
@@ -55,12 +54,8 @@ export class SettledLeases {
     const number = Math.floor(handOut / PER_CHUNK)
     let chunk = this.#chunks.get(number)
     if (chunk === undefined) {
-      const stored = this.#environment.get(TABLES.settled, blockKey(this.#number, number))
-      const bytes = Buffer.alloc(PER_CHUNK * ENTRY)
-      stored?.copy(bytes)
-      const length = stored?.length ?? 0
-      const lastAt = length === 0 ? 0 : bytes.readUIntBE(length - 6, 6)
-      chunk = { number, bytes, length, lastAt, storedAt: lastAt }
+      const bytes = this.#environment.get(TABLES.settled, blockKey(this.#number, number)) ?? Buffer.alloc(0)
+      chunk = { number, bytes, storedAt: lastAt(bytes) }
       this.#chunks.set(number, chunk)
     }
     return chunk
@@ -74,28 +69,26 @@ export class SettledLeases {
       start: prefix,
       end: afterPrefix(prefix),
     })) {
-      if (value.length >= ENTRY) times.add(value.readUIntBE(value.length - 6, 6), countOf(key))
+      if (value.length >= ENTRY) times.add(lastAt(value), countOf(key))
     }
   }
 
   remember(handOut: number, lease: string, outcome: number, now: number): void {
     const chunk = this.#chunk(handOut)
-    if (chunk.length + ENTRY > chunk.bytes.length) chunk.bytes = Buffer.concat([chunk.bytes, Buffer.alloc(ENTRY)])
-    const { bytes, length } = chunk
-    bytes[length] = handOut % PER_CHUNK
-    bytes[length + 1] = outcome
-    bytes.writeUInt32BE(checksum(lease), length + 2)
-    bytes.writeUIntBE(now, length + 6, 6)
-    chunk.length += ENTRY
-    chunk.lastAt = now
+    const entry = Buffer.allocUnsafe(ENTRY)
+    entry[0] = handOut % PER_CHUNK
+    entry[1] = outcome
+    entry.writeUInt32BE(checksum(lease), 2)
+    entry.writeUIntBE(now, 6, 6)
+    chunk.bytes = Buffer.concat([chunk.bytes, entry])
     this.#changed.add(chunk)
   }
 
   isKnown(handOut: number, lease: string, outcome: number, now: number): boolean {
-    const { bytes, length } = this.#chunk(handOut)
+    const { bytes } = this.#chunk(handOut)
     const low = handOut % PER_CHUNK
     const sum = checksum(lease)
-    for (let at = 0; at < length; at += ENTRY) {
+    for (let at = 0; at < bytes.length; at += ENTRY) {
       if (bytes[at] !== low || bytes[at + 1] !== outcome || bytes.readUInt32BE(at + 2) !== sum) continue
       if (now - bytes.readUIntBE(at + 6, 6) < SETTLED_MS) return true
     }
@@ -105,19 +98,12 @@ export class SettledLeases {
   flush(changes: Changes, counters: Counters, queue: string): void {
     const times = this.#indexes.of(INDEXES.settled)
     for (const chunk of this.#changed) {
-      changes.put(
-        TABLES.settled,
-        blockKey(this.#number, chunk.number),
-        Buffer.from(chunk.bytes.subarray(0, chunk.length)),
-      )
+      changes.put(TABLES.settled, blockKey(this.#number, chunk.number), chunk.bytes)
       if (chunk.storedAt > 0) times.remove(chunk.storedAt, chunk.number)
-      times.add(chunk.lastAt, chunk.number)
-      chunk.storedAt = chunk.lastAt
+      chunk.storedAt = lastAt(chunk.bytes)
+      times.add(chunk.storedAt, chunk.number)
     }
-    if (this.#changed.size > 0 && counters.sweepAt === 0) {
-      counters.sweepAt = changes.now + SETTLED_MS
-      fallDue(changes, counters.sweepAt, DUE.settled, nameKey(queue))
-    }
+    if (this.#changed.size > 0 && counters.sweepAt === 0) sweepAt(changes, counters, queue, changes.now + SETTLED_MS)
     this.#changed.clear()
     for (const number of this.#chunks.keys()) {
       if (this.#chunks.size <= KEPT) break
@@ -136,8 +122,7 @@ export class SettledLeases {
       }
       const isOver = changes.now - first.a >= SETTLED_MS
       if (!isOver || swept === SWEPT) {
-        counters.sweepAt = first.a + SETTLED_MS
-        fallDue(changes, counters.sweepAt, DUE.settled, nameKey(queue))
+        sweepAt(changes, counters, queue, first.a + SETTLED_MS)
         return isOver
       }
       times.remove(first.a, first.b)
@@ -145,4 +130,14 @@ export class SettledLeases {
       this.#chunks.delete(first.b)
     }
   }
+}
+
+/** Of its last entry; 0 where there is none. */
+function lastAt(bytes: Buffer): number {
+  return bytes.length < ENTRY ? 0 : bytes.readUIntBE(bytes.length - 6, 6)
+}
+
+function sweepAt(changes: Changes, counters: Counters, queue: string, at: number): void {
+  counters.sweepAt = at
+  fallDue(changes, at, DUE.settled, nameKey(queue))
 }

@@ -125,8 +125,7 @@ export class SortedIndex {
 
   /** The lower number of the first pair; `Infinity` where there is none. */
   get lowest(): number {
-    const block = this.#blocks[0]
-    return block === undefined ? Number.POSITIVE_INFINITY : (this.#load(block)[0] ?? 0)
+    return this.first()?.a ?? Number.POSITIVE_INFINITY
   }
 
   /** The first pair that is not below this one. */

@@ -1,8 +1,13 @@
 -- What this call has changed and not yet written, and what it has to tell. Reads of sorted sets and of hands
 -- come behind `flush`. What is written last is the figures: a call that fails half-way has given no numbers away.
 
--- `1` when the queue may be born.
+-- Whether the queue is there, or may be born now.
 local mayBeBorn
+local function ensureBorn()
+  if s.born == 0 and not mayBeBorn then return false end
+  s.born = 1
+  return true
+end
 local nextTimerBefore
 -- What happens to jobs that fail.
 local policy

@@ -28,17 +28,29 @@ local function dueAt(p, j, at)
   if not p.dead then j.expAt = math.min(at + j.ttlMs, j.request == REQUEST and j.replyBy or huge) end
 end
 
+local function makeRetrying(p, j)
+  j.state = RETRYING
+  score(p.retrying, j.n, j.dueAt)
+  score(p.retryingBySequence, j.n, j.sequence)
+  score(p.expiries, j.n, j.expAt)
+  due(p.dead and j.dueAt or math.min(j.dueAt, j.expAt))
+end
+
+local function makeBlocked(p, j)
+  j.state = BLOCKED
+  score(p.blocked, j.n, j.sequence)
+  score(p.line .. j.key, j.n, j.sequence)
+  score(p.expiries, j.n, j.expAt)
+  due(j.expAt)
+end
+
 -- Into `ready`, or into `again` where its time is still to come.
 local function readyAfter(p, j, delay)
   dueAt(p, j, now + delay)
   if delay <= 0 then
     makeReady(p, j)
   else
-    j.state = RETRYING
-    score(p.retrying, j.n, j.dueAt)
-    score(p.retryingBySequence, j.n, j.sequence)
-    score(p.expiries, j.n, j.expAt)
-    due(p.dead and j.dueAt or math.min(j.dueAt, j.expAt))
+    makeRetrying(p, j)
     works(p, j.dueAt)
   end
   put(j)
@@ -50,14 +62,7 @@ local function fallDue(p, j)
   j.sequence = p.lastSequence
   dueAt(p, j, j.dueAt)
   if j.key ~= '' and not p.dead then
-    if fieldOf(HEADS, j.key) then
-      j.state = BLOCKED
-      score(p.blocked, j.n, j.sequence)
-      score(p.line .. j.key, j.n, j.sequence)
-      score(p.expiries, j.n, j.expAt)
-      due(j.expAt)
-      return
-    end
+    if fieldOf(HEADS, j.key) then return makeBlocked(p, j) end
     field(HEADS, j.key, j.n)
   end
   makeReady(p, j)
