@@ -51,13 +51,15 @@ export interface GateContext {
 
 /** Tokens whose signature is known to be right: one that comes with each of thousands of namespaces is checked once. */
 const MAX_KNOWN = 10_000
+/** Then it is checked again, as its key may be taken out of the set. */
+const KNOWN_MS = 60_000
 
 /** Resolves when keys are read. Throws `bad_request` for a key that is none. */
 export async function openGate(rules: GateRules, context: GateContext): Promise<TicketGate> {
   const { revocations, tickets, warn } = context
   const revoked = (identity: Identity) => revocations.refusal(identity)
   const credentials = await openCredentials(rules, warn)
-  const known = new Map<string, Identity>()
+  const known = new Map<string, { readonly identity: Identity; readonly until: number }>()
   const sessions = new Sessions({
     identify,
     allows:
@@ -74,7 +76,7 @@ export async function openGate(rules: GateRules, context: GateContext): Promise<
   function admit(identity: Identity): Session {
     const refusal = revoked(identity)
     if (refusal !== undefined) throw refusal
-    return sessions.open(identity)
+    return sessions.open(identity, false)
   }
 
   async function identify(token: string): Promise<Identity> {
@@ -86,14 +88,12 @@ export async function openGate(rules: GateRules, context: GateContext): Promise<
 
   async function find(token: string): Promise<Identity> {
     const key = createHash('sha256').update(token).digest('base64')
+    const now = Date.now()
     const seen = known.get(key)
-    if (seen !== undefined) {
-      if ((seen.expiresAt ?? Number.POSITIVE_INFINITY) > Date.now()) return seen
-      known.delete(key)
-    }
+    if (seen !== undefined && seen.until > now) return seen.identity
     const identity = await credentials.read(token)
     if (known.size >= MAX_KNOWN) known.clear()
-    known.set(key, identity)
+    known.set(key, { identity, until: Math.min(now + KNOWN_MS, identity.expiresAt ?? Number.POSITIVE_INFINITY) })
     return identity
   }
 
@@ -109,12 +109,13 @@ export async function openGate(rules: GateRules, context: GateContext): Promise<
 
   return {
     guarded: true,
-    async enter(handshake, token) {
+    async enter(handshake, token, same) {
       const recognized = await recognize(handshake)
       if (recognized !== undefined) return admit(recognized)
-      if (token !== undefined && token !== '') return sessions.open(await identify(token))
+      if (same !== undefined && same.ended === undefined) return same
+      if (token !== undefined && token !== '') return sessions.open(await identify(token), true)
       if (rules.anonymous.length === 0) throw unauthorized('a token is needed: there is none')
-      return sessions.open({ subject: ANONYMOUS, grants: rules.anonymous })
+      return sessions.open({ subject: ANONYMOUS, grants: rules.anonymous }, true)
     },
     revocations,
     issue: async (session) => await tickets.issue(session instanceof OpenSession ? session.identity : undefined),

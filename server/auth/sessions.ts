@@ -29,8 +29,8 @@ export class Sessions {
     this.#rules = rules
   }
 
-  open(identity: Identity): Session {
-    return new OpenSession(identity, this.#rules, this)
+  open(identity: Identity, byToken: boolean): Session {
+    return new OpenSession(identity, byToken, this.#rules, this)
   }
 
   /** Its end is told in time, from now on. */
@@ -60,6 +60,7 @@ export class Sessions {
 export class OpenSession implements Session {
   readonly subject: string
   readonly client: string | undefined
+  readonly byToken: boolean
   readonly #rules: SessionRules
   readonly #sessions: Sessions
   readonly #listeners = new Set<(change: SessionChange) => void>()
@@ -68,7 +69,8 @@ export class OpenSession implements Session {
   #ended: RepriseError | undefined
   #tellAt = Number.POSITIVE_INFINITY
 
-  constructor(identity: Identity, rules: SessionRules, sessions: Sessions) {
+  constructor(identity: Identity, byToken: boolean, rules: SessionRules, sessions: Sessions) {
+    this.byToken = byToken
     this.subject = identity.subject
     this.client = identity.client
     this.#rules = rules

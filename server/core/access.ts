@@ -70,6 +70,8 @@ export interface Session extends Access {
   readonly subject: string
   /** The only client name that its credentials allow. */
   readonly client: string | undefined
+  /** Whether its token, or that there is none, was all that was asked. */
+  readonly byToken: boolean
   /** Goes on with another token of the same subject. Throws `unauthorized`, or `forbidden` for another's. */
   renew(token: string): Promise<void>
   /** Calls `listener` until the result is called. */
@@ -100,8 +102,11 @@ export interface Revocations {
 export interface Gate {
   /** Whether anybody is asked for credentials. */
   readonly guarded: boolean
-  /** `token`: what the handshake shows. Throws `unauthorized`, or `unavailable` while it cannot be told. */
-  enter(handshake: Handshake, token: string | undefined): Promise<Session>
+  /**
+   * `token`: what the handshake shows. `known`: the session that was opened with the same token on this connection; it is
+   * gone on with where the token is what counts. Throws `unauthorized`, or `unavailable` while it cannot be told.
+   */
+  enter(handshake: Handshake, token: string | undefined, known?: Session): Promise<Session>
   /** Of a guarded hub. */
   readonly revocations?: Revocations
   close?(): void
@@ -133,10 +138,13 @@ function unlimited(subject: string): Session {
     grants: EVERYTHING,
     ended: undefined,
     may: () => true,
+    byToken: true,
     renew: async () => {},
-    onChange: () => () => {},
+    onChange: () => nothing,
   }
 }
+
+const nothing = () => {}
 
 /** Everybody, where no authentication is configured. */
 export const ANYBODY: Session = unlimited('anonymous')

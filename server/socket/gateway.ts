@@ -211,21 +211,18 @@ async function admitToQueues(socket: Socket, context: GatewayContext): Promise<Q
 /** Sessions of a connection by their tokens, so that one renewal is for all of its namespaces. */
 const sessions = new WeakMap<Socket['conn'], Map<string | undefined, Session>>()
 
-async function enter(socket: Socket, token: string | undefined, { core, gate }: GatewayContext): Promise<Session> {
+async function enter(socket: Socket, token: string | undefined, context: GatewayContext): Promise<Session> {
   const { conn, handshake } = socket
-  const known = sessions.get(conn)?.get(token)
-  if (known !== undefined && known.ended === undefined) return known
-  // A hub that cannot start has no gate either, and says so.
   const { headers, address, auth, query } = handshake
-  const session = await (await gateOf(core, gate)).enter({ headers, address, auth: auth ?? {}, query }, token)
+  const known = sessions.get(conn)?.get(token)
+  // A hub that cannot start has no gate either, and says so.
+  await started(context.core)
+  const gate = await context.gate
+  const session = await gate.enter({ headers, address, auth: auth ?? {}, query }, token, known)
+  if (!gate.guarded || !session.byToken || session === known) return session
   const here = sessions.get(conn) ?? new Map<string | undefined, Session>()
   sessions.set(conn, here.set(token, session))
   return session
-}
-
-async function gateOf(core: Promise<Core>, gate: Promise<Gate>): Promise<Gate> {
-  await started(core)
-  return await gate
 }
 
 /** The namespace is told what becomes of its session, and ends with it. */

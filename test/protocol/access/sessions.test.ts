@@ -1,5 +1,6 @@
 /** What a token allows while it lasts: what is granted, how it is renewed, how it ends. */
 
+import { Manager } from 'socket.io-client'
 import { describe, expect, it } from 'vitest'
 import { connect } from '../../../client/index.ts'
 import { asking } from '../../support/clients/ask.ts'
@@ -186,6 +187,29 @@ describe('a program', () => {
       hub.topic('closed').subscribe(({ data }) => resolve(data), { from: 'start' }),
     )
     expect(got).toBe(1)
+  })
+
+  it('is asked for each namespace of a connection', async () => {
+    const { url } = await startHub({
+      auth: {
+        authenticate: ({ auth }) => ({
+          subject: String(auth.user),
+          grants: [{ actions: ['*'], names: [`${auth.user}.*`] }],
+        }),
+      },
+    })
+    const manager = new Manager(url, { transports: ['websocket'] })
+    const enter = (topic: string, user: string) =>
+      new Promise<unknown>((resolve) => {
+        const socket = manager.socket(`/topics/${topic}`, { auth: { user } })
+        socket.on('connect', () => resolve('in'))
+        socket.on('connect_error', (error) => resolve((error as Error & { data?: unknown }).data))
+        socket.connect()
+      })
+    expect(await enter('ann.inbox', 'ann')).toBe('in')
+    expect(await enter('bob.inbox', 'bob')).toBe('in')
+    expect(await enter('ann.outbox', 'bob')).toMatchObject({ code: 'forbidden' })
+    manager._close()
   })
 
   it('whose rule fails refuses for now, and lets nobody in', async () => {
