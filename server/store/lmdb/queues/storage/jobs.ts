@@ -155,22 +155,43 @@ type Coming = 'n' | 'id' | 'sentAs' | 'subject' | 'key' | 'priority' | 'sentAt' 
 type NewJob = Pick<Job, Coming | 'bytes' | 'dueAt' | 'sequence' | 'dead'> &
   Partial<Pick<Job, 'attempts' | 'deliveries' | 'history'>>
 
-/** A job as it comes; everything about leases and failures begins empty. */
+/** A job as it comes; everything about leases and failures begins empty. Field by field: spread, it is read slowly. */
 export function newJob(given: NewJob): Job {
   return {
-    ...NEW,
-    ...given,
+    n: given.n,
+    id: given.id,
     sentAs: given.sentAs === given.id ? undefined : given.sentAs,
+    subject: given.subject,
+    key: given.key,
+    priority: given.priority,
+    sentAt: given.sentAt,
+    cameAt: given.cameAt,
+    replyBy: given.replyBy,
+    ttlMs: given.ttlMs,
+    bytes: given.bytes,
+    block: 0,
+    at: 0,
     state: given.sequence > 0 ? 'ready' : 'delayed',
+    attempts: given.attempts ?? 0,
+    deliveries: given.deliveries ?? 0,
+    dueAt: given.dueAt,
+    sequence: given.sequence,
+    line: undefined,
+    suspect: false,
+    blocked: false,
+    lease: '',
+    handOut: 0,
+    expiresAt: 0,
+    capAt: 0,
+    alone: false,
+    capped: false,
+    consumer: undefined,
+    dead: given.dead,
+    history: given.history ?? NONE,
   }
 }
 
 const NONE: readonly HistoryEntry[] = []
-const NO_LEASE = { lease: '', handOut: 0, expiresAt: 0, capAt: 0, alone: false, capped: false, consumer: undefined }
-const NEW = {
-  ...{ block: 0, at: 0, attempts: 0, deliveries: 0, line: undefined, suspect: false, blocked: false, history: NONE },
-  ...NO_LEASE,
-}
 
 /** In the order of their numbers. */
 export function encodeChunk(jobs: readonly Job[]): readonly unknown[] {
@@ -256,7 +277,13 @@ export function extendLease(job: Job, now: number, leaseMs: number): void {
 
 /** The job, forgetting its lease. */
 export function endLease(job: Job): void {
-  Object.assign(job, NO_LEASE)
+  job.lease = ''
+  job.handOut = 0
+  job.expiresAt = 0
+  job.capAt = 0
+  job.alone = false
+  job.capped = false
+  job.consumer = undefined
 }
 
 const KEPT_HISTORY = 20
