@@ -41,7 +41,9 @@ const WORK_A_FORMATTED = 4
 const BYTES_A_WORK = 64
 /** A branch that does not fit leaves its errors, which are copied on the way up. */
 const BRANCHES = ['anyOf', 'oneOf']
-const WORK_A_BRANCH = 8
+const WORK_A_BRANCH = 16
+/** A reference is a call. */
+const WORK_A_REFERENCE = 16
 const DIALECT = 'https://json-schema.org/draft/2020-12/schema'
 /** Keywords that hold schemas by name, and those that hold one or a list. */
 const MAPS = ['properties', 'patternProperties', '$defs', 'definitions', 'dependentSchemas', 'dependencies']
@@ -218,7 +220,8 @@ function prepared(schema: object, path: readonly string[], compiler: Compiler, o
     }
     put(copy, keyword, made)
   }
-  const weight = ownWork + Math.floor(JSON.stringify(schema).length / BYTES_A_WORK)
+  const calls = '$ref' in schema || '$dynamicRef' in schema ? WORK_A_REFERENCE : 0
+  const weight = ownWork + calls + Math.floor(JSON.stringify(schema).length / BYTES_A_WORK)
   return Object.keys(copy).length === 0 ? copy : { ...copy, [WORK]: weight }
 }
 
