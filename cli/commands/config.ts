@@ -1,6 +1,8 @@
 /** `reprise config`: checks a configuration file, and shows which options `serve` would run with and where each is from. */
 
 import type { Command } from 'commander'
+import { messageOf } from '../../shared/errors.ts'
+import { CONFIG_FILE } from '../configFile.ts'
 import { addExamples } from '../examples.ts'
 import { asUsage, UsageError } from '../exit.ts'
 import { printJson, printLine } from '../output/output.ts'
@@ -12,7 +14,9 @@ interface ShowFlags extends Record<string, unknown> {
 }
 
 export function addConfig(root: Command): void {
-  const config = root.command('config').description('Check a configuration file, or show the options in force.')
+  const config = root
+    .command('config')
+    .description('Write or check a configuration file, or show the options in force.')
   addExamples(config, ['reprise config check reprise.yaml', 'is it right?'])
   const check = config
     .command('check')
@@ -21,6 +25,13 @@ export function addConfig(root: Command): void {
     .option('--json', 'print JSON')
     .action(checkFile)
   addExamples(check, ['reprise config check reprise.yaml', 'is it right?'])
+  const init = config
+    .command('init')
+    .description('Write a configuration file with every option, commented out. Nothing is overwritten.')
+    .argument('[file]', 'the YAML file', 'reprise.yaml')
+    .option('--json', 'print one JSON object')
+    .action(writeFirst)
+  addExamples(init, ['reprise config init', 'write reprise.yaml here'])
   const show = addServeFlags(
     config.command('show').description('Print the options that serve would run with as YAML, each with its source.'),
   )
@@ -32,6 +43,17 @@ export function addConfig(root: Command): void {
     ['reprise config show --config reprise.yaml', 'what a hub would run with, and why'],
     ['reprise config show --port 4000 > reprise.yaml', 'write a file to begin with'],
   )
+}
+
+async function writeFirst(file: string, { json }: { readonly json?: true }): Promise<void> {
+  const { writeFile } = await import('node:fs/promises')
+  try {
+    await writeFile(file, CONFIG_FILE, { flag: 'wx' })
+  } catch (error) {
+    const exists = error instanceof Error && 'code' in error && error.code === 'EEXIST'
+    throw new UsageError(exists ? `${file} is there already` : `${file} cannot be written: ${messageOf(error)}`)
+  }
+  await (json ? printJson({ file }) : printLine(`wrote ${file}: start with "reprise serve --config ${file}"`))
 }
 
 async function checkFile(file: string, { json }: { readonly json?: true }): Promise<void> {

@@ -113,11 +113,9 @@ export function checkConfigFile(file: string, cwd: string): readonly string[] {
   try {
     const { content, faults, place, base } = readYaml(file, cwd)
     // What is wrong by itself is left out, so that the rest is looked at as well.
-    const { data, store, tls, ...others } = content
+    const { data, store, ...others } = content
     const stored = refusalOf(() => foldStore({ data, store }, place, base))
-    const together = contradictions({ ...others, tls: absoluteSecrets(tls, base) }).map(
-      (fault) => `${place(optionOf(fault))}: ${fault}`,
-    )
+    const together = contradictions(absoluteSecrets(others, base)).map((fault) => `${place(optionOf(fault))}: ${fault}`)
     return [...faults, ...stored, ...together].sort((a, b) => lineIn(a) - lineIn(b))
   } catch (error) {
     if (error instanceof ConfigurationError) return error.faults

@@ -14,7 +14,7 @@ import { checkPattern } from '../core/patterns.ts'
 import type { QueuePatterns } from '../core/queues/settings.ts'
 import type { JsonSchema } from '../core/schema/schema.ts'
 import type { TopicOverrides, TopicPatterns } from '../core/topics/settings.ts'
-import { type AuthOptions, authOptions, readAuth } from './auth.ts'
+import { type AuthOptions, authFaults, authOptions } from './auth.ts'
 import {
   bound,
   byPattern,
@@ -120,7 +120,6 @@ export interface ResolvedHubOptions {
   readonly store: string
   readonly topics: TopicPatterns
   readonly queues: QueuePatterns
-  /** Its secrets are named, not read; file names are absolute. */
   readonly auth: AuthOptions | undefined
   readonly limits: Limits & ConnectionLimits
   readonly allowOrigins: AllowOrigins | undefined
@@ -177,7 +176,7 @@ const topicOptions = known({
   schema: optional(jsonSchema),
 }) satisfies z.ZodType<TopicOverrides>
 
-/** Checks what the API was given for a name pattern. Throws `bad_request` with one sentence. */
+/** Checks what the API was given for a name pattern. Throws `bad_request`. */
 export function readTopicOverrides(pattern: string, settings: unknown): TopicOverrides {
   checkPattern(pattern)
   return parse(topicOptions, settings, 'settings')
@@ -265,7 +264,11 @@ export function contradictions({
   limits,
   tls,
 }: Pick<z.infer<typeof serveSchema>, 'host' | 'open' | 'auth' | 'limits' | 'tls'>): readonly string[] {
-  const found = [...limitFaults({ ...DEFAULT_LIMITS, ...DEFAULTS.limits, ...limits }), ...tlsFaults(tls)]
+  const found = [
+    ...limitFaults({ ...DEFAULT_LIMITS, ...DEFAULTS.limits, ...limits }),
+    ...tlsFaults(tls),
+    ...authFaults(auth),
+  ]
   if (open || auth !== undefined || isLoopback(host)) return found
   return [
     `host ${host} can be reached from other machines and nothing asks who is calling: keep 127.0.0.1, configure auth, or let everyone in with --open`,
@@ -275,9 +278,7 @@ export function contradictions({
 
 function limitFaults({ payload, packet, unfinishedBytes }: Limits & ConnectionLimits): readonly string[] {
   if (payload > MAX_PAYLOAD_BYTES) {
-    return [
-      `limits.payload: ${payload} is over ${MAX_PAYLOAD_BYTES} (64 MiB), the most that clients take in one packet`,
-    ]
+    return [`limits.payload: ${payload} is over ${MAX_PAYLOAD_BYTES} (64 MiB), the most that a packet may have`]
   }
   if (unfinishedBytes < packet) {
     return [`limits.unfinishedBytes: ${unfinishedBytes} is too little for one packet of ${packet}`]
@@ -288,11 +289,10 @@ function limitFaults({ payload, packet, unfinishedBytes }: Limits & ConnectionLi
 
 function withHubDefaults(given: z.infer<typeof hubSchema>, cwd: string): ResolvedHubOptions {
   const limits: Limits & ConnectionLimits = { ...DEFAULT_LIMITS, ...DEFAULTS.limits, ...given.limits }
-  const [fault] = limitFaults(limits)
+  const auth = given.auth && absoluteSecrets(given.auth, cwd)
+  const [fault] = [...limitFaults(limits), ...authFaults(auth)]
   if (fault !== undefined) throw new RepriseError('bad_request', fault)
   const store = given.store ?? DEFAULTS.store
-  const auth = given.auth && { ...given.auth, ...(given.auth.jwt && { jwt: absoluteSecrets(given.auth.jwt, cwd) }) }
-  if (auth !== undefined) readAuth(auth)
   return {
     auth,
     store: isUrl(store) ? store : resolve(cwd, store),

@@ -104,7 +104,7 @@ describe('the manual', () => {
       ],
       ...['send', 'work', 'queues', 'jobs', 'explain', 'remove', 'redrive', 'pause', 'resume', 'purge'],
     ]
-    const named = ['serve', ...remotes, 'config check', 'config show', 'key new', 'token', 'token check']
+    const named = ['serve', ...remotes, 'config init', 'config check', 'config show', 'key new', 'token', 'token check']
     for (const { path, command } of commands) {
       const name = path.replace(/^reprise /, '')
       if (command.commands.length > 0 && name !== 'token') continue

@@ -1,0 +1,46 @@
+/** The file that `reprise config init` writes: every option with its default, commented out. */
+
+export const CONFIG_FILE = `# Configuration of a Reprise hub: reprise serve --config reprise.yaml
+# Each option stands here with its default, or with an example. What it means: docs/configuration.md
+# Secrets may be env:NAME or file:PATH. Is the file right? reprise config check reprise.yaml
+
+# port: 3000
+# host: 127.0.0.1            # another one needs auth, or open: true
+# open: false                # lets everyone in whom nothing asks for a token
+# data: ./data               # folder of the embedded store; or
+# store: redis://127.0.0.1:6379
+# path: /socket.io
+# allowOrigins: [https://app.example.com]
+# reserveBytes: 256MiB
+# drainMs: 10s
+# keepAliveMs: 75s
+# logLevel: info
+
+# Who may do what: docs/security.md
+# auth:
+#   jwt: { secret: env:REPRISE_JWT_SECRET }
+#   keys:                    # reprise key new backend
+#     - name: backend
+#       hash: "sha256:0000000000000000000000000000000000000000000000000000000000000000"
+#       grants: [{ actions: ["*"], names: ["*"] }]
+#   roles:
+#     viewer: [{ actions: [subscribe, read], names: ["orders.*", "user.{sub}.*"] }]
+#   anonymous: [{ actions: [subscribe], names: ["public.*"] }]
+
+# tls: { cert: file:cert.pem, key: file:key.pem }
+
+# limits:
+#   payload: 256KiB
+#   batch: 1000
+#   packet: 2MiB
+#   namespacesPerSocket: 10000
+#   connectionsPerAddress: 20000
+#   connectTimeoutMs: 10s
+#   unfinishedBytes: 256MiB
+
+# By name pattern; * stands for any run of characters.
+# topics:
+#   "*": { retain: { events: 1000000, bytes: 1GiB, age: 7d } }
+# queues:
+#   "*": { leaseMs: 30s, maxAttempts: 10, backoffMs: 1s }
+`
