@@ -246,7 +246,7 @@ allowOrigins: [https://app.example.com/]
   it('is named where only its combination with defaults is wrong', async () => {
     const { file, cwd } = await configFile('port: 1\nlimits:\n  payload: 65MiB\n')
     expect(refusalOf({ cwd, flags: { config: file } })).toBe(
-      'reprise.yaml:2: limits.payload: 68157440 is over 67108864 (64 MiB), the most that clients take in one packet',
+      'reprise.yaml:2: limits.payload: 68157440 is over 67108864 (64 MiB), the most that a packet may have',
     )
   })
 })
