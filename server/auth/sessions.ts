@@ -116,7 +116,7 @@ export class OpenSession implements Session {
     this.#ended = undefined
     this.#plan()
     // Behind the answer, which whoever may do less now is still to get.
-    setImmediate(() => this.#tell({ kind: 'renewed' }))
+    setImmediate(() => this.#tell({ kind: 'renewed', token }))
   }
 
   onChange(listener: (change: SessionChange) => void): () => void {

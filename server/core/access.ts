@@ -62,7 +62,7 @@ export type SessionChange =
   /** It ends by itself after this long, unless it is renewed. */
   | { readonly kind: 'expiring'; readonly inMs: number }
   /** What it allows may be another thing now. */
-  | { readonly kind: 'renewed' }
+  | { readonly kind: 'renewed'; readonly token: string }
   | { readonly kind: 'ended'; readonly error: RepriseError }
 
 /** One use of credentials: a request, or what came with the same token over one connection. */

@@ -225,6 +225,13 @@ async function enter(socket: Socket, token: string | undefined, context: Gateway
   return session
 }
 
+/** Namespaces that come with the new token belong to the same session. */
+function rename(connection: Socket['conn'], session: Session, token: string): void {
+  const here = sessions.get(connection)
+  for (const [known, one] of here ?? []) if (one === session) here?.delete(known)
+  here?.set(token, session)
+}
+
 /** The namespace is told what becomes of its session, and ends with it. */
 function heed(socket: Socket, session: Session, renewed: () => void): () => void {
   return session.onChange((change) => {
@@ -233,6 +240,7 @@ function heed(socket: Socket, session: Session, renewed: () => void): () => void
         socket.emit('expiring', { inMs: change.inMs })
         return
       case 'renewed':
+        rename(socket.conn, session, change.token)
         renewed()
         return
       case 'ended':

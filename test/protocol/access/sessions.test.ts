@@ -138,7 +138,14 @@ describe('a token that ends', () => {
     const states: string[] = []
     const subscription = client.topic('orders').subscribe(({ data }) => void got.push(data), { from: 'start' })
     subscription.onStatus(({ state }) => states.push(state))
+    const later: string[] = []
     for (let n = 0; n < 25; n++) {
+      // One that comes with a token of later belongs to the same session.
+      if (n === 8)
+        client
+          .topic('later')
+          .subscribe(() => {})
+          .onStatus(({ state }) => later.push(state))
       await client.topic('orders').publish(n)
       await new Promise((resolve) => setTimeout(resolve, 100))
     }
@@ -147,6 +154,7 @@ describe('a token that ends', () => {
     expect(asked).toBeGreaterThan(2)
     // It was in time: nothing was refused meanwhile.
     expect(states.slice(states.indexOf('live'))).toEqual(['live'])
+    expect(later.slice(later.indexOf('live'))).toEqual(['live'])
     await hub.ready
   })
 
