@@ -6,7 +6,7 @@
 import express, { type Request, type Response, type Router } from 'express'
 import { z } from 'zod'
 import { RepriseError } from '../../shared/errors.ts'
-import { type Caller, callerOf, type Session, type TicketGate } from '../core/access.ts'
+import type { Caller, Session, TicketGate } from '../core/access.ts'
 import { type Core, started } from '../core/core.ts'
 import type { Unfinished } from '../core/guards/unfinished.ts'
 import type { QueueOverrides } from '../core/queues/settings.ts'
@@ -207,7 +207,8 @@ async function serve(row: Route, context: RoutesContext, request: Request, respo
     core,
     gate,
     session,
-    caller: callerOf(session, undefined),
+    // Nothing is kept for a client over HTTP, so a request takes no place of the one that a token is bound to.
+    caller: { subject: session.subject, access: session },
     request,
     response,
     param: (name) => String(request.params[name] ?? ''),

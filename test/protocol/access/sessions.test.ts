@@ -67,6 +67,12 @@ describe('grants', () => {
     const wire = await join(url, 'orders', { token })
     const subscribed = await wire.seen('subscribed')
     expect(await wire.value('ack', subscribed.position)).toEqual(subscribed.position)
+    // Over HTTP there are no clients, so this one takes nothing over.
+    const stream = await fetch(`${url}/v1/topics/orders/stream`, { headers: { authorization: `Bearer ${token}` } })
+    await wire.value('publish', [{ data: 1 }])
+    await wire.eventsSeen(1)
+    expect(wire.socket.connected).toBe(true)
+    await stream.body?.cancel()
   })
 
   it('keep the cursors of subjects apart', async () => {
