@@ -13,11 +13,12 @@ const SAYS: Readonly<Record<string, readonly string[]>> = {
   'worker.ts': ['sent to ann, attempt 1', 'sent to busy, attempt 2', "dead letter: { to: 'nobody' }"],
   'requestReply.ts': ['roots: [ 2, 3, 4 ]', 'failed', '-1 has no root'],
   'embedded.ts': ['received: hello'],
+  'sessions.ts': ['ann has: hello', 'inbox of bob: forbidden'],
 }
 
 describe('the example', () => {
   it.each(readdirSync(FOLDER).filter((name) => name.endsWith('.ts')))('%s does what it says', async (name) => {
-    expect(readFileSync(new URL(name, FOLDER), 'utf8').split('\n').length).toBeLessThanOrEqual(41)
+    expect(readFileSync(new URL(name, FOLDER), 'utf8').split('\n').length).toBeLessThanOrEqual(51)
     const hub = await startHub()
     const file = new URL(name, FOLDER).pathname
     const { code, stdout, stderr } = await run([process.execPath, '--import', import.meta.resolve('tsx'), file], {
