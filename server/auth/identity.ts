@@ -1,16 +1,20 @@
 /** Whom credentials name, and what they say of it. */
 
-import type { Grant } from '../core/access.ts'
+import type { Recognized } from '../core/access.ts'
 
-export interface Identity {
-  readonly subject: string
-  readonly grants: readonly Grant[]
-  /** The only client name that may be used with them. */
-  readonly client?: string | undefined
+export interface Identity extends Recognized {
   /** Milliseconds since 1970. */
-  readonly expiresAt?: number | undefined
   readonly issuedAt?: number | undefined
   readonly tokenId?: string | undefined
+}
+
+const MAX_SUBJECT = 256
+
+/** What is wrong with the name of a subject. Cursors are kept under it, so no two may look alike to a store. */
+export function subjectFault(subject: unknown): string | undefined {
+  if (typeof subject !== 'string' || subject === '') return 'is missing'
+  if (subject.length > MAX_SUBJECT) return `has more than ${MAX_SUBJECT} characters`
+  return !/[\p{Cc}\p{Cs}]/u.test(subject) ? undefined : 'has characters that no name may have'
 }
 
 export const ANONYMOUS = 'anonymous'

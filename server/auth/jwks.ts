@@ -27,7 +27,8 @@ export async function openJwks(place: Jwks, warn: (message: string, cause?: unkn
   const shown = 'url' in source ? source.url : source.file
   let find: JWTVerifyGetKey | undefined
   let version = ''
-  let loadedAt = Number.NEGATIVE_INFINITY
+  /** When an unknown key made the hub look last, and whether it could. */
+  let looked = { at: Number.NEGATIVE_INFINITY, failed: false }
   let loading: Promise<void> | undefined
 
   async function load(): Promise<void> {
@@ -37,7 +38,6 @@ export async function openJwks(place: Jwks, warn: (message: string, cause?: unkn
       find = createLocalJWKSet(set)
       version = isNew ?? ''
     }
-    loadedAt = performance.now()
   }
 
   function loadOnce(): Promise<void> {
@@ -57,25 +57,27 @@ export async function openJwks(place: Jwks, warn: (message: string, cause?: unkn
   )
   timer.unref()
 
+  /** Whether the set is as it is now. A flood of unknown keys asks no more often than one. */
+  async function isFresh(): Promise<boolean> {
+    if (loading === undefined && performance.now() - looked.at < COOLDOWN_MS) return !looked.failed
+    const failed = await loadOnce().then(
+      () => false,
+      () => true,
+    )
+    looked = { at: performance.now(), failed }
+    return !failed
+  }
+
   return {
     async find(header, token) {
-      if (find !== undefined) {
-        try {
-          return await find(header, token)
-        } catch (error) {
-          const isUnknown = error instanceof errors.JWKSNoMatchingKey
-          if (!isUnknown || performance.now() - loadedAt < COOLDOWN_MS) throw error
-        }
-      }
       try {
-        await loadOnce()
-      } catch (cause) {
-        throw new RepriseError('unavailable', "the token's key is not known, and the keys cannot be read now", {
-          cause,
-        })
+        if (find !== undefined) return await find(header, token)
+      } catch (error) {
+        if (!(error instanceof errors.JWKSNoMatchingKey)) throw error
       }
-      if (find === undefined) throw new RepriseError('unavailable', 'the keys of tokens cannot be read now')
-      return await find(header, token)
+      const fresh = await isFresh()
+      if (find !== undefined && fresh) return await find(header, token)
+      throw new RepriseError('unavailable', "the token's key is not known, and the keys cannot be read now")
     },
     close: () => clearInterval(timer),
   }

@@ -6,9 +6,10 @@
 import { createPublicKey, type KeyObject } from 'node:crypto'
 import { decodeProtectedHeader, type errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from 'jose'
 import { RepriseError } from '../../shared/errors.ts'
-import type { Grant } from '../core/access.ts'
+import { ASYMMETRIC, type Grant, SYMMETRIC } from '../core/access.ts'
 import { unauthorized } from '../core/refusal.ts'
-import { type Identity, RESERVED } from './identity.ts'
+import { readClaims } from './claims.ts'
+import { type Identity, RESERVED, subjectFault } from './identity.ts'
 import { type Jwks, openJwks } from './jwks.ts'
 
 export interface JwtRules {
@@ -29,23 +30,10 @@ export interface Tokens {
 
 /** The clocks of issuers differ from the hub's: a token may begin so much later. It ends when it says. */
 const MAX_SKEW_S = 60
-const SYMMETRIC = ['HS256', 'HS384', 'HS512']
-const ASYMMETRIC = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519']
-export const ALGORITHMS: readonly string[] = [...SYMMETRIC, ...ASYMMETRIC]
-
-/** What a token says beside the registered claims. */
-export interface Claims {
-  readonly roles: readonly string[]
-  readonly grants: readonly Grant[]
-  readonly client: string | undefined
-}
-
 export interface TokensContext {
   readonly roles: Readonly<Record<string, readonly Grant[]>>
   /** Names of API keys: a token that says to be one of them would have its cursors. */
   readonly keyNames: ReadonlySet<string>
-  /** Checks `reprise` of a token. Throws `unauthorized`. */
-  readonly readClaims: (claim: unknown) => Claims
   readonly warn: (message: string, cause?: unknown) => void
 }
 
@@ -81,7 +69,7 @@ export async function openTokens(rules: JwtRules, context: TokensContext): Promi
   }
 
   async function verify(token: string, alg: string): Promise<JWTPayload> {
-    const keys = SYMMETRIC.includes(alg) ? [known.secret] : [known.publicKey, jwks?.find]
+    const keys = SYMMETRIC.some((name) => name === alg) ? [known.secret] : [known.publicKey, jwks?.find]
     let refusal = unauthorized(`there is no key for tokens signed with ${alg}`)
     for (const key of keys) {
       if (key === undefined) continue
@@ -142,6 +130,8 @@ function refusalOf(error: unknown): RepriseError {
       return unauthorized("the token's signature is not right", error)
     case 'ERR_JWKS_NO_MATCHING_KEY':
       return unauthorized("the token's key is not known", error)
+    case 'ERR_JWKS_MULTIPLE_MATCHING_KEYS':
+      return unauthorized('the token names no key (kid), and several keys could be meant', error)
     default:
       return unauthorized('the token is not valid', error)
   }
@@ -153,12 +143,9 @@ const CLAIM_FAULTS: Readonly<Record<string, string>> = {
   aud: 'the token is for another audience',
 }
 
-function identityOf(
-  { sub, exp, iat, jti, reprise }: JWTPayload,
-  { roles, keyNames, readClaims }: TokensContext,
-): Identity {
-  if (sub === undefined || sub === '' || typeof sub !== 'string') throw unauthorized('the token has no sub')
-  if (sub.length > MAX_SUBJECT) throw unauthorized(`the token's sub has more than ${MAX_SUBJECT} characters`)
+function identityOf({ sub, exp, iat, jti, reprise }: JWTPayload, { roles, keyNames }: TokensContext): Identity {
+  const fault = subjectFault(sub)
+  if (sub === undefined || fault !== undefined) throw unauthorized(`the token's sub ${fault}`)
   if (exp === undefined) throw unauthorized('the token has no exp: it must end')
   // The tolerance is for its begin alone.
   if (exp * 1_000 <= Date.now()) throw unauthorized('the token has expired')
@@ -176,5 +163,3 @@ function identityOf(
     tokenId: typeof jti === 'string' ? jti : undefined,
   }
 }
-
-const MAX_SUBJECT = 256

@@ -4,14 +4,24 @@ import { randomBytes } from 'node:crypto'
 import { RepriseError } from '../../shared/errors.ts'
 import type { Revocation, Revocations } from '../core/access.ts'
 import { unauthorized } from '../core/refusal.ts'
+import { type Kind, openPatternSettings, type PatternSettings } from '../core/settings.ts'
 import type { Settings } from '../store/contract/store.ts'
 import { type Identity, RESERVED } from './identity.ts'
 
-const PREFIX = 'revocation:'
+type Entry = Omit<Revocation, 'id'>
+
+/** Documents like those of settings, by an id in the place of a pattern. */
+const REVOCATIONS: Kind<undefined, Entry> = {
+  prefix: 'revocation:',
+  merge: () => undefined,
+  toDocument: (entry) => entry,
+  fromDocument: (document) => document as Entry,
+}
+
 /** Where nobody says when the last of the tokens ends. */
 const LONGEST_MS = 10 * 366 * 86_400_000
-/** They are kept in memory, and looked at with each token. */
-const MOST = 100_000
+/** They are kept in memory, and read anew with each change. */
+const MOST = 10_000
 
 export interface RevocationsContext {
   readonly store: Settings
@@ -19,125 +29,75 @@ export interface RevocationsContext {
 }
 
 export class StoredRevocations implements Revocations {
-  readonly #context: RevocationsContext
-  readonly #listeners = new Set<() => void>()
-  readonly #unwatch: () => void
-  #all = new Map<string, Revocation>()
-  #bySubject = new Map<string, Revocation>()
-  #byToken = new Map<string, Revocation>()
-  #reading: Promise<void> | undefined
-  #again = false
+  readonly #documents: PatternSettings<undefined, Entry>
+  #bySubject = new Map<string, Entry>()
+  #byToken = new Map<string, Entry>()
 
-  private constructor(context: RevocationsContext) {
-    this.#context = context
-    this.#unwatch = context.store.watch(() => {
-      this.#read().catch((cause: unknown) =>
-        context.warn('revocations could not be read again; the last ones stay', cause),
-      )
-    })
+  private constructor(documents: PatternSettings<undefined, Entry>) {
+    this.#documents = documents
+    this.onChange(() => this.#index())
+    this.#index()
   }
 
   static async open(context: RevocationsContext): Promise<StoredRevocations> {
-    const revocations = new StoredRevocations(context)
-    try {
-      await revocations.#read()
-    } catch (cause) {
-      revocations.close()
-      throw cause
-    }
-    return revocations
+    return new StoredRevocations(await openPatternSettings(REVOCATIONS, context))
   }
 
   async add(of: { readonly subject: string } | { readonly tokenId: string }, until?: number): Promise<Revocation> {
     if ('subject' in of && RESERVED.has(of.subject)) {
       throw new RepriseError('bad_request', `revocation: ${of.subject} has no tokens`)
     }
-    if (this.#all.size >= MOST) throw new RepriseError('too_many', `there are ${MOST} revocations, which is the limit`)
     const at = Date.now()
-    const revocation = { id: randomBytes(9).toString('hex'), ...of, at, until: until ?? at + LONGEST_MS }
-    await this.#forgetOver(at)
-    const { id, ...document } = revocation
-    await this.#context.store.put(PREFIX + id, document)
-    await this.#read()
-    return revocation
+    const all = Object.entries(this.#documents.stored())
+    for (const [id, entry] of all) if (entry.until <= at) await this.#documents.put(id, undefined)
+    if (this.list().length >= MOST) {
+      throw new RepriseError('too_many', `there are ${MOST} revocations, which is the limit: delete some`)
+    }
+    const id = randomBytes(9).toString('hex')
+    const entry = { ...of, at, until: until ?? at + LONGEST_MS }
+    await this.#documents.put(id, entry)
+    return { id, ...entry }
   }
 
   list(): readonly Revocation[] {
     const now = Date.now()
-    return [...this.#all.values()]
-      .filter(({ until }) => until > now)
-      .sort((a, b) => a.at - b.at || (a.id < b.id ? -1 : 1))
+    const all = Object.entries(this.#documents.stored()).map(([id, entry]) => ({ id, ...entry }))
+    return all.filter(({ until }) => until > now).sort((a, b) => a.at - b.at || (a.id < b.id ? -1 : 1))
   }
 
   async remove(id: string): Promise<boolean> {
-    if (!this.#all.has(id)) return false
-    await this.#context.store.put(PREFIX + id, undefined)
-    await this.#read()
+    if (!Object.hasOwn(this.#documents.stored(), id)) return false
+    await this.#documents.put(id, undefined)
     return true
   }
 
   /** Why these credentials are good no more. Tokens tell their time in seconds: one of the same second is not trusted. */
   refusal({ subject, tokenId, issuedAt }: Identity): RepriseError | undefined {
-    if (this.#all.size === 0) return undefined
     const now = Date.now()
     const token = tokenId === undefined ? undefined : this.#byToken.get(tokenId)
-    if (token !== undefined && token.until > now) return revoked()
+    if (token !== undefined && token.until > now) return unauthorized('the token was revoked')
     const whole = this.#bySubject.get(subject)
-    return whole !== undefined && whole.until > now && (issuedAt ?? 0) <= whole.at ? revoked() : undefined
+    if (whole === undefined || whole.until <= now || (issuedAt ?? 0) > whole.at) return undefined
+    return unauthorized('the token was revoked')
   }
 
-  /** Calls `listener` when there may be others. */
+  /** Calls `listener` when there are others. */
   onChange(listener: () => void): void {
-    this.#listeners.add(listener)
+    this.#documents.onChange(listener)
   }
 
   close(): void {
-    this.#unwatch()
-    this.#listeners.clear()
+    this.#documents.close()
   }
 
-  async #forgetOver(now: number): Promise<void> {
-    for (const { id, until } of this.#all.values()) {
-      if (until <= now) await this.#context.store.put(PREFIX + id, undefined)
-    }
-  }
-
-  /** One reading at a time; a call during one makes another follow, so that what the caller knows of is in it. */
-  #read(): Promise<void> {
-    if (this.#reading !== undefined) {
-      this.#again = true
-      return this.#reading
-    }
-    this.#reading = (async () => {
-      do {
-        this.#again = false
-        this.#take(await this.#context.store.all())
-      } while (this.#again)
-    })().finally(() => {
-      this.#reading = undefined
-    })
-    return this.#reading
-  }
-
-  #take(documents: ReadonlyMap<string, unknown>): void {
-    this.#all = new Map()
+  #index(): void {
     this.#bySubject = new Map()
     this.#byToken = new Map()
-    for (const [key, document] of documents) {
-      if (!key.startsWith(PREFIX)) continue
-      const revocation = { ...(document as Omit<Revocation, 'id'>), id: key.slice(PREFIX.length) }
-      this.#all.set(revocation.id, revocation)
-      if (revocation.tokenId !== undefined) this.#byToken.set(revocation.tokenId, revocation)
-      const { subject } = revocation
+    for (const entry of Object.values(this.#documents.stored())) {
+      const { subject, tokenId, at } = entry
+      if (tokenId !== undefined) this.#byToken.set(tokenId, entry)
       // The latest one of a subject ends the most.
-      if (subject !== undefined && revocation.at >= (this.#bySubject.get(subject)?.at ?? 0)) {
-        this.#bySubject.set(subject, revocation)
-      }
+      if (subject !== undefined && at >= (this.#bySubject.get(subject)?.at ?? 0)) this.#bySubject.set(subject, entry)
     }
-    for (const listener of this.#listeners) listener()
   }
-}
-
-function revoked(): RepriseError {
-  return unauthorized('the token was revoked')
 }

@@ -94,7 +94,8 @@ export class OpenSession implements Session {
 
   get ended(): RepriseError | undefined {
     const { expiresAt } = this.#identity
-    if (this.#ended === undefined && expiresAt !== undefined && Date.now() >= expiresAt) this.#ended = expired()
+    if (expiresAt !== undefined && Date.now() >= expiresAt) this.#ended ??= unauthorized('the token has expired')
+    this.#ended ??= this.#rules.revoked(this.#identity)
     return this.#ended
   }
 
@@ -128,7 +129,6 @@ export class OpenSession implements Session {
   }
 
   look(now: number): void {
-    this.#ended ??= this.#rules.revoked(this.#identity)
     const { ended } = this
     const { expiresAt } = this.#identity
     if (ended !== undefined) {
@@ -150,8 +150,4 @@ export class OpenSession implements Session {
   #tell(change: SessionChange): void {
     for (const listener of [...this.#listeners]) listener(change)
   }
-}
-
-function expired(): RepriseError {
-  return unauthorized('the token has expired')
 }

@@ -5,6 +5,13 @@ import { RepriseError } from '../../shared/errors.ts'
 export const ACTIONS = ['publish', 'subscribe', 'send', 'consume', 'request', 'read', 'admin'] as const
 export type Action = (typeof ACTIONS)[number]
 
+/** How tokens may be signed: with a secret that both sides have, or with a private key. */
+export const SYMMETRIC = ['HS256', 'HS384', 'HS512'] as const
+export const ASYMMETRIC = [
+  ...(['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512'] as const),
+  ...(['EdDSA', 'Ed25519'] as const),
+]
+
 /**
  * Actions (`*` for all) on all names that a pattern fits. In a pattern, `*` stands for any run of characters and `{sub}`
  * for the caller's subject.
@@ -12,6 +19,26 @@ export type Action = (typeof ACTIONS)[number]
 export interface Grant {
   readonly actions: readonly (Action | '*')[]
   readonly names: readonly string[]
+}
+
+/** Whom a program's own rule has recognized. */
+export interface Recognized {
+  readonly subject: string
+  readonly grants: readonly Grant[]
+  /** The only client name that it may use. */
+  readonly client?: string | undefined
+  /** Milliseconds since 1970. */
+  readonly expiresAt?: number | undefined
+}
+
+/** A program's own rules of access. */
+export interface ProgramRules {
+  /** Asked first, at each handshake and request. `undefined`: not known, tokens are looked at. Programs only. */
+  readonly authenticate?:
+    | ((handshake: Handshake) => Recognized | undefined | Promise<Recognized | undefined>)
+    | undefined
+  /** Has the last word on each call of a caller who is known. Programs only. */
+  readonly authorize?: ((caller: Recognized, action: Action, name: string) => boolean) | undefined
 }
 
 /** What a session's credentials allow. It may change while calls are under way: it is renewed, or it ends. */
@@ -40,12 +67,12 @@ export function authorize(caller: Caller, action: Action, name: string): void {
   if (refusal !== undefined) throw refusal
 }
 
-/** What `authorize` would throw. Dead letters are their queue's. */
+/** What `authorize` would throw. Dead letters are their queue's, and whoever manages something may look at it. */
 export function refusalFor({ subject, access }: Caller, action: Action, name: string): RepriseError | undefined {
   if (access.ended !== undefined) return access.ended
-  return access.may(action, name.endsWith(DEAD) ? name.slice(0, -DEAD.length) : name)
-    ? undefined
-    : new RepriseError('forbidden', `${subject} may not ${action} ${name}`)
+  const of = name.endsWith(DEAD) ? name.slice(0, -DEAD.length) : name
+  if (access.may(action, of) || (action === 'read' && access.may('admin', of))) return undefined
+  return new RepriseError('forbidden', `${subject} may not ${action} ${name}`)
 }
 
 /** What came with a handshake or a request, from which is told who calls. */

@@ -178,7 +178,8 @@ function endOf(session: Session, gone: AbortSignal): AbortSignal {
   const leave = session.onChange(({ kind }) => {
     if (kind === 'ended') end.abort()
   })
-  gone.addEventListener('abort', leave)
+  if (gone.aborted) leave()
+  else gone.addEventListener('abort', leave)
   return end.signal
 }
 
@@ -198,6 +199,7 @@ async function serve(row: Route, context: RoutesContext, request: Request, respo
   if (gone.aborted) return
   const gate = await context.gate
   const session = await enter(row, request, gate)
+  if (gone.aborted) return
   if (row.method !== 'get' && row.body === undefined && hasBody(request)) {
     // What it was to say would be lost: a purge of some jobs would be one of all.
     parse(NO_BODY, await readJson(request, context.maxBodyBytes, context.unfinished), 'the body')

@@ -3,10 +3,11 @@
 import { z } from 'zod'
 import { messageOf, RepriseError } from '../../shared/errors.ts'
 import { isName } from '../../shared/names.ts'
-import type { Action, Grant, Handshake } from '../core/access.ts'
+import { ASYMMETRIC, type Grant, type ProgramRules, SYMMETRIC } from '../core/access.ts'
 import { grantsFault } from '../core/guards/grants.ts'
 import { known, optional, value } from './checks.ts'
-import { readSecret } from './secret.ts'
+import { readSecret, referenceOf } from './secret.ts'
+import { isPem } from './tls.ts'
 
 /** `env:NAME` and `file:PATH` stand wherever a secret may stand. */
 export interface JwtOptions {
@@ -32,40 +33,18 @@ export interface KeyOptions {
   readonly grants: readonly Grant[]
 }
 
-export interface AuthOptions {
+export interface AuthOptions extends ProgramRules {
   readonly jwt?: JwtOptions
   readonly keys?: readonly KeyOptions[]
   /** Grants by the name of a role, for the claim `reprise.roles` of tokens. */
   readonly roles?: Readonly<Record<string, readonly Grant[]>>
   /** What everybody may without a token. Default: nothing. */
   readonly anonymous?: readonly Grant[]
-  /** Asked first, at each handshake and request. `undefined`: not known, tokens are looked at. Programs only. */
-  readonly authenticate?: (handshake: Handshake) => Recognized | undefined | Promise<Recognized | undefined>
-  /** Has the last word on each call of a caller who is known. Programs only. */
-  readonly authorize?: (
-    caller: { readonly subject: string; readonly client?: string | undefined; readonly grants: readonly Grant[] },
-    action: Action,
-    name: string,
-  ) => boolean
 }
 
-/** Whom `authenticate` has recognized. */
-export interface Recognized {
-  readonly subject: string
-  readonly grants: readonly Grant[]
-  /** The only client name that it may use. */
-  readonly client?: string
-  /** Milliseconds since 1970. */
-  readonly expiresAt?: number
-}
-
-export const ALGORITHMS = [
-  ...['HS256', 'HS384', 'HS512', 'RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512'],
-  ...['EdDSA', 'Ed25519'],
-] as const
+const ALGORITHMS = [...SYMMETRIC, ...ASYMMETRIC]
 
 const text = value('a text', (input) => (typeof input === 'string' && input.trim() !== '' ? input : undefined))
-const path = (input: string) => (/^(env|file):/.test(input) || input.includes('-----BEGIN') ? input : `file:${input}`)
 const program = <T extends (...args: never[]) => unknown>() =>
   value<T>('a function', (input) => (typeof input === 'function' ? (input as T) : undefined))
 
@@ -76,10 +55,19 @@ const grants = z.unknown().transform((input, context): readonly Grant[] => {
   return z.NEVER
 })
 
+/** A set of keys itself, or its address. */
+function isSetOrAddress(input: string): boolean {
+  return isAddress(input) || input.trimStart().startsWith('{')
+}
+
+function isAddress(input: string): boolean {
+  return /^https?:\/\//.test(input)
+}
+
 const jwt = known({
   secret: optional(text),
-  publicKey: optional(text.transform(path)),
-  jwks: optional(text.transform((input) => (/^https?:\/\//.test(input) ? input : path(input)))),
+  publicKey: optional(text.transform((input) => referenceOf(input, isPem))),
+  jwks: optional(text.transform((input) => referenceOf(input, isSetOrAddress))),
   issuer: optional(text),
   audience: optional(z.union([text, z.array(text)])),
   algorithms: optional(
@@ -146,7 +134,7 @@ function readJwt({ secret, publicKey, jwks, ...rest }: JwtOptions) {
 
 /** What a set of keys is read from: it is read again while the hub runs. */
 function placeOf(jwks: string) {
-  if (/^https?:/.test(jwks)) return { url: jwks }
+  if (isAddress(jwks)) return { url: jwks }
   const { value, file } = secretOf('jwks', jwks)
   if (file !== undefined) return { file }
   try {

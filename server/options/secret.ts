@@ -53,6 +53,11 @@ function contentOf(file: string, path: string): string {
   }
 }
 
+/** A path by itself is a reference to the file, where `isText` says that it is not the secret itself. */
+export function referenceOf(text: string, isText: (text: string) => boolean): string {
+  return VARIABLE.test(text) || FILE.test(text) || isText(text) ? text : `file:${text}`
+}
+
 /** The same reference, whatever folder it is read from later. */
 export function absoluteSecret(reference: string, base: string): string {
   const [, path] = FILE.exec(reference) ?? []

@@ -2,7 +2,7 @@
 
 import { messageOf, RepriseError } from '../../shared/errors.ts'
 import { known, optional, value } from './checks.ts'
-import { readSecret } from './secret.ts'
+import { readSecret, referenceOf } from './secret.ts'
 
 /** Each in PEM: a file, `env:NAME`, or the text itself. */
 export interface TlsOptions {
@@ -13,13 +13,16 @@ export interface TlsOptions {
   readonly ca?: string
 }
 
-const PEM = /-----BEGIN [A-Z0-9 ]+-----/
+/** Whether it is the PEM itself, not where it is. */
+export function isPem(text: string): boolean {
+  return /-----BEGIN [A-Z0-9 ]+-----/.test(text)
+}
+
 const PARTS = ['cert', 'key', 'ca'] as const
 
-/** A path by itself is one, as no PEM is. */
 const pem = value('a file, or env:NAME', (input) => {
   if (typeof input !== 'string' || input.trim() === '') return undefined
-  return /^(env|file):/.test(input) || PEM.test(input) ? input : `file:${input}`
+  return referenceOf(input, isPem)
 })
 
 export const tlsOptions = known({ cert: optional(pem), key: optional(pem), ca: optional(pem) })
@@ -66,7 +69,7 @@ export function readTls(options: Partial<TlsOptions>): Tls {
     if (reference === undefined && part === 'ca') continue
     if (reference === undefined) throw wrong(part, 'is missing: TLS needs a certificate and its key')
     const { value, file } = refused(part, () => readSecret(reference, process.cwd()))
-    if (!PEM.test(value)) throw wrong(part, `${file ?? reference.slice(0, 80)} holds no PEM (-----BEGIN …)`)
+    if (!isPem(value)) throw wrong(part, `${file ?? reference.slice(0, 80)} holds no PEM (-----BEGIN …)`)
     found[part] = value
     if (file !== undefined) files.push(file)
   }

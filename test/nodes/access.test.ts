@@ -38,7 +38,7 @@ it.runIf(has('redis-server'))(
       status: 201,
       body: { tokenId: 'one', at: expect.any(Number), until: expect.any(Number) },
     })
-    await within(Promise.all([topic.disconnected, queues.disconnected]), 5_000, 'the end of the sessions')
+    await within(Promise.all([topic.disconnected, queues.disconnected]), 20_000, 'the end of the sessions')
     expect(topic.packets.at(-1)?.args[0]).toMatchObject({ code: 'unauthorized', message: 'the token was revoked' })
     expect(await opened.text()).toContain('event: end\ndata: {"code":"unauthorized"')
     expect(await poll).toMatchObject({ status: 401 })

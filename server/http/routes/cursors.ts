@@ -2,6 +2,7 @@
 
 import { RepriseError } from '../../../shared/errors.ts'
 import { seenOf } from '../../../shared/positions.ts'
+import { authorize } from '../../core/access.ts'
 import { placeOf } from '../../core/topics/start.ts'
 import { parse } from '../../wire.ts'
 import { type Call, pageOf, type Route, route } from '../routes.ts'
@@ -32,6 +33,7 @@ export const cursorRoutes: readonly Route[] = [
     answer: cursorAnswer,
     async run({ core, caller, param, json }, { subject = caller.subject }) {
       const topic = param('topic')
+      authorize(caller, 'admin', topic)
       const owner = { subject, client: param('client') }
       const seek = parse(seekBody, await json(), 'seek')
       const place =
@@ -53,6 +55,7 @@ export const cursorRoutes: readonly Route[] = [
 
 async function list({ core, caller, param }: Call, { behind, ...query }: Query<typeof cursorsQuery>): Promise<object> {
   const topic = param('topic')
+  authorize(caller, 'admin', topic)
   const lack = await lacking(behind)
   return await pageOf('cursors', query, find, seen, ({ subject, client }) => `${subject}/${client}`)
 
