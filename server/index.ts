@@ -51,7 +51,7 @@ export type {
 } from '../shared/protocol.ts'
 export type { Job, JobDraft, Sent } from '../shared/queues.ts'
 export type { Hub, HubQueue, HubTopic, LocalName } from './api.ts'
-export type { Action, Grant, Handshake, Recognized } from './core/access.ts'
+export type { Action, Grant, Handshake, ProgramRules, Recognized } from './core/access.ts'
 export type { JsonSchema } from './core/schema/schema.ts'
 export { createHub, startServer } from './embedded.ts'
 export type { HubHandler } from './http/app.ts'

@@ -208,28 +208,34 @@ async function admitToQueues(socket: Socket, context: GatewayContext): Promise<Q
   return { core, session, caller: callerOf(session, auth.client ?? undefined) }
 }
 
-/** Sessions of a connection by their tokens, so that one renewal is for all of its namespaces. */
-const sessions = new WeakMap<Socket['conn'], Map<string | undefined, Session>>()
+/** The sessions of a connection that a token has opened, with that token. */
+const sessions = new WeakMap<Socket['conn'], Map<Session, string | undefined>>()
 
 async function enter(socket: Socket, token: string | undefined, context: GatewayContext): Promise<Session> {
   const { conn, handshake } = socket
   const { headers, address, auth, query } = handshake
-  const known = sessions.get(conn)?.get(token)
   // A hub that cannot start has no gate either, and says so.
   await started(context.core)
   const gate = await context.gate
+  const known = [...(sessions.get(conn) ?? [])].find(([, its]) => its === token)?.[0]
   const session = await gate.enter({ headers, address, auth: auth ?? {}, query }, token, known)
-  if (!gate.guarded || !session.byToken || session === known) return session
-  const here = sessions.get(conn) ?? new Map<string | undefined, Session>()
-  sessions.set(conn, here.set(token, session))
+  if (!gate.guarded || !session.byToken) return session
+  const here = sessions.get(conn) ?? new Map<Session, string | undefined>()
+  sessions.set(conn, here.set(session, token))
   return session
 }
 
-/** Namespaces that come with the new token belong to the same session. */
-function rename(connection: Socket['conn'], session: Session, token: string): void {
+/** The new token is for all of the connection that the same caller has opened, also with an older or a newer one. */
+function renewAll(connection: Socket['conn'], session: Session, token: string): void {
   const here = sessions.get(connection)
-  for (const [known, one] of here ?? []) if (one === session) here?.delete(known)
-  here?.set(token, session)
+  if (here?.get(session) === undefined) return
+  here.set(session, token)
+  for (const [other, its] of here) {
+    if (its === token || other.subject !== session.subject || other.client !== session.client) continue
+    here.set(other, token)
+    // One that may not go on ends as it would have.
+    other.renew(token).catch(() => {})
+  }
 }
 
 /** The namespace is told what becomes of its session, and ends with it. */
@@ -240,7 +246,7 @@ function heed(socket: Socket, session: Session, renewed: () => void): () => void
         socket.emit('expiring', { inMs: change.inMs })
         return
       case 'renewed':
-        rename(socket.conn, session, change.token)
+        renewAll(socket.conn, session, change.token)
         renewed()
         return
       case 'ended':

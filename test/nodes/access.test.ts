@@ -7,7 +7,7 @@ import { join, joinNamespace } from '../support/clients/wire.ts'
 import { startHub } from '../support/hub/hub.ts'
 import { startRedis } from '../support/redis/redis.ts'
 import { has } from '../support/tools.ts'
-import { within } from '../support/until.ts'
+import { until, within } from '../support/until.ts'
 
 it.runIf(has('redis-server'))(
   'a revocation ends what is open on another node, and a ticket opens one stream on any',
@@ -32,7 +32,11 @@ it.runIf(has('redis-server'))(
       join(two.url, 'orders', { token: other }),
     ])
     await queues.value('consume', 'emails', { credit: 1 })
-    const poll = asking(two.url)('GET', '/v1/topics/orders/events?waitMs=20000', undefined, bearer)
+    await one.hub.topic('orders').publish(1)
+    const poll = asking(two.url)('GET', '/v1/topics/orders/events?waitMs=20000&after=1', undefined, bearer)
+    const subscribers = async () =>
+      (await asking(two.url)<{ subscribers: number }>('GET', '/v1/topics/orders', undefined, admin)).body.subscribers
+    await until(async () => (await subscribers()) === 4, { what: 'the poll to wait beside two sockets and a stream' })
     const revoked = await asking(one.url)<{ id: string }>('POST', '/v1/revocations', { tokenId: 'one' }, admin)
     expect(revoked).toMatchObject({
       status: 201,
@@ -41,7 +45,8 @@ it.runIf(has('redis-server'))(
     await within(Promise.all([topic.disconnected, queues.disconnected]), 20_000, 'the end of the sessions')
     expect(topic.packets.at(-1)?.args[0]).toMatchObject({ code: 'unauthorized', message: 'the token was revoked' })
     expect(await opened.text()).toContain('event: end\ndata: {"code":"unauthorized"')
-    expect(await poll).toMatchObject({ status: 401 })
+    // Long before it would be over by itself.
+    expect(await within(poll, 15_000, 'the end of the poll')).toMatchObject({ status: 401 })
     expect(kept.socket.connected).toBe(true)
     await expect(join(one.url, 'orders', { token })).rejects.toMatchObject({ code: 'unauthorized' })
 

@@ -25,8 +25,16 @@ describe('grants', () => {
     for (const topic of ['user.bob.inbox', 'invoices']) {
       await expect(join(url, topic, { token })).rejects.toMatchObject({ code: 'forbidden' })
     }
-    const star = await tokenOf('*', { roles: ['viewer'] })
-    await expect(join(url, 'user.ann.inbox', { token: star })).rejects.toMatchObject({ code: 'forbidden' })
+    // Nobody is a pattern, and nobody's names are among another's.
+    const strangers = [
+      ['*', 'user.ann.inbox'],
+      ['ann.lee', 'user.ann.lee.inbox'],
+      ['ann@example.org', 'user.ann.inbox'],
+    ]
+    for (const [sub = '', topic = ''] of strangers) {
+      const other = await tokenOf(sub, { roles: ['viewer'] })
+      await expect(join(url, topic, { token: other })).rejects.toMatchObject({ code: 'forbidden' })
+    }
   })
 
   it('say the same of what is not there and of what may not be seen', async () => {
@@ -127,6 +135,17 @@ describe('a token that ends', () => {
     await wire.value('auth', { token: fewer })
     expect(await wire.disconnected).toBe('io server disconnect')
     expect(wire.packets.at(-1)?.args[0]).toMatchObject({ code: 'forbidden' })
+  })
+
+  it('that allows less takes a worker its queue, and leaves it the others', async () => {
+    const { url } = await startHub({ auth: { jwt } })
+    const consuming = (...names: string[]) => tokenOf('ann', { grants: [{ actions: ['consume'], names }] })
+    const wire = await joinNamespace(url, '/queues', { token: await consuming('emails', 'calls') })
+    for (const queue of ['emails', 'calls']) await wire.value('consume', queue, { credit: 1 })
+    await wire.value('auth', { token: await consuming('calls') })
+    const error = await until(() => wire.packets.find(({ name }) => name === 'error'))
+    expect(error.args[0]).toMatchObject({ code: 'forbidden', queue: 'emails' })
+    expect(await wire.value('consume', 'calls', { credit: 2 })).toMatchObject({ queue: 'calls' })
   })
 
   it('is renewed by the SDK, which misses nothing', async () => {
