@@ -164,9 +164,7 @@ export function buildHub<S extends HubTypes = HubTypes>(
   const [own, ownGate] = resolved.auth === undefined ? [anonymous(), OPEN_GATE] : [program(), PROGRAM_GATE]
   const ofPage = async (request: IncomingMessage) => {
     try {
-      const reason = await pageRefusal(request, resolved.allowOrigins)
-      if (reason !== undefined) log.telemetry.happened({ kind: 'refused', what: 'a page', reason })
-      return reason
+      return await pageRefusal(request, resolved.allowOrigins)
     } catch (cause) {
       log.telemetry.failed('allowOrigins', cause)
       return 'the rule of origins failed; the log of the hub says more'
@@ -188,7 +186,7 @@ export function buildHub<S extends HubTypes = HubTypes>(
       unfinished,
       pageRefusal,
       withCookies: resolved.allowOrigins !== '*',
-      notice: log.telemetry.noticed,
+      telemetry: log.telemetry,
       open: (io) => openGateway(io, { ...context, gate: asked }),
     })
     servers.push({ io, own: true, target: http })
@@ -227,7 +225,7 @@ export function buildHub<S extends HubTypes = HubTypes>(
       if (path !== undefined) {
         throw new RepriseError('bad_request', 'attach: path is for an HTTP server; a Socket.IO server has its own')
       }
-      openGateway(server, context, new GuestRequests(ofPage))
+      openGateway(server, context, new GuestRequests(ofPage, log.telemetry))
       servers.push({ io: server, own: false, target })
     },
     handler: createApp({

@@ -9,6 +9,7 @@ import { startTimer } from '../shared/timer.ts'
 import type { Hub } from './api.ts'
 import { contextOf, followFiles } from './certificates.ts'
 import { PerAddress } from './core/guards/perAddress.ts'
+import type { Telemetry } from './core/telemetry.ts'
 import { buildHub } from './hub.ts'
 import type { Connect } from './localClients.ts'
 import { resolveServeOptions, type ServeOptions, shownStore } from './options/hub.ts'
@@ -51,7 +52,7 @@ export async function serve<S extends HubTypes = HubTypes>(
     requestTimeout: Math.max(REQUEST_MS, connectTimeoutMs),
     connectionsCheckingInterval: CHECK_MS,
   })
-  boundConnections(server, new PerAddress(connectionsPerAddress), tls === undefined)
+  boundConnections(server, new PerAddress(connectionsPerAddress), tls === undefined, log.telemetry)
   const connections = new Set<Socket>()
   server.on('connection', (connection: Socket) => {
     if (connections.has(connection)) return
@@ -109,7 +110,7 @@ function openServer(
 }
 
 /** Whoever has too many connections gets an answer instead of one more, where it can be read before any handshake. */
-function boundConnections(server: HttpServer, addresses: PerAddress, isPlain: boolean): void {
+function boundConnections(server: HttpServer, addresses: PerAddress, isPlain: boolean, telemetry: Telemetry): void {
   const serve = server.listeners('connection') as ((connection: Socket) => void)[]
   // Some requests are served in a second go on their connection.
   const known = new WeakSet<Socket>()
@@ -117,6 +118,8 @@ function boundConnections(server: HttpServer, addresses: PerAddress, isPlain: bo
   server.on('connection', (connection: Socket) => {
     const { remoteAddress } = connection
     if (!known.has(connection) && !addresses.hasRoom(remoteAddress)) {
+      const reason = `${remoteAddress} has as many as limits.connectionsPerAddress allows`
+      telemetry.happened({ kind: 'refused', code: 'too_many', what: 'a connection', reason })
       connection.on('error', () => {})
       if (isPlain) connection.end(TOO_MANY, () => connection.destroy())
       else connection.destroy()

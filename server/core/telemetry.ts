@@ -1,5 +1,7 @@
 /** What the core lets be known besides its answers: typed taps for the log now, for metrics and the console later. */
 
+import type { ErrorCode } from '../../shared/errors.ts'
+
 /** Something that a person who runs the hub may act on. */
 export type TelemetryEvent =
   | { readonly kind: 'started'; readonly url?: string; readonly store: string; readonly version: string }
@@ -31,7 +33,8 @@ export type TelemetryEvent =
     }
   /** It does not take what it is sent: the hub reads from the log for it. */
   | { readonly kind: 'slow'; readonly topic: string; readonly client?: string }
-  | { readonly kind: 'refused'; readonly what: string; readonly reason: string }
+  /** A caller was told that it cannot have what it asked for: each time, whatever of it is logged. */
+  | { readonly kind: 'refused'; readonly code: ErrorCode; readonly what: string; readonly reason: string }
 
 export interface Telemetry {
   /** A bug, or a failure that no caller was told of. */

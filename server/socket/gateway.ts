@@ -7,7 +7,7 @@ import { type From, type OnGap, PROTOCOL_VERSION } from '../../shared/protocol.t
 import { QUEUES_NAMESPACE } from '../../shared/queues.ts'
 import { authorize, type Caller, callerOf, type Gate, type Session } from '../core/access.ts'
 import { type Core, started } from '../core/core.ts'
-import { refusalOf } from '../core/refusal.ts'
+import { knownError, refusalOf } from '../core/refusal.ts'
 import type { Telemetry } from '../core/telemetry.ts'
 import { checkTopic } from '../core/topics/log.ts'
 import type { Channel } from '../core/topics/outlet.ts'
@@ -76,8 +76,9 @@ export function openGateway(io: Server, context: GatewayContext, guests?: GuestR
   const entrances = new Entrances({
     max: context.maxNamespaces,
     refuse(client, namespace, refused, untouched) {
+      const refusal = refusalOf(noRoom(context.maxNamespaces), 'a handshake', context.telemetry)
       if (refused > context.maxNamespaces || isOverfull(client.conn)) cut(client.conn)
-      else turnAway(client, namespace.name, context.maxNamespaces)
+      else turnAway(client, namespace.name, refusal)
       if (untouched) remove(io, namespace)
     },
   })
@@ -272,8 +273,8 @@ async function begin(socket: Socket, subscription: Subscription, { core, from, o
       return
     } catch (cause) {
       if (!socket.connected || subscription.steered) return
-      const error = refusalOf(cause, 'a subscription', core.telemetry)
-      if (!error.retryable) return subscription.end(error)
+      const error = knownError(cause, 'a subscription', core.telemetry)
+      if (!error.retryable) return subscription.end(refusalOf(error, 'a subscription', core.telemetry))
       await new Promise((resolve) => setTimeout(resolve, error.retryAfterMs ?? RETRY_MS))
       if (subscription.steered) return
     }
@@ -281,11 +282,14 @@ async function begin(socket: Socket, subscription: Subscription, { core, from, o
 }
 
 /** The answer to one namespace more than a connection may have, given without making a socket for it. */
-function turnAway(client: Socket['client'], name: string, max: number): void {
-  const message = `this connection is in ${max} namespaces, which is the limit (limits.namespacesPerSocket): leave some, or open another connection`
-  const refusal = new RepriseError('too_many', message, { retryAfterMs: TOO_MANY_RETRY_MS })
+function turnAway(client: Socket['client'], name: string, refusal: RepriseError): void {
   const raw = client as unknown as { _packet(packet: object): void }
-  raw._packet({ type: CONNECT_ERROR, nsp: name, data: { message, data: refusal.toWire() } })
+  raw._packet({ type: CONNECT_ERROR, nsp: name, data: { message: refusal.message, data: refusal.toWire() } })
+}
+
+function noRoom(max: number): RepriseError {
+  const message = `this connection is in ${max} namespaces, which is the limit (limits.namespacesPerSocket): leave some, or open another connection`
+  return new RepriseError('too_many', message, { retryAfterMs: TOO_MANY_RETRY_MS })
 }
 
 /**

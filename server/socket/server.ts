@@ -4,6 +4,7 @@ import type { Server as HttpServer } from 'node:http'
 import { Server } from 'socket.io'
 import { type ServerOptions, WebSocketServer } from 'ws'
 import type { Unfinished } from '../core/guards/unfinished.ts'
+import type { Telemetry } from '../core/telemetry.ts'
 import type { Entrances } from './entrances.ts'
 import { Connections } from './transport/connections.ts'
 import { parser } from './transport/encoder.ts'
@@ -28,8 +29,7 @@ export interface SocketServerOptions {
   readonly pageRefusal: PageRefusal
   /** Whether pages of other origins that may connect may send their cookies along. */
   readonly withCookies: boolean
-  /** Told what a person should know. */
-  notice(message: string): void
+  readonly telemetry: Telemetry
   /** Declares the namespaces; gives who is in them. */
   open(io: Server): Entrances
 }
@@ -48,7 +48,7 @@ class BoundedWebSockets extends WebSocketServer {
 }
 
 export function openSocketServer(http: HttpServer, options: SocketServerOptions): Server {
-  const { path, limits, unfinished, pageRefusal, withCookies, notice } = options
+  const { path, limits, unfinished, telemetry, pageRefusal, withCookies } = options
   const { packet: maxPacketBytes, connectTimeoutMs, connectionsPerAddress: perAddress } = limits
   const io = new Server(http, {
     path,
@@ -57,7 +57,7 @@ export function openSocketServer(http: HttpServer, options: SocketServerOptions)
     maxHttpBufferSize: maxPacketBytes,
     wsEngine: BoundedWebSockets,
   })
-  keepPath(http, path, notice)
+  keepPath(http, path, telemetry.noticed)
   gatherWrites(io.engine)
   const entrances = options.open(io)
   paceInput(io.engine, entrances)
@@ -66,7 +66,7 @@ export function openSocketServer(http: HttpServer, options: SocketServerOptions)
   const admit: Connections['admit'] = (request) => connections.admit(request)
   // First: the time that a body may take does not begin before it is read.
   paceRequests(io.engine)
-  guardRequests(io.engine, { pageRefusal, withCookies, bodyTimeoutMs: connectTimeoutMs, unfinished, admit })
+  guardRequests(io.engine, { telemetry, pageRefusal, withCookies, bodyTimeoutMs: connectTimeoutMs, unfinished, admit })
   // A program that has said nothing would close connections that a proxy in front still uses.
   if (http.keepAliveTimeout === NODE_KEEP_ALIVE_MS) http.keepAliveTimeout = KEEP_ALIVE_MS
   return io

@@ -6,7 +6,7 @@
 import { writeSync } from 'node:fs'
 import { isatty } from 'node:tty'
 import pino, { type Logger } from 'pino'
-import { messageOf, RepriseError } from '../../shared/errors.ts'
+import { type ErrorCode, messageOf, RepriseError } from '../../shared/errors.ts'
 import type { Telemetry, TelemetryEvent } from '../core/telemetry.ts'
 import { readableLine } from './readable.ts'
 import { Repeats } from './repeats.ts'
@@ -41,6 +41,9 @@ const WORDS: Readonly<Record<TelemetryEvent['kind'], readonly [Level, string]>> 
 
 /** Each of them counts. */
 const UNCOUNTED: readonly TelemetryEvent['kind'][] = ['started', 'stopping', 'stopped', 'storeAway', 'storeBack']
+
+/** Of what callers are refused with, what says more of the caller than of one call. */
+const TOLD_REFUSALS: readonly ErrorCode[] = ['unauthorized', 'forbidden', 'too_many']
 
 const FD = 2
 
@@ -80,10 +83,14 @@ export function createLog(level: string, output?: LogOutput, readable = output =
       const why = cause === undefined ? {} : isBug(cause) ? bug(cause) : reasonOf(cause)
       repeats.pass(what, (repeated) => write(log, 'warn', { ...details, ...why, ...repeated }, what))
     },
-    happened({ kind, ...details }) {
+    happened(event) {
+      const { kind, ...details } = event
       const [level, text] = WORDS[kind]
-      if (UNCOUNTED.includes(kind)) write(log, level, details, text)
-      else repeats.pass(kind, (repeated) => write(log, level, { ...details, ...repeated }, text))
+      if (UNCOUNTED.includes(kind)) return write(log, level, details, text)
+      if (event.kind === 'refused' && !TOLD_REFUSALS.includes(event.code)) return
+      // One flood does not hide what else is refused.
+      const counted = event.kind === 'refused' ? `${kind} ${event.code}` : kind
+      repeats.pass(counted, (repeated) => write(log, level, { ...details, ...repeated }, text))
     },
   }
   return { telemetry, close: () => repeats.close() }

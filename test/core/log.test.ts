@@ -64,6 +64,22 @@ describe('the log', () => {
     expect(objects().at(-1)).toMatchObject({ client: 'c999', repeated: 995 })
   })
 
+  it('tells of refused callers by their codes, each counted for itself, and not of calls that were wrong', () => {
+    const { happened, close, objects } = open()
+    const refused = (code: 'forbidden' | 'too_many' | 'bad_request') =>
+      happened({ kind: 'refused', code, what: 'publish', reason: 'because' })
+    for (let n = 0; n < 100; n++) refused('too_many')
+    refused('forbidden')
+    refused('bad_request')
+    close()
+    const line = { level: 'warn', msg: 'refused', what: 'publish', reason: 'because' }
+    expect(objects().slice(4)).toMatchObject([
+      { ...line, code: 'too_many' },
+      { ...line, code: 'forbidden' },
+      { ...line, code: 'too_many', repeated: 95 },
+    ])
+  })
+
   it('counts lost jobs of a queue and cause, and tells of each at once and then every few seconds', async () => {
     vi.useFakeTimers()
     onTestFinished(() => void vi.useRealTimers())

@@ -7,8 +7,8 @@ import { type IncomingMessage, ServerResponse } from 'node:http'
 import type { Server, Socket } from 'socket.io'
 import { boundArrival } from '../../core/guards/arrival.ts'
 import { tooMuchUnfinished, type Unfinished } from '../../core/guards/unfinished.ts'
+import type { Telemetry } from '../../core/telemetry.ts'
 import { turnOfConnection } from '../../core/turns.ts'
-
 import { paceRequests } from './pacing.ts'
 
 type Engine = Server['engine']
@@ -41,6 +41,7 @@ const FULL: Refused = { status: 503, message: tooMuchUnfinished().message, heade
 const JSONP = 'JSONP polling (j=) is off, as it lets any page in: use polling without j, or WebSocket'
 
 export interface RequestRules {
+  readonly telemetry: Telemetry
   readonly pageRefusal: PageRefusal
   /** Whether pages that may connect may send their cookies along. */
   readonly withCookies: boolean
@@ -53,7 +54,8 @@ export interface RequestRules {
 
 /** Holds the rules at each request of the hub's own Socket.IO server. */
 export function guardRequests(engine: Engine, rules: RequestRules): void {
-  const { pageRefusal, withCookies, bodyTimeoutMs, unfinished, admit } = rules
+  const { telemetry, pageRefusal, withCookies, bodyTimeoutMs, unfinished, admit } = rules
+  const refuse = refusing(telemetry)
   engine.use((request: EngineRequest, response: unknown, next: Next) => {
     void held(request, response, async () => {
       const begins = request.method !== 'OPTIONS' && request._query.sid === undefined
@@ -105,12 +107,14 @@ function countBody(request: IncomingMessage, unfinished: Unfinished, letGo: () =
  */
 export class GuestRequests {
   readonly #pageRefusal: PageRefusal
+  readonly #refuse: ReturnType<typeof refusing>
   readonly #engines = new WeakSet<Engine>()
   readonly #inside = new WeakSet<object>()
   readonly #tainted = new WeakMap<object, string>()
 
-  constructor(pageRefusal: PageRefusal) {
+  constructor(pageRefusal: PageRefusal, telemetry: Telemetry) {
     this.#pageRefusal = pageRefusal
+    this.#refuse = refusing(telemetry)
   }
 
   /** Watches the requests of the server as soon as it has an engine. */
@@ -125,7 +129,7 @@ export class GuestRequests {
         if (connection === undefined || request.method === 'OPTIONS') return next()
         const why = await this.#pageRefusal(request)
         if (why === undefined) return next()
-        if (this.#inside.has(connection)) return refuse(request, response, { status: 403, message: why }, next)
+        if (this.#inside.has(connection)) return this.#refuse(request, response, { status: 403, message: why }, next)
         this.#tainted.set(connection, why)
         next()
       })
@@ -176,8 +180,20 @@ function allowPage({ headers }: IncomingMessage, response: ServerResponse, withC
   if (asked !== undefined) response.setHeader('Access-Control-Allow-Headers', asked)
 }
 
-/** Answers in Engine.IO's form; an upgrade before it is one. */
-function refuse(request: IncomingMessage, response: unknown, refused: Refused, next: Next): void {
+/** Answers in Engine.IO's form, an upgrade before it is one, and says so. */
+function refusing(telemetry: Telemetry) {
+  return (request: IncomingMessage, response: unknown, refused: Refused, next: Next): void => {
+    telemetry.happened({
+      kind: 'refused',
+      code: CODES[refused.status],
+      what: 'a connection',
+      reason: refused.message,
+    })
+    answer(request, response, refused, next)
+  }
+}
+
+function answer(request: IncomingMessage, response: unknown, refused: Refused, next: Next): void {
   const { status, message } = refused
   const body = JSON.stringify({ code: status === 403 ? FORBIDDEN : BAD_REQUEST, message })
   const headers = {
@@ -202,6 +218,15 @@ function refuse(request: IncomingMessage, response: unknown, refused: Refused, n
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
   socket.end(`HTTP/1.1 ${status} ${WORDS[status]}\r\n${lines.join('')}\r\n${body}`, () => socket.destroy())
 }
+
+const CODES = {
+  400: 'bad_request',
+  403: 'forbidden',
+  405: 'bad_request',
+  408: 'bad_request',
+  429: 'too_many',
+  503: 'unavailable',
+} as const
 
 const WORDS = {
   400: 'Bad Request',
