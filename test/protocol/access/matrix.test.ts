@@ -1,153 +1,238 @@
-/** Who may do what: every call over HTTP and Socket.IO, with the one action that it needs, with all others, and without a token. */
+/**
+ * Who may do what: every call with every grant, on the named topic or queue and on another one, and without a token, over
+ * Socket.IO (WebSocket, long polling) and HTTP, at a hub of its own and at one within a program.
+ */
 
+import { once } from 'node:events'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import express from 'express'
+import { Server } from 'socket.io'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { ACTIONS, type Action } from '../../../server/core/access.ts'
-import { type Ask, asking } from '../../support/clients/ask.ts'
+import { createHub } from '../../../server/index.ts'
+import { asking } from '../../support/clients/ask.ts'
 import { SECRET, tokenOf } from '../../support/clients/tokens.ts'
-import { join, joinNamespace } from '../../support/clients/wire.ts'
+import { join, joinNamespace, type Wire } from '../../support/clients/wire.ts'
+import { atEnd } from '../../support/ending.ts'
 import { startHub } from '../../support/hub/hub.ts'
+import { tempFolder } from '../../support/temp.ts'
+import { type HttpCall, NEEDS, type Need, needsTable, type SocketCall } from './needs.ts'
 
-interface Needed {
-  /** None: for whoever is known. */
-  readonly action?: Action
-  readonly body?: unknown
+const auth = { jwt: { secret: SECRET } }
+const PAPER = new URL('../../../docs/security.md', import.meta.url)
+const TRANSPORTS = ['websocket', 'polling'] as const
+
+/** One token: an action, or all, on some names. */
+interface Bearer {
+  readonly name: string
+  readonly token: string | undefined
+  may(need: Need): boolean
 }
 
-/** Every operation of the OpenAPI document has to be here. */
-const HTTP: Readonly<Record<string, Needed>> = {
-  'GET /me': {},
-  'POST /tickets': {},
-  'POST /revocations': { action: 'admin', body: { tokenId: 'nobody' } },
-  'GET /revocations': { action: 'admin' },
-  'DELETE /revocations/{id}': { action: 'admin' },
-  'POST /topics/{topic}/events': { action: 'publish', body: { data: 1 } },
-  'GET /topics/{topic}/events': { action: 'read' },
-  'GET /topics/{topic}/stream': { action: 'subscribe' },
-  'GET /topics': { action: 'admin' },
-  'GET /topics/{topic}': { action: 'read' },
-  'PUT /topics/{topic}': { action: 'admin', body: {} },
-  'DELETE /topics/{topic}': { action: 'admin' },
-  'GET /topics/{topic}/settings': { action: 'read' },
-  'GET /topics/{topic}/cursors': { action: 'admin' },
-  'PUT /topics/{topic}/cursors/{client}': { action: 'admin', body: { from: 'end' } },
-  'DELETE /topics/{topic}/cursors/{client}': { action: 'admin' },
-  'POST /queues/{queue}/jobs': { action: 'send', body: { data: 1 } },
-  'GET /queues/{queue}/jobs': { action: 'read' },
-  'GET /queues/{queue}/jobs/{id}': { action: 'read' },
-  'DELETE /queues/{queue}/jobs/{id}': { action: 'admin' },
-  'POST /queues/{queue}/claims': { action: 'consume', body: {} },
-  'POST /queues/{queue}/settlements': { action: 'consume', body: [{ id: 'x', lease: 'y', as: 'done' }] },
-  'POST /queues/{queue}/redrive': { action: 'admin', body: {} },
-  'POST /queues/{queue}/pause': { action: 'admin' },
-  'POST /queues/{queue}/resume': { action: 'admin' },
-  'POST /queues/{queue}/purge': { action: 'admin' },
-  'GET /queues': { action: 'admin' },
-  'GET /queues/{queue}': { action: 'read' },
-  'PUT /queues/{queue}': { action: 'admin', body: {} },
-  'GET /queues/{queue}/settings': { action: 'read' },
-}
-
-let url: string
-let ask: Ask
+type Place = 'of its own' | 'within a program'
+const places = {} as Record<Place, string>
+const bearers: Bearer[] = []
 
 beforeAll(async () => {
-  const hub = await startHub({ auth: { jwt: { secret: SECRET } } })
-  url = hub.url
-  ask = asking(url)
-  await hub.hub.topic('t').publish(1)
-  await hub.hub.queue('q').send(1)
+  const own = await startHub({ auth })
+  places['of its own'] = own.url
+  places['within a program'] = await embedded()
+  for (const url of Object.values(places)) {
+    const admin = { authorization: `Bearer ${await tokenOf('root')}` }
+    await asking(url)('POST', '/v1/topics/t/events', { data: 1 }, admin)
+  }
+  const granted: [readonly (Action | '*')[], readonly string[]][] = [
+    ...[...ACTIONS, '*' as const].map((action) => [[action], ['t', 'q']] as [(Action | '*')[], string[]]),
+    [['admin'], ['*']],
+    [ACTIONS, ['other', 'tt', 'q.t', 'u*']],
+  ]
+  for (const [actions, names] of granted) {
+    const name = `${actions} on ${names}`
+    const token = await tokenOf(name, { grants: [{ actions, names }] })
+    bearers.push({ name, token, may: (need) => actions.some((action) => isGranted(action, names, need)) })
+  }
+  bearers.push({ name: 'no token', token: undefined, may: () => false })
+  bearers.push({
+    name: 'nothing',
+    token: await tokenOf('nobody', { grants: [] }),
+    may: (need) => need.action === undefined,
+  })
 })
 
-const only = (action: Action) => tokenOf('ann', { grants: [{ actions: [action], names: ['*'] }] })
-/** Whoever manages something may look at it. */
-const isEnough = (one: Action, action: Action) => one === action || (action === 'read' && one === 'admin')
-const allBut = (action: Action) =>
-  tokenOf('bob', { grants: [{ actions: ACTIONS.filter((one) => !isEnough(one, action)), names: ['*'] }] })
-const elsewhere = (action: Action) => tokenOf('eve', { grants: [{ actions: [action], names: ['other'] }] })
+function isGranted(action: Action | '*', names: readonly string[], need: Need): boolean {
+  if (need.action === undefined) return true
+  if (names.includes('other') || (need.on === '*' && names[0] !== '*')) return false
+  // Whoever manages something may look at it.
+  return action === '*' || action === need.action || (action === 'admin' && need.action === 'read')
+}
 
-describe('over HTTP', () => {
-  it('every operation says what it needs', async () => {
-    const { body } = await ask<{ paths: Record<string, object> }>('GET', '/openapi.json')
+/** A hub as the program around it has it: its handler in Express, its namespaces in the program's Socket.IO. */
+async function embedded(): Promise<string> {
+  const hub = createHub({ store: await tempFolder(), logLevel: 'silent', auth })
+  const app = express().use(hub.handler)
+  const server = createServer(app)
+  const io = new Server(server)
+  hub.attach(io)
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  atEnd(async () => {
+    await hub.close()
+    await io.close()
+  })
+  await hub.ready
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+}
+
+const callsOf = <Kind extends string>(...kinds: Kind[]) =>
+  NEEDS.flatMap((need) =>
+    need.calls.filter(({ kind }) => (kinds as string[]).includes(kind)).map((call) => ({ need, call })),
+  )
+
+describe('the table', () => {
+  it('names every operation over HTTP', async () => {
+    const { body } = await asking(places['of its own'])<{ paths: Record<string, object> }>('GET', '/openapi.json')
     const operations = Object.entries(body.paths).flatMap(([path, methods]) =>
       Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
     )
-    expect(Object.keys(HTTP).sort()).toEqual(operations.sort())
+    expect(
+      callsOf('http')
+        .map(({ call }) => call.call)
+        .sort(),
+    ).toEqual(operations.sort())
   })
 
-  it.each(Object.entries(HTTP))('%s', async (operation, { action, body }) => {
-    const [method = '', path = ''] = operation.split(' ')
-    const place = path
-      .replace('{topic}', 't')
-      .replace('{queue}', 'q')
-      .replace(/\{\w+\}/, 'x')
-    const status = async (token?: string) => {
-      const headers = token === undefined ? {} : { authorization: `Bearer ${token}` }
-      const cancel = new AbortController()
-      const init = { method, headers: { ...headers, 'content-type': 'application/json' }, signal: cancel.signal }
-      const response = await fetch(
-        `${url}/v1${place}`,
-        body === undefined ? init : { ...init, body: JSON.stringify(body) },
+  it.each(['topic', 'queues'] as const)('names every call in the namespace of a %s', async (kind) => {
+    const wire = await enter(places['of its own'], kind, await tokenOf('root'))
+    const reply = await wire.call('nothing')
+    const known = reply.ok ? '' : reply.error.message.split('there are ')[1]
+    expect(
+      callsOf(kind)
+        .map(({ call }) => call.call)
+        .sort(),
+    ).toEqual(known?.split(', ').sort())
+  })
+
+  it('is the one in docs/security.md', () => {
+    const text = readFileSync(PAPER, 'utf8')
+    const made = text.replace(/(?<=^## Every call\n\n(?:(?!\|).*\n)*)(?:\|.*\n)+/m, `${needsTable()}\n`)
+    if (process.env.REPRISE_WRITE === '1') writeFileSync(PAPER, made)
+    else expect(text, 'REPRISE_WRITE=1 with this test writes it').toBe(made)
+    expect(made).toContain(needsTable())
+  })
+})
+
+describe.each(['of its own', 'within a program'] as const)('at a hub %s', (place) => {
+  it('over HTTP and streams', async () => {
+    const wrong: string[] = []
+    await Promise.all(
+      bearers.map(async (bearer) => {
+        for (const { need, call } of callsOf('http')) {
+          const status = await statusOf(places[place], call as HttpCall, bearer.token)
+          if (!isRight(need, bearer, status === 401 ? 'unauthorized' : status === 403 ? 'forbidden' : `${status}`)) {
+            wrong.push(`${call.call} with ${bearer.name}: ${status}`)
+          }
+        }
+      }),
+    )
+    expect(wrong).toEqual([])
+  })
+
+  it('over streams that a ticket opens', async () => {
+    const url = places[place]
+    const stream = NEEDS.find(({ what }) => what === 'subscribe') as Need
+    for (const bearer of bearers.filter(({ token }) => token !== undefined)) {
+      const headers = { authorization: `Bearer ${bearer.token}` }
+      const { body } = await asking(url)<{ ticket: string }>('POST', '/v1/tickets', undefined, headers)
+      const opened = await statusAt(`${url}/v1/topics/t/stream?ticket=${body.ticket}`, {})
+      expect(opened, bearer.name).toBe(bearer.may(stream) ? 200 : 403)
+    }
+    expect(await statusAt(`${url}/v1/topics/t/stream?ticket=1.x`, {})).toBe(401)
+  })
+
+  it.each(TRANSPORTS)('over Socket.IO by %s', async (transport) => {
+    const wrong: string[] = []
+    await Promise.all(
+      bearers.map(async (bearer) => {
+        for (const kind of ['topic', 'queues'] as const) {
+          const wire = await enter(places[place], kind, bearer.token, transport).catch((error) => error.code as string)
+          if (typeof wire === 'string') {
+            if (bearer.token !== undefined || wire !== 'unauthorized')
+              wrong.push(`${kind} with ${bearer.name}: ${wire}`)
+            continue
+          }
+          await Promise.all(
+            callsOf(kind).map(async ({ need, call }) => {
+              const code = await codeOf(wire, call as SocketCall, bearer)
+              if (!isRight(need, bearer, code)) wrong.push(`${call.call} of a ${kind} with ${bearer.name}: ${code}`)
+            }),
+          )
+          wire.close()
+        }
+      }),
+    )
+    expect(wrong).toEqual([])
+  })
+
+  it('in the handshake of a topic', async () => {
+    const stream = NEEDS.find(({ what }) => what === 'subscribe') as Need
+    for (const bearer of bearers) {
+      const handshake = bearer.token === undefined ? {} : { token: bearer.token }
+      const code = await join(places[place], 't', handshake).then(
+        (wire) => {
+          wire.close()
+          return 'ok'
+        },
+        (error) => error.code as string,
       )
-      // A stream goes on.
-      cancel.abort()
-      return response.status
+      expect(isRight(stream, bearer, code), `${bearer.name}: ${code}`).toBe(true)
     }
-    expect(await status()).toBe(401)
-    if (action === undefined) {
-      expect(await status(await tokenOf('ann', { grants: [] }))).toBeLessThan(300)
-      return
-    }
-    expect(await status(await allBut(action))).toBe(403)
-    expect(await status(await elsewhere(action))).toBe(403)
-    expect([401, 403]).not.toContain(await status(await only(action)))
   })
 })
 
-describe('over Socket.IO', () => {
-  const QUEUES: Readonly<Record<string, { readonly action: Action; readonly args: readonly unknown[] }>> = {
-    send: { action: 'send', args: [[{ data: 1 }]] },
-    consume: { action: 'consume', args: [{ credit: 1 }] },
-    settle: { action: 'consume', args: [[{ id: 'x', lease: 'y', as: 'done' }]] },
-    request: { action: 'request', args: [{ data: 1 }, { timeoutMs: 1 }] },
-    remove: { action: 'admin', args: ['x'] },
+function isRight(need: Need, bearer: Bearer, answer: string): boolean {
+  if (bearer.token === undefined) return answer === 'unauthorized'
+  return bearer.may(need) ? !['unauthorized', 'forbidden'].includes(answer) : answer === 'forbidden'
+}
+
+function enter(
+  url: string,
+  kind: SocketCall['kind'],
+  token?: string,
+  transport: (typeof TRANSPORTS)[number] = 'websocket',
+): Promise<Wire> {
+  const handshake = { ...(token === undefined ? {} : { token }), from: 'none' }
+  return joinNamespace(url, kind === 'topic' ? '/topics/t' : '/queues', handshake, { transports: [transport] })
+}
+
+async function codeOf(wire: Wire, { kind, call, args }: SocketCall, { token }: Bearer): Promise<string> {
+  const given = call === 'auth' ? [{ token }] : args
+  const reply = await wire.call(call, ...(kind === 'queues' && call !== 'auth' ? ['q'] : []), ...given)
+  return reply.ok ? 'ok' : reply.error.code
+}
+
+async function statusOf(url: string, { call, body }: HttpCall, token: string | undefined): Promise<number> {
+  const [method = '', path = ''] = call.split(' ')
+  const place = path
+    .replace('{topic}', 't')
+    .replace('{queue}', 'q')
+    .replace(/\{\w+\}/, 'x')
+  const headers = {
+    ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+    'content-type': 'application/json',
   }
-
-  it.each(Object.entries(QUEUES))('%s of a queue', async (call, { action, args }) => {
-    const codeWith = async (token: string) => {
-      const wire = await joinNamespace(url, '/queues', { token })
-      const reply = await wire.call(call, 'q', ...args)
-      wire.close()
-      return reply.ok ? 'ok' : reply.error.code
-    }
-    expect(await codeWith(await allBut(action))).toBe('forbidden')
-    expect(await codeWith(await elsewhere(action))).toBe('forbidden')
-    expect(await codeWith(await only(action))).not.toBe('forbidden')
-    await expect(joinNamespace(url, '/queues')).rejects.toMatchObject({ code: 'unauthorized' })
+  return await statusAt(`${url}/v1${place}`, {
+    method,
+    headers,
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   })
+}
 
-  const TOPICS: Readonly<Record<string, { readonly action: Action; readonly args: readonly unknown[] }>> = {
-    publish: { action: 'publish', args: [[{ data: 1 }]] },
-    read: { action: 'read', args: [{}] },
-    subscribe: { action: 'subscribe', args: [{ from: 'end' }] },
-  }
-
-  it.each(Object.entries(TOPICS))('%s of a topic', async (call, { action, args }) => {
-    const codeWith = async (token: string) => {
-      const wire = await join(url, 't', { token, from: 'none' })
-      const reply = await wire.call(call, ...args)
-      wire.close()
-      return reply.ok ? 'ok' : reply.error.code
-    }
-    expect(await codeWith(await allBut(action))).toBe('forbidden')
-    expect(await codeWith(await elsewhere(action))).toBe('forbidden')
-    expect(await codeWith(await only(action))).toBe('ok')
-    await expect(join(url, 't', { from: 'none' })).rejects.toMatchObject({ code: 'unauthorized' })
-  })
-
-  it('a subscription in the handshake', async () => {
-    await expect(join(url, 't', { token: await allBut('subscribe') })).rejects.toMatchObject({ code: 'forbidden' })
-    const wire = await join(url, 't', { token: await only('subscribe'), client: 'c' })
-    const { position } = await wire.seen('subscribed')
-    expect(await wire.value('ack', position)).toEqual(position)
-  })
-})
+/** Without what comes behind it: a stream goes on. */
+async function statusAt(url: string, init: RequestInit): Promise<number> {
+  const leave = new AbortController()
+  const { status } = await fetch(url, { ...init, signal: leave.signal })
+  leave.abort()
+  return status
+}
