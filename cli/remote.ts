@@ -1,5 +1,8 @@
 /** The way to a hub for the commands that talk to one: address and token, the SDK's connection, calls over HTTP. */
 
+import { once } from 'node:events'
+import type { IncomingMessage } from 'node:http'
+import { text } from 'node:stream/consumers'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import type { ConnectOptions, Hub } from '../client/index.ts'
 import { isErrorCode, messageOf, RepriseError } from '../shared/errors.ts'
@@ -174,7 +177,7 @@ async function call(remote: RemoteOptions, method: string, route: string, query:
   const search = new URLSearchParams(query).toString()
   await remarkOnToken(remote)
   const response = await reach(remote, `/v1${route}${search && `?${search}`}`, method, JSON.stringify(body))
-  return response.status === 204 ? {} : await answerOf(remote, response)
+  return response.status === 204 ? {} : answerOf(remote, response)
 }
 
 let remarked = false
@@ -184,43 +187,67 @@ async function remarkOnToken(remote: RemoteOptions): Promise<void> {
   if (remote.token === undefined || remarked) return
   remarked = true
   const response = await reach(remote, '/v1/me')
-  const me: unknown = await response.json().catch(() => undefined)
-  if (response.ok && isRecord(me) && me.subject === 'anonymous') {
+  const me = jsonOf(response.text)
+  if (isOk(response.status) && isRecord(me) && me.subject === 'anonymous') {
     note(`reprise: ${remote.url} asks for no token, and ignores yours: everybody may do everything there`)
   }
 }
 
-async function answerOf(remote: RemoteOptions, response: Response): Promise<Fields> {
-  const body: unknown = await response.json().catch(() => undefined)
-  if (response.ok && isRecord(body)) return body
+/** What came back, read to its end. */
+interface Answer {
+  readonly status: number
+  readonly text: string
+  /** Where a server that is no hub sends its callers. */
+  readonly location: string | undefined
+}
+
+function answerOf(remote: RemoteOptions, { status, text, location }: Answer): Fields {
+  const body = jsonOf(text)
+  if (isOk(status) && isRecord(body)) return body
   if (isRecord(body) && isErrorCode(body.code)) {
-    const message = [body.message, body.detail, body.title].find((text) => typeof text === 'string')
+    const message = [body.message, body.detail, body.title].find((one) => typeof one === 'string')
     const retryAfterMs = typeof body.retryAfterMs === 'number' ? { retryAfterMs: body.retryAfterMs } : {}
     throw new RepriseError(body.code, String(message ?? body.code), retryAfterMs)
   }
+  const elsewhere = location === undefined ? '' : ` and points to ${location}`
   throw new RepriseError(
     'unavailable',
-    `${remote.url} answers ${response.status}, but not as a hub does: is the address right?`,
+    `${remote.url} answers ${status}${elsewhere}, but not as a hub does: is the address right?`,
   )
 }
 
-async function reach(remote: RemoteOptions, route: string, method = 'GET', body?: string): Promise<Response> {
+const isOk = (status: number) => status >= 200 && status < 300
+
+function jsonOf(text: string): unknown {
   try {
-    return await fetch(remote.url + route, {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+async function reach(remote: RemoteOptions, route: string, method = 'GET', body?: string): Promise<Answer> {
+  const signal = timeoutSignal(remote.timeout)
+  try {
+    // Not `fetch`: loading it takes longer than all that most commands do.
+    const { request } = remote.url.startsWith('https:') ? await import('node:https') : await import('node:http')
+    const sent = request(remote.url + route, {
       method,
-      ...(body === undefined ? {} : { body }),
+      signal,
       headers: {
         accept: 'application/json',
-        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...(body === undefined
+          ? {}
+          : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }),
         ...(remote.token === undefined ? {} : { authorization: `Bearer ${remote.token}` }),
       },
-      signal: timeoutSignal(remote.timeout),
-    })
+    }).end(body)
+    const [response] = (await once(sent, 'response', { signal })) as [IncomingMessage]
+    return { status: response.statusCode ?? 0, text: await text(response), location: response.headers.location }
   } catch (error) {
-    const timedOut = error instanceof Error && error.name === 'TimeoutError'
-    const reason = timedOut ? `no answer in ${remote.timeout} ms` : reasonOf(error)
+    const reason = signal.aborted ? `no answer in ${remote.timeout} ms` : reasonOf(error)
     throw new RepriseError(
-      timedOut ? 'timeout' : 'unavailable',
+      signal.aborted ? 'timeout' : 'unavailable',
       `no hub at ${remote.url} (${reason}): start one with "reprise serve", or give --url or REPRISE_URL`,
       { cause: error },
     )
