@@ -27,6 +27,9 @@ export const CONFIG_FILE = `# Configuration of a Reprise hub: reprise serve --co
 #     viewer: [{ actions: [subscribe, read], names: ["orders.*", "user.{sub}.*"] }]
 #   anonymous: [{ actions: [subscribe], names: ["public.*"] }]
 
+# Payloads at rest, 32 bytes in base64 each (openssl rand -base64 32): docs/security.md
+# encryption: { current: k1, keys: { k1: env:REPRISE_KEY_1 } }
+
 # tls: { cert: file:cert.pem, key: file:key.pem }
 
 # limits:

@@ -33,6 +33,7 @@ import { Subscription } from './core/topics/subscription.ts'
 import { createApp } from './http/app.ts'
 import { type Connect, LocalClients } from './localClients.ts'
 import { readAuth } from './options/auth.ts'
+import { readEncryption } from './options/encryption.ts'
 import { type ResolvedHubOptions, readAttachOptions, readTopicOverrides } from './options/hub.ts'
 import { readQueueOverrides } from './options/queues.ts'
 import { openGateway } from './socket/gateway.ts'
@@ -75,12 +76,13 @@ export function buildHub<S extends HubTypes = HubTypes>(
   let closing: Promise<void> | undefined
 
   async function open(options: ResolvedHubOptions, log: HubLog) {
-    const { store: location, reserveBytes } = options
+    const { store: location, reserveBytes, encryption } = options
     const losses = new Losses(log.telemetry)
     const store = await openStore(location, {
       lost: (queue, loss) => losses.add(queue, loss),
       warn: (message, cause) => log.telemetry.noticed(message, cause === undefined ? {} : { cause }),
       ...(reserveBytes === undefined ? {} : { reserveBytes }),
+      ...(encryption === undefined ? {} : { encryption: readEncryption(encryption) }),
     })
     try {
       return await compose(store, losses, options, log)

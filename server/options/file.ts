@@ -260,7 +260,8 @@ function readEnvironment(
 function foldStore(given: Readonly<Record<string, unknown>>, place: (option: string) => string, base: string): Layer {
   const [values, name] = foldTls(given, place)
   const { data, ...rest }: Record<string, unknown> = { ...values }
-  for (const option of ['auth', 'tls']) if (option in rest) rest[option] = absoluteSecrets(rest[option], base)
+  for (const option of ['auth', 'tls', 'encryption'])
+    if (option in rest) rest[option] = absoluteSecrets(rest[option], base)
   const absolute = (store: unknown) => (typeof store === 'string' && !isUrl(store) ? resolve(base, store) : store)
   const store = absolute(rest.store)
   if (data === undefined) return { values: store === undefined ? rest : { ...rest, store }, place: name }

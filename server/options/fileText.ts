@@ -2,6 +2,7 @@
 
 import { createRequire } from 'node:module'
 import type { AuthOptions } from './auth.ts'
+import { type EncryptionOptions, shownEncryption } from './encryption.ts'
 import type { Configuration } from './file.ts'
 import { shownStore } from './hub.ts'
 import { shownSecret } from './secret.ts'
@@ -34,6 +35,7 @@ export function withoutSecrets(option: string, value: unknown): unknown {
     const parts = Object.entries(value as TlsOptions).filter(([, text]) => text !== undefined)
     return Object.fromEntries(parts.map(([part, text]) => [part, shownSecret(text)]))
   }
+  if (option === 'encryption' && value !== undefined) return shownEncryption(value as EncryptionOptions)
   if (option !== 'auth' || value === undefined) return writable(value)
   const { jwt, ...rest } = value as AuthOptions
   return writable(jwt?.secret === undefined ? value : { ...rest, jwt: { ...jwt, secret: shownSecret(jwt.secret) } })

@@ -4,7 +4,6 @@
  * in checks.ts.
  */
 
-import type { IncomingMessage } from 'node:http'
 import { resolve } from 'node:path'
 import { z } from 'zod'
 import { RepriseError } from '../../shared/errors.ts'
@@ -30,18 +29,14 @@ import {
   type Size,
   value,
 } from './checks.ts'
+import { type EncryptionOptions, encryptionFaults, encryptionOptions } from './encryption.ts'
+import { type AllowOrigins, readOrigins } from './origins.ts'
 import { type QueueOptions, queuePatterns } from './queues.ts'
 import { absoluteSecrets } from './secret.ts'
 import { type TlsOptions, tlsFaults, tlsOptions } from './tls.ts'
 
 export const LOG_LEVELS = ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]
-
-/** Which pages may connect: any (`*`), these origins, or what a function says of one. */
-export type AllowOrigins =
-  | '*'
-  | readonly string[]
-  | ((origin: string, request: IncomingMessage) => boolean | Promise<boolean>)
 
 export interface TopicOptions {
   /** What is kept: all three hold at once. `'unlimited'` where one does not matter. */
@@ -82,6 +77,8 @@ export interface ConnectionLimits {
 export interface HubOptions {
   /** Who may do what. Without it everybody may do everything. */
   readonly auth?: AuthOptions | undefined
+  /** Payloads are encrypted before they are stored. */
+  readonly encryption?: EncryptionOptions | undefined
   /** Folder of the embedded store, or the URL of a Redis server. Default `./data`. */
   readonly store?: string
   /** Settings by name pattern; `*` stands for any run of characters. */
@@ -121,6 +118,8 @@ export interface ResolvedHubOptions {
   readonly topics: TopicPatterns
   readonly queues: QueuePatterns
   readonly auth: AuthOptions | undefined
+  /** Named, not read; file names are absolute. */
+  readonly encryption: EncryptionOptions | undefined
   readonly limits: Limits & ConnectionLimits
   readonly allowOrigins: AllowOrigins | undefined
   readonly path: string
@@ -208,6 +207,7 @@ export const serveFields = {
 /** Options that only a program or the file can give, as they have parts. */
 export const groupedFields = {
   auth: authOptions,
+  encryption: encryptionOptions,
   topics: byPattern(topicOptions),
   queues: queuePatterns,
   limits: known({
@@ -238,7 +238,7 @@ export function resolveHubOptions(options: HubOptions = {}, cwd = process.cwd())
 export function resolveServeOptions(options: ServeOptions = {}, cwd = process.cwd()): ResolvedServeOptions {
   const parsed = parse(serveSchema, options, 'serve')
   const tls = parsed.tls && absoluteSecrets(parsed.tls, cwd)
-  const given = { ...parsed, tls }
+  const given = { ...parsed, tls, encryption: parsed.encryption && absoluteSecrets(parsed.encryption, cwd) }
   const [fault] = contradictions(given)
   if (fault !== undefined) throw new RepriseError('bad_request', fault)
   const host = given.host ?? DEFAULTS.host
@@ -261,13 +261,15 @@ export function contradictions({
   host = DEFAULTS.host,
   open = DEFAULTS.open,
   auth,
+  encryption,
   limits,
   tls,
-}: Pick<z.infer<typeof serveSchema>, 'host' | 'open' | 'auth' | 'limits' | 'tls'>): readonly string[] {
+}: Pick<z.infer<typeof serveSchema>, 'host' | 'open' | 'auth' | 'encryption' | 'limits' | 'tls'>): readonly string[] {
   const found = [
     ...limitFaults({ ...DEFAULT_LIMITS, ...DEFAULTS.limits, ...limits }),
     ...tlsFaults(tls),
     ...authFaults(auth),
+    ...encryptionFaults(encryption),
   ]
   if (open || auth !== undefined || isLoopback(host)) return found
   return [
@@ -290,11 +292,13 @@ function limitFaults({ payload, packet, unfinishedBytes }: Limits & ConnectionLi
 function withHubDefaults(given: z.infer<typeof hubSchema>, cwd: string): ResolvedHubOptions {
   const limits: Limits & ConnectionLimits = { ...DEFAULT_LIMITS, ...DEFAULTS.limits, ...given.limits }
   const auth = given.auth && absoluteSecrets(given.auth, cwd)
-  const [fault] = [...limitFaults(limits), ...authFaults(auth)]
+  const encryption = given.encryption && absoluteSecrets(given.encryption, cwd)
+  const [fault] = [...limitFaults(limits), ...authFaults(auth), ...encryptionFaults(encryption)]
   if (fault !== undefined) throw new RepriseError('bad_request', fault)
   const store = given.store ?? DEFAULTS.store
   return {
     auth,
+    encryption,
     store: isUrl(store) ? store : resolve(cwd, store),
     topics: given.topics ?? {},
     queues: given.queues ?? {},
@@ -321,25 +325,6 @@ function readStore(input: unknown): string | undefined {
   if (/^rediss?:\/\//.test(input)) return URL.canParse(input) ? input : undefined
   // Several hosts are no URL; the engine says what is wrong with them.
   return /^redis-(cluster|sentinel):\/\/[^\s/]/.test(input) ? input : undefined
-}
-
-function readOrigins(input: unknown): AllowOrigins | undefined {
-  if (input === '*') return input
-  if (typeof input === 'function') return input as Extract<AllowOrigins, (...args: never[]) => unknown>
-  const list = typeof input === 'string' ? input.split(',').map((origin) => origin.trim()) : input
-  if (!Array.isArray(list)) return undefined
-  if (list.length === 1 && list[0] === '*') return '*'
-  const origins = list.map(readOrigin)
-  return origins.every((origin) => origin !== undefined) ? origins : undefined
-}
-
-/** `null` is what pages from files and sandboxed frames send. */
-function readOrigin(input: unknown): string | undefined {
-  if (input === 'null') return input
-  if (typeof input !== 'string' || !/^[a-z][a-z0-9+.-]*:\/\/[^/]+\/?$/i.test(input) || !URL.canParse(input))
-    return undefined
-  const { origin } = new URL(input)
-  return origin === 'null' ? input.replace(/\/$/, '') : origin
 }
 
 /** Whether only this machine can reach a listener on this host. */

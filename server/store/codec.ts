@@ -9,40 +9,84 @@ import type { Binary, Body } from './contract/store.ts'
 
 const JSON_1 = 0x01
 const BINARY_1 = 0x02
+const SEALED_1 = 0x03
 
 const KIND_AND_CRC = 5
 const U32 = 4
 
-/** A body with the size of its record, which is what the contract's `bytes` count. */
+/** Bytes of a sealed record beyond those of the same body as it is: key, nonce, tag, and its own kind. */
+export const SEAL_BYTES = 45
+const KEY_BYTES = 16
+
+/** A body that only a holder of its key can read: the key's name in 16 bytes, then what sealing/keyring.ts makes of it. */
+export class SealedBody implements Body {
+  readonly sealed: Buffer
+
+  constructor(sealed: Buffer) {
+    this.sealed = sealed
+  }
+
+  get key(): string {
+    return this.sealed.toString('latin1', 0, KEY_BYTES).replace(/\0+$/, '')
+  }
+
+  /** What a hub without keys meets. */
+  get json(): string {
+    throw keyMissing(this.key)
+  }
+}
+
+/** Not damage: with the key it can be read. */
+export function keyMissing(key: string): RepriseError {
+  const text = `a payload is encrypted with the key ${key}, which this hub does not have: add it to encryption.keys`
+  return new RepriseError('unavailable', text)
+}
+
+/** A body with the size of its record. */
 export interface SizedBody {
   readonly body: Body
   readonly bytes: number
+  /** What retention counts: encryption adds nothing to it. */
+  readonly counted: number
   /** Where the body has binaries: their paths and lengths as JSON text. */
   readonly places: string | undefined
 }
 
 export function sizeBody(body: Body): SizedBody {
+  if (body instanceof SealedBody) {
+    const bytes = KIND_AND_CRC + body.sealed.length
+    return { body, bytes, counted: bytes - SEAL_BYTES, places: undefined }
+  }
   const { json, binaries } = body
   const text = Buffer.byteLength(json)
   if (binaries === undefined || binaries.length === 0) {
-    return { body, bytes: KIND_AND_CRC + text, places: undefined }
+    return { body, bytes: KIND_AND_CRC + text, counted: KIND_AND_CRC + text, places: undefined }
   }
   const places = JSON.stringify(binaries.map((binary) => [binary.path, binary.bytes.byteLength]))
   let bytes = KIND_AND_CRC + U32 + text + U32 + Buffer.byteLength(places)
   for (const binary of binaries) bytes += binary.bytes.byteLength
-  return { body, bytes, places }
+  return { body, bytes, counted: bytes, places }
+}
+
+/** What retention counts of the record of so many bytes that begins at `start`. */
+export function countedBytes(source: Buffer, start: number, bytes: number): number {
+  return source[start] === SEALED_1 ? bytes - SEAL_BYTES : bytes
 }
 
 /** Writes the record at `start`; it fills exactly `sized.bytes`. */
 export function writeBody(target: Buffer, start: number, sized: SizedBody): void {
-  const { json, binaries } = sized.body
+  const { body } = sized
   const content = start + KIND_AND_CRC
   const end = start + sized.bytes
   let kind = JSON_1
-  if (sized.places === undefined) {
-    target.write(json, content)
+  if (body instanceof SealedBody) {
+    kind = SEALED_1
+    target.set(body.sealed, content)
+  } else if (sized.places === undefined) {
+    target.write(body.json, content)
   } else {
     kind = BINARY_1
+    const { json, binaries } = body
     let at = content
     for (const text of [json, sized.places]) {
       const length = target.write(text, at + U32)
@@ -74,6 +118,24 @@ export function readBody(source: Buffer, start = 0, end = source.length): Body |
   const kind = source[start] ?? 0
   const content = start + KIND_AND_CRC
   if (crc32(source.subarray(content, end), kind) !== source.readUInt32BE(start + 1)) return undefined
+  if (kind === SEALED_1) {
+    return end - content < KEY_BYTES ? undefined : new SealedBody(Buffer.from(source.subarray(content, end)))
+  }
+  return contentOf(kind, source, content, end)
+}
+
+/** What is encrypted of a body: its kind, and its record's content. */
+export function plainOf(body: Body): readonly [kind: Buffer, content: Buffer] {
+  const record = encodeBody(body)
+  return [record.subarray(0, 1), record.subarray(KIND_AND_CRC)]
+}
+
+/** The same again. */
+export function bodyOf(plain: Buffer): Body {
+  return contentOf(plain[0] ?? 0, plain, 1, plain.length)
+}
+
+function contentOf(kind: number, source: Buffer, content: number, end: number): Body {
   if (kind === JSON_1) return { json: source.toString('utf8', content, end) }
   if (kind !== BINARY_1) {
     throw new RepriseError('unsupported', `a stored event has the format ${kind}, which this version does not know`)

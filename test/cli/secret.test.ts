@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { checkConfigFile, parseServeOptions } from '../../server/options/file.ts'
 import { configurationText } from '../../server/options/fileText.ts'
+import { type HubOptions, resolveHubOptions } from '../../server/options/hub.ts'
 import { absoluteSecret, readSecret, shownSecret, variablesIn } from '../../server/options/secret.ts'
 import { atEnd } from '../support/ending.ts'
 import { tempFolder } from '../support/temp.ts'
@@ -103,5 +104,50 @@ describe('options of TLS', () => {
     expect(parseServeOptions({ flags: { config: 'again.yaml' }, cwd: right }).options.tls).toEqual(
       configuration.options.tls,
     )
+  })
+})
+
+describe('keys of encryption', () => {
+  const key = Buffer.alloc(32, 7).toString('base64')
+  const refusal = (encryption: unknown): string => {
+    try {
+      resolveHubOptions({ encryption } as HubOptions)
+    } catch (error) {
+      expect(error).toMatchObject({ code: 'bad_request' })
+      return (error as Error).message
+    }
+    return 'was taken'
+  }
+
+  it('have 32 bytes in base64, and what is wrong is told without them', () => {
+    const make = 'a key is 32 bytes in base64, as "openssl rand -base64 32" prints it'
+    const secret = 'a!secret!that!is!no!base64'
+    expect(refusal({ current: 'k1', keys: { k1: key } })).toBe('was taken')
+    expect(refusal({ keys: { k1: key.replaceAll('+', '-').replaceAll('/', '_').replace('=', '') } })).toBe('was taken')
+    expect(refusal({ keys: { k1: secret } })).toBe(`encryption.keys.k1: is not base64: ${make}`)
+    expect(refusal({ keys: { k1: key.slice(0, 24) } })).toBe(`encryption.keys.k1: has 18 bytes: ${make}`)
+    expect(refusal({ keys: { k1: 'env:NO_SUCH_KEY' } })).toBe(
+      'encryption.keys.k1: env:NO_SUCH_KEY: there is no such variable',
+    )
+    expect(refusal({ current: 'k2', keys: { k1: key } })).toBe(
+      'encryption.current: there is no key "k2": it is one of k1',
+    )
+    expect(refusal({ keys: {} })).toMatch(/^encryption\.keys: has none: give one, as "openssl rand/)
+    expect(refusal({ keys: { 'k 1': key } })).toMatch(/encryption\.keys\."k 1": is no name of a key: 1 to 16 letters/)
+    expect(refusal({ keys: { k1: { secret } } })).not.toContain(secret)
+  })
+
+  it('are read from a file beside the configuration, and not shown', async () => {
+    const folder = await tempFolder()
+    await writeFile(join(folder, 'k1'), `${key}\n`)
+    await writeFile(join(folder, 'reprise.yaml'), `encryption: { current: k2, keys: { k1: file:k1, k2: "${key}" } }\n`)
+    const configuration = parseServeOptions({ flags: { config: join(folder, 'reprise.yaml') } })
+    expect(configuration.options.encryption?.keys.k1).toBe(`file:${folder}/k1`)
+    expect(configurationText(configuration)).not.toContain(key)
+    expect(configurationText(configuration, { secrets: true })).toContain(key)
+    await writeFile(join(folder, 'k1'), 'short')
+    expect(checkConfigFile(join(folder, 'reprise.yaml'), folder)).toEqual([
+      expect.stringMatching(/^reprise\.yaml:1: encryption\.keys\.k1: has 3 bytes: /),
+    ])
   })
 })

@@ -20,6 +20,11 @@ function documents(initial: Record<string, unknown> = {}) {
       else kept.set(key, JSON.stringify(value))
       for (const listener of listeners) listener()
     },
+    async add(key, value) {
+      if (kept.has(key)) return false
+      await store.put(key, value)
+      return true
+    },
     watch(listener) {
       listeners.add(listener)
       return () => void listeners.delete(listener)

@@ -35,7 +35,7 @@ export type StoredEvent =
 /** What a topic keeps. All three bounds hold at once; `Infinity` removes a bound. */
 export interface Retention {
   readonly events: number
-  /** Bytes of bodies, counted as the codec's records: the same in every engine. */
+  /** Bytes of bodies, counted as the codec's records without what encryption adds: the same in every engine. */
   readonly bytes: number
   readonly ageMs: number
   /** How far holds (see `hold`) may extend the topic beyond this retention, in bytes of all its bodies. Default 0. */
@@ -251,6 +251,8 @@ export interface Settings {
   all(): Promise<ReadonlyMap<string, unknown>>
   /** Stores a JSON document under a key, or removes it with `undefined`. */
   put(key: string, value: unknown): Promise<void>
+  /** Stores a document unless there is one under the key; answers whether it did. */
+  add(key: string, value: unknown): Promise<boolean>
   /** Calls `listener` after a document may have changed, on any node. The returned function stops it. */
   watch(listener: () => void): () => void
 }

@@ -7,6 +7,9 @@ import type { Writer } from './engine/writer.ts'
 
 export function createSettings(writer: Writer): Settings {
   const listeners = new Set<() => void>()
+  const tell = (): void => {
+    for (const listener of [...listeners]) listener()
+  }
   return {
     all: () =>
       writer.read((environment) => {
@@ -25,7 +28,17 @@ export function createSettings(writer: Writer): Settings {
         if (value === undefined) transaction.remove(TABLES.settings, nameKey(key))
         else transaction.put(TABLES.settings, nameKey(key), value)
       })
-      for (const listener of [...listeners]) listener()
+      tell()
+    },
+
+    add: async (key, value) => {
+      const added = await writer.write((transaction) => {
+        if (transaction.get(TABLES.settings, nameKey(key)) !== undefined) return false
+        transaction.put(TABLES.settings, nameKey(key), value)
+        return true
+      })
+      if (added) tell()
+      return added
     },
 
     watch: (listener) => {

@@ -3,6 +3,7 @@
 import { WAIT_MS } from '../contract/basics.ts'
 import type { Settings } from '../contract/store.ts'
 import type { Damage } from '../damage.ts'
+import type { Command } from './connection/connection.ts'
 import { failure } from './connection/errors.ts'
 import type { TopicsContext } from './topics/topics.ts'
 
@@ -12,6 +13,17 @@ export function createSettings(
   damage: Damage,
 ): Settings {
   const own = new Set<() => void>()
+  async function change(command: Command): Promise<unknown> {
+    refuseClosed()
+    try {
+      const commands = [command, ['SPUBLISH', keys.settings, ''] as const]
+      const [reply] = await router.run(keys.settings, commands, performance.now() + WAIT_MS)
+      for (const tell of [...own]) tell()
+      return reply
+    } catch (error) {
+      throw failure(error)
+    }
+  }
   return {
     all: async () => {
       refuseClosed()
@@ -32,19 +44,11 @@ export function createSettings(
     },
 
     put: async (key, value) => {
-      refuseClosed()
-      const change =
-        value === undefined
-          ? (['HDEL', keys.settings, key] as const)
-          : (['HSET', keys.settings, key, JSON.stringify(value)] as const)
-      try {
-        const commands = [change, ['SPUBLISH', keys.settings, ''] as const]
-        await router.run(keys.settings, commands, performance.now() + WAIT_MS)
-        for (const tell of [...own]) tell()
-      } catch (error) {
-        throw failure(error)
-      }
+      const remove = ['HDEL', keys.settings, key] as const
+      await change(value === undefined ? remove : ['HSET', keys.settings, key, JSON.stringify(value)])
     },
+
+    add: async (key, value) => Number(await change(['HSETNX', keys.settings, key, JSON.stringify(value)])) === 1,
 
     watch: (listener) => {
       let stopped = false

@@ -13,6 +13,8 @@ export interface StorePlace {
   readonly location: string
   /** Where the store's files are, if they are this machine's to copy, damage and take away. */
   readonly folder: string | undefined
+  /** Where whoever keeps the store writes: the same, or the folder of its Redis. */
+  readonly files: string
   /** A hub as its own process. One after the other may use the same place. */
   spawn(options?: SpawnOptions): Promise<HubProcess>
 }
@@ -32,15 +34,15 @@ export const lmdb: StoreKind = {
 
 /** The embedded store in a folder of the test's choice. */
 export function folderPlace(folder: string): StorePlace & { readonly folder: string } {
-  return { location: folder, folder, spawn: (options = {}) => spawnHub({ ...options, data: folder }) }
+  return { location: folder, folder, files: folder, spawn: (options = {}) => spawnHub({ ...options, data: folder }) }
 }
 
 /** A Redis of its own that syncs before it answers. */
 export const redis: StoreKind = {
   name: 'redis',
   async place() {
-    const { url } = await startRedis({ appendonly: 'yes', appendfsync: 'always' })
-    return { location: url, folder: undefined, spawn: (options = {}) => spawnHub({ ...options, store: url }) }
+    const { url, folder: files } = await startRedis({ appendonly: 'yes', appendfsync: 'always' })
+    return { location: url, folder: undefined, files, spawn: (options = {}) => spawnHub({ ...options, store: url }) }
   },
 }
 

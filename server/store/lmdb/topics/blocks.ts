@@ -6,7 +6,7 @@
  */
 
 import { crc32 } from 'node:zlib'
-import { readBody, type SizedBody, writeBody } from '../../codec.ts'
+import { countedBytes, readBody, type SizedBody, writeBody } from '../../codec.ts'
 import type { StoredEvent } from '../../contract/store.ts'
 import { blockKey } from '../engine/keys.ts'
 
@@ -74,11 +74,20 @@ export function recordBytes(block: Buffer, index: number): number {
   return block.readUInt32BE(SIZES + U32 * index)
 }
 
-/** Bytes of the bodies of the block's first `count` events. */
-export function bytesOfFirst(block: Buffer, count: number): number {
+/** Bytes of the bodies of the block's first `count` events, as retention counts them. */
+export function bytesOfFirst(block: Buffer, header: BlockHeader, count: number): number {
   let bytes = 0
-  for (let i = 0; i < count; i++) bytes += recordBytes(block, i)
+  let start = recordsAt(header)
+  for (let i = 0; i < count; i++) {
+    const size = recordBytes(block, i)
+    bytes += countedBytes(block, start, size)
+    start += size
+  }
   return bytes
+}
+
+function recordsAt(header: BlockHeader): number {
+  return SIZES + U32 * header.count + U32
 }
 
 /** The block's events from index `from` on, as long as `take` accepts their size. */
@@ -88,7 +97,8 @@ export function* readRecords(
   from: number,
   take: (bytes: number) => boolean,
 ): Generator<StoredEvent> {
-  let start = SIZES + U32 * header.count + U32 + bytesOfFirst(block, from)
+  let start = recordsAt(header)
+  for (let index = 0; index < from; index++) start += recordBytes(block, index)
   for (let index = from; index < header.count; index++) {
     const bytes = recordBytes(block, index)
     if (!take(bytes)) return

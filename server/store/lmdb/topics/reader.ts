@@ -85,7 +85,7 @@ export class Log {
     const found = this.#find(offset)
     if (found?.header !== undefined) {
       const { at, before } = found.header
-      return { before: before + bytesOfFirst(found.value, offset - found.first), at, block: found.first }
+      return { before: before + bytesOfFirst(found.value, found.header, offset - found.first), at, block: found.first }
     }
     // Nothing is known of a damaged block: it is as large and as old as the room before the next one.
     const next = this.place(found === undefined ? this.#firstFrom(offset + 1) : found.last + 1)

@@ -100,7 +100,7 @@ export class TopicWork {
     for (const sized of bodies) {
       head++
       this.#pending.push({ offset: head, at, before: total, sized })
-      total += sized.bytes
+      total += sized.counted
     }
     const empty = record.first > record.head
     this.#set({ ...record, head, total, lastAt: at, ...(empty && { firstAt: at }) })

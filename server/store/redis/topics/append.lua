@@ -82,7 +82,7 @@ local function addGroup(lengths, blob, at, suffix)
     head = head + 1
     -- Numbers as they are: making texts of them costs as much as the rest.
     redis.call('XADD', LOG, head .. suffix, total, string.sub(blob, start, start + length - 1))
-    total = total + length
+    total = total + countedBytes(length, string.byte(blob, start))
     start = start + length
   end
   s.head, s.total = head, total

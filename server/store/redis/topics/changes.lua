@@ -205,7 +205,8 @@ local function adopt()
   list[#list + 1] = '0'
   setLineage(list)
   s.epoch, s.run, s.born, s.stray = fresh, run, born, false
-  s.first, s.head, s.base, s.total = firstOffset, head, base, before + #last[2][2]
+  s.first, s.head, s.base = firstOffset, head, base
+  s.total = before + countedBytes(#last[2][2], string.byte(last[2][2]))
   s.firstAt, s.lastAt = firstAt, lastAt
   changed = true
   tell('C')

@@ -10,6 +10,12 @@
 local LOG, HOLDS
 local s
 
+-- What retention counts of a body's record, see codec.ts: encryption adds nothing to it.
+local SEALED, SEAL_BYTES = 3, 45
+local function countedBytes(length, kind)
+  return kind == SEALED and length - SEAL_BYTES or length
+end
+
 local function placeOf(entry)
   local offset, at = string.match(entry[1], '^(%d+)%-(%d+)$')
   return tonumber(offset), tonumber(at), tonumber(entry[2][1])

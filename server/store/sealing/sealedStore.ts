@@ -1,0 +1,137 @@
+/**
+ * A store whose payloads are encrypted: bodies and error texts are sealed on their way into any engine, and opened on
+ * their way out. Names, ids, keys of jobs and times are left as they are, for the engines to find things by.
+ */
+
+import type {
+  Answer,
+  Body,
+  Claimed,
+  HeldJob,
+  HistoryEntry,
+  JobInfo,
+  Notification,
+  Queues,
+  Settlement,
+  Store,
+  StoredEvent,
+  StoredJobDraft,
+  Topics,
+} from '../contract/store.ts'
+import type { Keyring } from './keyring.ts'
+
+/** Where payloads belong. A job moves between a queue and its dead letters, so both are one place. */
+export const place = {
+  topic: (topic: string) => `topic:${topic}`,
+  job: (queue: string) => `job:${mainOf(queue)}`,
+  reply: (queue: string) => `reply:${mainOf(queue)}`,
+  error: (queue: string) => `error:${mainOf(queue)}`,
+} as const
+
+function mainOf(queue: string): string {
+  return queue.replace(/\/dead$/, '')
+}
+
+export function sealedStore(store: Store, ring: Keyring): Store {
+  return {
+    ...store,
+    get durability() {
+      return store.durability
+    },
+    topics: sealedTopics(store.topics, ring),
+    queues: sealedQueues(store.queues, ring),
+  }
+}
+
+function sealedTopics(topics: Topics, ring: Keyring): Topics {
+  const opened = (events: readonly StoredEvent[], topic: string) =>
+    events.map((event): StoredEvent => {
+      if ('damaged' in event) return event
+      const body = ring.open(event.body, place.topic(topic))
+      return body === undefined ? { offset: event.offset, damaged: true } : { ...event, body }
+    })
+  const told = (notification: Notification, topic: string): Notification => {
+    if (notification.kind !== 'appended') return notification
+    try {
+      return { ...notification, events: opened(notification.events, topic) }
+    } catch {
+      // Whoever reads them is told that the key is missing.
+      return { ...notification, events: [] }
+    }
+  }
+  return {
+    ...topics,
+    append: (topic, append) => {
+      const seal = (body: Body) => ring.seal(body, place.topic(topic))
+      return topics.append(topic, {
+        ...append,
+        drafts: append.drafts.map((draft) => ({ ...draft, body: seal(draft.body) })),
+      })
+    },
+    read: async (topic, after, bound) => {
+      const page = await topics.read(topic, after, bound)
+      return { ...page, events: opened(page.events, topic) }
+    },
+    watch: (topic, listener) => topics.watch(topic, (notification) => listener(told(notification, topic))),
+  }
+}
+
+function sealedQueues(queues: Queues, ring: Keyring): Queues {
+  const bodyIn = <J extends HeldJob | JobInfo>(queue: string, job: J): J => ({
+    ...job,
+    body: job.body && ring.open(job.body, place.job(queue)),
+  })
+  const claimedIn = (queue: string, claimed: Claimed): Claimed => ({
+    ...claimed,
+    jobs: claimed.jobs.map((job) => bodyIn(queue, job)),
+  })
+  const drafted = (queue: string, draft: StoredJobDraft): StoredJobDraft => ({
+    ...draft,
+    body: ring.seal(draft.body, place.job(queue)),
+    ...(draft.dead && { dead: errorSealed(queue, draft.dead) }),
+  })
+  function errorSealed<T extends { readonly error?: string }>(queue: string, from: T): T {
+    const { error } = from
+    return error === undefined ? from : { ...from, error: ring.sealText(error, place.error(queue)) }
+  }
+  function errorOpened<T extends { readonly error?: string }>(queue: string, from: T): T {
+    const { error } = from
+    return error === undefined ? from : { ...from, error: ring.openText(error, place.error(queue)) }
+  }
+  const settlementIn = (queue: string, settlement: Settlement): Settlement => {
+    if (settlement.as === 'retry' || settlement.as === 'dead') return errorSealed(queue, settlement)
+    if (settlement.as !== 'done' || settlement.reply === undefined) return settlement
+    return { ...settlement, reply: ring.seal(settlement.reply, place.reply(queue)) }
+  }
+  const entryIn = (queue: string, entry: HistoryEntry): HistoryEntry =>
+    entry.why === undefined ? entry : { ...entry, why: ring.openText(entry.why, place.error(queue)) }
+  const infoIn = (queue: string, job: JobInfo): JobInfo => ({
+    ...bodyIn(queue, job),
+    ...(job.dead && { dead: errorOpened(queue, job.dead) }),
+    history: job.history.map((entry) => entryIn(queue, entry)),
+  })
+  const answerIn = (queue: string, answer: Answer): Answer => {
+    if (answer.state === 'failed') return errorOpened(queue, answer)
+    if (answer.state !== 'done' || answer.reply === undefined) return answer
+    const reply = ring.open(answer.reply, place.reply(queue))
+    return { state: 'done', ...(reply && { reply }) }
+  }
+  return {
+    ...queues,
+    enqueue: (queue, enqueue) =>
+      queues.enqueue(queue, { ...enqueue, drafts: enqueue.drafts.map((draft) => drafted(queue, draft)) }),
+    claim: async (queue, claim) => claimedIn(queue, await queues.claim(queue, claim)),
+    settle: async (queue, settlements, policy, by, next) => {
+      const sealed = settlements.map((settlement) => settlementIn(queue, settlement))
+      const outcome = await queues.settle(queue, sealed, policy, by, next)
+      const { claimed } = outcome
+      if (claimed === undefined || !('jobs' in claimed)) return outcome
+      return { ...outcome, claimed: claimedIn(queue, claimed) }
+    },
+    jobs: async (queue, query) => (await queues.jobs(queue, query)).map((job) => infoIn(queue, job)),
+    answer: async (queue, id) => {
+      const answer = await queues.answer(queue, id)
+      return answer && answerIn(queue, answer)
+    },
+  }
+}

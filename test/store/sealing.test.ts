@@ -1,0 +1,159 @@
+/** Payloads at rest: what the files of a store hold, with which keys a store opens, and what cannot pass for another. */
+
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { expect, it } from 'vitest'
+import type { QueuePolicy, Settlement, Store } from '../../server/store/contract/store.ts'
+import { openStore } from '../../server/store/open.ts'
+import { type Encryption, Keyring } from '../../server/store/sealing/keyring.ts'
+import { sealedStore } from '../../server/store/sealing/sealedStore.ts'
+import { atEnd } from '../support/ending.ts'
+import { describeStores } from '../support/hub/stores.ts'
+import { dataOf, KEEP, publish, text } from './conformance/fixture.ts'
+
+const K1 = Buffer.alloc(32, 1)
+const K2 = Buffer.alloc(32, 2)
+const under1: Encryption = { current: 'k1', keys: new Map([['k1', K1]]) }
+const LIMIT = { jobs: 1e6, bytes: 1e9 }
+const POLICY: QueuePolicy = { maxAttempts: 1, backoffMs: [0], deadMs: 86_400_000 }
+const MARK = 'M4rk-of-a-payload'
+
+async function opened(location: string, encryption?: Encryption): Promise<Store> {
+  const store = await openStore(location, encryption && { encryption })
+  atEnd(() => store.close())
+  return store
+}
+
+/** Each claims what is there and ends it so. */
+async function end(store: Store, queue: string, ending: (id: string, lease: string) => Settlement): Promise<void> {
+  const consumer = { subject: 'ann', client: 'worker' }
+  const { session } = await store.queues.attach(queue, consumer, { leaseMs: 30_000, policy: POLICY })
+  const claim = { consumer, session, max: 10, bytes: 1e9, leaseMs: 30_000, capMs: 60_000, policy: POLICY }
+  const { jobs } = await store.queues.claim(queue, claim)
+  for (const { body } of jobs) expect(body?.json).toContain(MARK)
+  await store.queues.settle(
+    queue,
+    jobs.map(({ id, lease }) => ending(id, lease)),
+    POLICY,
+  )
+}
+
+/** An event, a job that waits, a dead letter with its error, a reply, and a failed request. */
+async function fill(store: Store): Promise<void> {
+  const binaries = [{ path: ['b'], bytes: Buffer.from(MARK) }]
+  await store.topics.append('t', {
+    subject: 'ann',
+    drafts: [{ body: { json: JSON.stringify({ data: { a: MARK, b: null }, headers: { h: MARK } }), binaries } }],
+    retain: KEEP,
+  })
+  const draft = { body: text(MARK.repeat(40)), priority: 4, ttlMs: 3_600_000 }
+  const send = (queue: string, more: object) =>
+    store.queues.enqueue(queue, { subject: 'ann', drafts: [{ ...draft, ...more }], limit: LIMIT })
+  await send('waiting', { body: text(MARK) })
+  await send('bound', { dead: { reason: 'gap', error: MARK } })
+  await send('failed', {})
+  await end(store, 'failed', (id, lease) => ({ id, lease, as: 'retry', error: MARK }))
+  await send('asked', { id: 'r1', replyMs: 60_000 })
+  await end(store, 'asked', (id, lease) => ({ id, lease, as: 'done', reply: text(MARK) }))
+  await send('asked', { id: 'r2', replyMs: 60_000 })
+  await end(store, 'asked', (id, lease) => ({ id, lease, as: 'dead', error: MARK }))
+}
+
+async function readAgain(store: Store): Promise<unknown> {
+  const { events } = await store.topics.read('t', 0, { events: 10, bytes: 1e6 })
+  const jobs = (queue: string) => store.queues.jobs(queue, { state: 'ready', limit: 10 })
+  const [letter] = await jobs('failed/dead')
+  return {
+    events: events.map((event) =>
+      'body' in event ? [event.body.json, String(event.body.binaries?.[0]?.bytes)] : event,
+    ),
+    waiting: (await jobs('waiting')).map(({ body }) => body?.json),
+    bound: (await jobs('bound/dead')).map(({ dead }) => dead?.error),
+    letter: [letter?.body?.json, letter?.dead?.error, letter?.history.map(({ why }) => why)],
+    answers: [await store.queues.answer('asked', 'r1'), await store.queues.answer('asked', 'r2')],
+  }
+}
+
+/** All bytes of the files in a folder and those below. */
+async function bytesIn(folder: string): Promise<Buffer> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true })
+  const files = entries.filter((entry) => entry.isFile())
+  return Buffer.concat(await Promise.all(files.map(({ parentPath, name }) => readFile(join(parentPath, name)))))
+}
+
+describeStores('payloads at rest on $name', (kind) => {
+  it('are found in no file, and read again as they were', async () => {
+    const { location, files } = await kind.place()
+    const plain = await opened(location)
+    await fill(plain)
+    const expected = await readAgain(plain)
+    await plain.close()
+    // As the search has to find what is there.
+    expect((await bytesIn(files)).includes(MARK)).toBe(true)
+
+    const other = await kind.place()
+    const store = await opened(other.location, under1)
+    const told: unknown[] = []
+    await store.topics.watch('t', (notification) => told.push(notification))
+    await fill(store)
+    expect(await readAgain(store)).toEqual(expected)
+    await expect.poll(() => JSON.stringify(told)).toContain(MARK)
+    await store.close()
+    expect(await readAgain(await opened(other.location, under1))).toEqual(expected)
+    const bytes = await bytesIn(other.files)
+    expect(bytes.includes(MARK)).toBe(false)
+    expect(bytes.includes(Buffer.from(MARK).toString('base64').slice(0, 20))).toBe(false)
+    // Names are.
+    expect(bytes.includes('waiting')).toBe(true)
+  })
+
+  it('are refused to a hub with another key, with none, or without the one that some are under', async () => {
+    const { location } = await kind.place()
+    const store = await opened(location, under1)
+    await publish(store, 't', 1, 2)
+    if (kind.name === 'lmdb') await store.close()
+    const refusal = (encryption?: Encryption) => opened(location, encryption).then(() => '', String)
+    const other = { current: 'k1', keys: new Map([['k1', K2]]) }
+    expect(await refusal(other)).toMatch(/encryption\.keys\.k1: is another key than the one that the store's/)
+    const missing = /encryption\.keys\.k1: is missing, and up to 2 of the store's events and jobs are encrypted with it/
+    expect(await refusal()).toMatch(missing)
+    expect(await refusal({ current: 'k2', keys: new Map([['k2', K2]]) })).toMatch(missing)
+  })
+
+  it('stay readable when encryption comes, when the key changes, and when it goes with the keys still given', async () => {
+    const { location } = await kind.place()
+    const write = async (data: string, encryption?: Encryption) => {
+      const store = await opened(location, encryption)
+      await publish(store, 't', data)
+      const all = await dataOf(store, 't')
+      const [{ bytes = 0 } = {}] = await store.topics.list({ names: ['t'] })
+      await store.close()
+      return { all, bytes }
+    }
+    const both = new Map([
+      ['k1', K1],
+      ['k2', K2],
+    ]) // prettier-ignore
+    const first = await write('a')
+    await write('b', under1)
+    await write('c', { current: 'k2', keys: both })
+    // Retention counts what was published.
+    expect(await write('d', { keys: both })).toEqual({ all: ['a', 'b', 'c', 'd'], bytes: 4 * first.bytes })
+  })
+
+  it('that were put in the place of others are damaged, and a key that is missing later is not damage', async () => {
+    const { location } = await kind.place()
+    const engine = await opened(location)
+    const sealed = (encryption: Encryption) => sealedStore(engine, new Keyring(encryption))
+    const store = sealed(under1)
+    await publish(store, 't', 'a')
+    const { events } = await engine.topics.read('t', 0, { events: 1, bytes: 1 })
+    const bodies = events.flatMap((event) => ('body' in event ? [event.body] : []))
+    await engine.topics.append('other', { subject: 'ann', drafts: bodies.map((body) => ({ body })), retain: KEEP })
+    expect(await dataOf(store, 'other')).toEqual(['damaged'])
+    await expect(dataOf(sealed({ keys: new Map([['k9', K2]]) }), 't')).rejects.toMatchObject({
+      code: 'unavailable',
+      message: expect.stringContaining('the key k1, which this hub does not have'),
+    })
+  })
+})
