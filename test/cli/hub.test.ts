@@ -299,18 +299,20 @@ describe('topics and cursors', () => {
 
   it('are listed over several pages', async () => {
     const many = await createTestHub()
-    for (let i = 0; i < 1_203; i++) await many.hub.topic(`t${String(i).padStart(4, '0')}`).publish(i)
+    const names = Array.from({ length: 1_203 }, (_, i) => `t${String(i).padStart(4, '0')}`)
+    await Promise.all(names.map((name) => many.hub.topic(name).publish(1)))
     const { stdout } = await cli(['topics', '--json'], { env: { REPRISE_URL: many.url } })
-    expect(jsonLines(stdout).map(({ topic }) => topic)).toEqual(
-      Array.from({ length: 1_203 }, (_, i) => `t${String(i).padStart(4, '0')}`),
-    )
+    expect(jsonLines(stdout).map(({ topic }) => topic)).toEqual(names)
     await many.close()
   })
 })
 
 describe('a server that is no hub', () => {
   it('is told as such within the timeout', async () => {
-    const server = createServer((_request, response) => void response.writeHead(404).end('nothing here'))
+    const server = createServer(({ url = '' }, response) => {
+      if (url.startsWith('/v1/queues')) response.writeHead(301, { location: 'https://hub.example.org/' }).end()
+      else response.writeHead(404).end('nothing here')
+    })
     server.listen(0, '127.0.0.1')
     await once(server, 'listening')
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
@@ -319,6 +321,8 @@ describe('a server that is no hub', () => {
       expect(code, args[0]).toBe(EXIT.failed)
       expect(stderr, args[0]).toMatch(/^reprise: .+\n$/)
     }
+    const { stderr } = await cli(['queues', '--url', url])
+    expect(stderr).toContain('answers 301 and points to https://hub.example.org/, but not as a hub does')
     server.close()
   })
 })
