@@ -15,7 +15,7 @@ const TOPIC = 'orders'
 const BATCH = 50
 const PADDING = 10_000
 const WARM_UP = 2_000
-const FLOOD = soak ? 200_000 : 11_000
+const FLOOD = soak ? 200_000 : 6_500
 /** Garbage is collected early, so that what is left is what the hub holds. */
 const HEAP = '--max-old-space-size=96 --max-semi-space-size=4'
 /** Three slow readers with a buffer each would take three times as much at least. */

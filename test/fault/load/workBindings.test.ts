@@ -11,7 +11,7 @@ import { tempFolder } from '../../support/temp.ts'
 import { soak } from '../../support/tools.ts'
 import { until } from '../../support/until.ts'
 
-const EVENTS = soak ? 100_000 : 3_000
+const EVENTS = soak ? 100_000 : 1_500
 const KILLS = soak ? 12 : 2
 const QUEUES = ['first', 'second', 'third'] as const
 const SETTINGS = `queues:\n${QUEUES.map((queue) => `  ${queue}: { from: [orders], reconnectGraceMs: 100 }\n`).join('')}`
