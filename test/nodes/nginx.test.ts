@@ -109,7 +109,7 @@ describe.runIf(has('redis-server', 'nginx'))('three hubs behind nginx', () => {
     const text = documentedConfiguration().replace(/^ *hash .*$/m, '')
     const loose = await startNginx(
       hubs.map(({ url }) => url),
-      text,
+      { text },
     )
     const lost = Array.from({ length: 3 }, async () => {
       const wire = await join(loose.url, 'polling', {}, { transports: POLLING, deadlineMs: 3_000 })

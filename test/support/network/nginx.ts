@@ -12,7 +12,7 @@ import { until } from '../until.ts'
 import { freePort } from './ports.ts'
 
 export interface Nginx {
-  /** `http://127.0.0.1:<port>`. */
+  /** `http://127.0.0.1:<port>`, or `https:` with a certificate. */
   readonly url: string
   /** What it has complained of: hubs that were away. */
   complaints(): string
@@ -22,13 +22,24 @@ export function documentedConfiguration(): string {
   return readFileSync(join(ROOT, 'examples/nginx.conf'), 'utf8')
 }
 
+interface NginxOptions {
+  readonly text?: string
+  /** Files of the certificate that it shows. */
+  readonly tls?: { readonly cert: string; readonly key: string }
+}
+
 /** In front of three hubs. */
-export async function startNginx(hubs: readonly string[], text = documentedConfiguration()): Promise<Nginx> {
+export async function startNginx(hubs: readonly string[], options: NginxOptions = {}): Promise<Nginx> {
+  const { text = documentedConfiguration(), tls } = options
   const folder = await tempFolder()
   const port = await freePort()
   const program = pathOf('nginx')
   const path = join(folder, 'nginx.conf')
-  await writeFile(path, filledIn(text, hubs, port, folder))
+  const listening =
+    tls === undefined
+      ? `listen 127.0.0.1:${port};`
+      : `listen 127.0.0.1:${port} ssl; ssl_certificate ${tls.cert}; ssl_certificate_key ${tls.key};`
+  await writeFile(path, filledIn(text, hubs, listening, folder))
   const user = process.getuid?.() === 0 ? 'user root; ' : ''
   const globals = `${user}daemon off; pid ${join(folder, 'nginx.pid')}; error_log stderr;`
   const args = ['-p', folder, '-c', path, '-e', 'stderr', '-g', globals]
@@ -37,10 +48,10 @@ export async function startNginx(hubs: readonly string[], text = documentedConfi
   // Its workers are its own children.
   const child = startChild([program, ...args], { group: true })
   await until(() => listens(port), { what: 'nginx to listen', seen: child.stderr })
-  return { url: `http://127.0.0.1:${port}`, complaints: child.stderr }
+  return { url: `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${port}`, complaints: child.stderr }
 }
 
-function filledIn(text: string, hubs: readonly string[], port: number, folder: string): string {
+function filledIn(text: string, hubs: readonly string[], listening: string, folder: string): string {
   let filled = text
   for (const [i, hub] of hubs.entries()) {
     const name = new RegExp(`\\bhub${i + 1}:3000\\b`, 'g')
@@ -51,7 +62,7 @@ function filledIn(text: string, hubs: readonly string[], port: number, folder: s
     (name) => `${name}_temp_path ${join(folder, name)};`,
   )
   return filled
-    .replace('listen 80;', `listen 127.0.0.1:${port};`)
+    .replace('listen 80;', listening)
     .replace('worker_processes auto;', 'worker_processes 2;')
     .replace('http {', `http {\n  access_log off;\n  ${temporary.join('\n  ')}`)
 }
