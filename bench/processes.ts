@@ -3,7 +3,7 @@
 import { type ChildProcess, fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync } from 'node:fs'
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
@@ -118,10 +118,18 @@ export class Processes implements AsyncDisposable {
     return { ...server, port }
   }
 
-  /** Starts `reprise serve` of the chosen build, with a store of its own or at the one that is given. */
-  async startHub(label = 'hub', store?: string): Promise<HubRole> {
+  /**
+   * Starts `reprise serve` of the chosen build, with a store of its own or at the one that is given. `options`: what its
+   * configuration file has.
+   */
+  async startHub(label = 'hub', store?: string, options?: object): Promise<HubRole> {
     const place = store === undefined ? ['--data', await this.dataFolder()] : ['--store', store]
     const args = ['serve', '--port', '0', ...place, '--log-level', 'error']
+    if (options !== undefined) {
+      const file = `${await this.dataFolder()}.yaml`
+      await writeFile(file, JSON.stringify(options))
+      args.push('--config', file)
+    }
     const probe = new URL('probe.mjs', import.meta.url).href
     const child = fork(modulePath(this.product, 'cli/main'), args, {
       execArgv: [...this.#loader(), '--import', probe, '--expose-gc', ...this.#profiling(label)],

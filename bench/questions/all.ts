@@ -3,6 +3,7 @@
 import type { Question } from '../question.ts'
 import { fanout } from './fanout.ts'
 import { growth } from './growth.ts'
+import { guards } from './guards.ts'
 import { jitter } from './jitter.ts'
 import { latency } from './latency.ts'
 import { limit } from './limit.ts'
@@ -28,6 +29,7 @@ export const QUESTIONS: readonly Question[] = [
   latency,
   memory,
   start,
+  guards,
   limit,
   storm,
   jitter,

@@ -12,10 +12,10 @@ let hub: Hub | undefined
 let plain: Socket | undefined
 
 const calls = {
-  async open({ url, to }: { url: string; to: 'hub' | 'plain' }): Promise<void> {
+  async open({ url, to, token }: { url: string; to: 'hub' | 'plain'; token?: string }): Promise<void> {
     if (to === 'hub') {
       const { connect } = await importClient(chosenProduct())
-      hub = connect(url, { transports: ['websocket'] })
+      hub = connect(url, { transports: ['websocket'], ...(token === undefined ? {} : { token }) })
       return
     }
     const socket = io(url, { transports: ['websocket'], forceNew: true, reconnection: false })

@@ -12,7 +12,7 @@ let ended = new Countdown(0)
 
 const calls = {
   /** Resolves when all are subscribed. The hub's subscribers are plain Socket.IO clients, too. */
-  async open({ url, to, topic, count }: Where & { to: 'hub' | 'plain' }) {
+  async open({ url, to, topic, count, token }: Where & { to: 'hub' | 'plain'; token?: string }) {
     const namespace = to === 'hub' ? `/topics/${topic}` : '/'
     const packets = new SharedPackets(count)
     const opening = Array.from({ length: count }, async () => {
@@ -20,6 +20,7 @@ const calls = {
       counters.push(counter)
       const socket = io(url + namespace, {
         transports: ['websocket'],
+        auth: token === undefined ? {} : { token },
         forceNew: true,
         reconnection: false,
         parser: countingParser(namespace, counter, packets),

@@ -16,9 +16,9 @@ export interface Saturated {
   readonly behind: number
 }
 
-/** Around a hub; the publisher is the SDK. */
-export async function openCrowd(processes: Processes, url: string, sockets: number) {
-  const { subscribers, publisher } = await openBoth(processes, url, 'hub', sockets)
+/** Around a hub; the publisher is the SDK. `token`: what all of them show. */
+export async function openCrowd(processes: Processes, url: string, sockets: number, token?: string) {
+  const { subscribers, publisher } = await openBoth(processes, url, 'hub', sockets, token)
   return {
     subscribers,
     publisher,
@@ -47,13 +47,14 @@ export async function openPlainCrowd(processes: Processes, sockets: number) {
   }
 }
 
-async function openBoth(processes: Processes, url: string, to: 'hub' | 'plain', sockets: number) {
+async function openBoth(processes: Processes, url: string, to: 'hub' | 'plain', sockets: number, token?: string) {
   const [subscribers, publisher] = await Promise.all([
     processes.start<SubscriberCalls>('subscribers'),
     processes.start<PublisherCalls>('publisher'),
   ])
-  await subscribers.ask('open', { url, to, topic: TOPIC, count: sockets })
-  await publisher.ask('open', { url, to })
+  const shown = token === undefined ? {} : { token }
+  await subscribers.ask('open', { url, to, topic: TOPIC, count: sockets, ...shown })
+  await publisher.ask('open', { url, to, ...shown })
   return { subscribers, publisher }
 }
 
