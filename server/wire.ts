@@ -2,7 +2,7 @@
 
 import { z } from 'zod'
 import { RepriseError } from '../shared/errors.ts'
-import { isName, isQueueName, nameRule } from '../shared/names.ts'
+import { isName, isQueueName, NAME, nameRule } from '../shared/names.ts'
 import type { Position } from '../shared/positions.ts'
 import type { Draft, From, Headers, OnGap, ProducerSeq, ReadQuery, SubscribeQuery } from '../shared/protocol.ts'
 import type { ConsumeOptions, JobDraft, RequestOptions, Settlement } from '../shared/queues.ts'
@@ -35,12 +35,13 @@ function unicode(maxLength: number) {
 
 const label = unicode(MAX_LABEL_LENGTH)
 
-export const nameSchema = z.custom<string>(isName, { error: (issue) => nameRule('the name', issue.input) })
+export const nameSchema = z
+  .custom<string>(isName, { error: (issue) => nameRule('the name', issue.input) })
+  .meta({ id: 'Name', type: 'string', pattern: NAME.source, examples: ['orders.eu'] })
 
-export const positionSchema = z.strictObject({
-  epoch: z.string().min(1).max(MAX_EPOCH_LENGTH),
-  offset,
-}) satisfies z.ZodType<Position>
+export const positionSchema = z
+  .strictObject({ epoch: z.string().min(1).max(MAX_EPOCH_LENGTH), offset })
+  .meta({ id: 'Position', examples: [{ epoch: '3f2a', offset: 42 }] }) satisfies z.ZodType<Position>
 
 /** Checked by hand: a record would look at all of them before they are counted, and leave out one called `__proto__`. */
 const headersSchema = z
@@ -50,7 +51,7 @@ const headersSchema = z
     if (fault !== undefined) context.addIssue({ code: 'custom', message: fault })
   })
   .transform((value) => value as Headers)
-  .meta({ type: 'object', additionalProperties: { type: 'string' }, maxProperties: MAX_HEADERS })
+  .meta({ id: 'Headers', type: 'object', additionalProperties: { type: 'string' }, maxProperties: MAX_HEADERS })
 
 function headersFault(value: unknown): string | undefined {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return 'headers map strings to strings'
@@ -72,19 +73,25 @@ function firstKeys(value: object, most: number): string[] | undefined {
   return keys
 }
 
-export const draftSchema = z.strictObject({
-  data: z.unknown().refine((data) => data !== undefined, { error: 'data is missing; null is a value, nothing is not' }),
-  id: label.exactOptional(),
-  key: label.exactOptional(),
-  headers: headersSchema.exactOptional(),
-}) satisfies z.ZodType<Draft>
+export const draftSchema = z
+  .strictObject({
+    data: z
+      .unknown()
+      .refine((data) => data !== undefined, { error: 'data is missing; null is a value, nothing is not' }),
+    id: label.exactOptional(),
+    key: label.exactOptional(),
+    headers: headersSchema.exactOptional(),
+  })
+  .meta({ id: 'Draft', examples: [{ data: { order: 7 }, key: 'ann' }] }) satisfies z.ZodType<Draft>
 
-export const jobDraftSchema = draftSchema.extend({
-  priority: z.int().min(0).max(9).exactOptional(),
-  delayMs: z.number().min(0).exactOptional(),
-  at: z.number().min(0).exactOptional(),
-  ttlMs: z.number().min(1).exactOptional(),
-}) satisfies z.ZodType<JobDraft>
+export const jobDraftSchema = draftSchema
+  .extend({
+    priority: z.int().min(0).max(9).exactOptional(),
+    delayMs: z.number().min(0).exactOptional(),
+    at: z.number().min(0).exactOptional(),
+    ttlMs: z.number().min(1).exactOptional(),
+  })
+  .meta({ id: 'JobDraft', examples: [{ data: { to: 'ann' }, delayMs: 500 }] }) satisfies z.ZodType<JobDraft>
 
 /** The drafts of a `send`, as `parseDrafts` does it. */
 export function parseJobDrafts(value: unknown, what: string, most: number): readonly JobDraft[] {
@@ -177,22 +184,24 @@ function isHolding(value: unknown): boolean {
 
 const lease = { id: z.string().min(1).max(MAX_ID_LENGTH), lease: z.string().min(1).max(MAX_LEASE_LENGTH) }
 
-const settlementSchema = z.discriminatedUnion(
-  'as',
-  [
-    z.strictObject({ ...lease, as: z.literal('done'), reply: z.unknown().optional() }),
-    z.strictObject({
-      ...lease,
-      as: z.literal('retry'),
-      delayMs: z.number().min(0).max(YEAR_MS).exactOptional(),
-      error: z.string().exactOptional(),
-    }),
-    z.strictObject({ ...lease, as: z.literal('release') }),
-    z.strictObject({ ...lease, as: z.literal('dead'), reason: z.string().exactOptional() }),
-    z.strictObject({ ...lease, as: z.literal('extend'), leaseMs }),
-  ],
-  { error: "a settlement is { id, lease, as } with as 'done', 'retry', 'release', 'dead' or 'extend'" },
-) satisfies z.ZodType<Settlement>
+const settlementSchema = z
+  .discriminatedUnion(
+    'as',
+    [
+      z.strictObject({ ...lease, as: z.literal('done'), reply: z.unknown().optional() }),
+      z.strictObject({
+        ...lease,
+        as: z.literal('retry'),
+        delayMs: z.number().min(0).max(YEAR_MS).exactOptional(),
+        error: z.string().exactOptional(),
+      }),
+      z.strictObject({ ...lease, as: z.literal('release') }),
+      z.strictObject({ ...lease, as: z.literal('dead'), reason: z.string().exactOptional() }),
+      z.strictObject({ ...lease, as: z.literal('extend'), leaseMs }),
+    ],
+    { error: "a settlement is { id, lease, as } with as 'done', 'retry', 'release', 'dead' or 'extend'" },
+  )
+  .meta({ id: 'Settlement', examples: [{ id: '12', lease: 'q7Lx', as: 'done' }] }) satisfies z.ZodType<Settlement>
 
 /** For the document alone: `parseSettlements` counts them first. */
 export const settlementsSchema = z.array(settlementSchema).min(1).max(MAX_CREDIT)

@@ -1,6 +1,6 @@
 /** What a topic, queue, client or producer may be called. One rule, checked at both ends. */
 
-const NAME = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/
+export const NAME = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/
 
 /** The longest name, in characters. */
 export const MAX_NAME_LENGTH = 128

@@ -5,7 +5,7 @@
 
 import express, { type Request, type Response, type Router } from 'express'
 import { z } from 'zod'
-import { RepriseError } from '../../shared/errors.ts'
+import { type ErrorCode, RepriseError } from '../../shared/errors.ts'
 import type { Caller, Session, TicketGate } from '../core/access.ts'
 import { type Core, started } from '../core/core.ts'
 import type { Unfinished } from '../core/guards/unfinished.ts'
@@ -74,6 +74,8 @@ const NO_BODY = z.strictObject({})
 const EVENT_STREAM = 'text/event-stream'
 
 export interface RouteOf<Shape extends QueryShape> {
+  /** What a generated client calls it. */
+  readonly id: string
   readonly method: 'get' | 'post' | 'put' | 'delete'
   /** Behind `/v1`, with `:name` for its variable parts. */
   readonly path: string
@@ -82,12 +84,15 @@ export interface RouteOf<Shape extends QueryShape> {
   readonly query?: Shape
   /** What the body may be. */
   readonly body?: z.ZodType
+  readonly bodyOptional?: true
   /** Headers that the route heeds. */
   readonly headers?: Readonly<Record<string, string>>
   /** Of what went well. Default: 200, or 204 where there is no answer. */
   readonly status?: 201
   /** What the answer is; a media type for one that is no JSON. */
   readonly answer?: z.ZodType | string
+  /** What it may refuse with besides what every route may. */
+  readonly refuses?: readonly ErrorCode[]
   /** Whether a ticket opens it, too. */
   readonly ticketed?: true
   /** The answer: JSON text, or a value to be made that. What is no JSON it writes itself. */

@@ -8,6 +8,7 @@ import { meAnswer, revocationAnswer, revocationBody, revocationsAnswer, ticketAn
 
 export const accessRoutes: readonly Route[] = [
   route({
+    id: 'getMe',
     method: 'get',
     path: '/me',
     summary: 'Who the caller is for the hub, and what it may',
@@ -18,6 +19,7 @@ export const accessRoutes: readonly Route[] = [
   }),
 
   route({
+    id: 'createTicket',
     method: 'post',
     path: '/tickets',
     summary: 'A ticket that opens one stream, for pages whose EventSource cannot send a token',
@@ -27,6 +29,7 @@ export const accessRoutes: readonly Route[] = [
   }),
 
   route({
+    id: 'revoke',
     method: 'post',
     path: '/revocations',
     summary: 'Revoke a token, or all tokens of a subject that were issued up to now',
@@ -41,17 +44,21 @@ export const accessRoutes: readonly Route[] = [
   }),
 
   route({
+    id: 'listRevocations',
     method: 'get',
     path: '/revocations',
     summary: 'List what is revoked',
+    refuses: ['unsupported'],
     answer: revocationsAnswer,
     run: async (call) => ({ revocations: revocationsFor(call).list() }),
   }),
 
   route({
+    id: 'deleteRevocation',
     method: 'delete',
     path: '/revocations/:id',
     summary: 'Take a revocation back',
+    refuses: ['not_found', 'unsupported'],
     async run(call) {
       if (await revocationsFor(call).remove(call.param('id'))) return
       throw new RepriseError('not_found', 'there is no such revocation')

@@ -16,6 +16,7 @@ interface Owner {
 
 export const cursorRoutes: readonly Route[] = [
   route({
+    id: 'listCursors',
     method: 'get',
     path: '/topics/:topic/cursors',
     summary: 'List the cursors of a topic: who is where, or who has not seen an offset',
@@ -25,9 +26,11 @@ export const cursorRoutes: readonly Route[] = [
   }),
 
   route({
+    id: 'seekCursor',
     method: 'put',
     path: '/topics/:topic/cursors/:client',
     summary: 'Seek: put a cursor somewhere else, back or forth; ends the session that the client has open',
+    refuses: ['stale_epoch'],
     query: ownerQuery,
     body: seekBody,
     answer: cursorAnswer,
@@ -43,9 +46,11 @@ export const cursorRoutes: readonly Route[] = [
   }),
 
   route({
+    id: 'forgetCursor',
     method: 'delete',
     path: '/topics/:topic/cursors/:client',
     summary: 'Forget a cursor',
+    refuses: ['not_found'],
     query: ownerQuery,
     async run({ core, caller, param }, { subject = caller.subject }) {
       await core.cursors.forget(caller, param('topic'), { subject, client: param('client') })

@@ -18,18 +18,22 @@ const PAGE_LENGTH = 1_048_576
 
 export const jobRoutes: readonly Route[] = [
   route({
+    id: 'listJobs',
     method: 'get',
     path: '/queues/:queue/jobs',
     summary: 'Look at the jobs of a queue in one state, in the order of their places',
+    refuses: ['not_found'],
     query: jobsQuery,
     answer: jobsAnswer,
     run: list,
   }),
 
   route({
+    id: 'getJob',
     method: 'get',
     path: '/queues/:queue/jobs/:id',
     summary: 'Explain a job: its state, why it is not moving, its history',
+    refuses: ['not_found'],
     answer: explainAnswer,
     async run(call) {
       const { core, caller, param } = call
@@ -41,17 +45,21 @@ export const jobRoutes: readonly Route[] = [
   }),
 
   route({
+    id: 'removeJob',
     method: 'delete',
     path: '/queues/:queue/jobs/:id',
     summary: 'Remove a job that waits',
+    refuses: ['not_found', 'conflict'],
     run: remove,
   }),
 
   route({
+    id: 'redriveQueue',
     method: 'post',
     path: '/queues/:queue/redrive',
     summary: 'Bring dead letters back: all, or those that a filter fits',
     body: redriveBody,
+    bodyOptional: true,
     answer: redrivenAnswer,
     async run({ core, caller, param, jsonOrNothing, over }) {
       const query = parse(redriveBody, await jsonOrNothing(), 'redrive')

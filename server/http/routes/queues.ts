@@ -30,9 +30,11 @@ import { listQuery } from '../schemas/topics.ts'
 
 export const queueRoutes: readonly Route[] = [
   route({
+    id: 'sendJobs',
     method: 'post',
     path: '/queues/:queue/jobs',
     summary: 'Send a job, or several: all of them or none',
+    refuses: ['conflict', 'storage_full'],
     headers: { 'Idempotency-Key': 'Stands for the `id` of a single draft' },
     body: sendBody,
     status: 201,
@@ -47,15 +49,18 @@ export const queueRoutes: readonly Route[] = [
   }),
 
   route({
+    id: 'claimJobs',
     method: 'post',
     path: '/queues/:queue/claims',
     summary: 'Take jobs to work on, or wait for one; each is held under a lease until it is settled',
     body: claimBody,
+    bodyOptional: true,
     answer: claimAnswer,
     run: claimJobs,
   }),
 
   route({
+    id: 'settleJobs',
     method: 'post',
     path: '/queues/:queue/settlements',
     summary: 'Settle leases: done, retry, release, dead, extend; each by itself, in their order',
@@ -68,6 +73,7 @@ export const queueRoutes: readonly Route[] = [
   }),
 
   route({
+    id: 'listQueues',
     method: 'get',
     path: '/queues',
     summary: 'List the queues in the order of their names',
@@ -84,9 +90,11 @@ export const queueRoutes: readonly Route[] = [
   }),
 
   route({
+    id: 'getQueue',
     method: 'get',
     path: '/queues/:queue',
     summary: 'What is known of a queue, where its bindings stand, and the settings in force',
+    refuses: ['not_found'],
     answer: queueDetailAnswer,
     async run({ core, caller, param }) {
       const info = await core.queues.info(caller, param('queue'))
@@ -101,6 +109,7 @@ export const queueRoutes: readonly Route[] = [
   }),
 
   route({
+    id: 'getQueueSettings',
     method: 'get',
     path: '/queues/:queue/settings',
     summary: 'The settings of a queue or of a name pattern with `*`: what is stored, and what is in force for a name',
@@ -115,6 +124,7 @@ export const queueRoutes: readonly Route[] = [
   }),
 
   route({
+    id: 'putQueueSettings',
     method: 'put',
     path: '/queues/:queue',
     summary: 'Replace the stored settings of a queue or of a name pattern with `*`; `{}` removes them',
@@ -125,6 +135,7 @@ export const queueRoutes: readonly Route[] = [
 
   ...([true, false] as const).map((paused) =>
     route({
+      id: paused ? 'pauseQueue' : 'resumeQueue',
       method: 'post',
       path: paused ? '/queues/:queue/pause' : '/queues/:queue/resume',
       summary: paused ? 'Hand nothing out any more; jobs are still taken in' : 'Hand jobs out again',
@@ -137,6 +148,7 @@ export const queueRoutes: readonly Route[] = [
   ),
 
   route({
+    id: 'purgeQueue',
     method: 'post',
     path: '/queues/:queue/purge',
     summary: 'Remove all jobs that wait now; held ones stay',

@@ -9,6 +9,7 @@ import { streamQuery } from '../schemas/topics.ts'
 
 export const streamRoutes: readonly Route[] = [
   route({
+    id: 'streamEvents',
     method: 'get',
     path: '/topics/:topic/stream',
     summary: 'Events as they come, as server-sent events; comes back where it was',

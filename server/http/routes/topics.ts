@@ -32,9 +32,11 @@ const COUNTED_IN_LISTS = 1_000
 
 export const topicRoutes: readonly Route[] = [
   route({
+    id: 'publish',
     method: 'post',
     path: '/topics/:topic/events',
     summary: 'Publish a draft, or several: all of them or none',
+    refuses: ['storage_full'],
     headers: { 'Idempotency-Key': 'Stands for the `id` of a single draft' },
     body: publishBody,
     status: 201,
@@ -53,15 +55,18 @@ export const topicRoutes: readonly Route[] = [
   }),
 
   route({
+    id: 'readEvents',
     method: 'get',
     path: '/topics/:topic/events',
     summary: 'Read a page of events, or wait for one',
+    refuses: ['stale_epoch'],
     query: readQuery,
     answer: pageAnswer,
     run: read,
   }),
 
   route({
+    id: 'listTopics',
     method: 'get',
     path: '/topics',
     summary: 'List the topics in the order of their names',
@@ -82,9 +87,11 @@ export const topicRoutes: readonly Route[] = [
   }),
 
   route({
+    id: 'getTopic',
     method: 'get',
     path: '/topics/:topic',
     summary: 'What is known of a topic, and the settings in force',
+    refuses: ['not_found'],
     answer: detailAnswer,
     async run({ core, caller, param }) {
       const info = await core.log.info(caller, param('topic'))
@@ -94,6 +101,7 @@ export const topicRoutes: readonly Route[] = [
   }),
 
   route({
+    id: 'getTopicSettings',
     method: 'get',
     path: '/topics/:topic/settings',
     summary: 'The settings of a topic or of a name pattern with `*`: what is stored, and what is in force for a name',
@@ -109,6 +117,7 @@ export const topicRoutes: readonly Route[] = [
   }),
 
   route({
+    id: 'putTopicSettings',
     method: 'put',
     path: '/topics/:topic',
     summary: 'Replace the stored settings of a topic or of a name pattern with `*`; `{}` removes them',
@@ -118,9 +127,11 @@ export const topicRoutes: readonly Route[] = [
   }),
 
   route({
+    id: 'dropTopic',
     method: 'delete',
     path: '/topics/:topic',
     summary: 'Drop a topic with its events; cursors and settings stay',
+    refuses: ['not_found'],
     async run({ core, caller, param }) {
       await core.log.drop(caller, param('topic'))
     },

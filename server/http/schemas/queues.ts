@@ -2,7 +2,7 @@
 
 import { z } from 'zod'
 import { type JobDraft, REDRIVE_REASON_RULE, REDRIVE_REASONS } from '../../../shared/queues.ts'
-import { consumeSchema, jobDraftSchema, nameSchema } from '../../wire.ts'
+import { consumeSchema, jobDraftSchema, nameSchema, positionSchema } from '../../wire.ts'
 import { base64, bound, content, count, jsonSchema, whole } from './topics.ts'
 
 const MAX_CLAIM = 1_000
@@ -16,26 +16,27 @@ export const jobDrafts = {
   json: jobDraftSchema,
   binary: z
     .strictObject({ base64, ...labels })
-    .transform(({ base64, ...rest }): JobDraft => ({ data: base64, ...rest })),
+    .transform(({ base64, ...rest }): JobDraft => ({ data: base64, ...rest }))
+    .meta({ id: 'BinaryJobDraft', examples: [{ base64: 'AAEC', priority: 9 }] }),
 }
 
-export const sendBody = z.union([
-  jobDrafts.json,
-  jobDrafts.binary,
-  z.array(z.union([jobDrafts.json, jobDrafts.binary])).min(1),
-])
+export const sendBody = z
+  .union([jobDrafts.json, jobDrafts.binary, z.array(z.union([jobDrafts.json, jobDrafts.binary])).min(1)])
+  .meta({ id: 'Send', examples: [{ data: { to: 'ann' }, delayMs: 500 }, [{ data: 1 }, { data: 2 }]] })
 
-export const claimBody = z.strictObject({
-  client: nameSchema.exactOptional().meta({ description: 'Shown as the holder of the jobs' }),
-  max: z.int().min(1).max(MAX_CLAIM).default(1),
-  leaseMs: consumeSchema.shape.leaseMs,
-  waitMs: z
-    .number()
-    .min(0)
-    .default(0)
-    .transform((ms) => Math.min(ms, MAX_WAIT_MS))
-    .meta({ description: 'How long to wait where there is nothing, 20,000 at most' }),
-})
+export const claimBody = z
+  .strictObject({
+    client: nameSchema.exactOptional().meta({ description: 'Shown as the holder of the jobs' }),
+    max: z.int().min(1).max(MAX_CLAIM).default(1),
+    leaseMs: consumeSchema.shape.leaseMs,
+    waitMs: z
+      .number()
+      .min(0)
+      .default(0)
+      .transform((ms) => Math.min(ms, MAX_WAIT_MS))
+      .meta({ description: 'How long to wait where there is nothing, 20,000 at most' }),
+  })
+  .meta({ id: 'Claim', examples: [{ client: 'mailer-1', max: 10, waitMs: 20_000 }] })
 
 export const jobsQuery = {
   state: z
@@ -50,30 +51,32 @@ function areIds(value: unknown): boolean {
   return value.every((id) => typeof id === 'string')
 }
 
-export const redriveBody = z.strictObject({
-  filter: z
-    .strictObject({
-      // Counted before they are looked at.
-      ids: z
-        .custom<readonly string[]>(areIds, { error: `ids is a list of 1 to ${MAX_FILTER_IDS} ids` })
-        .exactOptional()
-        .meta({ type: 'array', items: { type: 'string' }, minItems: 1, maxItems: MAX_FILTER_IDS }),
-      reason: z.enum(REDRIVE_REASONS, { error: `reason is ${REDRIVE_REASON_RULE}` }).exactOptional(),
-      key: z.string().exactOptional(),
-      error: z.string().exactOptional().meta({ description: "A part of the error's text" }),
-      since: z.number().min(0).exactOptional().meta({ description: 'Dead-lettered at this time or later' }),
-      before: z.number().min(0).exactOptional().meta({ description: 'Dead-lettered before this time' }),
-    })
-    .exactOptional(),
-  dryRun: z.boolean().exactOptional().meta({ description: 'Only count' }),
-  rate: z.number().gt(0).exactOptional().meta({ description: 'Jobs a second' }),
-  limit: z.int().min(1).exactOptional().meta({ description: 'Dead letters to look at in this call' }),
-  after: z.string().min(1).exactOptional().meta({ description: '`next` of the call before' }),
-})
+export const redriveBody = z
+  .strictObject({
+    filter: z
+      .strictObject({
+        // Counted before they are looked at.
+        ids: z
+          .custom<readonly string[]>(areIds, { error: `ids is a list of 1 to ${MAX_FILTER_IDS} ids` })
+          .exactOptional()
+          .meta({ type: 'array', items: { type: 'string' }, minItems: 1, maxItems: MAX_FILTER_IDS }),
+        reason: z.enum(REDRIVE_REASONS, { error: `reason is ${REDRIVE_REASON_RULE}` }).exactOptional(),
+        key: z.string().exactOptional(),
+        error: z.string().exactOptional().meta({ description: "A part of the error's text" }),
+        since: z.number().min(0).exactOptional().meta({ description: 'Dead-lettered at this time or later' }),
+        before: z.number().min(0).exactOptional().meta({ description: 'Dead-lettered before this time' }),
+      })
+      .exactOptional(),
+    dryRun: z.boolean().exactOptional().meta({ description: 'Only count' }),
+    rate: z.number().gt(0).exactOptional().meta({ description: 'Jobs a second' }),
+    limit: z.int().min(1).exactOptional().meta({ description: 'Dead letters to look at in this call' }),
+    after: z.string().min(1).exactOptional().meta({ description: '`next` of the call before' }),
+  })
+  .meta({ id: 'Redrive', examples: [{ filter: { reason: 'max_attempts' }, rate: 10 }] })
 
 const size = z.union([bound, z.string()])
 const time = z.union([count, z.string()])
-const binding = z.object({ topic: z.string(), from: z.enum(['start', 'end']).optional() })
+const binding = z.object({ topic: z.string(), from: z.enum(['start', 'end']).optional() }).meta({ id: 'Binding' })
 
 /** For the document alone: server/options/queues.ts reads it, with the units that the configuration file has too. */
 export const queueSettingsBody = z
@@ -95,45 +98,54 @@ export const queueSettingsBody = z
     schema: jsonSchema,
   })
   .partial()
+  .meta({ id: 'QueueSettings', examples: [{ maxAttempts: 5, leaseMs: '1m', from: ['orders.eu'] }] })
 
-export const queueSettingsAnswer = z.object({ queue: z.string(), settings: queueSettingsBody })
+export const queueSettingsAnswer = z
+  .object({ queue: z.string(), settings: queueSettingsBody })
+  .meta({ id: 'QueueSettingsAnswer', examples: [{ queue: 'emails', settings: { maxAttempts: 5 } }] })
 
-export const sentAnswer = z.object({
-  ids: z.array(z.string()),
-  duplicates: count,
-  duplicatesAt: z.array(count).optional(),
-  durability: z.string(),
-})
+export const sentAnswer = z
+  .object({
+    ids: z.array(z.string()),
+    duplicates: count,
+    duplicatesAt: z.array(count).optional(),
+    durability: z.string(),
+  })
+  .meta({ id: 'Sent', examples: [{ ids: ['12'], duplicates: 0, durability: 'fsync' }] })
 
-export const claimAnswer = z.object({
-  jobs: z.array(
-    z.object({
-      queue: z.string(),
-      id: z.string(),
-      lease: z.string(),
-      attempts: count,
-      deliveries: count,
-      sentAt: count,
-      expiresAt: count,
-      replyBy: count.optional(),
-      ...content,
-    }),
-  ),
-})
+const claimedJob = z
+  .object({
+    queue: z.string(),
+    id: z.string(),
+    lease: z.string(),
+    attempts: count,
+    deliveries: count,
+    sentAt: count,
+    expiresAt: count,
+    replyBy: count.optional(),
+    ...content,
+  })
+  .meta({ id: 'ClaimedJob' })
 
-export const settledAnswer = z.array(z.union([z.enum(['ok', 'lost']), z.object({ expiresAt: z.int() })]))
+export const claimAnswer = z.object({ jobs: z.array(claimedJob) }).meta({ id: 'Claimed', examples: [{ jobs: [] }] })
 
-const counts = z.object({
-  sent: count,
-  ready: count,
-  delayed: count,
-  held: count,
-  done: count,
-  dead: count,
-  removed: count,
-})
+export const settledAnswer = z
+  .array(z.union([z.enum(['ok', 'lost']), z.object({ expiresAt: z.int() })]))
+  .meta({ id: 'Settled', examples: [['ok', 'lost']] })
 
-const queueAnswer = z.object({
+const counts = z
+  .object({
+    sent: count,
+    ready: count,
+    delayed: count,
+    held: count,
+    done: count,
+    dead: count,
+    removed: count,
+  })
+  .meta({ id: 'JobCounts' })
+
+const queueFields = z.object({
   queue: z.string(),
   counts,
   bytes: count,
@@ -141,30 +153,49 @@ const queueAnswer = z.object({
   consumers: count.meta({ description: 'On all nodes' }),
   paused: z.boolean(),
 })
+const EMAILS = {
+  queue: 'emails',
+  counts: { sent: 12, ready: 1, delayed: 0, held: 1, done: 10, dead: 0, removed: 0 },
+  bytes: 512,
+  oldestReadyMs: 40,
+  consumers: 2,
+  paused: false,
+}
+const queueAnswer = queueFields.meta({ id: 'Queue', examples: [EMAILS] })
 
-export const queueDetailAnswer = queueAnswer.extend({
-  bindings: z.array(
-    z.object({
-      topic: z.string(),
-      position: z.object({ epoch: z.string(), offset: count }),
-      behind: count.meta({ description: 'Events of the topic that are not copied yet' }),
-    }),
-  ),
-  settings: queueSettingsBody,
-})
+const boundTopic = z
+  .object({
+    topic: z.string(),
+    position: positionSchema,
+    behind: count.meta({ description: 'Events of the topic that are not copied yet' }),
+  })
+  .meta({ id: 'BoundTopic' })
+
+export const queueDetailAnswer = queueFields
+  .extend({ bindings: z.array(boundTopic), settings: queueSettingsBody })
+  .meta({ id: 'QueueDetail', examples: [{ ...EMAILS, bindings: [], settings: { maxAttempts: 5 } }] })
 
 /** What is stored may be a part of the settings, or nothing. */
-export const storedQueueSettingsAnswer = z.object({
-  queue: z.string(),
-  stored: queueSettingsBody,
-  settings: queueSettingsBody.optional(),
-})
+export const storedQueueSettingsAnswer = z
+  .object({
+    queue: z.string(),
+    stored: queueSettingsBody,
+    settings: queueSettingsBody.optional(),
+  })
+  .meta({ id: 'StoredQueueSettings', examples: [{ queue: 'emails.*', stored: {} }] })
 
-export const queuesAnswer = z.object({ queues: z.array(queueAnswer), next: z.string().optional() })
+export const queuesAnswer = z
+  .object({ queues: z.array(queueAnswer), next: z.string().optional() })
+  .meta({ id: 'Queues', examples: [{ queues: [EMAILS] }] })
 
-const owner = z.object({ subject: z.string(), client: z.string() })
+const owner = z.object({ subject: z.string(), client: z.string() }).meta({ id: 'Holder' })
 
-const jobAnswer = z.object({
+const deadLetter = z.object({ reason: z.string(), error: z.string().optional(), at: count }).meta({ id: 'DeadLetter' })
+const happening = z
+  .object({ at: count, what: z.string(), holder: owner.optional(), why: z.string().optional() })
+  .meta({ id: 'Happening' })
+
+const jobFields = z.object({
   queue: z.string(),
   id: z.string(),
   state: z.enum(['ready', 'delayed', 'held', 'dead']),
@@ -180,24 +211,54 @@ const jobAnswer = z.object({
   expiresAt: count.optional(),
   suspect: z.boolean(),
   behind: z.string().optional(),
-  dead: z.object({ reason: z.string(), error: z.string().optional(), at: count }).optional(),
-  history: z.array(z.object({ at: count, what: z.string(), holder: owner.optional(), why: z.string().optional() })),
+  dead: deadLetter.optional(),
+  history: z.array(happening),
   damaged: z.literal(true).optional().meta({ description: 'Its record does not fit its checksum: no data is told' }),
   ...content,
 })
+const jobAnswer = jobFields.meta({ id: 'Job' })
 
-export const jobsAnswer = z.object({ jobs: z.array(jobAnswer), next: z.string().optional() })
+export const jobsAnswer = z
+  .object({ jobs: z.array(jobAnswer), next: z.string().optional() })
+  .meta({ id: 'Jobs', examples: [{ jobs: [] }] })
 
-export const explainAnswer = jobAnswer.extend({
-  why: z.array(z.object({ reason: z.string(), text: z.string(), until: count.optional(), job: z.string().optional() })),
+const obstacle = z
+  .object({ reason: z.string(), text: z.string(), until: count.optional(), job: z.string().optional() })
+  .meta({ id: 'Obstacle' })
+
+export const explainAnswer = jobFields.extend({ why: z.array(obstacle) }).meta({
+  id: 'JobDetail',
+  examples: [
+    {
+      queue: 'emails',
+      id: '12',
+      state: 'ready',
+      subject: 'ann',
+      priority: 4,
+      attempts: 0,
+      deliveries: 0,
+      sentAt: 1_760_000_000_000,
+      dueAt: 1_760_000_000_000,
+      suspect: false,
+      history: [{ at: 1_760_000_000_000, what: 'sent' }],
+      data: { to: 'ann' },
+      why: [{ reason: 'no_consumer', text: 'nobody takes jobs from emails' }],
+    },
+  ],
 })
 
-export const redrivenAnswer = z.object({
-  matched: count,
-  moved: count,
-  more: z.boolean(),
-  next: z.string().optional(),
-  asOf: count,
-})
-export const pausedAnswer = z.object({ queue: z.string(), paused: z.boolean() })
-export const purgedAnswer = z.object({ queue: z.string(), removed: count })
+export const redrivenAnswer = z
+  .object({
+    matched: count,
+    moved: count,
+    more: z.boolean(),
+    next: z.string().optional(),
+    asOf: count,
+  })
+  .meta({ id: 'Redriven', examples: [{ matched: 3, moved: 3, more: false, asOf: 1_760_000_000_000 }] })
+export const pausedAnswer = z
+  .object({ queue: z.string(), paused: z.boolean() })
+  .meta({ id: 'Paused', examples: [{ queue: 'emails', paused: true }] })
+export const purgedAnswer = z
+  .object({ queue: z.string(), removed: count })
+  .meta({ id: 'Purged', examples: [{ queue: 'emails', removed: 3 }] })

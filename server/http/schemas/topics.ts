@@ -97,8 +97,11 @@ export const jsonDraft = draftSchema
 export const binaryDraft = z
   .strictObject({ base64, ...labels })
   .transform(({ base64, ...rest }): Draft => ({ data: base64, ...rest }))
+  .meta({ id: 'BinaryDraft', examples: [{ base64: 'AAEC' }] })
 
-export const publishBody = z.union([jsonDraft, binaryDraft, z.array(z.union([jsonDraft, binaryDraft])).min(1)])
+export const publishBody = z
+  .union([jsonDraft, binaryDraft, z.array(z.union([jsonDraft, binaryDraft])).min(1)])
+  .meta({ id: 'Publish', examples: [{ data: { order: 7 } }, [{ data: 1 }, { base64: 'AAEC' }]] })
 
 const seekFrom = z.union(
   [
@@ -110,9 +113,11 @@ const seekFrom = z.union(
   { error: "is 'start', 'end', { at: time }, { last: n } or { epoch, offset }" },
 )
 
-export const seekBody = z.union([z.strictObject({ position: positionSchema }), z.strictObject({ from: seekFrom })], {
-  error: 'is { position: { epoch, offset } } or { from }',
-})
+export const seekBody = z
+  .union([z.strictObject({ position: positionSchema }), z.strictObject({ from: seekFrom })], {
+    error: 'is { position: { epoch, offset } } or { from }',
+  })
+  .meta({ id: 'Seek', examples: [{ from: 'start' }, { position: { epoch: '3f2a', offset: 42 } }] })
 
 export const count = z.int().min(0)
 export const bound = z.union([z.int().min(1), z.literal('unlimited')])
@@ -121,44 +126,58 @@ const size = z.union([bound, z.string()])
 /** For the document alone, as below. */
 export const jsonSchema = z
   .union([z.boolean(), z.record(z.string(), z.unknown())])
-  .meta({ description: 'JSON Schema 2020-12 of the data of drafts' })
+  .meta({ id: 'DataSchema', description: 'JSON Schema 2020-12 of the data of drafts' })
 
 /** For the document alone: server/options/hub.ts reads it, with the units that the configuration file has too. */
-export const settingsBody = z.strictObject({
-  retain: z
-    .strictObject({
-      events: bound.exactOptional(),
-      bytes: size.exactOptional(),
-      age: size.exactOptional(),
-      ageMs: size.exactOptional(),
-    })
-    .exactOptional(),
-  schema: jsonSchema.exactOptional(),
-})
+export const settingsBody = z
+  .strictObject({
+    retain: z
+      .strictObject({
+        events: bound.exactOptional(),
+        bytes: size.exactOptional(),
+        age: size.exactOptional(),
+        ageMs: size.exactOptional(),
+      })
+      .exactOptional(),
+    schema: jsonSchema.exactOptional(),
+  })
+  .meta({ id: 'TopicSettings', examples: [{ retain: { events: 5_000, age: '1d' } }] })
 
-export const settingsAnswer = z.object({
-  topic: z.string(),
-  settings: z.object({
-    retain: z.object({ events: bound, bytes: bound, ageMs: bound }).partial(),
-    schema: jsonSchema.optional(),
-  }),
-})
+const retention = z
+  .object({ events: bound, bytes: bound, ageMs: bound, holdBytes: bound })
+  .partial()
+  .meta({ id: 'Retention', examples: [{ events: 5_000 }] })
+
+const settingsInForce = z
+  .object({ retain: retention, schema: jsonSchema.optional() })
+  .meta({ id: 'TopicSettingsInForce', examples: [{ retain: { events: 5_000, ageMs: 86_400_000 } }] })
+
+export const settingsAnswer = z
+  .object({
+    topic: z.string(),
+    settings: settingsInForce,
+  })
+  .meta({ id: 'TopicSettingsAnswer', examples: [{ topic: 'orders', settings: { retain: { events: 5_000 } } }] })
 
 /** What is stored may be a part of the settings, or nothing. */
-export const storedSettingsAnswer = z.object({
-  topic: z.string(),
-  stored: settingsAnswer.shape.settings.partial(),
-  settings: settingsAnswer.shape.settings.optional(),
-})
+export const storedSettingsAnswer = z
+  .object({
+    topic: z.string(),
+    stored: settingsInForce.partial().meta({ id: 'TopicSettingsStored' }),
+    settings: settingsInForce.optional(),
+  })
+  .meta({ id: 'StoredTopicSettings', examples: [{ topic: 'orders.*', stored: {} }] })
 
-const gap = z.object({
-  epoch: z.string(),
-  from: count.nullable(),
-  to: count.nullable(),
-  count: count.nullable(),
-  reason: z.enum(['trimmed', 'reset', 'damaged']),
-  position: positionSchema,
-}) satisfies z.ZodType<Gap>
+const gap = z
+  .object({
+    epoch: z.string(),
+    from: count.nullable(),
+    to: count.nullable(),
+    count: count.nullable(),
+    reason: z.enum(['trimmed', 'reset', 'damaged']),
+    position: positionSchema,
+  })
+  .meta({ id: 'Gap' }) satisfies z.ZodType<Gap>
 
 /** What an event or a job holds. */
 export const content = {
@@ -172,25 +191,37 @@ export const content = {
   headers: z.record(z.string(), z.string()).optional(),
 }
 
-const event = z.object({ offset: z.int().min(1), at: z.int(), id: z.string().optional(), ...content })
+const event = z
+  .object({ offset: z.int().min(1), at: z.int(), id: z.string().optional(), ...content })
+  .meta({ id: 'Event', examples: [{ offset: 43, at: 1_760_000_000_000, data: { order: 7 } }] })
 
-export const publishedAnswer = z.object({
-  epoch: z.string(),
-  offsets: z.array(z.int().min(1)),
-  duplicates: count,
-  duplicatesAt: z.array(count).optional(),
-  durability: z.templateLiteral([z.string()]),
-}) as unknown as z.ZodType<Published>
+export const publishedAnswer = z
+  .object({
+    epoch: z.string(),
+    offsets: z.array(z.int().min(1)),
+    duplicates: count,
+    duplicatesAt: z.array(count).optional(),
+    durability: z.templateLiteral([z.string()]),
+  })
+  .meta({
+    id: 'Published',
+    examples: [{ epoch: '3f2a', offsets: [43], duplicates: 0, durability: 'fsync' }],
+  }) as unknown as z.ZodType<Published>
 
-export const pageAnswer = z.object({
-  epoch: z.string(),
-  first: count,
-  last: count,
-  events: z.array(event),
-  gaps: z.array(gap).optional(),
-})
+export const pageAnswer = z
+  .object({
+    epoch: z.string(),
+    first: count,
+    last: count,
+    events: z.array(event),
+    gaps: z.array(gap).optional(),
+  })
+  .meta({
+    id: 'Page',
+    examples: [{ epoch: '3f2a', first: 1, last: 43, events: [{ offset: 43, at: 1_760_000_000_000, data: 7 }] }],
+  })
 
-const topicAnswer = z.object({
+const topicFields = z.object({
   topic: z.string(),
   epoch: z.string(),
   first: count,
@@ -200,27 +231,47 @@ const topicAnswer = z.object({
   subscribers: count.meta({ description: 'Open subscriptions on this node' }),
   cursors: count,
 })
+const ORDERS = {
+  topic: 'orders',
+  epoch: '3f2a',
+  first: 1,
+  last: 43,
+  events: 43,
+  bytes: 2_048,
+  subscribers: 2,
+  cursors: 1,
+}
+const topicAnswer = topicFields.meta({ id: 'Topic', examples: [ORDERS] })
 
-export const detailAnswer = topicAnswer.extend({ settings: settingsAnswer.shape.settings })
+export const detailAnswer = topicFields
+  .extend({ settings: settingsInForce })
+  .meta({ id: 'TopicDetail', examples: [{ ...ORDERS, settings: { retain: { events: 5_000 } } }] })
 
-export const topicsAnswer = z.object({ topics: z.array(topicAnswer), next: z.string().optional() })
+export const topicsAnswer = z
+  .object({ topics: z.array(topicAnswer), next: z.string().optional() })
+  .meta({ id: 'Topics', examples: [{ topics: [ORDERS] }] })
 
 const cursor = z.object({ subject: z.string(), client: z.string(), position: positionSchema })
+const CURSOR = { subject: 'ann', client: 'phone', position: { epoch: '3f2a', offset: 42 } }
 
-export const cursorAnswer = cursor
+export const cursorAnswer = cursor.meta({ id: 'Cursor', examples: [CURSOR] })
 
-export const cursorsAnswer = z.object({
-  cursors: z.array(cursor.extend({ session: count, usedAt: z.int(), lag: count })),
-  next: z.string().optional(),
-})
+export const cursorsAnswer = z
+  .object({
+    cursors: z.array(cursor.extend({ session: count, usedAt: z.int(), lag: count }).meta({ id: 'CursorDetail' })),
+    next: z.string().optional(),
+  })
+  .meta({ id: 'Cursors', examples: [{ cursors: [{ ...CURSOR, session: 3, usedAt: 1_760_000_000_000, lag: 1 }] }] })
 
-export const problemAnswer = z.object({
-  type: z.string(),
-  title: z.string(),
-  status: z.int(),
-  code: z.string(),
-  detail: z.string(),
-  message: z.string().meta({ description: 'The same as `detail`, named as on the Socket.IO wire' }),
-  retryable: z.boolean(),
-  retryAfterMs: count.optional(),
-})
+export const problemAnswer = z
+  .object({
+    type: z.string(),
+    title: z.string(),
+    status: z.int(),
+    code: z.string(),
+    detail: z.string(),
+    message: z.string().meta({ description: 'The same as `detail`, named as on the Socket.IO wire' }),
+    retryable: z.boolean(),
+    retryAfterMs: count.optional(),
+  })
+  .meta({ id: 'Problem' })
