@@ -5,11 +5,11 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import { describe, expect, it } from 'vitest'
-import { asking } from '../support/clients/ask.ts'
-import { SECRET, tokenOf } from '../support/clients/tokens.ts'
-import { startHub } from '../support/hub/hub.ts'
-import { tempFolder } from '../support/temp.ts'
-import { soak } from '../support/tools.ts'
+import { asking } from '../../support/clients/ask.ts'
+import { SECRET, tokenOf } from '../../support/clients/tokens.ts'
+import { startHub } from '../../support/hub/hub.ts'
+import { tempFolder } from '../../support/temp.ts'
+import { soak } from '../../support/tools.ts'
 
 interface Answer {
   readonly status: number

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import { describe, expect, it } from 'vitest'
-import { ERRORS } from '../../shared/errorTable.ts'
-import { asking } from '../support/clients/ask.ts'
-import { startHub } from '../support/hub/hub.ts'
+import { ERRORS } from '../../../shared/errorTable.ts'
+import { asking } from '../../support/clients/ask.ts'
+import { startHub } from '../../support/hub/hub.ts'
 
 interface Operation {
   readonly parameters: readonly { readonly name: string; readonly in: string; readonly schema: object }[]
@@ -36,7 +36,7 @@ const operations = Object.entries(document.paths).flatMap(([path, item]) =>
 
 /** `GET /topics/:topic` in docs/http.md's tables. */
 function documented(): string[] {
-  const text = readFileSync(new URL('../../docs/http.md', import.meta.url), 'utf8')
+  const text = readFileSync(new URL('../../../docs/http.md', import.meta.url), 'utf8')
   return [...text.matchAll(/^### `([A-Z]+) \/v1(\/[^`?]*)/gm)].map(([, method, path]) => `${method} ${path}`)
 }
 
