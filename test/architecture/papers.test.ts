@@ -97,6 +97,7 @@ describe('papers', () => {
       'CHANGELOG.md',
       'CONTRIBUTING.md',
       'LICENSE',
+      'SECURITY.md',
       'Dockerfile',
       'compose.yaml',
       'docs/architecture.md',
