@@ -11,6 +11,7 @@ export const CONFIG_FILE = `# Configuration of a Reprise hub: reprise serve --co
 # store: redis://127.0.0.1:6379
 # path: /socket.io
 # allowOrigins: [https://app.example.com]
+# trustProxy: [10.0.0.0/8]
 # reserveBytes: 256MiB
 # drainMs: 10s
 # keepAliveMs: 75s
@@ -38,7 +39,14 @@ export const CONFIG_FILE = `# Configuration of a Reprise hub: reprise serve --co
 #   packet: 2MiB
 #   namespacesPerSocket: 10000
 #   connectionsPerAddress: 20000
+#   callsPerSecond: 20000
+#   bytesPerSecond: 128MiB
+#   publishesPerSecond: unlimited
 #   connectTimeoutMs: 10s
+#   handshakeBytes: 2MiB
+#   longPolls: 10000
+#   streams: 10000
+#   replays: 20000
 #   unfinishedBytes: 256MiB
 
 # By name pattern; * stands for any run of characters.

@@ -12,6 +12,7 @@ export function addServeFlags(command: Command): Command {
     .option('-c, --config <file>', 'YAML file with options and settings')
     .option('--path <path>', 'path of Socket.IO (default: /socket.io)')
     .option('--allow-origins <list>', 'origins of web pages that may connect, separated by commas, or *')
+    .option('--trust-proxy <list>', 'addresses and networks of proxies whose X-Forwarded-For names the client')
     .option('--reserve-bytes <size>', 'disk space to keep free, such as 500MB')
     .option('--drain-ms <time>', 'how long a stop waits for work in progress, such as 10s (default: 10s)')
     .option('--keep-alive-ms <time>', 'how long to keep an idle HTTP connection (default: 75s)')

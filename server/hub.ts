@@ -14,7 +14,9 @@ import { Tickets } from './auth/tickets.ts'
 import { anonymous, type Gate, OPEN_GATE, PROGRAM_GATE, program, type TicketGate } from './core/access.ts'
 import { StoreClock } from './core/clock.ts'
 import type { Core } from './core/core.ts'
+import { CallerLimits } from './core/guards/callers.ts'
 import { pageRefusal } from './core/guards/origins.ts'
+import { RequestRates } from './core/guards/requestRates.ts'
 import { Unfinished } from './core/guards/unfinished.ts'
 import { startMaintenance } from './core/maintenance.ts'
 import { Probe } from './core/probe.ts'
@@ -35,6 +37,7 @@ import { type Connect, LocalClients } from './localClients.ts'
 import { readAuth } from './options/auth.ts'
 import { readEncryption } from './options/encryption.ts'
 import { type ResolvedHubOptions, readAttachOptions, readTopicOverrides } from './options/hub.ts'
+import { addressesBehind } from './options/proxies.ts'
 import { readQueueOverrides } from './options/queues.ts'
 import { openGateway } from './socket/gateway.ts'
 import { openSocketServer, type SocketServer } from './socket/server.ts'
@@ -112,14 +115,15 @@ export function buildHub<S extends HubTypes = HubTypes>(
     // What clients are told of.
     const { payload, batch, packet } = options.limits
     const limits = { payload, batch, packet }
-    const topicLog = new Log(store, settings, limits)
+    const callers = new CallerLimits(options.limits)
+    const topicLog = new Log(store, settings, limits, callers)
     const fanout = new Fanout(store, topicLog, telemetry)
     const pages = new Pages(topicLog)
-    const context = { store, log: topicLog, pages, fanout, telemetry }
+    const context = { store, log: topicLog, pages, fanout, callers, telemetry }
     const probe = new Probe(store, telemetry)
     const stopRetention = startRetention(store, settings, telemetry)
     const clock = new StoreClock(store)
-    const shared = { store, settings: queueSettings, limits, clock, telemetry, draining: drain.signal }
+    const shared = { store, settings: queueSettings, limits, callers, clock, telemetry, draining: drain.signal }
     const consumers = new Consumers(shared)
     losses.except((queue, consumer) => consumers.has(queue, consumer))
     const queues = new Queues({ ...shared, consumers })
@@ -131,6 +135,7 @@ export function buildHub<S extends HubTypes = HubTypes>(
     bindings.start()
     const core: Core = {
       log: topicLog,
+      callers,
       cursors: new CursorBook(store),
       queues,
       consumers,
@@ -161,7 +166,9 @@ export function buildHub<S extends HubTypes = HubTypes>(
   const unfinished = new Unfinished(resolved.limits.unfinishedBytes)
   const gate = opened.then(({ gate }) => gate)
   gate.catch(() => {})
-  const context = { core, gate, telemetry: log.telemetry, maxNamespaces: resolved.limits.namespacesPerSocket }
+  const addresses = addressesBehind(resolved.trustProxy)
+  const requests = new RequestRates(resolved.limits, addresses)
+  const context = { core, gate, addresses, requests, telemetry: log.telemetry, limits: resolved.limits }
   /** The program itself is not asked for a token. */
   const [own, ownGate] = resolved.auth === undefined ? [anonymous(), OPEN_GATE] : [program(), PROGRAM_GATE]
   const ofPage = async (request: IncomingMessage) => {
@@ -183,12 +190,11 @@ export function buildHub<S extends HubTypes = HubTypes>(
 
   function serve(http: HttpServer, path: string, pageRefusal: PageRefusal, asked: Promise<Gate> = gate): void {
     const io = openSocketServer(http, {
+      ...context,
       path,
-      limits: resolved.limits,
       unfinished,
       pageRefusal,
       withCookies: resolved.allowOrigins !== '*',
-      telemetry: log.telemetry,
       open: (io) => openGateway(io, { ...context, gate: asked }),
     })
     servers.push({ io, own: true, target: http })

@@ -8,11 +8,12 @@ import { RepriseError } from '../shared/errors.ts'
 import { startTimer } from '../shared/timer.ts'
 import type { Hub } from './api.ts'
 import { contextOf, followFiles } from './certificates.ts'
-import { PerAddress } from './core/guards/perAddress.ts'
-import type { Telemetry } from './core/telemetry.ts'
+import { type Addresses, networkOf } from './core/guards/addresses.ts'
+import { Places } from './core/guards/places.ts'
 import { buildHub } from './hub.ts'
 import type { Connect } from './localClients.ts'
 import { resolveServeOptions, type ServeOptions, shownStore } from './options/hub.ts'
+import { addressesBehind } from './options/proxies.ts'
 import { readTls, type TlsOptions } from './options/tls.ts'
 import { createLog, type HubLog } from './telemetry/log.ts'
 import { version } from './version.ts'
@@ -52,7 +53,8 @@ export async function serve<S extends HubTypes = HubTypes>(
     requestTimeout: Math.max(REQUEST_MS, connectTimeoutMs),
     connectionsCheckingInterval: CHECK_MS,
   })
-  boundConnections(server, new PerAddress(connectionsPerAddress), tls === undefined, log.telemetry)
+  const addresses = addressesBehind(resolved.trustProxy)
+  boundConnections(server, { places: new Places(connectionsPerAddress), addresses, isPlain: tls === undefined, log })
   const connections = new Set<Socket>()
   server.on('connection', (connection: Socket) => {
     if (connections.has(connection)) return
@@ -110,22 +112,32 @@ function openServer(
 }
 
 /** Whoever has too many connections gets an answer instead of one more, where it can be read before any handshake. */
-function boundConnections(server: HttpServer, addresses: PerAddress, isPlain: boolean, telemetry: Telemetry): void {
+function boundConnections(
+  server: HttpServer,
+  {
+    places,
+    addresses,
+    isPlain,
+    log,
+  }: { readonly places: Places; readonly addresses: Addresses; readonly isPlain: boolean; readonly log: HubLog },
+): void {
   const serve = server.listeners('connection') as ((connection: Socket) => void)[]
   // Some requests are served in a second go on their connection.
   const known = new WeakSet<Socket>()
   server.removeAllListeners('connection')
   server.on('connection', (connection: Socket) => {
     const { remoteAddress } = connection
-    if (!known.has(connection) && !addresses.hasRoom(remoteAddress)) {
+    // A proxy has those of many, which are counted by what it says of them.
+    const network = addresses.isProxy(remoteAddress) ? undefined : networkOf(remoteAddress)
+    if (!known.has(connection) && !places.hasRoom(network)) {
       const reason = `${remoteAddress} has as many as limits.connectionsPerAddress allows`
-      telemetry.happened({ kind: 'refused', code: 'too_many', what: 'a connection', reason })
+      log.telemetry.happened({ kind: 'refused', code: 'too_many', what: 'a connection', reason })
       connection.on('error', () => {})
       if (isPlain) connection.end(TOO_MANY, () => connection.destroy())
       else connection.destroy()
       return
     }
-    if (!known.has(connection)) connection.once('close', addresses.take(remoteAddress))
+    if (!known.has(connection)) connection.once('close', places.take(network))
     known.add(connection)
     for (const listener of serve) listener.call(server, connection)
   })

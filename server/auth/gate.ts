@@ -3,6 +3,7 @@
 import { RepriseError } from '../../shared/errors.ts'
 import { isName, nameRule } from '../../shared/names.ts'
 import {
+  ANONYMOUS,
   ANYBODY,
   type Grant,
   type Handshake,
@@ -15,7 +16,7 @@ import {
 import { grantsFault } from '../core/guards/grants.ts'
 import { unauthorized } from '../core/refusal.ts'
 import { type CredentialRules, openCredentials } from './credentials.ts'
-import { ANONYMOUS, type Identity, subjectFault } from './identity.ts'
+import { type Identity, subjectFault } from './identity.ts'
 import type { StoredRevocations } from './revocations.ts'
 import { OpenSession, Sessions } from './sessions.ts'
 import type { Tickets } from './tickets.ts'

@@ -57,6 +57,8 @@ export interface Caller {
   /** The client's own name within the subject; without it nothing is kept for it. */
   readonly client?: string
   readonly access: Access
+  /** Whose limits are used up; nobody's where the program itself is calling. */
+  readonly counted?: string | undefined
 }
 
 const DEAD = '/dead'
@@ -147,14 +149,19 @@ export interface TicketGate extends Gate {
 }
 
 /** The caller of a session under this client name. Throws `forbidden` where its credentials are for another one. */
-export function callerOf(session: Session, client: string | undefined): Caller {
+export function callerOf(session: Session, client: string | undefined, counted?: string): Caller {
   const { subject } = session
   if (session.client !== undefined && client !== undefined && client !== session.client) {
     throw new RepriseError('forbidden', `the token is for the client ${session.client}`)
   }
   const name = client ?? session.client
-  return name === undefined ? { subject, access: session } : { subject, client: name, access: session }
+  return name === undefined
+    ? { subject, access: session, counted }
+    : { subject, client: name, access: session, counted }
 }
+
+/** Whoever shows no credentials. */
+export const ANONYMOUS = 'anonymous'
 
 const EVERYTHING: readonly Grant[] = [{ actions: ['*'], names: ['*'] }]
 
@@ -174,7 +181,7 @@ function unlimited(subject: string): Session {
 const nothing = () => {}
 
 /** Everybody, where no authentication is configured. */
-export const ANYBODY: Session = unlimited('anonymous')
+export const ANYBODY: Session = unlimited(ANONYMOUS)
 const PROGRAM = unlimited('program')
 
 /** The gate where no authentication is configured: everybody is the same subject and may do everything. */

@@ -2,6 +2,7 @@
 
 import { RepriseError } from '../../shared/errors.ts'
 import type { Caller } from './access.ts'
+import type { CallerLimits } from './guards/callers.ts'
 import type { Probe } from './probe.ts'
 import type { Consumers } from './queues/delivery/consumers.ts'
 import type { Queues } from './queues/queues.ts'
@@ -15,6 +16,7 @@ import type { Subscription } from './topics/subscription.ts'
 
 export interface Core {
   readonly log: Log
+  readonly callers: CallerLimits
   readonly cursors: CursorBook
   readonly queues: Queues
   readonly consumers: Consumers

@@ -4,6 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import express from 'express'
 import { RepriseError } from '../../shared/errors.ts'
 import { boundArrival } from '../core/guards/arrival.ts'
+import type { RequestRates } from '../core/guards/requestRates.ts'
 import { guard, type PageRefusal } from './guard.ts'
 import { inTurn } from './pipeline.ts'
 import { answerProblem, HttpRefusal } from './problem.ts'
@@ -23,6 +24,8 @@ export interface AppContext extends RoutesContext {
   readonly bodyTimeoutMs: number
   /** Why the page behind a request may not use the hub; `undefined` when it may. */
   readonly pageRefusal: PageRefusal
+  /** Of one address. */
+  readonly requests: RequestRates
 }
 
 /** For `createServer`, or as middleware: paths that are not the hub's go on to `next`. */
@@ -60,6 +63,11 @@ export function createApp(context: AppContext): HubHandler {
       if (response.headersSent) request.destroy()
       else answerProblem(response, tooSlow, `${request.method} ${request.path}`, context.telemetry)
     })
+    next()
+  })
+  app.use(['/v1', '/openapi.json'], async (request, _response, next) => {
+    const tooMany = await context.requests.refusal(request)
+    if (tooMany !== undefined) throw tooMany
     next()
   })
   app.use('/v1', guarded, oneSegment, serveRoutes(rows, context))

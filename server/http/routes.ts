@@ -8,6 +8,8 @@ import { z } from 'zod'
 import { type ErrorCode, RepriseError } from '../../shared/errors.ts'
 import type { Caller, Session, TicketGate } from '../core/access.ts'
 import { type Core, started } from '../core/core.ts'
+import type { Addresses } from '../core/guards/addresses.ts'
+import { countedAs } from '../core/guards/callers.ts'
 import type { Unfinished } from '../core/guards/unfinished.ts'
 import type { QueueOverrides } from '../core/queues/settings.ts'
 import type { Telemetry } from '../core/telemetry.ts'
@@ -25,6 +27,7 @@ export interface RoutesContext {
   readonly core: Promise<Core>
   /** Resolves when it can tell who calls. */
   readonly gate: Promise<TicketGate>
+  readonly addresses: Addresses
   readonly telemetry: Telemetry
   /** Fires when the hub begins to drain: what waits or streams ends. */
   readonly draining: AbortSignal
@@ -162,7 +165,12 @@ export function methodsOf(rows: readonly Route[]): string[] {
   return [...methods, ...(methods.includes('GET') ? ['HEAD'] : []), 'OPTIONS']
 }
 
-async function enter(row: Route, { headers, socket, url }: Request, gate: TicketGate): Promise<Session> {
+async function enter(
+  row: Route,
+  { headers, url }: Request,
+  address: string | undefined,
+  gate: TicketGate,
+): Promise<Session> {
   const search = searchOf(url)
   const ticket = row.ticketed === true ? search.get('ticket') : null
   if (ticket !== null) return await gate.redeem(ticket)
@@ -171,10 +179,7 @@ async function enter(row: Route, { headers, socket, url }: Request, gate: Ticket
   if (gate.guarded && authorization !== undefined && token === undefined) {
     throw new RepriseError('unauthorized', 'Authorization is not Bearer and a token')
   }
-  return await gate.enter(
-    { headers, address: socket.remoteAddress, auth: {}, query: Object.fromEntries(search) },
-    token,
-  )
+  return await gate.enter({ headers, address, auth: {}, query: Object.fromEntries(search) }, token)
 }
 
 /** Fires at the end of the session; heard of until `gone`. */
@@ -203,7 +208,8 @@ async function serve(row: Route, context: RoutesContext, request: Request, respo
   await itsTurn(row.method === 'get' ? 2 * PAGE_WEIGHT : 1)
   if (gone.aborted) return
   const gate = await context.gate
-  const session = await enter(row, request, gate)
+  const address = context.addresses.of(request)
+  const session = await enter(row, request, address, gate)
   if (gone.aborted) return
   if (row.method !== 'get' && row.body === undefined && hasBody(request)) {
     // What it was to say would be lost: a purge of some jobs would be one of all.
@@ -215,7 +221,7 @@ async function serve(row: Route, context: RoutesContext, request: Request, respo
     gate,
     session,
     // Nothing is kept for a client over HTTP, so a request takes no place of the one that a token is bound to.
-    caller: { subject: session.subject, access: session },
+    caller: { subject: session.subject, access: session, counted: countedAs(session.subject, address) },
     request,
     response,
     param: (name) => String(request.params[name] ?? ''),

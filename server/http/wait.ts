@@ -15,6 +15,7 @@ export async function waitBehind(
   signal: AbortSignal,
 ): Promise<void> {
   if (signal.aborted || waitMs <= 0) return
+  const leave = core.callers.take('longPolls', caller)
   let ring: () => void = () => {}
   const rung = new Promise<void>((resolve) => {
     ring = resolve
@@ -26,6 +27,7 @@ export async function waitBehind(
     await subscription.start({ from: position }, false)
     await rung
   } finally {
+    leave()
     clearTimeout(timer)
     signal.removeEventListener('abort', ring)
     subscription.close()

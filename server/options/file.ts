@@ -21,8 +21,9 @@ import {
   type ServeOptions,
   serveFields,
 } from './hub.ts'
+import { foldParts, hasParts, partFields } from './parts.ts'
 import { absoluteSecrets, type Variables, variablesIn } from './secret.ts'
-import { foldTls, tlsLineFields, tlsOptions } from './tls.ts'
+import { tlsOptions } from './tls.ts'
 
 export interface Sources {
   /** As the command line gives them: by name in camel case. */
@@ -54,7 +55,7 @@ const SERVICE_LINK = /^REPRISE_(SERVICE_(HOST|PORT)(_.*)?|PORT_\d+_(TCP|UDP|SCTP
 
 const folder = z.string().min(1, 'is no folder')
 const plainFields = { ...hubFields, ...serveFields, data: folder }
-const lineFields = { ...plainFields, ...tlsLineFields, config: z.string().min(1, 'is no file') }
+const lineFields = { ...plainFields, ...partFields, config: z.string().min(1, 'is no file') }
 const flagSchema = fields(lineFields)
 const fileSchema = fields({ ...plainFields, ...groupedFields, tls: tlsOptions })
 
@@ -90,9 +91,9 @@ export function parseServeOptions(sources: Sources = {}): Configuration {
   const places: Record<string, string> = {}
   for (const { values, place } of layers) {
     for (const [option, value] of Object.entries(values)) {
-      if (value === undefined || (option in merged && option !== 'tls')) continue
+      if (value === undefined || (option in merged && !hasParts(option))) continue
       // Of these parts each may come from another source.
-      merged[option] = option === 'tls' ? { ...(value as object), ...(merged.tls as object | undefined) } : value
+      merged[option] = hasParts(option) ? { ...(value as object), ...(merged[option] as object | undefined) } : value
       places[option] ??= place(option)
     }
   }
@@ -258,7 +259,7 @@ function readEnvironment(
 
 /** `data` is the embedded store's folder, so it is a `store`; within one source the two must not contradict. */
 function foldStore(given: Readonly<Record<string, unknown>>, place: (option: string) => string, base: string): Layer {
-  const [values, name] = foldTls(given, place)
+  const [values, name] = foldParts(given, place)
   const { data, ...rest }: Record<string, unknown> = { ...values }
   for (const option of ['auth', 'tls', 'encryption'])
     if (option in rest) rest[option] = absoluteSecrets(rest[option], base)

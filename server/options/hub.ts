@@ -7,7 +7,6 @@
 import { resolve } from 'node:path'
 import { z } from 'zod'
 import { RepriseError } from '../../shared/errors.ts'
-import { DEFAULT_LIMITS, type Limits, MAX_PAYLOAD_BYTES } from '../../shared/protocol.ts'
 import { DURATION_RULE, readBytes, readCount, readDurationMs, readSwitch } from '../../shared/units.ts'
 import { checkPattern } from '../core/patterns.ts'
 import type { QueuePatterns } from '../core/queues/settings.ts'
@@ -25,12 +24,13 @@ import {
   known,
   optional,
   parse,
-  positive,
   type Size,
   value,
 } from './checks.ts'
 import { type EncryptionOptions, encryptionFaults, encryptionOptions } from './encryption.ts'
+import { LIMIT_DEFAULTS, type LimitOptions, limitFaults, limitOptions, type ResolvedLimits } from './limits.ts'
 import { type AllowOrigins, readOrigins } from './origins.ts'
+import { readNetworks } from './proxies.ts'
 import { type QueueOptions, queuePatterns } from './queues.ts'
 import { absoluteSecrets } from './secret.ts'
 import { type TlsOptions, tlsFaults, tlsOptions } from './tls.ts'
@@ -51,29 +51,6 @@ export interface TopicOptions {
   readonly schema?: JsonSchema
 }
 
-/** What clients are told, and what connections may take. */
-export interface LimitOptions {
-  readonly payload?: Size
-  readonly batch?: number
-  readonly packet?: Size
-  /** Topics, and the queues, that one connection may be in. Default 10,000. */
-  readonly namespacesPerSocket?: number
-  /** Connections that one address may have. Default 20,000; `'unlimited'` behind a proxy that has one address. */
-  readonly connectionsPerAddress?: number | 'unlimited'
-  /** How long a connection may be in none of them, and may leave a packet unfinished. Default 10 s. */
-  readonly connectTimeoutMs?: Duration
-  /** Bytes of bodies and packets that are not complete, of all connections together. Default 256 MiB. */
-  readonly unfinishedBytes?: Size
-}
-
-/** The limits of connections, which clients need not know. */
-export interface ConnectionLimits {
-  readonly namespacesPerSocket: number
-  readonly connectionsPerAddress: number
-  readonly connectTimeoutMs: number
-  readonly unfinishedBytes: number
-}
-
 export interface HubOptions {
   /** Who may do what. Without it everybody may do everything. */
   readonly auth?: AuthOptions | undefined
@@ -87,6 +64,8 @@ export interface HubOptions {
   readonly limits?: LimitOptions
   /** Default: the origin that the Host header names, and loopback origins. Clients without an Origin always may. */
   readonly allowOrigins?: AllowOrigins | undefined
+  /** Addresses and networks (`10.0.0.0/8`) of proxies whose `X-Forwarded-For` names the client. Default: none. */
+  readonly trustProxy?: readonly string[] | undefined
   /** Path of Socket.IO. Default `/socket.io`. */
   readonly path?: string
   /** Default `info`. */
@@ -120,8 +99,9 @@ export interface ResolvedHubOptions {
   readonly auth: AuthOptions | undefined
   /** Named, not read; file names are absolute. */
   readonly encryption: EncryptionOptions | undefined
-  readonly limits: Limits & ConnectionLimits
+  readonly limits: ResolvedLimits
   readonly allowOrigins: AllowOrigins | undefined
+  readonly trustProxy: readonly string[]
   readonly path: string
   readonly logLevel: LogLevel
   readonly reserveBytes: number | undefined
@@ -147,12 +127,6 @@ export const DEFAULTS = {
   open: false,
   drainMs: 10_000,
   keepAliveMs: 75_000,
-  limits: {
-    namespacesPerSocket: 10_000,
-    connectionsPerAddress: 20_000,
-    connectTimeoutMs: 10_000,
-    unfinishedBytes: 256 * 1_048_576,
-  },
 } as const
 
 const age = bound(DURATION_RULE, readDurationMs)
@@ -184,6 +158,7 @@ export function readTopicOverrides(pattern: string, settings: unknown): TopicOve
 export const hubFields = {
   store: value('a folder or the URL of a store, such as ./data or redis://127.0.0.1:6379', readStore),
   allowOrigins: value('a list of origins such as https://app.example.com, or *', readOrigins),
+  trustProxy: value('a list of addresses and networks of proxies, such as 10.0.0.0/8', readNetworks),
   path: value('a path such as /socket.io', (input) =>
     typeof input === 'string' && /^\/[^\s?#]+$/.test(input) ? input.replace(/\/+$/, '') || undefined : undefined,
   ),
@@ -210,15 +185,7 @@ export const groupedFields = {
   encryption: encryptionOptions,
   topics: byPattern(topicOptions),
   queues: queuePatterns,
-  limits: known({
-    payload: optional(bytes),
-    batch: optional(positive),
-    packet: optional(bytes),
-    namespacesPerSocket: optional(positive),
-    connectionsPerAddress: optional(bound('a number of connections, 1 or more', readCount)),
-    connectTimeoutMs: optional(value('a duration of 1 ms or more', (input) => readDurationMs(input) || undefined)),
-    unfinishedBytes: optional(bytes),
-  }),
+  limits: limitOptions,
 } as const
 
 /** Checks what `attach` was given. */
@@ -265,12 +232,7 @@ export function contradictions({
   limits,
   tls,
 }: Pick<z.infer<typeof serveSchema>, 'host' | 'open' | 'auth' | 'encryption' | 'limits' | 'tls'>): readonly string[] {
-  const found = [
-    ...limitFaults({ ...DEFAULT_LIMITS, ...DEFAULTS.limits, ...limits }),
-    ...tlsFaults(tls),
-    ...authFaults(auth),
-    ...encryptionFaults(encryption),
-  ]
+  const found = [...limitFaults(limits), ...tlsFaults(tls), ...authFaults(auth), ...encryptionFaults(encryption)]
   if (open || auth !== undefined || isLoopback(host)) return found
   return [
     `host ${host} can be reached from other machines and nothing asks who is calling: keep 127.0.0.1, configure auth, or let everyone in with --open`,
@@ -278,22 +240,10 @@ export function contradictions({
   ]
 }
 
-function limitFaults({ payload, packet, unfinishedBytes }: Limits & ConnectionLimits): readonly string[] {
-  if (payload > MAX_PAYLOAD_BYTES) {
-    return [`limits.payload: ${payload} is over ${MAX_PAYLOAD_BYTES} (64 MiB), the most that a packet may have`]
-  }
-  if (unfinishedBytes < packet) {
-    return [`limits.unfinishedBytes: ${unfinishedBytes} is too little for one packet of ${packet}`]
-  }
-  if (packet >= payload + 1_024) return []
-  return [`limits.packet: ${packet} is too little for one payload of ${payload}; give ${payload + 1_024} or more`]
-}
-
 function withHubDefaults(given: z.infer<typeof hubSchema>, cwd: string): ResolvedHubOptions {
-  const limits: Limits & ConnectionLimits = { ...DEFAULT_LIMITS, ...DEFAULTS.limits, ...given.limits }
   const auth = given.auth && absoluteSecrets(given.auth, cwd)
   const encryption = given.encryption && absoluteSecrets(given.encryption, cwd)
-  const [fault] = [...limitFaults(limits), ...authFaults(auth), ...encryptionFaults(encryption)]
+  const [fault] = [...limitFaults(given.limits), ...authFaults(auth), ...encryptionFaults(encryption)]
   if (fault !== undefined) throw new RepriseError('bad_request', fault)
   const store = given.store ?? DEFAULTS.store
   return {
@@ -302,8 +252,9 @@ function withHubDefaults(given: z.infer<typeof hubSchema>, cwd: string): Resolve
     store: isUrl(store) ? store : resolve(cwd, store),
     topics: given.topics ?? {},
     queues: given.queues ?? {},
-    limits,
+    limits: { ...LIMIT_DEFAULTS, ...given.limits },
     allowOrigins: given.allowOrigins,
+    trustProxy: given.trustProxy ?? [],
     path: given.path ?? DEFAULTS.path,
     logLevel: given.logLevel ?? DEFAULTS.logLevel,
     reserveBytes: given.reserveBytes,

@@ -27,8 +27,7 @@ const pem = value('a file, or env:NAME', (input) => {
 
 export const tlsOptions = known({ cert: optional(pem), key: optional(pem), ca: optional(pem) })
 
-/** The same as flags and variables have them, each by itself. */
-export const tlsLineFields = { tlsCert: pem, tlsKey: pem, tlsCa: pem } as const
+export const tlsFields = { cert: pem, key: pem, ca: pem } as const
 
 /** What is wrong with them, each sentence begins with the option. */
 export function tlsFaults(options: Partial<TlsOptions> | undefined): readonly string[] {
@@ -38,18 +37,6 @@ export function tlsFaults(options: Partial<TlsOptions> | undefined): readonly st
   } catch (error) {
     return [messageOf(error)]
   }
-}
-
-type Values = Readonly<Record<string, unknown>>
-type Place = (option: string) => string
-
-/** One option of what flags or variables have each by itself; its place is that of the first of them. */
-export function foldTls({ tlsCert, tlsKey, tlsCa, ...others }: Values, place: Place): [values: Values, place: Place] {
-  const given = Object.entries({ cert: tlsCert, key: tlsKey, ca: tlsCa }).filter(([, part]) => part !== undefined)
-  const [first] = given
-  if (first === undefined) return [others, place]
-  const flag = `tls${first[0].charAt(0).toUpperCase()}${first[0].slice(1)}`
-  return [{ ...others, tls: Object.fromEntries(given) }, (option) => place(option === 'tls' ? flag : option)]
 }
 
 export interface Tls {

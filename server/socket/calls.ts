@@ -9,6 +9,7 @@ import { refusalOf } from '../core/refusal.ts'
 import { MAX_READ_BYTES } from '../core/topics/log.ts'
 import { PAGE_WEIGHT } from '../core/turns.ts'
 import { JoinedReply } from './joining.ts'
+import { ratesOf } from './rates.ts'
 import { ChangedNumber } from './transport/decoder.ts'
 import { type Begun, type Cost, intakeOf } from './transport/intake.ts'
 
@@ -32,12 +33,19 @@ export function serving<State extends SocketState>(calls: Calls<State>): (socket
     const state = socket.data as State
     const last = args.at(-1)
     const respond = typeof last === 'function' ? (args.pop() as (reply: Reply<unknown>) => void) : () => {}
+    const refuse = (error: unknown) =>
+      respond({ ok: false, error: refusalOf(error, String(name), state.core.telemetry).toWire() })
+    const tooMany = ratesOf(socket.conn)?.refusal()
+    if (tooMany !== undefined) {
+      refuse(tooMany)
+      return
+    }
     const cost = typeof name === 'string' && Object.hasOwn(COSTS, name) ? COSTS[name] : NO_COST
     intakeOf(socket.conn).add(socket, cost ?? NO_COST, (call) =>
       answer(calls, state, name, args, call).then(
         (value) =>
           respond(value instanceof JoinedReply ? { ok: true, value: null, joined: value.joined } : { ok: true, value }),
-        (error) => respond({ ok: false, error: refusalOf(error, String(name), state.core.telemetry).toWire() }),
+        refuse,
       ),
     )
   }

@@ -4,6 +4,7 @@
  */
 
 import type { Namespace, Socket } from 'socket.io'
+import type { RepriseError } from '../../shared/errors.ts'
 
 type Client = Socket['client']
 type Connection = Socket['conn']
@@ -24,10 +25,12 @@ interface Entering {
 }
 
 export interface EntranceRules {
+  /** Why nobody enters now, wherever there is room. */
+  refusal(client: Client): RepriseError | undefined
   /** Namespaces of one connection. */
   readonly max: number
-  /** Answers the entrance that found no room. `untouched`: nobody has ever entered the namespace. */
-  refuse(client: Client, namespace: Namespace, refused: number, untouched: boolean): void
+  /** Answers an entrance, by default one that found no room. `untouched`: nobody has ever entered the namespace. */
+  refuse(client: Client, namespace: Namespace, refused: number, untouched: boolean, why?: RepriseError): void
 }
 
 export class Entrances {
@@ -61,6 +64,8 @@ export class Entrances {
       const { inside, pending } = entering
       // Who asks again on the way in has one place and gets one answer.
       if (pending.has(name)) return
+      const why = this.#rules.refusal(client)
+      if (why !== undefined) return this.#rules.refuse(client, namespace, 0, untouched, why)
       if (inside.size + pending.size >= this.#rules.max) {
         entering.refused += 1
         this.#rules.refuse(client, namespace, entering.refused, untouched)

@@ -1,5 +1,6 @@
 /** The way in over Socket.IO: declares the namespaces, admits or refuses handshakes, removes what nobody uses. */
 
+import type { IncomingMessage } from 'node:http'
 import type { Namespace, Server, Socket } from 'socket.io'
 import { RepriseError } from '../../shared/errors.ts'
 import { TOPIC_PREFIX } from '../../shared/names.ts'
@@ -7,6 +8,8 @@ import { type From, type OnGap, PROTOCOL_VERSION } from '../../shared/protocol.t
 import { QUEUES_NAMESPACE } from '../../shared/queues.ts'
 import { authorize, type Caller, callerOf, type Gate, type Session } from '../core/access.ts'
 import { type Core, started } from '../core/core.ts'
+import type { Addresses } from '../core/guards/addresses.ts'
+import { countedAs } from '../core/guards/callers.ts'
 import { knownError, refusalOf } from '../core/refusal.ts'
 import type { Telemetry } from '../core/telemetry.ts'
 import { checkTopic } from '../core/topics/log.ts'
@@ -17,14 +20,18 @@ import { Entrances } from './entrances.ts'
 import { SocketJobOutlet } from './jobOutlet.ts'
 import { RoomChannel, SocketOutlet } from './outlet.ts'
 import { type QueuesState, serveQueues } from './queues.ts'
+import { boundRates, type RateRules, ratesOf } from './rates.ts'
 import { serveTopic, type TopicState } from './topic.ts'
 import { cut } from './transport/connections.ts'
 import { isOverfull } from './transport/flow.ts'
 import type { GuestRequests } from './transport/requests.ts'
 
 export interface GatewayContext {
-  /** Namespaces that a connection may be in. */
-  readonly maxNamespaces: number
+  readonly limits: RateRules & {
+    /** That a connection may be in. */
+    readonly namespacesPerSocket: number
+  }
+  readonly addresses: Addresses
   /** Resolves when the hub can serve; rejects when it never will. */
   readonly core: Promise<Core>
   /** Resolves when it can tell who calls. */
@@ -73,11 +80,17 @@ export function openGateway(io: Server, context: GatewayContext, guests?: GuestR
   const channels = new WeakMap<Namespace, Channel>()
   const admissions = new WeakMap<Socket, TopicAdmission | QueuesAdmission>()
 
+  const { namespacesPerSocket: max } = context.limits
   const entrances = new Entrances({
-    max: context.maxNamespaces,
-    refuse(client, namespace, refused, untouched) {
-      const refusal = refusalOf(noRoom(context.maxNamespaces), 'a handshake', context.telemetry)
-      if (refused > context.maxNamespaces || isOverfull(client.conn)) cut(client.conn)
+    max,
+    refusal({ conn }) {
+      // Connections of a program's own server are known from here on.
+      if (guests !== undefined) boundRates(conn, context.limits)
+      return ratesOf(conn)?.refusal()
+    },
+    refuse(client, namespace, refused, untouched, why = noRoom(max)) {
+      const refusal = refusalOf(why, 'a handshake', context.telemetry)
+      if (refused > max || isOverfull(client.conn)) cut(client.conn)
       else turnAway(client, namespace.name, refusal)
       if (untouched) remove(io, namespace)
     },
@@ -177,7 +190,7 @@ async function admit(socket: Socket, context: GatewayContext): Promise<TopicAdmi
   const auth = parse(topicAuthSchema, socket.handshake.auth ?? {}, 'auth')
   checkVersion(auth.protocol)
   const session = await enter(socket, auth.token ?? undefined, context)
-  const caller = callerOf(session, auth.client ?? undefined)
+  const caller = callerOf(session, auth.client ?? undefined, countedAs(session.subject, addressOf(socket, context)))
   const { positions } = auth
   // A topic may be called `constructor`.
   const listed = positions != null && Object.hasOwn(positions, topic) ? positions[topic] : undefined
@@ -206,7 +219,8 @@ async function admitToQueues(socket: Socket, context: GatewayContext): Promise<Q
   const session = await enter(socket, auth.token ?? undefined, context)
   const core = await started(context.core)
   core.admit()
-  return { core, session, caller: callerOf(session, auth.client ?? undefined) }
+  const counted = countedAs(session.subject, addressOf(socket, context))
+  return { core, session, caller: callerOf(session, auth.client ?? undefined, counted) }
 }
 
 /** The sessions of a connection that a token has opened, with that token. */
@@ -214,7 +228,8 @@ const sessions = new WeakMap<Socket['conn'], Map<Session, string | undefined>>()
 
 async function enter(socket: Socket, token: string | undefined, context: GatewayContext): Promise<Session> {
   const { conn, handshake } = socket
-  const { headers, address, auth, query } = handshake
+  const { headers, auth, query } = handshake
+  const address = addressOf(socket, context)
   // A hub that cannot start has no gate either, and says so.
   await started(context.core)
   const gate = await context.gate
@@ -224,6 +239,12 @@ async function enter(socket: Socket, token: string | undefined, context: Gateway
   const here = sessions.get(conn) ?? new Map<Session, string | undefined>()
   sessions.set(conn, here.set(session, token))
   return session
+}
+
+/** A WebTransport has no request. */
+function addressOf({ conn, handshake }: Socket, { addresses }: GatewayContext): string | undefined {
+  const request = conn.request as IncomingMessage | null
+  return request === null ? handshake.address : addresses.of(request)
 }
 
 /** The new token is for all of the connection that the same caller has opened, also with an older or a newer one. */

@@ -125,7 +125,8 @@ const DRIVERS: Readonly<Record<string, readonly Part[]>> = {
   ws: ['server/socket/'],
   express: ['server/http/'],
   helmet: ['server/http/'],
-  'rate-limiter-flexible': ['server/socket/', 'server/http/'],
+  // Both edges count by the same rules.
+  'rate-limiter-flexible': ['server/core/'],
   jose: ['server/auth/'],
   ajv: ['server/core/'],
   'ajv-formats': ['server/core/'],

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest'
+import { LIMIT_DEFAULTS } from '../../server/options/limits.ts'
 import { ERRORS } from '../../shared/errorTable.ts'
 import { isName, MAX_NAME_LENGTH, nameRule } from '../../shared/names.ts'
+import { readBytes, readDurationMs } from '../../shared/units.ts'
 import { exists, packageOf, readSources, readText } from './sources.ts'
 
 interface Manifest {
@@ -51,6 +53,35 @@ describe('names', () => {
       expect(isName(name), String(name)).toBe(false)
     }
     expect(nameRule('topic', '.a')).toContain('topic ".a" is not a name')
+  })
+})
+
+describe('limits', () => {
+  /** Names and defaults of a paper's table that is headed with `limit`. */
+  const limitsOf = (path: string) => {
+    const lines = readText(path).split('\n')
+    const head = lines.findIndex((line) => /^\| limit \|/.test(line))
+    const column = (lines[head] ?? '').split('|').findIndex((cell) => cell.trim() === 'default')
+    const rows = lines.slice(head + 2)
+    return rows
+      .slice(
+        0,
+        rows.findIndex((line) => !line.startsWith('|')),
+      )
+      .map((row) => {
+        const cells = row.split('|').map((cell) => cell.replaceAll('`', '').trim())
+        return [cells[1], cells[column]?.replace(', or unlimited', '')]
+      })
+  }
+
+  it.each(['docs/security.md', 'docs/configuration.md'])('stand in %s, each with its default', (path) => {
+    const told = limitsOf(path).map(([name = '', text = '']) => {
+      if (text === 'unlimited') return [name, Number.POSITIVE_INFINITY]
+      const plain = text.replaceAll(',', '').replace(' ', '')
+      return [name, name.endsWith('Ms') ? readDurationMs(plain) : readBytes(plain)]
+    })
+    expect(Object.fromEntries(told)).toEqual(LIMIT_DEFAULTS)
+    expect(told).toHaveLength(Object.keys(LIMIT_DEFAULTS).length)
   })
 })
 

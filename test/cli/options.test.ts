@@ -9,6 +9,7 @@ import {
   resolveHubOptions,
   resolveServeOptions,
 } from '../../server/options/hub.ts'
+import { LIMIT_DEFAULTS } from '../../server/options/limits.ts'
 import { tempFolder } from '../support/temp.ts'
 
 const CWD = '/srv/hub'
@@ -47,16 +48,9 @@ describe('options of serve', () => {
       store: '/srv/hub/data',
       topics: {},
       queues: {},
-      limits: {
-        payload: 262_144,
-        batch: 1_000,
-        packet: 2_097_152,
-        namespacesPerSocket: 10_000,
-        connectionsPerAddress: 20_000,
-        connectTimeoutMs: 10_000,
-        unfinishedBytes: 268_435_456,
-      },
+      limits: LIMIT_DEFAULTS,
       allowOrigins: undefined,
+      trustProxy: [],
       path: '/socket.io',
       logLevel: 'info',
       reserveBytes: undefined,
@@ -71,13 +65,14 @@ describe('options of serve', () => {
   })
 
   it('take flags over environment over file over defaults, and know where each is from', async () => {
-    const { file, cwd } = await configFile('port: 1\nlogLevel: warn\npath: /rt\ndrainMs: 1s\n')
+    const { file, cwd } = await configFile('port: 1\nlogLevel: warn\npath: /rt\ndrainMs: 1s\nlimits: { replays: 8 }\n')
     const { options, sources } = parseServeOptions({
       cwd,
       flags: { port: '3', config: file },
-      env: { REPRISE_PORT: '2', REPRISE_LOG_LEVEL: 'debug' },
+      env: { REPRISE_PORT: '2', REPRISE_LOG_LEVEL: 'debug', REPRISE_LIMITS_STREAMS: '9' },
     })
     expect(options).toMatchObject({ port: 3, logLevel: 'debug', path: '/rt', drainMs: 1_000, host: '127.0.0.1' })
+    expect(options.limits).toEqual({ ...LIMIT_DEFAULTS, streams: 9, replays: 8 })
     expect(sources).toMatchObject({
       port: '--port',
       logLevel: 'REPRISE_LOG_LEVEL',

@@ -7,6 +7,8 @@ import { expect, it } from 'vitest'
 import { OPEN_GATE } from '../../server/core/access.ts'
 import type { Core } from '../../server/core/core.ts'
 import { SILENT } from '../../server/core/telemetry.ts'
+import { LIMIT_DEFAULTS } from '../../server/options/limits.ts'
+import { addressesBehind } from '../../server/options/proxies.ts'
 import { openGateway } from '../../server/socket/gateway.ts'
 import { DEFAULT_LIMITS } from '../../shared/protocol.ts'
 import { join } from '../support/clients/wire.ts'
@@ -22,7 +24,8 @@ it('a namespace stays for a client that is still being admitted while a refused 
   const core = new Promise<Core>((resolve) => {
     start = resolve
   })
-  openGateway(io, { core, telemetry: SILENT, gate: Promise.resolve(OPEN_GATE), maxNamespaces: 10 })
+  const gate = Promise.resolve(OPEN_GATE)
+  openGateway(io, { core, telemetry: SILENT, gate, limits: LIMIT_DEFAULTS, addresses: addressesBehind([]) })
   await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve))
   const url = `http://127.0.0.1:${(http.address() as AddressInfo).port}`
 

@@ -15,6 +15,7 @@ import type {
 import { authorize, type Caller } from '../access.ts'
 import { bodiesOf } from '../body.ts'
 import type { StoreClock } from '../clock.ts'
+import type { CallerLimits } from '../guards/callers.ts'
 import { itsTurn, PAGE_WEIGHT } from '../turns.ts'
 import type { Consumers } from './delivery/consumers.ts'
 import type { JobClient } from './delivery/outlet.ts'
@@ -29,6 +30,7 @@ export interface QueuesContext {
   readonly store: Store
   readonly settings: HubQueueSettings
   readonly limits: Limits
+  readonly callers: CallerLimits
   readonly clock: StoreClock
   readonly consumers: Consumers
   /** Fires when the hub begins to drain. */
@@ -106,7 +108,9 @@ export class Queues {
       producer,
     }: { readonly replyMs?: number; readonly producer?: { readonly name: string; readonly seq: number } },
   ): Promise<Sent> {
-    const { store, limits, settings, clock, consumers } = this.#context
+    const { store, limits, callers, settings, clock, consumers } = this.#context
+    const counted = callers.publishing(caller, drafts.length)
+    if (counted !== undefined) await counted
     const now = settings.forQueue(queue)
     const stored = storedJobs(queue, drafts, limits, now, clock.now)
     try {

@@ -15,6 +15,7 @@ import type {
 } from '../../store/contract/store.ts'
 import { authorize, type Caller } from '../access.ts'
 import { bodiesOf } from '../body.ts'
+import type { CallerLimits } from '../guards/callers.ts'
 import { checkBodies } from '../schema/schema.ts'
 import { weightOf } from '../turns.ts'
 import { eventObject, PACKET_BYTES, PACKET_EVENTS, type Packet, packetsOf } from './packet.ts'
@@ -70,19 +71,23 @@ export class Log {
   readonly #store: Store
   readonly #settings: HubSettings
   readonly limits: Limits
+  readonly #callers: CallerLimits
   #publishing = 0
   #idle: (() => void)[] = []
 
-  constructor(store: Store, settings: HubSettings, limits: Limits) {
+  constructor(store: Store, settings: HubSettings, limits: Limits, callers: CallerLimits) {
     this.#store = store
     this.#settings = settings
     this.limits = limits
+    this.#callers = callers
   }
 
   /** Resolves when the events are durable. All of them or none. */
   async publish(caller: Caller, topic: string, drafts: readonly Draft[], row?: ProducerSeq): Promise<Published> {
     checkTopic(topic)
     authorize(caller, 'publish', topic)
+    const counted = this.#callers.publishing(caller, drafts.length)
+    if (counted !== undefined) await counted
     const { retain, schema } = this.#settings.forTopic(topic)
     const bodies = bodiesOf(drafts, this.limits)
     checkBodies(schema, bodies, `topic ${topic}`)

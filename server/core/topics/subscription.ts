@@ -9,6 +9,7 @@ import type { From, Gap, OnGap, Subscribed, SubscribeQuery } from '../../../shar
 import type { Owner, Store } from '../../store/contract/store.ts'
 import { authorize, type Caller, refusalFor } from '../access.ts'
 import type { Asker } from '../beginning.ts'
+import type { CallerLimits } from '../guards/callers.ts'
 import type { Telemetry } from '../telemetry.ts'
 import type { Fanout } from './fanout.ts'
 import type { Feed, Follower } from './feed.ts'
@@ -23,6 +24,7 @@ export interface SubscriptionContext {
   readonly log: Log
   readonly pages: Pages
   readonly fanout: Fanout
+  readonly callers: CallerLimits
   readonly telemetry: Telemetry
 }
 
@@ -42,6 +44,8 @@ export class Subscription implements Follower {
   #session = 0
   /** Raised by every start and stop: what an earlier run still awaits is then void. */
   #run = 0
+  /** Gives back the place of what it reads. */
+  #leave: () => void = () => {}
   #starting: Promise<void> | undefined
   #steered = false
   #closed = false
@@ -98,11 +102,21 @@ export class Subscription implements Follower {
     const asker = { heardAt, check: () => this.#checkRun(run), present: this.outlet.present?.bind(this.outlet) }
     const start = await this.#open(feed, query.from, again, asker)
     this.#checkRun(run)
+    const leave = this.#placeFor(start)
+    this.#leave = leave
     this.#onGap = query.onGap ?? 'continue'
     const info = { topic: this.#topic, ...start.info }
     this.outlet.subscribed(info)
-    this.#read(run, start).catch((cause) => this.#context.telemetry.failed(`a subscription of ${this.#topic}`, cause))
+    this.#read(run, start)
+      .catch((cause) => this.#context.telemetry.failed(`a subscription of ${this.#topic}`, cause))
+      .finally(leave)
     return info
+  }
+
+  /** Whoever has seen all that is kept reads nothing. Throws `too_many`. */
+  #placeFor({ position, info }: Start): () => void {
+    if (samePosition(position, { epoch: info.epoch, offset: info.last })) return () => {}
+    return this.#context.callers.take('replays', this.#caller)
   }
 
   /** Nothing more is sent; the place as the client's newest session is kept. */
@@ -179,6 +193,7 @@ export class Subscription implements Follower {
 
   #halt(): void {
     this.#run += 1
+    this.#leave()
     this.#feed?.unfollow(this)
   }
 

@@ -164,7 +164,8 @@ async function claimJobs(call: Call): Promise<JsonText> {
   const query = parse(claimBody, await call.jsonOrNothing(), 'claim')
   core.admit()
   const queue = call.param('queue')
-  const claimed = await claim(core.consumers, caller, queue, query, call.over())
+  const leave = query.waitMs > 0 ? core.callers.take('longPolls', caller) : () => {}
+  const claimed = await claim(core.consumers, caller, queue, query, call.over()).finally(leave)
   if (claimed.jobs.length === 0 && session.ended !== undefined) throw session.ended
   if (claimed.jobs.length > 0) whenWritten(request, response, claimed.keep, claimed.giveBack)
   return new JsonText(`{"jobs":[${claimed.jobs.map((job) => claimedText(queue, job)).join(',')}]}`)

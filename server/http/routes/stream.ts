@@ -29,6 +29,7 @@ async function stream(call: Call, query: Query<typeof streamQuery>): Promise<voi
     return
   }
   const where = startOf(request.get('last-event-id'), query)
+  const giveBack = core.callers.take('streams', caller)
   const outlet = new EventStream(response, { passGaps: query.onGap !== 'fail' })
   const subscription = core.subscription(caller, call.param('topic'), outlet)
   const stop = () => {
@@ -39,6 +40,7 @@ async function stream(call: Call, query: Query<typeof streamQuery>): Promise<voi
     if (change.kind === 'ended') subscription.end(change.error)
   })
   const close = () => {
+    giveBack()
     leave()
     context.draining.removeEventListener('abort', stop)
     subscription.close()

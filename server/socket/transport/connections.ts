@@ -5,13 +5,15 @@
 
 import type { IncomingMessage } from 'node:http'
 import type { Server, Socket } from 'socket.io'
-import { PerAddress } from '../../core/guards/perAddress.ts'
+import { type Addresses, networkOf } from '../../core/guards/addresses.ts'
+import { Places } from '../../core/guards/places.ts'
 import type { Held, Unfinished } from '../../core/guards/unfinished.ts'
 import type { Refused } from './requests.ts'
 
 type Connection = Socket['conn']
 
 export interface ConnectionRules {
+  readonly addresses: Addresses
   /** Connections of one address. */
   readonly perAddress: number
   /** How long a connection may be in no namespace, and a packet may wait for its binary parts. */
@@ -41,20 +43,21 @@ const BINARY = /^[56](\d{1,3})-/
 
 export class Connections {
   readonly #rules: ConnectionRules
-  readonly #addresses: PerAddress
+  readonly #places: Places
   readonly #states = new Map<Connection, State>()
   #timer: NodeJS.Timeout | undefined
 
   constructor(engine: Server['engine'], rules: ConnectionRules) {
     this.#rules = rules
-    this.#addresses = new PerAddress(rules.perAddress)
+    this.#places = new Places(rules.perAddress)
     engine.on('connection', (connection: Connection) => this.#open(connection))
   }
 
   /** What speaks against one more. */
-  admit({ socket }: IncomingMessage): Refused | undefined {
-    if (this.#addresses.hasRoom(socket.remoteAddress)) return undefined
-    const message = `${socket.remoteAddress} has ${this.#rules.perAddress} connections, which is the limit (limits.connectionsPerAddress)`
+  admit(request: IncomingMessage): Refused | undefined {
+    const address = this.#rules.addresses.of(request)
+    if (this.#places.hasRoom(networkOf(address))) return undefined
+    const message = `${address} has ${this.#rules.perAddress} connections, which is the limit (limits.connectionsPerAddress)`
     return { status: 429, message, headers: { 'Retry-After': RETRY_AFTER_S } }
   }
 
@@ -63,7 +66,7 @@ export class Connections {
     const state: State = { usedAt: performance.now(), missing: 0, bytes: 0, announcedAt: 0, held }
     this.#states.set(connection, state)
     this.#timer ??= setInterval(() => this.#look(), LOOK_MS).unref()
-    const leave = this.#addresses.take(connection.remoteAddress)
+    const leave = this.#places.take(networkOf(this.#rules.addresses.of(connection.request)))
     connection.once('close', () => {
       this.#states.delete(connection)
       held.end()

@@ -22,6 +22,10 @@ const ENTRANCE = /^0(\/[^,]*)?/
 const LEAVE = '1'
 
 export interface InboxRules {
+  /** Bytes of a packet that enters a namespace. */
+  readonly handshakeBytes: number
+  /** Answers one that has more. */
+  refuse(connection: Connection, namespace: string, bytes: number): void
   /** Whether the connection is in this namespace. */
   isInside(connection: Connection, namespace: string): boolean
 }
@@ -137,7 +141,14 @@ class Inbox extends Reading implements Entrant {
     if (connection.readyState !== 'open') return
     // Who asks again has one place and got one answer. Socket.IO would close the connection, or not, by who is faster.
     const entrance = isEntrance(data) ? ENTRANCE.exec(data) : null
-    if (entrance !== null && this.#rules.isInside(connection, entrance[1] ?? '/')) return
+    if (entrance !== null) {
+      const [, namespace = '/'] = entrance
+      if (data.length > this.#rules.handshakeBytes) {
+        this.#rules.refuse(connection, namespace, data.length)
+        return
+      }
+      if (this.#rules.isInside(connection, namespace)) return
+    }
     this.emit('data', data)
     if (typeof data !== 'string' || !data.startsWith(LEAVE)) return
     this.#leaving = true

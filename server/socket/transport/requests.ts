@@ -5,7 +5,9 @@
 
 import { type IncomingMessage, ServerResponse } from 'node:http'
 import type { Server, Socket } from 'socket.io'
+import type { RepriseError } from '../../../shared/errors.ts'
 import { boundArrival } from '../../core/guards/arrival.ts'
+import type { RequestRates } from '../../core/guards/requestRates.ts'
 import { tooMuchUnfinished, type Unfinished } from '../../core/guards/unfinished.ts'
 import type { Telemetry } from '../../core/telemetry.ts'
 import { turnOfConnection } from '../../core/turns.ts'
@@ -43,6 +45,7 @@ const JSONP = 'JSONP polling (j=) is off, as it lets any page in: use polling wi
 export interface RequestRules {
   readonly telemetry: Telemetry
   readonly pageRefusal: PageRefusal
+  readonly requests: RequestRates
   /** Whether pages that may connect may send their cookies along. */
   readonly withCookies: boolean
   /** How long a body may take that hardly comes. */
@@ -54,10 +57,12 @@ export interface RequestRules {
 
 /** Holds the rules at each request of the hub's own Socket.IO server. */
 export function guardRequests(engine: Engine, rules: RequestRules): void {
-  const { telemetry, pageRefusal, withCookies, bodyTimeoutMs, unfinished, admit } = rules
+  const { telemetry, pageRefusal, requests, withCookies, bodyTimeoutMs, unfinished, admit } = rules
   const refuse = refusing(telemetry)
   engine.use((request: EngineRequest, response: unknown, next: Next) => {
     void held(request, response, async () => {
+      const tooMany = await requests.refusal(request)
+      if (tooMany !== undefined) return refuse(request, response, tooOften(tooMany), next)
       const begins = request.method !== 'OPTIONS' && request._query.sid === undefined
       if (begins) await turnOfConnection()
       const refused = await judge(request, begins)
@@ -92,6 +97,10 @@ export function guardRequests(engine: Engine, rules: RequestRules): void {
     if (why !== undefined) return { status: 403, message: why }
     return begins ? admit(request) : undefined
   }
+}
+
+function tooOften({ message, retryAfterMs = 0 }: RepriseError): Refused {
+  return { status: 429, message, headers: { 'Retry-After': String(Math.ceil(retryAfterMs / 1_000)) } }
 }
 
 /** Counts what has come of it until it is complete. */

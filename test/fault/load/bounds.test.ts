@@ -5,7 +5,8 @@ import { Agent, request } from 'node:http'
 import { connect, type Socket as TcpSocket } from 'node:net'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
-import { networkOf, PerAddress } from '../../../server/core/guards/perAddress.ts'
+import { networkOf } from '../../../server/core/guards/addresses.ts'
+import { Places } from '../../../server/core/guards/places.ts'
 import { createTestHub } from '../../../server/testing.ts'
 import { join, joinNamespace } from '../../support/clients/wire.ts'
 import { atEnd } from '../../support/ending.ts'
@@ -359,12 +360,13 @@ describe('one address', () => {
     expect(networkOf('2001:db8::1')).toBe(networkOf('2001:db8:0:0:ffff::2'))
     expect(networkOf('2001:db8:0:1::1')).not.toBe(networkOf('2001:db8::1'))
     expect(networkOf('fe80::1%eth0')).toBe('fe80:0:0:0')
-    const addresses = new PerAddress(1)
-    const leave = addresses.take('2001:db8::1')
-    expect(addresses.hasRoom('2001:db8::2')).toBe(false)
-    expect(addresses.hasRoom(undefined)).toBe(true)
+    const places = new Places(1)
+    const leave = places.take('a')
+    expect(places.hasRoom('a')).toBe(false)
+    expect(places.hasRoom(undefined)).toBe(true)
     leave()
-    expect(addresses.hasRoom('2001:db8::2')).toBe(true)
+    leave()
+    expect(places.hasRoom('a')).toBe(true)
   })
 })
 

@@ -1,12 +1,14 @@
 /** The rules without sockets: a log and its fan-out on a store, whose notifications may be as bad as a test wants. */
 
 import { anonymous } from '../../../server/core/access.ts'
+import { CallerLimits } from '../../../server/core/guards/callers.ts'
 import { SILENT } from '../../../server/core/telemetry.ts'
 import { Fanout } from '../../../server/core/topics/fanout.ts'
 import { Log } from '../../../server/core/topics/log.ts'
 import { Pages } from '../../../server/core/topics/pages.ts'
 import { openSettings } from '../../../server/core/topics/settings.ts'
 import { Subscription } from '../../../server/core/topics/subscription.ts'
+import { LIMIT_DEFAULTS } from '../../../server/options/limits.ts'
 import type { Store } from '../../../server/store/contract/store.ts'
 import { DEFAULT_LIMITS } from '../../../shared/protocol.ts'
 import type { Random } from '../seed.ts'
@@ -33,9 +35,10 @@ export function withBadNotifications(store: Store, random: Random, lost: number)
 
 export async function hubOn(store: Store) {
   const settings = await openSettings({ store: store.settings })
-  const log = new Log(store, settings, DEFAULT_LIMITS)
+  const callers = new CallerLimits(LIMIT_DEFAULTS)
+  const log = new Log(store, settings, DEFAULT_LIMITS, callers)
   const fanout = new Fanout(store, log, SILENT)
-  const context = { store, log, pages: new Pages(log), fanout, telemetry: SILENT }
+  const context = { store, log, pages: new Pages(log), fanout, callers, telemetry: SILENT }
   const subscribe = (topic: string, outlet: TestOutlet) => new Subscription(context, CALLER, topic, outlet)
   const publish = (topic: string, data: unknown[]) =>
     log.publish(
