@@ -86,6 +86,15 @@ export function buildHub<S extends HubTypes = HubTypes>(
       warn: (message, cause) => log.telemetry.noticed(message, cause === undefined ? {} : { cause }),
       ...(reserveBytes === undefined ? {} : { reserveBytes }),
       ...(encryption === undefined ? {} : { encryption: readEncryption(encryption) }),
+      rotation: {
+        told: (what, { to: key, total, seen, changed, beganAt, at }) =>
+          log.telemetry.happened(
+            what === 'began'
+              ? { kind: 'rotating', key, left: Math.max(0, total - seen) }
+              : { kind: 'rotated', key, payloads: changed, afterMs: at - beganAt },
+          ),
+        failed: (cause) => log.telemetry.failed('putting what is stored under the present key', cause),
+      },
     })
     try {
       return await compose(store, losses, options, log)

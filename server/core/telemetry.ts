@@ -10,6 +10,9 @@ export type TelemetryEvent =
   /** Nothing goes through the store; `back` says how long that was. */
   | { readonly kind: 'storeAway'; readonly reason: string }
   | { readonly kind: 'storeBack'; readonly afterMs: number }
+  /** What is stored is put under the present key of encryption; about so many payloads are left to look at. */
+  | { readonly kind: 'rotating'; readonly key: string; readonly left: number }
+  | { readonly kind: 'rotated'; readonly key: string; readonly payloads: number; readonly afterMs: number }
   /** A newer session of the client ended this one. */
   | { readonly kind: 'takeover'; readonly client: string; readonly topic?: string; readonly queue?: string }
   | {

@@ -102,6 +102,23 @@ export function writeBody(target: Buffer, start: number, sized: SizedBody): void
   target.writeUInt32BE(crc32(target.subarray(content, end), kind), start + 1)
 }
 
+/** A body to be written, or a record as it is kept, damaged or not. */
+export type RecordBody = SizedBody | { readonly raw: Buffer; readonly bytes: number }
+
+export function writeRecord(target: Buffer, start: number, body: RecordBody): void {
+  if ('raw' in body) target.set(body.raw, start)
+  else writeBody(target, start, body)
+}
+
+/** The body of a record as it is, where it can be read by this version. */
+export function readKnownBody(record: Buffer): Body | undefined {
+  try {
+    return readBody(record)
+  } catch {
+    return undefined
+  }
+}
+
 export function encodeBody(body: Body): Buffer {
   const sized = sizeBody(body)
   const record = Buffer.allocUnsafe(sized.bytes)

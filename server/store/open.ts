@@ -7,28 +7,43 @@ import type { LmdbContext } from './lmdb/store.ts'
 import type { RedisContext } from './redis/store.ts'
 import type { Encryption } from './sealing/keyring.ts'
 import { admitKeys } from './sealing/keys.ts'
+import type { RotationContext } from './sealing/rotation.ts'
 
 /** What engines need from outside; each takes what concerns it. */
-export type OpenContext = LmdbContext & RedisContext & { readonly encryption?: Encryption }
+export type OpenContext = LmdbContext &
+  RedisContext & {
+    readonly encryption?: Encryption
+    /** Puts what is stored under the present key in the background, and hears of it. */
+    readonly rotation?: Pick<RotationContext, 'told' | 'failed' | 'lookMs'>
+  }
+
+export function isRedis(location: string): boolean {
+  return REDIS.test(location)
+}
 
 const REDIS = /^redis(s|-cluster|-sentinel)?:\/\//
 
 /** The store with what is in it opened by its keys; refused where one of them is missing, or is another one. */
 export async function openStore(location: string, context: OpenContext = {}): Promise<Store> {
-  const { encryption } = context
+  const { encryption, rotation } = context
   const store = await openEngine(location, context)
   try {
     if (encryption === undefined) {
       await admitKeys(store, undefined)
       return store
     }
-    const [{ Keyring }, { sealedStore }] = await Promise.all([
+    const [{ Keyring }, { sealedStore }, { startRotation }] = await Promise.all([
       import('./sealing/keyring.ts'),
       import('./sealing/sealedStore.ts'),
+      import('./sealing/rotation.ts'),
     ])
     const ring = new Keyring(encryption)
     await admitKeys(store, ring)
-    return sealedStore(store, ring)
+    const stop = rotation && startRotation({ store, ring, ...rotation })
+    return sealedStore(store, ring, async () => {
+      await stop?.()
+      await store.close()
+    })
   } catch (error) {
     await store.close()
     throw error
@@ -37,7 +52,7 @@ export async function openStore(location: string, context: OpenContext = {}): Pr
 
 /** `location`: a path or a `file:` URL of a folder (embedded, LMDB), or the URL of a Redis. */
 async function openEngine(location: string, context: OpenContext): Promise<Store> {
-  if (REDIS.test(location)) {
+  if (isRedis(location)) {
     const { openRedis } = await import('./redis/store.ts')
     return openRedis(location, context)
   }
@@ -45,10 +60,12 @@ async function openEngine(location: string, context: OpenContext): Promise<Store
     throw new RepriseError('bad_request', `the store ${JSON.stringify(location)} is neither a folder nor a Redis URL`)
   }
   const { openLmdb } = await import('./lmdb/store.ts')
-  return openLmdb(location.startsWith('file:') ? pathOf(location) : location, context)
+  return openLmdb(folderOf(location), context)
 }
 
-function pathOf(url: string): string {
+/** A path, or a `file:` URL as one. */
+export function folderOf(url: string): string {
+  if (!url.startsWith('file:')) return url
   try {
     return fileURLToPath(url)
   } catch {

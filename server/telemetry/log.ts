@@ -30,6 +30,8 @@ const WORDS: Readonly<Record<TelemetryEvent['kind'], readonly [Level, string]>> 
   stopped: ['info', 'stopped'],
   storeAway: ['error', 'store away'],
   storeBack: ['info', 'store back'],
+  rotating: ['info', 'putting what is stored under the present key'],
+  rotated: ['info', 'what is stored is under the present key'],
   takeover: ['info', 'a newer session of a client took over'],
   consumerLost: ['warn', 'consumer lost'],
   deadLetters: ['warn', 'dead letters'],
@@ -40,7 +42,15 @@ const WORDS: Readonly<Record<TelemetryEvent['kind'], readonly [Level, string]>> 
 }
 
 /** Each of them counts. */
-const UNCOUNTED: readonly TelemetryEvent['kind'][] = ['started', 'stopping', 'stopped', 'storeAway', 'storeBack']
+const UNCOUNTED: readonly TelemetryEvent['kind'][] = [
+  'started',
+  'stopping',
+  'stopped',
+  'storeAway',
+  'storeBack',
+  'rotating',
+  'rotated',
+]
 
 /** Of what callers are refused with, what says more of the caller than of one call. */
 const TOLD_REFUSALS: readonly ErrorCode[] = ['unauthorized', 'forbidden', 'too_many']

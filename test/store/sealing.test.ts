@@ -3,75 +3,23 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
-import type { QueuePolicy, Settlement, Store } from '../../server/store/contract/store.ts'
+import type { Store } from '../../server/store/contract/store.ts'
 import { openStore } from '../../server/store/open.ts'
 import { type Encryption, Keyring } from '../../server/store/sealing/keyring.ts'
 import { sealedStore } from '../../server/store/sealing/sealedStore.ts'
 import { atEnd } from '../support/ending.ts'
 import { describeStores } from '../support/hub/stores.ts'
-import { dataOf, KEEP, publish, text } from './conformance/fixture.ts'
+import { dataOf, KEEP, publish } from './conformance/fixture.ts'
+import { fill, MARK, readAgain } from './payloads.ts'
 
 const K1 = Buffer.alloc(32, 1)
 const K2 = Buffer.alloc(32, 2)
 const under1: Encryption = { current: 'k1', keys: new Map([['k1', K1]]) }
-const LIMIT = { jobs: 1e6, bytes: 1e9 }
-const POLICY: QueuePolicy = { maxAttempts: 1, backoffMs: [0], deadMs: 86_400_000 }
-const MARK = 'M4rk-of-a-payload'
 
 async function opened(location: string, encryption?: Encryption): Promise<Store> {
   const store = await openStore(location, encryption && { encryption })
   atEnd(() => store.close())
   return store
-}
-
-/** Each claims what is there and ends it so. */
-async function end(store: Store, queue: string, ending: (id: string, lease: string) => Settlement): Promise<void> {
-  const consumer = { subject: 'ann', client: 'worker' }
-  const { session } = await store.queues.attach(queue, consumer, { leaseMs: 30_000, policy: POLICY })
-  const claim = { consumer, session, max: 10, bytes: 1e9, leaseMs: 30_000, capMs: 60_000, policy: POLICY }
-  const { jobs } = await store.queues.claim(queue, claim)
-  for (const { body } of jobs) expect(body?.json).toContain(MARK)
-  await store.queues.settle(
-    queue,
-    jobs.map(({ id, lease }) => ending(id, lease)),
-    POLICY,
-  )
-}
-
-/** An event, a job that waits, a dead letter with its error, a reply, and a failed request. */
-async function fill(store: Store): Promise<void> {
-  const binaries = [{ path: ['b'], bytes: Buffer.from(MARK) }]
-  await store.topics.append('t', {
-    subject: 'ann',
-    drafts: [{ body: { json: JSON.stringify({ data: { a: MARK, b: null }, headers: { h: MARK } }), binaries } }],
-    retain: KEEP,
-  })
-  const draft = { body: text(MARK.repeat(40)), priority: 4, ttlMs: 3_600_000 }
-  const send = (queue: string, more: object) =>
-    store.queues.enqueue(queue, { subject: 'ann', drafts: [{ ...draft, ...more }], limit: LIMIT })
-  await send('waiting', { body: text(MARK) })
-  await send('bound', { dead: { reason: 'gap', error: MARK } })
-  await send('failed', {})
-  await end(store, 'failed', (id, lease) => ({ id, lease, as: 'retry', error: MARK }))
-  await send('asked', { id: 'r1', replyMs: 60_000 })
-  await end(store, 'asked', (id, lease) => ({ id, lease, as: 'done', reply: text(MARK) }))
-  await send('asked', { id: 'r2', replyMs: 60_000 })
-  await end(store, 'asked', (id, lease) => ({ id, lease, as: 'dead', error: MARK }))
-}
-
-async function readAgain(store: Store): Promise<unknown> {
-  const { events } = await store.topics.read('t', 0, { events: 10, bytes: 1e6 })
-  const jobs = (queue: string) => store.queues.jobs(queue, { state: 'ready', limit: 10 })
-  const [letter] = await jobs('failed/dead')
-  return {
-    events: events.map((event) =>
-      'body' in event ? [event.body.json, String(event.body.binaries?.[0]?.bytes)] : event,
-    ),
-    waiting: (await jobs('waiting')).map(({ body }) => body?.json),
-    bound: (await jobs('bound/dead')).map(({ dead }) => dead?.error),
-    letter: [letter?.body?.json, letter?.dead?.error, letter?.history.map(({ why }) => why)],
-    answers: [await store.queues.answer('asked', 'r1'), await store.queues.answer('asked', 'r2')],
-  }
 }
 
 /** All bytes of the files in a folder and those below. */

@@ -22,6 +22,24 @@ export interface Binary {
   readonly bytes: Uint8Array
 }
 
+/** Where payloads are kept: a topic, or a queue with its dead letters and the answers to its requests. */
+export type PayloadPlace = { readonly topic: string } | { readonly queue: string }
+
+/** What a stored payload shall be from now on; `undefined` leaves it. Neither throws. */
+export interface PayloadChange {
+  body(body: Body, kind: 'event' | 'job' | 'reply'): Body | undefined
+  /** An error's, wherever it stands: in the dead letters, in a history, in an answer. */
+  text(text: string): string | undefined
+}
+
+export interface Rewritten {
+  /** Where the next call goes on; absent at the end. */
+  readonly next?: string
+  /** Payloads that were looked at, and those among them that are stored anew. */
+  readonly seen: number
+  readonly changed: number
+}
+
 /** The owner of a cursor, producer or id: names are only unique within a subject. */
 export interface Owner {
   readonly subject: string

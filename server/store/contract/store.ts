@@ -19,7 +19,7 @@
 
 import type { DroppedLog, Lineage, Position } from '../../../shared/positions.ts'
 import type { Durability } from '../../../shared/protocol.ts'
-import type { Body, ListQuery, Owner } from './basics.ts'
+import type { Body, ListQuery, Owner, PayloadChange, PayloadPlace, Rewritten } from './basics.ts'
 import type { JobLoss } from './jobs.ts'
 import type { QueuePolicy, Queues } from './queues.ts'
 
@@ -292,6 +292,13 @@ export interface Store {
    * With `queue`, which may be a `/dead`, it fires the timers of that one, due or not, and does nothing else.
    */
   maintain(policyOf: (queue: string) => QueuePolicy, queue?: string): Promise<Maintained>
+  /**
+   * Gives stored payloads to `change`, a bounded part at each call, and stores what it answers in their places. All else
+   * stays as it is: offsets, ids, times, states, positions, what retention counts; a queue's bytes are those stored now.
+   * A payload that is changed or removed meanwhile is left alone, and damaged ones are. Begins at `from` `''`. From there
+   * to the end it has seen all that was stored at the beginning; a `from` that is not good any more begins anew.
+   */
+  rewrite(place: PayloadPlace, from: string, change: PayloadChange): Promise<Rewritten>
   /** Finishes what was accepted, then refuses everything with `unavailable`. Can be called twice. */
   close(): Promise<void>
 }

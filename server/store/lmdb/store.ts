@@ -19,6 +19,7 @@ import { mendQueue } from './queues/mend.ts'
 import { createQueues } from './queues/queues.ts'
 import { restore } from './recovery/restore.ts'
 import { mendFile } from './recovery/salvage.ts'
+import { createRewriting } from './rewriting.ts'
 import { createSettings } from './settings.ts'
 import { createCursors } from './topics/cursors.ts'
 import { createTopics } from './topics/topics.ts'
@@ -32,7 +33,7 @@ export interface LmdbContext extends StoreContext {
   readonly maxIds?: number
 }
 
-const RESERVE_BYTES = 16 * 1024 * 1024
+export const RESERVE_BYTES = 16 * 1024 * 1024
 
 export async function openLmdb(path: string, context: LmdbContext = {}): Promise<Store> {
   const folder = resolve(path)
@@ -84,6 +85,7 @@ export async function openLmdb(path: string, context: LmdbContext = {}): Promise
     damage: () => damage.told,
     ready: () => writer.readWithTime((_, now) => now),
     maintain: createMaintenance(writer),
+    rewrite: createRewriting(writer),
     close: () => {
       closing ??= close()
       return closing

@@ -29,15 +29,7 @@ export function createSettings(
       refuseClosed()
       try {
         const [reply] = await router.run(keys.settings, [['HGETALL', keys.settings]], performance.now() + WAIT_MS)
-        const all = new Map<string, unknown>()
-        for (const [key, value] of pairsOf(reply)) {
-          try {
-            all.set(key, JSON.parse(value))
-          } catch {
-            damage.record('settings', Buffer.from(key))
-          }
-        }
-        return all
+        return documentsOf(reply, (key) => damage.record('settings', Buffer.from(key)))
       } catch (error) {
         throw failure(error)
       }
@@ -84,6 +76,19 @@ export function createSettings(
       }
     },
   }
+}
+
+/** Of the hash as Redis answers it; those that are damaged are told. */
+export function documentsOf(reply: unknown, damaged: (key: string) => void): Map<string, unknown> {
+  const all = new Map<string, unknown>()
+  for (const [key, value] of pairsOf(reply)) {
+    try {
+      all.set(key, JSON.parse(value))
+    } catch {
+      damaged(key)
+    }
+  }
+  return all
 }
 
 /** A hash as Redis answers it: keys and values in turn, or as a map. */

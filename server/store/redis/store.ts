@@ -13,6 +13,7 @@ import { type Location, parseLocation } from './connection/url.ts'
 import { createMaintenance } from './maintenance.ts'
 import { createQueues } from './queues/queues.ts'
 import type { QueuesContext } from './queues/reads.ts'
+import { createRewriting } from './rewriting.ts'
 import { keysWith } from './scripting/keys.ts'
 import { QueueBatcher } from './scripting/queueBatcher.ts'
 import { TopicBatcher } from './scripting/topicBatcher.ts'
@@ -91,6 +92,7 @@ export async function openRedis(url: string, context: RedisContext = {}): Promis
     ready: time,
     damage: () => damage.told,
     maintain: createMaintenance(parts, queueParts, time),
+    rewrite: createRewriting(parts, queueParts),
     caughtUp: () => subscriptions.caughtUp(),
     close: () => {
       closing ??= close()

@@ -4,10 +4,12 @@
  */
 
 import { RepriseError } from '../../../shared/errors.ts'
-import type { Settings, Store } from '../contract/store.ts'
+import type { PayloadPlace, Settings, Store } from '../contract/store.ts'
 import type { Keyring } from './keyring.ts'
 
 const PREFIX = 'encryption:key:'
+const PASS = 'encryption:pass'
+const TARGET = 'encryption:target'
 /** Stands for no key: payloads that are stored as they are. */
 export const PLAIN = ''
 const PAGE = 500
@@ -18,10 +20,51 @@ export interface KeyRecord {
   readonly used: boolean
 }
 
+/** A pass over all payloads as it is kept: what `reprise doctor` shows. */
+export interface Pass {
+  /** The name of the key that all is put under; empty: under none. */
+  readonly to: string
+  /** A node's, new with each start; empty where it was left in order. */
+  readonly by: string
+  readonly beganAt: number
+  /** When it was last at work, or had seen everything. */
+  readonly at: number
+  readonly done: boolean
+  /** About how many payloads there were at its beginning, how many it has seen, and how many it has stored anew. */
+  readonly total: number
+  readonly seen: number
+  readonly changed: number
+  /** Where it is: behind `behind`, in `in` at `from`. */
+  readonly behind?: PayloadPlace
+  readonly in?: PayloadPlace
+  readonly from?: string
+}
+
+export async function passIn(settings: Settings): Promise<Pass | undefined> {
+  return passOf(await settings.all())
+}
+
+export function passOf(documents: ReadonlyMap<string, unknown>): Pass | undefined {
+  return documents.get(PASS) as Pass | undefined
+}
+
+export async function putPass(settings: Settings, pass: Pass): Promise<void> {
+  await settings.put(PASS, pass)
+}
+
+/** The key of the hub that started last: of several nodes with different ones, all is put under that. */
+export async function targetIn(settings: Settings): Promise<string | undefined> {
+  return (await settings.all()).get(TARGET) as string | undefined
+}
+
 /** By name; `PLAIN` among them. */
 export async function knownKeys(settings: Settings): Promise<Map<string, KeyRecord>> {
+  return knownKeysIn(await settings.all())
+}
+
+export function knownKeysIn(documents: ReadonlyMap<string, unknown>): Map<string, KeyRecord> {
   const known = new Map<string, KeyRecord>()
-  for (const [key, document] of await settings.all()) {
+  for (const [key, document] of documents) {
     if (key.startsWith(PREFIX)) known.set(key.slice(PREFIX.length), document as KeyRecord)
   }
   return known
@@ -37,7 +80,8 @@ export async function admitKeys(store: Store, ring: Keyring | undefined): Promis
   const known = await knownKeys(settings)
   for (const [name, { used }] of known) {
     if (name !== PLAIN && used && ring?.has(name) !== true) {
-      const left = await payloadsIn(store)
+      const pass = await passIn(settings)
+      const left = pass?.done === false && pass.total > pass.seen ? pass.total - pass.seen : await payloadsIn(store)
       throw wrong(
         `keys.${name}: is missing, and up to ${left} of the store's events and jobs are encrypted with it: ` +
           'give it until "reprise doctor" says that nothing is left under it',
@@ -49,6 +93,7 @@ export async function admitKeys(store: Store, ring: Keyring | undefined): Promis
   const writes = ring?.current ?? PLAIN
   const record = (await knownKeys(settings)).get(writes)
   if (record?.used !== true) await putKey(settings, writes, { check: record?.check ?? '', used: true })
+  if ((await targetIn(settings)) !== writes) await settings.put(TARGET, writes)
 }
 
 async function admit(settings: Settings, name: string, ring: Keyring, known: KeyRecord | undefined): Promise<void> {
@@ -70,10 +115,8 @@ export async function payloadsIn(store: Store): Promise<number> {
   return count
 }
 
-export type Place = { readonly topic: string } | { readonly queue: string }
-
 /** Topics, then queues, each with how many payloads it keeps, behind the one named. */
-export async function* placesIn(store: Store, behind?: Place): AsyncGenerator<readonly [Place, number]> {
+export async function* placesIn(store: Store, behind?: PayloadPlace): AsyncGenerator<readonly [PayloadPlace, number]> {
   const afterQueue = behind !== undefined && 'queue' in behind ? behind.queue : undefined
   if (afterQueue === undefined) {
     let after = behind !== undefined && 'topic' in behind ? behind.topic : undefined

@@ -32,7 +32,8 @@ function mainOf(queue: string): string {
   return queue.replace(/\/dead$/, '')
 }
 
-export function sealedStore(store: Store, ring: Keyring): Store {
+/** `close`: what is to end with it. */
+export function sealedStore(store: Store, ring: Keyring, close: Store['close'] = store.close): Store {
   return {
     ...store,
     get durability() {
@@ -40,6 +41,7 @@ export function sealedStore(store: Store, ring: Keyring): Store {
     },
     topics: sealedTopics(store.topics, ring),
     queues: sealedQueues(store.queues, ring),
+    close,
   }
 }
 

@@ -42,6 +42,16 @@ export async function lockFolder(folder: string): Promise<FolderLock> {
   }
 }
 
+/** Who owns the folder; `undefined` where nobody does. */
+export async function ownerOf(folder: string): Promise<string | undefined> {
+  const place = await socketPlace(folder)
+  try {
+    return await askOwner(place.path)
+  } finally {
+    await place.close()
+  }
+}
+
 async function takePlace(folder: string, path: string): Promise<Server> {
   for (let tries = 0; tries < TRIES; tries++) {
     const server = await listen(path)

@@ -1,10 +1,10 @@
 /** What becomes of requests: kept under the job's id until nobody waits any more. */
 
-import { encodeBody, readBody } from '../../codec.ts'
-import type { Answer, Body } from '../../contract/store.ts'
+import { encodeBody, readBody, readKnownBody } from '../../codec.ts'
+import type { Answer, Body, PayloadChange } from '../../contract/store.ts'
 import type { Environment } from '../engine/environment.ts'
 import { DUE, fallDue } from '../engine/expiry.ts'
-import { digest, digestKey } from '../engine/keys.ts'
+import { afterPrefix, digest, digestKey } from '../engine/keys.ts'
 import { TABLES } from '../engine/tables.ts'
 import type { Transaction } from '../engine/transaction.ts'
 import type { Job } from './storage/jobs.ts'
@@ -81,4 +81,38 @@ export function storedAnswer(environment: Environment, number: number, id: strin
   }
   const reply = record.reply === undefined ? undefined : readBody(Buffer.from(record.reply, 'base64'))
   return { state: 'done', ...(reply !== undefined && { reply }) }
+}
+
+/** Answers from a key on; `next`: where those begin that are left. */
+export function rewriteAnswers(
+  transaction: Transaction,
+  queueNumber: number,
+  from: Buffer | undefined,
+  limit: number,
+  change: PayloadChange,
+): { readonly next?: Buffer; readonly seen: number; readonly changed: number } {
+  const prefix = digestKey(queueNumber, ANSWER)
+  const range = { start: from ?? prefix, end: afterPrefix(prefix), limit: limit + 1 }
+  const keys = transaction.environment.keys(TABLES.answers, range)
+  let changed = 0
+  for (const key of keys.slice(0, limit)) {
+    const record = transaction.get(TABLES.answers, key)
+    const other = record && rewrittenAnswer(record, change)
+    if (other === undefined) continue
+    transaction.put(TABLES.answers, key, other)
+    changed++
+  }
+  const next = keys[limit]
+  return { ...(next && { next }), seen: Math.min(keys.length, limit), changed }
+}
+
+function rewrittenAnswer(record: AnswerRecord, change: PayloadChange): AnswerRecord | undefined {
+  if (record.state === 'failed') {
+    const error = record.error === undefined ? undefined : change.text(record.error)
+    return error === undefined ? undefined : { ...record, error }
+  }
+  if (record.state !== 'done' || record.reply === undefined) return undefined
+  const body = readKnownBody(Buffer.from(record.reply, 'base64'))
+  const other = body && change.body(body, 'reply')
+  return other && { ...record, reply: encodeBody(other).toString('base64') }
 }

@@ -6,8 +6,8 @@
  */
 
 import { crc32 } from 'node:zlib'
-import { countedBytes, readBody, type SizedBody, writeBody } from '../../codec.ts'
-import type { StoredEvent } from '../../contract/store.ts'
+import { countedBytes, type RecordBody, readBody, readKnownBody, sizeBody, writeRecord } from '../../codec.ts'
+import type { PayloadChange, StoredEvent } from '../../contract/store.ts'
 import { blockKey } from '../engine/keys.ts'
 
 const VERSION = 1
@@ -33,7 +33,7 @@ export interface BlockHeader {
 export function packBlock(
   topicNumber: number,
   header: Omit<BlockHeader, 'count'>,
-  bodies: readonly SizedBody[],
+  bodies: readonly RecordBody[],
 ): Buffer {
   const head = SIZES + U32 * bodies.length
   let size = head + U32
@@ -48,7 +48,7 @@ export function packBlock(
     const body = bodies[i]
     if (body === undefined) break
     block.writeUInt32BE(body.bytes, SIZES + U32 * i)
-    writeBody(block, start, body)
+    writeRecord(block, start, body)
     start += body.bytes
   }
   block.writeUInt32BE(headerSum(topicNumber, header.first, block, head), head)
@@ -107,4 +107,26 @@ export function* readRecords(
     yield body === undefined ? { offset, damaged: true } : { offset, at: header.at, body }
     start += bytes
   }
+}
+
+/** The block with other bodies in it, where any is to be another one. Retention counts what it did. */
+export function rewriteBlock(
+  topicNumber: number,
+  block: Buffer,
+  header: BlockHeader,
+  change: PayloadChange,
+): { readonly block: Buffer; readonly changed: number } | undefined {
+  let changed = 0
+  let start = recordsAt(header)
+  const bodies = Array.from({ length: header.count }, (_, i): RecordBody => {
+    const bytes = recordBytes(block, i)
+    const raw = block.subarray(start, Math.min(start + bytes, block.length))
+    start += bytes
+    const body = readKnownBody(raw)
+    const other = body && change.body(body, 'event')
+    if (other === undefined) return { raw, bytes }
+    changed++
+    return sizeBody(other)
+  })
+  return changed === 0 ? undefined : { block: packBlock(topicNumber, header, bodies), changed }
 }

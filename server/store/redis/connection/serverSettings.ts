@@ -10,12 +10,12 @@ type Send = (name: string, ...args: string[]) => Promise<unknown>
 
 /** One start of a server. */
 export async function runOf(send: Send): Promise<string> {
-  return fields(String(await send('INFO', 'server'))).get('run_id') ?? ''
+  return fieldsOf(String(await send('INFO', 'server'))).get('run_id') ?? ''
 }
 
 /** The durability of what this server is given. Refuses one that would throw away what it keeps. */
 export async function checkServer(send: Send, warn: (message: string) => void): Promise<Durability> {
-  const info = fields(String(await send('INFO', 'everything')))
+  const info = fieldsOf(String(await send('INFO', 'everything')))
   const version = info.get('redis_version') ?? '0'
   if (Number.parseInt(version, 10) < OLDEST) {
     throw new RepriseError('unsupported', `Redis ${version} is too old: the store needs ${OLDEST}.0 or newer`)
@@ -49,7 +49,7 @@ function asText(value: unknown): unknown {
   return value
 }
 
-function fields(info: string): Map<string, string> {
+export function fieldsOf(info: string): Map<string, string> {
   const all = new Map<string, string>()
   for (const line of info.split(/\r?\n/)) {
     const colon = line.indexOf(':')

@@ -5,6 +5,8 @@ import type { Owner } from '../../contract/store.ts'
 export interface Keys {
   /** The record of a topic; its scripts find the topic's other keys beside it. */
   topic(topic: string): string
+  /** A copy of a topic's log in the making. */
+  rewriting(topic: string): string
   /** Owners of a topic's cursors in their order. */
   owners(topic: string): string
   cursors(topic: string): string
@@ -19,6 +21,8 @@ export interface Keys {
   readonly settings: string
   /** The figures of a queue; its scripts find its other keys beside it. */
   queue(queue: string): string
+  /** The hashes of a queue that hold payloads: of its jobs, and what is kept of them by itself. */
+  payloads(queue: string, hash: 'jobs' | 'bodies' | 'history' | 'deaths' | 'answers'): string
   /** Of a queue or its dead letters: their consumers. */
   consumers(queue: string, dead: boolean): string
   queueChannel(queue: string): string
@@ -35,6 +39,7 @@ export function keysWith(prefix: string): Keys {
   const start = `${prefix}{t:`
   return {
     topic: (topic) => `${tag(topic)}:meta`,
+    rewriting: (topic) => `${tag(topic)}:rewriting`,
     owners: (topic) => `${tag(topic)}:owners`,
     cursors: (topic) => `${tag(topic)}:cursors`,
     channel: tag,
@@ -45,6 +50,7 @@ export function keysWith(prefix: string): Keys {
     due: `${prefix}due`,
     settings: `${prefix}settings`,
     queue: (queue) => `${prefix}{q:${queue}}:meta`,
+    payloads: (queue, hash) => `${prefix}{q:${queue}}:${hash}`,
     consumers: (queue, dead) => `${prefix}{q:${queue}}:${dead ? 'dead:' : ''}holders`,
     queueChannel: (queue) => `${prefix}{q:${queue}}`,
     queues: `${prefix}queues`,

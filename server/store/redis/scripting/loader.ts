@@ -74,7 +74,7 @@ export const TOPIC = {
     'topic',
     WRITING,
     ...[PRELUDE, TOPIC_RECORD, DEDUP, read('topics/changes'), read('topics/append')],
-    ...[read('topics/cursors'), read('topics/write')],
+    ...[read('topics/cursors'), enclosed('topics/rewrite'), read('topics/write')],
   ),
   ...library('topic', READING, PRELUDE, TOPIC_RECORD, read('topics/read')),
 }
@@ -86,7 +86,7 @@ export const QUEUE = {
     ...[PRELUDE, QUEUE_RECORD, DEDUP, read('queues/storage/changes'), read('queues/storage/jobSet')],
     ...[read('queues/requests'), read('queues/deadLetters'), read('queues/mend'), read('queues/timers')],
     ...[enclosed('queues/send'), enclosed('queues/claim'), read('queues/settle'), enclosed('queues/consumers')],
-    ...[enclosed('queues/admin'), read('queues/storage/write')],
+    ...[enclosed('queues/admin'), enclosed('queues/storage/rewriting'), read('queues/storage/write')],
   ),
   ...library('queue', READING, PRELUDE, QUEUE_RECORD, read('queues/reads')),
 }

@@ -3,6 +3,7 @@
 -- <tag>meta     hash: epoch run first head total base firstAt lastAt born lineage, dead dropped; of an unborn topic at most
 --               the last two
 -- <tag>log      stream: id `<offset>-<at>`, one field: bytes of all bodies before, and the body's record
+-- <tag>rewriting a copy of the log in the making, see rewrite.lua
 -- <tag>holds    hash: the offset behind which nothing is trimmed, by the name of who wants it so
 -- `born` is the number of the store's epochs at its birth; `dead` what it was before the last drop. `dropped`: a line for
 -- each log that was dropped, oldest first: its head, then its lineage.

@@ -86,6 +86,12 @@ function boundOf(after: number, { events, bytes }: ReadBound): string[] {
   return [String(after), String(Math.max(1, events)), numberText(bytes)]
 }
 
+/** The entries of a topic as they are kept: ids and records in turn. `undefined` for an unborn one. */
+export async function entriesOf(context: TopicsContext, topic: string, after: number, bound: ReadBound) {
+  const born = bornOf(await ask(context, topic, ['read', ...boundOf(after, bound)]))
+  return born && { ...born.bounds, entries: born.entries }
+}
+
 /** A topic's bounds, whether it is born or not. */
 export async function boundsOf(context: TopicsContext, topic: string): Promise<Bounds> {
   for (;;) {

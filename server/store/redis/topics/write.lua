@@ -70,7 +70,7 @@ function operations.drop()
     redis.call('ZREM', DUE, 'p' .. key)
   end
   local dropped = withDropped()
-  redis.call('UNLINK', LOG, KEYS[1], SUBJECTS, PRODUCERS, HOLDS)
+  redis.call('UNLINK', LOG, KEYS[1], SUBJECTS, PRODUCERS, HOLDS, tag .. 'rewriting')
   redis.call('HSET', KEYS[1], 'dead', whole(s.born), 'dropped', dropped)
   tell('C')
   s = { dead = s.born, dropped = dropped }

@@ -3,7 +3,7 @@
  * last of its jobs. Records carry their own checksum.
  */
 
-import { encodeBody, readBody, type SizedBody, writeBody } from '../../../codec.ts'
+import { encodeBody, type RecordBody, readBody, writeRecord } from '../../../codec.ts'
 import type { Body } from '../../../contract/store.ts'
 import type { Changes } from '../../engine/changes.ts'
 import type { Environment } from '../../engine/environment.ts'
@@ -13,14 +13,11 @@ import { chunkOfJob, type Job } from './jobs.ts'
 
 const MAX_BLOCK_BYTES = 32_768
 
-/** One that comes with its job, or the record of one that moves, damaged or not. */
-export type JobBody = SizedBody | { readonly raw: Buffer; readonly bytes: number }
-
 export class JobBodies {
   readonly #environment: Environment
   readonly #number: number
   /** Not written yet; in the order of their numbers. */
-  readonly #pending = new Map<number, JobBody>()
+  readonly #pending = new Map<number, RecordBody>()
   readonly #read = new Map<number, Buffer | undefined>()
 
   constructor(environment: Environment, queueNumber: number) {
@@ -28,7 +25,7 @@ export class JobBodies {
     this.#number = queueNumber
   }
 
-  add(n: number, body: JobBody): void {
+  add(n: number, body: RecordBody): void {
     this.#pending.set(n, body)
   }
 
@@ -74,8 +71,7 @@ export class JobBodies {
       for (const job of jobs) {
         const body = this.#pending.get(job.n)
         if (body === undefined) continue
-        if ('raw' in body) block.set(body.raw, job.at)
-        else writeBody(block, job.at, body)
+        writeRecord(block, job.at, body)
         job.block = first.n
       }
       changes.put(TABLES.jobBodies, blockKey(this.#number, first.n), block)

@@ -4,13 +4,14 @@
  * one commit to the next as long as everything it planned became durable (see cache.ts).
  */
 
+import type { RecordBody } from '../../../codec.ts'
 import type { JobState } from '../../../contract/store.ts'
 import { DamagedQueue } from '../../../damage.ts'
 import type { Changes } from '../../engine/changes.ts'
 import type { Environment } from '../../engine/environment.ts'
 import { blockKey, countOf, digest, digestKey, dueKey, nameKey, numberKey } from '../../engine/keys.ts'
 import { TABLES } from '../../engine/tables.ts'
-import { JobBodies, type JobBody } from './bodies.ts'
+import { JobBodies } from './bodies.ts'
 import { ConsumerEntries } from './consumerRecords.ts'
 import { INDEXES, Indexes, rank } from './indexes.ts'
 import {
@@ -191,7 +192,7 @@ export class JobSet {
   }
 
   /** Takes in a job that has its number, place and state; it stands last in its line where it has a place. */
-  add(changes: Changes, job: Job, body: JobBody): void {
+  add(changes: Changes, job: Job, body: RecordBody): void {
     this.#chunk(chunkOfJob(job.n)).jobs[job.n % PER_CHUNK] = job
     this.bodies.add(job.n, body)
     if (job.sequence > 0) this.#joinLine(job)

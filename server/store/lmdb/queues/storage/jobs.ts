@@ -27,7 +27,7 @@ export interface Job {
   /** How long it may wait from when it is due, each time anew; nothing counts in the dead letters. */
   readonly ttlMs: number
   /** Of its body's record. */
-  readonly bytes: number
+  bytes: number
   /** Where its body is: the number in the key of its block, and the place in that. Block 0: not written yet. */
   block: number
   at: number
@@ -52,7 +52,7 @@ export interface Job {
   /** Extended up to its cap. */
   capped: boolean
   consumer: Owner | undefined
-  readonly dead: { readonly reason: DeadReason; readonly error?: string; readonly at: number } | undefined
+  dead: { readonly reason: DeadReason; readonly error?: string; readonly at: number } | undefined
   history: readonly HistoryEntry[]
 }
 

@@ -108,6 +108,13 @@ export function decodeHanded(records: Buffer, large: readonly (Buffer | null)[],
   return handed
 }
 
+/** The body's record, where the job's own has it. */
+export function inlineBody(record: Buffer): Buffer | undefined {
+  if (record.length < FIXED) return undefined
+  const bytes = record.readUInt32LE(35)
+  return bytes <= SMALL ? record.subarray(FIXED, FIXED + bytes) : undefined
+}
+
 export function idOf({ n, named, id }: JobRecord): string {
   return named ? id : `${Number(n).toString(36)}-${id}`
 }

@@ -1,0 +1,86 @@
+/** The contract's `rewrite` over LMDB: blocks of events, chunks of jobs and answers are put in their own places. */
+
+import type { PayloadChange, Rewritten, Store } from '../contract/store.ts'
+import { blockKey, countOf } from './engine/keys.ts'
+import { TABLES } from './engine/tables.ts'
+import type { Transaction } from './engine/transaction.ts'
+import type { Writer } from './engine/writer.ts'
+import { rewriteAnswers } from './queues/requests.ts'
+import type { JobSet } from './queues/storage/jobSet.ts'
+import { chunkOfJob } from './queues/storage/jobs.ts'
+import { rewriteChunk } from './queues/storage/rewriting.ts'
+import { readHeader, rewriteBlock } from './topics/blocks.ts'
+
+/** What one call does at most; other calls of its commit wait for it. */
+const PART_BYTES = 131_072
+const BLOCKS = 64
+const CHUNKS = 16
+const ANSWERS = 256
+
+/** Where a queue's part goes on: its jobs, its dead letters, its answers. */
+const PARTS = ['m', 'd', 'a'] as const
+
+export function createRewriting(writer: Writer): Store['rewrite'] {
+  return (place, from, change) =>
+    writer.write((transaction) => {
+      transaction.needRoom('payloads in another form')
+      return 'topic' in place
+        ? rewriteTopic(transaction, place.topic, from, change)
+        : rewriteQueue(transaction, place.queue, from, change)
+    })
+}
+
+function rewriteTopic(transaction: Transaction, topic: string, from: string, change: PayloadChange): Rewritten {
+  const { record } = transaction.topic(topic)
+  if (record === undefined) return { seen: 0, changed: 0 }
+  const { number, tail, head } = record
+  const start = blockKey(number, Math.max(tail, Number(from) || 0))
+  const range = { start, end: blockKey(number, head + 1), limit: BLOCKS + 1 }
+  let [seen, changed, bytes, blocks] = [0, 0, 0, 0]
+  for (const { key, value } of transaction.environment.range(TABLES.blocks, range)) {
+    if (blocks === BLOCKS || bytes > PART_BYTES) return { next: String(countOf(key)), seen, changed }
+    blocks++
+    bytes += value.length
+    const header = readHeader(number, countOf(key), value)
+    if (header === undefined) continue
+    seen += header.count
+    const other = rewriteBlock(number, value, header, change)
+    if (other === undefined) continue
+    changed += other.changed
+    transaction.put(TABLES.blocks, key, other.block)
+  }
+  return { seen, changed }
+}
+
+function rewriteQueue(transaction: Transaction, name: string, from: string, change: PayloadChange): Rewritten {
+  const queue = transaction.queue(name)
+  if (queue === undefined) return { seen: 0, changed: 0 }
+  const part = PARTS.find((one) => from.startsWith(one)) ?? 'm'
+  if (part === 'a') {
+    const key = from === 'a' ? undefined : Buffer.from(from.slice(1), 'hex')
+    const { next, ...done } = rewriteAnswers(transaction, queue.record.main.number, key, ANSWERS, change)
+    return { ...done, ...(next && { next: `a${next.toString('hex')}` }) }
+  }
+  const { chunk, ...done } = rewriteJobs(
+    transaction,
+    part === 'm' ? queue.main : queue.dead,
+    Number(from.slice(1)) || 0,
+    change,
+  )
+  return { ...done, next: chunk === undefined ? (part === 'm' ? 'd' : 'a') : `${part}${chunk}` }
+}
+
+function rewriteJobs(transaction: Transaction, jobSet: JobSet, from: number, change: PayloadChange) {
+  const { number, lastJob } = jobSet.counters
+  const range = { start: blockKey(number, from), end: blockKey(number, chunkOfJob(lastJob) + 1), limit: CHUNKS + 1 }
+  let [seen, changed, bytes, chunks] = [0, 0, 0, 0]
+  for (const chunk of transaction.environment.keys(TABLES.jobs, range).map(countOf)) {
+    if (chunks === CHUNKS || bytes > PART_BYTES) return { chunk, seen, changed }
+    chunks++
+    const done = rewriteChunk(transaction, jobSet, chunk, change)
+    seen += done.seen
+    changed += done.changed
+    bytes += done.bytes
+  }
+  return { chunk: undefined, seen, changed }
+}

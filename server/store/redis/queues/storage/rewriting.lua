@@ -1,0 +1,34 @@
+-- Operations that put other bytes in the places of bodies and texts, where those still stand there.
+
+-- rewriteBody: number old new
+function operations.rewriteBody()
+  local n, old, new = arg(), arg(), arg()
+  local j = jobOf(n)
+  if not j then return { '0' } end
+  local wasLarge = j.size > SMALL
+  local body = j.body
+  if wasLarge then body = redis.call('HGET', BODIES, n) end
+  if body ~= old then return { '0' } end
+  local p = j.dead == 1 and dead or live
+  p.bytes = p.bytes + #new - j.size
+  j.size = #new
+  if j.size > SMALL then
+    j.body = ''
+    redis.call('HSET', BODIES, n, new)
+  else
+    j.body = new
+    if wasLarge then redis.call('HDEL', BODIES, n) end
+  end
+  put(j)
+  return { '1' }
+end
+
+-- rewriteText: hash field old new; the hash is `history`, `deaths` or `answers`
+function operations.rewriteText()
+  local key, name, old, new = tag .. arg(), arg(), arg(), arg()
+  if fieldOf(key, name) ~= old then return { '0' } end
+  redis.call('HSET', key, name, new)
+  -- What this call writes later is the same.
+  if fields[key] and fields[key][name] then fields[key][name] = new end
+  return { '1' }
+end

@@ -1,0 +1,196 @@
+/**
+ * The contract's `rewrite` over Redis. Bodies and texts of jobs are put in their own places. A topic is looked through
+ * first, and copied where something is to be another (see topics/rewrite.lua).
+ */
+
+import { encodeBody, readKnownBody } from '../codec.ts'
+import { WAIT_MS } from '../contract/basics.ts'
+import type { Body, PayloadChange, Rewritten, Store } from '../contract/store.ts'
+import type { Argument } from './connection/connection.ts'
+import { failure, storageFull } from './connection/errors.ts'
+import type { QueuesContext } from './queues/reads.ts'
+import { inlineBody } from './queues/storage/records.ts'
+import { operation, textAt } from './scripting/codec.ts'
+import { entriesOf, type TopicsContext } from './topics/topics.ts'
+
+/** What one call does at most. */
+const BOUND = { events: 250, bytes: 131_072 }
+const NO_EVENTS = { events: 1, bytes: 0 }
+const FIELDS = '50'
+
+export function createRewriting(topics: TopicsContext, queues: QueuesContext): Store['rewrite'] {
+  return async (place, from, change) => {
+    topics.refuseClosed()
+    return 'topic' in place
+      ? await rewriteTopic(topics, place.topic, from, change)
+      : await rewriteQueue(queues, place.queue, from, change)
+  }
+}
+
+function changedRecord(record: Buffer, kind: Parameters<PayloadChange['body']>[1], change: PayloadChange) {
+  const body = readKnownBody(record)
+  const other: Body | undefined = body && change.body(body, kind)
+  return other && encodeBody(other)
+}
+
+/** `from`: `look <offset>` while all is as it shall be, then `copy <last offset to give> <previous id>`. */
+async function rewriteTopic(
+  context: TopicsContext,
+  topic: string,
+  from: string,
+  change: PayloadChange,
+): Promise<Rewritten> {
+  const [word, first = '0', previous = ''] = from.split(' ')
+  const copying = word === 'copy'
+  const after = Number.parseInt(copying ? previous || '0' : first, 10)
+  // What came since is as it shall be: the script copies it by itself.
+  const isTail = copying && after >= Number(first)
+  const page = await entriesOf(context, topic, after, isTail ? NO_EVENTS : BOUND)
+  if (page === undefined) return { seen: 0, changed: 0 }
+  const last = copying ? Number(first) : page.head
+  const entries = isTail
+    ? []
+    : pairsOf(page.entries).filter(([id]) => !copying || Number.parseInt(String(id), 10) <= last)
+  const other = entries.map(([, record]) => changedRecord(record, 'event', change))
+  const changed = other.filter((record) => record !== undefined).length
+  if (copying) {
+    const given = entries.flatMap(([id], i) => [id, other[i] ?? NOTHING])
+    // Those that are missing at the end are not waited for.
+    const until = entries.length === 0 ? 0 : last
+    const args: Argument[] = ['rewrite', previous, String(until), String(entries.length), ...given]
+    const bytes = given.reduce((sum, { length }) => sum + length, 0)
+    const read = (outcome: readonly Buffer[]) => {
+      if (textAt(outcome, 0) === 'error') throw storageFull()
+      return outcome.map(String)
+    }
+    const { value } = await context.batcher.run(topic, { ...operation(args, read), bytes, size: entries.length + 1 })
+    const [outcome, at = ''] = value
+    if (outcome === 'done') return { seen: entries.length, changed }
+    // Another copy, or one that was gone on with since, is gone on with from where it is.
+    if (outcome === 'lost') return { next: `copy ${at === '' ? page.head : last} ${at}`, seen: 0, changed: 0 }
+    return { next: `copy ${last} ${at}`, seen: entries.length, changed }
+  }
+  // What was looked at before is copied as it is.
+  if (changed > 0) return { next: `copy ${page.head} `, seen: 0, changed: 0 }
+  const end = entries.at(-1)?.[0]
+  if (end !== undefined)
+    return { next: `look ${Number.parseInt(end.toString(), 10)}`, seen: entries.length, changed: 0 }
+  // A copy that nobody finished.
+  await command(context, context.keys.topic(topic), ['UNLINK', context.keys.rewriting(topic)])
+  return { seen: 0, changed: 0 }
+}
+
+const NOTHING = Buffer.alloc(0)
+
+const HASHES = ['jobs', 'history', 'deaths', 'answers'] as const
+type Hash = (typeof HASHES)[number]
+
+/** `from`: a hash and where its scan is. */
+async function rewriteQueue(
+  context: QueuesContext,
+  queue: string,
+  from: string,
+  change: PayloadChange,
+): Promise<Rewritten> {
+  const [word, at = '0'] = from.split(' ')
+  const hash = HASHES.find((one) => one === word) ?? 'jobs'
+  const key = context.keys.payloads(queue, hash)
+  const [cursor, found] = (await command(context, context.keys.queue(queue), ['HSCAN', key, at, 'COUNT', FIELDS])) as [
+    Buffer,
+    Buffer[],
+  ]
+  const rewrite = hash === 'jobs' ? rewriteBody : rewriteText
+  const outcomes = await Promise.all(
+    pairsOf(found).map(([field, value]) => rewrite(context, queue, hash, field, value, change)),
+  )
+  const done = { seen: hash === 'jobs' ? outcomes.length : 0, changed: outcomes.filter((changed) => changed).length }
+  if (String(cursor) !== '0') return { ...done, next: `${hash} ${cursor}` }
+  const following = HASHES[HASHES.indexOf(hash) + 1]
+  return { ...done, ...(following && { next: following }) }
+}
+
+async function rewriteBody(
+  context: QueuesContext,
+  queue: string,
+  _: Hash,
+  n: Buffer,
+  record: Buffer,
+  change: PayloadChange,
+): Promise<boolean> {
+  const { keys } = context
+  const large = inlineBody(record) === undefined
+  const body = large
+    ? ((await command(context, keys.queue(queue), ['HGET', keys.payloads(queue, 'bodies'), n])) as Buffer | null)
+    : inlineBody(record)
+  const other = body && changedRecord(body, 'job', change)
+  return other ? await put(context, queue, ['rewriteBody', n, body, other]) : false
+}
+
+async function rewriteText(
+  context: QueuesContext,
+  queue: string,
+  hash: Hash,
+  field: Buffer,
+  value: Buffer,
+  change: PayloadChange,
+): Promise<boolean> {
+  const other = hash === 'answers' ? otherAnswer(value, change) : otherTexts(value, hash, change)
+  return other === undefined ? false : await put(context, queue, ['rewriteText', hash, field, value, other])
+}
+
+/** As requests.lua packs them: a time, what it is, the length of the reason, the reason, the content. */
+function otherAnswer(value: Buffer, change: PayloadChange): Buffer | undefined {
+  const content = 10 + (value[9] ?? 0)
+  const [REPLY, ERROR] = [2, 4]
+  const rest = value.subarray(content)
+  const text = value[8] === ERROR ? change.text(rest.toString()) : undefined
+  const reply = value[8] === REPLY ? changedRecord(rest, 'reply', change) : undefined
+  const other = text === undefined ? reply : Buffer.from(text)
+  return other && Buffer.concat([value.subarray(0, content), other])
+}
+
+/** The error of a dead letter is the third of its values, what happened to a job has one as the fourth of each entry. */
+function otherTexts(value: Buffer, hash: Hash, change: PayloadChange): Buffer | undefined {
+  let parsed: unknown
+  try {
+    parsed = JSON.parse(value.toString())
+  } catch {
+    return undefined
+  }
+  if (!Array.isArray(parsed)) return undefined
+  let changed = false
+  const replaceIn = (values: unknown, at: number): void => {
+    const text: unknown = Array.isArray(values) ? values[at] : undefined
+    const other = typeof text === 'string' && text !== '' ? change.text(text) : undefined
+    if (other === undefined) return
+    ;(values as unknown[])[at] = other
+    changed = true
+  }
+  if (hash === 'deaths') replaceIn(parsed, 2)
+  else for (const entry of parsed) replaceIn(entry, 3)
+  return changed ? Buffer.from(JSON.stringify(parsed)) : undefined
+}
+
+async function put(context: QueuesContext, queue: string, args: readonly Argument[]): Promise<boolean> {
+  const bytes = args.reduce((sum, { length }) => sum + length, 0)
+  const read = (outcome: readonly Buffer[]): boolean => textAt(outcome, 0) === '1'
+  return (await context.queueBatcher.run(queue, { ...operation(args, read), bytes })).value
+}
+
+async function command(
+  { router }: Pick<TopicsContext, 'router'>,
+  key: string,
+  words: readonly [string, ...Argument[]],
+): Promise<unknown> {
+  try {
+    return (await router.run(key, [words], performance.now() + WAIT_MS))[0]
+  } catch (error) {
+    throw failure(error)
+  }
+}
+
+function pairsOf(flat: readonly Buffer[]): (readonly [Buffer, Buffer])[] {
+  const pairs: (readonly [Buffer, Buffer])[] = []
+  for (let i = 0; i + 1 < flat.length; i += 2) pairs.push([flat[i] ?? NOTHING, flat[i + 1] ?? NOTHING])
+  return pairs
+}
