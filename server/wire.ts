@@ -128,23 +128,24 @@ function isBareDraft(value: unknown): boolean {
   return Object.hasOwn(value, 'data') && (value as { readonly data?: unknown }).data !== undefined
 }
 
-export const producerSchema = z.strictObject({
-  producer: nameSchema,
-  seq: z.int().min(0),
-}) satisfies z.ZodType<ProducerSeq>
+export const producerSchema = z
+  .strictObject({
+    producer: nameSchema,
+    seq: z.int().min(0),
+  })
+  .meta({ id: 'ProducerSeq', examples: [{ producer: 'till-1', seq: 1 }] }) satisfies z.ZodType<ProducerSeq>
 
 const timeSchema = z.strictObject({ at: z.number().min(0) })
 const lastSchema = z.strictObject({ last: z.int().min(0) })
 
-export const fromSchema = z.union(
-  [z.enum(['cursor', 'start', 'end', 'none']), positionSchema, timeSchema, lastSchema],
-  {
+export const fromSchema = z
+  .union([z.enum(['cursor', 'start', 'end', 'none']), positionSchema, timeSchema, lastSchema], {
     error: ({ input }) =>
       typeof input === 'number'
         ? `from: ${input} by itself is no place: an offset comes with its epoch, { epoch, offset: ${input} }, a time as { at: time }`
         : "from is 'cursor', 'start', 'end', 'none', { epoch, offset }, { at: time } or { last: n }",
-  },
-) satisfies z.ZodType<From>
+  })
+  .meta({ id: 'From', examples: ['start', { last: 10 }] }) satisfies z.ZodType<From>
 
 export const onGapSchema = z.enum(['continue', 'end', 'fail'], {
   error: "onGap is 'continue', 'end' or 'fail'",
@@ -161,7 +162,9 @@ export const subscribeSchema = z.strictObject({
   onGap: onGapSchema.exactOptional(),
 }) satisfies z.ZodType<SubscribeQuery>
 
-export const queueNameSchema = z.custom<string>(isQueueName, { error: (issue) => nameRule('the queue', issue.input) })
+export const queueNameSchema = z
+  .custom<string>(isQueueName, { error: (issue) => nameRule('the queue', issue.input) })
+  .meta({ id: 'QueueName', type: 'string' })
 
 const leaseMs = z.number().min(MIN_LEASE_MS).max(MAX_LEASE_MS)
 
@@ -170,6 +173,7 @@ export const consumeSchema = z.strictObject({
   leaseMs: leaseMs.exactOptional(),
   holding: z
     .custom<readonly string[]>(isHolding, { error: `holding is a list of at most ${MAX_CREDIT} leases` })
+    .meta({ type: 'array', items: { type: 'string' }, maxItems: MAX_CREDIT })
     .exactOptional(),
 }) satisfies z.ZodType<ConsumeOptions>
 
@@ -249,6 +253,7 @@ export const topicAuthSchema = z.looseObject({
     .custom<Readonly<Record<string, unknown>>>((value) => typeof value === 'object' && !Array.isArray(value), {
       error: 'positions maps topics to positions',
     })
+    .meta({ type: 'object', additionalProperties: { $ref: '#/$defs/Position' } })
     .nullish(),
   paced: z.boolean().nullish(),
   joined: z.boolean().nullish(),

@@ -163,5 +163,7 @@ export interface TopicPackets {
   events(packet: EventsPacket, done?: () => void): void
   live(at: { readonly offset: number }): void
   behind(at: { readonly offset: number }): void
+  /** The token ends by itself so soon. */
+  expiring(left: { readonly inMs: number }): void
   error(error: WireError): void
 }

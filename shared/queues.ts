@@ -116,6 +116,8 @@ export interface QueuePackets {
   limits(limits: Limits): void
   jobs(queue: string, jobs: readonly Job[]): void
   lost(queue: string, ids: readonly string[]): void
+  /** The token ends by itself so soon. */
+  expiring(left: { readonly inMs: number }): void
   /** The consumer of this queue is over (`taken_over`). After the connection's last one the hub disconnects the namespace. */
   error(error: WireError & { readonly queue: string }): void
 }

@@ -40,7 +40,7 @@ const rows: readonly Route[] = [
   ...jobRoutes,
 ]
 
-const OWN_PATHS = ['/openapi.json', '/healthz', '/readyz', '/demo']
+const OWN_PATHS = ['/openapi.json', '/asyncapi.json', '/healthz', '/readyz', '/demo']
 
 export function createApp(context: AppContext): HubHandler {
   const app = express()
@@ -74,6 +74,11 @@ export function createApp(context: AppContext): HubHandler {
   app.get('/openapi.json', guarded, (_request, response) => {
     document ??= openApiOf(rows)
     response.set('Cache-Control', 'no-cache').json(document)
+  })
+  app.get('/asyncapi.json', guarded, async (_request, response) => {
+    // Few ask for it, so its schemas are made when somebody does.
+    const { asyncApiOf } = await import('./schemas/asyncapi.ts')
+    response.set('Cache-Control', 'no-cache').json(asyncApiOf())
   })
   app.use(serveHealth(context.core))
   app.use(servePages((request) => guests.has(request)))

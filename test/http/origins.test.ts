@@ -131,6 +131,7 @@ describe('the hub answers a page of another origin', () => {
       await ask(url, '/v1/topics/t/events', { ...stranger, 'content-type': 'text/plain' }, 'POST', '{"data":1}'),
       await ask(url, '/v1/queues/q/jobs', { ...stranger, 'access-control-request-method': 'POST' }, 'OPTIONS'),
       await ask(url, '/openapi.json', stranger),
+      await ask(url, '/asyncapi.json', stranger),
     ]
     for (const { status, headers } of refused) {
       expect([status, headers['access-control-allow-origin']]).toEqual([403, undefined])

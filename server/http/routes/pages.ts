@@ -108,6 +108,7 @@ const INDEX = `<!doctype html>
 <li><a href="demo">Replay demo</a></li>
 <li><a href="v1/topics">Topics</a></li>
 <li><a href="openapi.json">HTTP interface (OpenAPI)</a></li>
+<li><a href="asyncapi.json">Socket.IO interface (AsyncAPI)</a></li>
 <li><a href="readyz">Is it ready?</a></li>
 </ul>
 </html>

@@ -168,7 +168,7 @@ export const storedSettingsAnswer = z
   })
   .meta({ id: 'StoredTopicSettings', examples: [{ topic: 'orders.*', stored: {} }] })
 
-const gap = z
+export const gap = z
   .object({
     epoch: z.string(),
     from: count.nullable(),
