@@ -51,8 +51,10 @@ def follow(topic, last=""):
                     elif field == "data":
                         if name == "message":
                             yield json.loads(value)
-                        elif name in ("gap", "end"):
-                            print(f"{name}: {value}")
+                        elif name == "gap":
+                            print("gone:", value)
+                        elif name == "end":
+                            raise SystemExit(f"ended: {value}")
                     elif field == "":
                         name = "message"
         except urllib.error.HTTPError as error:

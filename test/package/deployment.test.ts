@@ -5,8 +5,10 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { parse, parseAllDocuments } from 'yaml'
+import { parse, parseAllDocuments, stringify } from 'yaml'
 import { ROOT } from '../../build/build.ts'
+import { checkConfigFile } from '../../server/options/file.ts'
+import { SECRET } from '../support/clients/tokens.ts'
 import { run } from '../support/hub/process.ts'
 import { tempFolder } from '../support/temp.ts'
 
@@ -60,9 +62,12 @@ describe('the chart of Helm', () => {
   const names = readdirSync(join(ROOT, chart, 'templates'))
   const templates = names.map((name) => ({ name, template: text(`${chart}/templates/${name}`) }))
 
-  it('is of this version, with a configuration that the hub accepts', () => {
+  it('is of this version, with a configuration that the hub accepts', async () => {
     expect(parse(text(`${chart}/Chart.yaml`))).toMatchObject({ apiVersion: 'v2', appVersion: manifest.version })
-    expect(values.config).toMatchObject({ auth: { jwt: { secret: 'env:REPRISE_JWT_SECRET' } } })
+    const file = join(await tempFolder(), 'reprise.yaml')
+    // The variable comes from the chart's secret.
+    await writeFile(file, stringify(values.config).replace('env:REPRISE_JWT_SECRET', SECRET))
+    expect(checkConfigFile(file, '.')).toEqual([])
   })
 
   it('uses values and parts that there are, in actions that are closed', () => {
