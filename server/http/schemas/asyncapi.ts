@@ -68,8 +68,8 @@ const error = z
 /** What a log and a queue hold; bytes are attachments of Socket.IO. */
 const content = {
   data: z.unknown().meta({ description: 'JSON, or bytes wherever JSON may stand' }),
-  key: z.string().optional(),
-  headers: z.record(z.string(), z.string()).optional(),
+  key: z.string().exactOptional(),
+  headers: z.record(z.string(), z.string()).exactOptional(),
 }
 const event = z
   .object({ offset: z.int().min(1), at: z.int(), id: z.string().optional(), ...content })
@@ -101,10 +101,10 @@ const job = z
     deliveries: count,
     sentAt: count,
     expiresAt: count,
-    replyBy: count.optional(),
+    replyBy: count.exactOptional(),
     ...content,
   })
-  .meta({ id: 'SocketJob' }) satisfies z.ZodType<Partial<Job>>
+  .meta({ id: 'SocketJob' }) satisfies z.ZodType<Job>
 
 const keptLease = z.object({ id: z.string(), lease: z.string(), expiresAt: count }).meta({ id: 'KeptLease' })
 const consuming = z
