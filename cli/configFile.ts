@@ -33,6 +33,9 @@ export const CONFIG_FILE = `# Configuration of a Reprise hub: reprise serve --co
 
 # tls: { cert: file:cert.pem, key: file:key.pem }
 
+# Who may read /metrics: docs/telemetry.md
+# metrics: { open: false }   # or a port of their own: { port: 9464 }
+
 # limits:
 #   payload: 256KiB
 #   batch: 1000

@@ -5,7 +5,7 @@ import type { Hub } from './api.ts'
 import { buildHub } from './hub.ts'
 import { type HubOptions, resolveHubOptions, type ServeOptions, shownStore } from './options/hub.ts'
 import { type RunningServer, serve } from './serve.ts'
-import { createLog } from './telemetry/log.ts'
+import { createTelemetry } from './telemetry/telemetry.ts'
 import { version } from './version.ts'
 
 const OPEN = 'without auth whoever reaches this hub may do everything: give createHub auth (docs/security.md)'
@@ -17,9 +17,9 @@ const OPEN = 'without auth whoever reaches this hub may do everything: give crea
  */
 export function createHub<S extends HubTypes = HubTypes>(options: HubOptions = {}): Hub<S> {
   const resolved = resolveHubOptions(options)
-  const log = createLog(resolved.logLevel)
-  const { telemetry } = log
-  const hub = buildHub<S>(resolved, log, connect)
+  const told = createTelemetry(resolved.logLevel)
+  const { telemetry } = told
+  const hub = buildHub<S>(resolved, told, connect)
   const store = shownStore(resolved.store)
   hub.ready.then(
     () => {

@@ -32,7 +32,9 @@ import { Pages } from './core/topics/pages.ts'
 import { startRetention } from './core/topics/retention.ts'
 import { openSettings } from './core/topics/settings.ts'
 import { Subscription } from './core/topics/subscription.ts'
+import { allGiven, given } from './given.ts'
 import { createApp } from './http/app.ts'
+import { listenForMetrics } from './http/routes/metrics.ts'
 import { type Connect, LocalClients } from './localClients.ts'
 import { readAuth } from './options/auth.ts'
 import { readEncryption } from './options/encryption.ts'
@@ -47,7 +49,7 @@ import { GuestRequests, type PageRefusal } from './socket/transport/requests.ts'
 import { isSocketServer, targetOf } from './socket/transport/target.ts'
 import type { Store } from './store/contract/store.ts'
 import { openStore } from './store/open.ts'
-import type { HubLog } from './telemetry/log.ts'
+import type { HubTelemetry } from './telemetry/telemetry.ts'
 import { parse, parseDrafts, parseJobDrafts, readSchema } from './wire.ts'
 
 /**
@@ -56,10 +58,11 @@ import { parse, parseDrafts, parseJobDrafts, readSchema } from './wire.ts'
  */
 export function buildHub<S extends HubTypes = HubTypes>(
   resolved: ResolvedHubOptions,
-  log: HubLog,
+  { telemetry, metrics, close: closeTelemetry }: HubTelemetry,
   connect?: Connect,
 ): Hub<S> {
-  const opened = open(resolved, log)
+  const servers: { readonly io: SocketServer; readonly own: boolean; readonly target: unknown }[] = []
+  const opened = open(resolved)
   /** Of a hub that never started there is nothing to stop. */
   let failed = false
   const core = opened.then(({ core }) => core)
@@ -70,7 +73,6 @@ export function buildHub<S extends HubTypes = HubTypes>(
   })
   core.catch(() => {})
 
-  const servers: { readonly io: SocketServer; readonly own: boolean; readonly target: unknown }[] = []
   let draining = false
   // What waits or streams over HTTP ends with it.
   const drain = new AbortController()
@@ -78,26 +80,43 @@ export function buildHub<S extends HubTypes = HubTypes>(
   setMaxListeners(0, drain.signal)
   let closing: Promise<void> | undefined
 
-  async function open(options: ResolvedHubOptions, log: HubLog) {
+  async function open(options: ResolvedHubOptions) {
+    const { port, host = LOOPBACK } = options.metrics ?? {}
+    const access = { text: () => metrics.text(), pageRefusal: (request: IncomingMessage) => ofPage(request), telemetry }
+    // First, as a hub that cannot serve does not touch the store.
+    const unlisten = port === undefined ? () => {} : await listenForMetrics({ port, host }, access)
+    try {
+      return await openIn(options, unlisten)
+    } catch (error) {
+      unlisten()
+      throw error
+    }
+  }
+
+  async function openIn(options: ResolvedHubOptions, unlisten: () => void) {
     const { store: location, reserveBytes, encryption } = options
-    const losses = new Losses(log.telemetry)
+    const losses = new Losses(telemetry)
     const store = await openStore(location, {
-      lost: (queue, loss) => losses.add(queue, loss),
-      warn: (message, cause) => log.telemetry.noticed(message, cause === undefined ? {} : { cause }),
+      lost: (queue, loss) => {
+        if (loss.kind === 'lapsed') metrics.counts.lapsed(queue, loss.jobs)
+        losses.add(queue, loss)
+      },
+      committed: (ms) => metrics.counts.commits.add(ms),
+      warn,
       ...(reserveBytes === undefined ? {} : { reserveBytes }),
       ...(encryption === undefined ? {} : { encryption: readEncryption(encryption) }),
       rotation: {
         told: (what, { to: key, total, seen, changed, beganAt, at }) =>
-          log.telemetry.happened(
+          telemetry.happened(
             what === 'began'
               ? { kind: 'rotating', key, left: Math.max(0, total - seen) }
               : { kind: 'rotated', key, payloads: changed, afterMs: at - beganAt },
           ),
-        failed: (cause) => log.telemetry.failed('putting what is stored under the present key', cause),
+        failed: (cause) => telemetry.failed('putting what is stored under the present key', cause),
       },
     })
     try {
-      return await compose(store, losses, options, log)
+      return await compose(store, losses, options, unlisten)
     } catch (error) {
       await store.close()
       throw error
@@ -107,25 +126,23 @@ export function buildHub<S extends HubTypes = HubTypes>(
   async function guard({ auth }: ResolvedHubOptions, store: Store, now: () => number): Promise<TicketGate> {
     const tickets = new Tickets(store.topics, now)
     if (auth === undefined) return openToAll(tickets)
-    const warn = (message: string, cause?: unknown) =>
-      log.telemetry.noticed(message, cause === undefined ? {} : { cause })
     const revocations = await StoredRevocations.open({ store: store.settings, warn })
     return await openGate(readAuth(auth), { revocations, tickets, warn })
   }
 
-  async function compose(store: Store, losses: Losses, options: ResolvedHubOptions, log: HubLog) {
-    const { telemetry } = log
-    const documents = {
-      store: store.settings,
-      warn: (message: string, cause?: unknown) => telemetry.noticed(message, { cause }),
-    }
+  function warn(message: string, cause?: unknown): void {
+    telemetry.noticed(message, cause === undefined ? {} : { cause })
+  }
+
+  async function compose(store: Store, losses: Losses, options: ResolvedHubOptions, unlisten: () => void) {
+    const documents = { store: store.settings, warn }
     const queueSettings = await openQueueSettings({ ...documents, file: options.queues })
     const settings = await openSettings({ ...documents, file: options.topics }, queueSettings.holdBytes)
     // What clients are told of.
     const { payload, batch, packet } = options.limits
     const limits = { payload, batch, packet }
     const callers = new CallerLimits(options.limits)
-    const topicLog = new Log(store, settings, limits, callers)
+    const topicLog = new Log(store, settings, limits, callers, telemetry.meter)
     const fanout = new Fanout(store, topicLog, telemetry)
     const pages = new Pages(topicLog)
     const context = { store, log: topicLog, pages, fanout, callers, telemetry }
@@ -158,7 +175,18 @@ export function buildHub<S extends HubTypes = HubTypes>(
         if (draining) throw new RepriseError('unavailable', 'the hub is draining', { retryAfterMs: 1_000 })
       },
     }
+    metrics.open({
+      store,
+      topicPattern: (topic) => settings.patternOf(topic),
+      queuePattern: (queue) => queueSettings.patternOf(queue),
+      now: () => clock.now,
+      connections: () => servers.reduce((sum, { io }) => sum + (io.engine?.clientsCount ?? 0), 0),
+      isUp: () => probe.health().ready,
+      subscriptions: () => fanout.all(),
+    })
     const close = async () => {
+      unlisten()
+      metrics.close()
       gate.close?.()
       probe.stop()
       clock.stop()
@@ -177,17 +205,23 @@ export function buildHub<S extends HubTypes = HubTypes>(
   gate.catch(() => {})
   const addresses = addressesBehind(resolved.trustProxy)
   const requests = new RequestRates(resolved.limits, addresses)
-  const context = { core, gate, addresses, requests, telemetry: log.telemetry, limits: resolved.limits }
+  const context = { core, gate, addresses, requests, telemetry, limits: resolved.limits }
   /** The program itself is not asked for a token. */
   const [own, ownGate] = resolved.auth === undefined ? [anonymous(), OPEN_GATE] : [program(), PROGRAM_GATE]
   const ofPage = async (request: IncomingMessage) => {
     try {
       return await pageRefusal(request, resolved.allowOrigins)
     } catch (cause) {
-      log.telemetry.failed('allowOrigins', cause)
+      telemetry.failed('allowOrigins', cause)
       return 'the rule of origins failed; the log of the hub says more'
     }
   }
+
+  const { port: metricsPort, open: isOpen = false } = resolved.metrics ?? {}
+  const ofMetrics =
+    metricsPort === undefined
+      ? { text: () => metrics.text(), open: isOpen, asked: resolved.metrics !== undefined }
+      : undefined
 
   /** The way of this program's own subscriptions and workers: a server that does not listen. */
   function openLocal(): Agent {
@@ -211,7 +245,7 @@ export function buildHub<S extends HubTypes = HubTypes>(
 
   async function closeAll(): Promise<void> {
     const began = performance.now()
-    if (!failed) log.telemetry.happened({ kind: 'stopping' })
+    if (!failed) telemetry.happened({ kind: 'stopping' })
     // What their handlers still publish, send and settle is accepted.
     const left = local.close()
     if (local.used) await left
@@ -223,9 +257,9 @@ export function buildHub<S extends HubTypes = HubTypes>(
     await new Promise((resolve) => setImmediate(resolve))
     await Promise.all(servers.map(({ io, own }) => closeConnections(io, own)))
     await hub?.close()
-    log.close()
+    closeTelemetry()
     if (!failed) {
-      log.telemetry.happened({ kind: 'stopped', afterMs: Math.round(performance.now() - began) })
+      telemetry.happened({ kind: 'stopped', afterMs: Math.round(performance.now() - began) })
     }
   }
 
@@ -242,7 +276,7 @@ export function buildHub<S extends HubTypes = HubTypes>(
       if (path !== undefined) {
         throw new RepriseError('bad_request', 'attach: path is for an HTTP server; a Socket.IO server has its own')
       }
-      openGateway(server, context, new GuestRequests(ofPage, log.telemetry))
+      openGateway(server, context, new GuestRequests(ofPage, telemetry))
       servers.push({ io: server, own: false, target })
     },
     handler: createApp({
@@ -253,6 +287,7 @@ export function buildHub<S extends HubTypes = HubTypes>(
       readTopicSettings: readTopicOverrides,
       readQueueSettings: readQueueOverrides,
       pageRefusal: ofPage,
+      metrics: ofMetrics,
       bodyTimeoutMs: resolved.limits.connectTimeoutMs,
     }),
     topic: (name) => ({
@@ -307,19 +342,5 @@ export function buildHub<S extends HubTypes = HubTypes>(
   }
 }
 
+const LOOPBACK = '127.0.0.1'
 const DUPLICATE = { duplicate: true } as const
-
-/** What is no list is refused where drafts are counted. */
-function allGiven<D>(drafts: readonly D[]): unknown {
-  return Array.isArray(drafts) ? drafts.map(given) : drafts
-}
-
-/** Without what the program left undefined: on the wire that is not there either. */
-function given<D>(draft: D): D {
-  if (typeof draft !== 'object' || draft === null) return draft
-  for (const value of Object.values(draft)) {
-    if (value === undefined)
-      return Object.fromEntries(Object.entries(draft).filter(([, one]) => one !== undefined)) as D
-  }
-  return draft
-}

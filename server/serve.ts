@@ -10,12 +10,13 @@ import type { Hub } from './api.ts'
 import { contextOf, followFiles } from './certificates.ts'
 import { type Addresses, networkOf } from './core/guards/addresses.ts'
 import { Places } from './core/guards/places.ts'
+import type { Telemetry } from './core/telemetry.ts'
 import { buildHub } from './hub.ts'
 import type { Connect } from './localClients.ts'
 import { resolveServeOptions, type ServeOptions, shownStore } from './options/hub.ts'
 import { addressesBehind } from './options/proxies.ts'
 import { readTls, type TlsOptions } from './options/tls.ts'
-import { createLog, type HubLog } from './telemetry/log.ts'
+import { createTelemetry } from './telemetry/telemetry.ts'
 import { version } from './version.ts'
 
 export interface RunningServer<S extends HubTypes = HubTypes> {
@@ -46,15 +47,21 @@ export async function serve<S extends HubTypes = HubTypes>(
   const resolved = resolveServeOptions(options)
   const { port, host, drainMs, keepAliveMs, tls, config: _file, open: _open, ...hubOptions } = resolved
   const { connectTimeoutMs, connectionsPerAddress } = resolved.limits
-  const log = createLog(hubOptions.logLevel)
-  const { server, unfollow } = openServer(tls, log, {
+  const told = createTelemetry(hubOptions.logLevel)
+  const { telemetry } = told
+  const { server, unfollow } = openServer(tls, telemetry, {
     keepAliveTimeout: keepAliveMs,
     headersTimeout: connectTimeoutMs,
     requestTimeout: Math.max(REQUEST_MS, connectTimeoutMs),
     connectionsCheckingInterval: CHECK_MS,
   })
   const addresses = addressesBehind(resolved.trustProxy)
-  boundConnections(server, { places: new Places(connectionsPerAddress), addresses, isPlain: tls === undefined, log })
+  boundConnections(server, {
+    places: new Places(connectionsPerAddress),
+    addresses,
+    isPlain: tls === undefined,
+    telemetry,
+  })
   const connections = new Set<Socket>()
   server.on('connection', (connection: Socket) => {
     if (connections.has(connection)) return
@@ -65,7 +72,7 @@ export async function serve<S extends HubTypes = HubTypes>(
   if (port !== 0 && (await isTaken(port, host))) {
     throw portTaken(port, host, Object.assign(new Error('somebody answers there'), { code: 'EADDRINUSE' }))
   }
-  const hub = buildHub<S>(hubOptions, log, connect)
+  const hub = buildHub<S>(hubOptions, told, connect)
   try {
     await hub.ready
     server.on('request', hub.handler)
@@ -79,7 +86,7 @@ export async function serve<S extends HubTypes = HubTypes>(
   const address = server.address() as AddressInfo
   const shown = address.family === 'IPv6' ? `[${address.address}]` : address.address
   const url = `${tls === undefined ? 'http' : 'https'}://${shown}:${address.port}`
-  log.telemetry.happened({ kind: 'started', url, store: shownStore(hubOptions.store), version: version() })
+  telemetry.happened({ kind: 'started', url, store: shownStore(hubOptions.store), version: version() })
   let closing: Promise<void> | undefined
   return {
     url,
@@ -95,7 +102,7 @@ export async function serve<S extends HubTypes = HubTypes>(
 /** One that speaks TLS where it has certificates, and follows their files. */
 function openServer(
   tls: TlsOptions | undefined,
-  log: HubLog,
+  telemetry: Telemetry,
   options: ServerOptions & { readonly headersTimeout: number },
 ): { readonly server: HttpServer; readonly unfollow: () => void } {
   if (tls === undefined) return { server: createServer(options), unfollow: () => {} }
@@ -107,7 +114,7 @@ function openServer(
     // A handshake that does not end is over when a head would have to be there.
     handshakeTimeout: options.headersTimeout,
   })
-  const warn = (message: string, cause: unknown) => log.telemetry.noticed(message, { cause })
+  const warn = (message: string, cause: unknown) => telemetry.noticed(message, { cause })
   return { server: server as HttpServer, unfollow: followFiles(server, certificates, () => readTls(tls), warn) }
 }
 
@@ -118,8 +125,13 @@ function boundConnections(
     places,
     addresses,
     isPlain,
-    log,
-  }: { readonly places: Places; readonly addresses: Addresses; readonly isPlain: boolean; readonly log: HubLog },
+    telemetry,
+  }: {
+    readonly places: Places
+    readonly addresses: Addresses
+    readonly isPlain: boolean
+    readonly telemetry: Telemetry
+  },
 ): void {
   const serve = server.listeners('connection') as ((connection: Socket) => void)[]
   // Some requests are served in a second go on their connection.
@@ -131,7 +143,7 @@ function boundConnections(
     const network = addresses.isProxy(remoteAddress) ? undefined : networkOf(remoteAddress)
     if (!known.has(connection) && !places.hasRoom(network)) {
       const reason = `${remoteAddress} has as many as limits.connectionsPerAddress allows`
-      log.telemetry.happened({ kind: 'refused', code: 'too_many', what: 'a connection', reason })
+      telemetry.happened({ kind: 'refused', code: 'too_many', what: 'a connection', reason })
       connection.on('error', () => {})
       if (isPlain) connection.end(TOO_MANY, () => connection.destroy())
       else connection.destroy()

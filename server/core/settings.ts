@@ -12,6 +12,8 @@ export type ByPattern<Overrides> = Readonly<Record<string, Overrides>>
 export interface PatternSettings<Value, Overrides> {
   /** What holds for this name now. Cheap: answers are remembered until a setting changes. */
   of(name: string): Value
+  /** The most specific pattern that holds for this name; `undefined` where none does. As cheap. */
+  patternOf(name: string): string | undefined
   /** The configuration file's settings, by pattern. */
   readonly file: ByPattern<Overrides>
   /** What is stored through the API, by pattern. */
@@ -50,7 +52,7 @@ export async function openPatternSettings<Value, Overrides>(
   const { file = {}, store, warn, maxRemembered = 10_000 } = options
   const fileLayer = layer(file)
   const listeners = new Set<() => void>()
-  const remembered = new Map<string, Value>()
+  const remembered = new Map<string, { readonly value: Value; readonly pattern: string | undefined }>()
   let stored: ByPattern<Overrides> = {}
   let storedLayer = layer(stored)
   let reading: Promise<void> | undefined
@@ -112,20 +114,27 @@ export async function openPatternSettings<Value, Overrides>(
     throw cause
   }
 
-  return {
-    of(name) {
-      const known = remembered.get(name)
-      if (known !== undefined) return known
-      const value = kind.merge([...matching(fileLayer, name), ...matching(storedLayer, name)])
-      if (remembered.size >= maxRemembered) {
-        for (const oldest of remembered.keys()) {
-          remembered.delete(oldest)
-          break
-        }
+  function holding(name: string): { readonly value: Value; readonly pattern: string | undefined } {
+    const known = remembered.get(name)
+    if (known !== undefined) return known
+    const [inFile, inStore] = [matching(fileLayer, name), matching(storedLayer, name)]
+    const value = kind.merge([...inFile, ...inStore].map(({ overrides }) => overrides))
+    const [last, other] = [inStore.at(-1), inFile.at(-1)]
+    const pattern = (literalsOf(last) < literalsOf(other) ? other : last)?.pattern
+    const found = { value, pattern }
+    if (remembered.size >= maxRemembered) {
+      for (const oldest of remembered.keys()) {
+        remembered.delete(oldest)
+        break
       }
-      remembered.set(name, value)
-      return value
-    },
+    }
+    remembered.set(name, found)
+    return found
+  }
+
+  return {
+    of: (name) => holding(name).value,
+    patternOf: (name) => holding(name).pattern,
     file,
     stored: () => stored,
     async put(pattern, overrides) {
@@ -144,6 +153,8 @@ export async function openPatternSettings<Value, Overrides>(
 }
 
 interface Rule<Overrides> {
+  readonly pattern: string
+  readonly literals: number
   readonly matches: (name: string) => boolean
   readonly overrides: Overrides
 }
@@ -153,15 +164,19 @@ function layer<Overrides>(patterns: ByPattern<Overrides>): readonly Rule<Overrid
   return Object.entries(patterns)
     .map(([pattern, overrides]) => ({ pattern, literals: pattern.replaceAll('*', '').length, overrides }))
     .sort((a, b) => a.literals - b.literals || wild(b.pattern) - wild(a.pattern) || (a.pattern < b.pattern ? -1 : 1))
-    .map(({ pattern, overrides }) => ({ matches: matcher(pattern), overrides }))
+    .map((rule) => ({ ...rule, matches: matcher(rule.pattern) }))
 }
 
 function wild(pattern: string): number {
   return pattern.split('*').length - 1
 }
 
-function matching<Overrides>(rules: readonly Rule<Overrides>[], name: string): Overrides[] {
-  return rules.filter((rule) => rule.matches(name)).map((rule) => rule.overrides)
+function literalsOf(rule: Rule<unknown> | undefined): number {
+  return rule?.literals ?? -1
+}
+
+function matching<Overrides>(rules: readonly Rule<Overrides>[], name: string): Rule<Overrides>[] {
+  return rules.filter((rule) => rule.matches(name))
 }
 
 /** JSON has no `Infinity`: the word stands for it in the stored document. */

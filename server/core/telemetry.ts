@@ -1,6 +1,7 @@
-/** What the core lets be known besides its answers: typed taps for the log now, for metrics and the console later. */
+/** What the core lets be known besides its answers: typed taps for log and metrics. Core knows nobody who listens. */
 
 import type { ErrorCode } from '../../shared/errors.ts'
+import type { GapReason } from '../../shared/protocol.ts'
 
 /** Something that a person who runs the hub may act on. */
 export type TelemetryEvent =
@@ -32,14 +33,38 @@ export type TelemetryEvent =
       readonly from: number | null
       readonly to: number | null
       readonly count: number | null
-      readonly reason: string
+      readonly reason: GapReason
     }
   /** It does not take what it is sent: the hub reads from the log for it. */
   | { readonly kind: 'slow'; readonly topic: string; readonly client?: string }
   /** A caller was told that it cannot have what it asked for: each time, whatever of it is logged. */
   | { readonly kind: 'refused'; readonly code: ErrorCode; readonly what: string; readonly reason: string }
 
-export interface Telemetry {
+/** How whoever had a lease ended it. */
+export type Ending = 'done' | 'retry' | 'release' | 'dead'
+
+/** What happens too often for an event each: told in plain calls, which cost next to nothing. Times are milliseconds. */
+export interface Meter {
+  /** So many events are durable, without duplicates; `ms` after the call that brought them. */
+  published(topic: string, events: number, ms: number): void
+  /** These went out to so many live subscriptions. */
+  delivered(topic: string, events: readonly { readonly at: number }[], subscriptions: number): void
+  /** So many events that had been missed went to one subscription. */
+  replayed(topic: string, events: number): void
+  /** A subscription that had missed something is live. */
+  caughtUp(topic: string): void
+  /** So many jobs are durable, without duplicates. */
+  sent(queue: string, jobs: number): void
+  /** These jobs go to a consumer. */
+  started(queue: string, jobs: readonly { readonly sentAt: number; readonly deliveries: number }[]): void
+  /** A lease was ended by whoever had it. */
+  settled(queue: string, as: Ending): void
+  /** The same of a consumer here, with the time since the delivery where this node made that. */
+  ran(queue: string, as: Ending, ms: number | undefined): void
+}
+
+/** What is told one by one. */
+export interface Reports {
   /** A bug, or a failure that no caller was told of. */
   failed(what: string, cause: unknown): void
   /** Something a person who runs the hub should know. */
@@ -47,4 +72,24 @@ export interface Telemetry {
   happened(event: TelemetryEvent): void
 }
 
-export const SILENT: Telemetry = { failed: () => {}, noticed: () => {}, happened: () => {} }
+export interface Telemetry extends Reports {
+  readonly meter: Meter
+}
+
+const nothing = () => {}
+
+export const SILENT: Telemetry = {
+  failed: nothing,
+  noticed: nothing,
+  happened: nothing,
+  meter: {
+    published: nothing,
+    delivered: nothing,
+    replayed: nothing,
+    caughtUp: nothing,
+    sent: nothing,
+    started: nothing,
+    settled: nothing,
+    ran: nothing,
+  },
+}

@@ -12,6 +12,7 @@ import { accessRoutes } from './routes/access.ts'
 import { cursorRoutes } from './routes/cursors.ts'
 import { serveHealth } from './routes/health.ts'
 import { jobRoutes } from './routes/jobs.ts'
+import { asksForMetrics, type MetricsAccess, serveMetrics } from './routes/metrics.ts'
 import { servePages } from './routes/pages.ts'
 import { queueRoutes } from './routes/queues.ts'
 import { streamRoutes } from './routes/stream.ts'
@@ -26,6 +27,8 @@ export interface AppContext extends RoutesContext {
   readonly pageRefusal: PageRefusal
   /** Of one address. */
   readonly requests: RequestRates
+  /** `undefined` where they are on a port of their own. */
+  readonly metrics: MetricsAccess | undefined
 }
 
 /** For `createServer`, or as middleware: paths that are not the hub's go on to `next`. */
@@ -81,7 +84,10 @@ export function createApp(context: AppContext): HubHandler {
     response.set('Cache-Control', 'no-cache').json(asyncApiOf())
   })
   app.use(serveHealth(context.core))
-  app.use(servePages((request) => guests.has(request)))
+  const isGuest = (request: IncomingMessage): boolean => guests.has(request)
+  const { metrics } = context
+  if (metrics !== undefined) app.use(serveMetrics(metrics, context, guarded, isGuest))
+  app.use(servePages(isGuest))
   app.all(OWN_PATHS, (request) => {
     throw new HttpRefusal(405, `${request.method} does not go with ${request.path}; there is GET, HEAD`, {
       Allow: 'GET, HEAD',
@@ -93,7 +99,8 @@ export function createApp(context: AppContext): HubHandler {
 
   return (request, response, next) => {
     const begin = () => serve(request, response, next)
-    if (request.url?.startsWith('/v1/') === true) inTurn(request, response, begin)
+    const own = metrics !== undefined && asksForMetrics(metrics, request.url, next !== undefined)
+    if (own || request.url?.startsWith('/v1/') === true) inTurn(request, response, begin)
     else begin()
   }
 

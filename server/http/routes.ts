@@ -165,14 +165,15 @@ export function methodsOf(rows: readonly Route[]): string[] {
   return [...methods, ...(methods.includes('GET') ? ['HEAD'] : []), 'OPTIONS']
 }
 
-async function enter(
-  row: Route,
+/** Who asks. `ticketed`: a ticket counts, too. */
+export async function enter(
   { headers, url }: Request,
   address: string | undefined,
   gate: TicketGate,
+  ticketed = false,
 ): Promise<Session> {
   const search = searchOf(url)
-  const ticket = row.ticketed === true ? search.get('ticket') : null
+  const ticket = ticketed ? search.get('ticket') : null
   if (ticket !== null) return await gate.redeem(ticket)
   const { authorization } = headers
   const token = /^Bearer +(\S+) *$/i.exec(authorization ?? '')?.[1]
@@ -209,7 +210,7 @@ async function serve(row: Route, context: RoutesContext, request: Request, respo
   if (gone.aborted) return
   const gate = await context.gate
   const address = context.addresses.of(request)
-  const session = await enter(row, request, address, gate)
+  const session = await enter(request, address, gate, row.ticketed)
   if (gone.aborted) return
   if (row.method !== 'get' && row.body === undefined && hasBody(request)) {
     // What it was to say would be lost: a purge of some jobs would be one of all.

@@ -52,7 +52,15 @@ export const optional = z.exactOptional
 
 export const bytes = value('a size: a number of bytes, or one with KB, MB, GB, KiB, MiB or GiB', readBytes)
 export const duration = value(DURATION_RULE, readDurationMs)
+export const host = value('a host name or address', (input) =>
+  typeof input === 'string' && /^[A-Za-z0-9.:_%[\]-]+$/.test(input) ? input.replace(/^\[(.*)\]$/, '$1') : undefined,
+)
 export const positive = value('a whole number of 1 or more', (input) => readCount(input) || undefined)
+
+export function readPort(input: unknown): number | undefined {
+  const port = readCount(input)
+  return port === undefined || port > 65_535 ? undefined : port
+}
 
 /** For what is kept: `unlimited` sets no bound, and nothing at all cannot be kept. */
 export function bound(rule: string, read: (input: unknown) => number | undefined): z.ZodType<number> {

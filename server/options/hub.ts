@@ -20,15 +20,18 @@ import {
   type Duration,
   duration,
   fields,
+  host,
   jsonSchema,
   known,
   optional,
   parse,
+  readPort,
   type Size,
   value,
 } from './checks.ts'
 import { type EncryptionOptions, encryptionFaults, encryptionOptions } from './encryption.ts'
 import { LIMIT_DEFAULTS, type LimitOptions, limitFaults, limitOptions, type ResolvedLimits } from './limits.ts'
+import { type MetricsOptions, metricsFaults, metricsOptions } from './metrics.ts'
 import { type AllowOrigins, readOrigins } from './origins.ts'
 import { readNetworks } from './proxies.ts'
 import { type QueueOptions, queuePatterns } from './queues.ts'
@@ -70,6 +73,8 @@ export interface HubOptions {
   readonly path?: string
   /** Default `info`. */
   readonly logLevel?: LogLevel
+  /** Who may read `/metrics`, and where. */
+  readonly metrics?: MetricsOptions | undefined
   /** Free space on the store's disk below which publishes are refused. Default: the engine's. */
   readonly reserveBytes?: Size | undefined
 }
@@ -99,6 +104,7 @@ export interface ResolvedHubOptions {
   readonly auth: AuthOptions | undefined
   /** Named, not read; file names are absolute. */
   readonly encryption: EncryptionOptions | undefined
+  readonly metrics: MetricsOptions | undefined
   readonly limits: ResolvedLimits
   readonly allowOrigins: AllowOrigins | undefined
   readonly trustProxy: readonly string[]
@@ -167,13 +173,8 @@ export const hubFields = {
 } as const
 
 export const serveFields = {
-  port: value('a port: 0 (any free one) to 65535', (input) => {
-    const port = readCount(input)
-    return port === undefined || port > 65_535 ? undefined : port
-  }),
-  host: value('a host name or address', (input) =>
-    typeof input === 'string' && /^[A-Za-z0-9.:_%[\]-]+$/.test(input) ? input.replace(/^\[(.*)\]$/, '$1') : undefined,
-  ),
+  port: value('a port: 0 (any free one) to 65535', readPort),
+  host,
   open: value('true or false', readSwitch),
   drainMs: duration,
   keepAliveMs: duration,
@@ -186,6 +187,7 @@ export const groupedFields = {
   topics: byPattern(topicOptions),
   queues: queuePatterns,
   limits: limitOptions,
+  metrics: metricsOptions,
 } as const
 
 /** Checks what `attach` was given. */
@@ -230,9 +232,19 @@ export function contradictions({
   auth,
   encryption,
   limits,
+  metrics,
   tls,
-}: Pick<z.infer<typeof serveSchema>, 'host' | 'open' | 'auth' | 'encryption' | 'limits' | 'tls'>): readonly string[] {
-  const found = [...limitFaults(limits), ...tlsFaults(tls), ...authFaults(auth), ...encryptionFaults(encryption)]
+}: Pick<
+  z.infer<typeof serveSchema>,
+  'host' | 'open' | 'auth' | 'encryption' | 'limits' | 'metrics' | 'tls'
+>): readonly string[] {
+  const found = [
+    ...limitFaults(limits),
+    ...tlsFaults(tls),
+    ...authFaults(auth),
+    ...encryptionFaults(encryption),
+    ...metricsFaults(metrics),
+  ]
   if (open || auth !== undefined || isLoopback(host)) return found
   return [
     `host ${host} can be reached from other machines and nothing asks who is calling: keep 127.0.0.1, configure auth, or let everyone in with --open`,
@@ -243,12 +255,18 @@ export function contradictions({
 function withHubDefaults(given: z.infer<typeof hubSchema>, cwd: string): ResolvedHubOptions {
   const auth = given.auth && absoluteSecrets(given.auth, cwd)
   const encryption = given.encryption && absoluteSecrets(given.encryption, cwd)
-  const [fault] = [...limitFaults(given.limits), ...authFaults(auth), ...encryptionFaults(encryption)]
+  const [fault] = [
+    ...limitFaults(given.limits),
+    ...authFaults(auth),
+    ...encryptionFaults(encryption),
+    ...metricsFaults(given.metrics),
+  ]
   if (fault !== undefined) throw new RepriseError('bad_request', fault)
   const store = given.store ?? DEFAULTS.store
   return {
     auth,
     encryption,
+    metrics: given.metrics,
     store: isUrl(store) ? store : resolve(cwd, store),
     topics: given.topics ?? {},
     queues: given.queues ?? {},

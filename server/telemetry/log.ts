@@ -7,12 +7,12 @@ import { writeSync } from 'node:fs'
 import { isatty } from 'node:tty'
 import pino, { type Logger } from 'pino'
 import { type ErrorCode, messageOf, RepriseError } from '../../shared/errors.ts'
-import type { Telemetry, TelemetryEvent } from '../core/telemetry.ts'
+import type { Reports, TelemetryEvent } from '../core/telemetry.ts'
 import { readableLine } from './readable.ts'
 import { Repeats } from './repeats.ts'
 
 export interface HubLog {
-  readonly telemetry: Telemetry
+  readonly telemetry: Reports
   /** What is still counted is told. */
   close(): void
 }
@@ -79,7 +79,7 @@ export function createLog(level: string, output?: LogOutput, readable = output =
     destination(output ?? STANDARD_ERROR, readable),
   )
   const repeats = new Repeats()
-  const telemetry: Telemetry = {
+  const telemetry: Reports = {
     failed(what, cause) {
       const text = `failed: ${what}`
       if (isBug(cause)) {

@@ -34,7 +34,7 @@ it('a page names the records whose checksums do not fit, in one gap for each run
     ],
   }
   const store = { topics: { read: async () => page } } as unknown as Store
-  const log = new Log(store, {} as never, DEFAULT_LIMITS, new CallerLimits(LIMIT_DEFAULTS))
+  const log = new Log(store, {} as never, DEFAULT_LIMITS, new CallerLimits(LIMIT_DEFAULTS), SILENT.meter)
   const core = { log, admit: () => {} } as unknown as Core
   const addresses = addressesBehind([])
   const handler = createApp({
@@ -43,6 +43,7 @@ it('a page names the records whose checksums do not fit, in one gap for each run
     telemetry: SILENT,
     addresses,
     requests: new RequestRates(LIMIT_DEFAULTS, addresses),
+    metrics: undefined,
     draining: new AbortController().signal,
     maxBodyBytes: 1_000,
     readTopicSettings: () => ({}),

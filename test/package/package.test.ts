@@ -281,7 +281,8 @@ describe('the package', () => {
     const own = loaded.filter((path) => path.includes('/node_modules/reprise/dist/'))
     expect(own).toContainEqual(expect.stringContaining('/lmdb.'))
     expect(own.length).toBeLessThan(16)
-    const others = /\/(ioredis|socket\.io-client|engine\.io-client|yaml|cli-progress)\/|\/lib\/(redis|client)\./
+    const others =
+      /\/(ioredis|socket\.io-client|engine\.io-client|yaml|cli-progress|prom-client|@opentelemetry)\/|\/lib\/(redis|client)\./
     expect(loaded.filter((path) => others.test(path))).toEqual([])
   }, 180_000)
 

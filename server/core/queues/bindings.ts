@@ -255,16 +255,18 @@ class Copier {
     drafts: () => readonly StoredJobDraft[] = () => [],
   ): Promise<void> {
     if (from === undefined) return
-    const { store, settings } = this.#context
+    const { store, settings, telemetry } = this.#context
     await this.#allowance.use(STEP_WEIGHT + weight, async () => {
       if (this.#stopped) throw new RepriseError('unavailable', 'the binding was ended meanwhile')
       const { maxJobs, maxBytes } = settings.forQueue(this.#queue)
+      const jobs = drafts()
       await store.queues.enqueue(this.#queue, {
         subject: '',
-        drafts: drafts(),
+        drafts: jobs,
         limit: { jobs: maxJobs, bytes: maxBytes },
         binding: { topic: this.#topic, from, to },
       })
+      telemetry.meter.sent(this.#queue, jobs.length)
     })
     this.#position = to
   }

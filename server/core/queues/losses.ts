@@ -4,7 +4,7 @@
  */
 
 import type { JobLoss, Owner } from '../../store/contract/store.ts'
-import type { Telemetry, TelemetryEvent } from '../telemetry.ts'
+import type { Reports, TelemetryEvent } from '../telemetry.ts'
 
 const SPAN_MS = 5_000
 /** Queues and causes that are counted apart. What is beyond is counted together. */
@@ -15,12 +15,12 @@ const UNIQUE = /#.*$/s
 type Lost = Extract<TelemetryEvent, { kind: 'deadLetters' | 'leasesLapsed' }>
 
 export class Losses {
-  readonly #telemetry: Telemetry
+  readonly #telemetry: Reports
   readonly #counted = new Map<string, { readonly lost: Lost; jobs: number }>()
   #timer: NodeJS.Timeout | undefined
   #isTold: (queue: string, consumer: Owner) => boolean = () => false
 
-  constructor(telemetry: Telemetry) {
+  constructor(telemetry: Reports) {
     this.#telemetry = telemetry
   }
 

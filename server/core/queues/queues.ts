@@ -16,6 +16,7 @@ import { authorize, type Caller } from '../access.ts'
 import { bodiesOf } from '../body.ts'
 import type { StoreClock } from '../clock.ts'
 import type { CallerLimits } from '../guards/callers.ts'
+import type { Telemetry } from '../telemetry.ts'
 import { itsTurn, PAGE_WEIGHT } from '../turns.ts'
 import type { Consumers } from './delivery/consumers.ts'
 import type { JobClient } from './delivery/outlet.ts'
@@ -33,6 +34,7 @@ export interface QueuesContext {
   readonly callers: CallerLimits
   readonly clock: StoreClock
   readonly consumers: Consumers
+  readonly telemetry: Telemetry
   /** Fires when the hub begins to drain. */
   readonly draining: AbortSignal
 }
@@ -108,7 +110,7 @@ export class Queues {
       producer,
     }: { readonly replyMs?: number; readonly producer?: { readonly name: string; readonly seq: number } },
   ): Promise<Sent> {
-    const { store, limits, callers, settings, clock, consumers } = this.#context
+    const { store, limits, callers, settings, clock, consumers, telemetry } = this.#context
     const counted = callers.publishing(caller, drafts.length)
     if (counted !== undefined) await counted
     const now = settings.forQueue(queue)
@@ -124,7 +126,9 @@ export class Queues {
       )
       const ready = stored.filter(({ due }) => due === undefined).length
       if (ready > 0) consumers.sending(queue, ready)
-      return await sending
+      const sent = await sending
+      telemetry.meter.sent(queue, drafts.length - sent.duplicates)
+      return sent
     } catch (error) {
       if (!hasCode(error, 'too_many') || error.retryAfterMs !== undefined) throw error
       throw new RepriseError('too_many', error.message, { cause: error, retryAfterMs: FULL_RETRY_MS })
@@ -139,8 +143,13 @@ export class Queues {
   ): Promise<readonly Settled[]> {
     checkQueue(queue, 'dead')
     authorize(caller, 'consume', queue)
+    const { consumers, telemetry } = this.#context
     const stored = settlements.map((settlement) => this.#stored(settlement))
-    return await this.#busy(this.#context.consumers.settle(queue, stored, client))
+    const settled = await this.#busy(consumers.settle(queue, stored, client))
+    for (const [i, { as }] of settlements.entries()) {
+      if (as !== 'extend' && settled[i] === 'ok') telemetry.meter.settled(queue, as)
+    }
+    return settled
   }
 
   #stored(settlement: Settlement): StoredSettlement {

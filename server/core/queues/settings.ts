@@ -109,7 +109,7 @@ const QUEUES: Kind<QueueSettings, QueueOverrides> = {
 }
 
 export async function openQueueSettings(options: PatternSettingsOptions<QueueOverrides>): Promise<HubQueueSettings> {
-  const { of, ...settings } = await openPatternSettings(QUEUES, options)
+  const { of, patternOf, ...settings } = await openPatternSettings(QUEUES, options)
   let bound = readBound()
   let holds = readHolds()
   settings.onChange(() => {
@@ -140,6 +140,7 @@ export async function openQueueSettings(options: PatternSettingsOptions<QueueOve
   return {
     ...settings,
     forQueue: (queue) => of(mainQueue(queue)),
+    patternOf: (queue) => patternOf(mainQueue(queue)),
     bound: () => bound,
     holdBytes: (topic) => holds.get(topic),
   }

@@ -57,6 +57,11 @@ export class Fanout {
     feed.stop()
   }
 
+  /** Each topic that this node serves, with its subscriptions here. */
+  *all(): Generator<readonly [topic: string, subscriptions: number]> {
+    for (const [topic, { users }] of this.#feeds) yield [topic, users]
+  }
+
   /** Subscriptions of a topic on this node. */
   subscribers(topic: string): number {
     return this.#feeds.get(topic)?.users ?? 0

@@ -86,8 +86,10 @@ export class Feed implements Entrant {
     const missing = position.epoch === epoch ? this.#tail.after(position.offset, this.#head) : undefined
     if (missing === undefined) return 'read'
     for (const item of missing) {
-      if ('events' in item) follower.outlet.push(item)
-      else follower.lost(item)
+      if ('events' in item) {
+        follower.outlet.push(item)
+        this.#telemetry.meter.replayed(this.topic, item.events.length)
+      } else follower.lost(item)
     }
     const { channel } = follower.outlet
     const group = this.#followers.get(channel)
@@ -106,6 +108,11 @@ export class Feed implements Entrant {
     this.#size -= 1
     if (group.size === 0) this.#followers.delete(channel)
     follower.outlet.leave()
+    return this.#head
+  }
+
+  /** The last event that it has sent. */
+  get head(): Position | undefined {
     return this.#head
   }
 
@@ -225,6 +232,7 @@ export class Feed implements Entrant {
       if ('events' in item) {
         this.#head = { epoch, offset: item.last }
         for (const channel of this.#followers.keys()) channel.broadcast(item)
+        if (this.#size > 0) this.#telemetry.meter.delivered(this.topic, item.events, this.#size)
       } else {
         this.#head = item.position
         for (const group of this.#followers.values()) for (const follower of [...group]) follower.lost(item)

@@ -17,6 +17,7 @@ import { authorize, type Caller } from '../access.ts'
 import { bodiesOf } from '../body.ts'
 import type { CallerLimits } from '../guards/callers.ts'
 import { checkBodies } from '../schema/schema.ts'
+import type { Meter } from '../telemetry.ts'
 import { weightOf } from '../turns.ts'
 import { eventObject, PACKET_BYTES, PACKET_EVENTS, type Packet, packetsOf } from './packet.ts'
 import { resolve } from './resolve.ts'
@@ -72,14 +73,16 @@ export class Log {
   readonly #settings: HubSettings
   readonly limits: Limits
   readonly #callers: CallerLimits
+  readonly #meter: Meter
   #publishing = 0
   #idle: (() => void)[] = []
 
-  constructor(store: Store, settings: HubSettings, limits: Limits, callers: CallerLimits) {
+  constructor(store: Store, settings: HubSettings, limits: Limits, callers: CallerLimits, meter: Meter) {
     this.#store = store
     this.#settings = settings
     this.limits = limits
     this.#callers = callers
+    this.#meter = meter
   }
 
   /** Resolves when the events are durable. All of them or none. */
@@ -96,10 +99,13 @@ export class Log {
       return id === undefined ? { body } : { body, id }
     })
     const append = { subject: caller.subject, drafts: stored, retain }
+    const producer = row === undefined ? {} : { producer: { name: row.producer, seq: row.seq } }
     this.#publishing += 1
+    const began = performance.now()
     try {
-      if (row === undefined) return await this.#store.topics.append(topic, append)
-      return await this.#store.topics.append(topic, { ...append, producer: { name: row.producer, seq: row.seq } })
+      const published = await this.#store.topics.append(topic, { ...append, ...producer })
+      this.#meter.published(topic, drafts.length - published.duplicates, performance.now() - began)
+      return published
     } finally {
       this.#publishing -= 1
       if (this.#publishing === 0) for (const resolve of this.#idle.splice(0)) resolve()

@@ -232,7 +232,8 @@ export class Subscription implements Follower {
   }
 
   async #read(run: number, start: Pick<Start, 'position' | 'gap'> & Partial<Start>): Promise<void> {
-    let { position } = start
+    const { position: from } = start
+    let position = from
     if (start.gap !== undefined) position = await this.#tell(run, start.gap, true)
     // Whoever was away for a moment gets what the feed has sent last, without a look at the log.
     if (start.info !== undefined && (await this.#joins(run, position, start.info))) return
@@ -244,6 +245,7 @@ export class Subscription implements Follower {
         if (run !== this.#run) return
         if ('events' in item) {
           await this.outlet.page(item)
+          this.#context.telemetry.meter.replayed(this.#topic, item.events.length)
           position = { epoch: item.epoch, offset: item.last }
           continue
         }
@@ -260,7 +262,7 @@ export class Subscription implements Follower {
       if (!samePosition(position, step.head)) continue
       // No await between a page that shows the head and the join: nothing can slip in between.
       const joined = this.#feed?.follow(position, step.head, this)
-      if (joined === 'joined') return
+      if (joined === 'joined') return this.#caughtUp(from)
       if (joined === 'wait') await this.#feed?.reached()
     }
   }
@@ -269,10 +271,19 @@ export class Subscription implements Follower {
   async #joins(run: number, position: Position, { epoch, first, last }: Start['info']): Promise<boolean> {
     if (position.epoch !== epoch || position.offset < first - 1) return false
     const follow = () => (run === this.#run ? this.#feed?.follow(position, { epoch, offset: last }, this) : undefined)
-    const joined = follow()
-    if (joined !== 'wait') return joined === 'joined'
-    await this.#feed?.reached()
-    return follow() === 'joined'
+    let joined = follow()
+    if (joined === 'wait') {
+      await this.#feed?.reached()
+      joined = follow()
+    }
+    if (joined === 'joined') this.#caughtUp(position)
+    return joined === 'joined'
+  }
+
+  /** It is live, having begun after `from`. */
+  #caughtUp(from: Position): void {
+    const head = this.#feed?.head
+    if (head !== undefined && !samePosition(from, head)) this.#context.telemetry.meter.caughtUp(this.#topic)
   }
 
   /** Asks until there is an answer: when the store is away the client stays. `undefined` when the run is over. */

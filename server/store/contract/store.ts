@@ -314,4 +314,6 @@ export interface StoreContext {
    * told. What a call did whose answer was lost is told to none.
    */
   readonly lost?: (queue: string, loss: JobLoss) => void
+  /** Receives how many milliseconds each write took that may hold many calls, until it was durable. */
+  readonly committed?: (ms: number) => void
 }

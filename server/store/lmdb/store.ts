@@ -59,8 +59,9 @@ export async function openLmdb(path: string, context: LmdbContext = {}): Promise
     if (wreck !== undefined) damage.tell(wreck)
     file = new DataFile(folder)
     const now = context.now ?? Date.now
-    const lost = context.lost ?? (() => {})
-    begun = new Writer(await open(), { open, now, space, file, listeners, queueWatches, warn, lost, mend: mendQueue })
+    const { lost = () => {}, committed = () => {} } = context
+    const told = { listeners, queueWatches, warn, lost, committed }
+    begun = new Writer(await open(), { open, now, space, file, ...told, mend: mendQueue })
     if (wreck !== undefined) await begun.write(restore)
   } catch (error) {
     if (begun === undefined) file?.close()

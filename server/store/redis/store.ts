@@ -55,7 +55,8 @@ export async function openRedis(url: string, context: RedisContext = {}): Promis
   const subscriptions = new Subscriptions(router, warn)
   const { now, run, maxIds = MAX_IDS } = context
   const replicas = { replicas: location.replicas, replicaWaitMs: REPLICA_WAIT_MS }
-  const batcherContext = { damage, lost: context.lost ?? (() => {}), router, keys, now, run, maxIds, ...replicas, warn }
+  const { lost = () => {}, committed = () => {} } = context
+  const batcherContext = { damage, lost, committed, router, keys, now, run, maxIds, ...replicas, warn }
   const batcher = new TopicBatcher(batcherContext)
   const queueBatcher = new QueueBatcher(batcherContext)
   let closing: Promise<void> | undefined

@@ -4,9 +4,10 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { describe, expect, it } from 'vitest'
-import type { TelemetryEvent } from '../../../server/core/telemetry.ts'
+import { SILENT, type TelemetryEvent } from '../../../server/core/telemetry.ts'
 import { buildHub } from '../../../server/hub.ts'
 import { resolveHubOptions } from '../../../server/options/hub.ts'
+import { Metrics } from '../../../server/telemetry/metrics.ts'
 import { connectRaw } from '../../support/clients/rawSocket.ts'
 import { join, joinNamespace } from '../../support/clients/wire.ts'
 import { atEnd } from '../../support/ending.ts'
@@ -16,7 +17,7 @@ const refused: string[] = []
 const happened = (event: TelemetryEvent) => {
   if (event.kind === 'refused') refused.push(event.code)
 }
-const log = { telemetry: { failed: () => {}, noticed: () => {}, happened }, close: () => {} }
+const log = { telemetry: { ...SILENT, happened }, metrics: new Metrics(), close: () => {} }
 const options = { store: await tempFolder(), limits: { namespacesPerSocket: 1, connectionsPerAddress: 6 } }
 const hub = buildHub(resolveHubOptions(options), log)
 const server = createServer(hub.handler)

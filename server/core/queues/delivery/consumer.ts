@@ -14,6 +14,8 @@ interface Held {
   /** No extension reaches beyond it. */
   capAt: number
   expiresAt: number
+  /** When this node delivered it, by this machine's steady clock; 0 where it did not. */
+  readonly startedAt: number
   /** It was extended up to there: who asked for that is not silent. */
   isAtCap: boolean
 }
@@ -92,13 +94,19 @@ export class Consumer {
     return (this.#held.get(lease) ?? this.#settling.get(lease))?.id === id
   }
 
+  /** For how long it has had a lease that this node delivered, in milliseconds. */
+  heldFor(lease: string): number | undefined {
+    const { startedAt = 0 } = this.#held.get(lease) ?? this.#settling.get(lease) ?? {}
+    return startedAt === 0 ? undefined : performance.now() - startedAt
+  }
+
   /** Its leases, as far as this node knows. */
   get kept(): KeptLease[] {
     return [...this.#held, ...this.#settling].map(([lease, { id, expiresAt }]) => ({ id, lease, expiresAt }))
   }
 
-  took({ id, lease, expiresAt }: KeptLease, capAt = Number.POSITIVE_INFINITY): void {
-    this.#held.set(lease, { id, capAt, expiresAt, isAtCap: false })
+  took({ id, lease, expiresAt }: KeptLease, capAt = Number.POSITIVE_INFINITY, startedAt = 0): void {
+    this.#held.set(lease, { id, capAt, expiresAt, startedAt, isAtCap: false })
     this.#soonest = Math.min(this.#soonest, expiresAt)
   }
 

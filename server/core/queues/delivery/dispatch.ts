@@ -107,6 +107,7 @@ export class Dispatch {
     const { id, lease, as } = settlement
     const holder = by?.has(settlement) ? by : [...this.#consumers.values()].find((one) => one.has(settlement))
     if (holder === undefined) return
+    if (as !== 'extend' && answer === 'ok') this.#context.telemetry.meter.ran(this.queue, as, holder.heldFor(lease))
     if (as === 'extend' && answer !== 'lost') {
       if (answer === 'ok') holder.extended(lease, this.#context.clock.now + settlement.leaseMs)
       else holder.capped(lease, answer.expiresAt)
@@ -286,7 +287,8 @@ export class Dispatch {
   #deliver(consumer: Consumer, jobs: readonly ReadableJob[], untilCapMs: number): void {
     if (jobs.length > 0) this.#context.turns.given(consumer.client)
     this.#lapses.replaced(consumer, jobs)
-    for (const job of jobs) consumer.took(job, job.expiresAt + untilCapMs)
+    for (const job of jobs) consumer.took(job, job.expiresAt + untilCapMs, performance.now())
+    if (jobs.length > 0) this.#context.telemetry.meter.started(this.queue, jobs)
     for (const packet of jobsPackets(this.queue, jobs)) consumer.client.outlet.jobs(packet)
   }
 

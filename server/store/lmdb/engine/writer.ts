@@ -52,6 +52,7 @@ export interface WriterContext {
   readonly queueWatches: Listeners<QueueNotification>
   readonly warn: (message: string, cause?: unknown) => void
   readonly lost: (queue: string, loss: JobLoss) => void
+  readonly committed: (ms: number) => void
   /** Makes anew what does not fit in a queue. */
   readonly mend: (transaction: Transaction, queue: string) => void
 }
@@ -174,26 +175,25 @@ export class Writer {
       return
     }
     const { space, listeners, queueWatches } = this.#context
-    const isWatched = (topic: string): boolean => listeners.has(topic)
-    const isQueueWatched = (queue: string): boolean => queueWatches.has(queue)
-    const { hasRoom } = space
     const transaction = new Transaction(environment, this.#queues, {
       now: this.now,
       opening: this.#opening,
-      hasRoom,
-      isWatched,
-      isQueueWatched,
+      hasRoom: space.hasRoom,
+      isWatched: (topic) => listeners.has(topic),
+      isQueueWatched: (queue) => queueWatches.has(queue),
     })
     const outcomes = this.#transaction(transaction, calls)
     if (outcomes === undefined) return
     const writes = this.#complete(transaction, outcomes)
     if (writes === undefined) return
+    const began = performance.now()
     try {
       await environment.commit(writes)
     } catch (error) {
       await this.#recover(error, outcomes)
       return
     }
+    this.#context.committed(performance.now() - began)
     transaction.keepQueues()
     this.#garbage ||= transaction.leftGarbage
     const lost = this.#look()

@@ -25,6 +25,7 @@ export interface BatcherContext {
   readonly replicaWaitMs: number
   readonly damage: Damage
   readonly lost: (queue: string, loss: JobLoss) => void
+  readonly committed: (ms: number) => void
   readonly warn: (message: string, cause?: unknown) => void
 }
 
@@ -140,9 +141,11 @@ export abstract class Batcher<X = unknown> {
   #send(name: string, line: Line<X>): void {
     while (line.waiting.length > 0 && line.underWay < (line.flow.isWhole ? this.#bounds.underWay : 1)) {
       line.underWay += 1
+      const began = performance.now()
       const doing = this.do(name, this.#next(line), line.flow)
       line.told = Promise.all([doing, line.told]).then(([tell]) => {
         line.underWay -= 1
+        this.context.committed(performance.now() - began)
         // The next ones are under way before the outcomes are told.
         this.#send(name, line)
         tell()

@@ -1,0 +1,148 @@
+/**
+ * What this node counts of what the core tells: plain numbers by settings pattern, from the start of the hub. Whoever
+ * reads them turns them into metrics. No name of a topic or queue is kept.
+ */
+
+import type { ErrorCode } from '../../shared/errors.ts'
+import type { GapReason } from '../../shared/protocol.ts'
+import type { Ending, Meter, Reports, Telemetry, TelemetryEvent } from '../core/telemetry.ts'
+import { FAST, Histogram, SLOW } from './histogram.ts'
+
+/** Patterns that are told apart; so many exact names in the settings would be as many series. */
+const MAX_PATTERNS = 100
+/** No pattern can be called so: names without one, and those of the patterns that are beyond. */
+export const NO_PATTERN = '(none)'
+const OTHER_PATTERNS = '(other)'
+
+/** What is known when the settings are open, and not before. */
+export interface Surroundings {
+  readonly topicPattern: (topic: string) => string | undefined
+  readonly queuePattern: (queue: string) => string | undefined
+  /** The store's time. */
+  readonly now: () => number
+}
+
+export class TopicCounts {
+  published = 0
+  live = 0
+  replayed = 0
+  caughtUp = 0
+  readonly gaps: Record<GapReason, number> = { trimmed: 0, reset: 0, damaged: 0 }
+  readonly publishing = new Histogram(FAST)
+  readonly delivery = new Histogram(FAST)
+}
+
+export class QueueCounts {
+  sent = 0
+  lapsed = 0
+  readonly settled: Record<Ending, number> = { done: 0, retry: 0, release: 0, dead: 0 }
+  readonly waiting = new Histogram(SLOW)
+  readonly running = new Histogram(SLOW)
+}
+
+/** One for each pattern that something has happened under, and one for names without. */
+export class Patterns<Each> {
+  /** By what their label says. */
+  readonly each = new Map<string, Each>()
+  readonly #make: () => Each
+
+  constructor(make: () => Each) {
+    this.#make = make
+    this.each.set(NO_PATTERN, make())
+  }
+
+  of(pattern: string | undefined): Each {
+    const label = this.#labelOf(pattern)
+    let found = this.each.get(label)
+    if (found === undefined) {
+      found = this.#make()
+      this.each.set(label, found)
+    }
+    return found
+  }
+
+  #labelOf(pattern = NO_PATTERN): string {
+    return this.each.has(pattern) || this.each.size < MAX_PATTERNS ? pattern : OTHER_PATTERNS
+  }
+}
+
+export class Counts implements Meter {
+  readonly topics = new Patterns(() => new TopicCounts())
+  readonly queues = new Patterns(() => new QueueCounts())
+  readonly commits = new Histogram(FAST)
+  readonly refused = new Map<ErrorCode, number>()
+  #around: Surroundings = { topicPattern: () => undefined, queuePattern: () => undefined, now: Date.now }
+
+  use(around: Surroundings): void {
+    this.#around = around
+  }
+
+  /** Tells `reports` what it is told, and counts it. */
+  listening(reports: Reports): Telemetry {
+    return {
+      failed: (what, cause) => reports.failed(what, cause),
+      noticed: (what, details) => reports.noticed(what, details),
+      happened: (event) => {
+        this.#count(event)
+        reports.happened(event)
+      },
+      meter: this,
+    }
+  }
+
+  published(topic: string, events: number, ms: number): void {
+    const counts = this.#topic(topic)
+    counts.published += events
+    counts.publishing.add(ms)
+  }
+
+  delivered(topic: string, events: readonly { readonly at: number }[], subscriptions: number): void {
+    const counts = this.#topic(topic)
+    counts.live += events.length * subscriptions
+    const now = this.#around.now()
+    for (const { at } of events) counts.delivery.add(now - at, subscriptions)
+  }
+
+  replayed(topic: string, events: number): void {
+    this.#topic(topic).replayed += events
+  }
+
+  caughtUp(topic: string): void {
+    this.#topic(topic).caughtUp += 1
+  }
+
+  sent(queue: string, jobs: number): void {
+    this.#queue(queue).sent += jobs
+  }
+
+  started(queue: string, jobs: readonly { readonly sentAt: number; readonly deliveries: number }[]): void {
+    const { waiting } = this.#queue(queue)
+    const now = this.#around.now()
+    for (const { sentAt, deliveries } of jobs) if (deliveries === 1) waiting.add(now - sentAt)
+  }
+
+  settled(queue: string, as: Ending): void {
+    this.#queue(queue).settled[as] += 1
+  }
+
+  ran(queue: string, as: Ending, ms: number | undefined): void {
+    if (as !== 'release' && ms !== undefined) this.#queue(queue).running.add(ms)
+  }
+
+  lapsed(queue: string, jobs: number): void {
+    this.#queue(queue).lapsed += jobs
+  }
+
+  #count(event: TelemetryEvent): void {
+    if (event.kind === 'gap') this.#topic(event.topic).gaps[event.reason] += 1
+    else if (event.kind === 'refused') this.refused.set(event.code, (this.refused.get(event.code) ?? 0) + 1)
+  }
+
+  #topic(topic: string): TopicCounts {
+    return this.topics.of(this.#around.topicPattern(topic))
+  }
+
+  #queue(queue: string): QueueCounts {
+    return this.queues.of(this.#around.queuePattern(queue))
+  }
+}

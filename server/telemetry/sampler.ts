@@ -1,0 +1,152 @@
+/**
+ * What only the store can tell of all topics and queues, looked at part by part in the background: no scrape waits for
+ * many of them, and the store has most of its time for others. A round begins when somebody asks and the last one is over.
+ */
+
+import { itsTurn, PAGE_WEIGHT } from '../core/turns.ts'
+import type { JobState, Owner, Store, TopicInfo } from '../store/contract/store.ts'
+import { Patterns, type Surroundings } from './counts.ts'
+
+/** What is as old is looked at again. */
+const FRESH_MS = 1_000
+/** A round that takes longer than this is not waited for; nobody waits longer for the first one. */
+const QUICK_MS = 5
+const FIRST_MS = 500
+/** A round takes this part of the time, once it is not a quick one. */
+const SHARE = 0.1
+/** Read at once. */
+const TOPICS = 20
+const QUEUES = 20
+const CURSORS = 250
+/** Topics of the hub's own begin with it. */
+const INTERNAL = '_'
+
+export class TopicGauges {
+  events = 0
+  lag = 0
+}
+
+export class QueueGauges {
+  readonly jobs: Record<JobState | 'dead', number> = { ready: 0, delayed: 0, held: 0, dead: 0 }
+  oldestReadyMs = 0
+}
+
+export interface Sample {
+  readonly topics: Patterns<TopicGauges>
+  readonly queues: Patterns<QueueGauges>
+}
+
+export class Sampler {
+  readonly #store: Store
+  readonly #around: Surroundings
+  #last: Sample | undefined
+  #lastAt = 0
+  #tookMs = 0
+  #round: Promise<void> | undefined
+  #stopped = false
+
+  constructor(store: Store, around: Surroundings) {
+    this.#store = store
+    this.#around = around
+  }
+
+  stop(): void {
+    this.#stopped = true
+  }
+
+  /** As it is now where a look is quick, else as of the last round; `undefined` where there was none. */
+  async look(): Promise<Sample | undefined> {
+    if (!this.#stopped && performance.now() - this.#lastAt >= FRESH_MS) this.#round ??= this.#begin()
+    const isQuick = this.#last === undefined || this.#tookMs <= QUICK_MS
+    if (this.#round !== undefined && isQuick) await within(this.#round, this.#last === undefined ? FIRST_MS : QUICK_MS)
+    return this.#last
+  }
+
+  async #begin(): Promise<void> {
+    const began = performance.now()
+    const sample = { topics: new Patterns(() => new TopicGauges()), queues: new Patterns(() => new QueueGauges()) }
+    const pace = new Pace()
+    try {
+      await this.#lookAtTopics(sample, pace)
+      await this.#lookAtQueues(sample, pace)
+      if (this.#stopped) return
+      this.#last = sample
+      this.#tookMs = performance.now() - began
+    } catch {
+      // The store is away, and has said so: what was known last stays.
+    } finally {
+      this.#lastAt = performance.now()
+      this.#round = undefined
+    }
+  }
+
+  async #lookAtTopics({ topics }: Sample, pace: Pace): Promise<void> {
+    let after: string | undefined
+    do {
+      await pace.turn()
+      const page: TopicInfo[] = await this.#store.topics.list({ limit: TOPICS, ...(after !== undefined && { after }) })
+      after = page.length < TOPICS ? undefined : page.at(-1)?.topic
+      const own = page.filter(({ topic }) => !topic.startsWith(INTERNAL))
+      const lags = await Promise.all(own.map(({ topic }) => this.#lagOf(topic, pace)))
+      for (const [i, { topic, events }] of own.entries()) {
+        const gauges = topics.of(this.#around.topicPattern(topic))
+        gauges.events += events
+        gauges.lag = Math.max(gauges.lag, lags[i] ?? 0)
+      }
+    } while (after !== undefined && !this.#stopped)
+  }
+
+  /** That of the cursor that is furthest behind. */
+  async #lagOf(topic: string, pace: Pace): Promise<number> {
+    let most = 0
+    let after: Owner | undefined
+    do {
+      const page = await this.#store.cursors.list(topic, { limit: CURSORS, ...(after !== undefined && { after }) })
+      for (const { lag } of page) most = Math.max(most, lag)
+      after = page.length < CURSORS ? undefined : page.at(-1)
+      if (after !== undefined) await pace.turn()
+    } while (after !== undefined && !this.#stopped)
+    return most
+  }
+
+  async #lookAtQueues({ queues }: Sample, pace: Pace): Promise<void> {
+    let after: string | undefined
+    do {
+      await pace.turn()
+      const page = await this.#store.queues.list({ limit: QUEUES, ...(after !== undefined && { after }) })
+      after = page.length < QUEUES ? undefined : page.at(-1)?.queue
+      const now = this.#around.now()
+      for (const { queue, counts, oldestReadyAt = now } of page) {
+        const gauges = queues.of(this.#around.queuePattern(queue))
+        for (const state of ['ready', 'delayed', 'held', 'dead'] as const) gauges.jobs[state] += counts[state]
+        gauges.oldestReadyMs = Math.max(gauges.oldestReadyMs, now - oldestReadyAt)
+      }
+    } while (after !== undefined && !this.#stopped)
+  }
+}
+
+/** Rests between parts, in proportion to what they took. */
+class Pace {
+  readonly #began = performance.now()
+  #resumedAt = this.#began
+
+  async turn(): Promise<void> {
+    const now = performance.now()
+    if (now - this.#began > QUICK_MS) await rest(((now - this.#resumedAt) * (1 - SHARE)) / SHARE)
+    await itsTurn(PAGE_WEIGHT)
+    this.#resumedAt = performance.now()
+  }
+}
+
+function rest(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms).unref())
+}
+
+async function within(promise: Promise<void>, ms: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms)
+  })
+  await Promise.race([promise, late])
+  clearTimeout(timer)
+}
