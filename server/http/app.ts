@@ -18,6 +18,7 @@ import { queueRoutes } from './routes/queues.ts'
 import { streamRoutes } from './routes/stream.ts'
 import { topicRoutes } from './routes/topics.ts'
 import { type Route, type RoutesContext, serveRoutes } from './routes.ts'
+import { asyncApi } from './schemas/asyncapi.ts'
 import { openApiOf } from './schemas/openapi.ts'
 
 export interface AppContext extends RoutesContext {
@@ -78,10 +79,8 @@ export function createApp(context: AppContext): HubHandler {
     document ??= openApiOf(rows)
     response.set('Cache-Control', 'no-cache').json(document)
   })
-  app.get('/asyncapi.json', guarded, async (_request, response) => {
-    // Few ask for it, so its schemas are made when somebody does.
-    const { asyncApiOf } = await import('./schemas/asyncapi.ts')
-    response.set('Cache-Control', 'no-cache').json(asyncApiOf())
+  app.get('/asyncapi.json', guarded, (_request, response) => {
+    response.set('Cache-Control', 'no-cache').json(asyncApi())
   })
   app.use(serveHealth(context.core))
   const isGuest = (request: IncomingMessage): boolean => guests.has(request)

@@ -52,148 +52,162 @@ interface Sent {
   readonly args: readonly z.ZodType[]
 }
 
-const limits = z
-  .object({ payload: count, batch: count, packet: count })
-  .meta({ id: 'Limits' }) satisfies z.ZodType<Limits>
+/** Made when somebody asks, as few do and a start would pay for it. */
+function tables() {
+  const limits = z
+    .object({ payload: count, batch: count, packet: count })
+    .meta({ id: 'Limits' }) satisfies z.ZodType<Limits>
 
-const error = z
-  .object({
-    code: z.enum(Object.keys(ERRORS) as [WireError['code']]),
-    message: z.string(),
-    retryable: z.boolean(),
-    retryAfterMs: count.optional(),
-  })
-  .meta({ id: 'Error' })
+  const error = z
+    .object({
+      code: z.enum(Object.keys(ERRORS) as [WireError['code']]),
+      message: z.string(),
+      retryable: z.boolean(),
+      retryAfterMs: count.optional(),
+    })
+    .meta({ id: 'Error' })
 
-/** What a log and a queue hold; bytes are attachments of Socket.IO. */
-const content = {
-  data: z.unknown().meta({ description: 'JSON, or bytes wherever JSON may stand' }),
-  key: z.string().exactOptional(),
-  headers: z.record(z.string(), z.string()).exactOptional(),
-}
-const event = z
-  .object({ offset: z.int().min(1), at: z.int(), id: z.string().optional(), ...content })
-  .meta({ id: 'SocketEvent' })
-const events = z.object({ epoch: z.string(), events: z.array(event) }).meta({ id: 'Events' })
-const page = z
-  .object({ epoch: z.string(), first: count, last: count, events: z.array(event), gaps: z.array(gap).optional() })
-  .meta({ id: 'ReadPage' })
-const place = z.object({ offset: count }).meta({ id: 'Place' })
+  /** What a log and a queue hold; bytes are attachments of Socket.IO. */
+  const content = {
+    data: z.unknown().meta({ description: 'JSON, or bytes wherever JSON may stand' }),
+    key: z.string().exactOptional(),
+    headers: z.record(z.string(), z.string()).exactOptional(),
+  }
+  const event = z
+    .object({ offset: z.int().min(1), at: z.int(), id: z.string().optional(), ...content })
+    .meta({ id: 'SocketEvent' })
+  const events = z.object({ epoch: z.string(), events: z.array(event) }).meta({ id: 'Events' })
+  const page = z
+    .object({ epoch: z.string(), first: count, last: count, events: z.array(event), gaps: z.array(gap).optional() })
+    .meta({ id: 'ReadPage' })
+  const place = z.object({ offset: count }).meta({ id: 'Place' })
 
-const subscribed = z
-  .object({
-    topic: z.string(),
-    epoch: z.string(),
-    first: count,
-    last: count,
-    position: positionSchema,
-    behind: count,
-    limits,
-  })
-  .meta({ id: 'Subscribed' }) satisfies z.ZodType<Subscribed>
+  const subscribed = z
+    .object({
+      topic: z.string(),
+      epoch: z.string(),
+      first: count,
+      last: count,
+      position: positionSchema,
+      behind: count,
+      limits,
+    })
+    .meta({ id: 'Subscribed' }) satisfies z.ZodType<Subscribed>
 
-const job = z
-  .object({
-    queue: z.string(),
-    id: z.string(),
-    lease: z.string(),
-    attempts: count,
-    deliveries: count,
-    sentAt: count,
-    expiresAt: count,
-    replyBy: count.exactOptional(),
-    ...content,
-  })
-  .meta({ id: 'SocketJob' }) satisfies z.ZodType<Job>
+  const job = z
+    .object({
+      queue: z.string(),
+      id: z.string(),
+      lease: z.string(),
+      attempts: count,
+      deliveries: count,
+      sentAt: count,
+      expiresAt: count,
+      replyBy: count.exactOptional(),
+      ...content,
+    })
+    .meta({ id: 'SocketJob' }) satisfies z.ZodType<Job>
 
-const keptLease = z.object({ id: z.string(), lease: z.string(), expiresAt: count }).meta({ id: 'KeptLease' })
-const consuming = z
-  .object({ queue: z.string(), credit: count, leaseMs: count, limits, held: z.array(keptLease) })
-  .meta({ id: 'Consuming' }) satisfies z.ZodType<Consuming>
+  const keptLease = z.object({ id: z.string(), lease: z.string(), expiresAt: count }).meta({ id: 'KeptLease' })
+  const consuming = z
+    .object({ queue: z.string(), credit: count, leaseMs: count, limits, held: z.array(keptLease) })
+    .meta({ id: 'Consuming' }) satisfies z.ZodType<Consuming>
 
-const nothing = z.null()
-const queue = queueNameSchema
-const auth: Called = { summary: 'Go on with another token', args: [credentialsSchema], value: nothing }
+  const nothing = z.null()
+  const queue = queueNameSchema
+  const auth: Called = { summary: 'Go on with another token', args: [credentialsSchema], value: nothing }
 
-const TOPIC_CALLS: Readonly<Record<keyof TopicCalls, Called>> = {
-  publish: {
-    summary: 'Publish drafts: all of them or none',
-    args: [z.array(draftSchema).min(1), producerSchema],
-    optional: 1,
-    value: publishedAnswer,
-  },
-  ack: { summary: "Move the client's cursor", args: [positionSchema], value: positionSchema },
-  read: { summary: 'Read a page of events', args: [readSchema], optional: 1, value: page },
-  subscribe: {
-    summary: 'Start the subscription, or start it again elsewhere',
-    args: [subscribeSchema],
-    optional: 1,
-    value: subscribed,
-  },
-  unsubscribe: { summary: 'End the subscription', args: [], value: nothing },
-  auth,
-}
+  const topicCalls: Readonly<Record<keyof TopicCalls, Called>> = {
+    publish: {
+      summary: 'Publish drafts: all of them or none',
+      args: [z.array(draftSchema).min(1), producerSchema],
+      optional: 1,
+      value: publishedAnswer,
+    },
+    ack: { summary: "Move the client's cursor", args: [positionSchema], value: positionSchema },
+    read: { summary: 'Read a page of events', args: [readSchema], optional: 1, value: page },
+    subscribe: {
+      summary: 'Start the subscription, or start it again elsewhere',
+      args: [subscribeSchema],
+      optional: 1,
+      value: subscribed,
+    },
+    unsubscribe: { summary: 'End the subscription', args: [], value: nothing },
+    auth,
+  }
 
-const expiring: Sent = {
-  summary: 'The token ends so soon: renew it with `auth`',
-  args: [z.object({ inMs: z.number() }).meta({ id: 'Expiring' })],
-}
-const limitsTold: Sent = { summary: 'First, where the handshake has `limits: true`', args: [limits] }
+  const expiring: Sent = {
+    summary: 'The token ends so soon: renew it with `auth`',
+    args: [z.object({ inMs: z.number() }).meta({ id: 'Expiring' })],
+  }
+  const limitsTold: Sent = { summary: 'First, where the handshake has `limits: true`', args: [limits] }
 
-const TOPIC_PACKETS: Readonly<Record<keyof TopicPackets, Sent>> = {
-  limits: limitsTold,
-  subscribed: { summary: 'Where the subscription starts', args: [subscribed] },
-  gap: { summary: 'These events are gone', args: [gap] },
-  events: { summary: 'Events in their order', args: [events] },
-  live: { summary: 'Caught up: events come as they are published', args: [place] },
-  behind: { summary: 'Too slow: pages are read again', args: [place] },
-  expiring,
-  error: { summary: 'The subscription is over, and the namespace is left', args: [error] },
-}
+  const topicPackets: Readonly<Record<keyof TopicPackets, Sent>> = {
+    limits: limitsTold,
+    subscribed: { summary: 'Where the subscription starts', args: [subscribed] },
+    gap: { summary: 'These events are gone', args: [gap] },
+    events: { summary: 'Events in their order', args: [events] },
+    live: { summary: 'Caught up: events come as they are published', args: [place] },
+    behind: { summary: 'Too slow: pages are read again', args: [place] },
+    expiring,
+    error: { summary: 'The subscription is over, and the namespace is left', args: [error] },
+  }
 
-const QUEUE_CALLS: Readonly<Record<keyof QueueCalls, Called>> = {
-  send: {
-    summary: 'Send jobs: all of them or none',
-    args: [queue, z.array(jobDraftSchema).min(1), producerSchema],
-    optional: 1,
-    value: sentAnswer,
-  },
-  consume: { summary: 'Take jobs, or change the credit', args: [queue, consumeSchema], value: consuming },
-  cancel: { summary: 'Take no more jobs', args: [queue], value: nothing },
-  settle: { summary: 'End or extend leases', args: [queue, settlementsSchema], value: settledAnswer },
-  request: {
-    summary: 'Send a job and wait for its reply',
-    args: [queue, jobDraftSchema, requestSchema],
-    optional: 1,
-    value: z.unknown(),
-  },
-  remove: { summary: 'Remove a job that waits', args: [queue, jobIdSchema], value: z.boolean() },
-  auth,
-}
+  const queueCalls: Readonly<Record<keyof QueueCalls, Called>> = {
+    send: {
+      summary: 'Send jobs: all of them or none',
+      args: [queue, z.array(jobDraftSchema).min(1), producerSchema],
+      optional: 1,
+      value: sentAnswer,
+    },
+    consume: { summary: 'Take jobs, or change the credit', args: [queue, consumeSchema], value: consuming },
+    cancel: { summary: 'Take no more jobs', args: [queue], value: nothing },
+    settle: { summary: 'End or extend leases', args: [queue, settlementsSchema], value: settledAnswer },
+    request: {
+      summary: 'Send a job and wait for its reply',
+      args: [queue, jobDraftSchema, requestSchema],
+      optional: 1,
+      value: z.unknown(),
+    },
+    remove: { summary: 'Remove a job that waits', args: [queue, jobIdSchema], value: z.boolean() },
+    auth,
+  }
 
-const QUEUE_PACKETS: Readonly<Record<keyof QueuePackets, Sent>> = {
-  limits: limitsTold,
-  jobs: { summary: 'Jobs to work on', args: [queue, z.array(job)] },
-  lost: { summary: 'Leases that are over', args: [queue, z.array(z.string())] },
-  expiring,
-  error: {
-    summary: 'The consumer of this queue is over; without `queue`, all are',
-    args: [error.extend({ queue: z.string().optional() }).meta({ id: 'ConsumerError' })],
-  },
+  const queuePackets: Readonly<Record<keyof QueuePackets, Sent>> = {
+    limits: limitsTold,
+    jobs: { summary: 'Jobs to work on', args: [queue, z.array(job)] },
+    lost: { summary: 'Leases that are over', args: [queue, z.array(z.string())] },
+    expiring,
+    error: {
+      summary: 'The consumer of this queue is over; without `queue`, all are',
+      args: [error.extend({ queue: z.string().optional() }).meta({ id: 'ConsumerError' })],
+    },
+  }
+
+  return { topicCalls, topicPackets, queueCalls, queuePackets, error }
 }
 
 const DESCRIPTION =
   'Topics and queues over Socket.IO (protocol 5, WebSocket or long polling); docs/protocol.md says more. A payload is the list of ' +
   "a packet's arguments, and a reply is what its callback gets. A handshake is the `auth` of the namespace."
 
-export function asyncApiOf(): object {
+let document: object | undefined
+
+/** The same for every hub of the process: a schema's name is taken once. */
+export function asyncApi(): object {
+  document ??= makeDocument()
+  return document
+}
+
+function makeDocument(): object {
+  const { topicCalls, topicPackets, queueCalls, queuePackets, error } = tables()
   const components = new Components()
   components.schemaOf(positionSchema)
   const messages: Record<string, object> = {}
   const operations: Record<string, object> = {}
   const channels = {
-    topic: channelOf('topic', '/topics/{topic}', topicAuthSchema, TOPIC_CALLS, TOPIC_PACKETS),
-    queues: channelOf('queues', QUEUES_NAMESPACE, queuesAuthSchema, QUEUE_CALLS, QUEUE_PACKETS),
+    topic: channelOf('topic', '/topics/{topic}', topicAuthSchema, topicCalls, topicPackets),
+    queues: channelOf('queues', QUEUES_NAMESPACE, queuesAuthSchema, queueCalls, queuePackets),
   }
   return {
     asyncapi: '3.0.0',
