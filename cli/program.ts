@@ -4,6 +4,7 @@ import { Command } from 'commander'
 import { version } from '../server/version.ts'
 import { addConfig } from './commands/config.ts'
 import { addCursors } from './commands/cursors.ts'
+import { addDoctor } from './commands/doctor.ts'
 import { addDrop } from './commands/drop.ts'
 import { addExplain } from './commands/explain.ts'
 import { addForget } from './commands/forget.ts'
@@ -29,7 +30,7 @@ import { addExamples } from './examples.ts'
 
 /** In the order of the help. */
 const GROUPS = [
-  ['Hub:', [addServe, addConfig, addSettings]],
+  ['Hub:', [addServe, addConfig, addDoctor, addSettings]],
   ['Access:', [addKey, addToken, addRevoke]],
   ['Topics:', [addPub, addSub, addTail, addTopics, addDrop, addCursors, addSeek, addForget]],
   ['Queues:', [addSend, addWork, addQueues, addJobs, addExplain, addRemove, addRedrive, addPause, addResume, addPurge]],

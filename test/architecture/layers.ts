@@ -22,6 +22,7 @@ const PARTS = [
   'server/telemetry/',
   'server/wire.ts',
   'server/api.ts',
+  'server/doctor.ts',
   'server/localClients.ts',
   'server/hub.ts',
   'server/embedded.ts',
@@ -40,7 +41,13 @@ type Part = (typeof PARTS)[number]
 const EDGE: readonly Part[] = ['server/core/', 'server/wire.ts', 'shared/']
 const ENGINE: readonly Part[] = ['server/store/contract/', 'server/store/', 'shared/']
 
-const ABOVE_HUB: readonly Part[] = ['server/embedded.ts', 'server/index.ts', 'server/serve.ts', 'server/testing.ts']
+const ABOVE_HUB: readonly Part[] = [
+  'server/doctor.ts',
+  'server/embedded.ts',
+  'server/index.ts',
+  'server/serve.ts',
+  'server/testing.ts',
+]
 
 /** What a part may import beside itself. */
 const MAY_IMPORT: Readonly<Record<Part, readonly Part[]>> = {
@@ -61,6 +68,7 @@ const MAY_IMPORT: Readonly<Record<Part, readonly Part[]>> = {
   // Options and their units: what they mean is core's settings.
   'server/options/': ['server/core/', 'shared/'],
   'server/': ['shared/'],
+  'server/doctor.ts': ['server/', 'server/options/', 'server/store/contract/', 'server/store/', 'shared/'],
   // The hub's own program subscribes and consumes through the SDK.
   'server/api.ts': ['client/', 'server/socket/', 'server/http/', 'shared/'],
   'server/localClients.ts': ['client/', 'shared/'],
@@ -146,7 +154,7 @@ const DRIVERS: Readonly<Record<string, readonly Part[]>> = {
 export const LIGHT = ['server/version.ts']
 
 /** The only modules that load the server, when their command runs: the others start without it. */
-const SERVER_COMMANDS = ['serve', 'config', 'key', 'token'].map((name) => `cli/commands/${name}.ts`)
+const SERVER_COMMANDS = ['serve', 'config', 'doctor', 'key', 'token'].map((name) => `cli/commands/${name}.ts`)
 
 export function partOf(path: string): Part | undefined {
   return PARTS.find((part) => path.startsWith(part))

@@ -104,7 +104,8 @@ describe('the manual', () => {
       ],
       ...['send', 'work', 'queues', 'jobs', 'explain', 'remove', 'redrive', 'pause', 'resume', 'purge'],
     ]
-    const named = ['serve', ...remotes, 'config init', 'config check', 'config show', 'key new', 'token', 'token check']
+    const local = ['config init', 'config check', 'config show', 'doctor', 'key new', 'token', 'token check']
+    const named = ['serve', ...remotes, ...local]
     for (const { path, command } of commands) {
       const name = path.replace(/^reprise /, '')
       if (command.commands.length > 0 && name !== 'token') continue
