@@ -191,7 +191,7 @@ describe('the package', () => {
   it('holds what is built and the papers, no sources and no tests', () => {
     const strays = files.filter(
       (path) =>
-        !/^(dist|docs|examples\/(helm|python))\/|^(package\.json|(client\/)?README\.md|[CS][A-Z]+\.md|LICENSE|compose\.yaml|examples\/\w+\.(conf|service|sh))$/.test(
+        !/^(dist|docs|examples\/(grafana|helm|prometheus|python))\/|^(package\.json|(client\/)?README\.md|[CS][A-Z]+\.md|LICENSE|compose\.yaml|examples\/\w+\.(conf|service|sh))$/.test(
           path,
         ),
     )

@@ -9,7 +9,10 @@ interface Source {
   readonly brew: readonly string[] | undefined
 }
 
-const SOURCES: Record<Program, Source> = {
+/** Prometheus comes with a service that listens on a port of its own: whoever wants it installs it. */
+type Installable = Exclude<Program, 'prometheus' | 'promtool'>
+
+const SOURCES: Record<Installable, Source> = {
   'redis-server': { apt: 'redis-server', brew: ['redis'] },
   'redis-cli': { apt: 'redis-tools', brew: ['redis'] },
   chromium: { apt: 'chromium', brew: ['--cask', 'chromium'] },
@@ -18,8 +21,8 @@ const SOURCES: Record<Program, Source> = {
 }
 
 /** `undefined` when all are there in the end; otherwise the one line that says what to do. */
-export async function installPrograms(wanted: readonly Program[]): Promise<string | undefined> {
-  const missing = (): Program[] => wanted.filter((program) => findProgram(program) === undefined)
+export async function installPrograms(wanted: readonly Installable[]): Promise<string | undefined> {
+  const missing = (): Installable[] => wanted.filter((program) => findProgram(program) === undefined)
   if (missing().length === 0) return undefined
   console.log(`installing ${missing().join(', ')}`)
   if (process.platform === 'linux') installWithApt(missing())
@@ -29,7 +32,7 @@ export async function installPrograms(wanted: readonly Program[]): Promise<strin
   return `install ${left.join(', ')} (Debian: apt-get install ${left.map((program) => SOURCES[program].apt).join(' ')}), or set REPRISE_TEST_EMBEDDED_ONLY=1 to test without`
 }
 
-function installWithApt(programs: readonly Program[]): void {
+function installWithApt(programs: readonly Installable[]): void {
   const sudo = process.getuid?.() === 0 ? [] : ['sudo', '-n']
   if (!runs([...sudo, 'apt-get', '--version'])) return
   const settings = ['DEBIAN_FRONTEND=noninteractive', 'RUNLEVEL=1']
@@ -41,7 +44,7 @@ function installWithApt(programs: readonly Program[]): void {
   for (const name of packages) runs([...apt, 'install', '-y', '--no-install-recommends', name])
 }
 
-function installWithBrew(programs: readonly Program[]): void {
+function installWithBrew(programs: readonly Installable[]): void {
   if (!runs(['brew', '--version'])) return
   for (const program of programs) {
     const formula = SOURCES[program].brew

@@ -76,5 +76,8 @@ function notRun(counts: Counts): string[] {
   const lines = counts.skippedFiles.map(({ file, skipped }) => `not run: ${skipped} of ${file}`)
   if (embeddedOnly) lines.push('not run, as REPRISE_TEST_EMBEDDED_ONLY=1: what needs Redis, nginx or Chromium')
   else if (findProgram('strace') === undefined) lines.push('not run, as there is no strace: the power-loss test')
+  if (!embeddedOnly && findProgram('prometheus') === undefined) {
+    lines.push('not run, as there is no prometheus: the queries of the dashboard and of the alerts')
+  }
   return lines
 }

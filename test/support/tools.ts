@@ -25,6 +25,8 @@ const PROGRAMS = {
   strace: ['strace'],
   // Debian keeps it where only root looks by itself.
   nginx: ['nginx', '/usr/sbin/nginx'],
+  prometheus: ['prometheus'],
+  promtool: ['promtool'],
 } as const
 
 export type Program = keyof typeof PROGRAMS
