@@ -42,14 +42,20 @@ function plan(scale: Scale): Plan {
       const visitors = await processes.start<VisitorCalls>('visitors')
       return {
         measure: async (round: number) => {
-          const { rate } = await crowd.saturate({ events, outstanding: OUTSTANDING })
+          const toAll = await withCost([hub], () => crowd.saturate({ events, outstanding: OUTSTANDING }))
           const alone = { topic: 'alone', count: publishes, outstanding: OUTSTANDING }
-          const { ms } = await crowd.publisher.ask('toHub', alone)
+          const toNobody = await withCost([hub], () => crowd.publisher.ask('toHub', alone))
           // Each has a token of its own: the hub has seen none of them.
           const tokens = token && (await Promise.all(Array.from({ length: visits }, (_, i) => token(`${round}-${i}`))))
           const visited = { url: hub.url, topic: 'visited', count: visits, ...(tokens === undefined ? {} : { tokens }) }
           const { us } = await withCost([hub], () => visitors.ask('visit', visited))
-          return { fanout: rate, publish: (publishes * 1_000) / ms, visit: us / visits }
+          return {
+            fanout: toAll.answer.rate,
+            fanoutCost: toAll.us / events,
+            publish: (publishes * 1_000) / toNobody.answer.ms,
+            publishCost: toNobody.us / publishes,
+            visit: us / visits,
+          }
         },
       }
     }
@@ -85,6 +91,20 @@ function plan(scale: Scale): Plan {
           better: 'more' as const,
           subject: { of: `${guard}.fanout`, name: NAMES[guard] },
           beside: [{ of: 'open.fanout', name: NAMES.open, ...TARGETS[guard] }],
+        },
+        {
+          what: "the hub's processor time",
+          unit: 'µs for a published event',
+          better: 'less' as const,
+          subject: { of: `${guard}.publishCost`, name: NAMES[guard] },
+          beside: [{ of: 'open.publishCost', name: NAMES.open }],
+        },
+        {
+          what: "the hub's processor time",
+          unit: 'µs for an event to all sockets',
+          better: 'less' as const,
+          subject: { of: `${guard}.fanoutCost`, name: NAMES[guard] },
+          beside: [{ of: 'open.fanoutCost', name: NAMES.open }],
         },
       ]),
       {
