@@ -1,7 +1,7 @@
-/** Three hubs behind nginx, with TLS and tokens: they are restarted, and their keys change, while SDK clients go on. */
+/** Three hubs behind nginx, with TLS, tokens, encryption and metrics: they are restarted, and their keys change, while SDK clients go on. */
 
-import { generateKeyPairSync, randomUUID } from 'node:crypto'
-import { writeFile } from 'node:fs/promises'
+import { generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { exportJWK, SignJWT } from 'jose'
 import { expect, it } from 'vitest'
@@ -17,6 +17,34 @@ import { until, within } from '../support/until.ts'
 
 const NODES = [0, 1, 2] as const
 const TTL_S = 4
+const AT_REST = Object.fromEntries(['k1', 'k2'].map((name) => [name, randomBytes(32).toString('base64')]))
+/** In each payload. */
+const MARK = 'M4rk-of-a-payload'
+
+/** What a hub counts under this name, over all labels. */
+async function counted(url: string, name: string): Promise<number> {
+  const lines = (await (await fetch(`${url}/metrics`)).text()).split('\n')
+  return lines
+    .filter((line) => line.startsWith(`${name}{`))
+    .reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0)
+}
+
+/** What Redis has written, each command of it. */
+async function filesIn(folder: string): Promise<Buffer[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true })
+  const files = entries.filter((entry) => entry.isFile())
+  return await Promise.all(files.map(({ parentPath, name }) => readFile(join(parentPath, name))))
+}
+
+interface Types {
+  readonly topics: { readonly news: Numbered }
+  readonly queues: { readonly emails: Numbered }
+}
+
+interface Numbered {
+  readonly n: number
+  readonly mark: string
+}
 
 /** A set of keys in a file, of which the last one signs. */
 async function keySet() {
@@ -58,12 +86,11 @@ it.runIf(has('redis-server', 'nginx'))(
     const keys = await keySet()
     await keys.add()
     const config = join(await tempFolder(), 'reprise.yaml')
-    await writeFile(
-      config,
-      JSON.stringify({
-        auth: { jwt: { jwks: keys.path }, roles: { member: [{ actions: ['*'], names: ['news', 'emails'] }] } },
-      }),
-    )
+    const configure = async (current: string) => {
+      const auth = { jwt: { jwks: keys.path }, roles: { member: [{ actions: ['*'], names: ['news', 'emails'] }] } }
+      await writeFile(config, JSON.stringify({ auth, encryption: { current, keys: AT_REST }, metrics: { open: true } }))
+    }
+    await configure('k1')
     const redis = await startRedis({ appendonly: 'yes', appendfsync: 'always' })
     const start = (port = 0) => spawnHub({ store: redis.url, port, args: ['--config', config, '--drain-ms', '2s'] })
     const hubs = await Promise.all(NODES.map(() => start()))
@@ -76,7 +103,7 @@ it.runIf(has('redis-server', 'nginx'))(
     const told: unknown[] = []
     const asked: Record<string, number> = {}
     const open = (subject: string, transport: 'websocket' | 'polling') => {
-      const hub = connect(nginx.url, {
+      const hub = connect<Types>(nginx.url, {
         client: subject,
         transports: [transport],
         socketOptions: { ca: authority.cert },
@@ -91,7 +118,7 @@ it.runIf(has('redis-server', 'nginx'))(
     const clients = [open('ann', 'websocket'), open('ben', 'polling'), open('cat', 'websocket')]
     const heard = clients.map((client) => {
       const got: unknown[] = []
-      const subscription = client.topic('news').subscribe(({ data }) => void got.push(data), { from: 'start' })
+      const subscription = client.topic('news').subscribe(({ data }) => void got.push(data.n), { from: 'start' })
       subscription.onError((error) => told.push(error))
       subscription.onGap((gap) => told.push(gap))
       subscription.onStatus((status) => {
@@ -99,11 +126,9 @@ it.runIf(has('redis-server', 'nginx'))(
       })
       return got
     })
-    const done = new Map<number, number>()
+    const done = new Set<number>()
     for (const client of clients.slice(0, 2)) {
-      const worker = client.queue<'emails'>('emails').consume(({ data }) => {
-        done.set(data as number, (done.get(data as number) ?? 0) + 1)
-      })
+      const worker = client.queue('emails').consume(({ data: { n } }) => void done.add(n))
       worker.onError((error) => told.push(error))
     }
 
@@ -111,7 +136,8 @@ it.runIf(has('redis-server', 'nginx'))(
     let [published, stopped] = [0, false]
     const publishing = (async () => {
       while (!stopped) {
-        await Promise.all([publisher.topic('news').publish(published), publisher.queue('emails').send(published)])
+        const draft = { n: published, mark: MARK }
+        await Promise.all([publisher.topic('news').publish(draft), publisher.queue('emails').send(draft)])
         published += 1
         await new Promise((resolve) => setTimeout(resolve, 20))
       }
@@ -122,6 +148,7 @@ it.runIf(has('redis-server', 'nginx'))(
     }
 
     await goesOn()
+    await configure('k2')
     for (const i of NODES) {
       if (i === 1) await keys.add()
       const { port } = hubs[i] as { port: number }
@@ -143,7 +170,11 @@ it.runIf(has('redis-server', 'nginx'))(
     const all = Array.from({ length: published }, (_, n) => n)
     await until(() => heard.every((got) => got.length >= published) && done.size === published, { what: 'everything' })
     for (const got of heard) expect(got).toEqual(all)
-    expect([...done.keys()].sort((a, b) => a - b)).toEqual(all)
+    expect([...done].sort((a, b) => a - b)).toEqual(all)
     expect(told).toEqual([])
+    // Counted since each hub has been there; the store has nothing that can be read.
+    const counts = await Promise.all(hubs.map(({ url }) => counted(url, 'reprise_events_published_total')))
+    expect(counts.reduce((sum, count) => sum + count, 0)).toBeGreaterThan(10)
+    for (const bytes of await filesIn(redis.folder)) expect(bytes.includes(MARK)).toBe(false)
   },
 )
