@@ -112,6 +112,32 @@ describe('dependencies', () => {
     expect(Object.entries(all).filter(([, version]) => !/^\d+\.\d+\.\d+$/.test(version))).toEqual([])
   })
 
+  it('that read what comes over the network do not fall below their floors', () => {
+    const lock = JSON.parse(readText('package-lock.json')) as { packages: Record<string, { version?: string }> }
+    const floors = {
+      ws: '8.21.0',
+      'engine.io': '6.6.8',
+      'socket.io': '4.8.3',
+      'socket.io-parser': '4.2.6',
+      express: '5.2.0',
+    }
+    for (const [name, floor] of Object.entries(floors)) {
+      const found = Object.entries(lock.packages).filter(([path]) => path.endsWith(`node_modules/${name}`))
+      expect(found.length, name).toBeGreaterThan(0)
+      for (const [path, { version = '' }] of found) {
+        const order = version.localeCompare(floor, 'en', { numeric: true })
+        expect(order >= 0, `${path} is ${version}, and has to be ${floor} or newer`).toBe(true)
+      }
+    }
+  })
+
+  it('that run scripts when they are installed are few, and known', () => {
+    const lock = JSON.parse(readText('package-lock.json')) as { packages: Record<string, { hasInstallScript?: true }> }
+    const scripted = Object.entries(lock.packages).filter(([, { hasInstallScript }]) => hasInstallScript === true)
+    const names = scripted.map(([path]) => packageOf(path.split('node_modules/').at(-1) ?? ''))
+    expect([...new Set(names)].sort()).toEqual(['bufferutil', 'esbuild', 'lmdb', 'msgpackr-extract'])
+  })
+
   it('of the lock file are those of package.json', () => {
     const lock = JSON.parse(readText('package-lock.json')) as { packages: Record<string, Partial<Manifest>> }
     const root = lock.packages['']

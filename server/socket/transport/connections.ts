@@ -92,7 +92,8 @@ export class Connections {
       state.announcedAt = performance.now()
       return true
     }
-    if (state.missing === 0) return true
+    // A packet with nothing in it is told as nothing, and is no binary part.
+    if (state.missing === 0 || data === undefined) return true
     state.missing -= 1
     state.bytes += (data as { readonly byteLength?: number }).byteLength ?? 0
     // Whole, it is handed on in this turn.
