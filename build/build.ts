@@ -88,6 +88,10 @@ async function bundleModules(out: string): Promise<void> {
         groups: [
           { name: 'zod', test: /node_modules\/zod/ },
           { name: 'shared', test: /\/shared\// },
+          { name: 'options', test: /\/server\/options\// },
+          // What engines share is not a part of one of them.
+          { name: 'store', test: /\/store\/([^/]+|contract\/\w+|sealing\/keys)\.ts$/ },
+          { name: 'sealing', test: /\/store\/sealing\// },
           { name: 'lmdb', test: /\/store\/lmdb\// },
           { name: 'redis', test: /\/store\/redis\// },
         ],

@@ -6,6 +6,7 @@ import { expect, it } from 'vitest'
 import type { Store } from '../../server/store/contract/store.ts'
 import { openStore } from '../../server/store/open.ts'
 import { type Encryption, Keyring } from '../../server/store/sealing/keyring.ts'
+import { admitKeys } from '../../server/store/sealing/keys.ts'
 import { sealedStore } from '../../server/store/sealing/sealedStore.ts'
 import { atEnd } from '../support/ending.ts'
 import { describeStores } from '../support/hub/stores.ts'
@@ -66,6 +67,13 @@ describeStores('payloads at rest on $name', (kind) => {
     const missing = /encryption\.keys\.k1: is missing, and up to 2 of the store's events and jobs are encrypted with it/
     expect(await refusal()).toMatch(missing)
     expect(await refusal({ current: 'k2', keys: new Map([['k2', K2]]) })).toMatch(missing)
+  })
+
+  it('of two hubs that begin at once with different keys, are under the key of one, and the other does not start', async () => {
+    const engine = await opened((await kind.place()).location)
+    const begin = (key: Buffer) => admitKeys(engine, new Keyring({ current: 'k1', keys: new Map([['k1', key]]) }))
+    const outcomes = await Promise.allSettled([begin(K1), begin(K2)])
+    expect(outcomes.map(({ status }) => status).toSorted()).toEqual(['fulfilled', 'rejected'])
   })
 
   it('stay readable when encryption comes, when the key changes, and when it goes with the keys still given', async () => {

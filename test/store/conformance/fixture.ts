@@ -7,6 +7,8 @@ import { join } from 'node:path'
 import type { Body, Retention, Store, StoredEvent } from '../../../server/store/contract/store.ts'
 import type { OpenContext } from '../../../server/store/open.ts'
 import { openStore } from '../../../server/store/open.ts'
+import { Keyring } from '../../../server/store/sealing/keyring.ts'
+import { sealedStore } from '../../../server/store/sealing/sealedStore.ts'
 
 /** A clock that moves when it is told to. */
 export interface Clock {
@@ -61,6 +63,13 @@ export async function lmdbEngine(place = tmpdir()): Promise<LmdbEngine> {
       await rm(parent, { recursive: true, force: true })
     },
   }
+}
+
+/** The engine with payloads that are encrypted on their way in and out. */
+export async function sealed(making: Promise<Engine>): Promise<Engine> {
+  const engine = await making
+  const ring = new Keyring({ current: 'k', keys: new Map([['k', Buffer.alloc(32, 7)]]) })
+  return { ...engine, open: async (context) => sealedStore(await engine.open(context), ring) }
 }
 
 export const KEEP: Retention = {

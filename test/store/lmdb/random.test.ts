@@ -1,4 +1,5 @@
-import { lmdbEngine, MEMORY } from '../conformance/fixture.ts'
+import { lmdbEngine, MEMORY, sealed } from '../conformance/fixture.ts'
 import { describeRandom } from '../model/random.ts'
 
 describeRandom('LMDB', () => lmdbEngine(MEMORY))
+describeRandom('sealed LMDB', () => sealed(lmdbEngine(MEMORY)))

@@ -101,7 +101,7 @@ export function* readRecords(
   for (let index = 0; index < from; index++) start += recordBytes(block, index)
   for (let index = from; index < header.count; index++) {
     const bytes = recordBytes(block, index)
-    if (!take(bytes)) return
+    if (!take(countedBytes(block, start, bytes))) return
     const offset = header.first + index
     const body = readBody(block, start, Math.min(start + bytes, block.length))
     yield body === undefined ? { offset, damaged: true } : { offset, at: header.at, body }

@@ -31,7 +31,7 @@ local function call(keys, args)
     if #chunk == 0 then break end
     for i = 1, #chunk do
       local entry = chunk[i]
-      size = size + #entry[2][2]
+      size = size + countedBytes(#entry[2][2], string.byte(entry[2][2]))
       if events > 0 and size > bytes then return reply end
       reply[#reply + 1] = entry[1]
       reply[#reply + 1] = entry[2][2]
