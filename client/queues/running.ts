@@ -4,6 +4,7 @@ import { Calling } from '../calling.ts'
 import { isPromiseLike } from '../runner.ts'
 import type { HeldJob, Work } from './api.ts'
 import type { Lease } from './leasedJob.ts'
+import { traced } from './tracing.ts'
 
 export interface RunningOwner<T> {
   /** Whether another job may begin. */
@@ -22,7 +23,7 @@ export class Running<T> {
   #rested: (() => void)[] = []
 
   constructor(handler: Work<T>, most: number, owner: RunningOwner<T>) {
-    this.#handler = new Calling(handler)
+    this.#handler = new Calling((job) => traced(job, () => handler(job)))
     this.#most = most
     this.#owner = owner
   }

@@ -43,14 +43,32 @@ export type TelemetryEvent =
 /** How whoever had a lease ended it. */
 export type Ending = 'done' | 'retry' | 'release' | 'dead'
 
+export interface DeliveredEvent {
+  readonly offset: number
+  readonly at: number
+  readonly body: { readonly json: string }
+}
+
+/** Steps of traces that go from program to program. Nothing is done where nobody traces. */
+export interface Spans {
+  /** Does `work` as a step, with drafts whose headers name the step where they name none. */
+  around<D extends { readonly headers?: Readonly<Record<string, string>> }, T>(
+    what: 'publish' | 'send',
+    name: string,
+    drafts: readonly D[],
+    work: (drafts: readonly D[]) => Promise<T>,
+  ): Promise<T>
+  delivered(topic: string, events: readonly DeliveredEvent[], kind: 'live' | 'replay', subscriptions: number): void
+}
+
 /** What happens too often for an event each: told in plain calls, which cost next to nothing. Times are milliseconds. */
 export interface Meter {
   /** So many events are durable, without duplicates; `ms` after the call that brought them. */
   published(topic: string, events: number, ms: number): void
   /** These went out to so many live subscriptions. */
-  delivered(topic: string, events: readonly { readonly at: number }[], subscriptions: number): void
-  /** So many events that had been missed went to one subscription. */
-  replayed(topic: string, events: number): void
+  delivered(topic: string, events: readonly DeliveredEvent[], subscriptions: number): void
+  /** These, which had been missed, went to one subscription. */
+  replayed(topic: string, events: readonly DeliveredEvent[]): void
   /** A subscription that had missed something is live. */
   caughtUp(topic: string): void
   /** So many jobs are durable, without duplicates. */
@@ -74,6 +92,7 @@ export interface Reports {
 
 export interface Telemetry extends Reports {
   readonly meter: Meter
+  readonly spans: Spans
 }
 
 const nothing = () => {}
@@ -92,4 +111,5 @@ export const SILENT: Telemetry = {
     settled: nothing,
     ran: nothing,
   },
+  spans: { around: (_what, _name, drafts, work) => work(drafts), delivered: nothing },
 }

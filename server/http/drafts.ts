@@ -2,6 +2,7 @@
 
 import type { z } from 'zod'
 import { RepriseError } from '../../shared/errors.ts'
+import { readTraceparent, TRACEPARENT } from '../../shared/traceparent.ts'
 import { checkDraftCount, parse } from '../wire.ts'
 
 /** The schemas of one kind of draft. */
@@ -11,8 +12,31 @@ export interface DraftSchemas<Draft> {
   readonly binary: z.ZodType<Draft>
 }
 
-/** `key` is what the header Idempotency-Key says; `most` how many drafts a call may have. */
-export function draftsOf<Draft extends { readonly id?: string }>(
+/** What `draftsOf` heeds of a request's headers. */
+export const DRAFT_HEADERS = {
+  'Idempotency-Key': 'Stands for the `id` of a single draft',
+  traceparent: 'W3C Trace Context: becomes the header of that name of each draft that has none',
+}
+
+type Carrier = { readonly id?: string; readonly headers?: Readonly<Record<string, string>> }
+
+/**
+ * `most`: how many drafts a call may have. Of the request's headers `idempotency-key` stands for the id of a single draft,
+ * and `traceparent` is that of all that have none.
+ */
+export function draftsOf<Draft extends Carrier>(
+  schemas: DraftSchemas<Draft>,
+  body: unknown,
+  request: { get(name: string): string | undefined },
+  most: number,
+): readonly Draft[] {
+  const drafts = readDrafts(schemas, body, request.get('idempotency-key'), most)
+  const traceparent = request.get(TRACEPARENT)
+  if (readTraceparent(traceparent) === undefined) return drafts
+  return drafts.map((draft) => ({ ...draft, headers: { [TRACEPARENT]: traceparent, ...draft.headers } }))
+}
+
+function readDrafts<Draft extends Carrier>(
   schemas: DraftSchemas<Draft>,
   body: unknown,
   key: string | undefined,

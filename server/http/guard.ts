@@ -7,7 +7,7 @@ import type { IncomingMessage } from 'node:http'
 import type { RequestHandler } from 'express'
 import { RepriseError } from '../../shared/errors.ts'
 
-const ALLOW_HEADERS = 'authorization, content-type, idempotency-key, last-event-id'
+const ALLOW_HEADERS = 'authorization, content-type, idempotency-key, last-event-id, traceparent'
 const ALLOW_METHODS = 'GET, HEAD, POST, PUT, DELETE'
 /** What pages may read of an answer besides what they always may. */
 const EXPOSE_HEADERS = 'retry-after, allow'

@@ -5,7 +5,7 @@
 
 import type { ErrorCode } from '../../shared/errors.ts'
 import type { GapReason } from '../../shared/protocol.ts'
-import type { Ending, Meter, Reports, Telemetry, TelemetryEvent } from '../core/telemetry.ts'
+import type { DeliveredEvent, Ending, Meter, Reports, Telemetry, TelemetryEvent } from '../core/telemetry.ts'
 import { FAST, Histogram, SLOW } from './histogram.ts'
 
 /** Patterns that are told apart; so many exact names in the settings would be as many series. */
@@ -78,7 +78,7 @@ export class Counts implements Meter {
   }
 
   /** Tells `reports` what it is told, and counts it. */
-  listening(reports: Reports): Telemetry {
+  listening(reports: Reports): Omit<Telemetry, 'spans'> {
     return {
       failed: (what, cause) => reports.failed(what, cause),
       noticed: (what, details) => reports.noticed(what, details),
@@ -96,15 +96,15 @@ export class Counts implements Meter {
     counts.publishing.add(ms)
   }
 
-  delivered(topic: string, events: readonly { readonly at: number }[], subscriptions: number): void {
+  delivered(topic: string, events: readonly DeliveredEvent[], subscriptions: number): void {
     const counts = this.#topic(topic)
     counts.live += events.length * subscriptions
     const now = this.#around.now()
     for (const { at } of events) counts.delivery.add(now - at, subscriptions)
   }
 
-  replayed(topic: string, events: number): void {
-    this.#topic(topic).replayed += events
+  replayed(topic: string, events: readonly DeliveredEvent[]): void {
+    this.#topic(topic).replayed += events.length
   }
 
   caughtUp(topic: string): void {

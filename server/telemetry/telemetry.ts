@@ -1,8 +1,9 @@
-/** Who listens to a hub: its log and its metrics. */
+/** Who listens to a hub: its log, its metrics, and who traces. */
 
 import type { Telemetry } from '../core/telemetry.ts'
 import { createLog } from './log.ts'
 import { Metrics } from './metrics.ts'
+import { spans } from './traces.ts'
 
 export interface HubTelemetry {
   readonly telemetry: Telemetry
@@ -14,5 +15,5 @@ export interface HubTelemetry {
 export function createTelemetry(logLevel: string): HubTelemetry {
   const log = createLog(logLevel)
   const metrics = new Metrics()
-  return { telemetry: metrics.counts.listening(log.telemetry), metrics, close: () => log.close() }
+  return { telemetry: { ...metrics.counts.listening(log.telemetry), spans }, metrics, close: () => log.close() }
 }

@@ -141,6 +141,7 @@ const DRIVERS: Readonly<Record<string, readonly Part[]>> = {
   'ajv-formats': ['server/core/'],
   pino: ['server/telemetry/'],
   'prom-client': ['server/telemetry/'],
+  '@opentelemetry/api': ['server/telemetry/', 'client/'],
   zod: ['server/wire.ts', 'server/options/', 'server/http/'],
   yaml: ['server/options/'],
   'socket.io-client': ['client/'],

@@ -9,6 +9,7 @@ interface Manifest {
   readonly scripts: Readonly<Record<string, string>>
   readonly dependencies: Readonly<Record<string, string>>
   readonly optionalDependencies: Readonly<Record<string, string>>
+  readonly peerDependencies: Readonly<Record<string, string>>
   readonly devDependencies: Readonly<Record<string, string>>
   readonly overrides: Readonly<Record<string, string>>
 }
@@ -96,7 +97,7 @@ describe('dependencies', () => {
 
   it('are declared: what ships imports no package that only another package brings', () => {
     const shipped = readSources(/^(shared|server|client|cli)\//)
-    const declared = new Set(Object.keys({ ...dependencies, ...optionalDependencies }))
+    const declared = new Set(Object.keys({ ...dependencies, ...optionalDependencies, ...manifest.peerDependencies }))
     const undeclared = shipped
       .filter(({ path }) => path !== 'build/clientBundle.ts')
       .flatMap(({ path, imports }) =>

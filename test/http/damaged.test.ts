@@ -34,7 +34,7 @@ it('a page names the records whose checksums do not fit, in one gap for each run
     ],
   }
   const store = { topics: { read: async () => page } } as unknown as Store
-  const log = new Log(store, {} as never, DEFAULT_LIMITS, new CallerLimits(LIMIT_DEFAULTS), SILENT.meter)
+  const log = new Log(store, {} as never, DEFAULT_LIMITS, new CallerLimits(LIMIT_DEFAULTS), SILENT)
   const core = { log, admit: () => {} } as unknown as Core
   const addresses = addressesBehind([])
   const handler = createApp({

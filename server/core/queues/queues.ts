@@ -44,6 +44,13 @@ const FULL_RETRY_MS = 1_000
 const MAX_ERROR_LENGTH = 2_000
 const PURGE_PART = 500
 
+/** How jobs are sent. */
+interface Sending {
+  /** Of a request. */
+  readonly replyMs?: number
+  readonly producer?: { readonly name: string; readonly seq: number }
+}
+
 export class Queues {
   readonly #context: QueuesContext
   readonly #requests: Requests
@@ -101,24 +108,26 @@ export class Queues {
     )
   }
 
-  async #enqueue(
-    caller: Caller,
-    queue: string,
-    drafts: readonly JobDraft[],
-    {
-      replyMs,
-      producer,
-    }: { readonly replyMs?: number; readonly producer?: { readonly name: string; readonly seq: number } },
-  ): Promise<Sent> {
-    const { store, limits, callers, settings, clock, consumers, telemetry } = this.#context
+  async #enqueue(caller: Caller, queue: string, drafts: readonly JobDraft[], how: Sending): Promise<Sent> {
+    const { callers, telemetry } = this.#context
     const counted = callers.publishing(caller, drafts.length)
     if (counted !== undefined) await counted
+    return await telemetry.spans.around('send', queue, drafts, (traced) => this.#store(caller, queue, traced, how))
+  }
+
+  async #store(
+    { subject }: Caller,
+    queue: string,
+    drafts: readonly JobDraft[],
+    { replyMs, producer }: Sending,
+  ): Promise<Sent> {
+    const { store, limits, settings, clock, consumers, telemetry } = this.#context
     const now = settings.forQueue(queue)
     const stored = storedJobs(queue, drafts, limits, now, clock.now)
     try {
       const sending = this.#busy(
         store.queues.enqueue(queue, {
-          subject: caller.subject,
+          subject,
           drafts: replyMs === undefined ? stored : stored.map((draft) => ({ ...draft, replyMs: Math.ceil(replyMs) })),
           limit: { jobs: now.maxJobs, bytes: now.maxBytes },
           ...(producer === undefined ? {} : { producer }),

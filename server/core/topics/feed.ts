@@ -88,7 +88,7 @@ export class Feed implements Entrant {
     for (const item of missing) {
       if ('events' in item) {
         follower.outlet.push(item)
-        this.#telemetry.meter.replayed(this.topic, item.events.length)
+        this.#delivered(item, 'replay', 1)
       } else follower.lost(item)
     }
     const { channel } = follower.outlet
@@ -232,7 +232,7 @@ export class Feed implements Entrant {
       if ('events' in item) {
         this.#head = { epoch, offset: item.last }
         for (const channel of this.#followers.keys()) channel.broadcast(item)
-        if (this.#size > 0) this.#telemetry.meter.delivered(this.topic, item.events, this.#size)
+        if (this.#size > 0) this.#delivered(item, 'live', this.#size)
       } else {
         this.#head = item.position
         for (const group of this.#followers.values()) for (const follower of [...group]) follower.lost(item)
@@ -241,6 +241,13 @@ export class Feed implements Entrant {
     for (const group of this.#followers.values()) {
       for (const follower of group) if (follower.outlet.overfull) this.#drop(follower)
     }
+  }
+
+  #delivered({ events }: Packet, kind: 'live' | 'replay', subscriptions: number): void {
+    const { meter, spans } = this.#telemetry
+    if (kind === 'live') meter.delivered(this.topic, events, subscriptions)
+    else meter.replayed(this.topic, events)
+    spans.delivered(this.topic, events, kind, subscriptions)
   }
 
   #drop(follower: Follower): void {

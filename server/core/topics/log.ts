@@ -17,7 +17,7 @@ import { authorize, type Caller } from '../access.ts'
 import { bodiesOf } from '../body.ts'
 import type { CallerLimits } from '../guards/callers.ts'
 import { checkBodies } from '../schema/schema.ts'
-import type { Meter } from '../telemetry.ts'
+import type { Telemetry } from '../telemetry.ts'
 import { weightOf } from '../turns.ts'
 import { eventObject, PACKET_BYTES, PACKET_EVENTS, type Packet, packetsOf } from './packet.ts'
 import { resolve } from './resolve.ts'
@@ -73,16 +73,16 @@ export class Log {
   readonly #settings: HubSettings
   readonly limits: Limits
   readonly #callers: CallerLimits
-  readonly #meter: Meter
+  readonly #telemetry: Telemetry
   #publishing = 0
   #idle: (() => void)[] = []
 
-  constructor(store: Store, settings: HubSettings, limits: Limits, callers: CallerLimits, meter: Meter) {
+  constructor(store: Store, settings: HubSettings, limits: Limits, callers: CallerLimits, telemetry: Telemetry) {
     this.#store = store
     this.#settings = settings
     this.limits = limits
     this.#callers = callers
-    this.#meter = meter
+    this.#telemetry = telemetry
   }
 
   /** Resolves when the events are durable. All of them or none. */
@@ -91,6 +91,12 @@ export class Log {
     authorize(caller, 'publish', topic)
     const counted = this.#callers.publishing(caller, drafts.length)
     if (counted !== undefined) await counted
+    return await this.#telemetry.spans.around('publish', topic, drafts, (traced) =>
+      this.#append(caller, topic, traced, row),
+    )
+  }
+
+  async #append(caller: Caller, topic: string, drafts: readonly Draft[], row?: ProducerSeq): Promise<Published> {
     const { retain, schema } = this.#settings.forTopic(topic)
     const bodies = bodiesOf(drafts, this.limits)
     checkBodies(schema, bodies, `topic ${topic}`)
@@ -104,7 +110,7 @@ export class Log {
     const began = performance.now()
     try {
       const published = await this.#store.topics.append(topic, { ...append, ...producer })
-      this.#meter.published(topic, drafts.length - published.duplicates, performance.now() - began)
+      this.#telemetry.meter.published(topic, drafts.length - published.duplicates, performance.now() - began)
       return published
     } finally {
       this.#publishing -= 1

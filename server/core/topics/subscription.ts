@@ -15,6 +15,7 @@ import type { Fanout } from './fanout.ts'
 import type { Feed, Follower } from './feed.ts'
 import { checkTopic, type Log } from './log.ts'
 import type { Outlet } from './outlet.ts'
+import type { Packet } from './packet.ts'
 import type { Pages } from './pages.ts'
 import { takenOver } from './sessions.ts'
 import { type Start, startOf } from './start.ts'
@@ -245,7 +246,7 @@ export class Subscription implements Follower {
         if (run !== this.#run) return
         if ('events' in item) {
           await this.outlet.page(item)
-          this.#context.telemetry.meter.replayed(this.#topic, item.events.length)
+          this.#replayed(item)
           position = { epoch: item.epoch, offset: item.last }
           continue
         }
@@ -265,6 +266,12 @@ export class Subscription implements Follower {
       if (joined === 'joined') return this.#caughtUp(from)
       if (joined === 'wait') await this.#feed?.reached()
     }
+  }
+
+  #replayed({ events }: Packet): void {
+    const { meter, spans } = this.#context.telemetry
+    meter.replayed(this.#topic, events)
+    spans.delivered(this.#topic, events, 'replay', 1)
   }
 
   /** Joins the feed if it has all that lies between. */

@@ -7,7 +7,7 @@ import { checkPattern } from '../../core/patterns.ts'
 import { claim } from '../../core/queues/delivery/claim.ts'
 import { isDead, mainQueue, type QueueOverrides } from '../../core/queues/settings.ts'
 import { parse, parseSettlements, settlementsSchema } from '../../wire.ts'
-import { draftsOf } from '../drafts.ts'
+import { DRAFT_HEADERS, draftsOf } from '../drafts.ts'
 import { whenWritten } from '../ending.ts'
 import { claimedText } from '../jobText.ts'
 import { type Call, JsonText, pageOf, type Route, route } from '../routes.ts'
@@ -35,13 +35,13 @@ export const queueRoutes: readonly Route[] = [
     path: '/queues/:queue/jobs',
     summary: 'Send a job, or several: all of them or none',
     refuses: ['conflict', 'storage_full'],
-    headers: { 'Idempotency-Key': 'Stands for the `id` of a single draft' },
+    headers: DRAFT_HEADERS,
     body: sendBody,
     status: 201,
     answer: sentAnswer,
     async run(call) {
       const most = call.core.queues.limits.batch
-      const drafts = draftsOf(jobDrafts, await call.json(), call.request.get('idempotency-key'), most)
+      const drafts = draftsOf(jobDrafts, await call.json(), call.request, most)
       // The body may have taken a while to come.
       call.core.admit()
       return await call.core.queues.send(call.caller, call.param('queue'), drafts)

@@ -6,7 +6,7 @@ import type { Core } from '../../core/core.ts'
 import { checkPattern } from '../../core/patterns.ts'
 import type { LogPage } from '../../core/topics/log.ts'
 import type { TopicOverrides } from '../../core/topics/settings.ts'
-import { draftsOf } from '../drafts.ts'
+import { DRAFT_HEADERS, draftsOf } from '../drafts.ts'
 import { httpEventText } from '../eventText.ts'
 import { type Call, JsonText, pageOf, type Route, route } from '../routes.ts'
 import type { Query } from '../schemas/query.ts'
@@ -37,7 +37,7 @@ export const topicRoutes: readonly Route[] = [
     path: '/topics/:topic/events',
     summary: 'Publish a draft, or several: all of them or none',
     refuses: ['storage_full'],
-    headers: { 'Idempotency-Key': 'Stands for the `id` of a single draft' },
+    headers: DRAFT_HEADERS,
     body: publishBody,
     status: 201,
     answer: publishedAnswer,
@@ -45,7 +45,7 @@ export const topicRoutes: readonly Route[] = [
       const drafts = draftsOf(
         { json: jsonDraft, binary: binaryDraft },
         await call.json(),
-        call.request.get('idempotency-key'),
+        call.request,
         call.core.log.limits.batch,
       )
       // The body may have taken a while to come.

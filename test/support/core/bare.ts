@@ -36,7 +36,7 @@ export function withBadNotifications(store: Store, random: Random, lost: number)
 export async function hubOn(store: Store) {
   const settings = await openSettings({ store: store.settings })
   const callers = new CallerLimits(LIMIT_DEFAULTS)
-  const log = new Log(store, settings, DEFAULT_LIMITS, callers, SILENT.meter)
+  const log = new Log(store, settings, DEFAULT_LIMITS, callers, SILENT)
   const fanout = new Fanout(store, log, SILENT)
   const context = { store, log, pages: new Pages(log), fanout, callers, telemetry: SILENT }
   const subscribe = (topic: string, outlet: TestOutlet) => new Subscription(context, CALLER, topic, outlet)

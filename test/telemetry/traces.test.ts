@@ -1,0 +1,133 @@
+/** Traces through a hub, as the SDK of OpenTelemetry keeps them. */
+
+import { trace } from '@opentelemetry/api'
+import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { connect } from '../../client/index.ts'
+import { joinQueues } from '../support/clients/jobs.ts'
+import { join } from '../support/clients/wire.ts'
+import { atEnd } from '../support/ending.ts'
+import { startHub } from '../support/hub/hub.ts'
+import { until } from '../support/until.ts'
+
+const TRACE = '0af7651916cd43dd8448eb211c80319c'
+const SPAN = 'b7ad6b7169203331'
+const traceparent = `00-${TRACE}-${SPAN}-01`
+const exporter = new InMemorySpanExporter()
+const provider = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] })
+let url: string
+
+const spansOf = (name: string) =>
+  exporter
+    .getFinishedSpans()
+    .filter((span) => span.name === name)
+    .map((span) => ({
+      traceId: span.spanContext().traceId,
+      spanId: span.spanContext().spanId,
+      parent: span.parentSpanContext?.spanId,
+      attributes: span.attributes,
+      failed: span.status.code === 2,
+    }))
+
+async function spanOf(name: string) {
+  await until(() => spansOf(name).length > 0, { what: `a span ${name}` })
+  const [span] = spansOf(name)
+  if (span === undefined) throw new Error(`there is no ${name}`)
+  return span
+}
+
+async function post(path: string, body: unknown, headers: Readonly<Record<string, string>> = {}): Promise<number> {
+  const init = {
+    method: 'POST',
+    body: JSON.stringify(body),
+    headers: { 'content-type': 'application/json', ...headers },
+  }
+  return (await fetch(url + path, init)).status
+}
+
+beforeAll(async () => {
+  ;({ url } = await startHub())
+})
+
+beforeEach(() => {
+  exporter.reset()
+})
+
+describe('a traceparent', () => {
+  it('is carried from a request to its events, unless they have one, also where nobody traces', async () => {
+    const wire = await join(url, 'carried', {})
+    const other = `00-${TRACE}-1111111111111111-00`
+    await post('/v1/topics/carried/events', [{ data: 1 }, { data: 2, headers: { traceparent: other, a: 'b' } }], {
+      traceparent,
+    })
+    await post('/v1/topics/carried/events', { data: 3 }, { traceparent: 'nonsense' })
+    const events = await wire.eventsSeen(3)
+    expect(events.map(({ headers }) => headers)).toEqual([{ traceparent }, { traceparent: other, a: 'b' }, undefined])
+    expect(exporter.getFinishedSpans()).toEqual([])
+    wire.close()
+  })
+
+  it('is carried from a request to its jobs', async () => {
+    await post('/v1/queues/carried/jobs', { data: 1 }, { traceparent })
+    const queue = await joinQueues(url)
+    await queue.consume('carried', { credit: 1 })
+    expect((await queue.jobsSeen(1))[0]?.headers).toEqual({ traceparent })
+    queue.close()
+  })
+})
+
+describe('where a program has registered a tracer', () => {
+  beforeAll(() => {
+    trace.setGlobalTracerProvider(provider)
+  })
+  afterAll(() => trace.disable())
+
+  it('publishing and delivering are steps of the trace that the event names', async () => {
+    const wire = await join(url, 'traced', {})
+    await wire.value('publish', [{ data: 1, headers: { traceparent } }])
+    await wire.eventsSeen(1)
+    const [published, delivered] = [await spanOf('reprise.publish'), await spanOf('reprise.deliver')]
+    expect(published).toMatchObject({ traceId: TRACE, parent: SPAN, failed: false })
+    expect(published.attributes).toMatchObject({ 'messaging.destination.name': 'traced' })
+    expect(delivered).toMatchObject({ traceId: TRACE, parent: SPAN })
+    expect(delivered.attributes).toMatchObject({
+      'reprise.kind': 'live',
+      'reprise.subscriptions': 1,
+      'reprise.offset': 1,
+    })
+    wire.close()
+  })
+
+  it('an event without a trace begins one', async () => {
+    const wire = await join(url, 'begun', {})
+    await wire.value('publish', [{ data: 1 }])
+    const [event] = await wire.eventsSeen(1)
+    const published = await spanOf('reprise.publish')
+    expect(event?.headers).toEqual({ traceparent: `00-${published.traceId}-${published.spanId}-01` })
+    expect(await spanOf('reprise.deliver')).toMatchObject({ traceId: published.traceId, parent: published.spanId })
+    wire.close()
+  })
+
+  it('sending a job and working on it are, too, and what fails says so', async () => {
+    const hub = connect(url)
+    atEnd(() => hub.close())
+    await hub.queue('traced').send(1, { headers: { traceparent } })
+    let calls = 0
+    const worker = hub.queue('traced').consume(() => {
+      calls += 1
+      if (calls === 1) throw new Error('not yet')
+    })
+    worker.onError(() => {})
+    const [sent, processed] = [await spanOf('reprise.send'), await spanOf('reprise.process')]
+    expect(sent).toMatchObject({ traceId: TRACE, parent: SPAN })
+    expect(processed).toMatchObject({ traceId: TRACE, parent: SPAN, failed: true })
+    expect(processed.attributes).toMatchObject({ 'messaging.destination.name': 'traced' })
+  })
+
+  it('a publish that is refused is a span that failed', async () => {
+    const wire = await join(url, 'refused', { from: 'none' })
+    await wire.call('publish', [{ data: 'x'.repeat(300_000) }])
+    expect(await spanOf('reprise.publish')).toMatchObject({ failed: true })
+    wire.close()
+  })
+})
