@@ -58,7 +58,11 @@ function startError(error: unknown): Error {
   return new Error(taken ? `${message}; choose another with --port (0 takes a free one)` : message, { cause: error })
 }
 
-function whoMayConnect({ host, open }: ResolvedServeOptions): string {
+function whoMayConnect({ auth, host, open }: ResolvedServeOptions): string {
+  if (auth !== undefined) {
+    const anybody = (auth.anonymous ?? []).length > 0 ? 'has the anonymous grants' : 'may do nothing'
+    return `authentication: whoever shows no token ${anybody}`
+  }
   return open
     ? `open: whoever can reach ${host} may publish and read, nothing asks who is calling`
     : 'no authentication: everyone on this machine may publish and read, other machines cannot connect'

@@ -6,8 +6,9 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import { EXIT } from '../../cli/exit.ts'
 import { SECRET, tokenOf } from '../support/clients/tokens.ts'
 import { startHub } from '../support/hub/hub.ts'
-import { runCli as run } from '../support/hub/process.ts'
+import { runCli as run, spawnHub } from '../support/hub/process.ts'
 import { tempFolder } from '../support/temp.ts'
+import { until } from '../support/until.ts'
 
 describe('a hub with auth', () => {
   let url: string
@@ -25,12 +26,9 @@ describe('a hub with auth', () => {
 `
     config = join(await tempFolder(), 'reprise.yaml')
     await writeFile(config, file)
-    const auth = {
-      jwt: { secret: SECRET, audience: 'reprise' },
-      keys: [{ name: 'backend', hash, grants: [{ actions: ['publish'], names: ['*'] }] }] as const,
-      roles: { viewer: [{ actions: ['read'], names: ['orders'] }] } as const,
-    }
-    ;({ url } = await startHub({ auth }))
+    const hub = await spawnHub({ args: ['--config', config], env: { TOKEN_SECRET: SECRET } })
+    ;({ url } = hub)
+    await until(() => hub.stdout().includes('authentication: whoever shows no token may do nothing\n'))
     const published = await cli('pub', 'orders', '{"id":1}', '--token', key)
     expect(published).toMatchObject({ code: EXIT.ok })
     expect((await cli('token', 'check', key, '--config', config)).stdout).toContain('may      publish on *')
