@@ -48,8 +48,9 @@ export class RequestRates {
     if (waitMs > 0) return tooMany(network, `${callsPerSecond} requests a second`, 'callsPerSecond', waitMs)
     if (!this.#bytes.isBound) return undefined
     const bytesMs = await this.#bytes.take(network, this.#fresh(request))
-    // The rest of it, once it is there.
-    request.once('close', () => void this.#bytes.take(network, this.#fresh(request)))
+    // The rest of it, once it is there. What comes after an upgrade is counted with its connection.
+    if (request.headers.upgrade === undefined)
+      request.once('close', () => void this.#bytes.take(network, this.#fresh(request)))
     if (bytesMs.waitMs === 0) return undefined
     return tooMany(network, `${bytesPerSecond} bytes a second`, 'bytesPerSecond', bytesMs.waitMs)
   }

@@ -71,6 +71,10 @@ describe('bytes of a connection', () => {
     const wire = await join(url, 'orders', { from: 'none' })
     const replies = await burst(wire, 20, 'publish', [{ data: 'x'.repeat(49_000) }])
     expect(refusalsOf(replies)[0]).toEqual(tooMany('bytesPerSecond'))
+    // They are not counted a second time, with the request that the connection began as.
+    wire.close()
+    await wire.disconnected
+    expect((await fetch(`${url}/v1/topics`)).status).toBe(200)
     const topic = open(url).topic('large')
     const kept = await Promise.all(many(8, () => topic.publish('x'.repeat(49_000))))
     expect(kept.map(({ offset }) => offset)).toEqual(many(8, (i) => i + 1))
