@@ -30,14 +30,16 @@ export async function openStore(location: string, context: OpenContext = {}): Pr
   try {
     if (encryption === undefined) {
       await admitKeys(store, undefined)
-      return store
+      // Nobody else can begin to encrypt what an embedded store keeps.
+      if (!isRedis(location)) return store
     }
     const [{ Keyring }, { sealedStore }, { startRotation }] = await Promise.all([
       import('./sealing/keyring.ts'),
       import('./sealing/sealedStore.ts'),
       import('./sealing/rotation.ts'),
     ])
-    const ring = new Keyring(encryption)
+    const ring = new Keyring(encryption ?? { keys: new Map() })
+    if (encryption === undefined) return sealedStore(store, ring)
     await admitKeys(store, ring)
     const stop = rotation && startRotation({ store, ring, ...rotation })
     return sealedStore(store, ring, async () => {

@@ -4,7 +4,9 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import type { Store } from '../../server/store/contract/store.ts'
+import { openLmdb } from '../../server/store/lmdb/store.ts'
 import { openStore } from '../../server/store/open.ts'
+import { openRedis } from '../../server/store/redis/store.ts'
 import { type Encryption, Keyring } from '../../server/store/sealing/keyring.ts'
 import { admitKeys } from '../../server/store/sealing/keys.ts'
 import { sealedStore } from '../../server/store/sealing/sealedStore.ts'
@@ -76,6 +78,20 @@ describeStores('payloads at rest on $name', (kind) => {
     expect(outcomes.map(({ status }) => status).toSorted()).toEqual(['fulfilled', 'rejected'])
   })
 
+  it.runIf(kind.name === 'redis')('are unavailable to a hub that runs on without keys, and do it no harm', async () => {
+    const { location } = await kind.place()
+    const plain = await opened(location)
+    const told: unknown[] = []
+    await plain.topics.watch('t', (notification) => told.push(notification))
+    const store = await opened(location, under1)
+    await publish(store, 't', 1)
+    await expect.poll(() => told).toMatchObject([{ kind: 'appended', head: 1, events: [] }])
+    await expect(dataOf(plain, 't')).rejects.toMatchObject({ code: 'unavailable' })
+    // What it writes itself is read by both.
+    expect((await publish(plain, 'u', 2)).offsets).toEqual([1])
+    expect([await dataOf(plain, 'u'), await dataOf(store, 'u')]).toEqual([[2], [2]])
+  })
+
   it('stay readable when encryption comes, when the key changes, and when it goes with the keys still given', async () => {
     const { location } = await kind.place()
     const write = async (data: string, encryption?: Encryption) => {
@@ -99,7 +115,8 @@ describeStores('payloads at rest on $name', (kind) => {
 
   it('that were put in the place of others are damaged, and a key that is missing later is not damage', async () => {
     const { location } = await kind.place()
-    const engine = await opened(location)
+    const engine = kind.name === 'redis' ? await openRedis(location) : await openLmdb(location)
+    atEnd(() => engine.close())
     const sealed = (encryption: Encryption) => sealedStore(engine, new Keyring(encryption))
     const store = sealed(under1)
     await publish(store, 't', 'a')

@@ -3,6 +3,7 @@
  * their way out. Names, ids, keys of jobs and times are left as they are, for the engines to find things by.
  */
 
+import { SealedBody } from '../codec.ts'
 import type {
   Answer,
   Body,
@@ -28,6 +29,10 @@ export const place = {
   error: (queue: string) => `error:${mainOf(queue)}`,
 } as const
 
+function isSealed(body: Body | undefined): boolean {
+  return body instanceof SealedBody
+}
+
 function mainOf(queue: string): string {
   return queue.replace(/\/dead$/, '')
 }
@@ -46,12 +51,14 @@ export function sealedStore(store: Store, ring: Keyring, close: Store['close'] =
 }
 
 function sealedTopics(topics: Topics, ring: Keyring): Topics {
-  const opened = (events: readonly StoredEvent[], topic: string) =>
-    events.map((event): StoredEvent => {
+  const opened = (events: readonly StoredEvent[], topic: string) => {
+    if (!events.some((event) => 'body' in event && isSealed(event.body))) return events
+    return events.map((event): StoredEvent => {
       if ('damaged' in event) return event
       const body = ring.open(event.body, place.topic(topic))
       return body === undefined ? { offset: event.offset, damaged: true } : { ...event, body }
     })
+  }
   const told = (notification: Notification, topic: string): Notification => {
     if (notification.kind !== 'appended') return notification
     try {
@@ -64,6 +71,7 @@ function sealedTopics(topics: Topics, ring: Keyring): Topics {
   return {
     ...topics,
     append: (topic, append) => {
+      if (ring.current === undefined) return topics.append(topic, append)
       const seal = (body: Body) => ring.seal(body, place.topic(topic))
       return topics.append(topic, {
         ...append,
@@ -83,10 +91,10 @@ function sealedQueues(queues: Queues, ring: Keyring): Queues {
     ...job,
     body: job.body && ring.open(job.body, place.job(queue)),
   })
-  const claimedIn = (queue: string, claimed: Claimed): Claimed => ({
-    ...claimed,
-    jobs: claimed.jobs.map((job) => bodyIn(queue, job)),
-  })
+  const claimedIn = (queue: string, claimed: Claimed): Claimed => {
+    if (!claimed.jobs.some(({ body }) => isSealed(body))) return claimed
+    return { ...claimed, jobs: claimed.jobs.map((job) => bodyIn(queue, job)) }
+  }
   const drafted = (queue: string, draft: StoredJobDraft): StoredJobDraft => ({
     ...draft,
     body: ring.seal(draft.body, place.job(queue)),
@@ -120,11 +128,13 @@ function sealedQueues(queues: Queues, ring: Keyring): Queues {
   }
   return {
     ...queues,
-    enqueue: (queue, enqueue) =>
-      queues.enqueue(queue, { ...enqueue, drafts: enqueue.drafts.map((draft) => drafted(queue, draft)) }),
+    enqueue: (queue, enqueue) => {
+      if (ring.current === undefined) return queues.enqueue(queue, enqueue)
+      return queues.enqueue(queue, { ...enqueue, drafts: enqueue.drafts.map((draft) => drafted(queue, draft)) })
+    },
     claim: async (queue, claim) => claimedIn(queue, await queues.claim(queue, claim)),
     settle: async (queue, settlements, policy, by, next) => {
-      const sealed = settlements.map((settlement) => settlementIn(queue, settlement))
+      const sealed = ring.current === undefined ? settlements : settlements.map((one) => settlementIn(queue, one))
       const outcome = await queues.settle(queue, sealed, policy, by, next)
       const { claimed } = outcome
       if (claimed === undefined || !('jobs' in claimed)) return outcome
