@@ -3,9 +3,7 @@
 import type { z } from 'zod'
 import { DEFAULT_LIMITS, type Limits, MAX_PAYLOAD_BYTES } from '../../shared/protocol.ts'
 import { readBytes, readCount, readDurationMs } from '../../shared/units.ts'
-import { bound, bytes, type Duration, known, optional, positive, type Size, value } from './checks.ts'
-
-type Count = number | 'unlimited'
+import { bound, bytes, type Count, type Duration, known, optional, positive, type Size, value } from './checks.ts'
 
 /** What each of them stops, and what is answered: docs/security.md. */
 export interface LimitOptions {
