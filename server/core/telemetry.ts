@@ -88,7 +88,22 @@ export interface Reports {
   /** Something a person who runs the hub should know. */
   noticed(what: string, details?: Readonly<Record<string, unknown>>): void
   happened(event: TelemetryEvent): void
+  /** Not there where nobody wants details: they are not made then. */
+  readonly detail?: (detail: Detail) => void
 }
+
+/** What only whoever looks for a fault wants to see. */
+export type Detail =
+  | { readonly kind: 'entered'; readonly namespace: string; readonly subject: string; readonly client?: string }
+  | { readonly kind: 'left'; readonly namespace: string; readonly client?: string; readonly reason: string }
+  /** `code`: what it was refused with. */
+  | {
+      readonly kind: 'call'
+      readonly call: string
+      readonly namespace?: string
+      readonly ms: number
+      readonly code?: ErrorCode
+    }
 
 export interface Telemetry extends Reports {
   readonly meter: Meter

@@ -138,9 +138,14 @@ export function serveRoutes(rows: readonly Route[], context: RoutesContext): Rou
     const here = rows.filter((row) => row.path === path)
     for (const row of here) {
       router[row.method](path, async (request, response) => {
+        const { detail } = context.telemetry
+        const [call, began] = [`${row.method.toUpperCase()} /v1${row.path}`, performance.now()]
+        const tell = (code = {}) => detail?.({ kind: 'call', call, ms: Math.round(performance.now() - began), ...code })
         try {
           await serve(row, context, request, response)
+          tell()
         } catch (error) {
+          tell(error instanceof RepriseError ? { code: error.code } : {})
           answerProblem(response, error, `${row.method} ${row.path}`, context.telemetry)
         }
       })

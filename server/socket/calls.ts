@@ -4,6 +4,7 @@ import type { Socket } from 'socket.io'
 import { RepriseError } from '../../shared/errors.ts'
 import { changedNumberRule } from '../../shared/exactNumbers.ts'
 import type { Reply } from '../../shared/protocol.ts'
+import type { Caller } from '../core/access.ts'
 import type { Core } from '../core/core.ts'
 import { refusalOf } from '../core/refusal.ts'
 import { MAX_READ_BYTES } from '../core/topics/log.ts'
@@ -16,6 +17,7 @@ import { type Begun, type Cost, intakeOf } from './transport/intake.ts'
 /** What is kept for every socket, in `data`. */
 export interface SocketState {
   readonly core: Core
+  readonly caller: Caller
 }
 
 export type Calls<State extends SocketState> = Readonly<
@@ -24,6 +26,8 @@ export type Calls<State extends SocketState> = Readonly<
 
 /** What calls cost beside what comes with them: a page that is read is made, too. */
 const COSTS: Readonly<Record<string, Cost>> = { read: { weight: 4 * PAGE_WEIGHT, bytes: MAX_READ_BYTES } }
+/** Characters of a call's name that are told. */
+const MAX_NAME = 80
 const NO_COST: Cost = { weight: 0, bytes: 0 }
 
 /** Serves the calls of sockets whose `data` is a `State`. One function for all of them, as each has thousands. */
@@ -32,7 +36,8 @@ export function serving<State extends SocketState>(calls: Calls<State>): (socket
     const socket = this as Socket
     const state = socket.data as State
     const last = args.at(-1)
-    const respond = typeof last === 'function' ? (args.pop() as (reply: Reply<unknown>) => void) : () => {}
+    const answered = typeof last === 'function' ? (args.pop() as (reply: Reply<unknown>) => void) : () => {}
+    const respond = detailed(socket, String(name), state, answered)
     const refuse = (error: unknown) =>
       respond({ ok: false, error: refusalOf(error, String(name), state.core.telemetry).toWire() })
     const tooMany = ratesOf(socket.conn)?.refusal()
@@ -50,6 +55,7 @@ export function serving<State extends SocketState>(calls: Calls<State>): (socket
     )
   }
   return (socket) => {
+    tellDetails(socket, socket.data as State)
     intakeOf(socket.conn)
     socket.onAny(onCall)
   }
@@ -72,4 +78,31 @@ async function answer<State extends SocketState>(
     if (arg instanceof ChangedNumber) throw new RepriseError('bad_request', `${name}: ${changedNumberRule(arg.number)}`)
   }
   return await call(state, args, begun)
+}
+
+/** The same answer, told to who wants details. */
+function detailed(
+  { nsp }: Socket,
+  name: string,
+  { core }: SocketState,
+  respond: (reply: Reply<unknown>) => void,
+): (reply: Reply<unknown>) => void {
+  const { detail } = core.telemetry
+  if (detail === undefined) return respond
+  const began = performance.now()
+  return (reply) => {
+    const code = reply.ok ? {} : { code: reply.error.code }
+    const ms = Math.round(performance.now() - began)
+    detail({ kind: 'call', call: name.slice(0, MAX_NAME), namespace: nsp.name, ms, ...code })
+    respond(reply)
+  }
+}
+
+function tellDetails(socket: Socket, { core, caller }: SocketState): void {
+  const { detail } = core.telemetry
+  if (detail === undefined) return
+  const namespace = socket.nsp.name
+  const client = caller.client === undefined ? {} : { client: caller.client }
+  detail({ kind: 'entered', namespace, subject: caller.subject, ...client })
+  socket.once('disconnect', (reason) => detail({ kind: 'left', namespace, ...client, reason }))
 }

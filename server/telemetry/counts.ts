@@ -86,6 +86,7 @@ export class Counts implements Meter {
         this.#count(event)
         reports.happened(event)
       },
+      ...(reports.detail === undefined ? {} : { detail: reports.detail }),
       meter: this,
     }
   }

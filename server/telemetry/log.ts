@@ -7,7 +7,7 @@ import { writeSync } from 'node:fs'
 import { isatty } from 'node:tty'
 import pino, { type Logger } from 'pino'
 import { type ErrorCode, messageOf, RepriseError } from '../../shared/errors.ts'
-import type { Reports, TelemetryEvent } from '../core/telemetry.ts'
+import type { Detail, Reports, TelemetryEvent } from '../core/telemetry.ts'
 import { readableLine } from './readable.ts'
 import { Repeats } from './repeats.ts'
 
@@ -103,7 +103,9 @@ export function createLog(level: string, output?: LogOutput, readable = output =
       repeats.pass(counted, (repeated) => write(log, level, { ...details, ...repeated }, text))
     },
   }
-  return { telemetry, close: () => repeats.close() }
+  if (!log.isLevelEnabled('debug')) return { telemetry, close: () => repeats.close() }
+  const detail = ({ kind, ...details }: Detail): void => log.debug(details, kind)
+  return { telemetry: { ...telemetry, detail }, close: () => repeats.close() }
 }
 
 function destination(output: LogOutput, readable: boolean): { write(line: string): void } {
