@@ -10,6 +10,7 @@ import { type JsonSchema, readSchema } from '../core/schema/schema.ts'
 /** A number of bytes, or text such as `1GiB` or `500MB`. */
 export type Size = number | string
 
+/** `unlimited`: no bound. */
 export type Count = number | 'unlimited'
 /** A number of milliseconds, or text such as `7d`, `30s` or `250ms`. */
 export type Duration = number | string
