@@ -9,7 +9,7 @@ import type { DeliveredEvent, Ending, Meter, Reports, Telemetry, TelemetryEvent 
 import { FAST, Histogram, SLOW } from './histogram.ts'
 
 /** Patterns that are told apart; so many exact names in the settings would be as many series. */
-const MAX_PATTERNS = 100
+const MAX_PATTERNS = 50
 /** No pattern can be called so: names without one, and those of the patterns that are beyond. */
 export const NO_PATTERN = '(none)'
 const OTHER_PATTERNS = '(other)'
