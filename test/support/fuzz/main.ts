@@ -3,7 +3,7 @@
 import { parseArgs } from 'node:util'
 import { endFile } from '../ending.ts'
 import { spawnHub } from '../hub/process.ts'
-import { fuzz } from './fuzz.ts'
+import { fuzz, SMALL_HEAP } from './fuzz.ts'
 
 const { values } = parseArgs({
   options: { seconds: { type: 'string', default: '600' }, seed: { type: 'string' } },
@@ -14,7 +14,7 @@ if (!(seconds > 0) || !Number.isSafeInteger(seed)) throw new Error('--seconds an
 
 console.info(`fuzz: seed ${seed}, ${seconds} s (again: npm run fuzz -- --seed ${seed} --seconds ${seconds})`)
 try {
-  const hub = await spawnHub()
+  const hub = await spawnHub({ env: SMALL_HEAP })
   const { steps, faults, memoryMb, p99Ms } = await fuzz(hub, { seed, seconds })
   console.info(`steps: ${JSON.stringify(steps)}`)
   console.info(`memory: ${memoryMb.before.toFixed(0)} → ${memoryMb.after.toFixed(0)} MB`)
