@@ -49,7 +49,7 @@ export async function bundleClient(outDir: string): Promise<void> {
 
 /**
  * Leaves out what the SDK does not use of Socket.IO's client: its entry with a global cache, WebTransport, and the waits of its
- * own reconnection.
+ * own reconnection; and the spans of workers, which browsers have not.
  */
 function slim() {
   const { resolve } = createRequire(import.meta.url)
@@ -57,6 +57,7 @@ function slim() {
   const nothing: Readonly<Record<string, string>> = {
     '/webtransport.js': 'export class WT {}',
     '/backo2.js': 'export class Backoff { reset() {} setMin() {} setMax() {} setJitter() {} }',
+    '/tracing.ts': 'export const traced = (job, work) => work()',
   }
   return {
     name: 'slim',

@@ -293,10 +293,10 @@ describe('a hub that is sent garbage', () => {
         )
       }
     }
-    await come(500, 0)
+    await come(300, 0)
     await new Promise((resolve) => setTimeout(resolve, 300))
     const before = memoryMb(hub.pid)
-    await come(soak ? 100_000 : 1_500, 500)
+    await come(soak ? 100_000 : 1_000, 500)
     await until(() => memoryMb(hub.pid) < before + 12, { deadlineMs: 5_000, what: 'the memory to come back' }).catch(
       () => {},
     )

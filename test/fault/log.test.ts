@@ -20,9 +20,10 @@ function linesOf({ stderr }: Pick<HubProcess, 'stderr'>): Line[] {
     .map((line) => JSON.parse(line) as Line)
 }
 
-async function told(hub: HubProcess, msg: string, deadlineMs = 20_000): Promise<Line> {
-  const found = () => linesOf(hub).find((line) => line.msg === msg)
-  return await until(found, { what: `"${msg}" in the log`, deadlineMs, seen: () => hub.stderr() })
+/** The first line that says so, of this queue where one is named. */
+async function told(hub: HubProcess, msg: string, queue?: string): Promise<Line> {
+  const found = () => linesOf(hub).find((line) => line.msg === msg && (queue === undefined || line.queue === queue))
+  return await until(found, { what: `"${msg}" in the log`, deadlineMs: 20_000, seen: () => hub.stderr() })
 }
 
 const NO_STACK = /\bat .*:\d+:\d+|"stack"/
@@ -67,7 +68,12 @@ describe('the log of a hub', () => {
       }).then((response) => response.json())
     await post('bills/jobs', { data: 'private-data', id: 'b' })
     const { jobs } = (await post('bills/claims', { client: 'script', leaseMs: 100 })) as { jobs: { lease: string }[] }
-    expect(await told(hub, 'leases lapsed')).toMatchObject({ level: 'warn', queue: 'bills', client: 'script', jobs: 1 })
+    expect(await told(hub, 'leases lapsed', 'bills')).toMatchObject({
+      level: 'warn',
+      queue: 'bills',
+      client: 'script',
+      jobs: 1,
+    })
     await post('bills/settlements', [{ id: 'b', lease: jobs[0]?.lease, as: 'dead', reason: 'private-reason' }])
     expect(await told(hub, 'dead letters')).toMatchObject({
       level: 'warn',

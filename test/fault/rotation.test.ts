@@ -12,7 +12,7 @@ import { soak } from '../support/tools.ts'
 import { until } from '../support/until.ts'
 
 const KEYS = [1, 2, 3].map((byte) => Buffer.alloc(32, byte).toString('base64'))
-const EVENTS = soak ? 100_000 : 3_000
+const EVENTS = soak ? 100_000 : 2_000
 const KILLS = soak ? 20 : 1
 
 async function start(place: StorePlace, config: object): Promise<HubProcess> {

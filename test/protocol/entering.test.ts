@@ -36,7 +36,8 @@ it('a namespace stays for a client that is still being admitted while a refused 
   for (let i = 0; i < 2; i++) await new Promise((resolve) => setImmediate(resolve))
 
   const subscription = { close: () => {} }
-  start({ log: { limits: DEFAULT_LIMITS }, admit: () => {}, subscription: () => subscription } as unknown as Core)
+  const log = { limits: DEFAULT_LIMITS }
+  start({ log, telemetry: SILENT, admit: () => {}, subscription: () => subscription } as unknown as Core)
   const wire = await entering
   const namespace = io._nsps.get('/topics/shared')
   expect(namespace?.sockets.size).toBe(1)

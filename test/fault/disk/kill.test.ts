@@ -13,7 +13,7 @@ import { runSeed, seededRandom } from '../../support/seed.ts'
 import { soak } from '../../support/tools.ts'
 import { until } from '../../support/until.ts'
 
-const ROUNDS = soak ? 1_000 : 2
+const ROUNDS = soak ? 1_000 : 1
 const TIMEOUT_MS = soak ? 3_600_000 : 60_000
 
 describeStores('a hub on $name that is killed', (store) => {

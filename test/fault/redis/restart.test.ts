@@ -17,7 +17,7 @@ import { tempFolder } from '../../support/temp.ts'
 import { has, soak } from '../../support/tools.ts'
 import { until } from '../../support/until.ts'
 
-const ROUNDS = soak ? 100 : 4
+const ROUNDS = soak ? 100 : 2
 const TIMEOUT_MS = soak ? 3_600_000 : 60_000
 
 describe.runIf(has('redis-server'))('hubs on a Redis that is killed', () => {
