@@ -159,6 +159,28 @@ describe('a settlement', () => {
   })
 })
 
+describe('a settlement that the store refuses', () => {
+  // A process ends at what nobody takes.
+  it.each(['extend', 'done'] as const)('as %s is told to who asked, and to nobody else', async (as) => {
+    const unheard: unknown[] = []
+    const hear = (error: unknown) => void unheard.push(error)
+    process.on('unhandledRejection', hear)
+    try {
+      const [job] = heldJobs(1) as [HeldJob]
+      const one = await node.add('one', 1, [job])
+      const { id, lease } = job
+      const settlement = as === 'extend' ? { id, lease, as, leaseMs: 60_000 } : { id, lease, as }
+      const settling = node.core.settle('q', [settlement], one).catch((error: unknown) => error)
+      await (await node.fake.settle()).refuse(AWAY)
+      expect(await settling).toBe(AWAY)
+      await turn()
+      expect(unheard).toEqual([])
+    } finally {
+      process.off('unhandledRejection', hear)
+    }
+  })
+})
+
 describe('closing', () => {
   it('waits until those that left have left in the store, and a claim under way brings nobody anything', async () => {
     const one = await node.add('one', 1)

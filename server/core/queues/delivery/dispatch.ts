@@ -156,9 +156,14 @@ export class Dispatch {
     const next = max === 0 ? undefined : this.#claimOf(consumer, max)
     const settling = store.queues.settle(this.queue, settlements, policyOf(settings()), consumer.owner, next)
     try {
-      const claiming = settling.then(({ claimed }) => claimed)
-      const claimed = next === undefined ? undefined : await this.#take(consumer, next, claiming)
-      if (claimed !== undefined && this.#learn(claimed)) this.kick()
+      if (next !== undefined) {
+        const claimed = await this.#take(
+          consumer,
+          next,
+          settling.then((outcome) => outcome.claimed),
+        )
+        if (claimed !== undefined && this.#learn(claimed)) this.kick()
+      }
       return await settling
     } catch (error) {
       consumer.keeps(given)
