@@ -54,7 +54,7 @@ export default defineConfig({
           name: 'redis',
           include: ['test/protocol/**/*.test.ts', 'test/client/{topics,queues}/hub.test.ts'],
           // What they try stands before any store.
-          exclude: ['test/protocol/{flow,limits}.test.ts', 'test/protocol/access/**'],
+          exclude: ['test/protocol/{flow,limits,toldLimits}.test.ts', 'test/protocol/access/**'],
           setupFiles: [everyFile, 'test/support/hub/redisRun.ts'],
           maxWorkers: WORKERS,
           sequence: { groupOrder: 0 },

@@ -108,7 +108,7 @@ describe.runIf(has('chromium'))('the replay demo', () => {
   it('loses nothing while publishing goes on at full rate through cut after cut', async () => {
     const { demo } = await visit.open()
     await demo.setRate(FULL_RATE)
-    for (let cuts = 0; cuts < 3; cuts++) {
+    for (let cuts = 0; cuts < 2; cuts++) {
       await until(async () => (await demo.panel('fickle')).state === 'live', { what: 'it to be live' })
       await demo.toggle()
       const { missed } = await demo.panel('fickle')
@@ -120,7 +120,7 @@ describe.runIf(has('chromium'))('the replay demo', () => {
     const count = await demo.published()
     const { missed, replayed, lost, twice } = await demo.says('fickle', allHere(count))
     expect({ lost, twice }).toEqual({ lost: 0, twice: 0 })
-    expect(missed).toBeGreaterThan(300)
+    expect(missed).toBeGreaterThan(200)
     expect(replayed).toBe(missed)
     expect(await demo.says('steady', allHere(count))).toMatchObject({ missed: 0, lost: 0, twice: 0 })
     expect(await demo.feed('steady').locator('li').count()).toBe(200)
