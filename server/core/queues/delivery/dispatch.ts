@@ -156,14 +156,10 @@ export class Dispatch {
     const next = max === 0 ? undefined : this.#claimOf(consumer, max)
     const settling = store.queues.settle(this.queue, settlements, policyOf(settings()), consumer.owner, next)
     try {
-      if (next !== undefined) {
-        const claimed = await this.#take(
-          consumer,
-          next,
-          settling.then((outcome) => outcome.claimed),
-        )
-        if (claimed !== undefined && this.#learn(claimed)) this.kick()
-      }
+      // Only where it is awaited: nobody else takes its rejection.
+      const claiming = next && settling.then(({ claimed }) => claimed)
+      const claimed = claiming && (await this.#take(consumer, next, claiming))
+      if (claimed !== undefined && this.#learn(claimed)) this.kick()
       return await settling
     } catch (error) {
       consumer.keeps(given)
