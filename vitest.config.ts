@@ -11,7 +11,7 @@ const WORKERS = 3
 const everyFile = 'test/support/fileRun.ts'
 
 /** They stop the clock, and count its timers: what other files left behind would stand still, or count with them. */
-const STILL = 'test/client/{topics/outboxFaults,queues/send,queues/worker*}.test.ts'
+const STILL = 'test/{core/log,client/{topics/outboxFaults,queues/send,queues/worker*}}.test.ts'
 
 const common = {
   pool: 'forks',
