@@ -69,11 +69,12 @@ export function createApp(context: AppContext): HubHandler {
     })
     next()
   })
-  app.use(['/v1', '/openapi.json'], async (request, _response, next) => {
+  const rated: express.RequestHandler = async (request, _response, next) => {
     const tooMany = await context.requests.refusal(request)
     if (tooMany !== undefined) throw tooMany
     next()
-  })
+  }
+  app.use(['/v1', '/openapi.json', '/asyncapi.json'], rated)
   app.use('/v1', guarded, oneSegment, serveRoutes(rows, context))
   app.get('/openapi.json', guarded, (_request, response) => {
     document ??= openApiOf(rows)
@@ -85,7 +86,7 @@ export function createApp(context: AppContext): HubHandler {
   app.use(serveHealth(context.core))
   const isGuest = (request: IncomingMessage): boolean => guests.has(request)
   const { metrics } = context
-  if (metrics !== undefined) app.use(serveMetrics(metrics, context, guarded, isGuest))
+  if (metrics !== undefined) app.use(serveMetrics(metrics, context, [rated, guarded], isGuest))
   app.use(servePages(isGuest))
   app.all(OWN_PATHS, (request) => {
     throw new HttpRefusal(405, `${request.method} does not go with ${request.path}; there is GET, HEAD`, {

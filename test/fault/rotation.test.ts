@@ -37,7 +37,7 @@ describeStores('a key that changes under load on $name', (kind) => {
     }
     const send = async (hub: HubProcess) => {
       const id = `job-${sent.length}`
-      const { status } = await asking(hub.url)('POST', '/v1/queues/work/jobs', { data: id, id })
+      const { status } = await asking(hub.url)('POST', '/v1/queues/chores/jobs', { data: id, id })
       if (status === 201) sent.push(id)
     }
     const first = await start(place, { encryption: { current: 'k1', keys: { k1: KEYS[0] } } })
@@ -87,7 +87,7 @@ async function eventsOf(hub: HubProcess, topic: string): Promise<unknown[]> {
 async function jobsOf(hub: HubProcess): Promise<string[]> {
   const all: string[] = []
   for (let after = ''; ; ) {
-    const { body } = await asking(hub.url)('GET', `/v1/queues/work/jobs?state=ready&limit=100${after}`)
+    const { body } = await asking(hub.url)('GET', `/v1/queues/chores/jobs?state=ready&limit=100${after}`)
     const { jobs, next } = body as { jobs: { data: string }[]; next?: string }
     all.push(...jobs.map(({ data }) => data))
     if (next === undefined) return all

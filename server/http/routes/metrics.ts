@@ -29,18 +29,18 @@ export function asksForMetrics({ asked }: MetricsAccess, url: string | undefined
   return url?.split('?', 1)[0] === PATH && (asked || !isGuest)
 }
 
-/** `isGuest`: whether a program around has said where to go on. */
+/** `before`: what every request has to pass. `isGuest`: whether a program around has said where to go on. */
 export function serveMetrics(
   { text, open, asked }: MetricsAccess,
   { core, gate, addresses }: Pick<RoutesContext, 'core' | 'gate' | 'addresses'>,
-  guarded: express.RequestHandler,
+  before: readonly express.RequestHandler[],
   isGuest: (request: IncomingMessage) => boolean,
 ): Router {
   const router = express.Router({ caseSensitive: true, strict: true })
   router.all(PATH, (request, _response, next) => {
     next(isGuest(request) && request.baseUrl === '' && !asked ? 'router' : undefined)
   })
-  router.get(PATH, guarded, async (request, response) => {
+  router.get(PATH, ...before, async (request, response) => {
     if (!open) await checkCaller(request)
     answer(response, await text())
   })

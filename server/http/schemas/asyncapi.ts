@@ -34,7 +34,7 @@ import {
   topicAuthSchema,
 } from '../../wire.ts'
 import { Components, type JsonSchema } from './components.ts'
-import { sentAnswer, settledAnswer } from './queues.ts'
+import { leased, sentAnswer, settledAnswer } from './queues.ts'
 import { count, gap, publishedAnswer } from './topics.ts'
 
 /** A call of a client: its arguments, and the value of a reply that is well. */
@@ -94,19 +94,7 @@ function tables() {
     })
     .meta({ id: 'Subscribed' }) satisfies z.ZodType<Subscribed>
 
-  const job = z
-    .object({
-      queue: z.string(),
-      id: z.string(),
-      lease: z.string(),
-      attempts: count,
-      deliveries: count,
-      sentAt: count,
-      expiresAt: count,
-      replyBy: count.exactOptional(),
-      ...content,
-    })
-    .meta({ id: 'SocketJob' }) satisfies z.ZodType<Job>
+  const job = z.object({ ...leased, ...content }).meta({ id: 'SocketJob' }) satisfies z.ZodType<Job>
 
   const keptLease = z.object({ id: z.string(), lease: z.string(), expiresAt: count }).meta({ id: 'KeptLease' })
   const consuming = z

@@ -113,19 +113,19 @@ export const sentAnswer = z
   })
   .meta({ id: 'Sent', examples: [{ ids: ['12'], duplicates: 0, durability: 'fsync' }] })
 
-const claimedJob = z
-  .object({
-    queue: z.string(),
-    id: z.string(),
-    lease: z.string(),
-    attempts: count,
-    deliveries: count,
-    sentAt: count,
-    expiresAt: count,
-    replyBy: count.optional(),
-    ...content,
-  })
-  .meta({ id: 'ClaimedJob' })
+/** Of a job that has a lease, beside its content. */
+export const leased = {
+  queue: z.string(),
+  id: z.string(),
+  lease: z.string(),
+  attempts: count,
+  deliveries: count,
+  sentAt: count,
+  expiresAt: count,
+  replyBy: count.exactOptional(),
+} as const
+
+const claimedJob = z.object({ ...leased, ...content }).meta({ id: 'ClaimedJob' })
 
 export const claimAnswer = z.object({ jobs: z.array(claimedJob) }).meta({ id: 'Claimed', examples: [{ jobs: [] }] })
 

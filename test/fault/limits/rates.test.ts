@@ -104,6 +104,12 @@ describe('requests of an address', () => {
     expect(await Promise.all(many(30, () => knock('10.0.0.1')))).toContain(429)
     expect(await knock('10.0.0.2')).toBe(200)
     expect((await fetch(`${url}/healthz`)).status).toBe(200)
+    // The same count for all that has to be made or to be checked for an answer.
+    for (const path of ['/metrics', '/openapi.json', '/asyncapi.json']) {
+      const headers = { 'x-forwarded-for': '10.0.0.1' }
+      const statuses = await Promise.all(many(12, async () => (await fetch(`${url}${path}`, { headers })).status))
+      expect(statuses, path).toContain(429)
+    }
   })
 
   it('are of the other end of the connection where nobody is trusted', async () => {

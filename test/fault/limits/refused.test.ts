@@ -1,8 +1,5 @@
 /** Every refusal is told to the telemetry once, with its code, whatever way the caller came. */
 
-import { once } from 'node:events'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { describe, expect, it } from 'vitest'
 import { SILENT, type TelemetryEvent } from '../../../server/core/telemetry.ts'
 import { buildHub } from '../../../server/hub.ts'
@@ -10,7 +7,7 @@ import { resolveHubOptions } from '../../../server/options/hub.ts'
 import { Metrics } from '../../../server/telemetry/metrics.ts'
 import { connectRaw } from '../../support/clients/rawSocket.ts'
 import { join, joinNamespace } from '../../support/clients/wire.ts'
-import { atEnd } from '../../support/ending.ts'
+import { serveAttached } from '../../support/hub/attached.ts'
 import { tempFolder } from '../../support/temp.ts'
 
 const refused: string[] = []
@@ -20,16 +17,7 @@ const happened = (event: TelemetryEvent) => {
 const log = { telemetry: { ...SILENT, happened }, metrics: new Metrics(), close: () => {} }
 const options = { store: await tempFolder(), limits: { namespacesPerSocket: 1, connectionsPerAddress: 6 } }
 const hub = buildHub(resolveHubOptions(options), log)
-const server = createServer(hub.handler)
-hub.attach(server)
-server.listen(0, '127.0.0.1')
-await once(server, 'listening')
-atEnd(async () => {
-  await hub.close()
-  server.closeAllConnections()
-  server.close()
-})
-const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+const url = await serveAttached(hub)
 const polling = `${url}/socket.io/?EIO=4&transport=polling`
 const foreign = { headers: { origin: 'https://evil.example' } }
 
