@@ -14,11 +14,11 @@ interface HubRules {
 
 interface TokenOptions extends HubRules {
   readonly sub?: string
-  readonly role: readonly string[]
-  readonly grant: readonly { readonly actions: readonly string[]; readonly names: readonly string[] }[]
+  readonly role?: readonly string[]
+  readonly grant?: readonly { readonly actions: readonly string[]; readonly names: readonly string[] }[]
   readonly client?: string
-  /** Milliseconds. */
-  readonly ttl: number
+  /** Milliseconds; an hour when there is none. */
+  readonly ttl?: number
 }
 
 const HOUR_MS = 3_600_000
@@ -28,10 +28,10 @@ export function addToken(root: Command): void {
     .command('token')
     .description("Sign a token with the hub's secret (auth.jwt.secret of its configuration).")
     .option('--sub <subject>', 'whom the token names; required')
-    .option('--role <name>', 'a role that it has; may be given again', (name, all: string[]) => [...all, name], [])
-    .option('--grant <grant>', 'what it may, such as publish,read:orders.*; may be given again', readGrant, [])
+    .option('--role <name>', 'a role that it has; may be given again', (name, all: string[] = []) => [...all, name])
+    .option('--grant <grant>', 'what it may, such as publish,read:orders.*; may be given again', readGrant)
     .option('--client <name>', 'the only client name that it may be used with', checkedName('the client'))
-    .option('--ttl <time>', 'how long it lasts, such as 15m or 1h (default: 1h)', positiveDuration, HOUR_MS)
+    .option('--ttl <time>', 'how long it lasts, such as 15m or 1h (default: 1h)', positiveDuration)
   addRules(token).action(makeToken)
   addExamples(token, ['reprise token --sub ann --role viewer --ttl 15m --config reprise.yaml', 'a token for "ann"'])
   const check = token
@@ -50,7 +50,7 @@ function addRules(command: Command): Command {
     .option('--json', 'print one JSON object, errors as well')
 }
 
-function readGrant(text: string, all: TokenOptions['grant']): TokenOptions['grant'] {
+function readGrant(text: string, all: TokenOptions['grant'] = []): TokenOptions['grant'] {
   const [, actions, names] = /^([a-z*,]+):(.+)$/.exec(text) ?? []
   if (actions === undefined || names === undefined) {
     throw new InvalidArgumentError('It has to be actions and names, such as publish,read:orders.*')
@@ -58,7 +58,7 @@ function readGrant(text: string, all: TokenOptions['grant']): TokenOptions['gran
   return [...all, { actions: actions.split(','), names: names.split(',') }]
 }
 
-async function makeToken({ sub, role, grant, client, ttl, json, ...rules }: TokenOptions): Promise<void> {
+async function makeToken({ sub, role = [], grant = [], client, ttl = HOUR_MS, json, ...rules }: TokenOptions): Promise<void> {
   if (sub === undefined) throw new UsageError('give --sub: whom the token names')
   const { jwt } = await authOf(rules)
   if (jwt?.secret === undefined) {

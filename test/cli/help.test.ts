@@ -59,6 +59,9 @@ describe('the help', () => {
     for (const { description } of [...command.registeredArguments, ...command.options]) {
       expect(description).toMatch(/^[\p{L}<"'0-9]/u)
     }
+    for (const { description, defaultValue } of command.options) {
+      expect(defaultValue !== undefined && description.includes('default'), `a second default: ${description}`).toBe(false)
+    }
   })
 
   it('knows the long names of pub and sub', () => {
