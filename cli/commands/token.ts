@@ -58,7 +58,15 @@ function readGrant(text: string, all: TokenOptions['grant'] = []): TokenOptions[
   return [...all, { actions: actions.split(','), names: names.split(',') }]
 }
 
-async function makeToken({ sub, role = [], grant = [], client, ttl = HOUR_MS, json, ...rules }: TokenOptions): Promise<void> {
+async function makeToken({
+  sub,
+  role = [],
+  grant = [],
+  client,
+  ttl = HOUR_MS,
+  json,
+  ...rules
+}: TokenOptions): Promise<void> {
   if (sub === undefined) throw new UsageError('give --sub: whom the token names')
   const { jwt } = await authOf(rules)
   if (jwt?.secret === undefined) {

@@ -3,6 +3,7 @@
  * many of them, and the store has most of its time for others. A round begins when somebody asks and the last one is over.
  */
 
+import { INTERNAL_PREFIX } from '../core/topics/log.ts'
 import { itsTurn, PAGE_WEIGHT } from '../core/turns.ts'
 import type { JobState, Owner, Store, TopicInfo } from '../store/contract/store.ts'
 import { Patterns, type Surroundings } from './counts.ts'
@@ -18,8 +19,6 @@ const SHARE = 0.1
 const TOPICS = 20
 const QUEUES = 20
 const CURSORS = 250
-/** Topics of the hub's own begin with it. */
-const INTERNAL = '_'
 
 export class TopicGauges {
   events = 0
@@ -86,7 +85,7 @@ export class Sampler {
       await pace.turn()
       const page: TopicInfo[] = await this.#store.topics.list({ limit: TOPICS, ...(after !== undefined && { after }) })
       after = page.length < TOPICS ? undefined : page.at(-1)?.topic
-      const own = page.filter(({ topic }) => !topic.startsWith(INTERNAL))
+      const own = page.filter(({ topic }) => !topic.startsWith(INTERNAL_PREFIX))
       const lags = await Promise.all(own.map(({ topic }) => this.#lagOf(topic, pace)))
       for (const [i, { topic, events }] of own.entries()) {
         const gauges = topics.of(this.#around.topicPattern(topic))

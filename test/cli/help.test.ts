@@ -60,7 +60,9 @@ describe('the help', () => {
       expect(description).toMatch(/^[\p{L}<"'0-9]/u)
     }
     for (const { description, defaultValue } of command.options) {
-      expect(defaultValue !== undefined && description.includes('default'), `a second default: ${description}`).toBe(false)
+      expect(defaultValue !== undefined && description.includes('default'), `a second default: ${description}`).toBe(
+        false,
+      )
     }
   })
 

@@ -54,6 +54,9 @@ describeStores('a doctor of a hub on $name', (kind) => {
     expect(await of({ current: 'k2', keys: { k2: KEYS[1] } })).toContain(
       'fail k1: is missing, and payloads are under it',
     )
+    expect(await of({ current: 'k2', keys: { k1: KEYS[1], k2: KEYS[1] } })).toContain(
+      'fail k1: is another key than the one that payloads are under',
+    )
     expect(await of({ current: 'k2', keys: both })).toEqual(['ok current key k2', 'warn k1: payloads may be left'])
     const bad = await runCli(['doctor', '--store', location, '--json'])
     expect(bad.code).toBe(1)
