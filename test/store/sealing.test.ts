@@ -12,8 +12,9 @@ import { admitKeys } from '../../server/store/sealing/keys.ts'
 import { sealedStore } from '../../server/store/sealing/sealedStore.ts'
 import { atEnd } from '../support/ending.ts'
 import { describeStores } from '../support/hub/stores.ts'
-import { dataOf, KEEP, publish } from './conformance/fixture.ts'
+import { dataOf, KEEP, publish, text } from './conformance/fixture.ts'
 import { fill, MARK, readAgain } from './payloads.ts'
+import { opened as openMoving } from './rotating.ts'
 
 const K1 = Buffer.alloc(32, 1)
 const K2 = Buffer.alloc(32, 2)
@@ -111,6 +112,47 @@ describeStores('payloads at rest on $name', (kind) => {
     await write('c', { current: 'k2', keys: both })
     // Retention counts what was published.
     expect(await write('d', { keys: both })).toEqual({ all: ['a', 'b', 'c', 'd'], bytes: 4 * first.bytes })
+  })
+
+  it('that begin like encrypted ones come back as they were, whenever they came in, and hold no pass up', async () => {
+    const { location } = await kind.place()
+    const forged = (key: string) =>
+      `sealed:${Buffer.concat([Buffer.from(key.padEnd(16, '\0')), K2]).toString('base64')}`
+    const errors = [
+      'sealed:',
+      'sealed: the lid is stuck',
+      `sealed:${K1.toString('base64')}`,
+      forged('k1'),
+      forged('k9'),
+    ]
+    const fail = async (store: Store) => {
+      const drafts = errors.map((error) => ({
+        body: text(1),
+        priority: 4,
+        ttlMs: 1e6,
+        dead: { reason: 'gap' as const, error },
+      }))
+      await store.queues.enqueue('q', { subject: 'ann', drafts, limit: { jobs: 100, bytes: 1e6 } })
+    }
+    const told = async (store: Store) => {
+      const letters = await store.queues.jobs('q/dead', { state: 'ready', limit: 100 })
+      return letters.map(({ dead, history }) => [dead?.error, history.at(-1)?.why])
+    }
+    const plain = await opened(location)
+    await fail(plain)
+    const expected = await told(plain)
+    expect(expected.map(([error]) => error)).toEqual(errors)
+    await plain.close()
+    for (const encryption of [under1, { current: 'k2', keys: new Map([...under1.keys, ['k2', K2]]) }]) {
+      const { store, ended } = await openMoving(location, encryption)
+      await ended()
+      expect(await told(store)).toEqual(expected)
+      await fail(store)
+      expected.push(...expected.slice(0, errors.length))
+      expect(await told(store)).toEqual(expected)
+      await store.close()
+    }
+    expect(await told(await opened(location, { current: 'k2', keys: new Map([['k2', K2]]) }))).toEqual(expected)
   })
 
   it('that were put in the place of others are damaged, and a key that is missing later is not damage', async () => {

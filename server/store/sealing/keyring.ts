@@ -23,9 +23,12 @@ const TAG_BYTES = 16
 const HEAD_BYTES = NAME_BYTES + NONCE_BYTES
 const NONCES_AT_ONCE = 256
 
-/** Before a text, such as a job's error, that is encrypted; texts stand in records beside what is not. */
+/**
+ * Before a text, such as a job's error, that is encrypted; texts stand in records beside what is not. Any text may begin
+ * so: only one that its key opens is taken for encrypted.
+ */
 const TEXT_MARK = 'sealed:'
-const UNREADABLE = '(this text was encrypted and cannot be read any more)'
+const NAME = /^[\w-]{1,16}\0*$/
 
 export class Keyring {
   readonly current: string | undefined
@@ -66,11 +69,18 @@ export class Keyring {
     return TEXT_MARK + this.#encrypt(current, [Buffer.from(text)], place).toString('base64')
   }
 
-  /** What cannot be read is said so in its place. */
+  /** What no key opens is left as it is. */
   openText(text: string, place: string): string {
     const sealed = sealedText(text)
-    if (sealed === undefined) return text
-    return this.#decrypt(sealed, place)?.toString() ?? UNREADABLE
+    return (sealed && this.#decrypt(sealed, place)?.toString()) ?? text
+  }
+
+  /** The name of the key that a text is under. Of a key that is not here nobody can tell whether the text only says so. */
+  keyOfText(text: string, place: string): string | undefined {
+    const sealed = sealedText(text)
+    if (sealed === undefined) return undefined
+    const key = keyOf(sealed)
+    return this.has(key) && this.#decrypt(sealed, place) === undefined ? undefined : key
   }
 
   /** What shows that a key is the same one again. */
@@ -133,18 +143,16 @@ function keyOf(sealed: Buffer): string {
   return sealed.toString('latin1', 0, NAME_BYTES).replace(/\0+$/, '')
 }
 
+/** The bytes of a text that has the form of an encrypted one. */
 function sealedText(text: string): Buffer | undefined {
   if (!text.startsWith(TEXT_MARK)) return undefined
-  const sealed = Buffer.from(text.slice(TEXT_MARK.length), 'base64')
-  return sealed.length >= HEAD_BYTES + TAG_BYTES ? sealed : undefined
+  const encoded = text.slice(TEXT_MARK.length)
+  const sealed = Buffer.from(encoded, 'base64')
+  const isForm = NAME.test(sealed.toString('latin1', 0, NAME_BYTES)) && sealed.toString('base64') === encoded
+  return isForm && sealed.length >= HEAD_BYTES + TAG_BYTES ? sealed : undefined
 }
 
 /** The name of the key that a body is under; `undefined` for one that is stored as it is. */
 export function keyOfBody(body: Body): string | undefined {
   return body instanceof SealedBody ? body.key : undefined
-}
-
-export function keyOfText(text: string): string | undefined {
-  const sealed = sealedText(text)
-  return sealed && keyOf(sealed)
 }

@@ -7,7 +7,7 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Body, PayloadChange, PayloadPlace, Settings, Store } from '../contract/store.ts'
-import { type Keyring, keyOfBody, keyOfText } from './keyring.ts'
+import { type Keyring, keyOfBody } from './keyring.ts'
 import { knownKeys, type Pass, PLAIN, passIn, payloadsIn, placesIn, putKey, putPass, targetIn } from './keys.ts'
 import { place } from './sealedStore.ts'
 
@@ -18,6 +18,8 @@ const AGAIN_MS = 600_000
 const SAVE_MS = 1_000
 /** Has a pass that was left in order. */
 const NOBODY = ''
+/** Of nodes that begin at once the last one to say so has the pass, which all of them know after this. */
+const CLAIM_MS = 100
 /** A part is followed by a rest as long as it was. */
 const LONGEST_REST_MS = 100
 
@@ -82,12 +84,15 @@ async function pass({ store, ring, told }: RotationContext, by: string, stopped:
   const isUnderWay = before?.done === false
   if (isUnderWay && ![by, NOBODY].includes(before.by) && (await isAlive(settings, before, stopped))) return false
   const now = await store.ready()
-  let state: Pass
-  if (isUnderWay && before.to === to) state = { ...before, by, at: now }
-  else state = { to, by, beganAt: now, at: now, done: false, total: await payloadsIn(store), seen: 0, changed: 0 }
+  const goesOn = isUnderWay && before.to === to
   // Keys that come into use from here on are not this pass's to set free.
   const known = await knownKeys(settings)
+  const fresh = { to, by, beganAt: now, at: now, done: false, seen: 0, changed: 0 }
+  let state: Pass = goesOn ? { ...before, by, at: now } : { ...fresh, total: await payloadsIn(store) }
+  if ((await passIn(settings))?.by !== before?.by) return false
   await putPass(settings, state)
+  await delay(CLAIM_MS, undefined, { ref: false })
+  if ((await passIn(settings))?.by !== by) return false
   if (state.total > 0) told('began', state)
   let savedAt = performance.now()
   const save = async (leaving = false): Promise<boolean> => {
@@ -98,6 +103,7 @@ async function pass({ store, ring, told }: RotationContext, by: string, stopped:
     return true
   }
   const change = new Changing(ring)
+  let left = false
   for await (const where of placesFrom(store, state)) {
     change.in = where
     let from: string | undefined = isSame(where, state.in) ? (state.from ?? '') : ''
@@ -110,6 +116,12 @@ async function pass({ store, ring, told }: RotationContext, by: string, stopped:
       const { next, seen, changed } = await store.rewrite(where, from, change)
       state = { ...state, in: where, from: next ?? '', seen: state.seen + seen, changed: state.changed + changed }
       from = next
+      if (change.missing.size > 0) {
+        // A text that names a key which nobody ever had is no encrypted one.
+        const keys = await knownKeys(settings)
+        left ||= [...change.missing].some((name) => keys.has(name))
+        change.missing.clear()
+      }
       if (performance.now() - savedAt >= SAVE_MS && !(await save())) return false
       await delay(Math.min(LONGEST_REST_MS, performance.now() - began), undefined, { ref: false })
     }
@@ -117,7 +129,7 @@ async function pass({ store, ring, told }: RotationContext, by: string, stopped:
     state = { ...rest, behind: where }
   }
   if (!(await save())) return false
-  if (change.left === 0) {
+  if (!left) {
     for (const [name, record] of known) {
       if (name !== to && record.used) await putKey(settings, name, { ...record, used: false })
     }
@@ -149,8 +161,8 @@ function isSame(a: PayloadPlace, b: PayloadPlace | undefined): boolean {
 /** From any key that is known to the present one. */
 class Changing implements PayloadChange {
   in: PayloadPlace = { topic: '' }
-  /** Payloads whose key is missing. */
-  left = 0
+  /** Keys that are not here, of payloads that were left as they are. */
+  readonly missing = new Set<string>()
   readonly #ring: Keyring
 
   constructor(ring: Keyring) {
@@ -168,15 +180,16 @@ class Changing implements PayloadChange {
   }
 
   text(text: string): string | undefined {
-    if (text === '' || !this.#isOther(keyOfText(text)) || !('queue' in this.in)) return undefined
+    if (text === '' || !('queue' in this.in)) return undefined
     const where = place.error(this.in.queue)
+    if (!this.#isOther(this.#ring.keyOfText(text, where))) return undefined
     return this.#ring.sealText(this.#ring.openText(text, where), where)
   }
 
   #isOther(key: string | undefined): boolean {
     if (key === this.#ring.current) return false
     if (key === undefined || this.#ring.has(key)) return true
-    this.left++
+    this.missing.add(key)
     return false
   }
 }

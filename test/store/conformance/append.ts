@@ -1,6 +1,7 @@
 /** The contract's append, sentence by sentence: order, ids, producers, epochs. */
 
 import { describe, expect, test } from 'vitest'
+import type { Body } from '../../../server/store/contract/store.ts'
 import { infoOf, maintain } from './calls.ts'
 import type { Case } from './cursors.ts'
 import { ALL, dataOf, drafts, KEEP, publish, START, text } from './fixture.ts'
@@ -76,7 +77,12 @@ export function describeAppend(given: () => Case): void {
       await store.topics.append('t', { subject: 'ann', drafts: bodies.map((body) => ({ body })), retain: KEEP })
       store = await given().reopen()
       const { events } = await store.topics.read('t', 0, ALL)
-      expect(events.map((event) => 'body' in event && event.body)).toEqual(bodies)
+      // Compared as text: to compare arrays of bytes takes seconds.
+      const shown = ({ json, binaries }: Body) => [
+        json,
+        binaries?.map(({ path, bytes }) => [path, Buffer.from(bytes).toString('hex')]),
+      ]
+      expect(events.map((event) => 'body' in event && shown(event.body))).toEqual(bodies.map(shown))
     })
   })
 

@@ -7,14 +7,15 @@ import { describeCursors } from './cursors.ts'
 import type { Engine } from './fixture.ts'
 import { describeLog } from './log.ts'
 import { describeQueueBounds } from './queuesBounds.ts'
-import { describeQueueEndings } from './queuesEndings.ts'
+import { describeQueueCrowd, describeQueueEndings } from './queuesEndings.ts'
 import { describeQueueLeases } from './queuesLeases.ts'
 import { describeQueueNext } from './queuesNext.ts'
 import { describeQueueOrder } from './queuesOrder.ts'
 import { describeQueueReturns } from './queuesReturns.ts'
 import { describeStoreItself } from './store.ts'
 
-export function describeConformance(name: string, makeEngine: () => Promise<Engine>): void {
+/** `payloadsAlone`: what concerns payloads and what is done to them, for an engine that is tested whole besides. */
+export function describeConformance(name: string, makeEngine: () => Promise<Engine>, payloadsAlone = false): void {
   describe(`the ${name} store keeps the contract`, () => {
     let engine: Engine
     let store: Store
@@ -37,13 +38,15 @@ export function describeConformance(name: string, makeEngine: () => Promise<Engi
     const given = () => ({ engine, store, reopen })
     describeAppend(given)
     describeLog(given)
-    describeCursors(given)
     describeQueueOrder(given)
     describeQueueLeases(given)
     describeQueueEndings(given)
     describeQueueNext(given)
     describeQueueReturns(given)
     describeQueueBounds(given)
+    if (payloadsAlone) return
+    describeCursors(given)
+    describeQueueCrowd(given)
     describeStoreItself(given)
   })
 }

@@ -309,6 +309,31 @@ export function describeQueueEndings(given: () => Case): void {
     })
   })
 
+  test('a closed store refuses queues with unavailable', async () => {
+    const { store } = given()
+    const q = desk()
+    await q.attach('w')
+    await store.close()
+    const { queues } = store
+    const refused = [
+      () => q.put('x'),
+      () => q.claim('w'),
+      () => queues.settle('q', [], POLICY),
+      () => store.maintain(() => POLICY),
+      () => store.maintain(() => POLICY, 'q'),
+      () => jobOf(queues, 'q', 'x'),
+      () => infoOf(queues, 'q'),
+      () => queues.pause('q', true),
+      () => queues.answer('q', 'x'),
+      () => queues.watch('q', () => {}),
+    ]
+    for (const call of refused) await expect(call()).rejects.toMatchObject({ code: 'unavailable' })
+  })
+}
+
+export function describeQueueCrowd(given: () => Case): void {
+  const desk = () => deskOf(given().store)
+
   describe('many at once', () => {
     test('no job is held by two, none done twice, no attempts over the limit, and the books balance', async () => {
       const q = desk()
@@ -340,33 +365,12 @@ export function describeQueueEndings(given: () => Case): void {
         const { ready = 0, delayed = 0 } = (await q.books()) ?? {}
         if (ready + delayed === 0) break
         // What one gives back again and again comes later.
-        pass(200)
+        given().engine.clock.now += 200
         await Promise.all(clients.map((client, i) => work(client, turn + i)))
       }
       const counts = await q.books()
       expect(counts).toMatchObject({ sent: count, ready: 0, delayed: 0, held: 0, done: done.size })
       expect(counts?.dead).toBe(count - done.size)
     })
-  })
-
-  test('a closed store refuses queues with unavailable', async () => {
-    const { store } = given()
-    const q = desk()
-    await q.attach('w')
-    await store.close()
-    const { queues } = store
-    const refused = [
-      () => q.put('x'),
-      () => q.claim('w'),
-      () => queues.settle('q', [], POLICY),
-      () => store.maintain(() => POLICY),
-      () => store.maintain(() => POLICY, 'q'),
-      () => jobOf(queues, 'q', 'x'),
-      () => infoOf(queues, 'q'),
-      () => queues.pause('q', true),
-      () => queues.answer('q', 'x'),
-      () => queues.watch('q', () => {}),
-    ]
-    for (const call of refused) await expect(call()).rejects.toMatchObject({ code: 'unavailable' })
   })
 }

@@ -76,7 +76,7 @@ export function describeQueueNext(given: () => Case): void {
       const first = await q.take('w')
       const second = await settleNext(q, [first], 'done', q.asking('w', { max: 2 }))
       expect([ids(second), taken(second).waiting]).toEqual([['j1', 'j2'], 3])
-      const third = await settleNext(q, taken(second).jobs, 'done', q.asking('w', { max: 9, bytes: 250 }))
+      const third = await settleNext(q, taken(second).jobs, 'done', q.asking('w', { max: 9, bytes: 335 }))
       expect([ids(third), taken(third).waiting]).toEqual([['j3', 'j4'], 1])
     })
 

@@ -1,4 +1,6 @@
+import { soak } from '../../support/tools.ts'
 import { describeConformance } from '../conformance/conformance.ts'
-import { lmdbEngine, MEMORY } from '../conformance/fixture.ts'
+import { lmdbEngine, MEMORY, sealed } from '../conformance/fixture.ts'
 
 describeConformance('LMDB', () => lmdbEngine(MEMORY))
+describeConformance('sealed LMDB', () => sealed(lmdbEngine(MEMORY)), !soak)
