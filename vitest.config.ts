@@ -71,6 +71,8 @@ export default defineConfig({
                 'test/protocol/topics/{cursors,publish}.test.ts',
                 'test/protocol/queues/{consumers,queues,requests}.test.ts',
               ],
+          // What it shows is of one node.
+          exclude: ['test/protocol/console.test.ts'],
           setupFiles: [everyFile, 'test/support/hub/nodesRun.ts'],
           maxWorkers: WORKERS,
           sequence: { groupOrder: 0 },

@@ -16,6 +16,7 @@ export const CONFIG_FILE = `# Configuration of a Reprise hub: reprise serve --co
 # drainMs: 10s
 # keepAliveMs: 75s
 # logLevel: info
+# console: true            # the page at / that shows the hub
 
 # Who may do what: docs/security.md
 # auth:

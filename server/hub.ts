@@ -19,12 +19,12 @@ import { pageRefusal } from './core/guards/origins.ts'
 import { RequestRates } from './core/guards/requestRates.ts'
 import { Unfinished } from './core/guards/unfinished.ts'
 import { startMaintenance } from './core/maintenance.ts'
-import { Probe } from './core/probe.ts'
 import { Bindings } from './core/queues/bindings.ts'
 import { Consumers } from './core/queues/delivery/consumers.ts'
 import { Losses } from './core/queues/losses.ts'
 import { Queues } from './core/queues/queues.ts'
 import { openQueueSettings } from './core/queues/settings.ts'
+import { nodeName, Probe } from './core/seeing/probe.ts'
 import { CursorBook } from './core/topics/cursors.ts'
 import { Fanout } from './core/topics/fanout.ts'
 import { Log, readable } from './core/topics/log.ts'
@@ -49,7 +49,8 @@ import { GuestRequests, type PageRefusal } from './socket/transport/requests.ts'
 import { isSocketServer, targetOf } from './socket/transport/target.ts'
 import type { Store } from './store/contract/store.ts'
 import { openStore } from './store/open.ts'
-import type { HubTelemetry } from './telemetry/telemetry.ts'
+import { type HubTelemetry, rotationTold } from './telemetry/telemetry.ts'
+import { version } from './version.ts'
 import { parse, parseDrafts, parseJobDrafts, readSchema } from './wire.ts'
 
 /**
@@ -105,15 +106,7 @@ export function buildHub<S extends HubTypes = HubTypes>(
       warn,
       ...(reserveBytes === undefined ? {} : { reserveBytes }),
       ...(encryption === undefined ? {} : { encryption: readEncryption(encryption) }),
-      rotation: {
-        told: (what, { to: key, total, seen, changed, beganAt, at }) =>
-          telemetry.happened(
-            what === 'began'
-              ? { kind: 'rotating', key, left: Math.max(0, total - seen) }
-              : { kind: 'rotated', key, payloads: changed, afterMs: at - beganAt },
-          ),
-        failed: (cause) => telemetry.failed('putting what is stored under the present key', cause),
-      },
+      rotation: rotationTold(telemetry),
     })
     try {
       return await compose(store, losses, options, unlisten)
@@ -146,7 +139,7 @@ export function buildHub<S extends HubTypes = HubTypes>(
     const fanout = new Fanout(store, topicLog, telemetry)
     const pages = new Pages(topicLog)
     const context = { store, log: topicLog, pages, fanout, callers, telemetry }
-    const probe = new Probe(store, telemetry)
+    const probe = new Probe(store, telemetry, { id: nodeName(), version: version() })
     const stopRetention = startRetention(store, settings, telemetry)
     const clock = new StoreClock(store)
     const shared = { store, settings: queueSettings, limits, callers, clock, telemetry, draining: drain.signal }
@@ -169,6 +162,7 @@ export function buildHub<S extends HubTypes = HubTypes>(
       queueSettings,
       probe,
       telemetry,
+      ...(options.console ? { observer: () => metrics.observer() } : {}),
       subscription: (caller, topic, outlet) => new Subscription(context, caller, topic, outlet),
       subscribers: (topic) => fanout.subscribers(topic),
       admit: () => {
@@ -181,7 +175,9 @@ export function buildHub<S extends HubTypes = HubTypes>(
       queuePattern: (queue) => queueSettings.patternOf(queue),
       now: () => clock.now,
       connections: () => servers.reduce((sum, { io }) => sum + (io.engine?.clientsCount ?? 0), 0),
-      isUp: () => probe.health().ready,
+      told: { node: probe.node.id, version: probe.node.version },
+      health: () => probe.health(),
+      nodes: () => probe.nodes(),
       subscriptions: () => fanout.all(),
     })
     const close = async () => {
@@ -205,7 +201,8 @@ export function buildHub<S extends HubTypes = HubTypes>(
   gate.catch(() => {})
   const addresses = addressesBehind(resolved.trustProxy)
   const requests = new RequestRates(resolved.limits, addresses)
-  const context = { core, gate, addresses, requests, telemetry, limits: resolved.limits }
+  const { limits, console } = resolved
+  const context = { core, gate, addresses, requests, telemetry, limits, console }
   /** The program itself is not asked for a token. */
   const [own, ownGate] = resolved.auth === undefined ? [anonymous(), OPEN_GATE] : [program(), PROGRAM_GATE]
   const ofPage = async (request: IncomingMessage) => {

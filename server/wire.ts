@@ -242,6 +242,22 @@ export const queuesAuthSchema = z.looseObject({
   protocol: z.unknown().optional(),
 })
 
+/** Of the console: which part of a list. */
+export function listQuerySchema<const Sorts extends readonly [string, ...string[]]>(sorts: Sorts) {
+  return z.strictObject({
+    search: z.string().max(128).exactOptional(),
+    sort: z.enum(sorts).exactOptional(),
+    descending: z.boolean().exactOptional(),
+    offset: z.int().min(0).exactOptional(),
+    limit: z.int().min(1).exactOptional(),
+  })
+}
+
+export const activityQuerySchema = z.strictObject({
+  after: z.int().min(0).exactOptional(),
+  limit: z.int().min(1).exactOptional(),
+})
+
 /** What a handshake may say besides; other keys belong to other namespaces or libraries. */
 export const topicAuthSchema = z.looseObject({
   token: z.string().nullish(),

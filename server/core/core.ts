@@ -3,10 +3,11 @@
 import { RepriseError } from '../../shared/errors.ts'
 import type { Caller } from './access.ts'
 import type { CallerLimits } from './guards/callers.ts'
-import type { Probe } from './probe.ts'
 import type { Consumers } from './queues/delivery/consumers.ts'
 import type { Queues } from './queues/queues.ts'
 import type { HubQueueSettings } from './queues/settings.ts'
+import type { Observer } from './seeing/observer.ts'
+import type { Probe } from './seeing/probe.ts'
 import type { Telemetry } from './telemetry.ts'
 import type { CursorBook } from './topics/cursors.ts'
 import type { Log } from './topics/log.ts'
@@ -24,6 +25,8 @@ export interface Core {
   readonly queueSettings: HubQueueSettings
   readonly probe: Probe
   readonly telemetry: Telemetry
+  /** Who sees the hub as a whole, for the console; absent where there is none. */
+  readonly observer?: () => Promise<Observer>
   /** A subscription that reaches its client through `outlet`; it does nothing before its `start`. */
   subscription(caller: Caller, topic: string, outlet: Outlet): Subscription
   /** Subscriptions of a topic on this node. */

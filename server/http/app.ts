@@ -30,6 +30,8 @@ export interface AppContext extends RoutesContext {
   readonly requests: RequestRates
   /** `undefined` where they are on a port of their own. */
   readonly metrics: MetricsAccess | undefined
+  /** Whether the hub has one. */
+  readonly console: boolean
 }
 
 /** For `createServer`, or as middleware: paths that are not the hub's go on to `next`. */
@@ -87,7 +89,7 @@ export function createApp(context: AppContext): HubHandler {
   const isGuest = (request: IncomingMessage): boolean => guests.has(request)
   const { metrics } = context
   if (metrics !== undefined) app.use(serveMetrics(metrics, context, [rated, guarded], isGuest))
-  app.use(servePages(isGuest))
+  app.use(servePages(isGuest, context.console))
   app.all(OWN_PATHS, (request) => {
     throw new HttpRefusal(405, `${request.method} does not go with ${request.path}; there is GET, HEAD`, {
       Allow: 'GET, HEAD',

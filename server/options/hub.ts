@@ -73,6 +73,8 @@ export interface HubOptions {
   readonly path?: string
   /** Default `info`. */
   readonly logLevel?: LogLevel
+  /** The page at `/` that shows the hub, and its namespace. Default `true`. */
+  readonly console?: boolean
   /** Who may read `/metrics`, and where. */
   readonly metrics?: MetricsOptions | undefined
   /** Free space on the store's disk below which publishes are refused. Default: the engine's. */
@@ -110,6 +112,7 @@ export interface ResolvedHubOptions {
   readonly trustProxy: readonly string[]
   readonly path: string
   readonly logLevel: LogLevel
+  readonly console: boolean
   readonly reserveBytes: number | undefined
 }
 
@@ -128,6 +131,7 @@ export const DEFAULTS = {
   store: './data',
   path: '/socket.io',
   logLevel: 'info',
+  console: true,
   port: 3000,
   host: '127.0.0.1',
   open: false,
@@ -169,6 +173,7 @@ export const hubFields = {
     typeof input === 'string' && /^\/[^\s?#]+$/.test(input) ? input.replace(/\/+$/, '') || undefined : undefined,
   ),
   logLevel: value(`one of ${LOG_LEVELS.join(', ')}`, (input) => LOG_LEVELS.find((level) => level === input)),
+  console: value('true or false', readSwitch),
   reserveBytes: bytes,
 } as const
 
@@ -275,6 +280,7 @@ function withHubDefaults(given: z.infer<typeof hubSchema>, cwd: string): Resolve
     trustProxy: given.trustProxy ?? [],
     path: given.path ?? DEFAULTS.path,
     logLevel: given.logLevel ?? DEFAULTS.logLevel,
+    console: given.console ?? DEFAULTS.console,
     reserveBytes: given.reserveBytes,
   }
 }

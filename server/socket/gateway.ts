@@ -1,63 +1,28 @@
 /** The way in over Socket.IO: declares the namespaces, admits or refuses handshakes, removes what nobody uses. */
 
-import type { IncomingMessage } from 'node:http'
 import type { Namespace, Server, Socket } from 'socket.io'
 import { RepriseError } from '../../shared/errors.ts'
-import { TOPIC_PREFIX } from '../../shared/names.ts'
-import { type From, type OnGap, PROTOCOL_VERSION } from '../../shared/protocol.ts'
-import { QUEUES_NAMESPACE } from '../../shared/queues.ts'
-import { authorize, type Caller, callerOf, type Gate, type Session } from '../core/access.ts'
-import { type Core, started } from '../core/core.ts'
-import type { Addresses } from '../core/guards/addresses.ts'
-import { countedAs } from '../core/guards/callers.ts'
 import { knownError, refusalOf } from '../core/refusal.ts'
-import type { Telemetry } from '../core/telemetry.ts'
-import { checkTopic } from '../core/topics/log.ts'
 import type { Channel } from '../core/topics/outlet.ts'
 import type { Subscription } from '../core/topics/subscription.ts'
-import { parse, positionSchema, queuesAuthSchema, topicAuthSchema } from '../wire.ts'
+import {
+  type Admission,
+  admit,
+  type ConsoleAdmission,
+  type GatewayContext,
+  heed,
+  type QueuesAdmission,
+  type TopicAdmission,
+} from './admission.ts'
 import { Entrances } from './entrances.ts'
 import { SocketJobOutlet } from './jobOutlet.ts'
 import { RoomChannel, SocketOutlet } from './outlet.ts'
 import { type QueuesState, serveQueues } from './queues.ts'
-import { boundRates, type RateRules, ratesOf } from './rates.ts'
+import { boundRates, ratesOf } from './rates.ts'
 import { serveTopic, type TopicState } from './topic.ts'
 import { cut } from './transport/connections.ts'
 import { isOverfull } from './transport/flow.ts'
 import type { GuestRequests } from './transport/requests.ts'
-
-export interface GatewayContext {
-  readonly limits: RateRules & {
-    /** That a connection may be in. */
-    readonly namespacesPerSocket: number
-  }
-  readonly addresses: Addresses
-  /** Resolves when the hub can serve; rejects when it never will. */
-  readonly core: Promise<Core>
-  /** Resolves when it can tell who calls. */
-  readonly gate: Promise<Gate>
-  readonly telemetry: Telemetry
-}
-
-/** What a handshake of the queues' namespace asked for, checked. */
-interface QueuesAdmission {
-  readonly core: Core
-  readonly caller: Caller
-  readonly session: Session
-  readonly topic?: undefined
-}
-
-/** What a handshake of a topic's namespace asked for, checked. */
-interface TopicAdmission {
-  readonly core: Core
-  readonly caller: Caller
-  readonly session: Session
-  readonly topic: string
-  readonly from: From | undefined
-  readonly onGap: OnGap | undefined
-  readonly paced: boolean
-  readonly joined: boolean
-}
 
 /** A subscription whose start failed for a passing reason is tried again after this long. */
 const RETRY_MS = 500
@@ -72,13 +37,13 @@ const CONNECT_ERROR = 4
  */
 export function openGateway(io: Server, context: GatewayContext, guests?: GuestRequests): Entrances {
   // Matched loosely, so that a wrong name is refused below with its reason instead of Socket.IO's bare text.
-  const names = guests === undefined ? /^\/.+$/s : /^\/(topics\/.*|queues)$/s
+  const names = guests === undefined ? /^\/.+$/s : /^\/(topics\/.*|queues|console)$/s
   if ([...rawOf(io).parentNamespacesFromRegExp.keys()].some(({ source }) => source === names.source)) {
     throw new RepriseError('conflict', 'attach: another hub is attached to this Socket.IO server')
   }
   const parent = io.of(names)
   const channels = new WeakMap<Namespace, Channel>()
-  const admissions = new WeakMap<Socket, TopicAdmission | QueuesAdmission>()
+  const admissions = new WeakMap<Socket, Admission>()
 
   const { namespacesPerSocket: max } = context.limits
   const entrances = new Entrances({
@@ -122,7 +87,7 @@ export function openGateway(io: Server, context: GatewayContext, guests?: GuestR
     )
   })
 
-  async function knock(socket: Socket): Promise<TopicAdmission | QueuesAdmission> {
+  async function knock(socket: Socket): Promise<Admission> {
     guests?.watch(io)
     const refusal = await guests?.enter(socket.conn)
     if (refusal !== undefined) throw new RepriseError('forbidden', refusal)
@@ -133,8 +98,9 @@ export function openGateway(io: Server, context: GatewayContext, guests?: GuestR
     const admission = admissions.get(socket)
     if (admission === undefined) return
     admissions.delete(socket)
-    if (admission.topic === undefined) enterQueues(socket, admission)
-    else enterTopic(socket, admission)
+    if (admission.kind === 'topic') enterTopic(socket, admission)
+    else if (admission.kind === 'queues') enterQueues(socket, admission)
+    else enterConsole(socket, admission)
   })
 
   return entrances
@@ -148,6 +114,16 @@ export function openGateway(io: Server, context: GatewayContext, guests?: GuestR
     socket.on('disconnect', (reason) => {
       leave()
       core.consumers.leave(client, reason === 'client namespace disconnect')
+      tidyLater(io, socket.nsp)
+    })
+  }
+
+  function enterConsole(socket: Socket, { session, enter }: ConsoleAdmission): void {
+    const { review, left } = enter()
+    const leave = heed(socket, session, review)
+    socket.on('disconnect', () => {
+      leave()
+      left()
       tidyLater(io, socket.nsp)
     })
   }
@@ -176,114 +152,6 @@ export function openGateway(io: Server, context: GatewayContext, guests?: GuestR
     outlet.close()
     tidyLater(io, this.nsp)
   }
-}
-
-async function admit(socket: Socket, context: GatewayContext): Promise<TopicAdmission | QueuesAdmission> {
-  const { name } = socket.nsp
-  if (name === QUEUES_NAMESPACE) return await admitToQueues(socket, context)
-  if (!name.startsWith(TOPIC_PREFIX)) {
-    const known = `topics are ${TOPIC_PREFIX}<topic>, queues are in ${QUEUES_NAMESPACE}`
-    throw new RepriseError('not_found', `there is no namespace ${name.slice(0, 80)}; ${known}`)
-  }
-  const topic = name.slice(TOPIC_PREFIX.length)
-  checkTopic(topic)
-  const auth = parse(topicAuthSchema, socket.handshake.auth ?? {}, 'auth')
-  checkVersion(auth.protocol)
-  const session = await enter(socket, auth.token ?? undefined, context)
-  const caller = callerOf(session, auth.client ?? undefined, countedAs(session.subject, addressOf(socket, context)))
-  const { positions } = auth
-  // A topic may be called `constructor`.
-  const listed = positions != null && Object.hasOwn(positions, topic) ? positions[topic] : undefined
-  const from = listed === undefined ? auth.from : parse(positionSchema, listed, `auth: positions.${topic}`)
-  if (from === 'cursor' && caller.client === undefined) {
-    throw new RepriseError('bad_request', "auth: from 'cursor' needs a client: its name names the cursor")
-  }
-  if (from !== 'none') authorize(caller, 'subscribe', topic)
-  const core = await started(context.core)
-  core.admit()
-  return {
-    core,
-    caller,
-    session,
-    topic,
-    from: from ?? undefined,
-    onGap: auth.onGap ?? undefined,
-    paced: auth.paced ?? false,
-    joined: auth.joined ?? false,
-  }
-}
-
-async function admitToQueues(socket: Socket, context: GatewayContext): Promise<QueuesAdmission> {
-  const auth = parse(queuesAuthSchema, socket.handshake.auth ?? {}, 'auth')
-  checkVersion(auth.protocol)
-  const session = await enter(socket, auth.token ?? undefined, context)
-  const core = await started(context.core)
-  core.admit()
-  const counted = countedAs(session.subject, addressOf(socket, context))
-  return { core, session, caller: callerOf(session, auth.client ?? undefined, counted) }
-}
-
-/** The sessions of a connection that a token has opened, with that token. */
-const sessions = new WeakMap<Socket['conn'], Map<Session, string | undefined>>()
-
-async function enter(socket: Socket, token: string | undefined, context: GatewayContext): Promise<Session> {
-  const { conn, handshake } = socket
-  const { headers, auth, query } = handshake
-  const address = addressOf(socket, context)
-  // A hub that cannot start has no gate either, and says so.
-  await started(context.core)
-  const gate = await context.gate
-  const known = [...(sessions.get(conn) ?? [])].find(([, its]) => its === token)?.[0]
-  const session = await gate.enter({ headers, address, auth: auth ?? {}, query }, token, known)
-  if (!gate.guarded || !session.byToken) return session
-  const here = sessions.get(conn) ?? new Map<Session, string | undefined>()
-  sessions.set(conn, here.set(session, token))
-  return session
-}
-
-/** A WebTransport has no request. */
-function addressOf({ conn, handshake }: Socket, { addresses }: GatewayContext): string | undefined {
-  const request = conn.request as IncomingMessage | null
-  return request === null ? handshake.address : addresses.of(request)
-}
-
-/** The new token is for all of the connection that the same caller has opened, also with an older or a newer one. */
-function renewAll(connection: Socket['conn'], session: Session, token: string): void {
-  const here = sessions.get(connection)
-  if (here?.get(session) === undefined) return
-  here.set(session, token)
-  for (const [other, its] of here) {
-    if (its === token || other.subject !== session.subject || other.client !== session.client) continue
-    here.set(other, token)
-    // One that may not go on ends as it would have.
-    other.renew(token).catch(() => {})
-  }
-}
-
-/** The namespace is told what becomes of its session, and ends with it. */
-function heed(socket: Socket, session: Session, renewed: () => void): () => void {
-  return session.onChange((change) => {
-    switch (change.kind) {
-      case 'expiring':
-        socket.emit('expiring', { inMs: change.inMs })
-        return
-      case 'renewed':
-        renewAll(socket.conn, session, change.token)
-        renewed()
-        return
-      case 'ended':
-        socket.emit('error', change.error.toWire())
-        socket.disconnect()
-    }
-  })
-}
-
-function checkVersion(version: unknown): void {
-  if ((version ?? PROTOCOL_VERSION) === PROTOCOL_VERSION) return
-  // What else it may be is as large and as deep as its sender likes.
-  const asked =
-    typeof version === 'number' || typeof version === 'string' ? JSON.stringify(version).slice(0, 80) : 'that'
-  throw new RepriseError('unsupported', `this hub speaks protocol ${PROTOCOL_VERSION}, not ${asked}`)
 }
 
 async function begin(socket: Socket, subscription: Subscription, { core, from, onGap }: TopicAdmission): Promise<void> {

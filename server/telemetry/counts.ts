@@ -3,9 +3,12 @@
  * reads them turns them into metrics. No name of a topic or queue is kept.
  */
 
+import type { NodeSeen } from '../../shared/console/protocol.ts'
 import type { ErrorCode } from '../../shared/errors.ts'
 import type { GapReason } from '../../shared/protocol.ts'
+import type { Health } from '../core/seeing/probe.ts'
 import type { DeliveredEvent, Ending, Meter, Reports, Telemetry, TelemetryEvent } from '../core/telemetry.ts'
+import type { Store } from '../store/contract/store.ts'
 import { FAST, Histogram, SLOW } from './histogram.ts'
 
 /** Patterns that are told apart; so many exact names in the settings would be as many series. */
@@ -20,6 +23,20 @@ export interface Surroundings {
   readonly queuePattern: (queue: string) => string | undefined
   /** The store's time. */
   readonly now: () => number
+}
+
+/** What is looked at when somebody asks. */
+export interface MetricsContext extends Surroundings {
+  readonly store: Store
+  /** Of this node: its name, and the release that it runs. */
+  readonly told: { readonly node: string; readonly version: string }
+  /** Of Socket.IO. */
+  readonly connections: () => number
+  /** Whether events go through the store. */
+  readonly health: () => Health
+  readonly nodes: () => Promise<readonly NodeSeen[]>
+  /** Each topic that this node serves, with its live and its reading subscriptions. */
+  readonly subscriptions: () => Iterable<readonly [topic: string, subscriptions: number]>
 }
 
 export class TopicCounts {

@@ -10,6 +10,7 @@ import { type ErrorCode, messageOf, RepriseError } from '../../shared/errors.ts'
 import type { Detail, Reports, TelemetryEvent } from '../core/telemetry.ts'
 import { readableLine } from './readable.ts'
 import { Repeats } from './repeats.ts'
+import { type Level, WORDS } from './words.ts'
 
 export interface HubLog {
   readonly telemetry: Reports
@@ -20,25 +21,6 @@ export interface HubLog {
 /** Takes lines, each with its line feed. */
 export interface LogOutput {
   write(line: string): unknown
-}
-
-type Level = 'error' | 'warn' | 'info'
-
-const WORDS: Readonly<Record<TelemetryEvent['kind'], readonly [Level, string]>> = {
-  started: ['info', 'started'],
-  stopping: ['info', 'stopping'],
-  stopped: ['info', 'stopped'],
-  storeAway: ['error', 'store away'],
-  storeBack: ['info', 'store back'],
-  rotating: ['info', 'putting what is stored under the present key'],
-  rotated: ['info', 'what is stored is under the present key'],
-  takeover: ['info', 'a newer session of a client took over'],
-  consumerLost: ['warn', 'consumer lost'],
-  deadLetters: ['warn', 'dead letters'],
-  leasesLapsed: ['warn', 'leases lapsed'],
-  gap: ['warn', 'gap told'],
-  slow: ['warn', 'slow client'],
-  refused: ['warn', 'refused'],
 }
 
 /** Each of them counts. */

@@ -3,8 +3,12 @@
  * for the first time. Who may ask is up to the edge.
  */
 
-import { Counts } from './counts.ts'
-import type { Exposition, MetricsContext } from './prometheus.ts'
+import { RepriseError } from '../../shared/errors.ts'
+import type { Observer } from '../core/seeing/observer.ts'
+import type { Reports, Telemetry } from '../core/telemetry.ts'
+import { Activity } from './activity.ts'
+import { Counts, type MetricsContext } from './counts.ts'
+import type { Exposition } from './prometheus.ts'
 import { Sampler } from './sampler.ts'
 
 /** A text is given to everybody who asks within this time. */
@@ -12,11 +16,25 @@ const CACHE_MS = 1_000
 
 export class Metrics {
   readonly counts = new Counts()
+  readonly #activity = new Activity()
   #context: MetricsContext | undefined
   #sampler: Sampler | undefined
   #exposition: Promise<Exposition> | undefined
+  #observer: Promise<Observer & { close(): void }> | undefined
   #text: Promise<string> | undefined
   #textAt = 0
+
+  /** Tells `reports` what it is told, and counts it. */
+  listening(reports: Reports): Omit<Telemetry, 'spans'> {
+    const counted = this.counts.listening(reports)
+    return {
+      ...counted,
+      happened: (event) => {
+        this.#activity.add(event)
+        counted.happened(event)
+      },
+    }
+  }
 
   /** The store is open. */
   open(context: MetricsContext): void {
@@ -27,6 +45,20 @@ export class Metrics {
 
   close(): void {
     this.#sampler?.stop()
+    this.#observer?.then((observer) => observer.close())
+  }
+
+  /** For the console. The store has to be open. */
+  observer(): Promise<Observer> {
+    this.#observer ??= this.#observe()
+    return this.#observer
+  }
+
+  async #observe() {
+    const { HubObserver } = await import('./observer.ts')
+    const [opened, sampler] = [this.#context, this.#sampler]
+    if (opened === undefined || sampler === undefined) throw new RepriseError('unavailable', 'the hub is starting')
+    return new HubObserver({ counts: this.counts, activity: this.#activity, sampler, opened })
   }
 
   /** As Prometheus reads it. */

@@ -4,21 +4,9 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { Counter, collectDefaultMetrics, Gauge, type Metric, Registry } from 'prom-client'
 import type { ErrorCode } from '../../shared/errors.ts'
 import { ERRORS } from '../../shared/errorTable.ts'
-import type { Store } from '../store/contract/store.ts'
-import { type Counts, Patterns, type QueueCounts, type Surroundings, type TopicCounts } from './counts.ts'
+import { type Counts, type MetricsContext, Patterns, type QueueCounts, type TopicCounts } from './counts.ts'
 import type { Histogram } from './histogram.ts'
 import type { Sample } from './sampler.ts'
-
-/** What is looked at when somebody asks. */
-export interface MetricsContext extends Surroundings {
-  readonly store: Store
-  /** Of Socket.IO. */
-  readonly connections: () => number
-  /** Whether events go through the store. */
-  readonly isUp: () => boolean
-  /** Each topic that this node serves, with its live and its reading subscriptions. */
-  readonly subscriptions: () => Iterable<readonly [topic: string, subscriptions: number]>
-}
 
 /** What the numbers are made of, in one moment. */
 export interface Snapshot {
@@ -160,7 +148,7 @@ export function openExposition(): Exposition {
     sample === undefined ? [] : byPattern(sample.queues, ({ oldestReadyMs }) => oldestReadyMs / 1_000),
   )
   gauge('reprise_store_up', 'Whether events go through the store', [], ({ opened }) => [
-    [{}, opened?.isUp() === true ? 1 : 0],
+    [{}, opened?.health().ready === true ? 1 : 0],
   ])
   counter('reprise_refused_total', 'Calls, handshakes and requests refused', ['code'], function* ({ counts }) {
     for (const code of Object.keys(ERRORS) as ErrorCode[]) yield [{ code }, counts.refused.get(code) ?? 0]

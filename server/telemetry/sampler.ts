@@ -3,6 +3,7 @@
  * many of them, and the store has most of its time for others. A round begins when somebody asks and the last one is over.
  */
 
+import type { QueueRow, TopicRow } from '../../shared/console/protocol.ts'
 import { INTERNAL_PREFIX } from '../core/topics/log.ts'
 import { itsTurn, PAGE_WEIGHT } from '../core/turns.ts'
 import type { JobState, Owner, Store, TopicInfo } from '../store/contract/store.ts'
@@ -30,9 +31,24 @@ export class QueueGauges {
   oldestReadyMs = 0
 }
 
+/** What each name has; the subscriptions of a topic are known to others. */
+export interface Rows {
+  readonly topics: readonly Omit<TopicRow, 'subscribers'>[]
+  readonly queues: readonly QueueRow[]
+}
+
 export interface Sample {
+  /** The store's time of its end. */
+  readonly at: number
   readonly topics: Patterns<TopicGauges>
   readonly queues: Patterns<QueueGauges>
+  /** Where somebody looks at each. */
+  readonly rows: Rows | undefined
+}
+
+/** A round under way. */
+interface Draft extends Omit<Sample, 'at' | 'rows'> {
+  readonly rows: { readonly topics: Omit<TopicRow, 'subscribers'>[]; readonly queues: QueueRow[] } | undefined
 }
 
 export class Sampler {
@@ -43,6 +59,7 @@ export class Sampler {
   #tookMs = 0
   #round: Promise<void> | undefined
   #stopped = false
+  #keepsRows = false
 
   constructor(store: Store, around: Surroundings) {
     this.#store = store
@@ -51,6 +68,12 @@ export class Sampler {
 
   stop(): void {
     this.#stopped = true
+  }
+
+  /** Whether rounds from now on keep what each name has: memory in proportion to the names. */
+  keepRows(keep: boolean): void {
+    this.#keepsRows = keep
+    if (!keep && this.#last !== undefined) this.#last = { ...this.#last, rows: undefined }
   }
 
   /** As it is now where a look is quick, else as of the last round; `undefined` where there was none. */
@@ -63,13 +86,19 @@ export class Sampler {
 
   async #begin(): Promise<void> {
     const began = performance.now()
-    const sample = { topics: new Patterns(() => new TopicGauges()), queues: new Patterns(() => new QueueGauges()) }
+    const sample: Draft = {
+      topics: new Patterns(() => new TopicGauges()),
+      queues: new Patterns(() => new QueueGauges()),
+      rows: this.#keepsRows ? { topics: [], queues: [] } : undefined,
+    }
     const pace = new Pace()
     try {
       await this.#lookAtTopics(sample, pace)
       await this.#lookAtQueues(sample, pace)
       if (this.#stopped) return
-      this.#last = sample
+      const at = this.#around.now()
+      const rows = this.#keepsRows ? sample.rows : undefined
+      this.#last = { ...sample, at, rows: rows && withRates(rows, at, this.#last) }
       this.#tookMs = performance.now() - began
     } catch {
       // The store is away, and has said so: what was known last stays.
@@ -79,48 +108,71 @@ export class Sampler {
     }
   }
 
-  async #lookAtTopics({ topics }: Sample, pace: Pace): Promise<void> {
+  async #lookAtTopics({ topics, rows }: Draft, pace: Pace): Promise<void> {
     let after: string | undefined
     do {
       await pace.turn()
       const page: TopicInfo[] = await this.#store.topics.list({ limit: TOPICS, ...(after !== undefined && { after }) })
       after = page.length < TOPICS ? undefined : page.at(-1)?.topic
       const own = page.filter(({ topic }) => !topic.startsWith(INTERNAL_PREFIX))
-      const lags = await Promise.all(own.map(({ topic }) => this.#lagOf(topic, pace)))
-      for (const [i, { topic, events }] of own.entries()) {
+      const cursors = await Promise.all(own.map(({ topic }) => this.#cursorsOf(topic, pace)))
+      for (const [i, { topic, first, head, events, bytes }] of own.entries()) {
         const gauges = topics.of(this.#around.topicPattern(topic))
+        const { count, lag } = cursors[i] ?? { count: 0, lag: 0 }
         gauges.events += events
-        gauges.lag = Math.max(gauges.lag, lags[i] ?? 0)
+        gauges.lag = Math.max(gauges.lag, lag)
+        rows?.topics.push({ topic, first, last: head, events, bytes, cursors: count, lag, perSecond: 0 })
       }
     } while (after !== undefined && !this.#stopped)
   }
 
-  /** That of the cursor that is furthest behind. */
-  async #lagOf(topic: string, pace: Pace): Promise<number> {
+  /** How many there are, and the lag of the one that is furthest behind. */
+  async #cursorsOf(topic: string, pace: Pace): Promise<{ readonly count: number; readonly lag: number }> {
     let most = 0
+    let count = 0
     let after: Owner | undefined
     do {
       const page = await this.#store.cursors.list(topic, { limit: CURSORS, ...(after !== undefined && { after }) })
       for (const { lag } of page) most = Math.max(most, lag)
+      count += page.length
       after = page.length < CURSORS ? undefined : page.at(-1)
       if (after !== undefined) await pace.turn()
     } while (after !== undefined && !this.#stopped)
-    return most
+    return { count, lag: most }
   }
 
-  async #lookAtQueues({ queues }: Sample, pace: Pace): Promise<void> {
+  async #lookAtQueues({ queues, rows }: Draft, pace: Pace): Promise<void> {
     let after: string | undefined
     do {
       await pace.turn()
       const page = await this.#store.queues.list({ limit: QUEUES, ...(after !== undefined && { after }) })
       after = page.length < QUEUES ? undefined : page.at(-1)?.queue
       const now = this.#around.now()
-      for (const { queue, counts, oldestReadyAt = now } of page) {
+      for (const { queue, counts, bytes, consumers, paused, oldestReadyAt = now } of page) {
         const gauges = queues.of(this.#around.queuePattern(queue))
         for (const state of ['ready', 'delayed', 'held', 'dead'] as const) gauges.jobs[state] += counts[state]
-        gauges.oldestReadyMs = Math.max(gauges.oldestReadyMs, now - oldestReadyAt)
+        const oldestReadyMs = Math.max(0, now - oldestReadyAt)
+        gauges.oldestReadyMs = Math.max(gauges.oldestReadyMs, oldestReadyMs)
+        const { removed: _, ...told } = counts
+        const size = { bytes, oldestReadyMs, consumers, paused }
+        rows?.queues.push({ queue, ...told, ...size, sentPerSecond: 0, donePerSecond: 0 })
       }
     } while (after !== undefined && !this.#stopped)
+  }
+}
+
+/** With what came between the last look and this one; nothing where it is the first. */
+function withRates({ topics, queues }: Rows, at: number, before: Sample | undefined): Rows {
+  if (before?.rows === undefined || at <= before.at) return { topics, queues }
+  const heads = new Map(before.rows.topics.map(({ topic, last }) => [topic, last]))
+  const known = new Map(before.rows.queues.map((row) => [row.queue, row]))
+  const rate = (now: number, then = 0): number => (Math.max(0, now - then) * 1_000) / (at - before.at)
+  return {
+    topics: topics.map((row) => ({ ...row, perSecond: rate(row.last, heads.get(row.topic)) })),
+    queues: queues.map((row) => {
+      const then = known.get(row.queue)
+      return { ...row, sentPerSecond: rate(row.sent, then?.sent), donePerSecond: rate(row.done, then?.done) }
+    }),
   }
 }
 

@@ -53,6 +53,7 @@ describe('options of serve', () => {
       trustProxy: [],
       path: '/socket.io',
       logLevel: 'info',
+      console: true,
       reserveBytes: undefined,
       port: 3000,
       host: '127.0.0.1',

@@ -44,6 +44,7 @@ it('a page names the records whose checksums do not fit, in one gap for each run
     addresses,
     requests: new RequestRates(LIMIT_DEFAULTS, addresses),
     metrics: undefined,
+    console: false,
     draining: new AbortController().signal,
     maxBodyBytes: 1_000,
     readTopicSettings: () => ({}),

@@ -25,7 +25,14 @@ it('a namespace stays for a client that is still being admitted while a refused 
     start = resolve
   })
   const gate = Promise.resolve(OPEN_GATE)
-  openGateway(io, { core, telemetry: SILENT, gate, limits: LIMIT_DEFAULTS, addresses: addressesBehind([]) })
+  openGateway(io, {
+    core,
+    telemetry: SILENT,
+    gate,
+    limits: LIMIT_DEFAULTS,
+    addresses: addressesBehind([]),
+    console: true,
+  })
   await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve))
   const url = `http://127.0.0.1:${(http.address() as AddressInfo).port}`
 

@@ -19,8 +19,8 @@ const SDK = `${DIST}sdk`
 const HASHED_S = 31_536_000
 const SDK_FILES = ['reprise-client.global.js', 'reprise-client.mjs']
 
-/** `isGuest`: whether a program around has said where to go on. */
-export function servePages(isGuest: (request: IncomingMessage) => boolean): Router {
+/** `isGuest`: whether a program around has said where to go on. `console`: whether the hub has one. */
+export function servePages(isGuest: (request: IncomingMessage) => boolean, console: boolean): Router {
   const router = express.Router({ caseSensitive: true })
   router.get('/', (request, response, next) => {
     // Mounted in a program without a path of its own, the front page is the program's.
@@ -28,7 +28,10 @@ export function servePages(isGuest: (request: IncomingMessage) => boolean): Rout
     if (!pathOf(request.originalUrl).endsWith('/')) return response.redirect(308, `${request.baseUrl}/`)
     next()
   })
-  router.get('/', secured, (_request, response) => sendPage(response, 'index.html', INDEX))
+  router.get('/', secured, (_request, response) => {
+    if (console) sendPage(response, 'index.html', INDEX)
+    else sendText(response, INDEX)
+  })
   router.get('/demo', (request, response, next) => {
     // Its files are found relative to it.
     if (request.path.endsWith('/')) return response.redirect(308, '../demo')
@@ -84,10 +87,14 @@ function sendPage(response: Response, name: string, otherwise?: string): void {
   if (existsSync(`${PAGES}/${name}`)) {
     response.sendFile(name, { root: PAGES, cacheControl: false, headers: { 'Cache-Control': 'no-cache' } })
   } else if (otherwise !== undefined) {
-    response.set('Cache-Control', 'no-cache').type('html').send(otherwise)
+    sendText(response, otherwise)
   } else {
     throw notBuilt(name)
   }
+}
+
+function sendText(response: Response, html: string): void {
+  response.set('Cache-Control', 'no-cache').type('html').send(html)
 }
 
 function notBuilt(what: string): RepriseError {

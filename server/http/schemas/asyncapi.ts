@@ -1,6 +1,7 @@
 /** The AsyncAPI document of the Socket.IO side: its calls and packets by the schemas that check them. */
 
 import { z } from 'zod'
+import { CONSOLE_NAMESPACE, type ConsoleCalls, type ConsolePackets } from '../../../shared/console/protocol.ts'
 import type { WireError } from '../../../shared/errors.ts'
 import { ERRORS } from '../../../shared/errorTable.ts'
 import {
@@ -33,24 +34,10 @@ import {
   subscribeSchema,
   topicAuthSchema,
 } from '../../wire.ts'
-import { Components, type JsonSchema } from './components.ts'
+import { type Called, Components, type JsonSchema, type Sent } from './components.ts'
+import { consoleTables } from './console.ts'
 import { leased, sentAnswer, settledAnswer } from './queues.ts'
 import { count, gap, publishedAnswer } from './topics.ts'
-
-/** A call of a client: its arguments, and the value of a reply that is well. */
-interface Called {
-  readonly summary: string
-  readonly args: readonly z.ZodType[]
-  /** How many of the arguments may be left out, or be `null`. */
-  readonly optional?: number
-  readonly value: z.ZodType
-}
-
-/** A packet of the hub. */
-interface Sent {
-  readonly summary: string
-  readonly args: readonly z.ZodType[]
-}
 
 /** Made when somebody asks, as few do and a start would pay for it. */
 function tables() {
@@ -172,7 +159,12 @@ function tables() {
     },
   }
 
-  return { topicCalls, topicPackets, queueCalls, queuePackets, error }
+  const { calls, packets } = consoleTables()
+  const gone: Sent = { summary: 'It is over, and the namespace is left', args: [error] }
+  const consoleCalls = { ...calls, auth } satisfies Record<keyof ConsoleCalls, Called>
+  const consolePackets = { ...packets, expiring, error: gone } satisfies Record<keyof ConsolePackets, Sent>
+
+  return { topicCalls, topicPackets, queueCalls, queuePackets, consoleCalls, consolePackets, error }
 }
 
 const DESCRIPTION =
@@ -188,7 +180,7 @@ export function asyncApi(): object {
 }
 
 function makeDocument(): object {
-  const { topicCalls, topicPackets, queueCalls, queuePackets, error } = tables()
+  const { topicCalls, topicPackets, queueCalls, queuePackets, consoleCalls, consolePackets, error } = tables()
   const components = new Components()
   components.schemaOf(positionSchema)
   const messages: Record<string, object> = {}
@@ -196,6 +188,7 @@ function makeDocument(): object {
   const channels = {
     topic: channelOf('topic', '/topics/{topic}', topicAuthSchema, topicCalls, topicPackets),
     queues: channelOf('queues', QUEUES_NAMESPACE, queuesAuthSchema, queueCalls, queuePackets),
+    console: channelOf('console', CONSOLE_NAMESPACE, queuesAuthSchema, consoleCalls, consolePackets),
   }
   return {
     asyncapi: '3.0.0',

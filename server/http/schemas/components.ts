@@ -7,6 +7,21 @@ export type JsonSchema = Record<string, unknown>
 /** What zod says of every whole number, and nobody wants to read. */
 const SAFE = { minimum: Number.MIN_SAFE_INTEGER, maximum: Number.MAX_SAFE_INTEGER }
 
+/** A call of a client: its arguments, and the value of a reply that is well. */
+export interface Called {
+  readonly summary: string
+  readonly args: readonly z.ZodType[]
+  /** How many of the arguments may be left out, or be `null`. */
+  readonly optional?: number
+  readonly value: z.ZodType
+}
+
+/** A packet of the hub. */
+export interface Sent {
+  readonly summary: string
+  readonly args: readonly z.ZodType[]
+}
+
 /** The named schemas that a document has come across. */
 export class Components {
   readonly #named: Record<string, JsonSchema> = {}

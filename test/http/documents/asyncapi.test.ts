@@ -3,6 +3,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { Ajv } from 'ajv'
 import { describe, expect, it } from 'vitest'
+import type { Summary } from '../../../shared/console/protocol.ts'
 import { asking } from '../../support/clients/ask.ts'
 import { SECRET, tokenOf } from '../../support/clients/tokens.ts'
 import { join, joinNamespace, type Wire } from '../../support/clients/wire.ts'
@@ -22,7 +23,7 @@ interface Document {
   }
 }
 
-type Channel = 'topic' | 'queues'
+type Channel = 'topic' | 'queues' | 'console'
 
 const { url } = await startHub({ auth: { jwt: { secret: SECRET } } })
 const { body: document } = await asking(url)<Document>('GET', '/asyncapi.json')
@@ -44,7 +45,7 @@ function operationsOf(channel: Channel, action: 'send' | 'receive'): string[] {
 }
 
 const enter = (channel: Channel, auth: object): Promise<Wire> =>
-  channel === 'topic' ? join(url, 'orders', { token, ...auth }) : joinNamespace(url, '/queues', { token, ...auth })
+  channel === 'topic' ? join(url, 'orders', { token, ...auth }) : joinNamespace(url, `/${channel}`, { token, ...auth })
 
 describe('the AsyncAPI document', () => {
   it('refers to what is there, and every message is used', () => {
@@ -55,7 +56,7 @@ describe('the AsyncAPI document', () => {
       const found = steps.reduce<unknown>((at, step) => (at as Record<string, unknown> | undefined)?.[step], document)
       expect(found, pointer).toBeDefined()
     }
-    for (const channel of ['topic', 'queues'] as const) {
+    for (const channel of ['topic', 'queues', 'console'] as const) {
       for (const message of Object.keys(document.channels[channel].messages)) {
         expect(text).toContain(`{"$ref":"#/channels/${channel}/messages/${message}"}`)
       }
@@ -64,13 +65,17 @@ describe('the AsyncAPI document', () => {
       expect(text).toContain(`#/components/messages/${name}"`)
   })
 
-  it.each(['topic', 'queues'] as const)('names the calls of the namespace of a %s, and no others', async (channel) => {
-    const wire = await enter(channel, { from: 'none' })
-    const reply = await wire.call('nothing')
-    const known = reply.ok ? '' : reply.error.message.split('there are ')[1]
-    expect(operationsOf(channel, 'receive')).toEqual([...(known?.split(', ') ?? []), 'connect'].sort())
-    expect(faultOf(`${channel}.publish.reply`.replace('queues.publish', 'queues.send'), reply)).toBeUndefined()
-  })
+  it.each(['topic', 'queues', 'console'] as const)(
+    'names the calls of the namespace of a %s, and no others',
+    async (channel) => {
+      const wire = await enter(channel, { from: 'none' })
+      const reply = await wire.call('nothing')
+      const known = reply.ok ? '' : reply.error.message.split('there are ')[1]
+      expect(operationsOf(channel, 'receive')).toEqual([...(known?.split(', ') ?? []), 'connect'].sort())
+      const some = { topic: 'publish', queues: 'send', console: 'history' }[channel]
+      expect(faultOf(`${channel}.${some}.reply`, reply)).toBeUndefined()
+    },
+  )
 
   it('names the packets that the hub sends, and no others', () => {
     const folder = new URL('../../../server/socket/', import.meta.url)
@@ -78,7 +83,7 @@ describe('the AsyncAPI document', () => {
       .filter((name) => name.endsWith('.ts'))
       .flatMap((name) => [...readFileSync(new URL(name, folder), 'utf8').matchAll(/\bemit\('(\w+)'/g)])
       .map(([, name = '']) => name)
-    const named = [...operationsOf('topic', 'send'), ...operationsOf('queues', 'send')]
+    const named = (['topic', 'queues', 'console'] as const).flatMap((channel) => operationsOf(channel, 'send'))
     expect([...new Set(named)].sort()).toEqual([...new Set(sent)].sort())
   })
 
@@ -92,6 +97,7 @@ describe('the AsyncAPI document', () => {
     const handshakes = {
       topic: { client: 'c', from: 'start', limits: true },
       queues: { client: 'w', limits: true },
+      console: {},
     } as const
     const called = async (wire: Wire, channel: Channel, call: string, ...args: unknown[]) => {
       check(`${channel}.${call}`, args)
@@ -99,11 +105,11 @@ describe('the AsyncAPI document', () => {
       check(`${channel}.${call}.reply`, reply)
       return reply.ok ? reply.value : undefined
     }
-    for (const channel of ['topic', 'queues'] as const) {
+    for (const channel of ['topic', 'queues', 'console'] as const) {
       check(`${channel}.connect`, { token, ...handshakes[channel] })
       seen.set(channel, await enter(channel, handshakes[channel]))
     }
-    const [topic, queues] = [seen.get('topic') as Wire, seen.get('queues') as Wire]
+    const [topic, queues, console] = [...seen.values()] as [Wire, Wire, Wire]
     await called(topic, 'topic', 'publish', [{ data: { n: 1 }, id: 'one', key: 'k', headers: { a: 'b' } }])
     await called(topic, 'topic', 'publish', [{ data: { n: 2 } }], { producer: 'p', seq: 1 })
     await topic.eventsSeen(2)
@@ -121,13 +127,18 @@ describe('the AsyncAPI document', () => {
     await called(queues, 'queues', 'remove', 'emails', (sent as { ids: string[] }).ids[1])
     await called(queues, 'queues', 'cancel', 'emails')
     await called(queues, 'queues', 'request', 'questions', { data: 1 }, { timeoutMs: 1 })
+    await until(() => console.packets.some(({ args }) => (args[0] as Summary).whole?.point.length), { what: 'a point' })
+    await called(console, 'console', 'history')
+    const lists = (['topics', 'queues', 'activity'] as const).map((call) => called(console, 'console', call, {}))
+    await Promise.all(lists)
     await called(topic, 'topic', 'auth', { token: 'nonsense' })
     const short = await tokenOf('ann', { ttlMs: 1_000 })
     await Promise.all([
       called(topic, 'topic', 'auth', { token: short }),
       called(queues, 'queues', 'auth', { token: short }),
+      called(console, 'console', 'auth', { token: short }),
     ])
-    await Promise.all([topic.disconnected, queues.disconnected])
+    await Promise.all([topic.disconnected, queues.disconnected, console.disconnected])
     for (const [channel, wire] of seen) {
       for (const { name, args } of wire.packets) {
         check(
@@ -140,5 +151,6 @@ describe('the AsyncAPI document', () => {
     const names = (wire: Wire) => new Set(wire.packets.map(({ name }) => name))
     expect([...names(topic), 'gap', 'behind'].sort()).toEqual(operationsOf('topic', 'send'))
     expect([...names(queues)].sort()).toEqual(operationsOf('queues', 'send'))
+    expect([...names(console)].sort()).toEqual(operationsOf('console', 'send'))
   })
 })

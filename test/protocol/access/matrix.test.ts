@@ -106,7 +106,7 @@ describe('the table', () => {
     ).toEqual(operations.sort())
   })
 
-  it.each(['topic', 'queues'] as const)('names every call in the namespace of a %s', async (kind) => {
+  it.each(['topic', 'queues', 'console'] as const)('names every call in the namespace of a %s', async (kind) => {
     const wire = await enter(places['of its own'], kind, await tokenOf('root'))
     const reply = await wire.call('nothing')
     const known = reply.ok ? '' : reply.error.message.split('there are ')[1]
@@ -158,7 +158,7 @@ describe.each(['of its own', 'within a program'] as const)('at a hub %s', (place
     const wrong: string[] = []
     await Promise.all(
       bearersAt(place).map(async (bearer) => {
-        for (const kind of ['topic', 'queues'] as const) {
+        for (const kind of ['topic', 'queues', 'console'] as const) {
           const wire = await enter(places[place], kind, bearer.token, transport).catch((error) => error.code as string)
           if (typeof wire === 'string') {
             if (bearer.token !== undefined || wire !== 'unauthorized')
@@ -206,7 +206,7 @@ function enter(
   transport: (typeof TRANSPORTS)[number] = 'websocket',
 ): Promise<Wire> {
   const handshake = { ...(token === undefined ? {} : { token }), from: 'none' }
-  return joinNamespace(url, kind === 'topic' ? '/topics/t' : '/queues', handshake, { transports: [transport] })
+  return joinNamespace(url, kind === 'topic' ? '/topics/t' : `/${kind}`, handshake, { transports: [transport] })
 }
 
 async function codeOf(wire: Wire, { kind, call, args }: SocketCall, { token }: Bearer): Promise<string> {

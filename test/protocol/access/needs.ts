@@ -10,7 +10,7 @@ export interface HttpCall {
 }
 
 export interface SocketCall {
-  readonly kind: 'topic' | 'queues'
+  readonly kind: 'topic' | 'queues' | 'console'
   readonly call: string
   readonly args: readonly unknown[]
 }
@@ -32,6 +32,7 @@ const http = (call: string, body?: unknown): HttpCall => ({
   ...(body === undefined ? {} : { body }),
 })
 const topic = (call: string, ...args: unknown[]): SocketCall => ({ kind: 'topic', call, args })
+const ofConsole = (call: string, ...args: unknown[]): SocketCall => ({ kind: 'console', call, args })
 const queues = (call: string, ...args: unknown[]): SocketCall => ({ kind: 'queues', call, args })
 
 export const NEEDS: readonly Need[] = [
@@ -133,6 +134,18 @@ export const NEEDS: readonly Need[] = [
   },
   { what: 'list topics and queues', calls: [http('GET /topics'), http('GET /queues')], action: 'admin', on: '*' },
   {
+    what: 'see in the console what this node does as a whole',
+    calls: [ofConsole('history')],
+    action: 'read',
+    on: '*',
+    note: 'so does `whole` of its summaries',
+  },
+  {
+    what: 'see in the console what there is, and what happened',
+    calls: [ofConsole('topics'), ofConsole('queues'), ofConsole('activity')],
+    note: 'it shows the names that one may `read`, and what happened to them',
+  },
+  {
     what: 'revoke, and see what is revoked',
     calls: [
       http('POST /revocations', { tokenId: 'nobody' }),
@@ -144,7 +157,13 @@ export const NEEDS: readonly Need[] = [
   },
   {
     what: 'ask who one is; get a ticket; renew',
-    calls: [http('GET /me'), http('POST /tickets'), topic('auth', { token: '' }), queues('auth', { token: '' })],
+    calls: [
+      http('GET /me'),
+      http('POST /tickets'),
+      topic('auth', { token: '' }),
+      queues('auth', { token: '' }),
+      ofConsole('auth', { token: '' }),
+    ],
     note: 'renewing takes a good token of the same subject',
   },
 ]
@@ -157,7 +176,12 @@ export function needsTable(): string {
       return [...new Set(names)].join(', ').replace(/\{(\w+)\}/g, ':$1')
     }
     const needed = action === undefined ? 'to be known' : `\`${action}\`${on === undefined ? '' : ` on \`${on}\``}`
-    return [what, named(['http']), named(['topic', 'queues']), note === undefined ? needed : `${needed}; ${note}`]
+    return [
+      what,
+      named(['http']),
+      named(['topic', 'queues', 'console']),
+      note === undefined ? needed : `${needed}; ${note}`,
+    ]
   })
   const lines = [['to', 'HTTP, behind `/v1`', 'Socket.IO', 'one needs'], ['---', '---', '---', '---'], ...rows]
   return lines.map((cells) => `| ${cells.join(' | ')} |`.replaceAll('|  |', '| |')).join('\n')

@@ -3,10 +3,13 @@
  * client can name. `/readyz` answers from it.
  */
 
-import { messageOf, RepriseError } from '../../shared/errors.ts'
-import type { Store } from '../store/contract/store.ts'
-import type { Telemetry } from './telemetry.ts'
-import { INTERNAL_PREFIX } from './topics/log.ts'
+import { randomBytes } from 'node:crypto'
+import { hostname } from 'node:os'
+import type { NodeSeen } from '../../../shared/console/protocol.ts'
+import { messageOf, RepriseError } from '../../../shared/errors.ts'
+import type { Store } from '../../store/contract/store.ts'
+import type { Telemetry } from '../telemetry.ts'
+import { INTERNAL_PREFIX } from '../topics/log.ts'
 
 export interface Health {
   readonly ready: boolean
@@ -23,14 +26,22 @@ const INTERVAL_MS = 3_000
 /** An event that takes longer than this did not go through. */
 const PATIENCE_MS = 2_500
 
+/** A node that has sent nothing through for so long is not told of any more. */
+const NODE_MS = 4 * INTERVAL_MS
 /** Enough for the events of all nodes in the time between an append and its read. */
 const RETAIN = { events: 256, bytes: 65_536, ageMs: Number.POSITIVE_INFINITY }
 
 const TOPIC = `${INTERNAL_PREFIX}probe`
 
+/** Of this hub, as a person tells it from others: two may run on one machine. */
+export function nodeName(): string {
+  return `${hostname()}-${randomBytes(3).toString('hex')}`
+}
+
 export class Probe {
   readonly #store: Store
   readonly #telemetry: Telemetry
+  readonly #node: Omit<NodeSeen, 'at'>
   /** Since when nothing goes through, by this machine's steady clock. */
   #awaySince: number | undefined
   #timer: NodeJS.Timeout | undefined
@@ -38,9 +49,31 @@ export class Probe {
   #lastOkAt: number | undefined
   #wrong: string | undefined = 'no event went through append, notification and read yet'
 
-  constructor(store: Store, telemetry: Telemetry) {
+  /** `node`: what other nodes are told of this one. */
+  constructor(store: Store, telemetry: Telemetry, node: Omit<NodeSeen, 'at'>) {
     this.#store = store
     this.#telemetry = telemetry
+    this.#node = node
+  }
+
+  get node(): Omit<NodeSeen, 'at'> {
+    return this.#node
+  }
+
+  /** The nodes whose events went through a moment ago, in the order of their ids. */
+  async nodes(): Promise<readonly NodeSeen[]> {
+    const { topics } = this.#store
+    const now = await this.#store.ready()
+    const { head } = await topics.read(TOPIC, Number.MAX_SAFE_INTEGER, { events: 0, bytes: 0 })
+    const { events } = await topics.read(TOPIC, Math.max(0, head - RETAIN.events), RETAIN)
+    const seen = new Map<string, NodeSeen>()
+    for (const event of events) {
+      if ('damaged' in event || event.at < now - NODE_MS) continue
+      const { data } = JSON.parse(event.body.json) as { readonly data: Omit<NodeSeen, 'at'> | null }
+      // An older release says nothing of itself.
+      if (data !== null) seen.set(data.id, { ...data, at: event.at })
+    }
+    return [...seen.values()].sort((one, other) => (one.id < other.id ? -1 : 1))
   }
 
   /** Resolves after the first try, whatever came of it. */
@@ -110,7 +143,7 @@ export class Probe {
         told = notification.head
         if (told >= own) heard()
       })
-      const body = { json: '{"data":null}' }
+      const body = { json: JSON.stringify({ data: this.#node }) }
       const { offsets } = await topics.append(TOPIC, { subject: TOPIC, drafts: [{ body }], retain: RETAIN })
       const offset = offsets[0] ?? 0
       step = 'notification'

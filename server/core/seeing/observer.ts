@@ -1,0 +1,33 @@
+/** What the edge of the console asks: who sees the whole hub, told once a second, and lists of what one may see. */
+
+import type {
+  ActivityQuery,
+  Happening,
+  History,
+  ListPage,
+  ListQuery,
+  QueueRow,
+  Summary,
+  TopicRow,
+} from '../../../shared/console/protocol.ts'
+import { type Caller, refusalFor } from '../access.ts'
+
+export interface Observer {
+  /** Calls `listener` once a second, the first time soon, until the result is called. Without listeners it rests. */
+  watch(listener: (summary: Summary) => void): () => void
+  /** As it was told last. */
+  summary(): Summary | undefined
+  history(): History
+  topics(caller: Caller, query: ListQuery): ListPage<TopicRow>
+  queues(caller: Caller, query: ListQuery): ListPage<QueueRow>
+  activity(caller: Caller, query: ActivityQuery): readonly Happening[]
+}
+
+/** Whether the caller sees what is told of all names together. */
+export function seesAll(caller: Caller): boolean {
+  return refusalFor(caller, 'read', '*') === undefined
+}
+
+export function mayRead(caller: Caller, name: string): boolean {
+  return refusalFor(caller, 'read', name) === undefined
+}
