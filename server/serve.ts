@@ -34,6 +34,11 @@ const ASK_MS = 500
 const REQUEST_MS = 150_000
 /** How often is looked for what is late. */
 const CHECK_MS = 1_000
+/**
+ * Connections that the system takes while the hub is busy, as far as the system allows so many. Of those beyond it a client
+ * hears nothing, and tries again after one second, three, seven: when all come back at once, Node's own 511 are few.
+ */
+const BACKLOG = 4_096
 const TOO_MANY = 'HTTP/1.1 429 Too Many Requests\r\nConnection: close\r\nRetry-After: 5\r\nContent-Length: 0\r\n\r\n'
 
 /**
@@ -181,7 +186,7 @@ async function listen(server: HttpServer, port: number, host: string): Promise<v
       const isInUse = cause.code === 'EADDRINUSE'
       reject(isInUse ? portTaken(port, host, cause) : new RepriseError('bad_request', cannot, { cause }))
     })
-    server.listen(port, host, () => {
+    server.listen({ port, host, backlog: BACKLOG }, () => {
       server.removeAllListeners('error')
       resolve()
     })

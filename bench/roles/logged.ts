@@ -34,7 +34,8 @@ const calls = {
         done(event.offset)
       })
     })
-    await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve))
+    // As many as the hub has: with Node's 511 some of a storm would try again a second later.
+    await new Promise<void>((resolve) => http.listen({ port: 0, host: '127.0.0.1', backlog: 4_096 }, resolve))
     return `http://127.0.0.1:${(http.address() as AddressInfo).port}`
   },
 

@@ -1,5 +1,6 @@
-import { chmod, mkdir, readdir, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
+import { once } from 'node:events'
+import { chmod, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { EXIT } from '../../cli/exit.ts'
@@ -53,6 +54,20 @@ describe('serve', () => {
     expect(stdout.trim().split('\n')).toHaveLength(2)
     expect(await readdir(cwd)).toContain('events')
   })
+
+  it.skipIf(process.platform !== 'linux')(
+    'loses no connection while it is busy, where a thousand come at once',
+    async () => {
+      const most = Number(await readFile('/proc/sys/net/core/somaxconn', 'utf8'))
+      const hub = await spawnHub()
+      hub.process.kill('SIGSTOP')
+      const sockets = Array.from({ length: Math.min(1_000, most) }, () => connect(hub.port, '127.0.0.1'))
+      // The system has said yes to each. One that it has no place for tries again after a second, in vain.
+      await within(Promise.all(sockets.map((socket) => once(socket, 'connect'))), 10_000, 'all connections')
+      for (const socket of sockets) socket.destroy()
+      hub.process.kill('SIGCONT')
+    },
+  )
 
   it('ends with 1 and one line when the port is taken, and touches no folder', async () => {
     const taken = createServer().listen(0, '127.0.0.1')
