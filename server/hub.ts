@@ -33,8 +33,8 @@ import { startRetention } from './core/topics/retention.ts'
 import { openSettings } from './core/topics/settings.ts'
 import { Subscription } from './core/topics/subscription.ts'
 import { allGiven, given } from './given.ts'
-import { createApp } from './http/app.ts'
-import { listenForMetrics } from './http/routes/metrics.ts'
+import { type LateApp, lateApp } from './http/late.ts'
+import { listenForMetrics } from './http/routes/metricsPort.ts'
 import { type Connect, LocalClients } from './localClients.ts'
 import { readAuth } from './options/auth.ts'
 import { readEncryption } from './options/encryption.ts'
@@ -61,7 +61,7 @@ export function buildHub<S extends HubTypes = HubTypes>(
   resolved: ResolvedHubOptions,
   { telemetry, metrics, close: closeTelemetry }: HubTelemetry,
   connect?: Connect,
-): Hub<S> {
+): Hub<S> & { readonly app: LateApp } {
   const servers: { readonly io: SocketServer; readonly own: boolean; readonly target: unknown }[] = []
   const opened = open(resolved)
   /** Of a hub that never started there is nothing to stop. */
@@ -220,6 +220,18 @@ export function buildHub<S extends HubTypes = HubTypes>(
       ? { text: () => metrics.text(), open: isOpen, asked: resolved.metrics !== undefined }
       : undefined
 
+  const app = lateApp({
+    ...context,
+    draining: drain.signal,
+    maxBodyBytes: resolved.limits.packet,
+    unfinished,
+    readTopicSettings: readTopicOverrides,
+    readQueueSettings: readQueueOverrides,
+    pageRefusal: ofPage,
+    metrics: ofMetrics,
+    bodyTimeoutMs: resolved.limits.connectTimeoutMs,
+  })
+
   /** The way of this program's own subscriptions and workers: a server that does not listen. */
   function openLocal(): Agent {
     const http = createServer()
@@ -276,17 +288,8 @@ export function buildHub<S extends HubTypes = HubTypes>(
       openGateway(server, context, new GuestRequests(ofPage, telemetry))
       servers.push({ io: server, own: false, target })
     },
-    handler: createApp({
-      ...context,
-      draining: drain.signal,
-      maxBodyBytes: resolved.limits.packet,
-      unfinished,
-      readTopicSettings: readTopicOverrides,
-      readQueueSettings: readQueueOverrides,
-      pageRefusal: ofPage,
-      metrics: ofMetrics,
-      bodyTimeoutMs: resolved.limits.connectTimeoutMs,
-    }),
+    handler: app.handler,
+    app,
     topic: (name) => ({
       async publish(data, options = {}) {
         const { epoch, offsets, durability, duplicates } = await publish(name, [{ ...options, data }])

@@ -12,6 +12,7 @@ import { type Addresses, networkOf } from './core/guards/addresses.ts'
 import { Places } from './core/guards/places.ts'
 import type { Telemetry } from './core/telemetry.ts'
 import { buildHub } from './hub.ts'
+import { whenIdle } from './idle.ts'
 import type { Connect } from './localClients.ts'
 import { resolveServeOptions, type ServeOptions, shownStore } from './options/hub.ts'
 import { addressesBehind } from './options/proxies.ts'
@@ -92,12 +93,17 @@ export async function serve<S extends HubTypes = HubTypes>(
   const shown = address.family === 'IPv6' ? `[${address.address}]` : address.address
   const url = `${tls === undefined ? 'http' : 'https'}://${shown}:${address.port}`
   telemetry.happened({ kind: 'started', url, store: shownStore(hubOptions.store), version: version() })
+  // Not before whoever waits for this hub is told that it is there.
+  const stopLoading = whenIdle(() => {
+    hub.app.load().catch((cause: unknown) => telemetry.failed('loading the HTTP interface', cause))
+  })
   let closing: Promise<void> | undefined
   return {
     url,
     hub,
     close: () => {
       unfollow()
+      stopLoading()
       closing ??= drain(server, hub, connections, drainMs)
       return closing
     },

@@ -2,20 +2,16 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { expect, it } from 'vitest'
-import { OPEN_GATE } from '../../server/core/access.ts'
-import type { Core } from '../../server/core/core.ts'
 import { CallerLimits } from '../../server/core/guards/callers.ts'
-import { RequestRates } from '../../server/core/guards/requestRates.ts'
-import { Unfinished } from '../../server/core/guards/unfinished.ts'
 import { SILENT } from '../../server/core/telemetry.ts'
 import { Log } from '../../server/core/topics/log.ts'
 import { createApp } from '../../server/http/app.ts'
 import { LIMIT_DEFAULTS } from '../../server/options/limits.ts'
-import { addressesBehind } from '../../server/options/proxies.ts'
 import type { Page, Store } from '../../server/store/contract/store.ts'
 import { DEFAULT_LIMITS } from '../../shared/protocol.ts'
 import { asking } from '../support/clients/ask.ts'
 import { atEnd } from '../support/ending.ts'
+import { appContext } from '../support/hub/appContext.ts'
 
 const kept = (offset: number) => ({ offset, at: 1, body: { json: `{"data":${offset}}` } })
 
@@ -35,25 +31,7 @@ it('a page names the records whose checksums do not fit, in one gap for each run
   }
   const store = { topics: { read: async () => page } } as unknown as Store
   const log = new Log(store, {} as never, DEFAULT_LIMITS, new CallerLimits(LIMIT_DEFAULTS), SILENT)
-  const core = { log, admit: () => {} } as unknown as Core
-  const addresses = addressesBehind([])
-  const handler = createApp({
-    gate: Promise.resolve({ ...OPEN_GATE, issue: never, redeem: never }),
-    core: Promise.resolve(core),
-    telemetry: SILENT,
-    addresses,
-    requests: new RequestRates(LIMIT_DEFAULTS, addresses),
-    metrics: undefined,
-    console: false,
-    draining: new AbortController().signal,
-    maxBodyBytes: 1_000,
-    readTopicSettings: () => ({}),
-    readQueueSettings: () => ({}),
-    pageRefusal: async () => undefined,
-    bodyTimeoutMs: 10_000,
-    unfinished: new Unfinished(1_000_000),
-  })
-  const server = createServer(handler).listen(0, '127.0.0.1')
+  const server = createServer(createApp(appContext({ log }))).listen(0, '127.0.0.1')
   atEnd(() => {
     server.close()
     server.closeAllConnections()
@@ -80,7 +58,3 @@ it('a page names the records whose checksums do not fit, in one gap for each run
     gaps: [damaged(2, 3), damaged(5, 5)],
   })
 })
-
-async function never(): Promise<never> {
-  throw new Error('nobody asks for tickets here')
-}

@@ -1,14 +1,11 @@
-/** `/metrics`: the numbers of this hub for Prometheus, beside everything else or on a port of their own. */
+/** `/metrics`: the numbers of this hub for Prometheus, beside everything else. */
 
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import express, { type Request, type Router } from 'express'
-import { RepriseError } from '../../../shared/errors.ts'
 import { authorize } from '../../core/access.ts'
 import { started } from '../../core/core.ts'
-import type { PageRefusal } from '../guard.ts'
-import { inTurn } from '../pipeline.ts'
-import { answerProblem, HttpRefusal } from '../problem.ts'
 import { enter, type RoutesContext } from '../routes.ts'
+import { answer, PATH, wrongMethod } from './metricsPort.ts'
 
 export interface MetricsAccess {
   /** As Prometheus reads it. Cheap: everybody who asks within a second gets the same. */
@@ -18,11 +15,6 @@ export interface MetricsAccess {
   /** Whether they are asked for in the options: the `/metrics` of a program around is its own otherwise. */
   readonly asked: boolean
 }
-
-const PATH = '/metrics'
-const TYPE = 'text/plain; version=0.0.4; charset=utf-8'
-/** Of the port of their own. */
-const MAX_CONNECTIONS = 100
 
 /** Whether a request to a hub, in a program around it or alone, is for its metrics. */
 export function asksForMetrics({ asked }: MetricsAccess, url: string | undefined, isGuest: boolean): boolean {
@@ -56,58 +48,4 @@ export function serveMetrics(
     const session = await enter(request, addresses.of(request), entered)
     authorize({ subject: session.subject, access: session }, 'admin', '*')
   }
-}
-
-/** Serves them on a port of their own. Rejects with a `RepriseError` where that cannot be used; the result ends it. */
-export async function listenForMetrics(
-  { port, host }: { readonly port: number; readonly host: string },
-  {
-    text,
-    pageRefusal,
-    telemetry,
-  }: Pick<MetricsAccess, 'text'> & Pick<RoutesContext, 'telemetry'> & { readonly pageRefusal: PageRefusal },
-): Promise<() => void> {
-  const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    try {
-      const refusal = await pageRefusal(request)
-      if (refusal !== undefined) throw new RepriseError('forbidden', refusal)
-      const path = request.url?.split('?', 1)[0]
-      if (path !== PATH) throw new RepriseError('not_found', `here is ${PATH} only`)
-      if (request.method !== 'GET' && request.method !== 'HEAD') throw wrongMethod(request.method)
-      answer(response, await text())
-    } catch (error) {
-      answerProblem(response, error, PATH, telemetry)
-    }
-  }
-  const server = createServer((request, response) => inTurn(request, response, () => void serve(request, response)))
-  server.maxConnections = MAX_CONNECTIONS
-  await listen(server, port, host)
-  return () => {
-    server.close()
-    server.closeAllConnections()
-  }
-}
-
-function answer(response: ServerResponse, text: string): void {
-  response.setHeader('Cache-Control', 'no-store')
-  response.setHeader('X-Content-Type-Options', 'nosniff')
-  response.setHeader('Content-Type', TYPE)
-  response.end(text)
-}
-
-function wrongMethod(method: string | undefined): HttpRefusal {
-  return new HttpRefusal(405, `${method} does not go with ${PATH}; there is GET, HEAD`, { Allow: 'GET, HEAD' })
-}
-
-async function listen(server: Server, port: number, host: string): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', (cause: NodeJS.ErrnoException) => {
-      const text = `metrics.port: port ${port} of ${host} cannot be used: ${cause.message}`
-      reject(new RepriseError(cause.code === 'EADDRINUSE' ? 'conflict' : 'bad_request', text, { cause }))
-    })
-    server.listen(port, host, () => {
-      server.removeAllListeners('error')
-      resolve()
-    })
-  })
 }
