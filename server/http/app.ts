@@ -58,7 +58,8 @@ export function createApp(context: AppContext): HubHandler {
   let document: object | undefined
   const guests = new WeakSet<IncomingMessage>()
   const tooSlow = new HttpRefusal(408, 'the body did not come in time', { Connection: 'close' })
-  const guarded = guard(context.pageRefusal)
+  const pages = guard(context.pageRefusal)
+  const guarded = pages.judge
 
   app.use(['/v1', ...OWN_PATHS], (_request, response, next) => {
     response.setHeader('X-Content-Type-Options', 'nosniff')
@@ -71,10 +72,10 @@ export function createApp(context: AppContext): HubHandler {
     })
     next()
   })
-  const rated: express.RequestHandler = async (request, _response, next) => {
+  const rated: express.RequestHandler = async (request, response, next) => {
     const tooMany = await context.requests.refusal(request)
-    if (tooMany !== undefined) throw tooMany
-    next()
+    if (tooMany === undefined) return next()
+    if (!pages.letRead(request, response)) throw tooMany
   }
   app.use(['/v1', '/openapi.json', '/asyncapi.json'], rated)
   app.use('/v1', guarded, oneSegment, serveRoutes(rows, context))

@@ -112,6 +112,32 @@ describe('requests of an address', () => {
     }
   })
 
+  it('are refused so that a page which may use the hub can read it, and its rule is not asked for that', async () => {
+    const asked: string[] = []
+    const allowOrigins = (origin: string) => asked.push(origin) > 0 && origin.endsWith('.example.com')
+    const { url } = await startHub({ limits: { callsPerSecond: 10 }, allowOrigins })
+    const [friend, stranger] = ['https://app.example.com', 'https://evil.io']
+    const ask = (origin: string) => fetch(`${url}/v1/topics`, { headers: { origin } })
+    expect([(await ask(friend)).status, (await ask(stranger)).status]).toEqual([200, 403])
+    const answers = await Promise.all(many(80, (i) => ask(i % 2 === 0 ? friend : stranger)))
+    const refused = (from: number) => answers.filter(({ status }, i) => i % 2 === from && status === 429)
+    const [read, unread] = [refused(0), refused(1)]
+    expect(read.length * unread.length).toBeGreaterThan(0)
+    expect(asked).toHaveLength(2 + answers.length - read.length - unread.length)
+    for (const { headers } of read) {
+      expect(headers.get('access-control-allow-origin')).toBe(friend)
+      expect(headers.get('access-control-expose-headers')).toContain('retry-after')
+    }
+    for (const { headers } of unread) expect(headers.get('access-control-allow-origin')).toBe(null)
+    for (const { headers } of [...read, ...unread]) {
+      expect([headers.get('vary'), headers.has('retry-after')]).toEqual(['Origin', true])
+    }
+    // What the browser asks before is answered, or the page would see nothing of the refusal.
+    const asking = { origin: friend, 'access-control-request-method': 'GET' }
+    const before = await Promise.all(many(20, () => fetch(`${url}/v1/topics`, { method: 'OPTIONS', headers: asking })))
+    expect(new Set(before.map(({ status }) => status))).toEqual(new Set([204]))
+  })
+
   it('are of the other end of the connection where nobody is trusted', async () => {
     const { url } = await startHub({ limits: { callsPerSecond: 5 } })
     const statuses = await Promise.all(
