@@ -20,3 +20,17 @@ export function readTraceparent(text: string | undefined): TraceContext | undefi
 export function traceparentOf({ traceId, spanId, traceFlags }: TraceContext): string {
   return `00-${traceId}-${spanId}-${(traceFlags & 0xff).toString(16).padStart(2, '0')}`
 }
+
+/**
+ * Bytes that do not count for `limits.payload`: those of a `traceparent` in headers, which the SDK and the hub put there by
+ * themselves. What is none counts, so this is no way around the limit.
+ */
+export function uncountedBytes(headers: Readonly<Record<string, string>> | undefined): number {
+  if (headers === undefined || readTraceparent(headers[TRACEPARENT]) === undefined) return 0
+  return Object.keys(headers).length === 1 ? ALONE_BYTES : BESIDE_BYTES
+}
+
+/** `,"headers":{"traceparent":"00-…"}` */
+const ALONE_BYTES = 84
+/** `"traceparent":"00-…",` */
+const BESIDE_BYTES = 72

@@ -4,6 +4,7 @@ import { RepriseError } from '../../shared/errors.ts'
 import { isBytes, isMark } from '../../shared/joined.ts'
 import type { Draft, Headers, Limits } from '../../shared/protocol.ts'
 import type { JobDraft } from '../../shared/queues.ts'
+import { uncountedBytes } from '../../shared/traceparent.ts'
 import type { PublishOptions } from '../api.ts'
 import { checkNames, durationOf } from '../optionChecks.ts'
 import type { SendOptions } from '../queues/api.ts'
@@ -61,7 +62,8 @@ export function measureDraft(draft: Draft): Size {
   const size = measure(draft.data)
   if (draft.id !== undefined) size.bytes += measureText(draft.id)
   if (draft.key !== undefined) size.bytes += measureText(draft.key)
-  if (draft.headers !== undefined) size.bytes += measureValue(draft.headers, 0, size)
+  const { headers } = draft
+  if (headers !== undefined) size.bytes += Math.max(0, measureValue(headers, 0, size) - uncountedBytes(headers))
   return size
 }
 

@@ -8,6 +8,7 @@ import { atMost, type CloseOptions } from '../connection/deadline.ts'
 import { Asking } from '../connection/retryingCall.ts'
 import type { Warnings } from '../connection/warnings.ts'
 import { drainMsOf, durationOf } from '../optionChecks.ts'
+import { carrying } from '../outgoing/carrying.ts'
 import { packedDraft } from '../outgoing/joining.ts'
 import { jobDraftOf, measureDraft, tooLarge } from '../outgoing/measure.ts'
 import { Outbox } from '../outgoing/outbox.ts'
@@ -86,7 +87,7 @@ export class QueueHandle<T> implements Queue<T> {
   send(data: T, options?: SendOptions): Promise<SendReceipt> {
     try {
       this.#checkOpen()
-      const draft = jobDraftOf('send', data, options)
+      const draft = carrying(jobDraftOf('send', data, options))
       return this.#outbox.add(draft, measureDraft(draft), options?.timeoutMs)
     } catch (error) {
       return Promise.reject(error)
@@ -102,7 +103,7 @@ export class QueueHandle<T> implements Queue<T> {
       throw new RepriseError('bad_request', text)
     }
     // The same id every time: that is how a request is found again.
-    const draft: JobDraft = { id: randomName(), ...jobDraftOf('request', data, options) }
+    const draft: JobDraft = carrying({ id: randomName(), ...jobDraftOf('request', data, options) })
     const { bytes, attachments } = measureDraft(draft)
     const packed = packedDraft(draft, attachments)
     const { link } = this.#context

@@ -9,6 +9,7 @@ import { Asking } from '../connection/retryingCall.ts'
 import type { Connection } from '../connection/transport.ts'
 import type { Warnings } from '../connection/warnings.ts'
 import { checkNames, drainMsOf, durationOf } from '../optionChecks.ts'
+import { carrying } from '../outgoing/carrying.ts'
 import { unpacked } from '../outgoing/joining.ts'
 import { draftOf, measureDraft } from '../outgoing/measure.ts'
 import { Outbox } from '../outgoing/outbox.ts'
@@ -73,7 +74,7 @@ export class TopicHandle<T> implements Topic<T> {
   publish(data: T, options?: PublishOptions): Promise<Receipt> {
     try {
       this.#checkOpen()
-      const draft = draftOf(data, options)
+      const draft = carrying(draftOf(data, options))
       return this.#outbox.add(draft, measureDraft(draft), options?.timeoutMs)
     } catch (error) {
       return Promise.reject(error)

@@ -2,6 +2,7 @@
 
 import { RepriseError } from '../../shared/errors.ts'
 import { type Draft, type Limits, MAX_BATCH_BYTES } from '../../shared/protocol.ts'
+import { uncountedBytes } from '../../shared/traceparent.ts'
 import type { Binary, Body } from '../store/contract/store.ts'
 
 /** Deeper data is refused: clients walk it recursively. */
@@ -16,7 +17,7 @@ export function bodiesOf(drafts: readonly Draft[], limits: Limits): Body[] {
   let total = 0
   return drafts.map((draft, index) => {
     const body = bodyOf(draft, index, limits.payload)
-    const bytes = exactBytes(body)
+    const bytes = exactBytes(body) - uncountedBytes(draft.headers)
     if (bytes > limits.payload) {
       throw new RepriseError('too_large', `draft ${index} has ${bytes} bytes; at most ${limits.payload}`)
     }

@@ -74,7 +74,7 @@ export interface Meter {
   /** So many jobs are durable, without duplicates. */
   sent(queue: string, jobs: number): void
   /** These jobs go to a consumer. */
-  started(queue: string, jobs: readonly { readonly sentAt: number; readonly deliveries: number }[]): void
+  started(queue: string, jobs: readonly { readonly dueAt: number; readonly deliveries: number }[]): void
   /** A lease was ended by whoever had it. */
   settled(queue: string, as: Ending): void
   /** The same of a consumer here, with the time since the delivery where this node made that. */

@@ -133,10 +133,10 @@ export class Counts implements Meter {
     this.#queue(queue).sent += jobs
   }
 
-  started(queue: string, jobs: readonly { readonly sentAt: number; readonly deliveries: number }[]): void {
+  started(queue: string, jobs: readonly { readonly dueAt: number; readonly deliveries: number }[]): void {
     const { waiting } = this.#queue(queue)
     const now = this.#around.now()
-    for (const { sentAt, deliveries } of jobs) if (deliveries === 1) waiting.add(now - sentAt)
+    for (const { dueAt, deliveries } of jobs) if (deliveries === 1) waiting.add(now - dueAt)
   }
 
   settled(queue: string, as: Ending): void {

@@ -138,7 +138,7 @@ export function openExposition(): Exposition {
     }
   })
   ofQueue('reprise_jobs_lapsed_total', 'Leases that nobody settled or extended in time', ({ lapsed }) => lapsed)
-  histogram('reprise_job_wait_seconds', 'From sending a job until its first delivery', ({ counts }) =>
+  histogram('reprise_job_wait_seconds', 'From when a job is due until its first delivery', ({ counts }) =>
     byPattern(counts.queues, ({ waiting }) => waiting),
   )
   histogram('reprise_job_run_seconds', 'From a delivery by this node until the job was done or failed', ({ counts }) =>

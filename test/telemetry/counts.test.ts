@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { NO_PATTERN, Patterns } from '../../server/telemetry/counts.ts'
+import { Counts, NO_PATTERN, Patterns } from '../../server/telemetry/counts.ts'
 
 it('patterns beyond the fiftieth are counted together, so that settings for many names are few series', () => {
   const patterns = new Patterns(() => ({ count: 0 }))
@@ -9,4 +9,13 @@ it('patterns beyond the fiftieth are counted together, so that settings for many
   expect(labels).toEqual([NO_PATTERN, ...Array.from({ length: 49 }, (_, i) => `topic-${i}`), '(other)'])
   expect(patterns.of('topic-0').count).toBe(2)
   expect(patterns.each.get('(other)')?.count).toBe(31)
+})
+
+it('a job waits from when it is due, and its first delivery ends that', () => {
+  const counts = new Counts()
+  counts.use({ topicPattern: () => undefined, queuePattern: () => 'q', now: () => 70_000 })
+  const due = (dueAt: number, deliveries: number) => ({ sentAt: 0, dueAt, deliveries })
+  counts.started('q', [due(60_000, 1), due(69_000, 1), due(1_000, 2)])
+  const { waiting } = counts.queues.of('q')
+  expect([waiting.sum, waiting.counts.reduce((all, one) => all + one)]).toEqual([11, 2])
 })

@@ -1,6 +1,7 @@
 /** Traces through a hub, as the SDK of OpenTelemetry keeps them. */
 
-import { trace } from '@opentelemetry/api'
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { type Context, context, ROOT_CONTEXT, trace } from '@opentelemetry/api'
 import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { connect } from '../../client/index.ts'
@@ -16,6 +17,20 @@ const traceparent = `00-${TRACE}-${SPAN}-01`
 const exporter = new InMemorySpanExporter()
 const provider = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] })
 let url: string
+
+/** As programs in Node have one. */
+function useContexts(): void {
+  const storage = new AsyncLocalStorage<Context>()
+  const manager = {
+    active: () => storage.getStore() ?? ROOT_CONTEXT,
+    with: <A extends unknown[], T>(at: Context, work: (...args: A) => T, self: unknown, ...args: A) =>
+      storage.run(at, () => work.apply(self, args)),
+    bind: <T>(_at: Context, target: T) => target,
+    enable: () => manager,
+    disable: () => manager,
+  }
+  context.setGlobalContextManager(manager)
+}
 
 const spansOf = (name: string) =>
   exporter
@@ -122,6 +137,53 @@ describe('where a program has registered a tracer', () => {
     expect(sent).toMatchObject({ traceId: TRACE, parent: SPAN })
     expect(processed).toMatchObject({ traceId: TRACE, parent: SPAN, failed: true })
     expect(processed.attributes).toMatchObject({ 'messaging.destination.name': 'traced' })
+  })
+
+  it('what the SDK publishes, sends and asks comes from the step that the program is in, to the worker', async () => {
+    useContexts()
+    atEnd(() => context.disable())
+    const hub = connect(url)
+    atEnd(() => hub.close())
+    const [events, jobs] = [hub.topic('stepped'), hub.queue('stepped')]
+    const given: unknown[] = []
+    const worker = jobs.consume(({ headers }) => void given.push(headers))
+    const step = trace.getTracer('program').startSpan('step')
+    await context.with(trace.setSpan(context.active(), step), () =>
+      Promise.all([events.publish(1), jobs.send(2), jobs.request(3), events.publish(4, { headers: { traceparent } })]),
+    )
+    step.end()
+    const { traceId, spanId } = step.spanContext()
+    const here = { traceparent: `00-${traceId}-${spanId}-01` }
+    const page = await events.read()
+    expect(page.events.map(({ headers }) => headers)).toEqual([here, { traceparent }])
+    expect(given).toEqual([here, here])
+    await worker.close()
+    await until(() => spansOf('reprise.process').length === 2, { what: 'both jobs' })
+    for (const name of ['reprise.send', 'reprise.process']) {
+      for (const span of spansOf(name)) expect(span).toMatchObject({ traceId, parent: spanId })
+    }
+    // Outside of it there is none.
+    await events.publish(5)
+    const [last] = (await events.read({ limit: 1, before: 4 })).events
+    expect(last?.headers?.traceparent).not.toContain(traceId)
+  })
+
+  it('what is added to a draft does not make it too large, and what is no traceparent counts', async () => {
+    const wire = await join(url, 'full', { from: 'none' })
+    const full = 'x'.repeat(262_144 - '{"data":""}'.length)
+    expect(await wire.call('publish', [{ data: full }])).toMatchObject({ ok: true })
+    expect(await wire.call('publish', [{ data: full, headers: { traceparent } }])).toMatchObject({ ok: true })
+    const over = { ok: false, error: { code: 'too_large' } }
+    expect(await wire.call('publish', [{ data: `${full}x` }])).toMatchObject(over)
+    expect(await wire.call('publish', [{ data: full, headers: { traceparent: `${traceparent}0` } }])).toMatchObject(
+      over,
+    )
+    expect(await wire.call('publish', [{ data: full, headers: { traceparent, a: '' } }])).toMatchObject(over)
+    expect(await post('/v1/queues/full/jobs', { data: full }, { traceparent })).toBe(201)
+    const hub = connect(url)
+    atEnd(() => hub.close())
+    await hub.topic('full').publish(full, { headers: { traceparent } })
+    wire.close()
   })
 
   it('a publish that is refused is a span that failed', async () => {

@@ -135,6 +135,8 @@ export interface HeldJob {
   /** Deliveries, including this one. */
   readonly deliveries: number
   readonly sentAt: number
+  /** When it fell due. */
+  readonly dueAt: number
   readonly replyBy?: number
   /** `undefined`: the checksum is wrong. The job is delivered all the same, for its consumer to end it. */
   readonly body: Body | undefined

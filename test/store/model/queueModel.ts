@@ -91,9 +91,19 @@ export class QueueModel extends Sending {
         capped: false,
       }
       isolate(half, job)
-      const { id, attempts, deliveries, sentAt, replyBy, body } = job
+      const { id, attempts, deliveries, sentAt, dueAt, replyBy, body } = job
       const { token: lease, expiresAt } = job.lease
-      jobs.push({ id, lease, expiresAt, attempts, deliveries, sentAt, ...(replyBy !== undefined && { replyBy }), body })
+      jobs.push({
+        id,
+        lease,
+        expiresAt,
+        attempts,
+        deliveries,
+        sentAt,
+        dueAt,
+        ...(replyBy !== undefined && { replyBy }),
+        body,
+      })
       if (job.suspect) break
     }
     return jobs

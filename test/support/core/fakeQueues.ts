@@ -53,7 +53,7 @@ let made = 0
 export function heldJobs(count: number, more: Partial<HeldJob> = {}): HeldJob[] {
   return Array.from({ length: count }, () => {
     const id = `job-${++made}`
-    const times = { expiresAt: Date.now() + 30_000, attempts: 0, deliveries: 1, sentAt: Date.now() }
+    const times = { expiresAt: Date.now() + 30_000, attempts: 0, deliveries: 1, sentAt: Date.now(), dueAt: Date.now() }
     return { id, lease: `lease-${made}`, ...times, body: { json: '{"data":1}' }, ...more }
   })
 }

@@ -169,8 +169,8 @@ function lend(
   })
   record.handOut = job.handOut
   jobSet.consumers.change(consumer)
-  const { id, lease, expiresAt, attempts, deliveries, sentAt, replyBy } = job
-  return { id, lease, expiresAt, attempts, deliveries, sentAt, ...(replyBy !== undefined && { replyBy }) }
+  const { id, lease, expiresAt, attempts, deliveries, sentAt, dueAt, replyBy } = job
+  return { id, lease, expiresAt, attempts, deliveries, sentAt, dueAt, ...(replyBy !== undefined && { replyBy }) }
 }
 
 /** A consumer that gets another job is no longer alone with the one it has. */

@@ -100,6 +100,7 @@ export function decodeHanded(records: Buffer, large: readonly (Buffer | null)[],
       attempts: records.readUInt32LE(at + 52),
       deliveries: records.readUInt32LE(at + 4),
       sentAt: records.readDoubleLE(at + 64),
+      dueAt: records.readDoubleLE(at + 72),
       ...(records[at + 50] === 1 && { replyBy: records.readDoubleLE(at + 80) }),
       body: body == null ? undefined : readBody(body),
     })
