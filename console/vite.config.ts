@@ -16,6 +16,6 @@ export default defineConfig({
     target: 'es2022',
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
-    rolldownOptions: { input: { demo: here('demo.html') } },
+    rolldownOptions: { input: { index: here('index.html'), demo: here('demo.html') } },
   },
 })

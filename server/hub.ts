@@ -229,6 +229,7 @@ export function buildHub<S extends HubTypes = HubTypes>(
     readQueueSettings: readQueueOverrides,
     pageRefusal: ofPage,
     metrics: ofMetrics,
+    socketPath: console ? resolved.path : undefined,
     bodyTimeoutMs: resolved.limits.connectTimeoutMs,
   })
 

@@ -1,6 +1,7 @@
 /** The whole page: the story in a line, its steps, the panels, and how to do the same from a program. */
 
 import type { Signal } from '@preact/signals'
+import { Mark } from '../mark.tsx'
 import type { Ledger } from './ledger.ts'
 import type { Publisher } from './publisher.ts'
 import { PublisherPanel } from './publisherPanel.tsx'
@@ -89,16 +90,5 @@ hub.topic('${topic}').subscribe((event) => console.log(event.offset, event.data)
       <pre>{subscribe}</pre>
       <pre>{publish}</pre>
     </details>
-  )
-}
-
-function Mark() {
-  return (
-    <svg viewBox="0 0 20 20" aria-hidden="true">
-      <rect x="14" y="1" width="4" height="18" />
-      <rect x="10.5" y="1" width="1.5" height="18" />
-      <circle cx="5.5" cy="7" r="2.2" />
-      <circle cx="5.5" cy="13" r="2.2" />
-    </svg>
   )
 }

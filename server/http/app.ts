@@ -30,8 +30,8 @@ export interface AppContext extends RoutesContext {
   readonly requests: RequestRates
   /** `undefined` where they are on a port of their own. */
   readonly metrics: MetricsAccess | undefined
-  /** Whether the hub has one. */
-  readonly console: boolean
+  /** Where its Socket.IO is, for the console; absent where the hub has none. */
+  readonly socketPath: string | undefined
 }
 
 /** For `createServer`, or as middleware: paths that are not the hub's go on to `next`. */
@@ -90,7 +90,7 @@ export function createApp(context: AppContext): HubHandler {
   const isGuest = (request: IncomingMessage): boolean => guests.has(request)
   const { metrics } = context
   if (metrics !== undefined) app.use(serveMetrics(metrics, context, [rated, guarded], isGuest))
-  app.use(servePages(isGuest, context.console))
+  app.use(servePages(isGuest, context.socketPath))
   app.all(OWN_PATHS, (request) => {
     throw new HttpRefusal(405, `${request.method} does not go with ${request.path}; there is GET, HEAD`, {
       Allow: 'GET, HEAD',

@@ -118,7 +118,8 @@ export function openGateway(io: Server, context: GatewayContext, guests?: GuestR
     })
   }
 
-  function enterConsole(socket: Socket, { session, enter }: ConsoleAdmission): void {
+  function enterConsole(socket: Socket, { core, session, enter }: ConsoleAdmission): void {
+    if (tellsLimits(socket)) socket.emit('limits', core.log.limits)
     const { review, left } = enter()
     const leave = heed(socket, session, review)
     socket.on('disconnect', () => {

@@ -191,9 +191,17 @@ export class HubObserver implements Observer {
       oldestReadyMs = Math.max(oldestReadyMs, gauges.oldestReadyMs)
     }
     for (const [, count] of subscriptions()) subscribed += count
-    const { topics = [], queues = [] } = sample?.rows ?? {}
-    const names = { topics: topics.length, queues: queues.length }
-    return { events, lag, ...jobs, oldestReadyMs, ...names, connections: connections(), subscriptions: subscribed }
+    const { topics = 0, queues = 0 } = sample?.names ?? {}
+    return {
+      events,
+      lag,
+      ...jobs,
+      oldestReadyMs,
+      topics,
+      queues,
+      connections: connections(),
+      subscriptions: subscribed,
+    }
   }
 
   #summaryOf({ at, totals }: Counted, gauges: Gauges, point: Point): Summary {

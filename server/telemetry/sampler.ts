@@ -42,6 +42,8 @@ export interface Sample {
   readonly at: number
   readonly topics: Patterns<TopicGauges>
   readonly queues: Patterns<QueueGauges>
+  /** How many there are. */
+  readonly names: { topics: number; queues: number }
   /** Where somebody looks at each. */
   readonly rows: Rows | undefined
 }
@@ -89,6 +91,7 @@ export class Sampler {
     const sample: Draft = {
       topics: new Patterns(() => new TopicGauges()),
       queues: new Patterns(() => new QueueGauges()),
+      names: { topics: 0, queues: 0 },
       rows: this.#keepsRows ? { topics: [], queues: [] } : undefined,
     }
     const pace = new Pace()
@@ -108,7 +111,7 @@ export class Sampler {
     }
   }
 
-  async #lookAtTopics({ topics, rows }: Draft, pace: Pace): Promise<void> {
+  async #lookAtTopics({ topics, names, rows }: Draft, pace: Pace): Promise<void> {
     let after: string | undefined
     do {
       await pace.turn()
@@ -116,6 +119,7 @@ export class Sampler {
       after = page.length < TOPICS ? undefined : page.at(-1)?.topic
       const own = page.filter(({ topic }) => !topic.startsWith(INTERNAL_PREFIX))
       const cursors = await Promise.all(own.map(({ topic }) => this.#cursorsOf(topic, pace)))
+      names.topics += own.length
       for (const [i, { topic, first, head, events, bytes }] of own.entries()) {
         const gauges = topics.of(this.#around.topicPattern(topic))
         const { count, lag } = cursors[i] ?? { count: 0, lag: 0 }
@@ -141,13 +145,14 @@ export class Sampler {
     return { count, lag: most }
   }
 
-  async #lookAtQueues({ queues, rows }: Draft, pace: Pace): Promise<void> {
+  async #lookAtQueues({ queues, names, rows }: Draft, pace: Pace): Promise<void> {
     let after: string | undefined
     do {
       await pace.turn()
       const page = await this.#store.queues.list({ limit: QUEUES, ...(after !== undefined && { after }) })
       after = page.length < QUEUES ? undefined : page.at(-1)?.queue
       const now = this.#around.now()
+      names.queues += page.length
       for (const { queue, counts, bytes, consumers, paused, oldestReadyAt = now } of page) {
         const gauges = queues.of(this.#around.queuePattern(queue))
         for (const state of ['ready', 'delayed', 'held', 'dead'] as const) gauges.jobs[state] += counts[state]

@@ -1,7 +1,7 @@
 /** What travels in the console's namespace: what a hub shows of itself to whoever runs it. */
 
 import type { WireError } from '../errors.ts'
-import type { Respond } from '../protocol.ts'
+import type { Limits, Respond } from '../protocol.ts'
 
 export const CONSOLE_NAMESPACE = '/console'
 
@@ -207,6 +207,8 @@ export interface ConsoleCalls {
 
 /** Packets of the hub in the namespace. */
 export interface ConsolePackets {
+  /** The first packet where the handshake asks for it. */
+  limits(limits: Limits): void
   summary(summary: Summary): void
   /** The token ends by itself so soon. */
   expiring(left: { readonly inMs: number }): void

@@ -3,7 +3,7 @@
  * that lets nothing run but them. What is not there is passed on: a hub in somebody's program is not alone.
  */
 
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { fileURLToPath } from 'node:url'
 import express, { type RequestHandler, type Response, type Router } from 'express'
@@ -19,8 +19,11 @@ const SDK = `${DIST}sdk`
 const HASHED_S = 31_536_000
 const SDK_FILES = ['reprise-client.global.js', 'reprise-client.mjs']
 
-/** `isGuest`: whether a program around has said where to go on. `console`: whether the hub has one. */
-export function servePages(isGuest: (request: IncomingMessage) => boolean, console: boolean): Router {
+/**
+ * `isGuest`: whether a program around has said where to go on. `socketPath`: where the console finds the hub's Socket.IO;
+ * absent where there is no console.
+ */
+export function servePages(isGuest: (request: IncomingMessage) => boolean, socketPath: string | undefined): Router {
   const router = express.Router({ caseSensitive: true })
   router.get('/', (request, response, next) => {
     // Mounted in a program without a path of its own, the front page is the program's.
@@ -29,8 +32,7 @@ export function servePages(isGuest: (request: IncomingMessage) => boolean, conso
     next()
   })
   router.get('/', secured, (_request, response) => {
-    if (console) sendPage(response, 'index.html', INDEX)
-    else sendText(response, INDEX)
+    sendText(response, (socketPath !== undefined && consolePage(socketPath)) || INDEX)
   })
   router.get('/demo', (request, response, next) => {
     // Its files are found relative to it.
@@ -83,15 +85,20 @@ function hashed(response: ServerResponse): void {
   response.setHeader('X-Content-Type-Options', 'nosniff')
 }
 
-function sendPage(response: Response, name: string, otherwise?: string): void {
-  if (existsSync(`${PAGES}/${name}`)) {
-    response.sendFile(name, { root: PAGES, cacheControl: false, headers: { 'Cache-Control': 'no-cache' } })
-  } else if (otherwise !== undefined) {
-    sendText(response, otherwise)
-  } else {
-    throw notBuilt(name)
-  }
+function sendPage(response: Response, name: string): void {
+  if (!existsSync(`${PAGES}/${name}`)) throw notBuilt(name)
+  response.sendFile(name, { root: PAGES, cacheControl: false, headers: { 'Cache-Control': 'no-cache' } })
 }
+
+/** It is told where the hub's Socket.IO is. `undefined` where it is not built. */
+function consolePage(socketPath: string): string | undefined {
+  const file = `${PAGES}/index.html`
+  if (!existsSync(file)) return undefined
+  const escaped = socketPath.replace(/[&"<>]/g, (sign) => `&#${sign.charCodeAt(0)};`)
+  return readFileSync(file, 'utf8').replace(SOCKET_PATH, () => `<meta name="socket-path" content="${escaped}"`)
+}
+
+const SOCKET_PATH = '<meta name="socket-path" content="/socket.io"'
 
 function sendText(response: Response, html: string): void {
   response.set('Cache-Control', 'no-cache').type('html').send(html)

@@ -162,7 +162,10 @@ function tables() {
   const { calls, packets } = consoleTables()
   const gone: Sent = { summary: 'It is over, and the namespace is left', args: [error] }
   const consoleCalls = { ...calls, auth } satisfies Record<keyof ConsoleCalls, Called>
-  const consolePackets = { ...packets, expiring, error: gone } satisfies Record<keyof ConsolePackets, Sent>
+  const consolePackets = { limits: limitsTold, ...packets, expiring, error: gone } satisfies Record<
+    keyof ConsolePackets,
+    Sent
+  >
 
   return { topicCalls, topicPackets, queueCalls, queuePackets, consoleCalls, consolePackets, error }
 }

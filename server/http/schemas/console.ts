@@ -17,7 +17,7 @@ import {
 import { activityQuerySchema, listQuerySchema } from '../../wire.ts'
 import type { Called, Sent } from './components.ts'
 
-type Own<Table> = Omit<Table, 'auth' | 'expiring' | 'error'>
+type Own<Table> = Omit<Table, 'auth' | 'expiring' | 'error' | 'limits'>
 
 const amount = z.number().min(0)
 

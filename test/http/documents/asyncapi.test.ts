@@ -97,7 +97,7 @@ describe('the AsyncAPI document', () => {
     const handshakes = {
       topic: { client: 'c', from: 'start', limits: true },
       queues: { client: 'w', limits: true },
-      console: {},
+      console: { limits: true },
     } as const
     const called = async (wire: Wire, channel: Channel, call: string, ...args: unknown[]) => {
       check(`${channel}.${call}`, args)

@@ -18,7 +18,7 @@ export function appContext(core: Partial<Core>): AppContext {
     addresses,
     requests: new RequestRates(LIMIT_DEFAULTS, addresses),
     metrics: undefined,
-    console: false,
+    socketPath: undefined,
     draining: new AbortController().signal,
     maxBodyBytes: 1_000,
     readTopicSettings: () => ({}),

@@ -1,0 +1,163 @@
+/**
+ * A list of any length: the hub searches and sorts, the page has the rows that are seen and a few around them. Search and
+ * order stand in the address. Looked at again every two seconds.
+ */
+
+import type { ComponentChildren } from 'preact'
+import { useEffect, useRef, useState } from 'preact/hooks'
+import type { ListPage, ListQuery } from '../../../shared/console/protocol.ts'
+import { messageOf } from '../../../shared/errors.ts'
+import type { Session } from '../hub/session.ts'
+import { count, moment } from '../hub/words.ts'
+import { ask, route } from './route.ts'
+
+const LOOK_MS = 2_000
+const ROW_PX = 40
+/** Rows that are asked for at a time, some of them before those that are seen. */
+const ROWS = 100
+const BEFORE = 30
+
+export interface Column<Row> {
+  readonly sort: string
+  readonly title: string
+  readonly show: (row: Row) => ComponentChildren
+  /** Not shown where there is little room. */
+  readonly isWide?: boolean
+}
+
+interface ListProps<Row> {
+  readonly session: Session
+  readonly call: 'topics' | 'queues'
+  readonly nameOf: (row: Row) => string
+  readonly link: (row: Row) => string
+  readonly columns: readonly Column<Row>[]
+  readonly empty: ComponentChildren
+}
+
+export function List<Row>({ session, call, nameOf, link, columns, empty }: ListProps<Row>) {
+  const { query } = route.value
+  const search = query.get('search') ?? ''
+  const sort = query.get('sort') ?? columns[0]?.sort ?? ''
+  const descending = query.get('order') === 'down'
+  const [first, setFirst] = useState(0)
+  const box = useRef<HTMLDivElement>(null)
+  const offset = Math.max(0, Math.floor((first - BEFORE) / 10) * 10)
+  const { page, shownFrom, problem } = useRows<Row>(session, call, { search, sort, descending, offset, limit: ROWS })
+
+  const order = (by: string): void => {
+    const down = by === sort ? !descending : by !== columns[0]?.sort
+    ask({ sort: by, order: down ? 'down' : 'up' })
+    box.current?.scrollTo(0, 0)
+  }
+  return (
+    <>
+      <div class="tools">
+        <label class="search">
+          <span>Search</span>
+          <input
+            type="search"
+            value={search}
+            placeholder={`a part of the name  ( / )`}
+            onInput={({ currentTarget }) => ask({ search: currentTarget.value })}
+          />
+        </label>
+        <p class="soft" role="status" data-test="matched">
+          {page !== undefined && told(page, search, call)}
+        </p>
+      </div>
+      {problem !== '' && (
+        <p class="problem" role="alert">
+          {problem}
+        </p>
+      )}
+      {page !== undefined && page.total === 0 && page.at > 0 ? (
+        empty
+      ) : (
+        <div
+          class="list"
+          ref={box}
+          onScroll={({ currentTarget }) => setFirst(Math.floor(currentTarget.scrollTop / ROW_PX))}
+        >
+          <table aria-rowcount={page?.matched ?? 0}>
+            <thead>
+              <tr>
+                {columns.map((column) => (
+                  <th
+                    key={column.sort}
+                    scope="col"
+                    class={column.isWide ? 'wide' : ''}
+                    aria-sort={column.sort === sort ? (descending ? 'descending' : 'ascending') : undefined}
+                  >
+                    <button type="button" class="quiet" onClick={() => order(column.sort)}>
+                      {column.title}
+                    </button>
+                  </th>
+                ))}
+              </tr>
+            </thead>
+            <tbody>
+              <Space rows={shownFrom} columns={columns.length} />
+              {page?.rows.map((row, i) => (
+                <tr key={nameOf(row)} aria-rowindex={shownFrom + i + 1}>
+                  {columns.map((column, at) => (
+                    <td key={column.sort} class={column.isWide ? 'wide' : ''}>
+                      {at === 0 ? <a href={link(row)}>{nameOf(row)}</a> : column.show(row)}
+                    </td>
+                  ))}
+                </tr>
+              ))}
+              <Space rows={(page?.matched ?? 0) - shownFrom - (page?.rows.length ?? 0)} columns={columns.length} />
+            </tbody>
+          </table>
+        </div>
+      )}
+    </>
+  )
+}
+
+function told({ at, total, matched }: ListPage<unknown>, search: string, what: string): string {
+  if (at === 0) return 'the store is being looked at'
+  const all = `${search === '' ? count(total) : `${count(matched)} of ${count(total)}`} ${what}`
+  // A look at many takes its time.
+  return Date.now() - at > 3 * LOOK_MS ? `${all}, as of ${moment(at)}` : all
+}
+
+function Space({ rows, columns }: { readonly rows: number; readonly columns: number }) {
+  if (rows <= 0) return null
+  return (
+    <tr class="space">
+      <td colSpan={columns} style={{ height: `${rows * ROW_PX}px` }} />
+    </tr>
+  )
+}
+
+function useRows<Row>(session: Session, call: string, query: Required<ListQuery>) {
+  const [state, setState] = useState<{ page?: ListPage<Row>; shownFrom: number; problem: string }>({
+    shownFrom: 0,
+    problem: '',
+  })
+  const { search, sort, descending, offset, limit } = query
+  useEffect(() => {
+    let isOver = false
+    let timer: ReturnType<typeof setTimeout>
+    const look = async (): Promise<void> => {
+      try {
+        const asked = { search, sort, descending, offset, limit }
+        const page = await session.call<ListPage<Row>>(call, asked)
+        if (isOver) return
+        setState({ page, shownFrom: descending || offset < page.matched ? offset : 0, problem: '' })
+      } catch (error) {
+        // What was shown last stays while the hub is away.
+        if (!isOver && session.awaySince.value === undefined)
+          setState((before) => ({ ...before, problem: messageOf(error) }))
+      }
+      if (!isOver) timer = setTimeout(look, document.hidden ? 5 * LOOK_MS : LOOK_MS)
+    }
+    void look()
+    return () => {
+      isOver = true
+      clearTimeout(timer)
+    }
+  }, [session, call, search, sort, descending, offset, limit])
+  return state
+}

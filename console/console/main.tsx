@@ -1,0 +1,99 @@
+/** Puts the console together: who is looking, the pages, and the way from one to the next. */
+
+import { signal } from '@preact/signals'
+import { render } from 'preact'
+import { hasCode, messageOf, type RepriseError } from '../../shared/errors.ts'
+import { ActivityPage } from './activity/page.tsx'
+import { listenToKeys } from './frame/keyboard.ts'
+import { Login } from './frame/login.tsx'
+import { route } from './frame/route.ts'
+import { Shell, showHelp } from './frame/shell.tsx'
+import { enter, type Session } from './hub/session.ts'
+import { OverviewPage } from './overview/page.tsx'
+import { QueuesPage } from './queues/page.tsx'
+import { TopicsPage } from './topics/page.tsx'
+
+const KEY = 'reprise-console'
+const RETRY_MS = 2_000
+
+type Phase =
+  | { readonly name: 'starting'; readonly problem: string }
+  | { readonly name: 'login'; readonly reason: string }
+  | { readonly name: 'in'; readonly session: Session }
+
+const phase = signal<Phase>({ name: 'starting', problem: '' })
+/** The hub says where its Socket.IO is. */
+const path = document.querySelector<HTMLMetaElement>('meta[name="socket-path"]')?.content ?? '/socket.io'
+
+async function begin(token: string | undefined): Promise<void> {
+  try {
+    phase.value = { name: 'in', session: await enter(token, path, ended) }
+  } catch (error) {
+    if (hasCode(error, 'unauthorized') || hasCode(error, 'forbidden')) {
+      forget()
+      phase.value = { name: 'login', reason: token === undefined ? '' : messageOf(error) }
+    } else {
+      phase.value = { name: 'starting', problem: messageOf(error) }
+      setTimeout(() => void begin(token), RETRY_MS)
+    }
+  }
+}
+
+async function login(token: string, keep: boolean): Promise<void> {
+  await begin(token)
+  if (keep && phase.value.name === 'in') sessionStorage.setItem(KEY, token)
+}
+
+function ended(error: RepriseError): void {
+  leave(error.message)
+}
+
+function leave(reason = ''): void {
+  if (phase.value.name === 'in') phase.value.session.close()
+  forget()
+  phase.value = { name: 'login', reason }
+}
+
+function kept(): string | undefined {
+  try {
+    return sessionStorage.getItem(KEY) ?? undefined
+  } catch {
+    return undefined
+  }
+}
+
+function forget(): void {
+  try {
+    sessionStorage.removeItem(KEY)
+  } catch {
+    // A browser that keeps nothing has nothing to forget.
+  }
+}
+
+const PAGES = { overview: OverviewPage, topics: TopicsPage, queues: QueuesPage, activity: ActivityPage }
+
+function App() {
+  const now = phase.value
+  if (now.name === 'login') return <Login reason={now.reason} enter={login} />
+  if (now.name === 'starting') {
+    return (
+      <main class="login">
+        <p class="soft" role="status">
+          {now.problem === '' ? 'Looking for the hub …' : `${now.problem}. This page tries again.`}
+        </p>
+      </main>
+    )
+  }
+  const { session } = now
+  const Page = PAGES[route.value.page]
+  return (
+    <Shell session={session} leave={session.http.token === undefined ? undefined : () => leave()}>
+      <Page session={session} />
+    </Shell>
+  )
+}
+
+listenToKeys(() => showHelp(true))
+const page = document.getElementById('page')
+if (page !== null) render(<App />, page)
+void begin(kept())
