@@ -106,9 +106,13 @@ export class Environment {
   }
 
   openTables(): void {
-    for (const { name } of Object.values(TABLES)) {
-      if (!this.#databases.has(name)) this.#databases.set(name, this.#root.openDB<Buffer, Buffer>({ name, ...BINARY }))
-    }
+    // Each would be a commit of its own, with its own sync, where it is new.
+    const root = this.#root
+    root.transactionSync(() => {
+      for (const { name } of Object.values(TABLES)) {
+        if (!this.#databases.has(name)) this.#databases.set(name, root.openDB<Buffer, Buffer>({ name, ...BINARY }))
+      }
+    })
   }
 
   #database(table: { readonly name: string }): Database<Buffer, Buffer> {
