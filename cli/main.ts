@@ -28,7 +28,7 @@ function checkHelp(root: Command, [help, asked = '-']: readonly string[]): void 
 }
 
 async function run(): Promise<number> {
-  const root = program()
+  const root = await program(process.argv[2])
   try {
     if (process.argv[2] === 'complete') {
       const { default: complete } = await import('@bomb.sh/tab/commander')

@@ -11,7 +11,7 @@ const AT_A_GLANCE = 14
 
 /** Folders that may have more, each with its reason. */
 const LONG_LISTS: Readonly<Record<string, string>> = {
-  'cli/commands': 'one file a command',
+  'cli/commands': 'one file a command, and their list',
   'bench/questions': 'one file a question',
   'bench/roles': 'one file a kind of process',
 }

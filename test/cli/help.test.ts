@@ -36,7 +36,7 @@ function callsOf(line: string): string[][] {
   return calls
 }
 
-const commands = commandsOf(program())
+const commands = commandsOf(await program())
 
 describe('the help', () => {
   it.each(commands)(
@@ -45,7 +45,7 @@ describe('the help', () => {
       const examples = examplesOf(helpOf(command))
       expect(examples.length).toBeGreaterThan(0)
       for (const call of examples.flatMap(callsOf)) {
-        const root = program()
+        const root = await program()
         const called: string[] = []
         for (const { path, command: each } of commandsOf(root)) each.action(() => void called.push(path))
         await root.parseAsync(call, { from: 'user' })
@@ -66,22 +66,18 @@ describe('the help', () => {
     }
   })
 
-  it('knows the long names of pub and sub', () => {
-    const byName = (name: string) =>
-      program()
-        .commands.find((command) => command.aliases().includes(name))
-        ?.name()
+  it('knows the long names of pub and sub', async () => {
+    const { commands } = await program()
+    const byName = (name: string) => commands.find((command) => command.aliases().includes(name))?.name()
     expect([byName('publish'), byName('subscribe')]).toEqual(['pub', 'sub'])
   })
 
   it('refuses an unknown name with the near one, also of a subcommand', async () => {
     const refused = async (...call: string[]) =>
-      await program()
-        .parseAsync(call, { from: 'user' })
-        .then(
-          () => '',
-          (error: Error) => error.message,
-        )
+      await (await program()).parseAsync(call, { from: 'user' }).then(
+        () => '',
+        (error: Error) => error.message,
+      )
     expect(await refused('setings')).toContain('Did you mean settings?')
     expect(await refused('settings', 'gte', 'topic', 'a')).toContain('Did you mean')
     expect(await refused('drop', 'a', '--yse')).toContain('Did you mean --yes?')

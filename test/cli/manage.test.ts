@@ -25,7 +25,7 @@ async function cli(...args: readonly string[]): Promise<{ code: number; stdout: 
     }) as never),
   )
   try {
-    await program().parseAsync([...args, '--url', hub.url], { from: 'user' })
+    await (await program()).parseAsync([...args, '--url', hub.url], { from: 'user' })
     return { code: EXIT.ok, ...written }
   } catch (error) {
     const stderr = `${written.stderr}${errorLine(error, args.includes('--json'))}\n`
