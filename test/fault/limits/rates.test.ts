@@ -261,6 +261,10 @@ describe('at a time', () => {
     slow.close()
     expect(await third.eventsSeen(3_000)).toHaveLength(3_000)
     await third.seen('live')
+    // It has read all: another one of the same subject may.
+    expect(await second.call('subscribe', { from: 'start' })).toMatchObject({ ok: true })
+    await second.eventsSeen(3_000)
+    expect(third.socket.connected).toBe(true)
   })
 })
 
