@@ -52,6 +52,7 @@ export const CONFIG_FILE = `# Configuration of a Reprise hub: reprise serve --co
 #   streams: 10000
 #   replays: 20000
 #   unfinishedBytes: 256MiB
+#   schemaParts: 250
 
 # By name pattern; * stands for any run of characters.
 # topics:

@@ -225,6 +225,7 @@ export function buildHub<S extends HubTypes = HubTypes>(
     draining: drain.signal,
     maxBodyBytes: resolved.limits.packet,
     unfinished,
+    maxSchemaParts: resolved.limits.schemaParts,
     readTopicSettings: readTopicOverrides,
     readQueueSettings: readQueueOverrides,
     pageRefusal: ofPage,

@@ -34,6 +34,8 @@ export interface RoutesContext {
   /** Bytes of a request's body. */
   readonly maxBodyBytes: number
   readonly unfinished: Unfinished
+  /** Objects within a schema that a request may set. */
+  readonly maxSchemaParts: number
   /** Checks a topic's settings as they are written down. Throws `bad_request`. */
   readonly readTopicSettings: (pattern: string, settings: unknown) => TopicOverrides
   /** The same of a queue's. */

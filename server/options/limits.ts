@@ -35,6 +35,8 @@ export interface LimitOptions {
   readonly replays?: Count
   /** Bytes of bodies and packets that are not complete, of all connections together. Default 256 MiB. */
   readonly unfinishedBytes?: Size
+  /** Objects within a schema that comes over HTTP: a schema for each property, and so on. Default 250. */
+  readonly schemaParts?: Count
 }
 
 export type ResolvedLimits = Readonly<Record<keyof LimitOptions, number>>
@@ -55,6 +57,7 @@ export const LIMIT_DEFAULTS: ResolvedLimits = {
   streams: 10_000,
   replays: 20_000,
   unfinishedBytes: 256 * 1_048_576,
+  schemaParts: 250,
 }
 
 const count = (what: string) => bound(`a number of ${what}, 1 or more`, readCount)
@@ -75,6 +78,7 @@ export const limitFields = {
   streams: count('streams'),
   replays: count('subscriptions'),
   unfinishedBytes: bytes,
+  schemaParts: count('parts'),
 } as const
 
 type LimitFields = typeof limitFields

@@ -129,6 +129,22 @@ describe('a schema that is put', () => {
   })
 })
 
+it('a schema that comes over HTTP has so many parts, counted before it is read; one of the program may have more', async () => {
+  const ofParts = (parts: number) => ({ allOf: Array.from({ length: parts - 1 }, () => ({})) })
+  const ask = asking(hub.url)
+  for (const path of ['/v1/topics/many.parts', '/v1/queues/many.parts']) {
+    expect((await ask('PUT', path, { schema: ofParts(250) })).status).toBe(200)
+    const refused = await ask('PUT', path, { schema: { $comment: 1, ...ofParts(251) } })
+    expect(refused).toMatchObject({
+      status: 400,
+      body: { code: 'bad_request', message: expect.stringContaining('more than 250 parts, which is the limit') },
+    })
+  }
+  const { url } = await startHub({ limits: { schemaParts: 1 }, topics: { t: { schema: ofParts(300) } } })
+  expect((await asking(url)('PUT', '/v1/topics/u', { schema: ofParts(2) })).status).toBe(400)
+  expect((await asking(url)('PUT', '/v1/topics/u', { schema: { type: 'number' } })).status).toBe(200)
+})
+
 it('an event that does not fit a bound queue is among its dead letters, and the binding goes on', async () => {
   const ask = asking(hub.url)
   type Bound = { bindings: readonly unknown[]; counts: Record<string, number> }

@@ -6,6 +6,7 @@ import { authorize } from '../../core/access.ts'
 import { checkPattern } from '../../core/patterns.ts'
 import { claim } from '../../core/queues/delivery/claim.ts'
 import { isDead, mainQueue, type QueueOverrides } from '../../core/queues/settings.ts'
+import { boundParts } from '../../core/schema/schema.ts'
 import { parse, parseSettlements, settlementsSchema } from '../../wire.ts'
 import { DRAFT_HEADERS, draftsOf } from '../drafts.ts'
 import { whenWritten } from '../ending.ts'
@@ -186,7 +187,9 @@ async function putSettings({ core, caller, param, json, context }: Call): Promis
     throw new RepriseError('bad_request', `${queue} has the settings of ${main}: put them there`)
   }
   authorize(caller, 'admin', queue)
-  const settings = context.readQueueSettings(queue, await json())
+  const given = await json()
+  boundParts(given, context.maxSchemaParts)
+  const settings = context.readQueueSettings(queue, given)
   // Whoever binds a topic reads it.
   for (const { topic } of settings.from ?? []) authorize(caller, 'subscribe', topic)
   await core.queueSettings.put(queue, Object.keys(settings).length === 0 ? undefined : settings)

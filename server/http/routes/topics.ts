@@ -4,6 +4,7 @@ import { RepriseError } from '../../../shared/errors.ts'
 import { authorize, type Caller } from '../../core/access.ts'
 import type { Core } from '../../core/core.ts'
 import { checkPattern } from '../../core/patterns.ts'
+import { boundParts } from '../../core/schema/schema.ts'
 import type { LogPage } from '../../core/topics/log.ts'
 import type { TopicOverrides } from '../../core/topics/settings.ts'
 import { DRAFT_HEADERS, draftsOf } from '../drafts.ts'
@@ -179,7 +180,9 @@ function pageText({ epoch, first, last, events, gaps }: LogPage): JsonText {
 async function putSettings({ core, caller, param, json, context }: Call): Promise<object> {
   const topic = param('topic')
   authorize(caller, 'admin', topic)
-  const settings = context.readTopicSettings(topic, await json())
+  const given = await json()
+  boundParts(given, context.maxSchemaParts)
+  const settings = context.readTopicSettings(topic, given)
   await core.settings.put(topic, Object.keys(settings).length === 0 ? undefined : settings)
   const now = topic.includes('*') ? (core.settings.stored()[topic] ?? {}) : core.settings.forTopic(topic)
   return { topic, settings: shown(now) }

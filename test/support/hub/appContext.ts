@@ -21,6 +21,7 @@ export function appContext(core: Partial<Core>): AppContext {
     socketPath: undefined,
     draining: new AbortController().signal,
     maxBodyBytes: 1_000,
+    maxSchemaParts: LIMIT_DEFAULTS.schemaParts,
     readTopicSettings: () => ({}),
     readQueueSettings: () => ({}),
     pageRefusal: async () => undefined,
