@@ -92,8 +92,10 @@ export async function serve<S extends HubTypes = HubTypes>(
   const address = server.address() as AddressInfo
   const shown = address.family === 'IPv6' ? `[${address.address}]` : address.address
   const url = `${tls === undefined ? 'http' : 'https'}://${shown}:${address.port}`
-  telemetry.happened({ kind: 'started', url, store: shownStore(hubOptions.store), version: version() })
-  // Not before whoever waits for this hub is told that it is there.
+  // The log and HTTP are loaded when whoever waits for this hub has been told that it is there.
+  const tell = setImmediate(() =>
+    telemetry.happened({ kind: 'started', url, store: shownStore(hubOptions.store), version: version() }),
+  )
   const stopLoading = whenIdle(() => {
     hub.app.load().catch((cause: unknown) => telemetry.failed('loading the HTTP interface', cause))
   })
@@ -104,6 +106,7 @@ export async function serve<S extends HubTypes = HubTypes>(
     close: () => {
       unfollow()
       stopLoading()
+      clearImmediate(tell)
       closing ??= drain(server, hub, connections, drainMs)
       return closing
     },

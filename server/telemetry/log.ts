@@ -4,8 +4,9 @@
  */
 
 import { writeSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { isatty } from 'node:tty'
-import pino, { type Logger } from 'pino'
+import type { Logger, pino as Pino } from 'pino'
 import { type ErrorCode, messageOf, RepriseError } from '../../shared/errors.ts'
 import type { Detail, Reports, TelemetryEvent } from '../core/telemetry.ts'
 import { readableLine } from './readable.ts'
@@ -50,7 +51,45 @@ const STANDARD_ERROR: LogOutput = {
 }
 
 export function createLog(level: string, output?: LogOutput, readable = output === undefined && isatty(FD)): HubLog {
-  const log = pino(
+  let opened: Logger | undefined
+  const write = (as: Level | 'debug', details: object, text: string): void => {
+    opened ??= openLogger(level, output ?? STANDARD_ERROR, readable)
+    opened[as](details, text)
+  }
+  const repeats = new Repeats()
+  const telemetry: Reports = {
+    failed(what, cause) {
+      const text = `failed: ${what}`
+      if (isBug(cause)) {
+        repeats.pass(text, (repeated) => write('error', { ...bug(cause), ...repeated }, text))
+      } else {
+        // Nearly all of it is a store that is away, and one line says so.
+        repeats.pass('failed', (repeated) => write('error', { ...reasonOf(cause), ...repeated }, text))
+      }
+    },
+    noticed(what, { cause, ...details } = {}) {
+      const why = cause === undefined ? {} : isBug(cause) ? bug(cause) : reasonOf(cause)
+      repeats.pass(what, (repeated) => write('warn', { ...details, ...why, ...repeated }, what))
+    },
+    happened(event) {
+      const { kind, ...details } = event
+      const [level, text] = WORDS[kind]
+      if (UNCOUNTED.includes(kind)) return write(level, details, text)
+      if (event.kind === 'refused' && !TOLD_REFUSALS.includes(event.code)) return
+      // One flood does not hide what else is refused.
+      const counted = event.kind === 'refused' ? `${kind} ${event.code}` : kind
+      repeats.pass(counted, (repeated) => write(level, { ...details, ...repeated }, text))
+    },
+  }
+  if (level !== 'debug' && level !== 'trace') return { telemetry, close: () => repeats.close() }
+  const detail = ({ kind, ...details }: Detail): void => write('debug', details, kind)
+  return { telemetry: { ...telemetry, detail }, close: () => repeats.close() }
+}
+
+/** Reads the library, a tenth of a hub's start, so not before the first line: when it serves already. */
+function openLogger(level: string, output: LogOutput, readable: boolean): Logger {
+  const pino = createRequire(import.meta.url)('pino') as typeof Pino
+  return pino(
     {
       level,
       base: null,
@@ -58,46 +97,8 @@ export function createLog(level: string, output?: LogOutput, readable = output =
       formatters: { level: (label) => ({ level: label }) },
       serializers: {},
     },
-    destination(output ?? STANDARD_ERROR, readable),
+    { write: (line: string) => void output.write(readable ? readableLine(line) : line) },
   )
-  const repeats = new Repeats()
-  const telemetry: Reports = {
-    failed(what, cause) {
-      const text = `failed: ${what}`
-      if (isBug(cause)) {
-        repeats.pass(text, (repeated) => write(log, 'error', { ...bug(cause), ...repeated }, text))
-      } else {
-        // Nearly all of it is a store that is away, and one line says so.
-        repeats.pass('failed', (repeated) => write(log, 'error', { ...reasonOf(cause), ...repeated }, text))
-      }
-    },
-    noticed(what, { cause, ...details } = {}) {
-      const why = cause === undefined ? {} : isBug(cause) ? bug(cause) : reasonOf(cause)
-      repeats.pass(what, (repeated) => write(log, 'warn', { ...details, ...why, ...repeated }, what))
-    },
-    happened(event) {
-      const { kind, ...details } = event
-      const [level, text] = WORDS[kind]
-      if (UNCOUNTED.includes(kind)) return write(log, level, details, text)
-      if (event.kind === 'refused' && !TOLD_REFUSALS.includes(event.code)) return
-      // One flood does not hide what else is refused.
-      const counted = event.kind === 'refused' ? `${kind} ${event.code}` : kind
-      repeats.pass(counted, (repeated) => write(log, level, { ...details, ...repeated }, text))
-    },
-  }
-  if (!log.isLevelEnabled('debug')) return { telemetry, close: () => repeats.close() }
-  const detail = ({ kind, ...details }: Detail): void => log.debug(details, kind)
-  return { telemetry: { ...telemetry, detail }, close: () => repeats.close() }
-}
-
-function destination(output: LogOutput, readable: boolean): { write(line: string): void } {
-  return {
-    write: (line) => void output.write(readable ? readableLine(line) : line),
-  }
-}
-
-function write(log: Logger, level: Level, details: object, text: string): void {
-  log[level](details, text)
 }
 
 /** Refusals, a store that is away or full, and what the system says are no bugs. */
