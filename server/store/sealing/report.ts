@@ -17,9 +17,9 @@ export function encryptionFindings(
   if (ring === undefined && known.size === 0) return [ok(WHAT, 'off: payloads are stored as they are')]
   const current = ring?.current
   const pass = documents && passOf(documents)
-  const isOver = pass?.done === true && pass.to === (current ?? PLAIN) && pass.total > 0
+  const isOver = pass?.done === true && pass.to === (current ?? PLAIN) && pass.changed > 0
   const state = current === undefined ? 'off: new payloads are stored as they are' : `current key ${current}`
-  const moved = isOver ? `; ${pass.changed} older payloads were put under it by ${new Date(pass.at).toISOString()}` : ''
+  const moved = isOver ? `; ${pass.changed} older payloads were put under it by ${timeOf(pass.at)}` : ''
   const findings = [ok(WHAT, state + moved)]
   for (const [name, { check, used }] of known) {
     const isGiven = name === PLAIN || ring?.has(name) === true
@@ -54,7 +54,11 @@ function left(subject: string, pass: Pass | undefined, to: string, now: number):
   const start = 'a hub with these keys puts them under the present one while it runs'
   if (pass === undefined || pass.to !== to || pass.done) return warn(WHAT, `${subject}: payloads may be left`, start)
   const [seen, rest] = [Math.min(pass.seen, pass.total), Math.max(0, pass.total - pass.seen)]
-  const moved = `${pass.changed} of the ${seen} payloads seen were put under the present key`
-  const text = `${subject}: up to ${rest} payloads are left; ${moved}`
+  const moved = `of ${seen} that it has looked at it put ${pass.changed} under the present key`
+  const text = `${subject}: up to ${rest} payloads are left, those that no hub has looked at by ${timeOf(pass.at)}; ${moved}`
   return now - pass.at > SILENT_MS ? warn(WHAT, text, start) : ok(WHAT, text)
+}
+
+function timeOf(at: number): string {
+  return new Date(at).toISOString()
 }

@@ -47,10 +47,10 @@ async function reading(...first: Kid[]) {
     source,
     warnings,
     /** What becomes of a token that was signed with this key and was not seen before. */
-    async told(kid: Kid): Promise<string> {
+    async told(key: Kid, kid: string = key): Promise<string> {
       const exp = Math.floor(Date.now() / SECOND) + 3_600
       const claims = { sub: `subject-${++tokens}`, exp }
-      const token = await new SignJWT(claims).setProtectedHeader({ alg: 'ES256', kid }).sign(keys[kid].privateKey)
+      const token = await new SignJWT(claims).setProtectedHeader({ alg: 'ES256', kid }).sign(keys[key].privateKey)
       return await credentials.read(token).then(
         ({ subject }) => (subject === claims.sub ? 'good' : subject),
         ({ code, message }) => `${code}: ${message}`,
@@ -84,6 +84,17 @@ it('a key that is taken out of the set is noticed after five minutes, though no 
   vi.advanceTimersByTime(5 * SECOND)
   expect([await told('three'), await told('two'), source.asked]).toEqual(['good', 'good', asked + 1])
 })
+
+it.each(['../../etc/passwd', '/dev/null', 'http://127.0.0.1:9/', "' OR 1=1", '__proto__', '', 'x'.repeat(4_000)])(
+  'a key that is called %j is looked for in the set alone',
+  async (kid) => {
+    const { source, told } = await reading('two')
+    const { asked } = source
+    expect(await told('one', kid)).toBe(UNKNOWN)
+    expect(source.asked).toBe(asked + 1)
+    expect(await told('two')).toBe('good')
+  },
+)
 
 it('while the set is away for minutes, its keys go on, an unknown one is unavailable, and the set counts when it is back', async () => {
   const { source, told, warnings, asksAgain } = await reading('one')
