@@ -27,7 +27,14 @@ export class Space {
     const close = this.#free < this.#reserveBytes * CLOSE_FACTOR
     const now = performance.now()
     if (now - this.#checkedAt < (close ? CLOSE_CHECK_MS : CHECK_MS)) return
+    const isKnown = this.#checkedAt !== Number.NEGATIVE_INFINITY
     this.#checkedAt = now
+    const asked = this.#ask()
+    // Where much was left at the last look, one commit goes before the answer.
+    if (close || !isKnown) await asked
+  }
+
+  async #ask(): Promise<void> {
     // Where it cannot be told, the commit itself shows whether there is room.
     this.#free = await this.#freeBytes().catch(() => Number.POSITIVE_INFINITY)
   }

@@ -92,7 +92,7 @@ export class Writer {
     return new Promise<T>((resolve, reject) => {
       this.refuseClosed()
       this.#queue.push({ ...about, step, resolve, reject, tried: false })
-      this.#start()
+      this.#start(about?.ack === undefined ? turnEnd : fireTimers)
     })
   }
 
@@ -113,17 +113,17 @@ export class Writer {
     return this.read((environment) => reading(environment, this.now))
   }
 
-  #start(): void {
-    this.#running ??= this.#run().finally(() => {
+  /** Who comes while nothing is done waits for what came with it, and not for another turn: `gathered` tells when. */
+  #start(gathered: () => Promise<void> = fireTimers): void {
+    this.#running ??= this.#run(gathered).finally(() => {
       this.#running = undefined
       if (this.#queue.length > 0) this.#start()
     })
   }
 
-  async #run(): Promise<void> {
-    for (;;) {
-      // Calls of this turn belong together, those of clients that have just got their answer among them.
-      await fireTimers()
+  async #run(gathered: () => Promise<void>): Promise<void> {
+    // Calls of this turn belong together, those of clients that have just got their answer among them.
+    for (await gathered(); ; await fireTimers()) {
       if (this.#garbage && !this.#closed) this.#collect()
       if (this.#queue.length + this.#again.length === 0) return
       await this.#context.space.check()
@@ -271,9 +271,7 @@ export class Writer {
       const first = calls.find(({ mended }) => mended !== true)
       if (error instanceof DamagedQueue && first !== undefined) {
         this.#putBack([this.#mending(error.queue, first), ...calls])
-      } else {
-        for (const { reject } of calls) reject(asRepriseError(error))
-      }
+      } else for (const { reject } of calls) reject(asRepriseError(error))
       return undefined
     }
   }
@@ -303,15 +301,12 @@ export class Writer {
     const full = error instanceof CommitFailure && error.full
     warn(full ? 'the disk has no room for a commit' : 'a commit failed', error)
     space.doubt()
+    const text = full ? "the store's disk is full" : 'the store could not write'
     for (const { call, usedRoom } of outcomes) {
       if (!usedRoom && !call.tried) {
         call.tried = true
         this.#again.push(call)
-      } else if (full) {
-        call.reject(new RepriseError('storage_full', "the store's disk is full", { cause: error }))
-      } else {
-        call.reject(new RepriseError('unavailable', 'the store could not write', { cause: error }))
-      }
+      } else call.reject(new RepriseError(full ? 'storage_full' : 'unavailable', text, { cause: error }))
     }
     await this.#reopen()
   }
@@ -343,6 +338,9 @@ export class Writer {
     this.#context.file.close()
   }
 }
+
+/** All that one packet or one call brought is there. */
+const turnEnd = () => new Promise<void>((resolve) => queueMicrotask(() => process.nextTick(resolve)))
 
 function asRepriseError(error: unknown): RepriseError {
   if (error instanceof RepriseError) return error
