@@ -193,7 +193,7 @@ function plant(root: object, path: readonly (string | number)[], value: unknown)
 
 /** Bytes of a body as they count for limits of packets and buffers; text is counted by its length. */
 export function bodyBytes(body: Body): number {
-  let bytes = body.json.length
+  let bytes = body.utf8?.length ?? body.json.length
   for (const binary of body.binaries ?? []) bytes += binary.bytes.length
   return bytes
 }

@@ -36,6 +36,19 @@ export class SealedBody implements Body {
   }
 }
 
+/** A body as it was read: a string is made of it only for who asks. */
+class StoredText implements Body {
+  readonly utf8: Buffer
+
+  constructor(utf8: Buffer) {
+    this.utf8 = utf8
+  }
+
+  get json(): string {
+    return this.utf8.toString()
+  }
+}
+
 /** Not damage: with the key it can be read. */
 export function keyMissing(key: string): RepriseError {
   const text = `a payload is encrypted with the key ${key}, which this hub does not have: add it to encryption.keys`
@@ -131,14 +144,22 @@ export function encodeBody(body: Body): Buffer {
  * `source`. A kind that only a newer version can have written is `unsupported`, not damage.
  */
 export function readBody(source: Buffer, start = 0, end = source.length): Body | undefined {
+  return readRecord(source, start, end, (content) => ({ json: content.toString() }))
+}
+
+/** The same for who is done with it soon: it may be a part of `source`. */
+export function readPassingBody(source: Buffer, start = 0, end = source.length): Body | undefined {
+  return readRecord(source, start, end, (content) => new StoredText(content))
+}
+
+function readRecord(source: Buffer, start: number, end: number, textIn: (content: Buffer) => Body): Body | undefined {
   if (end - start < KIND_AND_CRC) return undefined
   const kind = source[start] ?? 0
-  const content = start + KIND_AND_CRC
-  if (crc32(source.subarray(content, end), kind) !== source.readUInt32BE(start + 1)) return undefined
-  if (kind === SEALED_1) {
-    return end - content < KEY_BYTES ? undefined : new SealedBody(Buffer.from(source.subarray(content, end)))
-  }
-  return contentOf(kind, source, content, end)
+  const content = source.subarray(start + KIND_AND_CRC, end)
+  if (crc32(content, kind) !== source.readUInt32BE(start + 1)) return undefined
+  if (kind === JSON_1) return textIn(content)
+  if (kind === SEALED_1) return content.length < KEY_BYTES ? undefined : new SealedBody(Buffer.from(content))
+  return contentOf(kind, content, 0, content.length)
 }
 
 /** What is encrypted of a body: its kind, and its record's content. */

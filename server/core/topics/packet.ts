@@ -1,5 +1,5 @@
 /**
- * Consecutive events of one epoch on their way to clients. Their JSON text is put together once, from the texts that
+ * Consecutive events of one epoch on their way to clients. Their JSON text is put together once, from the bytes that
  * are stored, and serves every recipient; nothing is parsed on the way.
  */
 
@@ -21,7 +21,7 @@ export class Packet {
   readonly bytes: number
   /** Packets with binary data have no text; they are sent as objects. */
   readonly binary: boolean
-  #text: string | undefined
+  #utf8: Buffer | undefined
 
   constructor(epoch: string, events: readonly Kept[], bytes: number, binary: boolean) {
     this.epoch = epoch
@@ -35,20 +35,39 @@ export class Packet {
     return this.events.at(-1)?.offset ?? 0
   }
 
-  /** The JSON text of `{ epoch, events }`. Only where `binary` is `false`. */
-  get text(): string {
-    if (this.#text === undefined) {
-      let text = ''
-      for (const event of this.events) text += text === '' ? eventText(event) : `,${eventText(event)}`
-      this.#text = `{"epoch":${JSON.stringify(this.epoch)},"events":[${text}]}`
-    }
-    return this.#text
+  /** The JSON text of `{ epoch, events }` with `end` behind it, made once. Only where `binary` is `false`. */
+  utf8(end: string): Buffer {
+    this.#utf8 ??= textOf(this, end)
+    return this.#utf8
   }
 
   /** The same as an object, for encoders that do not know texts and for binary data. */
   toJSON(): EventsPacket {
     return { epoch: this.epoch, events: this.events.map((event) => eventObject(event)) }
   }
+}
+
+const COMMA = 44
+
+/** From the bytes that are stored, where all of them are at hand. */
+function textOf({ epoch, events }: Packet, end: string): Buffer {
+  const begin = `{"epoch":${JSON.stringify(epoch)},"events":[`
+  const bodies = events.flatMap(({ body: { utf8 } }) => (utf8 === undefined ? [] : [utf8]))
+  if (bodies.length < events.length) return Buffer.from(`${begin}${events.map(eventText).join()}]}${end}`)
+  const befores = events.map(({ offset, at }, i) => `${i === 0 ? '' : ','}{"offset":${offset},"at":${at}`)
+  let size = Buffer.byteLength(begin) + 2 + Buffer.byteLength(end)
+  for (const [i, body] of bodies.entries()) size += (befores[i]?.length ?? 0) + body.length
+  const text = Buffer.allocUnsafe(size)
+  let place = text.write(begin)
+  for (const [i, body] of bodies.entries()) {
+    place += text.write(befores[i] ?? '', place, 'latin1')
+    text.set(body, place)
+    // In the place of its brace.
+    text[place] = COMMA
+    place += body.length
+  }
+  text.write(`]}${end}`, place)
+  return text
 }
 
 /** An event's JSON text. Binary data reads as `null`. */

@@ -1,5 +1,5 @@
 /**
- * Socket.IO's own wire, with one addition on the way out: a packet of events or jobs goes as the text it has already.
+ * Socket.IO's own wire, with one addition on the way out: a packet of events or jobs goes as the text that it has.
  * Any client with the standard parser reads it.
  */
 
@@ -10,6 +10,7 @@ import {
 } from 'socket.io-parser'
 import { JobsPacket } from '../../core/queues/delivery/packet.ts'
 import { Packet } from '../../core/topics/packet.ts'
+import { PreparedText } from '../prepared.ts'
 import { Decoder } from './decoder.ts'
 
 /** Socket.IO's numbers of an event packet and of one with attachments. */
@@ -22,7 +23,10 @@ class Encoder extends StandardEncoder {
     if (!(prepared instanceof Packet || prepared instanceof JobsPacket)) return super.encode(packet)
     const namespace = nsp === undefined || nsp === '/' ? '' : `${nsp},`
     const before = JSON.stringify(data.slice(0, -1)).slice(0, -1)
-    return [`${EVENT}${namespace}${id ?? ''}${before},${prepared.text}]`]
+    const head = `${EVENT}${namespace}${id ?? ''}${before},`
+    if (prepared instanceof JobsPacket) return [`${head}${prepared.text}]`]
+    // Socket.IO hands on what it is given.
+    return [new PreparedText(head, prepared.utf8(']')) as unknown as string]
   }
 }
 

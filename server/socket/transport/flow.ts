@@ -1,6 +1,7 @@
 /** What waits to be written on a connection: how much, when it has drained, what leaves together. Many topics share one. */
 
 import type { Server, Socket } from 'socket.io'
+import { sendPrepared } from '../prepared.ts'
 
 type Connection = Socket['conn']
 
@@ -116,6 +117,7 @@ const LARGE = DRAINED_BYTES
  */
 export function gatherWrites(engine: Server['engine']): void {
   engine.on('connection', (connection: Connection) => {
+    sendPrepared(connection)
     const raw = rawOf(connection)
     const flush = raw.flush.bind(raw)
     let waits = false

@@ -13,6 +13,8 @@ export const FORGET_MS = 30_000
  */
 export interface Body {
   readonly json: string
+  /** The same text as it is stored, where an engine has read it: who sends it on makes no string of it. */
+  readonly utf8?: Buffer
   readonly binaries?: readonly Binary[]
 }
 

@@ -99,6 +99,16 @@ export async function dataOf(store: Store, topic: string, after = 0): Promise<un
   return events.map(dataIn)
 }
 
+/** Events as they read, whatever form an engine has them in. */
+export function plain(events: readonly StoredEvent[]): StoredEvent[] {
+  return events.map((event) => {
+    if ('damaged' in event) return event
+    const { json, utf8, binaries } = event.body
+    if (utf8 !== undefined && utf8.toString() !== json) throw new Error(`${utf8} is not ${json}`)
+    return { ...event, body: binaries === undefined ? { json } : { json, binaries } }
+  })
+}
+
 export function dataIn(event: StoredEvent): unknown {
   return 'damaged' in event ? 'damaged' : (JSON.parse(event.body.json) as { data: unknown }).data
 }

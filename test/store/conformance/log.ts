@@ -6,7 +6,7 @@ import type { Notification, Retention } from '../../../server/store/contract/sto
 import { placeIn } from '../../../shared/positions.ts'
 import { infoOf, trim } from './calls.ts'
 import type { Case } from './cursors.ts'
-import { ALL, dataIn, dataOf, drafts, KEEP, publish, START, text } from './fixture.ts'
+import { ALL, dataIn, dataOf, drafts, KEEP, plain, publish, START, text } from './fixture.ts'
 
 export function describeLog(given: () => Case): void {
   const append = (topic: string, data: unknown[], retain: Partial<Retention> = {}) =>
@@ -277,7 +277,7 @@ export function describeLog(given: () => Case): void {
       const appended = told.filter((notification) => notification.kind === 'appended')
       expect(appended.length).toBe(told.length)
       const events = appended.flatMap((notification) => notification.events)
-      expect(events).toEqual((await store.topics.read('t', 0, ALL)).events)
+      expect(plain(events)).toEqual(plain((await store.topics.read('t', 0, ALL)).events))
       expect(appended.at(-1)?.head).toBe(100)
       for (const { head, events } of appended) expect(events.at(-1)?.offset).toBe(head)
     })

@@ -13,7 +13,7 @@ export interface Packet {
 
 type Auth = TopicAuth | Readonly<Record<string, unknown>>
 
-interface JoinOptions {
+export interface JoinOptions {
   /** Default `['websocket']`; `['polling']` stays with long polling. */
   readonly transports?: readonly ('websocket' | 'polling')[]
   /** Default false: a test says itself when it comes back. */

@@ -6,7 +6,7 @@
  */
 
 import { crc32 } from 'node:zlib'
-import { countedBytes, type RecordBody, readBody, readKnownBody, sizeBody, writeRecord } from '../../codec.ts'
+import { countedBytes, type RecordBody, readKnownBody, readPassingBody, sizeBody, writeRecord } from '../../codec.ts'
 import type { PayloadChange, StoredEvent } from '../../contract/store.ts'
 import { blockKey } from '../engine/keys.ts'
 
@@ -103,7 +103,7 @@ export function* readRecords(
     const bytes = recordBytes(block, index)
     if (!take(countedBytes(block, start, bytes))) return
     const offset = header.first + index
-    const body = readBody(block, start, Math.min(start + bytes, block.length))
+    const body = readPassingBody(block, start, Math.min(start + bytes, block.length))
     yield body === undefined ? { offset, damaged: true } : { offset, at: header.at, body }
     start += bytes
   }

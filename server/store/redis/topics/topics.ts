@@ -1,6 +1,6 @@
 /** The contract's topics over Redis: what changes goes through a batcher, what reads does not wait for it. */
 
-import { readBody } from '../../codec.ts'
+import { readPassingBody } from '../../codec.ts'
 import { WAIT_MS } from '../../contract/basics.ts'
 import type { Bounds, Page, ReadBound, StoredEvent, TopicInfo, Topics } from '../../contract/store.ts'
 import type { Argument } from '../connection/connection.ts'
@@ -155,7 +155,7 @@ function eventsOf({ bounds, entries }: Born, after: number, bound: ReadBound): S
     const [offset = 0, at = 0] = (entries[i]?.toString() ?? '').split('-').map(Number)
     skipTo(offset)
     if (offset !== next) break
-    const body = readBody(entries[i + 1] ?? Buffer.alloc(0))
+    const body = readPassingBody(entries[i + 1] ?? Buffer.alloc(0))
     events.push(body === undefined ? { offset, damaged: true } : { offset, at, body })
     next++
   }
