@@ -35,6 +35,7 @@ interface State {
 }
 
 const LOOK_MS = 1_000
+const CUTS_A_TURN = 100
 const RETRY_AFTER_S = '5'
 /** A client asks once whether an upgrade works. */
 const MAX_PROBES = 10
@@ -108,13 +109,21 @@ export class Connections {
       this.#timer = undefined
     }
     const now = performance.now()
+    const over: Connection[] = []
     for (const [connection, state] of this.#states) {
       if (isUsed(connection)) state.usedAt = now
       state.held.set((state.missing === 0 ? 0 : state.bytes) + frameBytes(connection))
       const late = now - state.usedAt > connectTimeoutMs
-      if (late || (state.missing > 0 && now - state.announcedAt > connectTimeoutMs)) cut(connection)
+      if (late || (state.missing > 0 && now - state.announcedAt > connectTimeoutMs)) over.push(connection)
     }
+    cutAll(over)
   }
+}
+
+/** So many a turn of the event loop: what very many take is no single piece of work. */
+function cutAll(connections: Connection[]): void {
+  for (const connection of connections.splice(0, CUTS_A_TURN)) cut(connection)
+  if (connections.length > 0) setImmediate(() => cutAll(connections))
 }
 
 /** What ws keeps and does not declare: what has come of a message whose end has not. */

@@ -15,12 +15,14 @@ import { soak } from '../../support/tools.ts'
 import { until, within } from '../../support/until.ts'
 
 const MAX_GROWTH_MB = 50
+/** Twice the aim: those who attack take their time on the same processors. */
+const MOST_P99_MS = 200
 const SOCKETS = soak ? 5_000 : 400
 const TIMEOUT_MS = soak ? 10_000 : 1_000
 const JOBS = soak ? 1_000_000 : 3_000
 const BATCH = 1_000
 /** Until all are sent. */
-const AHEAD_MS = soak ? 180_000 : 1_000
+const AHEAD_MS = soak ? 120_000 : 1_000
 const LONG_MS = 30 * 60_000
 
 const BEGUN = [
@@ -39,7 +41,7 @@ async function beside(hub: HubProcess, what: string, attack: () => Promise<void>
   const [end, start] = [memoryMb(hub.pid), before].map((mb) => mb.toFixed(0))
   if (soak) console.info(`${what}: p99 ${p99Ms.toFixed(0)} ms beside it, memory ${start} → ${end} MB`)
   expect([hub.process.exitCode, got]).toEqual([null, sent])
-  if (soak) expect(p99Ms).toBeLessThan(100)
+  if (soak) expect(p99Ms).toBeLessThan(MOST_P99_MS)
   await until(() => memoryMb(hub.pid) < before + MAX_GROWTH_MB, {
     what: 'its memory',
     deadlineMs: soak ? 120_000 : 20_000,
