@@ -12,6 +12,8 @@ export type ByPattern<Overrides> = Readonly<Record<string, Overrides>>
 export interface PatternSettings<Value, Overrides> {
   /** What holds for this name now. Cheap: answers are remembered until a setting changes. */
   of(name: string): Value
+  /** What would hold with this stored for exactly this name. */
+  ofWith(name: string, overrides: Overrides): Value
   /** The most specific pattern that holds for this name; `undefined` where none does. As cheap. */
   patternOf(name: string): string | undefined
   /** The configuration file's settings, by pattern. */
@@ -134,6 +136,10 @@ export async function openPatternSettings<Value, Overrides>(
 
   return {
     of: (name) => holding(name).value,
+    ofWith(name, overrides) {
+      const others = matching(storedLayer, name).filter(({ pattern }) => pattern !== name)
+      return kind.merge([...[...matching(fileLayer, name), ...others].map((rule) => rule.overrides), overrides])
+    },
     patternOf: (name) => holding(name).pattern,
     file,
     stored: () => stored,

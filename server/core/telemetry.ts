@@ -37,6 +37,17 @@ export type TelemetryEvent =
     }
   /** It does not take what it is sent: the hub reads from the log for it. */
   | { readonly kind: 'slow'; readonly topic: string; readonly client?: string }
+  /** Somebody who manages the hub has changed something: `what` is the operation's name in the OpenAPI document. */
+  | {
+      readonly kind: 'acted'
+      readonly what: string
+      readonly subject: string
+      readonly topic?: string
+      readonly queue?: string
+      readonly client?: string
+      /** Of a job, or of a revocation. */
+      readonly item?: string
+    }
   /** A caller was told that it cannot have what it asked for: each time, whatever of it is logged. */
   | { readonly kind: 'refused'; readonly code: ErrorCode; readonly what: string; readonly reason: string }
 

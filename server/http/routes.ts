@@ -100,6 +100,8 @@ export interface RouteOf<Shape extends QueryShape> {
   readonly refuses?: readonly ErrorCode[]
   /** Whether a ticket opens it, too. */
   readonly ticketed?: true
+  /** Whether somebody who manages the hub changes something by it: it is told who did. */
+  readonly acts?: true
   /** The answer: JSON text, or a value to be made that. What is no JSON it writes itself. */
   run(call: Call, query: Query<Shape>): Promise<unknown>
 }
@@ -201,6 +203,11 @@ function endOf(session: Session, gone: AbortSignal): AbortSignal {
   return end.signal
 }
 
+function tellAct({ id }: Route, { params }: Request, { subject }: Session, telemetry: Telemetry): void {
+  const { id: item, ...names } = params as Readonly<Record<string, string>>
+  telemetry.happened({ kind: 'acted', what: id, subject, ...names, ...(item === undefined ? {} : { item }) })
+}
+
 async function serve(row: Route, context: RoutesContext, request: Request, response: Response): Promise<void> {
   if (context.draining.aborted) {
     response.shouldKeepAlive = false
@@ -239,6 +246,7 @@ async function serve(row: Route, context: RoutesContext, request: Request, respo
     gone,
     over: () => AbortSignal.any([gone, endOf(session, gone), context.draining]),
   })
+  if (row.acts && searchOf(request.url).get('dryRun') !== 'true') tellAct(row, request, session, context.telemetry)
   if (typeof row.answer === 'string' || response.destroyed) return
   // Whoever keeps connections goes to another hub with the next request.
   if (context.draining.aborted) response.shouldKeepAlive = false

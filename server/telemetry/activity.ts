@@ -60,7 +60,7 @@ function likeness(
   { topic, queue, client, reason, code, what }: Readonly<Record<string, unknown>>,
 ): string {
   // What callers are refused with names what they asked for, which they choose.
-  return JSON.stringify(kind === 'refused' ? [code, what] : [topic, queue, client, reason])
+  return JSON.stringify(kind === 'refused' ? [code, what] : [topic, queue, client, reason, what])
 }
 
 /** The newer details, with all jobs and all missing events of both. */

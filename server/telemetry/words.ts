@@ -16,6 +16,7 @@ export const WORDS: Readonly<Record<TelemetryEvent['kind'], readonly [Level, str
   consumerLost: ['warn', 'consumer lost'],
   deadLetters: ['warn', 'dead letters'],
   leasesLapsed: ['warn', 'leases lapsed'],
+  acted: ['info', 'changed'],
   gap: ['warn', 'gap told'],
   slow: ['warn', 'slow client'],
   refused: ['warn', 'refused'],

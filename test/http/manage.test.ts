@@ -188,3 +188,20 @@ describe('cursors', () => {
     expect(await ask('PUT', '/v1/topics/seek/cursors/.me', { from: 'end' })).toMatchObject({ status: 400 })
   })
 })
+
+describe('a dry run of settings', () => {
+  it('says what would hold and how much would go, and changes nothing', async () => {
+    await publish('tried', 20)
+    const body = { retain: { events: 5, bytes: 'unlimited' } }
+    const tried = await ask('PUT', '/v1/topics/tried?dryRun=true', body)
+    expect(tried.body).toMatchObject({ trims: 15, settings: { retain: { events: 5, bytes: 'unlimited' } } })
+    expect((await ask('PUT', '/v1/topics/tried?dryRun=true', { retain: { age: '1h' } })).body).toMatchObject({
+      trims: 0,
+    })
+    expect((await ask('PUT', '/v1/topics/tried?dryRun=true', { retain: { bytes: 60 } })).body).toMatchObject({
+      trims: expect.toSatisfy((trims: number) => trims > 10 && trims < 20),
+    })
+    expect((await ask('GET', '/v1/topics/tried/settings')).body).toMatchObject({ stored: {} })
+    expect((await ask('GET', '/v1/topics/tried')).body).toMatchObject({ events: 20 })
+  })
+})

@@ -173,3 +173,51 @@ describe('a long poll', () => {
     await until(subscribers, { what: `${count} waiting on ${topic}` })
   }
 })
+
+describe('a search', () => {
+  interface Found {
+    readonly events: readonly { offset: number }[]
+    readonly last: number
+    readonly next: number
+  }
+  const find = async (query: string) => (await ask<Found>('GET', `/v1/topics/searched/events?${query}`)).body
+  const offsets = async (query: string) => (await find(query)).events.map(({ offset }) => offset)
+
+  it('finds events by key, header, text and time, and says where to go on', async () => {
+    const began = Date.now()
+    const drafts = Array.from({ length: 30 }, (_, i) => ({
+      data: { n: i + 1, to: i % 10 === 0 ? 'Ann "the first"' : 'bob' },
+      key: `k${i % 3}`,
+      headers: i % 2 === 0 ? { region: 'eu' } : { Region: 'eu', toString: 'x' },
+    }))
+    await hub.hub.topic('searched').publishAll(drafts)
+    expect(await offsets('key=k0&limit=3')).toEqual([1, 4, 7])
+    expect(await find('key=k0&limit=3')).toMatchObject({ last: 30, next: 7 })
+    expect(await offsets('key=k0&after=7&limit=2')).toEqual([10, 13])
+    expect(await offsets('text=ann')).toEqual([1, 11, 21])
+    expect(await offsets('text=the%20last')).toEqual([])
+    expect(await offsets('header=region:eu&text=%22n%22:1')).toEqual([1, 11, 13, 15, 17, 19])
+    expect(await offsets('header=valueOf')).toEqual([])
+    expect(await offsets('header=toString&limit=1')).toEqual([2])
+    expect(await find('text=ann&before=30&limit=2')).toMatchObject({
+      events: [{ offset: 11 }, { offset: 21 }],
+      next: 11,
+    })
+    expect(await find('text=ann&before=11')).toMatchObject({ events: [{ offset: 1 }], next: 1 })
+    expect((await offsets(`at=${began}`)).length).toBe(30)
+    expect(await offsets('at=1h&limit=1')).toEqual([1])
+    expect(await find('text=nobody')).toMatchObject({ events: [], next: 30 })
+    for (const wrong of ['at=soon', 'at=end', 'at=1h&after=1', 'key=', 'text=']) {
+      expect((await ask('GET', `/v1/topics/searched/events?${wrong}`)).status, wrong).toBe(400)
+    }
+  })
+
+  it('waits until something fits', async () => {
+    const topic = hub.hub.topic('awaited')
+    await topic.publish({ kind: 'other' })
+    const waiting = ask<Found>('GET', '/v1/topics/awaited/events?text=wanted&waitMs=15000')
+    await topic.publish({ kind: 'other' })
+    await topic.publish({ kind: 'wanted' })
+    expect((await waiting).body).toMatchObject({ events: [{ offset: 3 }], next: 3 })
+  })
+})

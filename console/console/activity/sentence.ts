@@ -36,6 +36,8 @@ export function sentenceOf({ kind, text, details }: Happening): string {
       return `The store was away: ${word('reason')}`
     case 'storeBack':
       return `The store was back after ${duration(number('afterMs'))}`
+    case 'acted':
+      return [`${word('subject')}: ${word('what')}`, word('client'), word('item')].filter(Boolean).join(' ')
     case 'started':
       return `The hub started, release ${word('version')}, its store at ${word('store')}`
     case 'stopped':

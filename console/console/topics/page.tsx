@@ -2,9 +2,10 @@
 
 import type { TopicRow } from '../../../shared/console/protocol.ts'
 import { type Column, List } from '../frame/list.tsx'
-import { linkTo } from '../frame/route.ts'
+import { linkTo, route } from '../frame/route.ts'
 import type { Session } from '../hub/session.ts'
 import { bytes, count, rate } from '../hub/words.ts'
+import { TopicPage } from './topic.tsx'
 
 const COLUMNS: readonly Column<TopicRow>[] = [
   { sort: 'topic', title: 'topic', show: ({ topic }) => topic },
@@ -18,6 +19,8 @@ const COLUMNS: readonly Column<TopicRow>[] = [
 ]
 
 export function TopicsPage({ session }: { readonly session: Session }) {
+  const { name } = route.value
+  if (name !== undefined) return <TopicPage key={name} session={session} topic={name} />
   return (
     <>
       <h1>Topics</h1>

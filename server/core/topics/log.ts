@@ -8,6 +8,7 @@ import type {
   Bounds,
   PageQuery,
   ReadBound,
+  Retention,
   Store,
   StoredDraft,
   StoredEvent,
@@ -180,6 +181,15 @@ export class Log {
     const offset = await this.#store.topics.seek(topic, time)
     const { epoch } = await this.bounds(topic)
     return { epoch, offset }
+  }
+
+  /** About how many kept events would go if this were to hold now. */
+  async trims(topic: string, { events, bytes, ageMs }: Retention, now: number): Promise<number> {
+    const [info] = await this.#store.topics.list({ names: [topic] })
+    if (info === undefined || info.events === 0) return 0
+    const old = ageMs === Number.POSITIVE_INFINITY ? 0 : await this.#store.topics.seek(topic, Math.max(0, now - ageMs))
+    const large = info.bytes > bytes ? Math.ceil(info.events * (1 - bytes / info.bytes)) : 0
+    return Math.min(info.events, Math.max(0, info.events - events, large, old - info.first + 1))
   }
 
   async info(caller: Caller, topic: string): Promise<TopicInfo> {

@@ -31,9 +31,11 @@ export const DEFAULT_TOPIC_SETTINGS: TopicSettings = {
   retain: { events: 1_000_000, bytes: 2 ** 30, ageMs: 7 * 86_400_000 },
 }
 
-export interface HubSettings extends Omit<PatternSettings<TopicSettings, TopicOverrides>, 'of'> {
+export interface HubSettings extends Omit<PatternSettings<TopicSettings, TopicOverrides>, 'of' | 'ofWith'> {
   /** What holds for this topic now. */
   forTopic(topic: string): TopicSettings
+  /** What would hold with this stored for exactly this name. */
+  forTopicWith(topic: string, overrides: TopicOverrides): TopicSettings
 }
 
 const RETAIN_FIELDS = ['events', 'bytes', 'ageMs'] as const
@@ -71,13 +73,15 @@ export async function openSettings(
   options: PatternSettingsOptions<TopicOverrides>,
   holdBytes: (topic: string) => number | undefined = () => undefined,
 ): Promise<HubSettings> {
-  const { of, ...rest } = await openPatternSettings(TOPICS, options)
+  const { of, ofWith, ...rest } = await openPatternSettings(TOPICS, options)
   return {
     ...rest,
-    forTopic(topic) {
-      const settings = of(topic)
-      const held = holdBytes(topic)
-      return held === undefined ? settings : { ...settings, retain: { ...settings.retain, holdBytes: held } }
-    },
+    forTopic: (topic) => holding(topic, of(topic)),
+    forTopicWith: (topic, overrides) => holding(topic, ofWith(topic, overrides)),
+  }
+
+  function holding(topic: string, settings: TopicSettings): TopicSettings {
+    const held = holdBytes(topic)
+    return held === undefined ? settings : { ...settings, retain: { ...settings.retain, holdBytes: held } }
   }
 }

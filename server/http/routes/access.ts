@@ -30,6 +30,7 @@ export const accessRoutes: readonly Route[] = [
 
   route({
     id: 'revoke',
+    acts: true,
     method: 'post',
     path: '/revocations',
     summary: 'Revoke a token, or all tokens of a subject that were issued up to now',
@@ -55,6 +56,7 @@ export const accessRoutes: readonly Route[] = [
 
   route({
     id: 'deleteRevocation',
+    acts: true,
     method: 'delete',
     path: '/revocations/:id',
     summary: 'Take a revocation back',

@@ -27,6 +27,7 @@ export const cursorRoutes: readonly Route[] = [
 
   route({
     id: 'seekCursor',
+    acts: true,
     method: 'put',
     path: '/topics/:topic/cursors/:client',
     summary: 'Seek: put a cursor somewhere else, back or forth; ends the session that the client has open',
@@ -47,6 +48,7 @@ export const cursorRoutes: readonly Route[] = [
 
   route({
     id: 'forgetCursor',
+    acts: true,
     method: 'delete',
     path: '/topics/:topic/cursors/:client',
     summary: 'Forget a cursor',

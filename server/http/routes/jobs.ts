@@ -46,6 +46,7 @@ export const jobRoutes: readonly Route[] = [
 
   route({
     id: 'removeJob',
+    acts: true,
     method: 'delete',
     path: '/queues/:queue/jobs/:id',
     summary: 'Remove a job that waits',
@@ -55,6 +56,7 @@ export const jobRoutes: readonly Route[] = [
 
   route({
     id: 'redriveQueue',
+    acts: true,
     method: 'post',
     path: '/queues/:queue/redrive',
     summary: 'Bring dead letters back: all, or those that a filter fits',

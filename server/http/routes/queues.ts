@@ -126,6 +126,7 @@ export const queueRoutes: readonly Route[] = [
 
   route({
     id: 'putQueueSettings',
+    acts: true,
     method: 'put',
     path: '/queues/:queue',
     summary: 'Replace the stored settings of a queue or of a name pattern with `*`; `{}` removes them',
@@ -137,6 +138,7 @@ export const queueRoutes: readonly Route[] = [
   ...([true, false] as const).map((paused) =>
     route({
       id: paused ? 'pauseQueue' : 'resumeQueue',
+      acts: true,
       method: 'post',
       path: paused ? '/queues/:queue/pause' : '/queues/:queue/resume',
       summary: paused ? 'Hand nothing out any more; jobs are still taken in' : 'Hand jobs out again',
@@ -150,6 +152,7 @@ export const queueRoutes: readonly Route[] = [
 
   route({
     id: 'purgeQueue',
+    acts: true,
     method: 'post',
     path: '/queues/:queue/purge',
     summary: 'Remove all jobs that wait now; held ones stay',

@@ -1,11 +1,12 @@
 /** The routes of topics: publish, read, list, look, set, drop. */
 
 import { RepriseError } from '../../../shared/errors.ts'
+import type { From } from '../../../shared/protocol.ts'
 import { authorize, type Caller } from '../../core/access.ts'
 import type { Core } from '../../core/core.ts'
 import { checkPattern } from '../../core/patterns.ts'
 import { boundParts } from '../../core/schema/schema.ts'
-import type { LogPage } from '../../core/topics/log.ts'
+import { checkTopic, type LogQuery } from '../../core/topics/log.ts'
 import type { TopicOverrides } from '../../core/topics/settings.ts'
 import { DRAFT_HEADERS, draftsOf } from '../drafts.ts'
 import { httpEventText } from '../eventText.ts'
@@ -13,6 +14,7 @@ import { type Call, JsonText, pageOf, type Route, route } from '../routes.ts'
 import type { Query } from '../schemas/query.ts'
 import {
   binaryDraft,
+  changeQuery,
   detailAnswer,
   jsonDraft,
   listQuery,
@@ -26,10 +28,13 @@ import {
   topicsAnswer,
 } from '../schemas/topics.ts'
 import { waitBehind } from '../wait.ts'
+import { type FoundPage, isFilter, LOOKED_THROUGH, lookThrough } from './eventFilter.ts'
 
 /** Up to here the cursors of a topic are counted: in the answer about one topic, and in lists. */
 const COUNTED = 10_000
 const COUNTED_IN_LISTS = 1_000
+/** Of a search. */
+const DEFAULT_FOUND = 100
 
 export const topicRoutes: readonly Route[] = [
   route({
@@ -119,9 +124,11 @@ export const topicRoutes: readonly Route[] = [
 
   route({
     id: 'putTopicSettings',
+    acts: true,
     method: 'put',
     path: '/topics/:topic',
     summary: 'Replace the stored settings of a topic or of a name pattern with `*`; `{}` removes them',
+    query: changeQuery,
     body: settingsBody,
     answer: settingsAnswer,
     run: putSettings,
@@ -129,6 +136,7 @@ export const topicRoutes: readonly Route[] = [
 
   route({
     id: 'dropTopic',
+    acts: true,
     method: 'delete',
     path: '/topics/:topic',
     summary: 'Drop a topic with its events; cursors and settings stay',
@@ -149,43 +157,75 @@ async function known(core: Core, caller: Caller, { topic, epoch, first, head, ev
 
 async function read(
   { core, caller, param, over, context }: Call,
-  { waitMs = 0, ...query }: Query<typeof readQuery>,
+  { waitMs = 0, at, key, header, text, ...asked }: Query<typeof readQuery>,
 ): Promise<JsonText> {
   const topic = param('topic')
+  const filter = { key, header, text }
+  let query = at === undefined ? asked : { ...asked, after: await behindTime(core, caller, topic, at, asked) }
   if (query.before !== undefined && waitMs > 0) {
     throw new RepriseError('bad_request', 'waitMs goes with after: nothing new comes before an event')
   }
   const deadline = performance.now() + waitMs
   let waited: AbortSignal | undefined
   for (;;) {
-    const page = await core.log.read(caller, topic, query)
+    const page = await find(query)
     const leftMs = deadline - performance.now()
     const isOver = leftMs <= 0 || waited?.aborted === true || context.draining.aborted
     if (isOver || page.events.length > 0 || page.gaps !== undefined) return pageText(page)
+    if (page.next !== undefined) query = { ...query, after: page.next }
+    // More is kept that was not looked through.
+    if (page.next !== undefined && page.next < page.last) continue
     const head = { epoch: page.epoch, offset: page.last }
     waited ??= over()
     await waitBehind(core, caller, topic, head, leftMs, waited)
     // The store may be closed by now, and the page is still true.
     if (context.draining.aborted) return pageText(page)
   }
+
+  async function find(query: LogQuery): Promise<FoundPage> {
+    if (!isFilter(filter)) return await core.log.read(caller, topic, query)
+    const { limit = DEFAULT_FOUND } = query
+    const page = await core.log.read(caller, topic, { ...query, limit: LOOKED_THROUGH })
+    return lookThrough(page, filter, limit, query.before !== undefined)
+  }
 }
 
-function pageText({ epoch, first, last, events, gaps }: LogPage): JsonText {
+/** The place behind which everything from that time on lies. */
+async function behindTime(core: Core, caller: Caller, topic: string, at: From, others: LogQuery): Promise<number> {
+  if (typeof at !== 'object' || !('at' in at)) throw new RepriseError('bad_request', 'query: at is a time')
+  if (others.after !== undefined || others.before !== undefined) {
+    throw new RepriseError('bad_request', 'query: at stands in place of after and before')
+  }
+  checkTopic(topic)
+  authorize(caller, 'read', topic)
+  return (await core.log.seek(topic, at.at)).offset
+}
+
+function pageText({ epoch, first, last, events, gaps, next }: FoundPage): JsonText {
   const texts = events.flatMap((event) => ('damaged' in event ? [] : [httpEventText(event)]))
   const missing = gaps === undefined ? '' : `,"gaps":${JSON.stringify(gaps)}`
+  const more = next === undefined ? '' : `,"next":${next}`
   const bounds = `"epoch":${JSON.stringify(epoch)},"first":${first},"last":${last}`
-  return new JsonText(`{${bounds},"events":[${texts.join(',')}]${missing}}`)
+  return new JsonText(`{${bounds},"events":[${texts.join(',')}]${missing}${more}}`)
 }
 
-async function putSettings({ core, caller, param, json, context }: Call): Promise<object> {
+async function putSettings(call: Call, { dryRun = false }: Query<typeof changeQuery>): Promise<object> {
+  const { core, caller, param, json, context } = call
   const topic = param('topic')
   authorize(caller, 'admin', topic)
   const given = await json()
   boundParts(given, context.maxSchemaParts)
   const settings = context.readTopicSettings(topic, given)
+  if (dryRun) return await previewSettings(call, topic, settings)
   await core.settings.put(topic, Object.keys(settings).length === 0 ? undefined : settings)
   const now = topic.includes('*') ? (core.settings.stored()[topic] ?? {}) : core.settings.forTopic(topic)
   return { topic, settings: shown(now) }
+}
+
+async function previewSettings({ core }: Call, topic: string, settings: TopicOverrides): Promise<object> {
+  if (topic.includes('*')) return { topic, settings: shown(settings) }
+  const would = core.settings.forTopicWith(topic, settings)
+  return { topic, settings: shown(would), trims: await core.log.trims(topic, would.retain, core.queues.now) }
 }
 
 /** JSON has no `Infinity`. */

@@ -52,6 +52,19 @@ export const readQuery = {
   after: after.meta({ description: 'Events behind this offset, or behind this position as `epoch:offset`' }),
   before: whole(1).meta({ description: 'The last events before this offset' }),
   limit: whole(1).meta({ description: 'At most this many events, 1,000 at most', default: 100 }),
+  at: from.meta({
+    description: 'Events from this time on: milliseconds since 1970, a date, or `2h` for two hours ago',
+  }),
+  key: z.string().min(1).meta({ description: 'Only events with this key' }),
+  header: z
+    .string()
+    .min(1)
+    .meta({ description: 'Only events with this header: `name:value`, or `name` for any value' }),
+  text: z
+    .string()
+    .min(1)
+    .max(256)
+    .meta({ description: "Only events whose data's JSON text has this part, in letters of either case" }),
   waitMs: whole(0, 20_000).meta({ description: 'How long to wait when there is nothing yet, 20,000 at most' }),
 }
 
@@ -152,10 +165,19 @@ const settingsInForce = z
   .object({ retain: retention, schema: jsonSchema.optional() })
   .meta({ id: 'TopicSettingsInForce', examples: [{ retain: { events: 5_000, ageMs: 86_400_000 } }] })
 
+/** Of a change of settings. */
+export const changeQuery = {
+  dryRun: z
+    .enum(['true', 'false'])
+    .transform((text) => text === 'true')
+    .meta({ description: 'Changes nothing, and says what the change would do', type: 'boolean' }),
+}
+
 export const settingsAnswer = z
   .object({
     topic: z.string(),
     settings: settingsInForce,
+    trims: count.optional().meta({ description: 'Of a dry run: about so many events would go' }),
   })
   .meta({ id: 'TopicSettingsAnswer', examples: [{ topic: 'orders', settings: { retain: { events: 5_000 } } }] })
 
@@ -215,6 +237,7 @@ export const pageAnswer = z
     last: count,
     events: z.array(event),
     gaps: z.array(gap).optional(),
+    next: count.optional().meta({ description: 'Of a search: where to go on, as `after` or `before`' }),
   })
   .meta({
     id: 'Page',

@@ -1,0 +1,122 @@
+/**
+ * Follows a topic by long polls, filtered by the hub, and holds the latest events. Where more come than anybody reads it
+ * goes on near the end and says how many were passed over.
+ */
+
+import { signal } from '@preact/signals'
+import { messageOf } from '../../../shared/errors.ts'
+import type { Session } from '../hub/session.ts'
+
+export interface TopicInfo {
+  readonly topic: string
+  readonly epoch: string
+  readonly first: number
+  readonly last: number
+  readonly events: number
+  readonly bytes: number
+  readonly subscribers: number
+  readonly cursors: number
+}
+
+export interface LogEvent {
+  readonly offset: number
+  readonly at: number
+  readonly id?: string
+  readonly key?: string
+  readonly headers?: Readonly<Record<string, string>>
+  readonly data?: unknown
+  readonly base64?: string
+}
+
+export interface Gap {
+  readonly from: number | null
+  readonly to: number | null
+  readonly count: number | null
+  readonly reason: string
+}
+
+export interface EventPage {
+  readonly first: number
+  readonly last: number
+  readonly events: readonly LogEvent[]
+  readonly gaps?: readonly Gap[]
+  readonly next?: number
+}
+
+const KEPT = 200
+const PAGE = 100
+/** Between two polls: so often what is shown changes. */
+const REST_MS = 300
+const RETRY_MS = 2_000
+const WAIT_MS = 20_000
+
+export interface Tailed {
+  readonly events: readonly LogEvent[]
+  readonly passed: number
+  readonly problem: string
+}
+
+export class Tail {
+  readonly state = signal<Tailed>({ events: [], passed: 0, problem: '' })
+  readonly #session: Session
+  readonly #path: string
+  readonly #filter: string
+  readonly #leave = new AbortController()
+
+  /** `path`: of the events. `filter`: further parameters of the query, each with its `&`. */
+  constructor(session: Session, path: string, filter: string) {
+    this.#session = session
+    this.#path = path
+    this.#filter = filter
+    void this.#run()
+  }
+
+  stop(): void {
+    this.#leave.abort()
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#leave
+    let after: number | undefined
+    while (!signal.aborted) {
+      try {
+        const page = await (after === undefined ? this.#latest() : this.#next(after))
+        if (signal.aborted) return
+        const first = page.events[0]?.offset ?? page.last
+        // Who jumps to the end misses what lies between.
+        const passed = after === undefined || this.#filter !== '' ? 0 : Math.max(0, first - after - 1)
+        after = after === undefined ? page.last : (page.next ?? page.events.at(-1)?.offset ?? page.last)
+        if (this.#filter === '' && page.last - after > PAGE) after = page.last - PAGE
+        this.#show(page.events, passed)
+        await rest(REST_MS)
+      } catch (error) {
+        if (signal.aborted) return
+        this.state.value = { ...this.state.value, problem: messageOf(error) }
+        await rest(RETRY_MS)
+      }
+    }
+  }
+
+  #latest(): Promise<EventPage> {
+    return this.#get(`before=${Number.MAX_SAFE_INTEGER}&limit=${PAGE}`)
+  }
+
+  #next(after: number): Promise<EventPage> {
+    return this.#get(`after=${after}&limit=${PAGE}&waitMs=${WAIT_MS}`)
+  }
+
+  #get(query: string): Promise<EventPage> {
+    return this.#session.http.get(`${this.#path}?${query}${this.#filter}`, this.#leave.signal)
+  }
+
+  #show(fresh: readonly LogEvent[], passed: number): void {
+    const { events, passed: before } = this.state.value
+    const newest = events[0]?.offset ?? 0
+    const added = fresh.filter(({ offset }) => offset > newest).reverse()
+    this.state.value = { events: [...added, ...events].slice(0, KEPT), passed: before + passed, problem: '' }
+  }
+}
+
+function rest(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms))
+}
