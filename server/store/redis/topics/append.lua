@@ -78,11 +78,15 @@ end
 local function addGroup(lengths, blob, at, suffix)
   local first, total, start = s.head + 1, s.total, 1
   local head = s.head
-  for length in string.gmatch(lengths, '%d+') do
+  -- What is done for each event is most of a publish. `%d` makes a text of a number in a quarter of the time that Lua and
+  -- Redis take by themselves, and each text of a length becomes a number once.
+  local call, format, sub, byte = redis.call, string.format, string.sub, string.byte
+  local id = '%d' .. suffix
+  for text in string.gmatch(lengths, '%d+') do
+    local length = tonumber(text)
     head = head + 1
-    -- Numbers as they are: making texts of them costs as much as the rest.
-    redis.call('XADD', LOG, head .. suffix, total, string.sub(blob, start, start + length - 1))
-    total = total + countedBytes(length, string.byte(blob, start))
+    call('XADD', LOG, format(id, head), format('%d', total), sub(blob, start, start + length - 1))
+    total = total + countedBytes(length, byte(blob, start))
     start = start + length
   end
   s.head, s.total = head, total
