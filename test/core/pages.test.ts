@@ -7,6 +7,7 @@ import { Pages } from '../../server/core/topics/pages.ts'
 import type { Store } from '../../server/store/contract/store.ts'
 import { openStore } from '../../server/store/open.ts'
 import { hubOn } from '../support/core/bare.ts'
+import { TestChannel, TestOutlet } from '../support/core/outlet.ts'
 import { tempFolder } from '../support/temp.ts'
 import { until } from '../support/until.ts'
 
@@ -123,5 +124,71 @@ describe('pages for many readers', () => {
       code: 'unavailable',
     })
     expect(reading).not.toHaveBeenCalled()
+  })
+})
+
+describe('a page that is read ahead', () => {
+  const pageOf = (n: number) => Array.from({ length: n }, () => LARGE)
+
+  it('is there for its reader, and for no other time', async () => {
+    const { log, publish } = await hubOn(store)
+    for (const event of pageOf(3)) await publish('ahead', [event])
+    const { epoch } = await log.bounds('ahead')
+    const reading = vi.spyOn(log, 'step')
+    const pages = new Pages(log)
+    const second = { epoch, offset: 1 }
+    pages.ahead('ahead', second, THERE)
+    await until(() => reading.mock.calls.length === 1)
+    expect((await pages.step('ahead', second, THERE)).items).toHaveLength(1)
+    expect(reading).toHaveBeenCalledTimes(1)
+    await pages.step('ahead', second, THERE)
+    expect(reading).toHaveBeenCalledTimes(2)
+  })
+
+  it('is read again where it ended at the head: more may have come', async () => {
+    const { log, publish } = await hubOn(store)
+    await publish('ahead-head', [1])
+    const { epoch } = await log.bounds('ahead-head')
+    const pages = new Pages(log)
+    const reading = vi.spyOn(log, 'step')
+    pages.ahead('ahead-head', { epoch, offset: 0 }, THERE)
+    await until(() => reading.mock.calls.length === 1)
+    await publish('ahead-head', [2])
+    expect(count(await pages.step('ahead-head', { epoch, offset: 0 }, THERE))).toBe(2)
+  })
+
+  it('is one of few', async () => {
+    const { log, asked, at, answerAll } = await slowLog('ahead-few', pageOf(2))
+    const pages = new Pages(log)
+    const answering = setInterval(answerAll, 1)
+    for (let offset = 0; offset < 100; offset++) pages.ahead('ahead-few', at(offset), THERE)
+    await settled(asked)
+    clearInterval(answering)
+    expect(asked.length).toBe(8)
+  })
+})
+
+describe('a subscription', () => {
+  it('has a page made ahead when it takes what it is given, and nothing when it does not', async () => {
+    const { log, publish, subscribe } = await hubOn(store)
+    for (let i = 0; i < 6; i++) await publish('takes', [LARGE])
+    const reading = vi.spyOn(log, 'step')
+    const held: (() => void)[] = []
+    const outlet = new TestOutlet(new TestChannel(), () => new Promise((resolve) => held.push(resolve)))
+    await subscribe('takes', outlet).start({ from: 'start' }, false)
+    await until(() => held.length === 1)
+    await settled([])
+    expect(reading).toHaveBeenCalledTimes(1)
+    held.shift()?.()
+    await until(() => held.length === 1)
+    await until(() => reading.mock.calls.length === 3)
+    await settled([])
+    expect(reading).toHaveBeenCalledTimes(3)
+    expect(outlet.offsets).toEqual([1, 2])
+    const taking = setInterval(() => held.shift()?.(), 1)
+    await until(() => outlet.isLive)
+    clearInterval(taking)
+    expect(outlet.offsets).toEqual([1, 2, 3, 4, 5, 6])
+    expect(reading.mock.calls.length).toBeLessThanOrEqual(8)
   })
 })

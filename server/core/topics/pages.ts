@@ -1,6 +1,6 @@
 /**
- * Pages of logs for those who read on and on: in turns, so many at a time, and once for all who wait for the same one. Knows
- * nothing of who reads.
+ * Pages of logs for those who read on and on: in turns, so many at a time, once for all who wait for the same one, and a
+ * little ahead of those who take them. Knows nothing of who reads.
  */
 
 import { RepriseError } from '../../../shared/errors.ts'
@@ -16,6 +16,16 @@ const MAX_UNDER_WAY = 30
 /** Of the usual weight an eighth is the last page's. */
 const SMOOTHING = 8
 
+/** Pages that are kept for readers who have not asked for them yet, and how long. */
+const MOST_AHEAD = 8
+const AHEAD_MS = 1_000
+
+/** A page that was read while its readers take the one before it; nothing where it is not to be used. */
+interface Ahead {
+  readonly page: Promise<Step | undefined>
+  readers: number
+}
+
 interface Wanted {
   readonly page: Promise<Step>
   readonly readers: (() => boolean)[]
@@ -25,6 +35,7 @@ export class Pages {
   readonly #log: Log
   /** Those that are not begun: what comes until then is in them. */
   readonly #wanted = new Map<string, Wanted>()
+  readonly #ahead = new Map<string, Ahead>()
   readonly #waiting: (() => void)[] = []
   #underWay = 0
   #usualWeight = 1
@@ -38,7 +49,17 @@ export class Pages {
    * and with `unavailable` where no reader `isThere` any more.
    */
   async step(topic: string, position: Position, isThere: () => boolean): Promise<Step> {
-    const name = `${topic}\n${position.epoch}:${position.offset}`
+    const name = nameOf(topic, position)
+    const ahead = this.#ahead.get(name)
+    if (ahead !== undefined) {
+      ahead.readers -= 1
+      if (ahead.readers === 0) this.#ahead.delete(name)
+      const step = await ahead.page
+      if (step !== undefined) {
+        await itsTurn(stepWeight(step))
+        return step
+      }
+    }
     const known = this.#wanted.get(name)
     if (known === undefined) {
       const readers = [isThere]
@@ -50,6 +71,24 @@ export class Pages {
     const step = await known.page
     await itsTurn(stepWeight(step))
     return step
+  }
+
+  /** Reads what a reader will ask for next, who takes what it is given. */
+  ahead(topic: string, position: Position, isThere: () => boolean): void {
+    const name = nameOf(topic, position)
+    const known = this.#ahead.get(name)
+    if (known !== undefined) known.readers += 1
+    else if (this.#ahead.size < MOST_AHEAD && !this.#wanted.has(name)) {
+      const page = this.#read(name, topic, position, [isThere]).then(
+        // What ends at the head may be out of date when it is asked for.
+        (step) => (isFull(step) ? step : undefined),
+        () => undefined,
+      )
+      const entry = { page, readers: 1 }
+      this.#ahead.set(name, entry)
+      const forget = () => this.#ahead.get(name) === entry && this.#ahead.delete(name)
+      setTimeout(forget, AHEAD_MS).unref()
+    }
   }
 
   async #read(name: string, topic: string, position: Position, readers: readonly (() => boolean)[]): Promise<Step> {
@@ -84,4 +123,14 @@ export class Pages {
   get #hasRoom(): boolean {
     return this.#underWay * this.#usualWeight < MAX_UNDER_WAY
   }
+}
+
+function nameOf(topic: string, { epoch, offset }: Position): string {
+  return `${topic}\n${epoch}:${offset}`
+}
+
+/** Whether more follows. */
+function isFull({ items, head }: Step): boolean {
+  const last = items.at(-1)
+  return last !== undefined && 'events' in last && last.epoch === head.epoch && last.last < head.offset
 }

@@ -19,6 +19,7 @@ import type { Packet } from './packet.ts'
 import type { Pages } from './pages.ts'
 import { takenOver } from './sessions.ts'
 import { type Start, startOf } from './start.ts'
+import { isSmall } from './tail.ts'
 
 export interface SubscriptionContext {
   readonly store: Store
@@ -238,16 +239,25 @@ export class Subscription implements Follower {
     if (start.gap !== undefined) position = await this.#tell(run, start.gap, true)
     // Whoever was away for a moment gets what the feed has sent last, without a look at the log.
     if (start.info !== undefined && (await this.#joins(run, position, start.info))) return
-    while (run === this.#run) {
-      const isThere = (): boolean => run === this.#run
+    const isThere = (): boolean => run === this.#run
+    for (let read = 0; isThere(); read++) {
       const step = await this.#ask(run, ({ pages }) => pages.step(this.#topic, position, isThere))
       if (step === undefined) return
       for (const [index, item] of step.items.entries()) {
         if (run !== this.#run) return
         if ('events' in item) {
-          await this.outlet.page(item)
-          this.#replayed(item)
           position = { epoch: item.epoch, offset: item.last }
+          const isAll = read === 0 && start.info !== undefined && samePosition(position, step.head)
+          // Little is sent as the feed sends what it has at hand, with `live` behind it at once.
+          if (isAll && isSmall(item) && !this.outlet.overfull) this.outlet.push(item)
+          else {
+            const taken = this.outlet.page(item)
+            // For who has taken one already: nothing is made for who takes nothing.
+            const isMore = index === step.items.length - 1 && !samePosition(position, step.head)
+            if (read > 0 && isMore) this.#context.pages.ahead(this.#topic, position, isThere)
+            await taken
+          }
+          this.#replayed(item)
           continue
         }
         // Gaps that follow each other are all told before anything is skipped.

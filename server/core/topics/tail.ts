@@ -51,6 +51,11 @@ export class Tail {
   }
 }
 
+/** Whether a packet is no more than a tail keeps. */
+export function isSmall({ events, bytes }: Packet): boolean {
+  return events.length <= MAX_EVENTS && bytes <= MAX_BYTES
+}
+
 export function sizeOf(event: StoredEvent): number {
   return 'damaged' in event ? 0 : bodyBytes(event.body)
 }

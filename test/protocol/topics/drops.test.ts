@@ -168,7 +168,7 @@ describe('a topic that was dropped', () => {
     const late = await join(
       url,
       't',
-      { client: 'late', from: { epoch, offset: 2_400 }, paced: true },
+      { client: 'late', from: { epoch, offset: 2_200 }, paced: true },
       { holdPages: true },
     )
     await until(() => late.packets.some(({ name }) => name === 'events'))
