@@ -1,5 +1,6 @@
 /** What waits to be written on a connection: how much, when it has drained, what leaves together. Many topics share one. */
 
+import type { IncomingMessage } from 'node:http'
 import type { Server, Socket } from 'socket.io'
 import { sendPrepared } from '../prepared.ts'
 
@@ -116,6 +117,12 @@ const LARGE = DRAINED_BYTES
  * system, or the answer to a poll.
  */
 export function gatherWrites(engine: Server['engine']): void {
+  // Of a new connection that is the answer to its upgrade, and Engine.IO's first packet.
+  engine.on('headers', (_headers: unknown, { socket, headers }: IncomingMessage) => {
+    if (headers.upgrade === undefined) return
+    socket.cork()
+    atTurnEnd(() => atTurnEnd(() => socket.uncork()))
+  })
   engine.on('connection', (connection: Connection) => {
     sendPrepared(connection)
     const raw = rawOf(connection)
