@@ -15,9 +15,12 @@ export type Count = number | 'unlimited'
 /** A number of milliseconds, or text such as `7d`, `30s` or `250ms`. */
 export type Duration = number | string
 
+/** One for all that begin with it: each schema takes its part of every start. */
+const anything = z.unknown()
+
 /** A value that `read` makes of anything; `rule` completes the sentence "… is not". */
 export function value<T>(rule: string, read: (input: unknown) => T | undefined): z.ZodType<T> {
-  return z.unknown().transform((input, context): T => {
+  return anything.transform((input, context): T => {
     const result = read(input)
     if (result !== undefined) return result
     context.addIssue({ code: 'custom', message: `${shown(input)} is not ${rule}` })
@@ -73,7 +76,7 @@ export function bound(rule: string, read: (input: unknown) => number | undefined
 }
 
 /** A JSON Schema that can be used; what is wrong with one is told at its place in it. */
-export const jsonSchema = z.unknown().transform((input, context): JsonSchema => {
+export const jsonSchema = anything.transform((input, context): JsonSchema => {
   const read = readSchema(input)
   if ('schema' in read) return read.schema
   context.addIssue({ code: 'custom', path: [...read.path], message: read.message })
