@@ -49,7 +49,7 @@ export async function bundleClient(outDir: string): Promise<void> {
 
 /**
  * Leaves out what the SDK does not use of Socket.IO's client: its entry with a global cache, WebTransport, and the waits of its
- * own reconnection; and the spans of workers, which browsers have not.
+ * own reconnection; and what has to do with spans, which browsers have not.
  */
 function slim() {
   const { resolve } = createRequire(import.meta.url)
@@ -58,6 +58,7 @@ function slim() {
     '/webtransport.js': 'export class WT {}',
     '/backo2.js': 'export class Backoff { reset() {} setMin() {} setMax() {} setJitter() {} }',
     '/tracing.ts': 'export const traced = (job, work) => work()',
+    '/carrying.ts': 'export const carrying = (draft) => draft',
   }
   return {
     name: 'slim',
