@@ -2,9 +2,10 @@
 
 import type { QueueRow } from '../../../shared/console/protocol.ts'
 import { type Column, List } from '../frame/list.tsx'
-import { linkTo } from '../frame/route.ts'
+import { linkTo, route } from '../frame/route.ts'
 import type { Session } from '../hub/session.ts'
 import { count, duration, rate } from '../hub/words.ts'
+import { QueuePage } from './queue.tsx'
 
 const COLUMNS: readonly Column<QueueRow>[] = [
   { sort: 'queue', title: 'queue', show: ({ queue }) => queue },
@@ -19,6 +20,8 @@ const COLUMNS: readonly Column<QueueRow>[] = [
 ]
 
 export function QueuesPage({ session }: { readonly session: Session }) {
+  const { name } = route.value
+  if (name !== undefined) return <QueuePage key={name} session={session} queue={name} />
   return (
     <>
       <h1>Queues</h1>

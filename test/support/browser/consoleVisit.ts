@@ -6,6 +6,8 @@ import { atEnd } from '../ending.ts'
 import { until } from '../until.ts'
 import { openContext, openPage } from './chromium.ts'
 
+const STEP_MS = 10_000
+
 export class Console {
   readonly page: Page
   readonly #url: string
@@ -55,6 +57,8 @@ export async function visitConsole(
   { expected, width, dark = false }: VisitOptions = {},
 ): Promise<Console> {
   const page = await openPage(await openContext(), expected === undefined ? {} : { expected })
+  // Before the test's own, so that it is told which step it was.
+  page.setDefaultTimeout(STEP_MS)
   if (width !== undefined) await page.setViewportSize({ width, height: 800 })
   if (dark) await page.emulateMedia({ colorScheme: 'dark' })
   const foreign: string[] = []

@@ -1,0 +1,182 @@
+/** One job: why it is where it is, what happened to it, what is in it, and what can be done with it. */
+
+import { useState } from 'preact/hooks'
+import { messageOf } from '../../../shared/errors.ts'
+import { Act } from '../frame/confirm.tsx'
+import { Fact } from '../frame/fact.tsx'
+import { ask } from '../frame/route.ts'
+import { part } from '../hub/http.ts'
+import type { Session } from '../hub/session.ts'
+import { useLook } from '../hub/useLook.ts'
+import { moment } from '../hub/words.ts'
+import type { Job } from './jobs.tsx'
+
+interface Explained extends Job {
+  readonly why: readonly {
+    readonly reason: string
+    readonly text: string
+    readonly until?: number
+    readonly job?: string
+  }[]
+  readonly subject: string
+  readonly ttlAt?: number
+  readonly history: readonly {
+    readonly at: number
+    readonly what: string
+    readonly holder?: { readonly client: string }
+    readonly why?: string
+  }[]
+}
+
+const WHAT: Readonly<Record<string, string>> = {
+  retry: 'an attempt failed',
+  lapsed: 'its lease lapsed',
+  suspect: 'its consumer was lost while it held this job and others',
+  release: 'it was given back',
+  dead: 'it went to the dead letters',
+  redriven: 'it was brought back',
+}
+
+interface JobPageProps {
+  readonly session: Session
+  readonly queue: string
+  readonly id: string
+}
+
+export function JobPage({ session, queue, id }: JobPageProps) {
+  const look = useLook<Explained>(session, `/queues/${part(queue)}/jobs/${part(id)}`)
+  const job = look.value
+  return (
+    <section class="panel" aria-label={`Job ${id}`}>
+      <header>
+        <h2>Job {id}</h2>
+        <button type="button" class="small" onClick={() => ask({ job: undefined })}>
+          Back to the list
+        </button>
+      </header>
+      {look.problem !== '' && (
+        <p class="problem" role="alert">
+          {look.problem}
+        </p>
+      )}
+      {job === undefined ? (
+        <p class="soft">{look.problem === '' ? 'Looking …' : ''}</p>
+      ) : (
+        <Told session={session} queue={queue} job={job} />
+      )}
+    </section>
+  )
+}
+
+function Told({ session, queue, job }: { readonly session: Session; readonly queue: string; readonly job: Explained }) {
+  const isAdmin = session.may('admin', queue)
+  const remove = async () => {
+    await session.http.ask('DELETE', `/queues/${part(job.queue)}/jobs/${part(job.id)}`)
+    ask({ job: undefined })
+    return 'removed'
+  }
+  return (
+    <>
+      <ul class="why" aria-label="Why it is where it is">
+        {job.why.map(({ reason, text, until, job: other }) => (
+          <li key={reason}>
+            {text}
+            {until !== undefined && `, until ${moment(until)}`}
+            {other !== undefined && (
+              <button type="button" class="quiet link" onClick={() => ask({ job: other })}>
+                look at {other}
+              </button>
+            )}
+          </li>
+        ))}
+      </ul>
+      <dl class="line">
+        <Fact name="state" value={job.state} />
+        <Fact name="attempts" value={String(job.attempts)} />
+        <Fact name="deliveries" value={String(job.deliveries)} />
+        <Fact name="priority" value={String(job.priority)} />
+        <Fact name="sent by" value={job.subject} />
+        {job.key !== undefined && <Fact name="key" value={job.key} />}
+        <Fact name="due" value={moment(job.dueAt)} />
+        {job.ttlAt !== undefined && <Fact name="expires" value={moment(job.ttlAt)} />}
+        {Object.entries(job.headers ?? {}).map(([name, value]) => (
+          <Fact key={name} name={name} value={value} />
+        ))}
+      </dl>
+      <h3>What happened to it</h3>
+      <ol class="happenings">
+        <li class="info">
+          <time>{moment(job.sentAt)}</time>
+          <p>it was sent</p>
+        </li>
+        {job.history.map(({ at, what, holder, why }, i) => (
+          <li key={i} class={what === 'dead' ? 'error' : 'warn'}>
+            <time>{moment(at)}</time>
+            <p>
+              {WHAT[what] ?? what}
+              {holder !== undefined && ` at ${holder.client}`}
+              {why !== undefined && `: ${why}`}
+            </p>
+          </li>
+        ))}
+      </ol>
+      {job.state === 'dead' ? (
+        <Edit session={session} queue={queue} job={job} />
+      ) : (
+        <pre>{'base64' in job ? `binary: ${job.base64}` : JSON.stringify(job.data, null, 2)}</pre>
+      )}
+      <p class="buttons">
+        <Act title="Remove" verb="Remove it" isAllowed={isAdmin && job.state !== 'held'} isGrave act={remove}>
+          <p>
+            Removes job <strong>{job.id}</strong>. Nobody will work on it. This cannot be taken back.
+          </p>
+        </Act>
+      </p>
+    </>
+  )
+}
+
+/** A dead letter, changed and sent again as a new job. */
+function Edit({ session, queue, job }: { readonly session: Session; readonly queue: string; readonly job: Explained }) {
+  const [text, setText] = useState(JSON.stringify(job.data, null, 2) ?? 'null')
+  const isAllowed = session.may('send', queue) && session.may('admin', queue)
+  const send = async () => {
+    let data: unknown
+    try {
+      data = JSON.parse(text)
+    } catch (error) {
+      throw new Error(`the data is no JSON: ${messageOf(error)}`)
+    }
+    const { key, headers, priority } = job
+    const draft = {
+      data,
+      priority,
+      ...(key === undefined ? {} : { key }),
+      ...(headers === undefined ? {} : { headers }),
+    }
+    const { ids } = await session.http.ask<{ ids: string[] }>('POST', `/queues/${part(queue)}/jobs`, draft)
+    // Behind the sending: what fails in between leaves the dead letter where it is.
+    await session.http.ask('DELETE', `/queues/${part(job.queue)}/jobs/${part(job.id)}`)
+    ask({ job: ids[0] })
+    return 'sent'
+  }
+  return (
+    <div class="box">
+      <label>
+        Data
+        <textarea
+          rows={6}
+          value={text}
+          spellcheck={false}
+          onInput={({ currentTarget }) => setText(currentTarget.value)}
+        />
+      </label>
+      <p class="buttons">
+        <Act title="Send again as edited" verb="Send it" isAllowed={isAllowed} act={send}>
+          <p>Sends this as a new job at the end of the queue, and removes the dead letter.</p>
+          <pre>{text}</pre>
+        </Act>
+      </p>
+    </div>
+  )
+}

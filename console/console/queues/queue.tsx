@@ -1,0 +1,177 @@
+/** One queue: its numbers, its jobs, its dead letters, its bindings and settings. */
+
+import { Act } from '../frame/confirm.tsx'
+import { Fact } from '../frame/fact.tsx'
+import { ask, linkTo, route } from '../frame/route.ts'
+import { part } from '../hub/http.ts'
+import type { Session } from '../hub/session.ts'
+import { useLook } from '../hub/useLook.ts'
+import { bytes, count, duration, plural } from '../hub/words.ts'
+import { Settings } from '../topics/settings.tsx'
+import { DeadLetters } from './deadLetters.tsx'
+import { JobPage } from './job.tsx'
+import { Jobs } from './jobs.tsx'
+
+interface QueueInfo {
+  readonly counts: Readonly<Record<'sent' | 'ready' | 'delayed' | 'held' | 'done' | 'dead' | 'removed', number>>
+  readonly bytes: number
+  readonly oldestReadyMs: number | null
+  readonly consumers: number
+  readonly paused: boolean
+  readonly bindings: readonly {
+    readonly topic: string
+    readonly position: { readonly offset: number }
+    readonly behind: number
+  }[]
+}
+
+const VIEWS = { jobs: 'Jobs', dead: 'Dead letters', bindings: 'Bindings', settings: 'Settings' } as const
+type View = keyof typeof VIEWS
+
+export function QueuePage({ session, queue }: { readonly session: Session; readonly queue: string }) {
+  const path = `/queues/${part(queue)}`
+  const look = useLook<QueueInfo>(session, path)
+  const { query } = route.value
+  const view = (Object.keys(VIEWS) as View[]).find((known) => known === query.get('view')) ?? 'jobs'
+  const job = query.get('job')
+  const info = look.value
+  const isAdmin = session.may('admin', queue)
+  return (
+    <>
+      <p class="trail">
+        <a href={linkTo('queues')}>Queues</a>
+      </p>
+      <h1>{queue}</h1>
+      {look.problem !== '' && (
+        <p class="problem" role="alert">
+          {look.problem}
+        </p>
+      )}
+      {info !== undefined && <Facts info={info} />}
+      {info?.paused && <p class="banner">This queue is paused: jobs are taken in, and none is handed out.</p>}
+      {!isAdmin && <p class="soft">You may look: changes need `admin` on {queue}.</p>}
+      <div class="tabs">
+        <div role="tablist" aria-label={queue}>
+          {(Object.keys(VIEWS) as View[]).map((name) => (
+            <button
+              key={name}
+              type="button"
+              role="tab"
+              aria-selected={name === view}
+              onClick={() => ask({ view: name, job: undefined })}
+            >
+              {VIEWS[name]}
+              {name === 'dead' && info !== undefined && info.counts.dead > 0 && ` (${count(info.counts.dead)})`}
+            </button>
+          ))}
+        </div>
+        {info !== undefined && <QueueActs session={session} queue={queue} info={info} done={look.again} />}
+      </div>
+      {job !== null && <JobPage key={job} session={session} queue={queue} id={job} />}
+      {job === null && view === 'jobs' && <Jobs session={session} queue={queue} />}
+      {job === null && view === 'dead' && (
+        <DeadLetters session={session} queue={queue} dead={info?.counts.dead ?? 0} done={look.again} />
+      )}
+      {job === null && view === 'bindings' && <Bindings info={info} />}
+      {job === null && view === 'settings' && <Settings session={session} path={path} name={queue} hasDryRun={false} />}
+    </>
+  )
+}
+
+function Facts({ info: { counts, bytes: size, oldestReadyMs, consumers } }: { readonly info: QueueInfo }) {
+  return (
+    <dl class="line">
+      <Fact name="ready" value={count(counts.ready)} />
+      <Fact name="oldest ready" value={oldestReadyMs === null ? '–' : duration(oldestReadyMs)} />
+      <Fact name="delayed" value={count(counts.delayed)} />
+      <Fact name="held" value={count(counts.held)} />
+      <Fact name="dead" value={count(counts.dead)} />
+      <Fact name="done" value={count(counts.done)} />
+      <Fact name="removed" value={count(counts.removed)} />
+      <Fact name="consumers" value={count(consumers)} />
+      <Fact name="size" value={bytes(size)} />
+    </dl>
+  )
+}
+
+interface QueueActsProps {
+  readonly session: Session
+  readonly queue: string
+  readonly info: QueueInfo
+  readonly done: () => void
+}
+
+function QueueActs({ session, queue, info: { paused, counts, consumers }, done }: QueueActsProps) {
+  const path = `/queues/${part(queue)}`
+  const isAllowed = session.may('admin', queue)
+  const waiting = counts.ready + counts.delayed
+  const pause = async () => {
+    await session.http.ask('POST', `${path}/${paused ? 'resume' : 'pause'}`)
+    done()
+    return paused ? 'jobs are handed out again' : 'paused'
+  }
+  const purge = async () => {
+    const { removed } = await session.http.ask<{ removed: number }>('POST', `${path}/purge`)
+    done()
+    return `${plural(removed, 'job')} removed`
+  }
+  return (
+    <div class="acts">
+      <Act
+        title={paused ? 'Resume' : 'Pause'}
+        verb={paused ? 'Resume it' : 'Pause it'}
+        isAllowed={isAllowed}
+        act={pause}
+      >
+        {paused ? (
+          <p>
+            Hands out jobs of <strong>{queue}</strong> again: {count(counts.ready)} are ready, for{' '}
+            {plural(consumers, 'consumer')}.
+          </p>
+        ) : (
+          <p>
+            Hands out no more jobs of <strong>{queue}</strong>, on no node. {count(counts.held)} held ones go on, and
+            new ones are taken in.
+          </p>
+        )}
+      </Act>
+      <Act title="Purge" verb="Remove them" isAllowed={isAllowed} isGrave act={purge}>
+        <p>
+          Removes the {plural(waiting, 'job')} of <strong>{queue}</strong> that wait now, ready or delayed. Held ones
+          and dead letters stay. This cannot be taken back.
+        </p>
+      </Act>
+    </div>
+  )
+}
+
+function Bindings({ info }: { readonly info: QueueInfo | undefined }) {
+  if (info === undefined) return <p class="soft">Looking …</p>
+  if (info.bindings.length === 0) {
+    return <p class="panel soft">No topic is bound to this queue. Its settings can name some with `from`.</p>
+  }
+  return (
+    <div class="list flat">
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">topic</th>
+            <th scope="col">copied up to</th>
+            <th scope="col">behind</th>
+          </tr>
+        </thead>
+        <tbody>
+          {info.bindings.map(({ topic, position, behind }) => (
+            <tr key={topic}>
+              <td>
+                <a href={linkTo('topics', topic)}>{topic}</a>
+              </td>
+              <td>{count(position.offset)}</td>
+              <td>{count(behind)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  )
+}

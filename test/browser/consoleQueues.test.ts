@@ -1,0 +1,81 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { createTestHub, type TestHub } from '../../server/testing.ts'
+import { buildForBrowsers } from '../support/browser/built.ts'
+import { closeBrowser } from '../support/browser/chromium.ts'
+import { unnamed, visitConsole } from '../support/browser/consoleVisit.ts'
+import { asking } from '../support/clients/ask.ts'
+import { has } from '../support/tools.ts'
+import { until } from '../support/until.ts'
+
+describe.runIf(has('chromium'))('one queue in the console', () => {
+  let hub: TestHub
+  beforeAll(async () => {
+    await buildForBrowsers()
+    hub = await createTestHub({ queues: { '*': { maxAttempts: 1 } } })
+  })
+  afterAll(async () => {
+    await closeBrowser()
+    await hub.close()
+  })
+
+  it('explains a waiting job in words, and pauses and purges', async () => {
+    const visit = await visitConsole(hub.url)
+    const { page } = visit
+    const emails = hub.hub.queue('emails')
+    await emails.sendAll([
+      { data: { to: 'ann' }, id: 'first', key: 'ann' },
+      { data: { to: 'ann' }, id: 'second', key: 'ann' },
+    ])
+    await visit.at('#/queues/emails')
+    await page.getByLabel('Id of a job').fill('second')
+    await page.keyboard.press('Enter')
+    const why = () => page.getByRole('list', { name: 'Why it is where it is' }).innerText()
+    await until(async () => (await why()).includes('job first is before it in the line of key ann'), { what: 'why' })
+    expect(await why()).toContain('nobody consumes emails')
+    await page.getByRole('button', { name: 'Pause' }).click()
+    await page.getByRole('button', { name: 'Pause it' }).click()
+    await until(async () => (await why()).includes('emails is paused'), { what: 'the pause' })
+    await page.getByRole('button', { name: 'Back to the list' }).click()
+    await page.getByRole('button', { name: 'Purge' }).click()
+    await page.getByText('Removes the 2 jobs').waitFor()
+    await page.getByRole('button', { name: 'Remove them' }).click()
+    await page.getByText('No job is ready.').waitFor()
+    expect(await unnamed(page)).toEqual([])
+  })
+
+  it('sends the dead letters with a text in their error again, and one of them edited', async () => {
+    const reports = hub.hub.queue('reports')
+    await reports.sendAll(Array.from({ length: 6 }, (_, i) => ({ data: { n: i } })))
+    const worker = reports.consume(
+      (job) => {
+        throw new Error((job.data as { n: number }).n % 2 === 0 ? 'timeout of the printer' : 'no paper')
+      },
+      { client: 'printer' },
+    )
+    const counts = async () =>
+      (await asking(hub.url)<{ counts: Record<string, number> }>('GET', '/v1/queues/reports')).body.counts
+    await until(async () => (await counts()).dead === 6, { what: 'six dead letters' })
+    await worker.close()
+    const visit = await visitConsole(hub.url)
+    const { page } = visit
+    await visit.at('#/queues/reports?view=dead')
+    await page.getByLabel('error has').fill('timeout')
+    await page.getByRole('button', { name: 'How many fit?' }).click()
+    await page.getByText('3 dead letters would come back').waitFor()
+    await page.getByLabel('jobs a second').fill('50')
+    await page.getByRole('button', { name: 'Redrive' }).click()
+    await page.getByRole('button', { name: 'Bring them back' }).click()
+    await page.getByText('3 jobs brought back').first().waitFor()
+    expect(await counts()).toMatchObject({ dead: 3, ready: 3 })
+
+    await page.getByLabel('error has').fill('')
+    await until(async () => (await page.locator('tbody tr').count()) === 3, { what: 'those that stayed' })
+    await page.locator('tbody button').first().click()
+    await page.getByText('it went to the dead letters at printer').waitFor()
+    await page.getByLabel('Data').fill('{ "n": 100 }')
+    await page.getByRole('button', { name: 'Send again as edited' }).click()
+    await page.getByRole('button', { name: 'Send it' }).click()
+    await until(async () => (await counts()).dead === 2, { what: 'the edited one to be sent' })
+    expect(await counts()).toMatchObject({ ready: 4 })
+  })
+})
