@@ -8,6 +8,7 @@ import { listenToKeys } from './frame/keyboard.ts'
 import { Login } from './frame/login.tsx'
 import { route } from './frame/route.ts'
 import { Shell, showHelp } from './frame/shell.tsx'
+import { HealthPage } from './health/page.tsx'
 import { enter, type Session } from './hub/session.ts'
 import { OverviewPage } from './overview/page.tsx'
 import { QueuesPage } from './queues/page.tsx'
@@ -70,7 +71,13 @@ function forget(): void {
   }
 }
 
-const PAGES = { overview: OverviewPage, topics: TopicsPage, queues: QueuesPage, activity: ActivityPage }
+const PAGES = {
+  overview: OverviewPage,
+  topics: TopicsPage,
+  queues: QueuesPage,
+  activity: ActivityPage,
+  health: HealthPage,
+}
 
 function App() {
   const now = phase.value

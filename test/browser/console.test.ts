@@ -76,10 +76,11 @@ describe.runIf(has('chromium'))('the console', () => {
 
   it('fits a phone', async () => {
     const console = await visitConsole(hub.url, { width: 400 })
-    for (const place of ['#/overview', '#/topics', '#/queues', '#/activity']) {
+    for (const place of ['#/overview', '#/topics', '#/queues', '#/activity', '#/health']) {
       await console.at(place)
       await console.presence('live')
       await console.page.locator('h1').waitFor()
+      if (place === '#/health') await console.page.getByText('a power cut lose nothing').waitFor()
       expect(await console.page.evaluate(() => document.documentElement.scrollWidth), place).toBe(400)
     }
   })

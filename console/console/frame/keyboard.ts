@@ -7,6 +7,7 @@ export const GO_KEYS: Readonly<Record<string, PageName>> = {
   t: 'topics',
   q: 'queues',
   a: 'activity',
+  h: 'health',
 }
 
 /** A letter comes within this time after `g`. */

@@ -2,7 +2,7 @@
 
 import { signal } from '@preact/signals'
 
-export const PAGES = ['overview', 'topics', 'queues', 'activity'] as const
+export const PAGES = ['overview', 'topics', 'queues', 'activity', 'health'] as const
 export type PageName = (typeof PAGES)[number]
 
 export interface Route {

@@ -14,6 +14,7 @@ const TITLES: Readonly<Record<PageName, string>> = {
   topics: 'Topics',
   queues: 'Queues',
   activity: 'Activity',
+  health: 'Health',
 }
 
 export const isHelpOpen = signal(false)
