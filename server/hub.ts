@@ -202,7 +202,7 @@ export function buildHub<S extends HubTypes = HubTypes>(
   const addresses = addressesBehind(resolved.trustProxy)
   const requests = new RequestRates(resolved.limits, addresses)
   const { limits, console } = resolved
-  const context = { core, gate, addresses, requests, telemetry, limits, console }
+  const context = { core, gate, addresses, requests, telemetry, limits, console, draining: drain.signal }
   /** The program itself is not asked for a token. */
   const [own, ownGate] = resolved.auth === undefined ? [anonymous(), OPEN_GATE] : [program(), PROGRAM_GATE]
   const ofPage = async (request: IncomingMessage) => {
@@ -222,7 +222,6 @@ export function buildHub<S extends HubTypes = HubTypes>(
 
   const app = lateApp({
     ...context,
-    draining: drain.signal,
     maxBodyBytes: resolved.limits.packet,
     unfinished,
     maxSchemaParts: resolved.limits.schemaParts,

@@ -29,6 +29,7 @@ export interface GatewayContext {
   readonly telemetry: Telemetry
   /** Whether the hub has one. */
   readonly console: boolean
+  readonly draining: AbortSignal
 }
 
 /** What a handshake asked for, checked. */

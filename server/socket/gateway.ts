@@ -78,6 +78,8 @@ export function openGateway(io: Server, context: GatewayContext, guests?: GuestR
         tidyLater(io, socket.nsp)
       },
       (error) => {
+        // Socket.IO's clients come back to a hub by themselves from a transport that closed, and not from a refusal.
+        if (context.draining.aborted && guests === undefined) return socket.conn.close()
         const refusal = refusalOf(error, 'a handshake', context.telemetry)
         // Whoever does not read why it is refused, again and again, has had its answers.
         if (isOverfull(socket.conn)) cut(socket.conn)

@@ -3,6 +3,7 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { Server } from 'socket.io'
+import { io as connect } from 'socket.io-client'
 import { expect, it } from 'vitest'
 import { OPEN_GATE } from '../../server/core/access.ts'
 import type { Core } from '../../server/core/core.ts'
@@ -10,13 +11,15 @@ import { SILENT } from '../../server/core/telemetry.ts'
 import { LIMIT_DEFAULTS } from '../../server/options/limits.ts'
 import { addressesBehind } from '../../server/options/proxies.ts'
 import { openGateway } from '../../server/socket/gateway.ts'
+import { RepriseError } from '../../shared/errors.ts'
 import { DEFAULT_LIMITS } from '../../shared/protocol.ts'
 import { join } from '../support/clients/wire.ts'
 import { atEnd } from '../support/ending.ts'
 import { startHub } from '../support/hub/hub.ts'
 import { until } from '../support/until.ts'
 
-it('a namespace stays for a client that is still being admitted while a refused one leaves it', async () => {
+/** A way in to a hub that begins to serve when the test says so, with a core of the test's own. */
+async function openDoor() {
   const http = createServer()
   const io = new Server(http)
   atEnd(() => io.close())
@@ -24,18 +27,44 @@ it('a namespace stays for a client that is still being admitted while a refused 
   const core = new Promise<Core>((resolve) => {
     start = resolve
   })
-  const gate = Promise.resolve(OPEN_GATE)
+  const draining = new AbortController()
   openGateway(io, {
     core,
     telemetry: SILENT,
-    gate,
+    gate: Promise.resolve(OPEN_GATE),
     limits: LIMIT_DEFAULTS,
     addresses: addressesBehind([]),
     console: true,
+    draining: draining.signal,
   })
   await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve))
   const url = `http://127.0.0.1:${(http.address() as AddressInfo).port}`
+  const log = { limits: DEFAULT_LIMITS }
+  const begin = (part: object): void => start({ log, telemetry: SILENT, ...part } as unknown as Core)
+  return { io, url, draining, begin }
+}
 
+it('a client that comes while the hub drains is not refused for good: its connection ends, and it tries again', async () => {
+  const { io, url, draining, begin } = await openDoor()
+  const socket = connect(`${url}/topics/shared`, { auth: { from: 'none' }, transports: ['websocket'], forceNew: true })
+  atEnd(() => {
+    socket.disconnect()
+  })
+  const refusals: Error[] = []
+  socket.on('connect_error', (error) => refusals.push(error))
+  await until(() => io._nsps.has('/topics/shared'), { what: 'the client to be at the door' })
+  const closed = new Promise((resolve) => socket.io.once('close', resolve))
+  draining.abort()
+  const admit = () => {
+    throw new RepriseError('unavailable', 'the hub is draining')
+  }
+  begin({ admit })
+  expect(await closed).toBe('transport close')
+  expect([socket.active, refusals]).toEqual([true, []])
+})
+
+it('a namespace stays for a client that is still being admitted while a refused one leaves it', async () => {
+  const { io, url, begin } = await openDoor()
   const entering = join(url, 'shared', { from: 'none' })
   await until(() => io._nsps.has('/topics/shared'), { what: 'the client to be at the door' })
   await expect(join(url, 'shared', { onGap: 'explode' })).rejects.toMatchObject({ code: 'bad_request' })
@@ -43,8 +72,7 @@ it('a namespace stays for a client that is still being admitted while a refused 
   for (let i = 0; i < 2; i++) await new Promise((resolve) => setImmediate(resolve))
 
   const subscription = { close: () => {} }
-  const log = { limits: DEFAULT_LIMITS }
-  start({ log, telemetry: SILENT, admit: () => {}, subscription: () => subscription } as unknown as Core)
+  begin({ admit: () => {}, subscription: () => subscription })
   const wire = await entering
   const namespace = io._nsps.get('/topics/shared')
   expect(namespace?.sockets.size).toBe(1)

@@ -42,7 +42,8 @@ export async function openPage(context: BrowserContext, { expected }: PageOption
   const complaints: string[] = []
   page.on('pageerror', (error) => complaints.push(error.message))
   page.on('console', (message) => {
-    if (message.type() === 'error' && expected?.test(message.text()) !== true) complaints.push(message.text())
+    if (message.type() !== 'error' || expected?.test(message.text()) === true) return
+    complaints.push(`${message.text()} (${message.location().url})`)
   })
   atEnd(() => {
     expect(complaints).toEqual([])
