@@ -126,6 +126,9 @@ describe.runIf(has('chromium'))('one topic in the console', () => {
       .fill(await tokenOf('ann', { grants: [{ actions: ['read'], names: ['seen'] }] }))
     await page.getByRole('button', { name: 'Enter' }).click()
     await page.getByText('You may look').waitFor()
+    // It sees what comes, too, though it may not subscribe.
+    await own.hub.topic('seen').publish('what came later')
+    await page.getByText('what came later').first().waitFor()
     expect(await page.getByRole('button', { name: 'Drop the topic' }).isDisabled()).toBe(true)
     await page.getByRole('tab', { name: 'Publish' }).click()
     expect(await page.getByRole('button', { name: 'Publish', exact: true }).isDisabled()).toBe(true)

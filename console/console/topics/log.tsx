@@ -39,7 +39,7 @@ export function LogView({ session, topic, info }: LogViewProps) {
       </div>
       <Travel info={info} from={from} isLive={isLive} />
       {isLive ? (
-        <Live key={filter} session={session} path={path} filter={filter} />
+        <Live key={filter} session={session} topic={topic} path={path} filter={filter} />
       ) : (
         <Place
           session={session}
@@ -145,18 +145,21 @@ function Travel({
 
 function Live({
   session,
+  topic,
   path,
   filter,
 }: {
   readonly session: Session
+  readonly topic: string
   readonly path: string
   readonly filter: string
 }) {
   const [tailed, setTailed] = useState<Tailed | undefined>(undefined)
   const [isPaused, setPaused] = useState(false)
+  const waits = session.may('subscribe', topic)
   useEffect(() => {
     if (isPaused) return
-    const tail = new Tail(session, path, filter)
+    const tail = new Tail(session, path, filter, waits)
     const undo = tail.state.subscribe((state) => {
       // What was shown stays until the first page of the new one is here.
       if (state.events.length > 0 || state.problem !== '') setTailed(state)
@@ -165,7 +168,7 @@ function Live({
       undo()
       tail.stop()
     }
-  }, [session, path, filter, isPaused])
+  }, [session, path, filter, waits, isPaused])
   return (
     <>
       <p class="tools">

@@ -61,11 +61,14 @@ export class Tail {
   readonly #session: Session
   readonly #path: string
   readonly #filter: string
+  /** The hub lets those wait who may subscribe; others ask again and again. */
+  readonly #waits: boolean
   readonly #leave = new AbortController()
 
   /** `path`: of the events. `filter`: further parameters of the query, each with its `&`. */
-  constructor(session: Session, path: string, filter: string) {
+  constructor(session: Session, path: string, filter: string, waits: boolean) {
     this.#session = session
+    this.#waits = waits
     this.#path = path
     this.#filter = filter
     void this.#run()
@@ -88,7 +91,7 @@ export class Tail {
         after = after === undefined ? page.last : (page.next ?? page.events.at(-1)?.offset ?? page.last)
         if (this.#filter === '' && page.last - after > PAGE) after = page.last - PAGE
         this.#show(page.events, passed)
-        await rest(REST_MS)
+        await rest(this.#waits ? REST_MS : RETRY_MS)
       } catch (error) {
         if (signal.aborted) return
         this.state.value = { ...this.state.value, problem: messageOf(error) }
@@ -102,7 +105,7 @@ export class Tail {
   }
 
   #next(after: number): Promise<EventPage> {
-    return this.#get(`after=${after}&limit=${PAGE}&waitMs=${WAIT_MS}`)
+    return this.#get(`after=${after}&limit=${PAGE}${this.#waits ? `&waitMs=${WAIT_MS}` : ''}`)
   }
 
   #get(query: string): Promise<EventPage> {
