@@ -11,7 +11,7 @@ import { ALL } from './engine/keys.ts'
 import { ownerOf } from './engine/lock.ts'
 import { freeBytesOf } from './engine/space.ts'
 import { TABLES } from './engine/tables.ts'
-import { metasOf } from './recovery/pages.ts'
+import { isUnused, metasOf } from './recovery/pages.ts'
 
 /** By the numbers that the system has for them: memory is not shared between machines there. */
 const NETWORK: Readonly<Record<number, string>> = {
@@ -106,7 +106,7 @@ function isWhole(path: string): boolean {
   }
   try {
     const { size } = fstatSync(handle)
-    if (size === 0) return false
+    if (size === 0 || isUnused(path)) return false
     const [newest] = metasOf(handle, size)
     if (newest === undefined) throw new Error('data.mdb is damaged: its first pages cannot be read')
     const needs = (newest.lastPage + 1) * newest.pageSize

@@ -22,9 +22,10 @@ describe.runIf(mayTrace())('a queue whose machine loses its power', () => {
   }, async () => {
     const random = seededRandom(runSeed('power loss under jobs'))
     const { steps, done } = await traced()
-    const moments = new Set(
-      random.shuffle(steps.flatMap((step, at) => (step.kind === 'sent' ? [at] : []))).slice(0, LOSSES),
-    )
+    // Before the first answer a new data file may be half there, which is told, and right.
+    const answered = steps.findIndex((step) => step.kind === 'sent' && step.text.includes('"ids":['))
+    const sends = steps.flatMap((step, at) => (step.kind === 'sent' && at >= answered ? [at] : []))
+    const moments = new Set(random.shuffle(sends).slice(0, LOSSES))
     moments.add(steps.length - 1)
     const disk = new Disk()
     const sent = new Set<string>()

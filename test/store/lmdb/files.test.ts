@@ -1,11 +1,26 @@
 /** What the embedded store makes in the file system, and what it refuses to take for its own. */
 
 import { execFile } from 'node:child_process'
-import { chmod, link, lstat, mkdir, readdir, readlink, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises'
+import {
+  chmod,
+  link,
+  lstat,
+  mkdir,
+  readdir,
+  readFile,
+  readlink,
+  rm,
+  stat,
+  symlink,
+  truncate,
+  writeFile,
+} from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { open } from 'lmdb'
 import { describe, expect, test } from 'vitest'
+import { checkFolder } from '../../../server/store/lmdb/checkup.ts'
 import { openStore } from '../../../server/store/open.ts'
 import { tempFolder } from '../../support/temp.ts'
 import { dataOf, publish } from '../conformance/fixture.ts'
@@ -43,6 +58,28 @@ describe.skipIf(process.platform === 'win32')('the data folder', () => {
       }
     } finally {
       process.umask(before)
+    }
+  })
+
+  test('of a first start that lost its power is a new one', async () => {
+    const folder = join(await tempFolder(), 'data')
+    const path = join(folder, 'data.mdb')
+    await open({ path: folder, noSubdir: false }).close()
+    const whole = await readFile(path)
+    expect(whole).toHaveLength(8_192)
+    const half = whole.subarray(0, 4_096)
+    for (const left of [half, Buffer.concat([half, Buffer.alloc(4_096)]), Buffer.concat([Buffer.alloc(4_096), half])]) {
+      await writeFile(path, left)
+      const { findings } = await checkFolder(folder, 0)
+      expect(findings.at(-1)).toMatchObject({ state: 'ok', text: 'none yet: the first hub makes it' })
+      const told: string[] = []
+      for (const count of [1, 2]) {
+        const store = await openStore(folder, { warn: (message) => told.push(message) })
+        await publish(store, 't', count)
+        expect(await dataOf(store, 't')).toHaveLength(count)
+        await store.close()
+      }
+      expect(told).toEqual([])
     }
   })
 

@@ -6,6 +6,7 @@
 import { constants } from 'node:fs'
 import { access, chmod, lstat, mkdir, open, readdir, stat, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { isUnused } from '../recovery/pages.ts'
 
 export const DATA_FILE = 'data.mdb'
 export const LOCK_FILE = 'lock.mdb'
@@ -70,6 +71,7 @@ export async function checkFiles(folder: string): Promise<void> {
 export async function prepareFiles(folder: string, warn: (message: string) => void): Promise<void> {
   await checkFiles(folder)
   await checkEmptied(folder)
+  await removeUnused(join(folder, DATA_FILE))
   for (const name of [DATA_FILE, LOCK_FILE]) await makeFile(join(folder, name))
   if (process.platform === 'win32') return
   const names = await readdir(folder)
@@ -116,6 +118,11 @@ async function checkEmptied(folder: string): Promise<void> {
   const sizeOf = async (name: string) => (await lstat(join(folder, name)).catch(() => undefined))?.size
   if ((await sizeOf(DATA_FILE)) !== 0 || ((await sizeOf(LOCK_FILE)) ?? 0) === 0) return
   throw new Error(`${DATA_FILE} was cut off: it is empty; put a copy in its place, or remove it to begin a new store`)
+}
+
+/** What a first start leaves that lost its power: the driver would take a part of a file for a damaged one. */
+async function removeUnused(path: string): Promise<void> {
+  if ((await lstat(path).catch(() => undefined)) !== undefined && isUnused(path)) await unlink(path)
 }
 
 async function makeFile(path: string): Promise<void> {

@@ -4,7 +4,7 @@
  * say is not looked at: they have checksums of their own.
  */
 
-import { readSync } from 'node:fs'
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 
 const MAGIC = 0xbeefc0de
 const DATA_VERSION = 2
@@ -294,6 +294,16 @@ export function isTree(node: Node): boolean {
 
 /** The whole meta pages of the file, the newest first. Throws a sentence about a file that has none. */
 export function metasOf(handle: number, size: number): Meta[] {
+  const found = metaPagesOf(handle, size)
+  const metas = found.filter((one) => typeof one === 'object')
+  const [{ pageSize } = { pageSize: 0 }] = metas
+  if (size < 2 * pageSize) throw new CutOff(`data.mdb was cut off: it has ${size} bytes, less than its first two pages`)
+  if (metas.length > 0) return metas.sort((a, b) => (a.transaction > b.transaction ? -1 : 1))
+  if (found.includes('foreign')) throw new Error('data.mdb is of another version of the database')
+  throw new Error('data.mdb is not a file of the store, or its beginning was overwritten')
+}
+
+function metaPagesOf(handle: number, size: number): (Meta | 'foreign' | undefined)[] {
   const metaAt = (place: number): Meta | 'foreign' | undefined => {
     if (place + META_BYTES > size) return undefined
     const bytes = Buffer.alloc(META_BYTES)
@@ -313,11 +323,17 @@ export function metasOf(handle: number, size: number): Meta[] {
   }
   const first = metaAt(0)
   const sizes = typeof first === 'object' ? [first.pageSize] : PAGE_SIZES
-  const found = [first, ...sizes.map(metaAt)]
-  const metas = found.filter((one) => typeof one === 'object')
-  const [{ pageSize } = { pageSize: 0 }] = metas
-  if (size < 2 * pageSize) throw new CutOff(`data.mdb was cut off: it has ${size} bytes, less than its first two pages`)
-  if (metas.length > 0) return metas.sort((a, b) => (a.transaction > b.transaction ? -1 : 1))
-  if (found.includes('foreign')) throw new Error('data.mdb is of another version of the database')
-  throw new Error('data.mdb is not a file of the store, or its beginning was overwritten')
+  return [first, ...sizes.map(metaAt)]
+}
+
+/** Whether a first start ended before its first sync: nothing was ever kept, and any part of the first pages may lack. */
+export function isUnused(path: string): boolean {
+  const handle = openSync(path, 'r')
+  try {
+    const { size } = fstatSync(handle)
+    const metas = metaPagesOf(handle, size).filter((one) => typeof one === 'object')
+    return metas.length > 0 && metas.every(({ transaction, pageSize }) => transaction === 0n && size <= 2 * pageSize)
+  } finally {
+    closeSync(handle)
+  }
 }
