@@ -32,6 +32,10 @@ const PARTS = 'lib'
 const DECLARATION_HEAD = '/// <reference types="node" />\n/// <reference lib="esnext.disposable" />\n'
 const QUIET = { cwd: ROOT, config: false, clean: false, logLevel: 'error', report: false } as const
 const SOURCES = ['shared', 'server', 'client', 'cli', 'console']
+const BUILT_IN = [
+  ...['zod', 'jose', 'preact', '@preact/signals', '@preact/signals-core', 'uplot'],
+  ...['socket.io-client', 'socket.io-parser', 'engine.io-client', 'engine.io-parser', '@socket.io/component-emitter'],
+]
 const SETTINGS = ['build/build.ts', 'build/clientBundle.ts', 'package.json', 'package-lock.json', 'tsconfig.json']
 
 /** Whether `dist` was built from the sources as they are. */
@@ -53,6 +57,7 @@ export async function build(): Promise<void> {
     const parts = await Promise.allSettled([bundleModules(out), declare(out), bundle(out), bundlePages(out)])
     for (const part of parts) if (part.status === 'rejected') throw part.reason
     copyScripts(out)
+    copyLicenses(out)
     chmodSync(join(out, 'cli/main.js'), 0o755)
     writeFileSync(join(out, STAMP), built)
     moveIntoPlace(out)
@@ -105,9 +110,6 @@ async function bundleModules(out: string): Promise<void> {
   })
   // Node takes a `.js` of this package for a module otherwise.
   writeFileSync(join(out, 'cli/package.json'), '{ "type": "commonjs" }\n')
-  mkdirSync(join(out, 'licenses'))
-  cpSync(join(ROOT, 'node_modules/zod/LICENSE'), join(out, 'licenses/zod.txt'))
-  cpSync(join(ROOT, 'node_modules/jose/LICENSE.md'), join(out, 'licenses/jose.txt'))
   for (const name of Object.keys(ENTRIES)) {
     const twin = bundles.flatMap(({ chunks }) => chunks).find(({ fileName }) => fileName === `${name}.cjs`)
     if (twin === undefined || !('exports' in twin)) throw new Error(`${name}.cjs was not built`)
@@ -167,6 +169,18 @@ function copyScripts(out: string): void {
     const to = join(out, PARTS, 'redis', relative(engine, path))
     mkdirSync(dirname(to), { recursive: true })
     cpSync(path, to)
+  }
+}
+
+/** Of what is built into the files, which their licenses ask for. */
+function copyLicenses(out: string): void {
+  const folder = join(out, 'licenses')
+  mkdirSync(folder)
+  for (const name of BUILT_IN) {
+    const from = join(ROOT, 'node_modules', name)
+    const file = readdirSync(from).find((one) => /^licen[cs]e/i.test(one))
+    if (file === undefined) throw new Error(`${name} has no license`)
+    cpSync(join(from, file), join(folder, `${name.replace('@', '').replace('/', '-')}.txt`))
   }
 }
 

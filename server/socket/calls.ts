@@ -24,8 +24,15 @@ export type Calls<State extends SocketState> = Readonly<
   Record<string, (state: State, args: readonly unknown[], call: Begun) => Promise<unknown>>
 >
 
-/** What calls cost beside what comes with them: a page that is read is made, too. */
-const COSTS: Readonly<Record<string, Cost>> = { read: { weight: 4 * PAGE_WEIGHT, bytes: MAX_READ_BYTES } }
+/** What calls cost beside what comes with them, by their names: a page that is read is made, too. */
+const COSTS: Readonly<Record<string, Cost>> = {
+  read: { weight: 4 * PAGE_WEIGHT, bytes: MAX_READ_BYTES },
+  // Of the console.
+  history: { weight: 4 * PAGE_WEIGHT, bytes: 524_288 },
+  topics: { weight: 2 * PAGE_WEIGHT, bytes: 65_536 },
+  queues: { weight: 2 * PAGE_WEIGHT, bytes: 65_536 },
+  activity: { weight: PAGE_WEIGHT, bytes: 131_072 },
+}
 /** Characters of a call's name that are told. */
 const MAX_NAME = 80
 const NO_COST: Cost = { weight: 0, bytes: 0 }

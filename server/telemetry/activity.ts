@@ -12,10 +12,15 @@ const MAX_OF_A_KIND = 150
 /** What is alike within this time is told as one. */
 const ALIKE_MS = 60_000
 
-type Kept = { -readonly [Name in keyof Happening]: Happening[Name] }
+interface Kind {
+  /** The oldest first. */
+  readonly kept: Set<Happening>
+  /** The latest of those that are alike: a flood of them costs a look each. */
+  readonly latest: Map<string, Happening>
+}
 
 export class Activity {
-  readonly #kinds = new Map<string, Kept[]>()
+  readonly #kinds = new Map<string, Kind>()
   readonly #now: () => number
   #newest = 0
 
@@ -29,27 +34,44 @@ export class Activity {
   }
 
   add({ kind, ...details }: TelemetryEvent): void {
-    const kept = this.#kinds.get(kind) ?? []
-    this.#kinds.set(kind, kept)
+    const { kept, latest } = this.#kind(kind)
     const at = this.#now()
     const what = likeness(kind, details)
-    const index = kept.findLastIndex((one) => likeness(kind, one.details) === what)
-    const alike = kept[index]
+    const alike = latest.get(what)
+    const keep = (happening: Happening): void => {
+      kept.add(happening)
+      latest.set(what, happening)
+    }
     // A new number: whoever has asked before hears of it again.
-    this.#newest += 1
+    const number = ++this.#newest
     if (alike !== undefined && at - alike.since < ALIKE_MS) {
-      kept.splice(index, 1)
-      kept.push({ ...alike, number: this.#newest, at, times: alike.times + 1, details: summed(alike.details, details) })
+      kept.delete(alike)
+      keep({ ...alike, number, at, times: alike.times + 1, details: summed(alike.details, details) })
       return
     }
-    if (kept.length >= MAX_OF_A_KIND) kept.shift()
+    const [oldest] = kept
+    if (oldest !== undefined && kept.size >= MAX_OF_A_KIND) {
+      kept.delete(oldest)
+      const old = likeness(kind, oldest.details)
+      if (latest.get(old) === oldest) latest.delete(old)
+    }
     const [level, text] = WORDS[kind]
-    kept.push({ number: this.#newest, kind, level, text, at, since: at, times: 1, details })
+    keep({ number, kind, level, text, at, since: at, times: 1, details })
+  }
+
+  #kind(name: string): Kind {
+    const known = this.#kinds.get(name)
+    if (known !== undefined) return known
+    const kind = { kept: new Set<Happening>(), latest: new Map<string, Happening>() }
+    this.#kinds.set(name, kind)
+    return kind
   }
 
   /** Newest first: of those after `after`, what `may` allows. */
   list(after: number, limit: number, may: (happening: Happening) => boolean): readonly Happening[] {
-    const found = [...this.#kinds.values()].flat().filter((one) => one.number > after && may(one))
+    const found = [...this.#kinds.values()]
+      .flatMap(({ kept }) => [...kept])
+      .filter((one) => one.number > after && may(one))
     return found.sort((one, other) => other.number - one.number).slice(0, limit)
   }
 }

@@ -2,7 +2,9 @@
 
 import { Act } from '../frame/confirm.tsx'
 import { Fact } from '../frame/fact.tsx'
-import { ask, linkTo, route } from '../frame/route.ts'
+import { Head } from '../frame/head.tsx'
+import { linkTo, route } from '../frame/route.ts'
+import { Tabs, viewOf } from '../frame/tabs.tsx'
 import { part } from '../hub/http.ts'
 import type { Session } from '../hub/session.ts'
 import { useLook } from '../hub/useLook.ts'
@@ -26,52 +28,27 @@ interface QueueInfo {
 }
 
 const VIEWS = { jobs: 'Jobs', dead: 'Dead letters', bindings: 'Bindings', settings: 'Settings' } as const
-type View = keyof typeof VIEWS
 
 export function QueuePage({ session, queue }: { readonly session: Session; readonly queue: string }) {
   const path = `/queues/${part(queue)}`
   const look = useLook<QueueInfo>(session, path)
-  const { query } = route.value
-  const view = (Object.keys(VIEWS) as View[]).find((known) => known === query.get('view')) ?? 'jobs'
-  const job = query.get('job')
+  const view = viewOf(VIEWS)
+  const job = route.value.query.get('job')
   const info = look.value
+  const dead = info?.counts.dead ?? 0
   const isAdmin = session.may('admin', queue)
   return (
     <>
-      <p class="trail">
-        <a href={linkTo('queues')}>Queues</a>
-      </p>
-      <h1>{queue}</h1>
-      {look.problem !== '' && (
-        <p class="problem" role="alert">
-          {look.problem}
-        </p>
-      )}
+      <Head of={{ page: 'queues', title: 'Queues' }} name={queue} problem={look.problem} />
       {info !== undefined && <Facts info={info} />}
       {info?.paused && <p class="banner">This queue is paused: jobs are taken in, and none is handed out.</p>}
       {!isAdmin && <p class="soft">You may look: changes need `admin` on {queue}.</p>}
-      <div class="tabs">
-        <div role="tablist" aria-label={queue}>
-          {(Object.keys(VIEWS) as View[]).map((name) => (
-            <button
-              key={name}
-              type="button"
-              role="tab"
-              aria-selected={name === view}
-              onClick={() => ask({ view: name, job: undefined })}
-            >
-              {VIEWS[name]}
-              {name === 'dead' && info !== undefined && info.counts.dead > 0 && ` (${count(info.counts.dead)})`}
-            </button>
-          ))}
-        </div>
+      <Tabs name={queue} views={VIEWS} view={view} notes={{ dead: dead > 0 ? ` (${count(dead)})` : '' }}>
         {info !== undefined && <QueueActs session={session} queue={queue} info={info} done={look.again} />}
-      </div>
+      </Tabs>
       {job !== null && <JobPage key={job} session={session} queue={queue} id={job} />}
       {job === null && view === 'jobs' && <Jobs session={session} queue={queue} />}
-      {job === null && view === 'dead' && (
-        <DeadLetters session={session} queue={queue} dead={info?.counts.dead ?? 0} done={look.again} />
-      )}
+      {job === null && view === 'dead' && <DeadLetters session={session} queue={queue} dead={dead} done={look.again} />}
       {job === null && view === 'bindings' && <Bindings info={info} />}
       {job === null && view === 'settings' && <Settings session={session} path={path} name={queue} hasDryRun={false} />}
     </>

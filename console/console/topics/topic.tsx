@@ -2,7 +2,9 @@
 
 import { Act } from '../frame/confirm.tsx'
 import { Fact } from '../frame/fact.tsx'
-import { ask, go, linkTo, route } from '../frame/route.ts'
+import { Head } from '../frame/head.tsx'
+import { go, linkTo } from '../frame/route.ts'
+import { Tabs, viewOf } from '../frame/tabs.tsx'
 import { part } from '../hub/http.ts'
 import type { Session } from '../hub/session.ts'
 import { useLook } from '../hub/useLook.ts'
@@ -14,11 +16,10 @@ import { Settings } from './settings.tsx'
 import type { TopicInfo } from './tail.ts'
 
 const VIEWS = { log: 'Events', publish: 'Publish', cursors: 'Cursors', settings: 'Settings' } as const
-type View = keyof typeof VIEWS
 
 export function TopicPage({ session, topic }: { readonly session: Session; readonly topic: string }) {
   const look = useLook<TopicInfo>(session, `/topics/${part(topic)}`)
-  const view = (Object.keys(VIEWS) as View[]).find((known) => known === route.value.query.get('view')) ?? 'log'
+  const view = viewOf(VIEWS)
   const info = look.value
   const isAdmin = session.may('admin', topic)
   const drop = async () => {
@@ -28,15 +29,7 @@ export function TopicPage({ session, topic }: { readonly session: Session; reado
   }
   return (
     <>
-      <p class="trail">
-        <a href={linkTo('topics')}>Topics</a>
-      </p>
-      <h1>{topic}</h1>
-      {look.problem !== '' && (
-        <p class="problem" role="alert">
-          {look.problem}
-        </p>
-      )}
+      <Head of={{ page: 'topics', title: 'Topics' }} name={topic} problem={look.problem} />
       {info !== undefined && (
         <dl class="line">
           <Fact name="kept" value={`${count(info.events)} events, ${bytes(info.bytes)}`} />
@@ -47,20 +40,7 @@ export function TopicPage({ session, topic }: { readonly session: Session; reado
         </dl>
       )}
       {!isAdmin && <p class="soft">You may look: changes need `admin` on {topic}.</p>}
-      <div class="tabs">
-        <div role="tablist" aria-label={topic}>
-          {(Object.keys(VIEWS) as View[]).map((name) => (
-            <button
-              key={name}
-              type="button"
-              role="tab"
-              aria-selected={name === view}
-              onClick={() => ask({ view: name })}
-            >
-              {VIEWS[name]}
-            </button>
-          ))}
-        </div>
+      <Tabs name={topic} views={VIEWS} view={view}>
         <div class="acts">
           <Act title="Drop the topic" verb="Drop it" isAllowed={isAdmin && info !== undefined} isGrave act={drop}>
             <p>
@@ -73,7 +53,7 @@ export function TopicPage({ session, topic }: { readonly session: Session; reado
             </p>
           </Act>
         </div>
-      </div>
+      </Tabs>
       {view === 'log' && <LogView session={session} topic={topic} info={info} />}
       {view === 'publish' && <PublishBox session={session} topic={topic} />}
       {view === 'cursors' && <Cursors session={session} topic={topic} last={info?.last ?? 0} />}

@@ -8,6 +8,7 @@ import { checkPattern } from '../../core/patterns.ts'
 import { boundParts } from '../../core/schema/schema.ts'
 import { checkTopic, type LogQuery } from '../../core/topics/log.ts'
 import type { TopicOverrides } from '../../core/topics/settings.ts'
+import { itsTurn, PAGE_WEIGHT } from '../../core/turns.ts'
 import { DRAFT_HEADERS, draftsOf } from '../drafts.ts'
 import { httpEventText } from '../eventText.ts'
 import { type Call, JsonText, pageOf, type Route, route } from '../routes.ts'
@@ -173,10 +174,13 @@ async function read(
     const isOver = leftMs <= 0 || waited?.aborted === true || context.draining.aborted
     if (isOver || page.events.length > 0 || page.gaps !== undefined) return pageText(page)
     if (page.next !== undefined) query = { ...query, after: page.next }
-    // More is kept that was not looked through.
-    if (page.next !== undefined && page.next < page.last) continue
-    const head = { epoch: page.epoch, offset: page.last }
     waited ??= over()
+    if (page.next !== undefined && page.next < page.last) {
+      // More is kept that was not looked through.
+      await itsTurn(2 * PAGE_WEIGHT)
+      continue
+    }
+    const head = { epoch: page.epoch, offset: page.last }
     await waitBehind(core, caller, topic, head, leftMs, waited)
     // The store may be closed by now, and the page is still true.
     if (context.draining.aborted) return pageText(page)

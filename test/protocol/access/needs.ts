@@ -41,7 +41,12 @@ export const NEEDS: readonly Need[] = [
     calls: [http('POST /topics/{topic}/events', { data: 1 }), topic('publish', [{ data: 1 }])],
     action: 'publish',
   },
-  { what: 'read a page', calls: [http('GET /topics/{topic}/events'), topic('read', {})], action: 'read' },
+  {
+    what: 'read a page',
+    calls: [http('GET /topics/{topic}/events'), topic('read', {})],
+    action: 'read',
+    note: 'whoever waits for events with `waitMs` needs `subscribe`, too',
+  },
   {
     what: 'subscribe',
     calls: [http('GET /topics/{topic}/stream'), topic('subscribe', { from: 'end' })],

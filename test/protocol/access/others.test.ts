@@ -53,6 +53,16 @@ it('a cursor is not seen, moved, taken over or forgotten', async () => {
   ])
 })
 
+it('what has not come yet is waited for by those who may subscribe, and by nobody who may only read', async () => {
+  const reader = await tokenOf('reader', { grants: [{ actions: ['read'], names: ['*'] }] })
+  const headers = { authorization: `Bearer ${reader}` }
+  const page = '/v1/topics/waited/events'
+  expect(await ask('GET', page, undefined, headers)).toMatchObject({ status: 200 })
+  for (const query of ['?waitMs=30000', '?waitMs=30000&text=x']) {
+    expect(await ask('GET', page + query, undefined, headers)).toMatchObject({ status: 403, body: forbidden })
+  }
+})
+
 it('a row of a producer and the id of a draft are not taken for the own ones', async () => {
   const [ann, bob] = await Promise.all((['ann', 'bob'] as const).map((who) => queuesOf(who)))
   const row = { producer: 'p', seq: 1 }
