@@ -16,6 +16,7 @@ import { addQueues } from './queues.ts'
 import { addRedrive } from './redrive.ts'
 import { addRemove } from './remove.ts'
 import { addRevoke } from './revoke.ts'
+import { addRun } from './run.ts'
 import { addSeek } from './seek.ts'
 import { addSend } from './send.ts'
 import { addServe } from './serve.ts'
@@ -30,7 +31,10 @@ const GROUPS = [
   ['Hub:', [addServe, addConfig, addDoctor, addSettings]],
   ['Access:', [addKey, addToken, addRevoke]],
   ['Topics:', [addPub, addSub, addTail, addTopics, addDrop, addCursors, addSeek, addForget]],
-  ['Queues:', [addSend, addWork, addQueues, addJobs, addExplain, addRemove, addRedrive, addPause, addResume, addPurge]],
+  [
+    'Queues:',
+    [addSend, addWork, addQueues, addJobs, addExplain, addRun, addRemove, addRedrive, addPause, addResume, addPurge],
+  ],
 ] as const
 
 export function addAll(root: Command): void {

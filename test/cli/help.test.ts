@@ -103,7 +103,7 @@ describe('the manual', () => {
         'settings set',
         'revoke',
       ],
-      ...['send', 'work', 'queues', 'jobs', 'explain', 'remove', 'redrive', 'pause', 'resume', 'purge'],
+      ...['send', 'work', 'queues', 'jobs', 'explain', 'run', 'remove', 'redrive', 'pause', 'resume', 'purge'],
     ]
     const local = ['config init', 'config check', 'config show', 'doctor', 'key new', 'token', 'token check']
     const named = ['serve', ...remotes, ...local]

@@ -107,6 +107,14 @@ describe('jobs', () => {
     )
   })
 
+  it('that are delayed are run now', async () => {
+    const queue = hub.hub.queue('run')
+    await queue.send(1, { id: 'a', delayMs: 60_000 })
+    expect((await cli('run', 'run', 'a')).stdout).toBe('a in run is ready now\nwhy       nobody consumes run\n')
+    expect((await cli('run', 'run', 'a')).stdout).toMatch(/^a in run was ready already\n/)
+    expect(await refused('run', 'run', 'b')).toMatch(/^reprise: there is no job b in run/)
+  })
+
   it('are explained in lines that can be read', async () => {
     await hub.hub.queue('explained').send({ to: 'ann' }, { id: 'a', key: 'ann' })
     const { stdout } = await cli('explain', 'explained', 'a')

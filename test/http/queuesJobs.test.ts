@@ -66,6 +66,31 @@ describe('a job', () => {
     expect((await look('removing')).counts).toMatchObject({ sent: 2, held: 1, removed: 1 })
   })
 
+  it('is run now while it is delayed, and says what still keeps it', async () => {
+    const run = (id: string, queue = 'slow.run') => ask('POST', `/v1/queues/${queue}/jobs/${id}/run`)
+    const why = (...found: object[]) => ({ status: 200, body: { why: found } })
+    await send('slow.run', { data: 1, id: 'first', key: 'k' }, { data: 2, id: 'second', key: 'k', delayMs: 60_000 })
+    await send('slow.run', { data: 3, id: 'third', delayMs: 60_000 })
+    expect(await run('third')).toMatchObject({ status: 200, body: { queue: 'slow.run', id: 'third', changed: true } })
+    expect(await run('third')).toMatchObject({ ...why({ reason: 'no_consumer' }), body: { changed: false } })
+    expect(await run('second')).toMatchObject(why({ reason: 'behind', job: 'first' }, { reason: 'no_consumer' }))
+    expect(await explain('slow.run', 'second')).toMatchObject({ state: 'ready', history: [{ what: 'run' }] })
+    const [first] = await claim('slow.run', { client: 'curl' })
+    expect(await run('first')).toMatchObject({
+      status: 409,
+      body: { detail: expect.stringMatching(/^the job first is held: curl#\w+ works on it$/) },
+    })
+    await settle('slow.run', { id: 'first', lease: first?.lease, as: 'retry' })
+    expect(await run('first')).toMatchObject({ body: { changed: true } })
+    expect((await claim('slow.run', { max: 9 })).map(({ id }) => id)).toEqual(['first', 'third'])
+    await bury('slow.ran', { data: 1, id: 'a' })
+    expect(await run('a', 'slow.ran')).toMatchObject({
+      status: 409,
+      body: { detail: 'the job a is dead-lettered; a redrive brings it back to slow.ran' },
+    })
+    expect(await run('nothing')).toMatchObject({ status: 404, body: { code: 'not_found' } })
+  })
+
   it('is listed with the others in its state, page by page', async () => {
     const all = await send('pages', ...Array.from({ length: 7 }, (_, data) => ({ data })))
     const seen: string[] = []

@@ -35,6 +35,7 @@ const WHAT: Readonly<Record<string, string>> = {
   release: 'it was given back',
   dead: 'it went to the dead letters',
   redriven: 'it was brought back',
+  run: 'it was made ready by hand',
 }
 
 interface JobPageProps {
@@ -62,18 +63,31 @@ export function JobPage({ session, queue, id }: JobPageProps) {
       {job === undefined ? (
         <p class="soft">{look.problem === '' ? 'Looking …' : ''}</p>
       ) : (
-        <Told session={session} queue={queue} job={job} />
+        <Told session={session} queue={queue} job={job} again={look.again} />
       )}
     </section>
   )
 }
 
-function Told({ session, queue, job }: { readonly session: Session; readonly queue: string; readonly job: Explained }) {
+interface ToldProps {
+  readonly session: Session
+  readonly queue: string
+  readonly job: Explained
+  /** Looks at once. */
+  readonly again: () => void
+}
+
+function Told({ session, queue, job, again }: ToldProps) {
   const isAdmin = session.may('admin', queue)
   const remove = async () => {
     await session.http.ask('DELETE', `/queues/${part(job.queue)}/jobs/${part(job.id)}`)
     ask({ job: undefined })
     return 'removed'
+  }
+  const runNow = async () => {
+    await session.http.ask('POST', `/queues/${part(job.queue)}/jobs/${part(job.id)}/run`)
+    again()
+    return 'it is ready'
   }
   return (
     <>
@@ -126,6 +140,14 @@ function Told({ session, queue, job }: { readonly session: Session; readonly que
         <pre>{'base64' in job ? `binary: ${job.base64}` : JSON.stringify(job.data, null, 2)}</pre>
       )}
       <p class="buttons">
+        {job.state === 'delayed' && (
+          <Act title="Run now" verb="Make it ready" isAllowed={isAdmin} act={runNow}>
+            <p>
+              Makes job <strong>{job.id}</strong> ready at once, in place of {moment(job.dueAt)}. Attempts stay as they
+              are.
+            </p>
+          </Act>
+        )}
         <Act title="Remove" verb="Remove it" isAllowed={isAdmin && job.state !== 'held'} isGrave act={remove}>
           <p>
             Removes job <strong>{job.id}</strong>. Nobody will work on it. This cannot be taken back.

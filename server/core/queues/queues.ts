@@ -202,6 +202,13 @@ export class Queues {
     return (await this.#busy(this.#context.store.queues.purge(queue, { ids: [id] }))) > 0
   }
 
+  /** Makes a delayed job ready at once; `false` where it was not delayed. */
+  async runNow(caller: Caller, queue: string, id: string): Promise<boolean> {
+    checkQueue(queue, 'dead')
+    authorize(caller, 'admin', queue)
+    return (await this.#busy(this.#context.store.queues.runNow(queue, [id]))) > 0
+  }
+
   async info(caller: Caller, queue: string): Promise<QueueInfo> {
     checkQueue(queue, 'dead')
     authorize(caller, 'read', queue)

@@ -1,14 +1,14 @@
-/** The routes of the jobs in a queue: list, explain, remove, redrive. */
+/** The routes of the jobs in a queue: list, explain, run now, remove, redrive. */
 
 import { hasCode, RepriseError } from '../../../shared/errors.ts'
-import { obstacles } from '../../core/queues/explain.ts'
+import { type Obstacle, obstacles } from '../../core/queues/explain.ts'
 import { isThere, redrive } from '../../core/queues/redrive.ts'
 import { isDead, mainQueue } from '../../core/queues/settings.ts'
 import { parse } from '../../wire.ts'
 import { type JobInfo, lookedAt } from '../jobText.ts'
 import { type Call, JsonText, type Route, route } from '../routes.ts'
 import type { Query } from '../schemas/query.ts'
-import { explainAnswer, jobsAnswer, jobsQuery, redriveBody, redrivenAnswer } from '../schemas/queues.ts'
+import { explainAnswer, jobsAnswer, jobsQuery, ranAnswer, redriveBody, redrivenAnswer } from '../schemas/queues.ts'
 
 const DEFAULT_LIST = 100
 /** Jobs that are read in one step, as each may be large. */
@@ -36,12 +36,21 @@ export const jobRoutes: readonly Route[] = [
     refuses: ['not_found'],
     answer: explainAnswer,
     async run(call) {
-      const { core, caller, param } = call
-      const { queue, job } = await find(call, param('queue'), param('id'))
-      const info = await core.queues.info(caller, queue)
-      const why = obstacles(job, info, core.queueSettings.forQueue(queue))
-      return { ...lookedAt(queue, job), why }
+      const { param } = call
+      const found = await find(call, param('queue'), param('id'))
+      return { ...lookedAt(found.queue, found.job), why: await whyOf(call, found) }
     },
+  }),
+
+  route({
+    id: 'runJob',
+    acts: true,
+    method: 'post',
+    path: '/queues/:queue/jobs/:id/run',
+    summary: 'Make a delayed job ready now, as if its time had come',
+    refuses: ['not_found', 'conflict'],
+    answer: ranAnswer,
+    run: runNow,
   }),
 
   route({
@@ -110,8 +119,13 @@ async function checkPlace({ core, caller }: Call, queue: string, after: string |
   throw new RepriseError('not_found', `the job ${after} is gone, so nothing is behind it: list from the beginning`)
 }
 
+interface Found {
+  readonly queue: string
+  readonly job: JobInfo
+}
+
 /** Where the job is: in the queue, or among its dead letters. */
-async function find({ core, caller }: Call, queue: string, id: string): Promise<{ queue: string; job: JobInfo }> {
+async function find({ core, caller }: Call, queue: string, id: string): Promise<Found> {
   try {
     return { queue, job: await core.queues.job(caller, queue, id) }
   } catch (error) {
@@ -122,6 +136,31 @@ async function find({ core, caller }: Call, queue: string, id: string): Promise<
       () => Promise.reject(error),
     )
   }
+}
+
+async function whyOf({ core, caller }: Call, { queue, job }: Found): Promise<Obstacle[]> {
+  const info = await core.queues.info(caller, queue)
+  return obstacles(job, info, core.queueSettings.forQueue(queue))
+}
+
+/** Answers what keeps it from being delivered all the same. */
+async function runNow(call: Call): Promise<object> {
+  const { core, caller, param } = call
+  const [queue, id] = [param('queue'), param('id')]
+  const changed = await core.queues.runNow(caller, queue, id)
+  const found = await find(call, queue, id).catch((error) => {
+    if (changed && hasCode(error, 'not_found')) return undefined
+    throw error
+  })
+  // It was taken at once, and may be over already.
+  if (found === undefined || (changed && found.job.state === 'held')) return { queue, id, changed, why: [] }
+  if (!changed && found.queue !== queue) {
+    throw new RepriseError('conflict', `the job ${id} is dead-lettered; a redrive brings it back to ${queue}`)
+  }
+  if (found.job.state === 'held') {
+    throw new RepriseError('conflict', `the job ${id} is held: ${found.job.holder?.client ?? 'a consumer'} works on it`)
+  }
+  return { queue, id, changed, why: await whyOf(call, found) }
 }
 
 async function remove(call: Call): Promise<void> {

@@ -247,6 +247,15 @@ export const explainAnswer = jobFields.extend({ why: z.array(obstacle) }).meta({
   ],
 })
 
+export const ranAnswer = z
+  .object({
+    queue: z.string(),
+    id: z.string(),
+    changed: z.boolean().meta({ description: '`false` where it was ready before' }),
+    why: z.array(obstacle).meta({ description: 'What keeps it from being delivered all the same' }),
+  })
+  .meta({ id: 'Ran', examples: [{ queue: 'emails', id: '12', changed: true, why: [] }] })
+
 export const redrivenAnswer = z
   .object({
     matched: count,

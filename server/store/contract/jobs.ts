@@ -11,7 +11,7 @@ export type DeadReason = 'max_attempts' | 'rejected' | 'expired' | 'gap'
 export interface HistoryEntry {
   readonly at: number
   /** `sent` is not among them: it is `sentAt`. */
-  readonly what: 'retry' | 'lapsed' | 'suspect' | 'release' | 'dead' | 'redriven'
+  readonly what: 'retry' | 'lapsed' | 'suspect' | 'release' | 'dead' | 'redriven' | 'run'
   /** The consumer at that time. */
   readonly holder?: Owner
   /** The error's text, or the reason. */

@@ -278,6 +278,12 @@ export interface Queues {
   purge(queue: string, query: PurgeQuery): Promise<number>
 
   /**
+   * Makes delayed jobs due now, those with these ids: `ready`, as if their time had come. Attempts stay, and so does a lease
+   * that lapsed. One that was never due gets its place now, the others keep theirs. Answers how many it made ready.
+   */
+  runNow(queue: string, ids: readonly string[]): Promise<number>
+
+  /**
    * Moves waiting dead letters back to the queue: `ready` at its end, attempts 0, no longer a request. A `gap` stays.
    * `queue` is not a `/dead`. Answers how many it found.
    */

@@ -97,6 +97,11 @@ export const NEEDS: readonly Need[] = [
     note: "`send` for one's own",
   },
   {
+    what: 'run a delayed job now',
+    calls: [http('POST /queues/{queue}/jobs/{id}/run')],
+    action: 'admin',
+  },
+  {
     what: 'take jobs',
     calls: [http('POST /queues/{queue}/claims', {}), queues('consume', { credit: 1 })],
     action: 'consume',

@@ -54,6 +54,43 @@ export function describeQueueReturns(given: () => Case): void {
     }
   })
 
+  test('what is run now is ready as if its time had come, and a consumer is told', async () => {
+    const q = desk()
+    const { queues } = given().store
+    await q.put('held', 'failed')
+    await q.send([named('late', { key: 'k', due: { delayMs: 9_000 }, ttlMs: 500 })])
+    await q.send([named('soon', { key: 'k', due: { delayMs: 1_000 } })])
+    const [, failed] = (await q.claim('w', { max: 2 })).jobs
+    if (failed === undefined) throw new Error('two jobs were there')
+    await q.settle(failed, { as: 'retry', delayMs: 60_000, error: 'no' })
+    const told: QueueNotification[] = []
+    await queues.watch('q', (notification) => told.push(notification))
+    pass(10)
+    const { now } = given().engine.clock
+    expect(await queues.runNow('q', ['late', 'failed', 'held', 'nothing', 'late'])).toBe(2)
+    await until(() => told.some((one) => one.kind === 'work' && one.at <= now), { what: 'to be told of work' })
+    const run = { at: now, what: 'run' }
+    expect(await q.job('late')).toMatchObject({ state: 'ready', dueAt: now, ttlAt: now + 500, history: [run] })
+    expect(await q.job('failed')).toMatchObject({ state: 'ready', attempts: 1, history: [{ what: 'retry' }, run] })
+    expect(await queues.runNow('q', ['soon'])).toBe(1)
+    expect(await q.job('soon')).toMatchObject({ state: 'ready', behind: 'late' })
+    expect(await q.ids('v')).toEqual(['failed', 'late'])
+    expect(await q.books()).toMatchObject({ sent: 4, ready: 1, delayed: 0, held: 3 })
+    expect(await queues.runNow('never', ['x'])).toBe(0)
+  })
+
+  test('a lease that lapsed can still be settled when its job was run now', async () => {
+    const q = desk()
+    await q.put('a')
+    const job = await q.take('w')
+    pass(LEASE)
+    await q.turn()
+    expect(await q.job('a')).toMatchObject({ state: 'delayed', attempts: 1 })
+    expect(await given().store.queues.runNow('q', ['a'])).toBe(1)
+    expect(await q.settle(job, { as: 'done' })).toBe('ok')
+    expect(await q.books()).toMatchObject({ done: 1, ready: 0 })
+  })
+
   describe('a released job', () => {
     test('waits behind what is ready of its priority; one whose holder leaves keeps its place', async () => {
       const q = desk()

@@ -255,6 +255,21 @@ export class QueueModel extends Sending {
     return Math.min(old.length, limit)
   }
 
+  runNow(name: string, ids: readonly string[]): number {
+    const half = this.half(name)
+    let found = 0
+    for (const id of ids) {
+      const job = half?.jobs.get(id)
+      if (half === undefined || job?.state !== 'delayed') continue
+      if (job.place === 0) job.line = job.place = ++half.places
+      job.state = 'ready'
+      job.dueAt = Math.min(job.dueAt, this.now)
+      this.note(job, { what: 'run' })
+      found++
+    }
+    return found
+  }
+
   redrive(name: string, ids: readonly string[], ttlMs: number): number {
     const queue = this.queues.get(name)
     let found = 0

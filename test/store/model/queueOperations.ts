@@ -66,6 +66,7 @@ export type QueueOperation =
   | { kind: 'pause'; queue: string; paused: boolean }
   | { kind: 'remove'; queue: string; pick: number }
   | { kind: 'purge'; queue: string; back: number; limit: number }
+  | { kind: 'runNow'; queue: string; picks: number[] }
   | { kind: 'redrive'; queue: string; picks: number[]; ttlMs: number }
   | { kind: 'bind'; queue: string; topic: string; on: boolean }
   | { kind: 'clock'; ms: number }
@@ -198,6 +199,10 @@ const single: fc.Arbitrary<QueueOperation> = fc.oneof(
       back: fc.constantFrom(0, 1, 5_000, -1),
       limit: fc.constantFrom(1, 3, 100, 100),
     }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({ ...kind('runNow'), queue, picks: fc.array(pick, { minLength: 1, maxLength: 4 }) }),
   },
   {
     weight: 3,

@@ -110,6 +110,7 @@ const EVENTS: Readonly<Record<string, (given: Case) => void>> = {
     given.model.detach(given.name, holder('w'), 1_000, 'release', POLICY)
   },
   expires: (given) => given.pass(TTL_MS + (given.state === 'held' ? 0 : 1_000)),
+  'run now': (given) => given.model.runNow(given.name, ['x']),
   removed: (given) => given.model.remove(given.name, 'x'),
   redriven: (given) => given.model.redrive('q', ['x'], TTL_MS),
   'kept for `deadMs`': (given) => given.pass(500, { ...POLICY, deadMs: 500 }),

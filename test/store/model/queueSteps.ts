@@ -163,6 +163,14 @@ export class Preparer {
           },
         }
       }
+      case 'runNow': {
+        const { queue, picks } = operation
+        const ids = picks.map((pick) => this.#idAt(queue, pick))
+        return {
+          engine: () => queues.runNow(queue, ids),
+          model: (answer) => expect(answer).toBe(model.runNow(queue, ids)),
+        }
+      }
       case 'redrive': {
         const { queue, picks, ttlMs } = operation
         const ids = picks.map((pick) => this.#idAt(`${queue}/dead`, pick))

@@ -72,6 +72,7 @@ const CALLS: readonly (readonly [method: string, path: string, body?: string])[]
   ['PUT', '/v1/queues/fuzz', '{"leaseMs":200,"rate":100,"maxJobs":100,"from":["fuzz"]}'],
   ['POST', '/v1/queues/fuzz/redrive', '{"filter":{"ids":["a"]}}'],
   ['POST', '/v1/queues/fuzz/purge'],
+  ['POST', '/v1/queues/fuzz/jobs/a/run'],
   ['GET', '/v1/queues/fuzz/jobs?state=ready&limit=5'],
   ['GET', '/v1/queues/fuzz%2Fdead/jobs/x'],
   ['POST', '/v1/tickets', '{}'],

@@ -1,10 +1,10 @@
-/** What operators and bindings do to a queue: purge, redrive, pause, bind. */
+/** What operators and bindings do to a queue: purge, run now, redrive, pause, bind. */
 
 import type { Position } from '../../../../shared/positions.ts'
 import type { PurgeQuery } from '../../contract/store.ts'
 import type { Transaction } from '../engine/transaction.ts'
 import { removeJob, revive } from './deadLetters.ts'
-import type { Job } from './storage/jobs.ts'
+import { type Job, note } from './storage/jobs.ts'
 
 export function purge(transaction: Transaction, name: string, query: PurgeQuery): number {
   const queue = transaction.queue(name)
@@ -28,6 +28,26 @@ export function purge(transaction: Transaction, name: string, query: PurgeQuery)
     if (removed === query.limit) break
   }
   return removed
+}
+
+export function runNow(transaction: Transaction, name: string, ids: readonly string[]): number {
+  const queue = transaction.queue(name)
+  if (queue === undefined) return 0
+  const jobSet = queue.jobSet(name)
+  const { now } = transaction
+  let found = 0
+  for (const id of ids) {
+    const job = jobSet.find(transaction, id)
+    if (job?.state !== 'delayed') continue
+    note(job, { at: now, what: 'run' })
+    jobSet.change(job, () => {
+      if (job.sequence === 0) jobSet.sequence(job)
+      job.state = 'ready'
+      job.dueAt = Math.min(job.dueAt, now)
+    })
+    found++
+  }
+  return found
 }
 
 export function redrive(transaction: Transaction, name: string, ids: readonly string[], ttlMs: number): number {

@@ -4,7 +4,7 @@ import type { QueueInfo, QueueNotification, Queues } from '../../contract/store.
 import type { Listeners } from '../engine/listeners.ts'
 import { TABLES } from '../engine/tables.ts'
 import type { Writer } from '../engine/writer.ts'
-import { bind, pause, purge, redrive } from './admin.ts'
+import { bind, pause, purge, redrive, runNow } from './admin.ts'
 import { claim } from './claim.ts'
 import { attach, detach, touch } from './consumers.ts'
 import { StoredQueue } from './reads.ts'
@@ -27,6 +27,7 @@ export function createQueues(writer: Writer, listeners: Listeners<QueueNotificat
 
     jobs: (queue, query) => writer.read((environment) => StoredQueue.of(environment, queue)?.jobs(query) ?? []),
     purge: (queue, query) => writer.write((transaction) => purge(transaction, queue, query)),
+    runNow: (queue, ids) => writer.write((transaction) => runNow(transaction, queue, ids)),
     redrive: (queue, ids, options) => writer.write((transaction) => redrive(transaction, queue, ids, options.ttlMs)),
     pause: (queue, paused) => writer.write((transaction) => pause(transaction, queue, paused)),
     answer: (queue, id) =>

@@ -1,4 +1,4 @@
--- The operations of people and of the hub itself: take away, move back, pause, bind, forget.
+-- The operations of people and of the hub itself: take away, run now, move back, pause, bind, forget.
 
 local SCANNED = 256
 
@@ -47,6 +47,31 @@ function operations.purge()
     end
   end
   return { 'done', whole(count) }
+end
+
+-- runNow: part count, then for each: id number token
+function operations.runNow()
+  local p, count = partOf(arg()), num()
+  local found = 0
+  flush()
+  for _ = 1, count do
+    local n, record = resolve(arg(), arg(), arg(), recordOf)
+    local j = record and decode(n, record)
+    if j and (j.dead == 1) == p.dead and (j.state == SCHEDULED or j.state == RETRYING) then
+      local isNew = j.state == SCHEDULED
+      unwait(p, j)
+      note(j, 'run')
+      dueAt(p, j, math.min(j.dueAt, now))
+      if isNew then
+        fallDue(p, j)
+      else
+        makeReady(p, j)
+      end
+      put(j)
+      found = found + 1
+    end
+  end
+  return { 'done', whole(found) }
 end
 
 -- What a binding could not copy is no job.

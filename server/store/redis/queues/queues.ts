@@ -55,6 +55,7 @@ export function createQueues(context: QueuesContext): Queues {
 
     jobs: (queue, query) => readJobs(context, ...partsOf(queue), query),
     purge: (queue, query) => run(queue, (part) => codec.purge(part, query)),
+    runNow: (queue, ids) => run(queue, (part) => codec.runNow(part, ids)),
     redrive: (queue, ids, { ttlMs }) => run(queue, () => codec.redrive(ids, ttlMs)),
     pause: (queue, paused) => run(queue, (part) => codec.pause(part, paused)),
     answer: (queue, id) => readAnswer(context, partsOf(queue)[0], id),

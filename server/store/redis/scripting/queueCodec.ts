@@ -275,6 +275,11 @@ export function purge(part: Part, query: PurgeQuery): Operation<number> {
   return operation(args, (outcome) => numberAt(outcome, 1))
 }
 
+export function runNow(part: Part, ids: readonly string[]): Operation<number> {
+  const args = ['runNow', part, String(ids.length), ...ids.flatMap(idWords)]
+  return operation(args, (outcome) => numberAt(outcome, 1))
+}
+
 export function redrive(ids: readonly string[], ttlMs: number): Operation<number> {
   const args = ['redrive', numberText(ttlMs), String(ids.length), ...ids.flatMap(idWords)]
   return operation(args, (outcome) => numberAt(outcome, 1))
