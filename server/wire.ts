@@ -242,6 +242,13 @@ export const queuesAuthSchema = z.looseObject({
   protocol: z.unknown().optional(),
 })
 
+/** Of the demo. */
+export const demoAuthSchema = z.looseObject({
+  token: z.string().nullish(),
+  protocol: z.unknown().optional(),
+  topic: nameSchema.nullish(),
+})
+
 /** Of the console: which part of a list. */
 export function listQuerySchema<const Sorts extends readonly [string, ...string[]]>(sorts: Sorts) {
   return z.strictObject({

@@ -38,7 +38,8 @@ async function run(flags: Record<string, unknown>, json: boolean): Promise<void>
   if (json) await printJson({ message: `listening on ${url}`, url, store: shownStore(options) })
   else {
     await printLine(`listening on ${url}`)
-    await printLine(`replay demo: ${url}/demo · events are kept in ${shownStore(options)}`)
+    const pages = options.console ? `console: ${url}/ · demo: ${url}/demo · ` : ''
+    await printLine(`${pages}events are kept in ${shownStore(options)}`)
     await printLine(whoMayConnect(options))
   }
   await signalled

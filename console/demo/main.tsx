@@ -1,18 +1,16 @@
-/** Puts the demo together: a publisher and two subscribers, each with a connection of its own, and the page. */
+/** Puts the demo together: the scene that the address names, and when it is drawn. */
 
 import { signal } from '@preact/signals'
 import { render } from 'preact'
-import { connect } from '../../client/index.ts'
-import { isName } from '../../shared/names.ts'
-import { tabName } from './identity.ts'
-import { Ledger } from './ledger.ts'
-import type { Order } from './orders.ts'
-import { Page } from './page.tsx'
-import { Publisher } from './publisher.ts'
-import { Subscriber } from './subscriber.ts'
+import { replay } from './replay/scene.tsx'
+import type { Running, Scene } from './scene.ts'
+import { Shell } from './shell.tsx'
+import { beginVisit } from './visit.ts'
 
 /** The page is drawn at most so often, whatever comes. */
 const FRAME_MS = 50
+
+const SCENES: readonly [Scene, ...Scene[]] = [replay]
 
 const frame = signal(0)
 let isDue = false
@@ -26,14 +24,32 @@ function changed(): void {
   }, FRAME_MS)
 }
 
-const tab = await tabName()
-/** `?topic=` keeps a demo apart from others. */
-const wanted = new URLSearchParams(location.search).get('topic')
-const topic = isName(wanted) ? wanted : 'demo'
-const ledger = new Ledger()
-const publisher = new Publisher(connect<{ topics: Record<string, Order> }>(), topic, ledger, changed)
-const fickle = new Subscriber(`one-${tab}`, topic, ledger, changed)
-const steady = new Subscriber(`two-${tab}`, topic, ledger, changed)
+const visit = await beginVisit()
+let scene = sceneOf(location.hash)
+let running: Running = scene.begin(visit, changed)
+
+addEventListener('hashchange', () => {
+  const next = sceneOf(location.hash)
+  if (next === scene) return
+  running.close()
+  scene = next
+  running = scene.begin(visit, changed)
+  frame.value++
+})
+
+function sceneOf(hash: string): Scene {
+  const name = hash.replace(/^#\/?/, '')
+  return SCENES.find((known) => known.name === name) ?? SCENES[0]
+}
+
+function App() {
+  frame.value
+  return (
+    <Shell visit={visit} scenes={SCENES} scene={scene}>
+      {running.draw()}
+    </Shell>
+  )
+}
 
 const page = document.getElementById('page')
-if (page !== null) render(<Page model={{ topic, ledger, publisher, fickle, steady }} frame={frame} />, page)
+if (page !== null) render(<App />, page)

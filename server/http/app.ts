@@ -30,7 +30,7 @@ export interface AppContext extends RoutesContext {
   readonly requests: RequestRates
   /** `undefined` where they are on a port of their own. */
   readonly metrics: MetricsAccess | undefined
-  /** Where its Socket.IO is, for the console; absent where the hub has none. */
+  /** Where its Socket.IO is, for console and demo; absent where the hub has none. */
   readonly socketPath: string | undefined
 }
 
@@ -46,10 +46,11 @@ const rows: readonly Route[] = [
   ...jobRoutes,
 ]
 
-const OWN_PATHS = ['/openapi.json', '/asyncapi.json', '/healthz', '/readyz', '/demo']
+const OWN_PATHS = ['/openapi.json', '/asyncapi.json', '/healthz', '/readyz']
 
 export function createApp(context: AppContext): HubHandler {
   const app = express()
+  const ownPaths = context.socketPath === undefined ? OWN_PATHS : [...OWN_PATHS, '/demo']
   app.disable('x-powered-by')
   app.disable('etag')
   app.set('query parser', false)
@@ -61,7 +62,7 @@ export function createApp(context: AppContext): HubHandler {
   const pages = guard(context.pageRefusal)
   const guarded = pages.judge
 
-  app.use(['/v1', ...OWN_PATHS], (_request, response, next) => {
+  app.use(['/v1', ...ownPaths], (_request, response, next) => {
     response.setHeader('X-Content-Type-Options', 'nosniff')
     next()
   })
@@ -91,7 +92,7 @@ export function createApp(context: AppContext): HubHandler {
   const { metrics } = context
   if (metrics !== undefined) app.use(serveMetrics(metrics, context, [rated, guarded], isGuest))
   app.use(servePages(isGuest, context.socketPath))
-  app.all(OWN_PATHS, (request) => {
+  app.all(ownPaths, (request) => {
     throw new HttpRefusal(405, `${request.method} does not go with ${request.path}; there is GET, HEAD`, {
       Allow: 'GET, HEAD',
     })

@@ -73,7 +73,7 @@ export interface HubOptions {
   readonly path?: string
   /** Default `info`. */
   readonly logLevel?: LogLevel
-  /** The page at `/` that shows the hub, and its namespace. Default `true`. */
+  /** The page at `/` that shows the hub, the demo at `/demo`, and their namespaces. Default `true`. */
   readonly console?: boolean
   /** Who may read `/metrics`, and where. */
   readonly metrics?: MetricsOptions | undefined

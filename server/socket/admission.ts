@@ -2,6 +2,7 @@
 
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'socket.io'
+import { DEMO_NAMESPACE, DEMO_TOPIC } from '../../shared/console/demo.ts'
 import { CONSOLE_NAMESPACE } from '../../shared/console/protocol.ts'
 import { RepriseError } from '../../shared/errors.ts'
 import { TOPIC_PREFIX } from '../../shared/names.ts'
@@ -13,7 +14,8 @@ import type { Addresses } from '../core/guards/addresses.ts'
 import { countedAs } from '../core/guards/callers.ts'
 import type { Telemetry } from '../core/telemetry.ts'
 import { checkTopic } from '../core/topics/log.ts'
-import { parse, positionSchema, queuesAuthSchema, topicAuthSchema } from '../wire.ts'
+import type { Subscription } from '../core/topics/subscription.ts'
+import { demoAuthSchema, parse, positionSchema, queuesAuthSchema, topicAuthSchema } from '../wire.ts'
 import type { RateRules } from './rates.ts'
 
 export interface GatewayContext {
@@ -27,13 +29,13 @@ export interface GatewayContext {
   /** Resolves when it can tell who calls. */
   readonly gate: Promise<Gate>
   readonly telemetry: Telemetry
-  /** Whether the hub has one. */
+  /** Whether the hub has one, and the demo beside it. */
   readonly console: boolean
   readonly draining: AbortSignal
 }
 
 /** What a handshake asked for, checked. */
-export type Admission = TopicAdmission | QueuesAdmission | ConsoleAdmission
+export type Admission = TopicAdmission | QueuesAdmission | ConsoleAdmission | DemoAdmission
 
 interface Admitted {
   readonly core: Core
@@ -52,6 +54,12 @@ export interface ConsoleAdmission extends Admitted {
   enter(): { readonly review: () => void; readonly left: () => void }
 }
 
+/** As the console's. */
+export interface DemoAdmission extends Admitted {
+  readonly kind: 'demo'
+  enter(): Subscription
+}
+
 export interface TopicAdmission extends Admitted {
   readonly kind: 'topic'
   readonly topic: string
@@ -65,6 +73,7 @@ export async function admit(socket: Socket, context: GatewayContext): Promise<Ad
   const { name } = socket.nsp
   if (name === QUEUES_NAMESPACE) return { kind: 'queues', ...(await admitTo(socket, queuesAuthSchema, context)) }
   if (name === CONSOLE_NAMESPACE && context.console) return await admitToConsole(socket, context)
+  if (name === DEMO_NAMESPACE && context.console) return await admitToDemo(socket, context)
   if (!name.startsWith(TOPIC_PREFIX)) {
     const known = `topics are ${TOPIC_PREFIX}<topic>, queues are in ${QUEUES_NAMESPACE}`
     throw new RepriseError('not_found', `there is no namespace ${name.slice(0, 80)}; ${known}`)
@@ -96,6 +105,18 @@ export async function admit(socket: Socket, context: GatewayContext): Promise<Ad
     paced: auth.paced ?? false,
     joined: auth.joined ?? false,
   }
+}
+
+async function admitToDemo(socket: Socket, context: GatewayContext): Promise<DemoAdmission> {
+  const { topic: asked } = parse(demoAuthSchema, socket.handshake.auth ?? {}, 'auth')
+  const topic = asked ?? DEMO_TOPIC
+  if (!topic.startsWith(DEMO_TOPIC)) {
+    throw new RepriseError('bad_request', `auth: topic: the names of the demo's topics begin with ${DEMO_TOPIC}`)
+  }
+  const admitted = await admitTo(socket, queuesAuthSchema, context)
+  authorize(admitted.caller, 'subscribe', topic)
+  const { enterDemo } = await import('./demo.ts')
+  return { kind: 'demo', ...admitted, enter: () => enterDemo(socket, admitted, topic) }
 }
 
 async function admitTo(socket: Socket, schema: typeof queuesAuthSchema, context: GatewayContext) {

@@ -9,6 +9,7 @@ import {
   type Admission,
   admit,
   type ConsoleAdmission,
+  type DemoAdmission,
   type GatewayContext,
   heed,
   type QueuesAdmission,
@@ -102,6 +103,7 @@ export function openGateway(io: Server, context: GatewayContext, guests?: GuestR
     admissions.delete(socket)
     if (admission.kind === 'topic') enterTopic(socket, admission)
     else if (admission.kind === 'queues') enterQueues(socket, admission)
+    else if (admission.kind === 'demo') enterDemo(socket, admission)
     else enterConsole(socket, admission)
   })
 
@@ -131,6 +133,18 @@ export function openGateway(io: Server, context: GatewayContext, guests?: GuestR
     })
   }
 
+  function enterDemo(socket: Socket, { core, session, enter }: DemoAdmission): void {
+    if (tellsLimits(socket)) socket.emit('limits', core.log.limits)
+    const subscription = enter()
+    const leave = heed(socket, session, () => subscription.review())
+    socket.on('disconnect', () => {
+      leave()
+      subscription.close()
+      tidyLater(io, socket.nsp)
+    })
+    void begin(socket, subscription, { core, from: 'end', onGap: undefined })
+  }
+
   function enterTopic(socket: Socket, admission: TopicAdmission): void {
     let channel = channels.get(socket.nsp)
     if (channel === undefined) {
@@ -157,7 +171,11 @@ export function openGateway(io: Server, context: GatewayContext, guests?: GuestR
   }
 }
 
-async function begin(socket: Socket, subscription: Subscription, { core, from, onGap }: TopicAdmission): Promise<void> {
+async function begin(
+  socket: Socket,
+  subscription: Subscription,
+  { core, from, onGap }: Pick<TopicAdmission, 'core' | 'from' | 'onGap'>,
+): Promise<void> {
   const query = { ...(from === undefined ? {} : { from }), ...(onGap === undefined ? {} : { onGap }) }
   while (socket.connected) {
     try {

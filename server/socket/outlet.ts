@@ -111,6 +111,6 @@ export class SocketOutlet implements Outlet {
 }
 
 /** Text where there is one; binary data is taken apart by Socket.IO itself. */
-function payload(packet: Packet) {
+export function payload(packet: Packet) {
   return packet.binary ? packet.toJSON() : packet
 }

@@ -144,7 +144,8 @@ const DRIVERS: Readonly<Record<string, readonly Part[]>> = {
   '@opentelemetry/api': ['server/telemetry/', 'client/'],
   zod: ['server/wire.ts', 'server/options/', 'server/http/'],
   yaml: ['server/options/'],
-  'socket.io-client': ['client/'],
+  // The demo has a lane without the SDK, to compare with.
+  'socket.io-client': ['client/', 'console/'],
   commander: ['cli/'],
   'cli-progress': ['cli/'],
   picocolors: ['cli/'],

@@ -37,6 +37,11 @@ describe.runIf(has('chromium'))('the replay demo', () => {
       twice: 0,
     })
     expect(await demo.says('steady', allHere(312))).toMatchObject({ missed: 0, replayed: 0, lost: 0, twice: 0 })
+    // Over plain Socket.IO, from the same server, nothing came again.
+    expect(await demo.says('plain', '300 events lost')).toMatchObject({ missed: 300, replayed: 0, lost: 300, twice: 0 })
+    expect((await demo.lines('plain')).map(({ offset, text }) => offset ?? text)).toEqual([
+      ...[312, 311, 310, 309, 308, 307, 306, 'back: 300 events went by', 'the connection was cut', 5, 4, 3, 2, 1],
+    ])
 
     // The newest 200 lines: 7 live ones, then replayed ones, the note of the return is further down.
     const lines = await demo.lines('fickle')
@@ -88,21 +93,32 @@ describe.runIf(has('chromium'))('the replay demo', () => {
     await demo.open(visit.hub.url, name)
     await demo.publish(1)
     await demo.says('fickle', allHere(1))
-    expect(sockets).toHaveLength(3)
+    expect(sockets).toHaveLength(4)
 
     await demo.toggle()
-    const cut = await until(() => sockets.find((socket) => socket.isClosed()), { what: 'a socket to be closed' })
-    expect(sent.get(cut)?.[0]).toContain(`/topics/${name}`)
-    expect(sent.get(cut)?.filter((frame) => frame.startsWith('41') || frame.includes('unsubscribe'))).toEqual([])
+    const cut = await until(
+      () => {
+        const closed = sockets.filter((socket) => socket.isClosed())
+        return closed.length === 2 && closed
+      },
+      { what: 'its socket and that of the plain lane to be closed' },
+    )
+    expect(cut.map((socket) => sent.get(socket)?.[0]?.replace(/,.*/, '')).sort()).toEqual([
+      `40/demo`,
+      `40/topics/${name}`,
+    ])
+    const goodbyes = cut.flatMap((socket) => sent.get(socket) ?? [])
+    expect(goodbyes.filter((frame) => frame.startsWith('41') || frame.includes('unsubscribe'))).toEqual([])
 
     await demo.burst()
     await demo.says('fickle', 'Away: 300 missed so far')
-    expect(sockets).toHaveLength(3)
-    expect(sockets.filter((socket) => socket.isClosed())).toEqual([cut])
+    expect(sockets).toHaveLength(4)
+    expect(sockets.filter((socket) => socket.isClosed())).toEqual(cut)
 
     await demo.toggle()
     await demo.says('fickle', allHere(301))
-    expect(sockets).toHaveLength(4)
+    await demo.reaches('plain', 'live')
+    expect(sockets).toHaveLength(6)
   })
 
   it('loses nothing while publishing goes on at full rate through cut after cut', async () => {
@@ -138,7 +154,7 @@ describe.runIf(has('chromium'))('the replay demo', () => {
     await demo.publish(4)
     await until(async () => (await demo.number('unanswered')) === 4, { what: 'four that wait for a connection' })
     await demo.page.context().setOffline(false)
-    await demo.bothLive()
+    await demo.allLive()
     await demo.published(7)
     for (const which of ['fickle', 'steady'] as const) {
       expect(await demo.says(which, allHere(7))).toMatchObject({ lost: 0, twice: 0 })

@@ -78,7 +78,7 @@ describe.runIf(has('chromium'))('the replay demo, whatever happens around it', (
     const clients = demo.page.locator('.subscriber .name')
     const names = await clients.allInnerTexts()
     await demo.page.reload()
-    await demo.bothLive()
+    await demo.allLive()
     expect(await clients.allInnerTexts()).toEqual(names)
     await until(async () => (await demo.lines('fickle')).length === 30, { what: 'the missed ones' })
     expect((await demo.lines('fickle')).every(({ kind }) => kind === 'replayed')).toBe(true)
@@ -90,7 +90,7 @@ describe.runIf(has('chromium'))('the replay demo, whatever happens around it', (
       demo.page.evaluate(() => void window.open(location.href)),
     ])
     const twin = new Demo(popup)
-    await twin.bothLive()
+    await twin.allLive()
     expect(await popup.locator('.subscriber .name').allInnerTexts()).not.toEqual(names)
     await twin.publish(2)
     await twin.says('fickle', allHere(2))
@@ -102,7 +102,7 @@ describe.runIf(has('chromium'))('the replay demo, whatever happens around it', (
   it('says nothing false after any order of cutting, publishing, reloading and dropping the topic', async () => {
     const { demo, topic } = await visit.open()
     const fine = (count: number) => async () => {
-      await demo.bothLive()
+      await demo.allLive()
       for (const which of ['fickle', 'steady'] as const) {
         expect(await demo.says(which, allHere(count))).toMatchObject({ lost: 0, twice: 0 })
       }
@@ -112,7 +112,7 @@ describe.runIf(has('chromium'))('the replay demo, whatever happens around it', (
     await demo.publish(3)
     await demo.says('fickle', 'Away: 3 missed so far')
     await demo.page.reload()
-    await demo.bothLive()
+    await demo.allLive()
     await demo.says('fickle', '3 events from before this page was loaded, in order')
     await demo.says('steady', 'Waiting for the first event')
     await demo.publish(2)
@@ -129,7 +129,7 @@ describe.runIf(has('chromium'))('the replay demo, whatever happens around it', (
       expect((await drop()).status).toBe(204)
       await demo.publish(2)
       if (cut) await demo.toggle()
-      await demo.bothLive()
+      await demo.allLive()
       await until(
         async () => {
           const panels = [await demo.panel('fickle'), await demo.panel('steady')]

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { Ledger, type Track } from '../../console/demo/ledger.ts'
-import { intersection, type RangeSet, rangeSet } from '../../console/demo/ranges.ts'
+import { Ledger, type Track } from '../../console/demo/counting/ledger.ts'
+import { intersection, type RangeSet, rangeSet } from '../../console/demo/counting/ranges.ts'
 import { runSeed, seededRandom } from '../support/seed.ts'
 
 describe('a set of offsets', () => {

@@ -20,8 +20,8 @@ const HASHED_S = 31_536_000
 const SDK_FILES = ['reprise-client.global.js', 'reprise-client.mjs']
 
 /**
- * `isGuest`: whether a program around has said where to go on. `socketPath`: where the console finds the hub's Socket.IO;
- * absent where there is no console.
+ * `isGuest`: whether a program around has said where to go on. `socketPath`: where console and demo find the hub's
+ * Socket.IO; absent where there are none.
  */
 export function servePages(isGuest: (request: IncomingMessage) => boolean, socketPath: string | undefined): Router {
   const router = express.Router({ caseSensitive: true })
@@ -32,14 +32,9 @@ export function servePages(isGuest: (request: IncomingMessage) => boolean, socke
     next()
   })
   router.get('/', secured, (_request, response) => {
-    sendText(response, (socketPath !== undefined && consolePage(socketPath)) || INDEX)
+    sendText(response, (socketPath !== undefined && pageOf('index.html', socketPath)) || INDEX)
   })
-  router.get('/demo', (request, response, next) => {
-    // Its files are found relative to it.
-    if (request.path.endsWith('/')) return response.redirect(308, '../demo')
-    next()
-  })
-  router.get('/demo', secured, (_request, response) => sendPage(response, 'demo.html'))
+  if (socketPath !== undefined) serveDemo(router, socketPath)
   router.use('/assets', express.static(`${PAGES}/assets`, { index: false, redirect: false, setHeaders: hashed }))
   router.get(
     SDK_FILES.map((name) => `/sdk/${name}`),
@@ -52,6 +47,19 @@ export function servePages(isGuest: (request: IncomingMessage) => boolean, socke
     },
   )
   return router
+}
+
+function serveDemo(router: Router, socketPath: string): void {
+  router.get('/demo', (request, response, next) => {
+    // Its files are found relative to it.
+    if (request.path.endsWith('/')) return response.redirect(308, '../demo')
+    next()
+  })
+  router.get('/demo', secured, (_request, response) => {
+    const page = pageOf('demo.html', socketPath)
+    if (page === undefined) throw notBuilt('the demo')
+    sendText(response, page)
+  })
 }
 
 const secured: RequestHandler = helmet({
@@ -85,14 +93,9 @@ function hashed(response: ServerResponse): void {
   response.setHeader('X-Content-Type-Options', 'nosniff')
 }
 
-function sendPage(response: Response, name: string): void {
-  if (!existsSync(`${PAGES}/${name}`)) throw notBuilt(name)
-  response.sendFile(name, { root: PAGES, cacheControl: false, headers: { 'Cache-Control': 'no-cache' } })
-}
-
 /** It is told where the hub's Socket.IO is. `undefined` where it is not built. */
-function consolePage(socketPath: string): string | undefined {
-  const file = `${PAGES}/index.html`
+function pageOf(name: string, socketPath: string): string | undefined {
+  const file = `${PAGES}/${name}`
   if (!existsSync(file)) return undefined
   const escaped = socketPath.replace(/[&"<>]/g, (sign) => `&#${sign.charCodeAt(0)};`)
   return readFileSync(file, 'utf8').replace(SOCKET_PATH, () => `<meta name="socket-path" content="${escaped}"`)
@@ -119,7 +122,6 @@ const INDEX = `<!doctype html>
 <h1>Reprise</h1>
 <p>A real-time hub is running here.</p>
 <ul>
-<li><a href="demo">Replay demo</a></li>
 <li><a href="v1/topics">Topics</a></li>
 <li><a href="openapi.json">HTTP interface (OpenAPI)</a></li>
 <li><a href="asyncapi.json">Socket.IO interface (AsyncAPI)</a></li>

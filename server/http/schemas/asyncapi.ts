@@ -1,6 +1,7 @@
 /** The AsyncAPI document of the Socket.IO side: its calls and packets by the schemas that check them. */
 
 import { z } from 'zod'
+import { DEMO_NAMESPACE, type DemoCalls, type DemoPackets } from '../../../shared/console/demo.ts'
 import { CONSOLE_NAMESPACE, type ConsoleCalls, type ConsolePackets } from '../../../shared/console/protocol.ts'
 import type { WireError } from '../../../shared/errors.ts'
 import { ERRORS } from '../../../shared/errorTable.ts'
@@ -21,6 +22,7 @@ import {
 import {
   consumeSchema,
   credentialsSchema,
+  demoAuthSchema,
   draftSchema,
   jobDraftSchema,
   jobIdSchema,
@@ -167,7 +169,21 @@ function tables() {
     Sent
   >
 
-  return { topicCalls, topicPackets, queueCalls, queuePackets, consoleCalls, consolePackets, error }
+  const demoCalls: Readonly<Record<keyof DemoCalls, Called>> = { auth }
+  const demoPackets: Readonly<Record<keyof DemoPackets, Sent>> = {
+    limits: limitsTold,
+    live: { summary: 'From here on events come as they are published', args: [place] },
+    events: { summary: 'Live events; none of them comes again', args: [events] },
+    expiring,
+    error: gone,
+  }
+  return {
+    topic: [topicCalls, topicPackets],
+    queues: [queueCalls, queuePackets],
+    console: [consoleCalls, consolePackets],
+    demo: [demoCalls, demoPackets],
+    error,
+  } as const
 }
 
 const DESCRIPTION =
@@ -183,15 +199,16 @@ export function asyncApi(): object {
 }
 
 function makeDocument(): object {
-  const { topicCalls, topicPackets, queueCalls, queuePackets, consoleCalls, consolePackets, error } = tables()
+  const { topic, queues, console, demo, error } = tables()
   const components = new Components()
   components.schemaOf(positionSchema)
   const messages: Record<string, object> = {}
   const operations: Record<string, object> = {}
   const channels = {
-    topic: channelOf('topic', '/topics/{topic}', topicAuthSchema, topicCalls, topicPackets),
-    queues: channelOf('queues', QUEUES_NAMESPACE, queuesAuthSchema, queueCalls, queuePackets),
-    console: channelOf('console', CONSOLE_NAMESPACE, queuesAuthSchema, consoleCalls, consolePackets),
+    topic: channelOf('topic', '/topics/{topic}', topicAuthSchema, ...topic),
+    queues: channelOf('queues', QUEUES_NAMESPACE, queuesAuthSchema, ...queues),
+    console: channelOf('console', CONSOLE_NAMESPACE, queuesAuthSchema, ...console),
+    demo: channelOf('demo', DEMO_NAMESPACE, demoAuthSchema, ...demo),
   }
   return {
     asyncapi: '3.0.0',

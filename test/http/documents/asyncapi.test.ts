@@ -23,7 +23,7 @@ interface Document {
   }
 }
 
-type Channel = 'topic' | 'queues' | 'console'
+type Channel = 'topic' | 'queues' | 'console' | 'demo'
 
 const { url } = await startHub({ auth: { jwt: { secret: SECRET } } })
 const { body: document } = await asking(url)<Document>('GET', '/asyncapi.json')
@@ -56,7 +56,7 @@ describe('the AsyncAPI document', () => {
       const found = steps.reduce<unknown>((at, step) => (at as Record<string, unknown> | undefined)?.[step], document)
       expect(found, pointer).toBeDefined()
     }
-    for (const channel of ['topic', 'queues', 'console'] as const) {
+    for (const channel of ['topic', 'queues', 'console', 'demo'] as const) {
       for (const message of Object.keys(document.channels[channel].messages)) {
         expect(text).toContain(`{"$ref":"#/channels/${channel}/messages/${message}"}`)
       }
@@ -65,14 +65,14 @@ describe('the AsyncAPI document', () => {
       expect(text).toContain(`#/components/messages/${name}"`)
   })
 
-  it.each(['topic', 'queues', 'console'] as const)(
+  it.each(['topic', 'queues', 'console', 'demo'] as const)(
     'names the calls of the namespace of a %s, and no others',
     async (channel) => {
       const wire = await enter(channel, { from: 'none' })
       const reply = await wire.call('nothing')
       const known = reply.ok ? '' : reply.error.message.split('there are ')[1]
       expect(operationsOf(channel, 'receive')).toEqual([...(known?.split(', ') ?? []), 'connect'].sort())
-      const some = { topic: 'publish', queues: 'send', console: 'history' }[channel]
+      const some = { topic: 'publish', queues: 'send', console: 'history', demo: 'auth' }[channel]
       expect(faultOf(`${channel}.${some}.reply`, reply)).toBeUndefined()
     },
   )
@@ -83,7 +83,7 @@ describe('the AsyncAPI document', () => {
       .filter((name) => name.endsWith('.ts'))
       .flatMap((name) => [...readFileSync(new URL(name, folder), 'utf8').matchAll(/\bemit\('(\w+)'/g)])
       .map(([, name = '']) => name)
-    const named = (['topic', 'queues', 'console'] as const).flatMap((channel) => operationsOf(channel, 'send'))
+    const named = (['topic', 'queues', 'console', 'demo'] as const).flatMap((channel) => operationsOf(channel, 'send'))
     expect([...new Set(named)].sort()).toEqual([...new Set(sent)].sort())
   })
 
@@ -98,6 +98,7 @@ describe('the AsyncAPI document', () => {
       topic: { client: 'c', from: 'start', limits: true },
       queues: { client: 'w', limits: true },
       console: { limits: true },
+      demo: { topic: 'demo.one', limits: true },
     } as const
     const called = async (wire: Wire, channel: Channel, call: string, ...args: unknown[]) => {
       check(`${channel}.${call}`, args)
@@ -105,11 +106,15 @@ describe('the AsyncAPI document', () => {
       check(`${channel}.${call}.reply`, reply)
       return reply.ok ? reply.value : undefined
     }
-    for (const channel of ['topic', 'queues', 'console'] as const) {
+    for (const channel of ['topic', 'queues', 'console', 'demo'] as const) {
       check(`${channel}.connect`, { token, ...handshakes[channel] })
       seen.set(channel, await enter(channel, handshakes[channel]))
     }
-    const [topic, queues, console] = [...seen.values()] as [Wire, Wire, Wire]
+    const [topic, queues, console, demo] = [...seen.values()] as [Wire, Wire, Wire, Wire]
+    await demo.seen('live')
+    const publisher = await join(url, 'demo.one', { token, from: 'none' })
+    await publisher.value('publish', [{ data: { n: 1 } }])
+    await demo.seen('events')
     await called(topic, 'topic', 'publish', [{ data: { n: 1 }, id: 'one', key: 'k', headers: { a: 'b' } }])
     await called(topic, 'topic', 'publish', [{ data: { n: 2 } }], { producer: 'p', seq: 1 })
     await topic.eventsSeen(2)
@@ -137,8 +142,9 @@ describe('the AsyncAPI document', () => {
       called(topic, 'topic', 'auth', { token: short }),
       called(queues, 'queues', 'auth', { token: short }),
       called(console, 'console', 'auth', { token: short }),
+      called(demo, 'demo', 'auth', { token: short }),
     ])
-    await Promise.all([topic.disconnected, queues.disconnected, console.disconnected])
+    await Promise.all([...seen.values()].map(({ disconnected }) => disconnected))
     for (const [channel, wire] of seen) {
       for (const { name, args } of wire.packets) {
         check(
@@ -152,5 +158,6 @@ describe('the AsyncAPI document', () => {
     expect([...names(topic), 'gap', 'behind'].sort()).toEqual(operationsOf('topic', 'send'))
     expect([...names(queues)].sort()).toEqual(operationsOf('queues', 'send'))
     expect([...names(console)].sort()).toEqual(operationsOf('console', 'send'))
+    expect([...names(demo)].sort()).toEqual(operationsOf('demo', 'send'))
   })
 })

@@ -19,8 +19,8 @@ interface FeedLine {
   readonly text: string
 }
 
-/** The subscriber with the switch, and the one to compare with. */
-export type Which = 'fickle' | 'steady'
+/** The subscriber with the switch, the one over plain Socket.IO, and the one to compare with. */
+export type Which = 'fickle' | 'plain' | 'steady'
 
 export class Demo {
   readonly page: Page
@@ -31,12 +31,12 @@ export class Demo {
 
   async open(url: string, topic: string): Promise<void> {
     await this.page.goto(`${url}/demo?topic=${topic}`)
-    await this.bothLive()
+    await this.allLive()
   }
 
   /** The publisher's connection is there too once an event was answered; publishing waits for it by itself. */
-  async bothLive(): Promise<void> {
-    for (const which of ['fickle', 'steady'] as const) await this.reaches(which, 'live')
+  async allLive(): Promise<void> {
+    for (const which of ['fickle', 'plain', 'steady'] as const) await this.reaches(which, 'live')
   }
 
   async publish(count: number): Promise<void> {

@@ -1,9 +1,9 @@
 /** The page's publisher: one event, a burst, or so many a second; keeps what the replies named. */
 
-import type { Hub, Receipt, Topic } from '../../client/index.ts'
-import { RepriseError } from '../../client/index.ts'
-import type { Ledger } from './ledger.ts'
-import { makeOrder, type Order } from './orders.ts'
+import type { Hub, Receipt, Topic } from '../../../client/index.ts'
+import { RepriseError } from '../../../client/index.ts'
+import type { Ledger } from '../counting/ledger.ts'
+import { makeOrder } from './orders.ts'
 
 const TICK_MS = 40
 /** With so many without a reply the clock stands still: the hub is away. */
@@ -12,7 +12,8 @@ const MAX_UNANSWERED = 2_000
 const MAX_CATCH_UP_MS = 1_000
 
 export class Publisher {
-  readonly #topic: Topic<Order>
+  readonly #hub: Hub
+  readonly #topic: Topic
   readonly #ledger: Ledger
   readonly #changed: () => void
   #orders = 0
@@ -23,7 +24,8 @@ export class Publisher {
   #perSecond = 0
   #timer: ReturnType<typeof setInterval> | undefined
 
-  constructor(hub: Hub<{ topics: Record<string, Order> }>, topic: string, ledger: Ledger, changed: () => void) {
+  constructor(hub: Hub, topic: string, ledger: Ledger, changed: () => void) {
+    this.#hub = hub
     this.#topic = hub.topic(topic)
     this.#ledger = ledger
     this.#changed = changed
@@ -76,6 +78,11 @@ export class Publisher {
     clearInterval(this.#timer)
     if (perSecond > 0) this.#start(perSecond)
     this.#changed()
+  }
+
+  close(): void {
+    clearInterval(this.#timer)
+    void this.#hub.close({ drainMs: 0 })
   }
 
   #start(perSecond: number): void {

@@ -1,21 +1,34 @@
 /** One subscriber as it is seen: state, switch, picture, counts, verdict and the latest events. */
 
-import type { Line } from './feed.ts'
-import type { Ledger } from './ledger.ts'
+import type { ComponentChildren } from 'preact'
+import type { Status } from '../../../client/index.ts'
+import type { Ledger, Track } from '../counting/ledger.ts'
+import { stateWord, verdictOf } from '../counting/verdict.ts'
+import type { Feed, Line } from './feed.ts'
 import { Strip } from './strip.tsx'
-import type { Subscriber } from './subscriber.ts'
-import { stateWord, verdictOf } from './verdict.ts'
+
+/** What is shown of a subscriber. */
+interface Shown {
+  readonly name: string
+  readonly track: Track
+  readonly feed: Feed
+  readonly status: Status
+  readonly isCut: boolean
+}
 
 interface SubscriberPanelProps {
   readonly id: string
   readonly title: string
-  readonly subscriber: Subscriber
+  readonly subscriber: Shown
   readonly ledger: Ledger
-  readonly canBeCut: boolean
+  /** It has a switch for this. */
+  readonly cut?: (isCut: boolean) => void
+  /** In the place of the switch. */
+  readonly children?: ComponentChildren
 }
 
-export function SubscriberPanel({ id, title, subscriber, ledger, canBeCut }: SubscriberPanelProps) {
-  const { track, status, isCut, client, feed } = subscriber
+export function SubscriberPanel({ id, title, subscriber, ledger, cut, children }: SubscriberPanelProps) {
+  const { track, status, isCut, name, feed } = subscriber
   const counts = track.counts()
   const verdict = verdictOf(counts, status, isCut)
   const lines = feed.newest
@@ -25,19 +38,19 @@ export function SubscriberPanel({ id, title, subscriber, ledger, canBeCut }: Sub
     <section class="panel subscriber" data-test={id} data-state={isCut ? 'cut' : status.state} aria-labelledby={id}>
       <header>
         <h2 id={id}>{title}</h2>
-        <span class="name">client {client}</span>
+        <span class="name">{name}</span>
         <span class={`state ${isLive ? 'is-live' : ''}`} role="status" data-test="state">
           {stateWord(status, isCut)}
         </span>
       </header>
-      {canBeCut ? (
+      {cut !== undefined ? (
         <button
           type="button"
           class="switch"
           role="switch"
           aria-checked={isCut}
           data-test="switch"
-          onClick={() => subscriber.cut(!isCut)}
+          onClick={() => cut(!isCut)}
         >
           <span class="knob" aria-hidden="true" />
           <span>Cut the connection</span>
@@ -46,7 +59,7 @@ export function SubscriberPanel({ id, title, subscriber, ledger, canBeCut }: Sub
           </span>
         </button>
       ) : (
-        <p class="stays">Stays connected, to compare with.</p>
+        <p class="stays">{children}</p>
       )}
       <Strip
         head={Math.max(track.last, ledger.receipts.max)}

@@ -3,7 +3,7 @@
  * nothing of connections and of the screen.
  */
 
-import type { Gap, Position } from '../../client/index.ts'
+import type { Gap, Position } from '../../../client/index.ts'
 import { intersection, RangeSet, rangeSet } from './ranges.ts'
 
 /** All of events that publish replies named and that are behind the subscriber's start. */
@@ -151,14 +151,24 @@ export class Track {
     if (reason === 'reset') {
       this.#ledger.begin(epoch)
       // Another subscriber may have been told first, and this one's books were closed in the old log's numbers.
-      this.begin()
-      this.#start = position.offset
-      this.#last = position.offset
+      this.restart(position.offset)
       this.#away.add(position.offset + 1, position.offset + this.#behind)
     } else if (from !== null && to !== null) {
       this.#gaps.add(from, to)
       this.#last = Math.max(this.#last, to)
     }
+  }
+
+  /** The log began anew: the next event has the number behind `offset`. */
+  restart(offset: number): void {
+    this.begin()
+    this.#start = offset
+    this.#last = offset
+  }
+
+  /** What has not come up to here never does. */
+  nothingComesUpTo(offset: number): void {
+    this.#dueUpTo = Math.max(this.#dueUpTo, offset)
   }
 
   begin(): void {

@@ -1,6 +1,6 @@
 /** What the counts mean, in one sentence. */
 
-import type { Status } from '../../client/index.ts'
+import type { Status } from '../../../client/index.ts'
 import type { Counts } from './ledger.ts'
 
 export interface Verdict {

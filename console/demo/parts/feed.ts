@@ -1,6 +1,6 @@
 /** The latest lines of one subscriber, newest first. Only these are kept, however many events come. */
 
-import type { Gap } from '../../client/index.ts'
+import type { Gap } from '../../../client/index.ts'
 
 export type Line =
   | {

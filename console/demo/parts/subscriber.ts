@@ -1,36 +1,48 @@
 /** One subscriber of the page: a connection of its own, which can be cut, and what came over it. */
 
-import { connect, type Received, type Status, type Subscription } from '../../client/index.ts'
+import type { Gap, Hub, Received, Status, SubscribeOptions, Subscription } from '../../../client/index.ts'
+import type { Ledger, Track } from '../counting/ledger.ts'
+import type { Visit } from '../visit.ts'
 import { Feed } from './feed.ts'
-import type { Ledger, Track } from './ledger.ts'
 import { lineOf } from './orders.ts'
 
 /** How often, while live, what is due is looked at. */
 const SETTLE_MS = 1_000
 
-export class Subscriber {
+interface SubscriberOptions {
   readonly client: string
+  readonly topic: string
+  readonly options?: SubscribeOptions
+  readonly onGap?: (gap: Gap) => void
+}
+
+export class Subscriber {
+  readonly name: string
   readonly track: Track
   readonly feed = new Feed()
-  readonly #hub: ReturnType<typeof connect>
+  /** How long its handler takes for an event. */
+  slowMs = 0
+  readonly #hub: Hub
   readonly #subscription: Subscription
   readonly #changed: () => void
+  readonly #timer: ReturnType<typeof setInterval>
   #cut = false
   #away = false
 
-  constructor(client: string, topic: string, ledger: Ledger, changed: () => void) {
-    this.client = client
+  constructor(visit: Visit, { client, topic, options, onGap }: SubscriberOptions, ledger: Ledger, changed: () => void) {
+    this.name = `client ${client}`
     this.track = ledger.track()
     this.#changed = changed
-    this.#hub = connect(undefined, { client, quiet: true, reconnect: { maxMs: 2_000 } })
-    this.#subscription = this.#hub.topic(topic).subscribe((event) => this.#arrived(event))
+    this.#hub = visit.connect(client)
+    this.#subscription = this.#hub.topic(topic).subscribe((event) => this.#arrived(event), options)
     this.#subscription.onStatus((status) => this.#moved(status))
     this.#subscription.onGap((gap) => {
       this.track.gap(gap)
       this.feed.add({ kind: 'gap', gap })
+      onGap?.(gap)
       changed()
     })
-    setInterval(() => {
+    this.#timer = setInterval(() => {
       if (this.status.state !== 'live') return
       this.track.settle()
       changed()
@@ -54,7 +66,13 @@ export class Subscriber {
     this.#changed()
   }
 
-  #arrived({ offset, at, data }: Received): void {
+  close(): void {
+    clearInterval(this.#timer)
+    void this.#hub.close({ drainMs: 0 })
+  }
+
+  async #arrived({ offset, at, data }: Received): Promise<void> {
+    if (this.slowMs > 0) await new Promise((resolve) => setTimeout(resolve, this.slowMs))
     const again = this.track.has(offset)
     const mark = this.track.arrived(offset)
     this.feed.add({ kind: 'event', offset, at, text: lineOf(data), mark, again })

@@ -1,6 +1,6 @@
 /** The publisher's controls and what the replies said last. */
 
-import type { Ledger } from './ledger.ts'
+import type { Ledger } from '../counting/ledger.ts'
 import type { Publisher } from './publisher.ts'
 import { Strip } from './strip.tsx'
 

@@ -1,7 +1,7 @@
 /** The picture of the latest events: a square each, filled once it is here, coloured by how it came. */
 
 import { useEffect, useRef } from 'preact/hooks'
-import type { Mark } from './ledger.ts'
+import type { Mark } from '../counting/ledger.ts'
 
 const SQUARE_PX = 7
 const STEP_PX = 9

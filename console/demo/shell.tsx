@@ -1,0 +1,67 @@
+/** What stands around each scene: the way to the others and to the console, and what a hub that asks for a token wants. */
+
+import type { ComponentChildren } from 'preact'
+import { useEffect, useRef } from 'preact/hooks'
+import { Mark } from '../mark.tsx'
+import type { Scene } from './scene.ts'
+import type { Visit } from './visit.ts'
+
+interface ShellProps {
+  readonly visit: Visit
+  readonly scenes: readonly Scene[]
+  readonly scene: Scene
+  readonly children: ComponentChildren
+}
+
+export function Shell({ visit, scenes, scene, children }: ShellProps) {
+  const content = useRef<HTMLDivElement>(null)
+  const isFirst = useRef(true)
+  useEffect(() => {
+    document.title = `Reprise: ${scene.title}`
+    // Whoever follows a link by keyboard goes on at what it led to.
+    if (!isFirst.current) {
+      content.current?.querySelector('h1')?.focus({ preventScroll: true })
+      scrollTo(0, 0)
+    }
+    isFirst.current = false
+  }, [scene])
+  const next = scenes[scenes.indexOf(scene) + 1]
+  return (
+    <>
+      <div class="bar">
+        <p class="wordmark">
+          <Mark />
+          Reprise
+        </p>
+        <nav class="scenes" aria-label="scenes">
+          <ol>
+            {scenes.map(({ name, title }) => (
+              <li key={name}>
+                <a href={`#/${name}`} aria-current={name === scene.name ? 'page' : undefined}>
+                  {title}
+                </a>
+              </li>
+            ))}
+          </ol>
+        </nav>
+        <a class="away" href="./">
+          Console
+        </a>
+      </div>
+      {visit.isStranger && (
+        <p class="problem" role="alert">
+          This hub asks for a token. Enter one in <a href="./">the console</a>, have it kept for this tab, and come
+          back.
+        </p>
+      )}
+      <div ref={content} key={scene.name} data-scene={scene.name}>
+        {children}
+      </div>
+      {next !== undefined && (
+        <p class="next">
+          <a href={`#/${next.name}`}>Next: {next.title}</a>
+        </p>
+      )}
+    </>
+  )
+}

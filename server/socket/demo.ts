@@ -1,0 +1,79 @@
+/**
+ * The demo's namespace: live events as any Socket.IO server would send them, to whoever is there at that moment. Nothing is
+ * kept for anybody, and nothing comes again. It is there to be compared with a topic. Loaded for the first one that comes.
+ */
+
+import type { Socket } from 'socket.io'
+import type { Caller, Session } from '../core/access.ts'
+import type { Core } from '../core/core.ts'
+import type { Channel, Outlet } from '../core/topics/outlet.ts'
+import type { Packet } from '../core/topics/packet.ts'
+import type { Subscription } from '../core/topics/subscription.ts'
+import { credentialsSchema, parse } from '../wire.ts'
+import { type Calls, serving } from './calls.ts'
+import { payload } from './outlet.ts'
+import { isOverfull } from './transport/flow.ts'
+
+interface DemoState {
+  readonly core: Core
+  readonly caller: Caller
+  readonly session: Session
+}
+
+const CALLS: Calls<DemoState> = {
+  async auth({ session }, [credentials]) {
+    await session.renew(parse(credentialsSchema, credentials, 'auth').token)
+    return null
+  },
+}
+
+const serveDemo = serving(CALLS)
+
+export function enterDemo(socket: Socket, state: DemoState, topic: string): Subscription {
+  socket.data = state
+  serveDemo(socket)
+  // Under a client name the hub would keep a place for it.
+  const { client: _, ...nameless } = state.caller
+  return state.core.subscription(nameless, topic, new ForgetfulOutlet(socket))
+}
+
+/** Sends what comes while it is live. What does not leave at once is not sent at all. */
+class ForgetfulOutlet implements Outlet {
+  readonly channel: Channel
+  /** It is never sent what it was too slow for, so it is never too slow. */
+  readonly overfull = false
+  readonly #socket: Socket
+  #isLive = false
+
+  constructor(socket: Socket) {
+    this.#socket = socket
+    this.channel = { broadcast: (packet) => this.#send(packet) }
+  }
+
+  live(offset: number): void {
+    this.#isLive = true
+    this.#socket.emit('live', { offset })
+  }
+
+  leave(): void {
+    this.#isLive = false
+  }
+
+  end(error: Parameters<Outlet['end']>[0]): void {
+    this.#socket.emit('error', error)
+    this.#socket.disconnect()
+  }
+
+  // What stands in the log before it is live, and what is told of the log, is not for it.
+  subscribed(): void {}
+  gap(): void {}
+  push(): void {}
+  behind(): void {}
+
+  async page(): Promise<void> {}
+  async drained(): Promise<void> {}
+
+  #send(packet: Packet): void {
+    if (this.#isLive && !isOverfull(this.#socket.conn)) this.#socket.emit('events', payload(packet))
+  }
+}
