@@ -11,6 +11,7 @@ import { addRemoteOptions, checkedQueue, type Fields, queueRoute, type RemoteOpt
 
 interface JobsOptions extends RemoteOptions {
   readonly state: string
+  readonly key?: string
   readonly count: number
 }
 
@@ -23,22 +24,25 @@ export function addJobs(root: Command): void {
     .addOption(
       new Option('--state <state>', 'state of the jobs').choices(['ready', 'delayed', 'held', 'dead']).default('ready'),
     )
+    .option('--key <key>', 'list those with this key')
     .option('-n, --count <n>', 'list at most so many', wholeNumber(1), 100)
     .action(list)
   addExamples(
     command,
     ['reprise jobs emails', 'the first 100 ready jobs'],
+    ['reprise jobs emails --key ann', 'those of one key, in the order of their line'],
     ['reprise jobs emails --state dead --json', 'the dead letters, for a program'],
   )
 }
 
 async function list(queue: string, options: JobsOptions): Promise<void> {
   await existing(options, 'queue', queue)
-  const { state, count: most } = options
+  const { state, key, count: most } = options
+  const query = key === undefined ? { state } : { state, key }
   const columns = ['id', 'key', 'attempts', 'priority', 'sent', 'due', 'data']
   const route = `${queueRoute(queue)}/jobs`
   try {
-    const some = await printListing(options, { route, list: 'jobs', query: { state }, most, columns, row })
+    const some = await printListing(options, { route, list: 'jobs', query, most, columns, row })
     if (!some && !options.json) await printLine(`no ${state} jobs in ${queue}`)
   } catch (error) {
     // The queue is there: it is the job that the last page ended with.

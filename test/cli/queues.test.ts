@@ -238,9 +238,9 @@ describe('looking', () => {
     const [job] = await claim('jobs', { client: 'me' })
     const [ready, held, json, none, behind, why, dead, unknown] = await Promise.all([
       cli(['jobs', 'jobs']),
-      cli(['jobs', 'jobs', '--state', 'held']),
+      cli(['jobs', 'jobs', '--state', 'held', '--key', 'k']),
       cli(['jobs', 'jobs', '--state', 'dead', '--json']),
-      cli(['jobs', 'jobs', '--state', 'delayed']),
+      cli(['jobs', 'jobs', '--state', 'ready', '--key', 'other']),
       cli(['explain', 'jobs', 'b']),
       cli(['explain', 'jobs', 'a']),
       cli(['explain', 'jobs', 'gone', '--json']),
@@ -254,7 +254,7 @@ describe('looking', () => {
     expect(linesOf(json.stdout)).toMatchObject([
       { id: 'gone', state: 'dead', data: 'luck', dead: { error: 'no luck' } },
     ])
-    expect(none.stdout).toBe('no delayed jobs in jobs\n')
+    expect(none.stdout).toBe('no ready jobs in jobs\n')
     expect(why.stdout).toMatch(/^job a in jobs: held\nwhy +me#\w+ works on it under a lease \(until .*\)\n/)
     expect(JSON.parse(dead.stdout)).toMatchObject({
       state: 'dead',

@@ -110,6 +110,27 @@ describe('a job', () => {
     expect([gone.status, gone.body.detail]).toEqual([404, expect.stringContaining('list from the beginning')])
   })
 
+  it('is found by its key in every state, without the others being looked through where it has a place', async () => {
+    const others = Array.from({ length: 1_000 }, (_, n) => ({ data: n, key: `${n}` }))
+    await send('keys', ...['h', 'r1', 'r2'].map((id) => ({ data: 1, id, key: 'k' })))
+    await send('keys', ...others)
+    await send('keys', { data: 1, id: 'r3', key: 'k' })
+    await send('keys', ...others.map((draft) => ({ ...draft, delayMs: 600_000 })))
+    await send('keys', { data: 1, id: 'd', key: 'k', delayMs: 600_000 }, { data: 1, id: 'e', delayMs: 600_000 })
+    await claim('keys')
+    expect(ids(await jobs('keys', '?key=k&state=held'))).toEqual(['h'])
+    expect([ids(await jobs('keys', '?id=d')), ids(await jobs('keys', '?id=k'))]).toEqual([['d'], []])
+    expect((await ask('GET', '/v1/queues/keys/jobs?id=d&state=held')).status).toBe(400)
+    expect(ids(await jobs('keys', '?key=999&state=held'))).toEqual([])
+    const page = await jobs('keys', '?key=k&limit=2')
+    expect([ids(page), page.next]).toEqual([['r1', 'r2'], 'r2'])
+    expect(await jobs('keys', '?key=k&limit=2&after=r2')).toEqual({ jobs: [expect.objectContaining({ id: 'r3' })] })
+    const searched = await jobs('keys', '?key=k&state=delayed')
+    expect([searched.jobs, searched.next]).toEqual([[], expect.any(String)])
+    const rest = await jobs('keys', `?key=k&state=delayed&after=${searched.next}`)
+    expect([ids(rest), rest.next]).toEqual([['d'], undefined])
+  })
+
   it('that is large ends a page early', async () => {
     const data = 'x'.repeat(200_000)
     await send('large', ...Array.from({ length: 5 }, () => ({ data })))
@@ -146,6 +167,15 @@ describe('dead letters', () => {
     expect(job).toMatchObject({ queue: 'graves/dead', id: 'b', data: 'hope' })
     expect(await settle('graves/dead', { id: 'b', lease: job?.lease, as: 'done' })).toEqual(['ok'])
     expect((await look('graves')).counts).toMatchObject({ sent: 2, done: 1, removed: 1, dead: 0 })
+  })
+
+  it('are found by key, reason and error', async () => {
+    await bury('found', ...['a', 'b', 'c'].map((id) => ({ data: id === 'c' ? 'mail' : 'ink', id, key: id })))
+    expect(ids(await jobs('found', '?state=dead&error=ink'))).toEqual(['a', 'b'])
+    expect(ids(await jobs('found/dead', '?reason=rejected&error=ink&key=b'))).toEqual(['b'])
+    expect(ids(await jobs('found', '?state=dead&reason=expired'))).toEqual([])
+    const { status, body } = await ask<Problem>('GET', '/v1/queues/found/jobs?error=ink')
+    expect([status, body.detail]).toEqual([400, expect.stringContaining('ask with state=dead')])
   })
 
   it('come back by a filter, after a dry run, part by part', async () => {

@@ -7,7 +7,7 @@ import { ask, route } from '../frame/route.ts'
 import { part } from '../hub/http.ts'
 import type { Session } from '../hub/session.ts'
 import { plural } from '../hub/words.ts'
-import { type Job, JobList } from './jobs.tsx'
+import { JobList } from './jobs.tsx'
 
 interface Redriven {
   readonly matched: number
@@ -153,16 +153,9 @@ export function DeadLetters({ session, queue, dead, done }: DeadLettersProps) {
         session={session}
         queue={queue}
         state="dead"
-        empty="No dead letters."
-        fits={(job) => isFitting(job, filter)}
+        filter={{ ...filter }}
+        empty={isAll ? 'No dead letters.' : 'No dead letter fits.'}
       />
     </section>
   )
-}
-
-/** As the hub has it. */
-function isFitting({ key, dead }: Job, filter: Filter): boolean {
-  if (filter.key !== undefined && key !== filter.key) return false
-  if (filter.reason !== undefined && dead?.reason !== filter.reason) return false
-  return filter.error === undefined || dead?.error?.includes(filter.error) === true
 }

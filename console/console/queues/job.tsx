@@ -9,7 +9,7 @@ import { part } from '../hub/http.ts'
 import type { Session } from '../hub/session.ts'
 import { useLook } from '../hub/useLook.ts'
 import { moment } from '../hub/words.ts'
-import type { Job } from './jobs.tsx'
+import type { Job } from './jobInfo.ts'
 
 interface Explained extends Job {
   readonly why: readonly {

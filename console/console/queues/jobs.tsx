@@ -1,35 +1,32 @@
-/** The jobs of a queue in one state, page by page, and the way to one by its id. */
+/** The jobs of a queue in one state, page by page, and the way to some by an id or a key. */
 
 import { useState } from 'preact/hooks'
+import { messageOf } from '../../../shared/errors.ts'
 import { ask, route } from '../frame/route.ts'
 import { part } from '../hub/http.ts'
 import type { Session } from '../hub/session.ts'
 import { useLook } from '../hub/useLook.ts'
 import { duration, moment } from '../hub/words.ts'
-
-export interface Job {
-  readonly queue: string
-  readonly id: string
-  readonly state: 'ready' | 'delayed' | 'held' | 'dead'
-  readonly key?: string
-  readonly attempts: number
-  readonly deliveries: number
-  readonly priority: number
-  readonly sentAt: number
-  readonly dueAt: number
-  readonly holder?: { readonly client: string }
-  readonly expiresAt?: number
-  readonly dead?: { readonly reason: string; readonly error?: string; readonly at: number }
-  readonly data?: unknown
-  readonly base64?: string
-  readonly headers?: Readonly<Record<string, string>>
-}
+import type { Job } from './jobInfo.ts'
+import { useSearch } from './search.ts'
 
 const STATES = ['ready', 'delayed', 'held'] as const
 const PAGE = 50
 
 export function Jobs({ session, queue }: { readonly session: Session; readonly queue: string }) {
-  const state = STATES.find((known) => known === route.value.query.get('state')) ?? 'ready'
+  const { query } = route.value
+  const state = STATES.find((known) => known === query.get('state')) ?? 'ready'
+  const key = query.get('key') ?? ''
+  const [problem, setProblem] = useState('')
+  const find = async (text: string): Promise<void> => {
+    setProblem('')
+    try {
+      const { jobs } = await session.http.get<{ jobs: readonly Job[] }>(`/queues/${part(queue)}/jobs?id=${part(text)}`)
+      ask(jobs.length > 0 ? { job: text } : { key: text })
+    } catch (error) {
+      setProblem(messageOf(error))
+    }
+  }
   return (
     <section aria-label="Jobs">
       <div class="tools">
@@ -51,17 +48,34 @@ export function Jobs({ session, queue }: { readonly session: Session; readonly q
           class="search"
           onSubmit={(event) => {
             event.preventDefault()
-            const id = String(new FormData(event.currentTarget as HTMLFormElement).get('id')).trim()
-            if (id !== '') ask({ job: id })
+            const text = String(new FormData(event.currentTarget as HTMLFormElement).get('job')).trim()
+            if (text !== '') void find(text)
           }}
         >
-          <input type="search" name="id" aria-label="Id of a job" placeholder="the id of a job  ( / )" />
+          <input type="search" name="job" aria-label="Id or key of a job" placeholder="an id or a key  ( / )" />
           <button type="submit" class="small">
-            Explain
+            Find
           </button>
         </form>
+        {problem !== '' && <span role="alert">{problem}</span>}
       </div>
-      <JobList key={state} session={session} queue={queue} state={state} empty={`No job is ${state}.`} />
+      {key !== '' && (
+        <p>
+          Jobs with the key <strong>{key}</strong>,{' '}
+          {state === 'ready' ? 'in the order of their line' : `that are ${state}`}
+          {'. '}
+          <button type="button" class="small" onClick={() => ask({ key: undefined })}>
+            All jobs
+          </button>
+        </p>
+      )}
+      <JobList
+        session={session}
+        queue={queue}
+        state={state}
+        filter={{ key }}
+        empty={key === '' ? `No job is ${state}.` : `No ${state} job has this id or this key.`}
+      />
     </section>
   )
 }
@@ -71,57 +85,38 @@ interface JobListProps {
   readonly queue: string
   readonly state: Job['state']
   readonly empty: string
-  /** Of the page that is looked at. */
-  readonly fits?: (job: Job) => boolean
+  /** Parameters of the query; those that are empty choose nothing. */
+  readonly filter: Readonly<Record<string, string | undefined>>
 }
 
-export function JobList({ session, queue, state, empty, fits = () => true }: JobListProps) {
+/** All that there are, as they are now; or those that a filter fits, as they were found. */
+export function JobList({ session, queue, state, empty, filter }: JobListProps) {
+  const chosen = Object.entries(filter).flatMap(([name, value]) => (value ? [[name, value]] : []))
+  const path = `/queues/${part(queue)}/jobs?${new URLSearchParams([['state', state], ...chosen])}`
+  const List = chosen.length === 0 ? All : Fitting
+  return <List key={path} session={session} path={path} state={state} empty={empty} />
+}
+
+interface ListProps {
+  readonly session: Session
+  readonly path: string
+  readonly state: Job['state']
+  readonly empty: string
+}
+
+function All({ session, path, state, empty }: ListProps) {
   const [after, setAfter] = useState<string | undefined>(undefined)
   const behind = after === undefined ? '' : `&after=${part(after)}`
-  const path = `/queues/${part(queue)}/jobs?state=${state}&limit=${PAGE}${behind}`
-  const look = useLook<{ readonly jobs: readonly Job[]; readonly next?: string }>(session, path)
+  const look = useLook<{ readonly jobs: readonly Job[]; readonly next?: string }>(
+    session,
+    `${path}&limit=${PAGE}${behind}`,
+  )
   const page = look.value
   if (page === undefined) return <p class="soft">{look.problem === '' ? 'Looking …' : look.problem}</p>
-  const { next } = page
-  const jobs = page.jobs.filter(fits)
+  const { jobs, next } = page
   return (
     <>
-      {jobs.length === 0 ? (
-        <p class="panel soft">{page.jobs.length === 0 ? empty : 'Nothing of this page fits.'}</p>
-      ) : (
-        <div class="list flat">
-          <table>
-            <thead>
-              <tr>
-                <th scope="col">job</th>
-                <th scope="col" class="wide">
-                  key
-                </th>
-                <th scope="col" class="wide">
-                  sent
-                </th>
-                <th scope="col">attempts</th>
-                <th scope="col">{state === 'dead' ? 'error' : 'what next'}</th>
-              </tr>
-            </thead>
-            <tbody>
-              {jobs.map((job) => (
-                <tr key={job.id}>
-                  <td>
-                    <button type="button" class="quiet link" onClick={() => ask({ job: job.id })}>
-                      {job.id}
-                    </button>
-                  </td>
-                  <td class="wide">{job.key ?? ''}</td>
-                  <td class="wide">{moment(job.sentAt)}</td>
-                  <td>{job.attempts}</td>
-                  <td>{nextOf(job)}</td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
-      )}
+      {jobs.length === 0 ? <p class="panel soft">{empty}</p> : <Table jobs={jobs} state={state} />}
       <p class="buttons">
         {after !== undefined && (
           <button type="button" class="small" onClick={() => setAfter(undefined)}>
@@ -136,6 +131,73 @@ export function JobList({ session, queue, state, empty, fits = () => true }: Job
         {look.problem !== '' && <span class="soft">{look.problem}</span>}
       </p>
     </>
+  )
+}
+
+function Fitting({ session, path, state, empty }: ListProps) {
+  const [tries, setTries] = useState(0)
+  return (
+    <Search key={tries} session={session} path={path} state={state} empty={empty} again={() => setTries(tries + 1)} />
+  )
+}
+
+function Search({ session, path, state, empty, again }: ListProps & { readonly again: () => void }) {
+  const { jobs, next, isLooking, problem, further } = useSearch(session, path)
+  return (
+    <>
+      {jobs.length > 0 && <Table jobs={jobs} state={state} />}
+      {jobs.length === 0 && <p class="panel soft">{isLooking ? 'Looking …' : empty}</p>}
+      <p class="buttons">
+        <button type="button" class="small" disabled={isLooking} onClick={again}>
+          Look again
+        </button>
+        {next !== undefined && (
+          <button type="button" class="small" disabled={isLooking} onClick={further}>
+            Further
+          </button>
+        )}
+        <span class="soft" role="status">
+          {isLooking && jobs.length > 0 ? 'looking for more …' : problem}
+        </span>
+      </p>
+    </>
+  )
+}
+
+function Table({ jobs, state }: { readonly jobs: readonly Job[]; readonly state: Job['state'] }) {
+  return (
+    <div class="list flat">
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">job</th>
+            <th scope="col" class="wide">
+              key
+            </th>
+            <th scope="col" class="wide">
+              sent
+            </th>
+            <th scope="col">attempts</th>
+            <th scope="col">{state === 'dead' ? 'error' : 'what next'}</th>
+          </tr>
+        </thead>
+        <tbody>
+          {jobs.map((job) => (
+            <tr key={job.id}>
+              <td>
+                <button type="button" class="quiet link" onClick={() => ask({ job: job.id })}>
+                  {job.id}
+                </button>
+              </td>
+              <td class="wide">{job.key ?? ''}</td>
+              <td class="wide">{moment(job.sentAt)}</td>
+              <td>{job.attempts}</td>
+              <td>{nextOf(job)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
   )
 }
 

@@ -241,6 +241,17 @@ export class Queues {
     return await this.#context.store.queues.jobs(queue, query)
   }
 
+  /** The jobs of a key that have a place, in their line. */
+  async line(
+    caller: Caller,
+    queue: string,
+    query: { readonly line: string; readonly after?: string; readonly limit: number },
+  ): Promise<JobInfo[]> {
+    checkQueue(queue, 'dead')
+    authorize(caller, 'read', queue)
+    return await this.#context.store.queues.jobs(queue, query)
+  }
+
   async job(caller: Caller, queue: string, id: string): Promise<JobInfo> {
     checkQueue(queue, 'dead')
     authorize(caller, 'read', queue)

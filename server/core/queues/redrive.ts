@@ -6,22 +6,11 @@ import type { JobInfo } from '../../store/contract/store.ts'
 import type { Caller } from '../access.ts'
 import { authorize } from '../access.ts'
 import { checkQueue } from './draft.ts'
+import { isFitting, type JobFilter } from './filter.ts'
 import type { Queues } from './queues.ts'
 
-/** All that is set has to fit. */
-export interface RedriveFilter {
-  readonly ids?: readonly string[]
-  readonly reason?: string
-  readonly key?: string
-  /** A part of the error's text. */
-  readonly error?: string
-  /** Dead-lettered at this time or later, and before that one. */
-  readonly since?: number
-  readonly before?: number
-}
-
 export interface RedriveQuery {
-  readonly filter?: RedriveFilter
+  readonly filter?: JobFilter
   /** Only counts. */
   readonly dryRun?: boolean
   /** Jobs a second. Default: as fast as it goes. */
@@ -101,15 +90,11 @@ export async function isThere(queues: Queues, caller: Caller, queue: string, id:
   }
 }
 
-function isWanted({ id, key, dead }: JobInfo, filter: RedriveFilter, now: number): boolean {
+function isWanted(job: JobInfo, filter: JobFilter, now: number): boolean {
+  const { dead } = job
   // What a binding could not copy is no job that could be done again.
   if (dead === undefined || dead.reason === 'gap' || dead.at > now) return false
-  if (filter.ids !== undefined && !filter.ids.includes(id)) return false
-  if (filter.reason !== undefined && dead.reason !== filter.reason) return false
-  if (filter.key !== undefined && key !== filter.key) return false
-  if (filter.error !== undefined && !(dead.error ?? '').includes(filter.error)) return false
-  if (filter.since !== undefined && dead.at < filter.since) return false
-  return filter.before === undefined || dead.at < filter.before
+  return isFitting(job, filter)
 }
 
 async function pause(ms: number, gone: AbortSignal): Promise<void> {

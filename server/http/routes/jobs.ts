@@ -2,8 +2,10 @@
 
 import { hasCode, RepriseError } from '../../../shared/errors.ts'
 import { type Obstacle, obstacles } from '../../core/queues/explain.ts'
+import { isFitting } from '../../core/queues/filter.ts'
 import { isThere, redrive } from '../../core/queues/redrive.ts'
 import { isDead, mainQueue } from '../../core/queues/settings.ts'
+import { itsTurn, PAGE_WEIGHT } from '../../core/turns.ts'
 import { parse } from '../../wire.ts'
 import { type JobInfo, lookedAt } from '../jobText.ts'
 import { type Call, JsonText, type Route, route } from '../routes.ts'
@@ -13,6 +15,8 @@ import { explainAnswer, jobsAnswer, jobsQuery, ranAnswer, redriveBody, redrivenA
 const DEFAULT_LIST = 100
 /** Jobs that are read in one step, as each may be large. */
 const PART = 50
+/** Jobs that one call of a search looks through. */
+const LOOKED_THROUGH = 1_000
 /** A page ends behind so much text. */
 const PAGE_LENGTH = 1_048_576
 
@@ -25,7 +29,7 @@ export const jobRoutes: readonly Route[] = [
     refuses: ['not_found'],
     query: jobsQuery,
     answer: jobsAnswer,
-    run: list,
+    run: (call, { id, ...query }) => (id === undefined ? list(call, query) : look(call, id, query)),
   }),
 
   route({
@@ -81,30 +85,57 @@ export const jobRoutes: readonly Route[] = [
   }),
 ]
 
+type ListQuery = Omit<Query<typeof jobsQuery>, 'id'>
+
+/** The one with this id, or none. */
+async function look(call: Call, id: string, others: ListQuery): Promise<JsonText> {
+  const [other] = Object.keys(others)
+  if (other !== undefined) throw new RepriseError('bad_request', `query: id stands alone, without ${other}`)
+  const found = await find(call, call.param('queue'), id).catch((error) => {
+    if (hasCode(error, 'not_found')) return undefined
+    throw error
+  })
+  return page(found === undefined ? [] : [JSON.stringify(lookedAt(found.queue, found.job))], undefined)
+}
+
 async function list(
   call: Call,
-  { state = 'ready', after, limit = DEFAULT_LIST }: Query<typeof jobsQuery>,
+  { state = 'ready', after, limit = DEFAULT_LIST, key, reason, error }: ListQuery,
 ): Promise<JsonText> {
   const { core, caller, param } = call
   const queue = state === 'dead' ? `${mainQueue(param('queue'))}/dead` : param('queue')
   const stored = state === 'dead' ? 'ready' : state
+  if ((reason !== undefined || error !== undefined) && !isDead(queue)) {
+    throw new RepriseError('bad_request', 'query: only dead letters have a reason and an error: ask with state=dead')
+  }
+  const filter = { key, reason, error }
+  const isSearch = Object.values(filter).some((value) => value !== undefined)
+  // A line has its jobs in their order; what was never due stands in none.
+  const line = isDead(queue) || stored === 'delayed' ? undefined : key
   await checkPlace(call, queue, after)
   const texts: string[] = []
-  let length = 0
+  let [length, looked] = [0, 0]
   let last = after
   for (;;) {
-    const query = { state: stored, limit: PART }
-    const part = await core.queues.jobs(caller, queue, last === undefined ? query : { ...query, after: last })
+    if (isSearch) await itsTurn(PAGE_WEIGHT)
+    const from = last === undefined ? { limit: PART } : { after: last, limit: PART }
+    const part =
+      line === undefined
+        ? await core.queues.jobs(caller, queue, { state: stored, ...from })
+        : await core.queues.line(caller, queue, { line, ...from })
     for (const job of part) {
-      if (texts.length >= limit || length >= PAGE_LENGTH) return page(texts, last)
+      if (texts.length >= limit || length >= PAGE_LENGTH || looked >= LOOKED_THROUGH) return page(texts, last)
+      looked++
+      last = job.id
+      if (!isFitting(job, filter) || job.state !== stored) continue
       const text = JSON.stringify(lookedAt(queue, job))
       texts.push(text)
       length += text.length
-      last = job.id
     }
     if (part.length === 0 && last !== undefined && !(await isThere(core.queues, caller, queue, last)))
       return page(texts, last)
-    if (part.length < PART) return page(texts, undefined)
+    // Only the first of a line can be held.
+    if (part.length < PART || (line !== undefined && stored === 'held')) return page(texts, undefined)
   }
 }
 

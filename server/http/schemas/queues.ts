@@ -10,6 +10,8 @@ const MAX_WAIT_MS = 20_000
 const MAX_JOBS = 500
 const MAX_FILTER_IDS = 1_000
 
+const DEAD_REASONS = [...REDRIVE_REASONS, 'gap'] as const
+
 const { data: _data, ...labels } = jobDraftSchema.shape
 
 export const jobDrafts = {
@@ -42,6 +44,12 @@ export const jobsQuery = {
   state: z
     .enum(['ready', 'delayed', 'held', 'dead'], { error: 'is one of ready, delayed, held, dead' })
     .meta({ default: 'ready' }),
+  id: z.string().min(1).meta({ description: 'Only the job with this id, in whatever state; stands alone' }),
+  key: z.string().min(1).meta({ description: 'Only jobs with this key' }),
+  reason: z
+    .enum(DEAD_REASONS, { error: `is one of ${DEAD_REASONS.join(', ')}` })
+    .meta({ description: 'Only dead letters with this reason' }),
+  error: z.string().min(1).meta({ description: 'Only dead letters with this in the text of their error' }),
   after: z.string().min(1).meta({ description: '`next` of the page before' }),
   limit: whole(1, MAX_JOBS).meta({ description: 'At most this many, 500 at most', default: 100 }),
 }
@@ -219,7 +227,10 @@ const jobFields = z.object({
 const jobAnswer = jobFields.meta({ id: 'Job' })
 
 export const jobsAnswer = z
-  .object({ jobs: z.array(jobAnswer), next: z.string().optional() })
+  .object({
+    jobs: z.array(jobAnswer),
+    next: z.string().optional().meta({ description: 'There may be more: behind this one' }),
+  })
   .meta({ id: 'Jobs', examples: [{ jobs: [] }] })
 
 const obstacle = z

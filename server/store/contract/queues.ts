@@ -198,6 +198,7 @@ export type Leaving = 'keep' | 'release' | { readonly graceMs: number }
 
 export type JobsQuery =
   | { readonly state: JobState; readonly after?: string; readonly limit: number }
+  | { readonly line: string; readonly after?: string; readonly limit: number }
   | { readonly ids: readonly string[] }
 
 export type PurgeQuery = { readonly before: number; readonly limit: number } | { readonly ids: readonly string[] }
@@ -267,7 +268,8 @@ export interface Queues {
 
   /**
    * Jobs in a state after the one with the id `after`, by place; jobs without a place by due time. At most `limit`; none
-   * when `after` is not there. Or those with these ids, as far as they are there.
+   * when `after` is not there. Or those of a key that have a place, in their line, after one of them. Or those with these
+   * ids, as far as they are there.
    */
   jobs(queue: string, query: JobsQuery): Promise<JobInfo[]>
 

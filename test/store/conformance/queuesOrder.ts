@@ -316,6 +316,31 @@ export function describeQueueOrder(given: () => Case): void {
       expect(await q.ids('w')).toEqual(['a2'])
     })
 
+    test('the jobs of a key are listed in their line, in pages; what was never due stands in none', async () => {
+      const q = desk()
+      await q.send([...['a', 'b', 'c', 'd'].map((id) => named(id, { key: 'k' })), named('z', { key: 'l' })])
+      await q.send([named('later', { key: 'k', due: { delayMs: 1_000 } })])
+      const { queues } = given().store
+      const line = async (after?: string, name = 'q') =>
+        (await queues.jobs(name, { line: 'k', limit: 2, ...(after !== undefined && { after }) })).map(({ id }) => id)
+      await q.settle(await q.take('w'), { as: 'release' })
+      expect([await line(), await line('a'), await line('c'), await line('d')]).toEqual([
+        ['a', 'b'],
+        ['b', 'c'],
+        ['d'],
+        [],
+      ])
+      expect([await line('z'), await line('later'), await line('gone'), await line(undefined, 'never')]).toEqual([
+        [],
+        [],
+        [],
+        [],
+      ])
+      for (const job of (await q.claim('w', { max: 9 })).jobs) await q.settle(job, { as: 'dead' })
+      expect(await line()).toEqual(['b', 'c'])
+      expect(await line(undefined, 'q/dead')).toEqual([])
+    })
+
     test('a delayed job enters its line when it falls due, and a removed head lets the next one go', async () => {
       const { engine, store } = given()
       const q = desk()

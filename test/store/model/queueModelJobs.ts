@@ -76,11 +76,16 @@ export function ownerName({ subject, client }: Owner): string {
   return `${subject}/${client}`
 }
 
+/** The jobs of a key that have a place, in their line. */
+export function lineOf(half: Half, key: string): ModelJob[] {
+  if (half.isDead) return []
+  return [...half.jobs.values()].filter((job) => job.key === key && job.place > 0).sort((a, b) => a.line - b.line)
+}
+
 /** The first job of this one's line, where that is another one. */
 function behind(half: Half, job: ModelJob): ModelJob | undefined {
   if (half.isDead || job.key === undefined || job.place === 0) return undefined
-  const line = [...half.jobs.values()].filter(({ key, place }) => key === job.key && place > 0)
-  const [first] = line.sort((a, b) => a.line - b.line)
+  const [first] = lineOf(half, job.key)
   return first === job ? undefined : first
 }
 

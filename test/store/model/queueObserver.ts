@@ -4,13 +4,15 @@ import { expect } from 'vitest'
 import type { JobState, Owner, QueueNotification, Store } from '../../../server/store/contract/store.ts'
 import { infoOf, jobOf } from '../conformance/calls.ts'
 import type { QueueModel } from './queueModel.ts'
-import { infoOfHalf, infoOfJob, jobsIn, nextDueAt, workAt } from './queueModelJobs.ts'
+import { infoOfHalf, infoOfJob, jobsIn, lineOf, nextDueAt, workAt } from './queueModelJobs.ts'
 import { isDead } from './queueModelTimers.ts'
 import type { QueueOperation } from './queueOperations.ts'
 
 const NAMES = ['p', 'q'] as const
 const HALVES = ['p', 'p/dead', 'q', 'q/dead'] as const
 const STATES: readonly JobState[] = ['ready', 'delayed', 'held']
+/** As operations draw them. */
+const KEYS = ['k', 'l'] as const
 const NOTHING = Number.POSITIVE_INFINITY
 
 export class Observer {
@@ -163,6 +165,14 @@ export class Observer {
       const part = await queues.jobs(name, { state, after: middle.id, limit: 2 })
       const from = (ours.length >> 1) + 1
       expect(part.map(({ id }) => id)).toEqual(ours.slice(from, from + 2).map(({ id }) => id))
+    }
+    for (const line of KEYS) {
+      const ours = lineOf(half, line).map(({ id }) => id)
+      const listed = async (after?: string) =>
+        (await queues.jobs(name, { line, limit: 1_000, ...(after !== undefined && { after }) })).map(({ id }) => id)
+      expect([line, await listed()]).toEqual([line, ours])
+      const middle = ours[ours.length >> 1]
+      if (middle !== undefined) expect([line, await listed(middle)]).toEqual([line, ours.slice((ours.length >> 1) + 1)])
     }
   }
 }

@@ -84,15 +84,22 @@ export class StoredQueue {
         return job === undefined ? [] : [this.#info(job)]
       })
     }
-    const { state, after, limit } = query
+    const { after, limit } = query
     const last = after === undefined ? undefined : this.#find(after)
     if (after !== undefined && last === undefined) return []
     const jobs: JobInfo[] = []
-    for (const job of this.#inState(state, last)) {
+    for (const job of 'line' in query ? this.#inLine(query.line, last) : this.#inState(query.state, last)) {
       if (jobs.length >= limit) break
       jobs.push(this.#info(job))
     }
     return jobs
+  }
+
+  *#inLine(key: string, last: Job | undefined): Generator<Job> {
+    if (isDeadName(this.#name)) return
+    const from = last === undefined ? undefined : { a: last.line ?? last.sequence, b: last.n + 1 }
+    if (last !== undefined && (last.key !== key || last.sequence === 0)) return
+    for (const { b } of this.#pairs(INDEXES.line, from?.a, from?.b, digest(key))) yield* this.#one(b)
   }
 
   *#inState(state: JobState, last: Job | undefined): Generator<Job> {

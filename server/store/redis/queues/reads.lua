@@ -1,5 +1,5 @@
--- Reads only: `info` part · `jobs` part state limit id number token · `some` part, then id number token of each ·
--- `answer` id number token. Each job is told by its number, record, body, history, death, and number and record of what it is behind.
+-- Reads only: `info` part · `jobs` part state limit id number token · `line` part key limit id number token ·
+-- `some` part, then id number token of each · `answer` id number token. Each job is told by its number, record, body, history, death, and number and record of what it is behind.
 
 local function recordOf(n)
   local record = redis.call('HGET', JOBS, n)
@@ -17,6 +17,15 @@ local function told(reply, n, record)
   local head = j.state == BLOCKED and redis.call('HGET', HEADS, j.key)
   reply[at + 6] = head or ''
   reply[at + 7] = head and recordOf(head) or ''
+end
+
+local function toldAll(names, limit)
+  local reply = { 'jobs' }
+  for i = 1, math.min(limit, #names) do
+    local record = recordOf(names[i])
+    if record then told(reply, names[i], record) end
+  end
+  return reply
 end
 
 -- Numbers and places behind a place, by place, at most so many.
@@ -99,12 +108,25 @@ function reads.jobs()
       end
     end
   end
-  local reply = { 'jobs' }
-  for i = 1, math.min(limit, #names) do
-    local record = recordOf(names[i])
-    if record then told(reply, names[i], record) end
+  return toldAll(names, limit)
+end
+
+function reads.line()
+  local p, key, limit = partOf(arg()), arg(), num()
+  local id, number, token = arg(), arg(), arg()
+  local names, from = {}, '-inf'
+  if p.dead then return { 'jobs' } end
+  if id ~= '' then
+    local n, record = resolve(id, number, token, recordOf)
+    local after = record and decode(n, record)
+    if not after or after.dead == 1 or after.key ~= key or after.state == SCHEDULED then return { 'jobs' } end
+    if after.state == BLOCKED then from = '(' .. whole(after.sequence) end
+  else
+    names[1] = redis.call('HGET', HEADS, key) or nil
   end
-  return reply
+  local behind = redis.call('ZRANGEBYSCORE', p.line .. key, from, '+inf', 'LIMIT', 0, math.max(0, limit - #names))
+  for _, n in ipairs(behind) do names[#names + 1] = n end
+  return toldAll(names, limit)
 end
 
 function reads.some()

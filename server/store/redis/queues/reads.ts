@@ -91,9 +91,9 @@ function jobsOf(reply: readonly (Buffer | null)[]): JobInfo[] {
 
 export async function readJobs(context: QueuesContext, name: string, part: Part, query: JobsQuery): Promise<JobInfo[]> {
   if ('ids' in query) return jobsOf(await ask(context, name, ['some', part, ...query.ids.flatMap(idWords)]))
-  const { state, after, limit } = query
-  const from = after === undefined ? ['', '', ''] : idWords(after)
-  return jobsOf(await ask(context, name, ['jobs', part, state, String(limit), ...from]))
+  const from = query.after === undefined ? ['', '', ''] : idWords(query.after)
+  const which = 'line' in query ? ['line', part, query.line] : ['jobs', part, query.state]
+  return jobsOf(await ask(context, name, [...which, String(query.limit), ...from]))
 }
 
 export async function readAnswer(context: QueuesContext, name: string, id: string): Promise<Answer | undefined> {

@@ -1,0 +1,19 @@
+/** What the hub tells of a job. */
+
+export interface Job {
+  readonly queue: string
+  readonly id: string
+  readonly state: 'ready' | 'delayed' | 'held' | 'dead'
+  readonly key?: string
+  readonly attempts: number
+  readonly deliveries: number
+  readonly priority: number
+  readonly sentAt: number
+  readonly dueAt: number
+  readonly holder?: { readonly client: string }
+  readonly expiresAt?: number
+  readonly dead?: { readonly reason: string; readonly error?: string; readonly at: number }
+  readonly data?: unknown
+  readonly base64?: string
+  readonly headers?: Readonly<Record<string, string>>
+}
