@@ -2,7 +2,6 @@
 
 import { setMaxListeners } from 'node:events'
 import { type Agent, createServer, type Server as HttpServer, type IncomingMessage } from 'node:http'
-
 import type { HubTypes } from '../client/index.ts'
 import { RepriseError } from '../shared/errors.ts'
 import type { Draft, Published, ReadPage, ReadQuery } from '../shared/protocol.ts'
@@ -24,6 +23,7 @@ import { Consumers } from './core/queues/delivery/consumers.ts'
 import { Losses } from './core/queues/losses.ts'
 import { Queues } from './core/queues/queues.ts'
 import { openQueueSettings } from './core/queues/settings.ts'
+import { Clients } from './core/seeing/clients.ts'
 import { nodeName, Probe } from './core/seeing/probe.ts'
 import { CursorBook } from './core/topics/cursors.ts'
 import { Fanout } from './core/topics/fanout.ts'
@@ -77,6 +77,7 @@ export function buildHub<S extends HubTypes = HubTypes>(
   let draining = false
   // What waits or streams over HTTP ends with it.
   const drain = new AbortController()
+  const clients = new Clients({ node: nodeName(), telemetry })
   // Every request and every long poll under way listens to it.
   setMaxListeners(0, drain.signal)
   let closing: Promise<void> | undefined
@@ -139,7 +140,7 @@ export function buildHub<S extends HubTypes = HubTypes>(
     const fanout = new Fanout(store, topicLog, telemetry)
     const pages = new Pages(topicLog)
     const context = { store, log: topicLog, pages, fanout, callers, telemetry }
-    const probe = new Probe(store, telemetry, { id: nodeName(), version: version() })
+    const probe = new Probe(store, telemetry, { id: clients.node, version: version() })
     const stopRetention = startRetention(store, settings, telemetry)
     const clock = new StoreClock(store)
     const shared = { store, settings: queueSettings, limits, callers, clock, telemetry, draining: drain.signal }
@@ -162,6 +163,7 @@ export function buildHub<S extends HubTypes = HubTypes>(
       queueSettings,
       probe,
       telemetry,
+      clients,
       ...(options.console ? { observer: () => metrics.observer() } : {}),
       subscription: (caller, topic, outlet) => new Subscription(context, caller, topic, outlet),
       subscribers: (topic) => fanout.subscribers(topic),
@@ -202,7 +204,7 @@ export function buildHub<S extends HubTypes = HubTypes>(
   const addresses = addressesBehind(resolved.trustProxy)
   const requests = new RequestRates(resolved.limits, addresses)
   const { limits, console } = resolved
-  const context = { core, gate, addresses, requests, telemetry, limits, console, draining: drain.signal }
+  const context = { core, gate, addresses, requests, telemetry, clients, limits, console, draining: drain.signal }
   /** The program itself is not asked for a token. */
   const [own, ownGate] = resolved.auth === undefined ? [anonymous(), OPEN_GATE] : [program(), PROGRAM_GATE]
   const ofPage = async (request: IncomingMessage) => {

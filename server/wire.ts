@@ -1,6 +1,7 @@
 /** The schemas of what clients send: checked once, here at the edge. They satisfy the types in shared/protocol.ts. */
 
 import { z } from 'zod'
+import { CLIENT_SORTS } from '../shared/console/protocol.ts'
 import { RepriseError } from '../shared/errors.ts'
 import { isName, isQueueName, NAME, nameRule } from '../shared/names.ts'
 import type { Position } from '../shared/positions.ts'
@@ -259,6 +260,13 @@ export function listQuerySchema<const Sorts extends readonly [string, ...string[
     limit: z.int().min(1).exactOptional(),
   })
 }
+
+export const clientsQuerySchema = listQuerySchema(CLIENT_SORTS).extend({
+  topic: nameSchema.exactOptional(),
+  queue: queueNameSchema.exactOptional(),
+})
+
+export const clientIdSchema = z.strictObject({ id: z.string().min(1).max(MAX_LABEL_LENGTH) })
 
 export const activityQuerySchema = z.strictObject({
   after: z.int().min(0).exactOptional(),

@@ -6,6 +6,7 @@ import type { CallerLimits } from './guards/callers.ts'
 import type { Consumers } from './queues/delivery/consumers.ts'
 import type { Queues } from './queues/queues.ts'
 import type { HubQueueSettings } from './queues/settings.ts'
+import type { Clients } from './seeing/clients.ts'
 import type { Observer } from './seeing/observer.ts'
 import type { Probe } from './seeing/probe.ts'
 import type { Telemetry } from './telemetry.ts'
@@ -25,6 +26,8 @@ export interface Core {
   readonly queueSettings: HubQueueSettings
   readonly probe: Probe
   readonly telemetry: Telemetry
+  /** Who is connected to this node. */
+  readonly clients: Clients
   /** Who sees the hub as a whole, for the console; absent where there is none. */
   readonly observer?: () => Promise<Observer>
   /** A subscription that reaches its client through `outlet`; it does nothing before its `start`. */

@@ -9,6 +9,7 @@ import { guard, type PageRefusal } from './guard.ts'
 import { inTurn } from './pipeline.ts'
 import { answerProblem, HttpRefusal } from './problem.ts'
 import { accessRoutes } from './routes/access.ts'
+import { clientRoutes } from './routes/clients.ts'
 import { cursorRoutes } from './routes/cursors.ts'
 import { serveHealth } from './routes/health.ts'
 import { jobRoutes } from './routes/jobs.ts'
@@ -42,6 +43,7 @@ const rows: readonly Route[] = [
   ...streamRoutes,
   ...cursorRoutes,
   ...accessRoutes,
+  ...clientRoutes,
   ...queueRoutes,
   ...jobRoutes,
 ]

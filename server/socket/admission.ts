@@ -12,6 +12,7 @@ import { authorize, type Caller, callerOf, type Gate, type Session } from '../co
 import { type Core, started } from '../core/core.ts'
 import type { Addresses } from '../core/guards/addresses.ts'
 import { countedAs } from '../core/guards/callers.ts'
+import type { Clients } from '../core/seeing/clients.ts'
 import type { Telemetry } from '../core/telemetry.ts'
 import { checkTopic } from '../core/topics/log.ts'
 import type { Subscription } from '../core/topics/subscription.ts'
@@ -32,6 +33,8 @@ export interface GatewayContext {
   /** Whether the hub has one, and the demo beside it. */
   readonly console: boolean
   readonly draining: AbortSignal
+  /** Whoever looks at who is connected. */
+  readonly clients: Pick<Clients, 'from'>
 }
 
 /** What a handshake asked for, checked. */
@@ -155,7 +158,10 @@ async function enter(socket: Socket, token: string | undefined, context: Gateway
 }
 
 /** A WebTransport has no request. */
-function addressOf({ conn, handshake }: Socket, { addresses }: GatewayContext): string | undefined {
+export function addressOf(
+  { conn, handshake }: Socket,
+  { addresses }: Pick<GatewayContext, 'addresses'>,
+): string | undefined {
   const request = conn.request as IncomingMessage | null
   return request === null ? handshake.address : addresses.of(request)
 }

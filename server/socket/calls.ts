@@ -31,6 +31,8 @@ const COSTS: Readonly<Record<string, Cost>> = {
   history: { weight: 4 * PAGE_WEIGHT, bytes: 524_288 },
   topics: { weight: 2 * PAGE_WEIGHT, bytes: 65_536 },
   queues: { weight: 2 * PAGE_WEIGHT, bytes: 65_536 },
+  clients: { weight: 2 * PAGE_WEIGHT, bytes: 65_536 },
+  client: { weight: 2 * PAGE_WEIGHT, bytes: 65_536 },
   activity: { weight: PAGE_WEIGHT, bytes: 131_072 },
 }
 /** Characters of a call's name that are told. */

@@ -8,7 +8,14 @@ import { QUEUE_SORTS, type Summary, TOPIC_SORTS } from '../../shared/console/pro
 import { authorize, type Caller, type Session } from '../core/access.ts'
 import type { Core } from '../core/core.ts'
 import { type Observer, seesAll } from '../core/seeing/observer.ts'
-import { activityQuerySchema, credentialsSchema, listQuerySchema, parse } from '../wire.ts'
+import {
+  activityQuerySchema,
+  clientIdSchema,
+  clientsQuerySchema,
+  credentialsSchema,
+  listQuerySchema,
+  parse,
+} from '../wire.ts'
 import { type Calls, serving } from './calls.ts'
 
 interface ConsoleState {
@@ -30,6 +37,19 @@ const CALLS: Calls<ConsoleState> = {
 
   async queues({ observer, caller }, [query]) {
     return observer.queues(caller, parse(listQuerySchema(QUEUE_SORTS), query ?? {}, 'queues'))
+  },
+
+  async clients({ core, caller }, [query], { gone }) {
+    return await core.clients.list(caller, parse(clientsQuerySchema, query ?? {}, 'clients'), gone)
+  },
+
+  async client({ core, caller }, [asked]) {
+    return core.clients.one(caller, parse(clientIdSchema, asked, 'client').id)
+  },
+
+  async disconnectClient({ core, caller }, [asked]) {
+    core.clients.disconnect(caller, parse(clientIdSchema, asked, 'disconnectClient').id)
+    return null
   },
 
   async activity({ observer, caller }, [query]) {

@@ -50,7 +50,12 @@ export class Entrances {
   }
 
   isInside(connection: Connection, namespace: string): boolean {
-    return this.#connections.get(connection)?.inside.has(namespace) ?? false
+    return this.namespacesOf(connection)?.has(namespace) ?? false
+  }
+
+  /** Those that it is in, by name; `undefined` where it has never asked for one. */
+  namespacesOf(connection: Connection): ReadonlyMap<string, Socket> | undefined {
+    return this.#connections.get(connection)?.inside
   }
 
   /** Counts whoever enters this namespace from now on. */

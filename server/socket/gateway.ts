@@ -20,6 +20,7 @@ import { SocketJobOutlet } from './jobOutlet.ts'
 import { RoomChannel, SocketOutlet } from './outlet.ts'
 import { type QueuesState, serveQueues } from './queues.ts'
 import { boundRates, ratesOf } from './rates.ts'
+import { connectionsOf } from './seeing/connected.ts'
 import { serveTopic, type TopicState } from './topic.ts'
 import { cut } from './transport/connections.ts'
 import { isOverfull } from './transport/flow.ts'
@@ -61,6 +62,7 @@ export function openGateway(io: Server, context: GatewayContext, guests?: GuestR
       if (untouched) remove(io, namespace)
     },
   })
+  context.clients.from(() => connectionsOf(io, entrances, context))
   if (guests === undefined) entrances.watch(io.sockets)
   const raw = parent as unknown as RawParent
   const create = raw.createChild

@@ -19,7 +19,7 @@ import {
   type Totals,
 } from '../../shared/console/protocol.ts'
 import type { Caller } from '../core/access.ts'
-import { mayRead, type Observer, seesAll } from '../core/seeing/observer.ts'
+import { mayRead, type Observer, rowsOf, seesAll } from '../core/seeing/observer.ts'
 import type { Activity } from './activity.ts'
 import type { Counts, MetricsContext, Patterns } from './counts.ts'
 import { FAST, type Histogram } from './histogram.ts'
@@ -29,8 +29,6 @@ import type { Sample, Sampler } from './sampler.ts'
 const TICK_MS = 1_000
 /** How often the store is asked which nodes there are, in ticks. */
 const NODES_TICKS = 3
-const DEFAULT_ROWS = 50
-const MAX_ROWS = 200
 const MAX_HAPPENINGS = 200
 
 export interface ObserverContext {
@@ -218,11 +216,12 @@ export class HubObserver implements Observer {
 
   #list<Row extends object>(
     caller: Caller,
-    { search = '', sort, descending = false, offset = 0, limit = DEFAULT_ROWS }: ListQuery,
+    query: ListQuery,
     list: 'topics' | 'queues',
     name: 'topic' | 'queue',
     rows: readonly Row[],
   ): ListPage<Row> {
+    const { search = '', sort } = query
     const by = sort ?? name
     let sorted = this.#sorted.get(`${list} ${by}`) as readonly Row[] | undefined
     if (sorted === undefined) {
@@ -233,10 +232,7 @@ export class HubObserver implements Observer {
     const nameOf = (row: Row): string => String((row as Readonly<Record<string, unknown>>)[name])
     const seen = seesAll(caller) ? sorted : sorted.filter((row) => mayRead(caller, nameOf(row)))
     const found = search === '' ? seen : seen.filter((row) => nameOf(row).includes(search))
-    const most = Math.min(limit, MAX_ROWS)
-    const part = descending
-      ? found.slice(Math.max(0, found.length - offset - most), Math.max(0, found.length - offset)).reverse()
-      : found.slice(offset, offset + most)
+    const part = rowsOf(found, query)
     return { at: this.#sample?.at ?? 0, total: seen.length, matched: found.length, rows: part }
   }
 }

@@ -1,6 +1,7 @@
 /** What travels in the console's namespace: what a hub shows of itself to whoever runs it. */
 
 import type { WireError } from '../errors.ts'
+import type { Position } from '../positions.ts'
 import type { Limits, Respond } from '../protocol.ts'
 
 export const CONSOLE_NAMESPACE = '/console'
@@ -148,6 +149,72 @@ export const QUEUE_SORTS = [
   'donePerSecond',
 ] as const
 
+/** Of a subscription, the worst last. `idle` reads nothing, as of whoever only publishes. */
+export const SUBSCRIPTION_STATES = ['idle', 'live', 'catching_up', 'behind'] as const
+export type SubscriptionState = (typeof SUBSCRIPTION_STATES)[number]
+
+/** Where a subscription is, as this node knows it. */
+export interface Progress {
+  readonly state: SubscriptionState
+  /** Up to where it was sent everything; what its client has acknowledged is its cursor. */
+  readonly position?: Position
+  /** Events of the topic beyond it. */
+  readonly lag: number
+}
+
+export interface ClientSubscription extends Progress {
+  readonly topic: string
+  readonly client?: string
+}
+
+export interface ClientConsumer {
+  readonly queue: string
+  readonly client?: string
+  /** 0 where it takes no more. */
+  readonly credit: number
+  /** Jobs that it has and has not settled. */
+  readonly held: number
+}
+
+/** A connection to this node, or a stream. */
+export interface ClientRow {
+  /** Of this connection alone: whoever comes back has another one. */
+  readonly id: string
+  /** The first of them, as are `clients`: each namespace may have its own. */
+  readonly subjects: readonly string[]
+  readonly clients: readonly string[]
+  /** Absent where both ends are of the hub's process, and where one may not see it. */
+  readonly address?: string
+  /** `stream` for server-sent events, else Socket.IO's name of it. */
+  readonly transport: string
+  /** This node's clock. */
+  readonly since: number
+  /** It has this namespace open. */
+  readonly console: boolean
+  /** Those that are not idle. */
+  readonly subscriptions: number
+  readonly consumers: number
+  readonly held: number
+  /** Of the subscription that is furthest behind. */
+  readonly lag: number
+  /** The worst of its subscriptions. */
+  readonly state: SubscriptionState
+}
+
+export const CLIENT_SORTS = [
+  'client',
+  'subject',
+  'address',
+  'transport',
+  'since',
+  'subscriptions',
+  'consumers',
+  'held',
+  'lag',
+  'state',
+] as const
+export type ClientSort = (typeof CLIENT_SORTS)[number]
+
 /** Which part of a list; 50 from the first one by default, 200 at most. */
 export interface ListQuery<Sort extends string = string> {
   /** A part of the name. */
@@ -165,6 +232,27 @@ export interface ListPage<Row> {
   readonly total: number
   readonly matched: number
   readonly rows: readonly Row[]
+}
+
+/** `search`: a part of a client's name, a subject or an address. */
+export interface ClientsQuery extends ListQuery<ClientSort> {
+  /** Only who is in this topic, and what they do there. */
+  readonly topic?: string
+  /** The same of a queue. */
+  readonly queue?: string
+}
+
+export interface ClientsPage extends ListPage<ClientRow> {
+  /** Whose connections these are. */
+  readonly node: string
+}
+
+/** One connection with what it has open: 200 of each at most, those that are worst off first. */
+export interface ClientSeen {
+  readonly node: string
+  readonly client: ClientRow
+  readonly subscriptions: readonly ClientSubscription[]
+  readonly consumers: readonly ClientConsumer[]
 }
 
 /** Something that a person who runs the hub may act on. Alike ones within a minute are one. */
@@ -201,6 +289,10 @@ export interface ConsoleCalls {
   history(respond: Respond<History>): void
   topics(query: ListQuery | null, respond: Respond<ListPage<TopicRow>>): void
   queues(query: ListQuery | null, respond: Respond<ListPage<QueueRow>>): void
+  clients(query: ClientsQuery | null, respond: Respond<ClientsPage>): void
+  client(asked: { readonly id: string }, respond: Respond<ClientSeen>): void
+  /** Closes the connection, whose client comes back by itself. */
+  disconnectClient(asked: { readonly id: string }, respond: Respond<null>): void
   activity(query: ActivityQuery | null, respond: Respond<readonly Happening[]>): void
   auth(credentials: { readonly token: string }, respond: Respond<null>): void
 }

@@ -36,6 +36,7 @@ async function openDoor() {
     addresses: addressesBehind([]),
     console: true,
     draining: draining.signal,
+    clients: { from: () => {} },
   })
   await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve))
   const url = `http://127.0.0.1:${(http.address() as AddressInfo).port}`

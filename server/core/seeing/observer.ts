@@ -31,3 +31,16 @@ export function seesAll(caller: Caller): boolean {
 export function mayRead(caller: Caller, name: string): boolean {
   return refusalFor(caller, 'read', name) === undefined
 }
+
+const DEFAULT_ROWS = 50
+/** What of a list is shown at a time, at most. */
+export const MAX_ROWS = 200
+
+/** The part of a sorted list that is asked for. */
+export function rowsOf<Row>(sorted: readonly Row[], query: ListQuery): Row[] {
+  const { descending = false, offset = 0, limit = DEFAULT_ROWS } = query
+  const most = Math.min(limit, MAX_ROWS)
+  if (!descending) return sorted.slice(offset, offset + most)
+  const end = Math.max(0, sorted.length - offset)
+  return sorted.slice(Math.max(0, end - most), end).reverse()
+}

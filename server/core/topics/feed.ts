@@ -111,6 +111,10 @@ export class Feed implements Entrant {
     return this.#head
   }
 
+  follows(follower: Follower): boolean {
+    return this.#followers.get(follower.outlet.channel)?.has(follower) ?? false
+  }
+
   /** The last event that it has sent. */
   get head(): Position | undefined {
     return this.#head

@@ -106,3 +106,9 @@ function startAt(position: Position, bounds: Bounds): Omit<Start, 'session'> {
   const seen = Math.max(first - 1, seenOf(bounds, position))
   return { position, info: { epoch, first, last: head, position, behind: head - seen } }
 }
+
+/** Why a subscription ends that is not to pass a gap. */
+export function gapMet(gap: Gap): RepriseError {
+  const range = gap.from === null ? 'events of unknown number' : `events ${gap.from} to ${gap.to}`
+  return new RepriseError('gap', `${range} are gone (${gap.reason}), and onGap is 'fail'`)
+}

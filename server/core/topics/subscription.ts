@@ -3,6 +3,7 @@
  * back to reading when the client is too slow. Holds a position, never events.
  */
 
+import type { Progress } from '../../../shared/console/protocol.ts'
 import { RepriseError } from '../../../shared/errors.ts'
 import { type Position, samePosition } from '../../../shared/positions.ts'
 import type { From, Gap, OnGap, Subscribed, SubscribeQuery } from '../../../shared/protocol.ts'
@@ -10,6 +11,7 @@ import type { Owner, Store } from '../../store/contract/store.ts'
 import { authorize, type Caller, refusalFor } from '../access.ts'
 import type { Asker } from '../beginning.ts'
 import type { CallerLimits } from '../guards/callers.ts'
+import { Place } from '../seeing/place.ts'
 import type { Telemetry } from '../telemetry.ts'
 import type { Fanout } from './fanout.ts'
 import type { Feed, Follower } from './feed.ts'
@@ -18,7 +20,7 @@ import type { Outlet } from './outlet.ts'
 import type { Packet } from './packet.ts'
 import type { Pages } from './pages.ts'
 import { takenOver } from './sessions.ts'
-import { type Start, startOf } from './start.ts'
+import { gapMet, type Start, startOf } from './start.ts'
 import { isSmall } from './tail.ts'
 
 export interface SubscriptionContext {
@@ -43,6 +45,7 @@ export class Subscription implements Follower {
   #onGap: OnGap = 'continue'
   /** One of the gaps that are being told in a row is of events. */
   #hasMissed = false
+  readonly #place = new Place()
   #session = 0
   /** Raised by every start and stop: what an earlier run still awaits is then void. */
   #run = 0
@@ -107,6 +110,7 @@ export class Subscription implements Follower {
     const leave = this.#placeFor(start)
     this.#leave = leave
     this.#onGap = query.onGap ?? 'continue'
+    this.#place.begins(start.position, { epoch: start.info.epoch, offset: start.info.last })
     const info = { topic: this.#topic, ...start.info }
     this.outlet.subscribed(info)
     this.#read(run, start)
@@ -130,6 +134,10 @@ export class Subscription implements Follower {
   /** Whether the client has started or stopped it by a call of its own. */
   get steered(): boolean {
     return this.#steered
+  }
+
+  get progress(): Progress {
+    return this.#place.seen(this.#feed?.follows(this) ?? false, this.#feed?.head)
   }
 
   /** The client is gone. */
@@ -161,6 +169,7 @@ export class Subscription implements Follower {
   fellBehind(position: Position): void {
     this.#context.telemetry.happened({ kind: 'slow', ...this.#who })
     const run = ++this.#run
+    this.#place.fellBehind(position)
     // Nothing is sent before the client has taken what it was sent, not even this: it would have a packet more at each turn.
     this.outlet
       .drained()
@@ -195,6 +204,7 @@ export class Subscription implements Follower {
 
   #halt(): void {
     this.#run += 1
+    this.#place.ends()
     this.#leave()
     this.#feed?.unfollow(this)
   }
@@ -247,6 +257,7 @@ export class Subscription implements Follower {
         if (run !== this.#run) return
         if ('events' in item) {
           position = { epoch: item.epoch, offset: item.last }
+          this.#place.moved(position, step.head)
           const isAll = read === 0 && start.info !== undefined && samePosition(position, step.head)
           // Little is sent as the feed sends what it has at hand, with `live` behind it at once.
           if (isAll && isSmall(item) && !this.outlet.overfull) this.outlet.push(item)
@@ -270,6 +281,7 @@ export class Subscription implements Follower {
       }
       if (run !== this.#run) return
       if (step.items.length === 0) position = step.position
+      this.#place.moved(position, step.head)
       if (!samePosition(position, step.head)) continue
       // No await between a page that shows the head and the join: nothing can slip in between.
       const joined = this.#feed?.follow(position, step.head, this)
@@ -334,9 +346,4 @@ export class Subscription implements Follower {
     this.lost(gap)
     return gap.position
   }
-}
-
-function gapMet(gap: Gap): RepriseError {
-  const range = gap.from === null ? 'events of unknown number' : `events ${gap.from} to ${gap.to}`
-  return new RepriseError('gap', `${range} are gone (${gap.reason}), and onGap is 'fail'`)
 }

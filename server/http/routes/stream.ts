@@ -31,7 +31,8 @@ async function stream(call: Call, query: Query<typeof streamQuery>): Promise<voi
   const where = startOf(request.get('last-event-id'), query)
   const giveBack = core.callers.take('streams', caller)
   const outlet = new EventStream(response, { passGaps: query.onGap !== 'fail' })
-  const subscription = core.subscription(caller, call.param('topic'), outlet)
+  const [topic, since] = [call.param('topic'), Date.now()]
+  const subscription = core.subscription(caller, topic, outlet)
   const stop = () => {
     subscription.close()
     outlet.finish()
@@ -39,7 +40,15 @@ async function stream(call: Call, query: Query<typeof streamQuery>): Promise<voi
   const leave = session.onChange((change) => {
     if (change.kind === 'ended') subscription.end(change.error)
   })
+  const forget = core.clients.add({
+    key: outlet,
+    transport: 'stream',
+    address: context.addresses.of(request),
+    parts: () => [{ caller, since, subscription: { topic, ...subscription.progress } }],
+    disconnect: () => response.destroy(),
+  })
   const close = () => {
+    forget()
     giveBack()
     leave()
     context.draining.removeEventListener('abort', stop)

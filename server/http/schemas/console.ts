@@ -14,7 +14,8 @@ import {
   TOPIC_SORTS,
   type TopicRow,
 } from '../../../shared/console/protocol.ts'
-import { activityQuerySchema, listQuerySchema } from '../../wire.ts'
+import { activityQuerySchema, clientIdSchema, clientsQuerySchema, listQuerySchema } from '../../wire.ts'
+import { clientAnswer, clientRow } from './clients.ts'
 import type { Called, Sent } from './components.ts'
 
 type Own<Table> = Omit<Table, 'auth' | 'expiring' | 'error' | 'limits'>
@@ -25,8 +26,12 @@ function rowOf<Name extends string>(names: readonly Name[]) {
   return Object.fromEntries(names.map((name) => [name, amount])) as Record<Name, typeof amount>
 }
 
+function pageShape<Row extends z.ZodType>(row: Row) {
+  return { at: amount, total: amount, matched: amount, rows: z.array(row) }
+}
+
 function pageOf<Row extends z.ZodType>(id: string, row: Row) {
-  return z.object({ at: amount, total: amount, matched: amount, rows: z.array(row) }).meta({ id })
+  return z.object(pageShape(row)).meta({ id })
 }
 
 export function consoleTables() {
@@ -97,6 +102,18 @@ export function consoleTables() {
       args: [listQuerySchema(QUEUE_SORTS)],
       optional: 1,
       value: pageOf('QueueRows', queue) satisfies z.ZodType<ListPage<QueueRow>>,
+    },
+    clients: {
+      summary: 'A part of the list of who is connected to this node',
+      args: [clientsQuerySchema],
+      optional: 1,
+      value: z.object({ ...pageShape(clientRow), node: z.string() }).meta({ id: 'ClientRows' }),
+    },
+    client: { summary: 'One connection with what it has open', args: [clientIdSchema], value: clientAnswer },
+    disconnectClient: {
+      summary: 'Close a connection; its client comes back by itself',
+      args: [clientIdSchema],
+      value: z.null(),
     },
     activity: {
       summary: 'What happened of late, the newest first',

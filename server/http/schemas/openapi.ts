@@ -24,6 +24,7 @@ const TAGS = [
   { name: 'topics', description: 'Publish, read, stream and manage topics' },
   { name: 'cursors', description: "Clients' positions in topics" },
   { name: 'queues', description: 'Send, claim, settle and manage jobs' },
+  { name: 'clients', description: 'Who is connected to a node' },
   { name: 'access', description: 'Who calls, tickets, revocations' },
 ]
 
@@ -72,7 +73,7 @@ export function openApiOf(rows: readonly Route[]): object {
 
 function tagOf(path: string): string {
   if (path.includes('/cursors')) return 'cursors'
-  return /^\/(topics|queues)\b/.exec(path)?.[1] ?? 'access'
+  return /^\/(topics|queues|clients)\b/.exec(path)?.[1] ?? 'access'
 }
 
 function operationOf(row: Route, components: Components): object {

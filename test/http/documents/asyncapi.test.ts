@@ -3,7 +3,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { Ajv } from 'ajv'
 import { describe, expect, it } from 'vitest'
-import type { Summary } from '../../../shared/console/protocol.ts'
+import type { ClientRow, ClientsPage, Summary } from '../../../shared/console/protocol.ts'
 import { asking } from '../../support/clients/ask.ts'
 import { SECRET, tokenOf } from '../../support/clients/tokens.ts'
 import { join, joinNamespace, type Wire } from '../../support/clients/wire.ts'
@@ -122,6 +122,7 @@ describe('the AsyncAPI document', () => {
     await called(topic, 'topic', 'ack', { ...position, offset: 1 })
     await called(topic, 'topic', 'read', { after: 0, limit: 1 })
     await called(topic, 'topic', 'subscribe', { from: 'start' })
+    await enter('topic', { client: 'gone' })
     const lost = await enter('topic', { from: { epoch: 'unknown', offset: 9 } })
     check('topic.on.gap', [await lost.seen('gap')])
     await called(topic, 'topic', 'unsubscribe')
@@ -134,8 +135,14 @@ describe('the AsyncAPI document', () => {
     await called(queues, 'queues', 'request', 'questions', { data: 1 }, { timeoutMs: 1 })
     await until(() => console.packets.some(({ args }) => (args[0] as Summary).whole?.point.length), { what: 'a point' })
     await called(console, 'console', 'history')
-    const lists = (['topics', 'queues', 'activity'] as const).map((call) => called(console, 'console', call, {}))
+    const lists = (['topics', 'queues', 'clients', 'activity'] as const).map((call) =>
+      called(console, 'console', call, {}),
+    )
     await Promise.all(lists)
+    const { rows } = await console.value<ClientsPage>('clients')
+    for (const { id } of rows) await called(console, 'console', 'client', { id })
+    const { id } = rows.find(({ clients }) => clients.includes('gone')) as ClientRow
+    await called(console, 'console', 'disconnectClient', { id })
     await called(topic, 'topic', 'auth', { token: 'nonsense' })
     const short = await tokenOf('ann', { ttlMs: 1_000 })
     await Promise.all([

@@ -156,6 +156,17 @@ export const NEEDS: readonly Need[] = [
     note: 'it shows the names that one may `read`, and what happened to them',
   },
   {
+    what: 'see who is connected to a node',
+    calls: [http('GET /clients'), http('GET /clients/{id}'), ofConsole('clients'), ofConsole('client', { id: 'x' })],
+    note: 'all of it with `read` on `*`; else who uses the names on which one has `admin`, without addresses',
+  },
+  {
+    what: 'disconnect somebody',
+    calls: [http('DELETE /clients/{id}'), ofConsole('disconnectClient', { id: 'x' })],
+    action: 'admin',
+    on: '*',
+  },
+  {
     what: 'revoke, and see what is revoked',
     calls: [
       http('POST /revocations', { tokenId: 'nobody' }),

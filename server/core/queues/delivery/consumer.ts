@@ -1,5 +1,6 @@
 /** One consumer of a queue on this node: its credit, and the leases it has as far as this node knows. */
 
+import { RepriseError } from '../../../../shared/errors.ts'
 import type { KeptLease, Owner } from '../../../store/contract/store.ts'
 import type { JobClient } from './outlet.ts'
 
@@ -220,4 +221,12 @@ export class Consumer {
   silent(before: number): Leased[] {
     return [...this.#held].flatMap(([lease, { id, expiresAt }]) => (expiresAt < before ? [{ id, lease }] : []))
   }
+}
+
+export function connectionGone(): RepriseError {
+  return new RepriseError('unavailable', 'the connection is gone')
+}
+
+export function takenOver(): RepriseError {
+  return new RepriseError('taken_over', 'a newer consumer of this client took over')
 }

@@ -10,7 +10,7 @@ import type { StoreClock } from '../../clock.ts'
 import type { Telemetry } from '../../telemetry.ts'
 import { checkQueue } from '../draft.ts'
 import { type HubQueueSettings, policyOf } from '../settings.ts'
-import { Consumer, keyOf, ownerOf } from './consumer.ts'
+import { Consumer, connectionGone, keyOf, ownerOf, takenOver } from './consumer.ts'
 import { Dispatch } from './dispatch.ts'
 import type { JobClient } from './outlet.ts'
 import { Seats } from './seats.ts'
@@ -110,6 +110,11 @@ export class Consumers {
   /** Resolves when the queue's consumers on this node were given what there is. Rejects with what the store fails with. */
   async round(queue: string): Promise<void> {
     await this.#desks.get(queue)?.dispatch.round()
+  }
+
+  /** What the client consumes. */
+  *of(client: JobClient): Generator<readonly [queue: string, consumer: Consumer]> {
+    yield* this.#seats.of(client)?.consumers ?? []
   }
 
   /** Whether the consumer is a consumer of this node, which is told of its leases. */
@@ -339,12 +344,4 @@ export class Consumers {
 /** A round of deliveries does not wait for one consumer: it is asked, and attached once it is heard of. */
 function notHeard(): Promise<never> {
   return Promise.reject(new RepriseError('unavailable', 'nothing was heard of the consumer since the store came back'))
-}
-
-function connectionGone(): RepriseError {
-  return new RepriseError('unavailable', 'the connection is gone')
-}
-
-function takenOver(): RepriseError {
-  return new RepriseError('taken_over', 'a newer consumer of this client took over')
 }

@@ -15,7 +15,7 @@ import type {
 } from '../../../store/contract/store.ts'
 import { isDead, policyOf, type QueueSettings } from '../settings.ts'
 import { Alarm } from './alarm.ts'
-import { type Consumer, keyOf } from './consumer.ts'
+import { type Consumer, keyOf, takenOver } from './consumer.ts'
 import { endingsOf, isReadable, type ReadableJob } from './damaged.ts'
 import { Lapses, type LapsesContext } from './lapses.ts'
 import { jobsPackets } from './packet.ts'
@@ -324,7 +324,7 @@ export class Dispatch {
         if (notification.isDead !== isDead(this.queue)) return
         const consumer = this.#consumers.get(keyOf(notification.consumer))
         if (consumer === undefined || consumer.attaching > 0 || consumer.session >= notification.session) return
-        this.#context.ended(consumer, new RepriseError('taken_over', 'a newer consumer of this client took over'))
+        this.#context.ended(consumer, takenOver())
         return
       }
       case 'changed':
