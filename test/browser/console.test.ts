@@ -63,7 +63,7 @@ describe.runIf(has('chromium'))('the console', () => {
     await page.keyboard.press('Escape')
     await page.keyboard.press('g')
     await page.keyboard.press('q')
-    expect(await console.heading()).toBe('Queues')
+    await page.getByRole('heading', { name: 'Queues', level: 1 }).waitFor()
     await page.keyboard.press('/')
     await page.keyboard.type('mail')
     await page.getByText('1 of 1 queues').waitFor()

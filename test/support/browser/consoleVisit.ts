@@ -38,10 +38,6 @@ export class Console {
     const seen = () => this.page.locator('[data-test="presence"]').innerText()
     await until(async () => (await seen()) === state, { what: `the hub to be ${state}`, seen, deadlineMs: 15_000 })
   }
-
-  heading(): Promise<string> {
-    return this.page.locator('h1').innerText()
-  }
 }
 
 interface VisitOptions {
