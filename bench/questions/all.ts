@@ -1,6 +1,7 @@
 /** All that can be asked. */
 
 import type { Question } from '../question.ts'
+import { consoles } from './consoles.ts'
 import { fanout } from './fanout.ts'
 import { growth } from './growth.ts'
 import { guards } from './guards.ts'
@@ -30,6 +31,7 @@ export const QUESTIONS: readonly Question[] = [
   memory,
   start,
   guards,
+  consoles,
   limit,
   storm,
   jitter,

@@ -1,5 +1,6 @@
 /** Publishes over the wire: to a hub through the SDK, to a plain Socket.IO server with a reply to every packet. */
 
+import { setTimeout as sleep } from 'node:timers/promises'
 import { io, type Socket } from 'socket.io-client'
 import type { Hub } from '../../client/index.ts'
 import { importClient } from '../client.ts'
@@ -37,6 +38,20 @@ const calls = {
       last = offset
     })
     return { startedAt, ms: sharedNowMs() - startedAt }
+  },
+
+  /** Publishes `perSecond` events a second, whatever came of those before. Answers how long it took until the last reply, in ms. */
+  async paced({ topic, count, perSecond }: { topic: string; count: number; perSecond: number }): Promise<number> {
+    const handle = theHub().topic(topic)
+    const started = performance.now()
+    const replies: Promise<unknown>[] = []
+    while (replies.length < count) {
+      const due = Math.min(count, Math.ceil(((performance.now() - started) * perSecond) / 1_000))
+      while (replies.length < due) replies.push(handle.publish(loadOf(replies.length)))
+      await sleep(1)
+    }
+    await Promise.all(replies)
+    return performance.now() - started
   },
 
   /** The same number of events in packets of `together` events, with as many events outstanding. */

@@ -48,6 +48,7 @@ const FOREIGN_ENV = [
   'REPRISE_BUILT',
   'REPRISE_SOAK',
   'REPRISE_TEST_EMBEDDED_ONLY',
+  'REPRISE_TEST_PICTURES',
 ]
 
 /** Kubernetes describes a service named `reprise` to every pod beside it in variables of this form. */
