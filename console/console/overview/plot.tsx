@@ -82,6 +82,12 @@ export function Plot({ session: { plots }, range, title, unit, series }: PlotPro
   )
 }
 
+/** Without a point it ends now. */
+function spanOf(first: number | null, last: number | null): [number, number] {
+  const end = last ?? Date.now() / 1_000
+  return [Math.min(first ?? end, end - LEAST_S), end]
+}
+
 function optionsOf(
   box: HTMLElement,
   names: readonly Series[],
@@ -103,7 +109,7 @@ function optionsOf(
     cursor: { y: false, points: { size: 6 } },
     scales: {
       // Few points do not fill the whole width.
-      x: { range: (_plot, min, max) => [Math.min(min ?? 0, (max ?? 0) - LEAST_S), max ?? 0] },
+      x: { range: (_plot, min, max) => spanOf(min, max) },
       y: { range: (_plot, _min, max) => [0, max <= 0 ? 1 : max * 1.15] },
     },
     axes: [
