@@ -10,8 +10,8 @@ import { folderMb, memoryMb } from '../../support/memory.ts'
 import { soak } from '../../support/tools.ts'
 import { until, within } from '../../support/until.ts'
 
-const TOUCHED = soak ? 200_000 : 8_000
-const HELD = soak ? 9_000 : 2_000
+const TOUCHED = soak ? 200_000 : 5_000
+const HELD = soak ? 9_000 : 1_200
 const GROUP = 500
 /** Garbage is collected early, so that what is left is what the hub holds. */
 const HEAP = '--max-old-space-size=192 --max-semi-space-size=2'
