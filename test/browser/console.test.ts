@@ -74,17 +74,6 @@ describe.runIf(has('chromium'))('the console', () => {
     expect(await page.locator('tbody a').count()).toBe(1)
   })
 
-  it('fits a phone', async () => {
-    const console = await visitConsole(hub.url, { width: 400 })
-    for (const place of ['#/overview', '#/topics', '#/queues', '#/activity', '#/health']) {
-      await console.at(place)
-      await console.presence('live')
-      await console.page.locator('h1').waitFor()
-      if (place === '#/health') await console.page.getByText('a power cut lose nothing').waitFor()
-      expect(await console.page.evaluate(() => document.documentElement.scrollWidth), place).toBe(400)
-    }
-  })
-
   it('says that the hub is away, keeps what it shows, and heals itself', async () => {
     const store = await tempFolder()
     let own = await createTestHub({ store })

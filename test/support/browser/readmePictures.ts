@@ -83,5 +83,5 @@ async function demoPicture(page: Page, url: string, path: string): Promise<void>
 
 if (argv[1] !== undefined && fileURLToPath(import.meta.url) === argv[1]) {
   if (!isFresh()) await build()
-  await takePictures(argv[2] ?? join(ROOT, "docs/pictures"), Number(argv[3] ?? SECONDS))
+  await takePictures(argv[2] ?? join(ROOT, 'docs/pictures'), Number(argv[3] ?? SECONDS))
 }
