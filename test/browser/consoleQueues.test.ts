@@ -94,5 +94,10 @@ describe.runIf(has('chromium'))('one queue in the console', () => {
     await page.getByRole('button', { name: 'Send it' }).click()
     await until(async () => (await counts()).dead === 2, { what: 'the edited one to be sent' })
     expect(await counts()).toMatchObject({ ready: 4 })
+
+    await visit.at('#/queues/reports?view=settings')
+    await page.getByLabel('Stored for exactly reports').fill('{ "deadMs": 1 }')
+    await page.getByRole('button', { name: 'What would it change?' }).click()
+    await page.getByText('2 dead letters would go.').waitFor()
   })
 })

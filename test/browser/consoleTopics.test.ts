@@ -104,7 +104,7 @@ describe.runIf(has('chromium'))('one topic in the console', () => {
 
     await page.getByRole('tab', { name: 'Settings' }).click()
     await page.getByRole('textbox').fill('{ "retain": { "events": 1 } }')
-    await page.getByRole('button', { name: 'What would it trim?' }).click()
+    await page.getByRole('button', { name: 'What would it change?' }).click()
     await page.getByText('About 2 kept events would go.').waitFor()
     await page.getByRole('button', { name: 'Drop the topic' }).click()
     await page.getByText('with 3 events').waitFor()

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { type Page, type Problem, queueCalls } from '../support/clients/queueCalls.ts'
 import { startHub } from '../support/hub/hub.ts'
+import { until } from '../support/until.ts'
 
 const hub = await startHub({ queues: { 'short*': { maxAttempts: 1 }, 'slow*': { backoffMs: '1h' } } })
 const { ask, send, claim, settle, bury, look, explain, jobs } = queueCalls(hub.url)
@@ -210,6 +211,29 @@ describe('dead letters', () => {
     expect((await ask('DELETE', '/v1/queues/gone-on/dead/jobs/a')).status).toBe(204)
     const { body } = await ask('POST', '/v1/queues/gone-on/redrive', { after: 'a' })
     expect(body).toMatchObject({ matched: 1, moved: 1, more: false })
+  })
+
+  it('that a shorter time would end are counted by a dry run of settings, and what else they would do', async () => {
+    const dryRun = async (body: object, queue = 'slow.dry') =>
+      (await ask<{ settings: object; would: object }>('PUT', `/v1/queues/${queue}?dryRun=true`, body)).body
+    const nothing = { drops: 0, buries: 0, more: false, refuses: false, binds: [], unbinds: [] }
+    expect(await dryRun({ maxJobs: 5 })).toMatchObject({ settings: { maxJobs: 5 }, would: nothing })
+    await send('slow.dry', ...['a', 'b'].map((id) => ({ data: id, id })))
+    for (const { id, lease } of await claim('slow.dry', { max: 2 })) {
+      await settle('slow.dry', { id, lease, as: 'retry' })
+    }
+    await bury('slow.dry', { data: 1, id: 'c' })
+    expect(await dryRun({ maxAttempts: 1, maxJobs: 2 })).toMatchObject({
+      would: { ...nothing, buries: 2, refuses: true },
+    })
+    expect((await dryRun({ maxAttempts: 2, from: ['orders'] })).would).toEqual({ ...nothing, binds: ['orders'] })
+    await until(async () => JSON.stringify((await dryRun({ deadMs: 1 })).would).includes('"drops":1'), {
+      what: 'drops',
+    })
+    expect((await dryRun({ deadMs: 600_000 })).would).toEqual(nothing)
+    expect(await dryRun({ maxJobs: 1 }, 'slow.*')).toEqual({ queue: 'slow.*', settings: { maxJobs: 1 } })
+    expect((await ask('GET', '/v1/queues/slow.dry/settings')).body).toMatchObject({ stored: {} })
+    expect((await look('slow.dry')).counts).toMatchObject({ delayed: 2, dead: 1 })
   })
 
   it('that were tried too often say so', async () => {

@@ -11,6 +11,7 @@ import { useLook } from '../hub/useLook.ts'
 import { bytes, count, duration, plural } from '../hub/words.ts'
 import { Settings } from '../topics/settings.tsx'
 import { DeadLetters } from './deadLetters.tsx'
+import { effectsOf } from './effects.ts'
 import { JobPage } from './job.tsx'
 import { Jobs } from './jobs.tsx'
 
@@ -50,7 +51,9 @@ export function QueuePage({ session, queue }: { readonly session: Session; reado
       {job === null && view === 'jobs' && <Jobs session={session} queue={queue} />}
       {job === null && view === 'dead' && <DeadLetters session={session} queue={queue} dead={dead} done={look.again} />}
       {job === null && view === 'bindings' && <Bindings info={info} />}
-      {job === null && view === 'settings' && <Settings session={session} path={path} name={queue} hasDryRun={false} />}
+      {job === null && view === 'settings' && (
+        <Settings session={session} path={path} name={queue} effects={effectsOf} />
+      )}
     </>
   )
 }

@@ -5,7 +5,6 @@ import { messageOf } from '../../../shared/errors.ts'
 import { Act } from '../frame/confirm.tsx'
 import type { Session } from '../hub/session.ts'
 import { useLook } from '../hub/useLook.ts'
-import { plural } from '../hub/words.ts'
 
 interface Stored {
   readonly stored: object
@@ -17,13 +16,13 @@ interface SettingsProps {
   /** Behind `/v1`. */
   readonly path: string
   readonly name: string
-  /** Whether the hub can say what a change would remove. */
-  readonly hasDryRun?: boolean
+  /** What a change would do besides, in words: of the answer to a dry run. */
+  readonly effects: (answer: Readonly<Record<string, unknown>>) => string
 }
 
 const SLOW_MS = 10_000
 
-export function Settings({ session, path, name, hasDryRun = true }: SettingsProps) {
+export function Settings({ session, path, name, effects }: SettingsProps) {
   const look = useLook<Stored>(session, `${path}/settings`, SLOW_MS)
   const [text, setText] = useState<string | undefined>(undefined)
   const [tried, setTried] = useState('')
@@ -33,13 +32,12 @@ export function Settings({ session, path, name, hasDryRun = true }: SettingsProp
   const isAdmin = session.may('admin', name)
   const attempt = async () => {
     try {
-      const { trims, settings } = await session.http.ask<{ trims?: number; settings: object }>(
+      const answer = await session.http.ask<Readonly<Record<string, unknown>>>(
         'PUT',
         `${path}?dryRun=true`,
         JSON.parse(shown),
       )
-      const what = trims === 0 ? 'No kept event would go.' : `About ${plural(trims ?? 0, 'kept event')} would go.`
-      setTried(`${what} In force would be ${JSON.stringify(settings)}`)
+      setTried(`${effects(answer)} In force would be ${JSON.stringify(answer.settings)}`)
     } catch (error) {
       setTried(messageOf(error))
     }
@@ -65,15 +63,13 @@ export function Settings({ session, path, name, hasDryRun = true }: SettingsProp
         />
       </label>
       <p class="buttons">
-        {hasDryRun && (
-          <button type="button" class="small" disabled={!isAdmin} onClick={attempt}>
-            What would it trim?
-          </button>
-        )}
+        <button type="button" class="small" disabled={!isAdmin} onClick={attempt}>
+          What would it change?
+        </button>
         <Act title="Store these settings" verb="Store them" isAllowed={isAdmin} act={save}>
           <p>
-            Replaces what is stored for <strong>{name}</strong>. It is in force at once on every node
-            {hasDryRun ? ', and what retention does not keep any more goes within seconds.' : '.'}
+            Replaces what is stored for <strong>{name}</strong>. It is in force at once on every node, and what is not
+            kept any more goes within seconds.
           </p>
           <pre>{shown}</pre>
         </Act>

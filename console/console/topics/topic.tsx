@@ -17,6 +17,11 @@ import type { TopicInfo } from './tail.ts'
 
 const VIEWS = { log: 'Events', publish: 'Publish', cursors: 'Cursors', settings: 'Settings' } as const
 
+/** Of the answer to a dry run. */
+function effectsOf({ trims }: Readonly<Record<string, unknown>>): string {
+  return trims === 0 ? 'No kept event would go.' : `About ${plural(Number(trims), 'kept event')} would go.`
+}
+
 export function TopicPage({ session, topic }: { readonly session: Session; readonly topic: string }) {
   const look = useLook<TopicInfo>(session, `/topics/${part(topic)}`)
   const view = viewOf(VIEWS)
@@ -57,7 +62,9 @@ export function TopicPage({ session, topic }: { readonly session: Session; reado
       {view === 'log' && <LogView session={session} topic={topic} info={info} />}
       {view === 'publish' && <PublishBox session={session} topic={topic} />}
       {view === 'cursors' && <Cursors session={session} topic={topic} last={info?.last ?? 0} />}
-      {view === 'settings' && <Settings session={session} path={`/topics/${part(topic)}`} name={topic} />}
+      {view === 'settings' && (
+        <Settings session={session} path={`/topics/${part(topic)}`} name={topic} effects={effectsOf} />
+      )}
     </>
   )
 }

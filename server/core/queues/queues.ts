@@ -210,10 +210,15 @@ export class Queues {
   }
 
   async info(caller: Caller, queue: string): Promise<QueueInfo> {
+    const info = await this.known(caller, queue)
+    if (info === undefined) throw new RepriseError('not_found', `there is no queue ${queue}: nothing was sent to it`)
+    return info
+  }
+
+  async known(caller: Caller, queue: string): Promise<QueueInfo | undefined> {
     checkQueue(queue, 'dead')
     authorize(caller, 'read', queue)
     const [info] = await this.#context.store.queues.list({ names: [queue] })
-    if (info === undefined) throw new RepriseError('not_found', `there is no queue ${queue}: nothing was sent to it`)
     return info
   }
 

@@ -77,9 +77,11 @@ export const DEFAULT_QUEUE_SETTINGS: QueueSettings = {
   maxHoldBytes: 2 ** 30,
 }
 
-export interface HubQueueSettings extends Omit<PatternSettings<QueueSettings, QueueOverrides>, 'of'> {
+export interface HubQueueSettings extends Omit<PatternSettings<QueueSettings, QueueOverrides>, 'of' | 'ofWith'> {
   /** What holds for this queue now; for `<queue>/dead` what holds for the queue. */
   forQueue(queue: string): QueueSettings
+  /** What would hold with this stored for exactly this name. */
+  forQueueWith(queue: string, overrides: QueueOverrides): QueueSettings
   /** Queues that are bound to topics, by name. */
   bound(): ReadonlyMap<string, readonly BindingSettings[]>
   /** What bound queues may make a topic keep, in bytes; `undefined` where none is bound to it. */
@@ -109,7 +111,7 @@ const QUEUES: Kind<QueueSettings, QueueOverrides> = {
 }
 
 export async function openQueueSettings(options: PatternSettingsOptions<QueueOverrides>): Promise<HubQueueSettings> {
-  const { of, patternOf, ...settings } = await openPatternSettings(QUEUES, options)
+  const { of, ofWith, patternOf, ...settings } = await openPatternSettings(QUEUES, options)
   let bound = readBound()
   let holds = readHolds()
   settings.onChange(() => {
@@ -140,6 +142,7 @@ export async function openQueueSettings(options: PatternSettingsOptions<QueueOve
   return {
     ...settings,
     forQueue: (queue) => of(mainQueue(queue)),
+    forQueueWith: ofWith,
     patternOf: (queue) => patternOf(mainQueue(queue)),
     bound: () => bound,
     holdBytes: (topic) => holds.get(topic),

@@ -15,8 +15,9 @@ import { explainAnswer, jobsAnswer, jobsQuery, ranAnswer, redriveBody, redrivenA
 const DEFAULT_LIST = 100
 /** Jobs that are read in one step, as each may be large. */
 const PART = 50
-/** Jobs that one call of a search looks through. */
+/** Jobs that one call of a search looks through; large ones fewer. */
 const LOOKED_THROUGH = 1_000
+const LOOKED_BYTES = 8_388_608
 /** A page ends behind so much text. */
 const PAGE_LENGTH = 1_048_576
 
@@ -114,7 +115,7 @@ async function list(
   const line = isDead(queue) || stored === 'delayed' ? undefined : key
   await checkPlace(call, queue, after)
   const texts: string[] = []
-  let [length, looked] = [0, 0]
+  let [length, looked, bytes] = [0, 0, 0]
   let last = after
   for (;;) {
     if (isSearch) await itsTurn(PAGE_WEIGHT)
@@ -124,8 +125,10 @@ async function list(
         ? await core.queues.jobs(caller, queue, { state: stored, ...from })
         : await core.queues.line(caller, queue, { line, ...from })
     for (const job of part) {
-      if (texts.length >= limit || length >= PAGE_LENGTH || looked >= LOOKED_THROUGH) return page(texts, last)
+      if (texts.length >= limit || length >= PAGE_LENGTH) return page(texts, last)
+      if (looked >= LOOKED_THROUGH || bytes >= LOOKED_BYTES) return page(texts, last)
       looked++
+      bytes += job.body?.json.length ?? 0
       last = job.id
       if (!isFitting(job, filter) || job.state !== stored) continue
       const text = JSON.stringify(lookedAt(queue, job))

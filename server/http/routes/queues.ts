@@ -5,6 +5,7 @@ import { seenOf } from '../../../shared/positions.ts'
 import { authorize } from '../../core/access.ts'
 import { checkPattern } from '../../core/patterns.ts'
 import { claim } from '../../core/queues/delivery/claim.ts'
+import { previewSettings } from '../../core/queues/preview.ts'
 import { isDead, mainQueue, type QueueOverrides } from '../../core/queues/settings.ts'
 import { boundParts } from '../../core/schema/schema.ts'
 import { parse, parseSettlements, settlementsSchema } from '../../wire.ts'
@@ -12,6 +13,7 @@ import { DRAFT_HEADERS, draftsOf } from '../drafts.ts'
 import { whenWritten } from '../ending.ts'
 import { claimedText } from '../jobText.ts'
 import { type Call, JsonText, pageOf, type Route, route } from '../routes.ts'
+import type { Query } from '../schemas/query.ts'
 import {
   claimAnswer,
   claimBody,
@@ -27,7 +29,7 @@ import {
   settledAnswer,
   storedQueueSettingsAnswer,
 } from '../schemas/queues.ts'
-import { listQuery } from '../schemas/topics.ts'
+import { changeQuery, listQuery } from '../schemas/topics.ts'
 
 export const queueRoutes: readonly Route[] = [
   route({
@@ -130,6 +132,7 @@ export const queueRoutes: readonly Route[] = [
     method: 'put',
     path: '/queues/:queue',
     summary: 'Replace the stored settings of a queue or of a name pattern with `*`; `{}` removes them',
+    query: changeQuery,
     body: queueSettingsBody,
     answer: queueSettingsAnswer,
     run: putSettings,
@@ -183,7 +186,10 @@ function sizeOf(
   return { queue, counts, bytes, oldestReadyMs, consumers, paused }
 }
 
-async function putSettings({ core, caller, param, json, context }: Call): Promise<object> {
+async function putSettings(
+  { core, caller, param, json, context }: Call,
+  { dryRun = false }: Query<typeof changeQuery>,
+): Promise<object> {
   const queue = param('queue')
   if (isDead(queue)) {
     const main = mainQueue(queue)
@@ -195,6 +201,12 @@ async function putSettings({ core, caller, param, json, context }: Call): Promis
   const settings = context.readQueueSettings(queue, given)
   // Whoever binds a topic reads it.
   for (const { topic } of settings.from ?? []) authorize(caller, 'subscribe', topic)
+  if (dryRun) {
+    if (queue.includes('*')) return { queue, settings: shown(settings) }
+    const [before, would] = [core.queueSettings.forQueue(queue), core.queueSettings.forQueueWith(queue, settings)]
+    const wouldDo = await previewSettings(core.queues, caller, queue, before, would)
+    return { queue, settings: shown(would), would: wouldDo }
+  }
   await core.queueSettings.put(queue, Object.keys(settings).length === 0 ? undefined : settings)
   const now = queue.includes('*') ? (core.queueSettings.stored()[queue] ?? {}) : core.queueSettings.forQueue(queue)
   return { queue, settings: shown(now) }

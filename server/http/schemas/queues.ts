@@ -108,8 +108,23 @@ export const queueSettingsBody = z
   .partial()
   .meta({ id: 'QueueSettings', examples: [{ maxAttempts: 5, leaseMs: '1m', from: ['orders.eu'] }] })
 
+const settingsPreview = z
+  .object({
+    drops: count.meta({ description: 'Dead letters that are kept longer than `deadMs`' }),
+    buries: count.meta({ description: 'Waiting jobs that failed `maxAttempts` times already' }),
+    more: z.boolean().meta({ description: 'Not all were looked at' }),
+    refuses: z.boolean().meta({ description: 'It holds as much as it may, and would take no more for now' }),
+    binds: z.array(z.string()),
+    unbinds: z.array(z.string()),
+  })
+  .meta({ id: 'QueueSettingsPreview' })
+
 export const queueSettingsAnswer = z
-  .object({ queue: z.string(), settings: queueSettingsBody })
+  .object({
+    queue: z.string(),
+    settings: queueSettingsBody,
+    would: settingsPreview.optional().meta({ description: 'Of a dry run' }),
+  })
   .meta({ id: 'QueueSettingsAnswer', examples: [{ queue: 'emails', settings: { maxAttempts: 5 } }] })
 
 export const sentAnswer = z
