@@ -2,15 +2,18 @@
 
 import { signal } from '@preact/signals'
 import { render } from 'preact'
+import { gap } from './gap/scene.tsx'
 import { replay } from './replay/scene.tsx'
+import { restart } from './restart/scene.tsx'
 import type { Running, Scene } from './scene.ts'
 import { Shell } from './shell.tsx'
+import { slow } from './slow/scene.tsx'
 import { beginVisit } from './visit.ts'
 
 /** The page is drawn at most so often, whatever comes. */
 const FRAME_MS = 50
 
-const SCENES: readonly [Scene, ...Scene[]] = [replay]
+const SCENES: readonly [Scene, ...Scene[]] = [replay, gap, slow, restart]
 
 const frame = signal(0)
 let isDue = false

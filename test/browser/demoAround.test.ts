@@ -43,31 +43,6 @@ describe.runIf(has('chromium'))('the replay demo, whatever happens around it', (
     expect((await demo.lines('fickle')).filter(({ kind }) => kind === 'gap')).toEqual([])
   })
 
-  it('shows a gap in its place, as the hub tells it', async () => {
-    const own = await createTestHub({ topics: { '*': { retain: { events: 50 } } } })
-    atEnd(() => own.close())
-    const demo = new Demo(await openPage(await openContext()))
-    await demo.open(own.url, visit.topic())
-    await demo.publish(1)
-    await demo.says('fickle', allHere(1))
-    await demo.toggle()
-    await demo.burst()
-    await demo.published(301)
-    await demo.says('steady', allHere(301))
-    await demo.toggle()
-    const verdict = /^(\d+) events gone, as the gap says; the other (\d+) here, in order$/
-    const { missed, replayed, lost } = await until(
-      async () => {
-        const panel = await demo.panel('fickle')
-        return panel.state === 'live' && verdict.test(panel.verdict) && panel
-      },
-      { what: 'the verdict on the gap', seen: () => demo.panel('fickle') },
-    )
-    expect({ missed, replayed }).toEqual({ missed: 300, replayed: 300 - lost })
-    const gap = (await demo.lines('fickle')).find(({ kind }) => kind === 'gap')
-    expect(gap?.text).toBe(`gap: 2–${lost + 1}, ${lost} events are gone (trimmed)`)
-  })
-
   it('replays after a reload too, and two tabs do not take each other over', async () => {
     const { demo, topic } = await visit.open()
     await demo.publish(1)

@@ -129,6 +129,18 @@ describe('the counts', () => {
     expect(track.counts()).toMatchObject({ disordered: 1 })
   })
 
+  it('begin behind a gap that is told first, and behind what was missed before the page was there', () => {
+    const ledger = new Ledger()
+    const track = ledger.track()
+    track.startAfter(21, 50)
+    track.gap({ epoch: 'a', from: 22, to: 91, count: 70, reason: 'trimmed', position: { epoch: 'a', offset: 91 } })
+    expect(new Set(arrive(track, 92, 141))).toEqual(new Set(['replayed']))
+    expect(track.counts()).toMatchObject({ published: 0, earlier: 50, told: 0 })
+    publish(ledger, 142, 142)
+    expect(arrive(track, 142, 142)).toEqual(['live'])
+    expect(track.counts()).toMatchObject({ published: 1, here: 1, earlier: 50, lost: 0 })
+  })
+
   it('keep what the replies named in the new log before a subscriber was told of it, and nothing of the old one', () => {
     const { ledger, track } = start()
     const other = ledger.track()

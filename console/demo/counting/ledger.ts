@@ -80,6 +80,8 @@ export class Track {
   readonly #gaps = new RangeSet()
   /** The event the subscription starts after; `undefined` before the hub named it. */
   #start: number | undefined
+  /** How many events from before the page was there come first. */
+  #first = 0
   /** The highest offset that came, or that the subscription has nothing to do with. */
   #last = 0
   /** The highest offset that came. What was published before the page was there comes too, below the start. */
@@ -103,11 +105,12 @@ export class Track {
     return this.#start !== undefined
   }
 
-  /** Events up to `offset` are none of this subscription's business. */
-  startAfter(offset: number): void {
+  /** Events up to `offset` are none of this subscription's business, nor are the `behind` ones that it begins with. */
+  startAfter(offset: number, behind = 0): void {
     if (this.#start !== undefined) return
-    this.#start = offset
-    this.#last = Math.max(this.#last, offset)
+    this.#start = offset + behind
+    this.#last = Math.max(this.#last, this.#start)
+    this.#first = behind
   }
 
   has(offset: number): boolean {
@@ -130,6 +133,7 @@ export class Track {
     if (this.#start === undefined) return
     this.#leftAt ??= this.#last
     this.#named = 0
+    this.#first = 0
   }
 
   /** The hub knows the subscriber again and names how many events it is behind. */
@@ -155,6 +159,8 @@ export class Track {
       this.#away.add(position.offset + 1, position.offset + this.#behind)
     } else if (from !== null && to !== null) {
       this.#gaps.add(from, to)
+      // Those that it begins with stand behind what is gone.
+      if (this.#arrived === 0 && this.#first > 0) this.#start = Math.max(this.#start ?? 0, to + this.#first)
       this.#last = Math.max(this.#last, to)
     }
   }
@@ -162,6 +168,7 @@ export class Track {
   /** The log began anew: the next event has the number behind `offset`. */
   restart(offset: number): void {
     this.begin()
+    this.#first = 0
     this.#start = offset
     this.#last = offset
   }

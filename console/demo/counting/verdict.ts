@@ -18,7 +18,8 @@ export function verdictOf(counts: Counts, status: Status, isCut: boolean): Verdi
   if (faults.length > 0) return { tone: 'bad', text: faults.join(', ') }
   if (status.state === 'ended') return { tone: 'bad', text: `Ended: ${status.reason.code.replaceAll('_', ' ')}` }
   if (isCut || status.state === 'offline') {
-    const waiting = missed - replayed
+    // Those of an earlier absence that a gap told of do not wait any more.
+    const waiting = Math.max(0, missed - replayed - told)
     return {
       tone: 'calm',
       text: waiting === 0 ? 'Away, and nothing missed yet' : `Away: ${waiting} missed so far`,

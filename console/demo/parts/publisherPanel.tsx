@@ -1,5 +1,6 @@
 /** The publisher's controls and what the replies said last. */
 
+import type { ComponentChildren } from 'preact'
 import type { Ledger } from '../counting/ledger.ts'
 import type { Publisher } from './publisher.ts'
 import { Strip } from './strip.tsx'
@@ -11,9 +12,13 @@ interface PublisherPanelProps {
   readonly publisher: Publisher
   readonly ledger: Ledger
   readonly topic: string
+  /** How many the second button publishes. */
+  readonly burst?: number
+  /** Further facts and controls. */
+  readonly children?: ComponentChildren
 }
 
-export function PublisherPanel({ publisher, ledger, topic }: PublisherPanelProps) {
+export function PublisherPanel({ publisher, ledger, topic, burst = BURST, children }: PublisherPanelProps) {
   const { perSecond, published, unanswered, last, problem } = publisher
   const rate = perSecond === 0 ? 'off' : `${perSecond} a second`
   const { receipts } = ledger
@@ -27,8 +32,8 @@ export function PublisherPanel({ publisher, ledger, topic }: PublisherPanelProps
         <button type="button" class="primary" data-test="one" onClick={() => publisher.publish(1)}>
           Publish one
         </button>
-        <button type="button" data-test="burst" onClick={() => publisher.publish(BURST)}>
-          Burst of {BURST}
+        <button type="button" data-test="burst" onClick={() => publisher.publish(burst)}>
+          Burst of {burst}
         </button>
       </div>
       <div class="rate">
@@ -70,6 +75,7 @@ export function PublisherPanel({ publisher, ledger, topic }: PublisherPanelProps
           <dd>{last?.durability ?? '–'}</dd>
         </div>
       </dl>
+      {children}
       {problem !== undefined && (
         <p class="problem" role="alert">
           {problem.code}: {problem.message}

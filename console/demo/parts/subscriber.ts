@@ -8,6 +8,8 @@ import { lineOf } from './orders.ts'
 
 /** How often, while live, what is due is looked at. */
 const SETTLE_MS = 1_000
+const SECOND_MS = 1_000
+const MAX_LATELY = 20_000
 
 interface SubscriberOptions {
   readonly client: string
@@ -26,6 +28,8 @@ export class Subscriber {
   readonly #subscription: Subscription
   readonly #changed: () => void
   readonly #timer: ReturnType<typeof setInterval>
+  /** When those of the last second came. */
+  #lately: number[] = []
   #cut = false
   #away = false
 
@@ -43,7 +47,8 @@ export class Subscriber {
       changed()
     })
     this.#timer = setInterval(() => {
-      if (this.status.state !== 'live') return
+      // What waits for a slow handler is not due.
+      if (this.status.state !== 'live' || this.slowMs > 0) return
       this.track.settle()
       changed()
     }, SETTLE_MS)
@@ -55,6 +60,14 @@ export class Subscriber {
 
   get isCut(): boolean {
     return this.#cut
+  }
+
+  /** Events that came within the last second. */
+  get perSecond(): number {
+    const since = performance.now() - SECOND_MS
+    const first = this.#lately.findIndex((at) => at > since)
+    this.#lately = first === -1 ? [] : this.#lately.slice(first)
+    return this.#lately.length
   }
 
   /** Closes the transport, with no word to the hub, and stays away; or comes back. */
@@ -73,6 +86,8 @@ export class Subscriber {
 
   async #arrived({ offset, at, data }: Received): Promise<void> {
     if (this.slowMs > 0) await new Promise((resolve) => setTimeout(resolve, this.slowMs))
+    this.#lately.push(performance.now())
+    if (this.#lately.length > MAX_LATELY) this.#lately = this.#lately.slice(-MAX_LATELY / 2)
     const again = this.track.has(offset)
     const mark = this.track.arrived(offset)
     this.feed.add({ kind: 'event', offset, at, text: lineOf(data), mark, again })
@@ -94,7 +109,7 @@ export class Subscriber {
 
   #returned(behind: number): void {
     // What was published before this page was there is shown, and not counted.
-    if (!this.track.started) this.track.startAfter((this.#subscription.position?.offset ?? 0) + behind)
+    if (!this.track.started) this.track.startAfter(this.#subscription.position?.offset ?? 0, behind)
     else if (this.#away) {
       this.track.returned(behind)
       this.feed.add({ kind: 'back', text: behind === 0 ? 'back: nothing was missed' : `back: ${behind} to replay` })

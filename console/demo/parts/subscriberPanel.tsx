@@ -6,6 +6,7 @@ import type { Ledger, Track } from '../counting/ledger.ts'
 import { stateWord, verdictOf } from '../counting/verdict.ts'
 import type { Feed, Line } from './feed.ts'
 import { Strip } from './strip.tsx'
+import { Switch } from './switch.tsx'
 
 /** What is shown of a subscriber. */
 interface Shown {
@@ -21,13 +22,15 @@ interface SubscriberPanelProps {
   readonly title: string
   readonly subscriber: Shown
   readonly ledger: Ledger
-  /** It has a switch for this. */
-  readonly cut?: (isCut: boolean) => void
-  /** In the place of the switch. */
+  /** A switch, if it has one. */
+  readonly control?: ComponentChildren
+  /** In the place of a switch. */
   readonly children?: ComponentChildren
+  /** More about it, behind the verdict. */
+  readonly facts?: ComponentChildren
 }
 
-export function SubscriberPanel({ id, title, subscriber, ledger, cut, children }: SubscriberPanelProps) {
+export function SubscriberPanel({ id, title, subscriber, ledger, control, children, facts }: SubscriberPanelProps) {
   const { track, status, isCut, name, feed } = subscriber
   const counts = track.counts()
   const verdict = verdictOf(counts, status, isCut)
@@ -43,24 +46,7 @@ export function SubscriberPanel({ id, title, subscriber, ledger, cut, children }
           {stateWord(status, isCut)}
         </span>
       </header>
-      {cut !== undefined ? (
-        <button
-          type="button"
-          class="switch"
-          role="switch"
-          aria-checked={isCut}
-          data-test="switch"
-          onClick={() => cut(!isCut)}
-        >
-          <span class="knob" aria-hidden="true" />
-          <span>Cut the connection</span>
-          <span class="hint" aria-hidden="true">
-            {isCut ? 'switch back to connect' : ''}
-          </span>
-        </button>
-      ) : (
-        <p class="stays">{children}</p>
-      )}
+      {control ?? <p class="stays">{children}</p>}
       <Strip
         head={Math.max(track.last, ledger.receipts.max)}
         label={`${counts.here} of ${counts.published} events are here`}
@@ -75,6 +61,7 @@ export function SubscriberPanel({ id, title, subscriber, ledger, cut, children }
       <p class={`verdict ${verdict.tone}`} data-test="verdict">
         {verdict.text}
       </p>
+      {facts}
       <progress
         class={progress === undefined ? 'idle' : ''}
         max={progress?.total ?? 1}
@@ -90,6 +77,11 @@ export function SubscriberPanel({ id, title, subscriber, ledger, cut, children }
       </ol>
     </section>
   )
+}
+
+/** Cuts the transport of a subscriber, and brings it back. */
+export function CutSwitch({ isCut, cut }: { isCut: boolean; cut: (isCut: boolean) => void }) {
+  return <Switch label="Cut the connection" isOn={isCut} hint="switch back to connect" turn={cut} />
 }
 
 function Count({ name, value, look = '' }: { name: string; value: number; look?: 'back' | 'fault' | '' }) {

@@ -5,7 +5,7 @@ import { Legend, SceneHead } from '../parts/head.tsx'
 import { Publisher } from '../parts/publisher.ts'
 import { PublisherPanel } from '../parts/publisherPanel.tsx'
 import { Subscriber } from '../parts/subscriber.ts'
-import { SubscriberPanel } from '../parts/subscriberPanel.tsx'
+import { CutSwitch, SubscriberPanel } from '../parts/subscriberPanel.tsx'
 import type { Scene } from '../scene.ts'
 import { PlainLane } from './plainLane.ts'
 
@@ -29,7 +29,13 @@ export const replay: Scene = {
           <Head publisher={publisher} fickle={fickle} cut={cut} />
           <main class="four">
             <PublisherPanel publisher={publisher} ledger={ledger} topic={topic} />
-            <SubscriberPanel id="fickle" title="Subscriber one" subscriber={fickle} ledger={ledger} cut={cut} />
+            <SubscriberPanel
+              id="fickle"
+              title="Subscriber one"
+              subscriber={fickle}
+              ledger={ledger}
+              control={<CutSwitch isCut={fickle.isCut} cut={cut} />}
+            />
             <SubscriberPanel id="plain" title="Plain Socket.IO" subscriber={plain} ledger={ledger}>
               Cut together with subscriber one.
             </SubscriberPanel>

@@ -19,8 +19,8 @@ interface FeedLine {
   readonly text: string
 }
 
-/** The subscriber with the switch, the one over plain Socket.IO, and the one to compare with. */
-export type Which = 'fickle' | 'plain' | 'steady'
+/** A subscriber. Of the first scene: the one with the switch, the one over plain Socket.IO, the one to compare with. */
+export type Which = 'fickle' | 'plain' | 'steady' | 'away' | 'late' | 'quick' | 'survivor'
 
 export class Demo {
   readonly page: Page

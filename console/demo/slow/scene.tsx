@@ -1,0 +1,125 @@
+/** The third scene: a subscriber whose handler is slow falls behind and catches up, while the others stay live. */
+
+import { Ledger } from '../counting/ledger.ts'
+import { Legend, SceneHead } from '../parts/head.tsx'
+import { Publisher } from '../parts/publisher.ts'
+import { PublisherPanel } from '../parts/publisherPanel.tsx'
+import { Subscriber } from '../parts/subscriber.ts'
+import { SubscriberPanel } from '../parts/subscriberPanel.tsx'
+import { Switch } from '../parts/switch.tsx'
+import type { Scene } from '../scene.ts'
+
+const PER_SECOND = 100
+/** 25 events a second: a quarter of what comes. */
+const SLOW_MS = 40
+/** Events that may wait in the page for a handler. */
+const MAX_QUEUE = 20
+/** So far behind, everybody sees it. */
+const BEHIND = 200
+/** A tab that is left open publishes for five minutes. */
+const MOST = 30_000
+/** The bar of what is behind is full. */
+const MUCH = 1_000
+
+export const slow: Scene = {
+  name: 'slow',
+  title: 'A slow reader',
+  begin(visit, changed) {
+    const topic = `${visit.base}.slow.${visit.tab}`
+    const ledger = new Ledger()
+    const options = { maxQueue: MAX_QUEUE }
+    const publisher = new Publisher(visit.connect(), topic, ledger, changed, MOST)
+    const quick = new Subscriber(visit, { client: `quick-${visit.tab}`, topic, options }, ledger, changed)
+    const late = new Subscriber(visit, { client: `slow-${visit.tab}`, topic, options }, ledger, changed)
+    let wasBehind = false
+    const turn = (isSlow: boolean): void => {
+      late.slowMs = isSlow ? SLOW_MS : 0
+      changed()
+    }
+    return {
+      draw: () => {
+        wasBehind ||= lagOf(late, ledger) >= BEHIND
+        const hasCaughtUp = wasBehind && late.slowMs === 0 && late.status.state === 'live'
+        return (
+          <>
+            <SceneHead
+              title="One reader is slow. Nobody waits for it."
+              claim="It falls behind and catches up. The others stay live, and the hub buffers nothing for it."
+              steps={[
+                {
+                  text: `Publish ${PER_SECOND} a second`,
+                  done: publisher.perSecond > 0 || wasBehind,
+                  run: () => publisher.setRate(PER_SECOND),
+                },
+                { text: 'Slow one down', done: late.slowMs > 0 || wasBehind, run: () => turn(true) },
+                { text: `Wait until it is ${BEHIND} behind`, done: wasBehind },
+                { text: 'Make it quick again', done: hasCaughtUp, run: () => turn(false) },
+              ]}
+            />
+            <main>
+              <PublisherPanel publisher={publisher} ledger={ledger} topic={topic} burst={PER_SECOND}>
+                {publisher.isThrough && (
+                  <p class="hint-line">The page publishes no more than {MOST} events here. Load it again to go on.</p>
+                )}
+              </PublisherPanel>
+              <SubscriberPanel
+                id="late"
+                title="The slow one"
+                subscriber={late}
+                ledger={ledger}
+                control={
+                  <Switch label={`Take ${SLOW_MS} ms for each event`} isOn={late.slowMs > 0} hint="on" turn={turn} />
+                }
+                facts={<Lag subscriber={late} ledger={ledger} />}
+              />
+              <SubscriberPanel
+                id="quick"
+                title="A quick one"
+                subscriber={quick}
+                ledger={ledger}
+                facts={<Lag subscriber={quick} ledger={ledger} />}
+              >
+                Has the same events at the same time.
+              </SubscriberPanel>
+            </main>
+            <footer>
+              <Legend />
+              <p>
+                At most {MAX_QUEUE} events wait in the page for the slow handler. Then the SDK stops taking live events
+                and reads the log on from its place, a page at a time, as fast as the handler is. The hub holds a
+                position for it and no events, so a reader that is a million behind costs as little as one that is ten
+                behind.
+              </p>
+            </footer>
+          </>
+        )
+      },
+      close() {
+        for (const part of [publisher, quick, late]) part.close()
+      },
+    }
+  },
+}
+
+function lagOf({ track }: Subscriber, { receipts }: Ledger): number {
+  return Math.max(0, receipts.max - track.last)
+}
+
+function Lag({ subscriber, ledger }: { subscriber: Subscriber; ledger: Ledger }) {
+  const lag = lagOf(subscriber, ledger)
+  return (
+    <div class="lag">
+      <dl class="facts">
+        <div>
+          <dt>behind</dt>
+          <dd data-test="lag">{lag}</dd>
+        </div>
+        <div>
+          <dt>handled in the last second</dt>
+          <dd data-test="per-second">{subscriber.perSecond}</dd>
+        </div>
+      </dl>
+      <progress max={MUCH} value={Math.min(lag, MUCH)} aria-label="events behind" />
+    </div>
+  )
+}
