@@ -72,7 +72,7 @@ export default defineConfig({
                 'test/protocol/queues/{consumers,queues,requests}.test.ts',
               ],
           // What it shows is of one node.
-          exclude: ['test/protocol/console.test.ts'],
+          exclude: ['test/protocol/{clients,console}.test.ts'],
           setupFiles: [everyFile, 'test/support/hub/nodesRun.ts'],
           maxWorkers: WORKERS,
           sequence: { groupOrder: 0 },

@@ -4,6 +4,7 @@ import { signal } from '@preact/signals'
 import { render } from 'preact'
 import { hasCode, messageOf, type RepriseError } from '../../shared/errors.ts'
 import { ActivityPage } from './activity/page.tsx'
+import { ClientsPage } from './clients/page.tsx'
 import { listenToKeys } from './frame/keyboard.ts'
 import { Login } from './frame/login.tsx'
 import { route } from './frame/route.ts'
@@ -74,6 +75,7 @@ function forget(): void {
 const PAGES = {
   overview: OverviewPage,
   topics: TopicsPage,
+  clients: ClientsPage,
   queues: QueuesPage,
   activity: ActivityPage,
   health: HealthPage,

@@ -24,6 +24,7 @@ const PLACES: Readonly<Record<string, string>> = {
   '#/topics/orders?view=publish': 'Publish',
   '#/topics/orders?view=cursors': 'phone',
   '#/topics/orders?view=settings': 'events',
+  '#/clients?topic=orders': '1 clients',
   '#/queues': '1 queues',
   '#/queues/emails': 'first',
   '#/queues/emails?job=first': 'nobody consumes emails',

@@ -1,8 +1,13 @@
 /** Who is connected to a node, over the console's namespace and HTTP: everything is true, nobody sees too much, and a disconnect costs nothing. */
 
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { Server } from 'socket.io'
+import { beforeAll, describe, expect, it } from 'vitest'
 import { connect } from '../../client/index.ts'
-import { createTestHub, type TestHub } from '../../server/testing.ts'
+import { createHub } from '../../server/index.ts'
+import type { TestHub } from '../../server/testing.ts'
 import type { ClientRow, ClientSeen, ClientsPage, ClientsQuery, Happening } from '../../shared/console/protocol.ts'
 import type { EventsPacket } from '../../shared/protocol.ts'
 import { asking } from '../support/clients/ask.ts'
@@ -10,7 +15,9 @@ import { listen } from '../support/clients/eventSource.ts'
 import { SECRET, tokenOf } from '../support/clients/tokens.ts'
 import { join, joinNamespace, type Wire } from '../support/clients/wire.ts'
 import { atEnd } from '../support/ending.ts'
+import { startHub } from '../support/hub/hub.ts'
 import { startRelay } from '../support/network/relay.ts'
+import { tempFolder } from '../support/temp.ts'
 import { until } from '../support/until.ts'
 
 let hub: TestHub
@@ -19,14 +26,12 @@ let token: string
 let asRoot: { authorization: string }
 let root: Wire
 beforeAll(async () => {
-  hub = await createTestHub({ auth: { jwt: { secret: SECRET } } })
+  hub = await startHub({ auth: { jwt: { secret: SECRET } } })
   url = hub.url
-  token = await tokenOf('root')
+  token = await tokenOf('root', { ttlMs: 600_000 })
   asRoot = { authorization: `Bearer ${token}` }
   root = await opened()
 })
-afterAll(() => hub.close())
-
 const opened = async (as = token): Promise<Wire> => await joinNamespace(url, '/console', { token: as })
 const list = (query: ClientsQuery = {}, by = root) => by.value<ClientsPage>('clients', query)
 const one = (id: string, by = root) => by.value<ClientSeen>('client', { id })
@@ -225,6 +230,20 @@ describe('a disconnect', () => {
     await worker.close()
   })
 
+  it('is to a plain client a network that broke, by whatever transport', async () => {
+    for (const transport of ['websocket', 'polling'] as const) {
+      const transports = [transport]
+      const plain = await join(url, 'plain', { token, client: transport }, { transports, reconnection: true })
+      const { id } = await row({ search: transport, topic: 'plain' }, () => true)
+      const back = new Promise((resolve) => plain.socket.once('connect', () => resolve('back')))
+      await root.value('disconnectClient', { id })
+      expect(['transport close', 'transport error']).toContain(await plain.disconnected)
+      expect(await back).toBe('back')
+      expect(plain.all('error')).toEqual([])
+      plain.close()
+    }
+  })
+
   it('ends also a connection that takes nothing', async () => {
     const relay = await startRelay(url)
     const stuck = await join(relay.url, 'stuck', { token, client: 'stuck' })
@@ -236,4 +255,33 @@ describe('a disconnect', () => {
     await until(async () => (await list({ topic: 'stuck' })).total === 0, { what: 'it to be gone', everyMs: 100 })
     stuck.close()
   })
+})
+
+it("a program's own Socket.IO server: who uses the hub is listed, and nobody else", async () => {
+  const own = createHub({ store: await tempFolder(), logLevel: 'silent' })
+  const http = createServer(own.handler)
+  const io = new Server(http)
+  own.attach(io)
+  io.of('/chat')
+  http.listen(0, '127.0.0.1')
+  await once(http, 'listening')
+  atEnd(async () => {
+    await own.close()
+    await io.close()
+  })
+  await own.ready
+  const at = `http://127.0.0.1:${(http.address() as AddressInfo).port}`
+  await joinNamespace(at, '/chat')
+  const wire = await join(at, 'orders', { client: 'both' })
+  await new Promise<void>((resolve) => {
+    const chat = wire.socket.io.socket('/chat', {})
+    chat.on('connect', resolve)
+    chat.connect()
+  })
+  const by = await joinNamespace(at, '/console')
+  const { rows } = await list({}, by)
+  expect(rows.map(({ clients, console }) => [clients, console])).toEqual([
+    [[], true],
+    [['both'], false],
+  ])
 })

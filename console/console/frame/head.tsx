@@ -3,7 +3,7 @@
 import { linkTo } from './route.ts'
 
 interface HeadProps {
-  readonly of: { readonly page: 'topics' | 'queues'; readonly title: string }
+  readonly of: { readonly page: 'topics' | 'clients' | 'queues'; readonly title: string }
   readonly name: string
   readonly problem: string
 }

@@ -5,6 +5,7 @@ import { go, linkTo, type PageName } from './route.ts'
 export const GO_KEYS: Readonly<Record<string, PageName>> = {
   o: 'overview',
   t: 'topics',
+  c: 'clients',
   q: 'queues',
   a: 'activity',
   h: 'health',

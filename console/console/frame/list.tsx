@@ -27,14 +27,21 @@ export interface Column<Row> {
 
 interface ListProps<Row> {
   readonly session: Session
-  readonly call: 'topics' | 'queues'
+  readonly call: 'topics' | 'queues' | 'clients'
   readonly nameOf: (row: Row) => string
+  /** Where names are not of one row alone. */
+  readonly keyOf?: (row: Row) => string
+  /** What else is asked for. */
+  readonly filter?: Readonly<Record<string, string>>
   readonly link: (row: Row) => string
   readonly columns: readonly Column<Row>[]
   readonly empty: ComponentChildren
 }
 
-export function List<Row>({ session, call, nameOf, link, columns, empty }: ListProps<Row>) {
+const NO_FILTER = {}
+
+export function List<Row>(props: ListProps<Row>) {
+  const { session, call, nameOf, keyOf = nameOf, link, columns, empty, filter = NO_FILTER } = props
   const { query } = route.value
   const search = query.get('search') ?? ''
   const sort = query.get('sort') ?? columns[0]?.sort ?? ''
@@ -42,7 +49,8 @@ export function List<Row>({ session, call, nameOf, link, columns, empty }: ListP
   const [first, setFirst] = useState(0)
   const box = useRef<HTMLDivElement>(null)
   const offset = Math.max(0, Math.floor((first - BEFORE) / 10) * 10)
-  const { page, shownFrom, problem } = useRows<Row>(session, call, { search, sort, descending, offset, limit: ROWS })
+  const asked = { ...filter, search, sort, descending, offset, limit: ROWS }
+  const { page, shownFrom, problem } = useRows<Row>(session, call, asked)
 
   const order = (by: string): void => {
     const down = by === sort ? !descending : by !== columns[0]?.sort
@@ -98,7 +106,7 @@ export function List<Row>({ session, call, nameOf, link, columns, empty }: ListP
             <tbody>
               <Space rows={shownFrom} columns={columns.length} />
               {page?.rows.map((row, i) => (
-                <tr key={nameOf(row)} aria-rowindex={shownFrom + i + 1}>
+                <tr key={keyOf(row)} aria-rowindex={shownFrom + i + 1}>
                   {columns.map((column, at) => (
                     <td key={column.sort} class={column.isWide ? 'wide' : ''}>
                       {at === 0 ? <a href={link(row)}>{nameOf(row)}</a> : column.show(row)}
@@ -136,14 +144,14 @@ function useRows<Row>(session: Session, call: string, query: Required<ListQuery>
     shownFrom: 0,
     problem: '',
   })
-  const { search, sort, descending, offset, limit } = query
+  const { descending, offset } = query
+  const asked = JSON.stringify(query)
   useEffect(() => {
     let isOver = false
     let timer: ReturnType<typeof setTimeout>
     const look = async (): Promise<void> => {
       try {
-        const asked = { search, sort, descending, offset, limit }
-        const page = await session.call<ListPage<Row>>(call, asked)
+        const page = await session.call<ListPage<Row>>(call, JSON.parse(asked))
         if (isOver) return
         setState({ page, shownFrom: descending || offset < page.matched ? offset : 0, problem: '' })
       } catch (error) {
@@ -158,6 +166,6 @@ function useRows<Row>(session: Session, call: string, query: Required<ListQuery>
       isOver = true
       clearTimeout(timer)
     }
-  }, [session, call, search, sort, descending, offset, limit])
+  }, [session, call, asked, descending, offset])
   return state
 }

@@ -2,12 +2,12 @@
 
 import { signal } from '@preact/signals'
 
-export const PAGES = ['overview', 'topics', 'queues', 'activity', 'health'] as const
+export const PAGES = ['overview', 'topics', 'clients', 'queues', 'activity', 'health'] as const
 export type PageName = (typeof PAGES)[number]
 
 export interface Route {
   readonly page: PageName
-  /** What the page is about: a topic, a queue. */
+  /** What the page is about: a topic, a connection, a queue. */
   readonly name: string | undefined
   readonly query: URLSearchParams
 }

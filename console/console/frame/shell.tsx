@@ -12,6 +12,7 @@ import { linkTo, type PageName, route } from './route.ts'
 const TITLES: Readonly<Record<PageName, string>> = {
   overview: 'Overview',
   topics: 'Topics',
+  clients: 'Clients',
   queues: 'Queues',
   activity: 'Activity',
   health: 'Health',

@@ -2,7 +2,7 @@
 
 import { useState } from 'preact/hooks'
 import { Act } from '../frame/confirm.tsx'
-import { ask, route } from '../frame/route.ts'
+import { ask, linkTo, route } from '../frame/route.ts'
 import { part } from '../hub/http.ts'
 import type { Session } from '../hub/session.ts'
 import { useLook } from '../hub/useLook.ts'
@@ -51,9 +51,11 @@ export function Cursors({ session, topic, last }: CursorsProps) {
             }}
           />
         </label>
+        <a href={linkTo('clients', undefined, { topic })}>Who is connected to it now</a>
       </div>
       <CursorPage
         session={session}
+        topic={topic}
         path={path}
         query={query.join('&')}
         last={last}
@@ -67,6 +69,7 @@ export function Cursors({ session, topic, last }: CursorsProps) {
 
 interface CursorPageProps {
   readonly session: Session
+  readonly topic: string
   readonly path: string
   readonly query: string
   readonly last: number
@@ -75,7 +78,7 @@ interface CursorPageProps {
   readonly further: (next: string) => void
 }
 
-function CursorPage({ session, path, query, last, empty, back, further }: CursorPageProps) {
+function CursorPage({ session, topic, path, query, last, empty, back, further }: CursorPageProps) {
   const look = useLook<{ readonly cursors: readonly Cursor[]; readonly next?: string }>(session, `${path}?${query}`)
   const page = look.value
   if (page === undefined) return <p class="soft">{look.problem === '' ? 'Looking …' : look.problem}</p>
@@ -104,7 +107,8 @@ function CursorPage({ session, path, query, last, empty, back, further }: Cursor
               {page.cursors.map((cursor) => (
                 <tr key={`${cursor.subject}/${cursor.client}`}>
                   <td>
-                    {cursor.client} <span class="soft">{cursor.subject}</span>
+                    <a href={linkTo('clients', undefined, { search: cursor.client, topic })}>{cursor.client}</a>{' '}
+                    <span class="soft">{cursor.subject}</span>
                   </td>
                   <td>{count(cursor.position.offset)}</td>
                   <td>{count(cursor.lag)}</td>
