@@ -58,6 +58,22 @@ describe.runIf(has('chromium'))('one queue in the console', () => {
     expect(await unnamed(page)).toEqual([])
   })
 
+  it('names who consumes, with what each holds', async () => {
+    const films = hub.hub.queue('films')
+    const worker = films.consume(({ signal }) => new Promise((resolve) => signal.addEventListener('abort', resolve)), {
+      client: 'cutter',
+      concurrency: 3,
+    })
+    await films.send({ n: 1 })
+    const visit = await visitConsole(hub.url)
+    const { page } = visit
+    await visit.at('#/queues/films?view=consumers')
+    const row = page.getByRole('row').filter({ hasText: 'cutter' })
+    await until(async () => (await row.innerText()).includes('1 of '), { what: 'what it holds' })
+    await worker.close({ drainMs: 0 })
+    await page.getByText('0 consumers on this node').waitFor()
+  })
+
   it('sends the dead letters with a text in their error again, and one of them edited', async () => {
     const reports = hub.hub.queue('reports')
     await reports.sendAll(Array.from({ length: 6 }, (_, i) => ({ data: { n: i } })))

@@ -10,6 +10,7 @@ import type { Session } from '../hub/session.ts'
 import { useLook } from '../hub/useLook.ts'
 import { bytes, count, duration, plural } from '../hub/words.ts'
 import { Settings } from '../topics/settings.tsx'
+import { QueueConsumers } from './consumers.tsx'
 import { DeadLetters } from './deadLetters.tsx'
 import { effectsOf } from './effects.ts'
 import { JobPage } from './job.tsx'
@@ -28,7 +29,13 @@ interface QueueInfo {
   }[]
 }
 
-const VIEWS = { jobs: 'Jobs', dead: 'Dead letters', bindings: 'Bindings', settings: 'Settings' } as const
+const VIEWS = {
+  jobs: 'Jobs',
+  dead: 'Dead letters',
+  consumers: 'Consumers',
+  bindings: 'Bindings',
+  settings: 'Settings',
+} as const
 
 export function QueuePage({ session, queue }: { readonly session: Session; readonly queue: string }) {
   const path = `/queues/${part(queue)}`
@@ -50,6 +57,9 @@ export function QueuePage({ session, queue }: { readonly session: Session; reado
       {job !== null && <JobPage key={job} session={session} queue={queue} id={job} />}
       {job === null && view === 'jobs' && <Jobs session={session} queue={queue} />}
       {job === null && view === 'dead' && <DeadLetters session={session} queue={queue} dead={dead} done={look.again} />}
+      {job === null && view === 'consumers' && (
+        <QueueConsumers session={session} queue={queue} all={info?.consumers ?? 0} />
+      )}
       {job === null && view === 'bindings' && <Bindings info={info} />}
       {job === null && view === 'settings' && (
         <Settings session={session} path={path} name={queue} effects={effectsOf} />

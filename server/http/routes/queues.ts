@@ -8,6 +8,7 @@ import { claim } from '../../core/queues/delivery/claim.ts'
 import { previewSettings } from '../../core/queues/preview.ts'
 import { isDead, mainQueue, type QueueOverrides } from '../../core/queues/settings.ts'
 import { boundParts } from '../../core/schema/schema.ts'
+import { consumersOf } from '../../core/seeing/consumers.ts'
 import { parse, parseSettlements, settlementsSchema } from '../../wire.ts'
 import { DRAFT_HEADERS, draftsOf } from '../drafts.ts'
 import { whenWritten } from '../ending.ts'
@@ -17,6 +18,8 @@ import type { Query } from '../schemas/query.ts'
 import {
   claimAnswer,
   claimBody,
+  consumersAnswer,
+  consumersQuery,
   jobDrafts,
   pausedAnswer,
   purgedAnswer,
@@ -30,6 +33,8 @@ import {
   storedQueueSettingsAnswer,
 } from '../schemas/queues.ts'
 import { changeQuery, listQuery } from '../schemas/topics.ts'
+
+const DEFAULT_CONSUMERS = 100
 
 export const queueRoutes: readonly Route[] = [
   route({
@@ -108,6 +113,19 @@ export const queueRoutes: readonly Route[] = [
       }
       const settings = shown(core.queueSettings.forQueue(info.queue))
       return { ...sizeOf(info, core.queues.now), bindings, settings }
+    },
+  }),
+
+  route({
+    id: 'listConsumers',
+    method: 'get',
+    path: '/queues/:queue/consumers',
+    summary: 'List who consumes from a queue on this node, those that hold most first',
+    query: consumersQuery,
+    answer: consumersAnswer,
+    async run({ core, caller, param }, { offset = 0, limit = DEFAULT_CONSUMERS }) {
+      const page = await consumersOf(core.consumers, caller, param('queue'), { offset, limit })
+      return { node: core.clients.node, ...page }
     },
   }),
 

@@ -2,6 +2,7 @@
 
 import { z } from 'zod'
 import { type JobDraft, REDRIVE_REASON_RULE, REDRIVE_REASONS } from '../../../shared/queues.ts'
+import type { ConsumerSeen } from '../../core/seeing/consumers.ts'
 import { consumeSchema, jobDraftSchema, nameSchema, positionSchema } from '../../wire.ts'
 import { base64, bound, content, count, jsonSchema, whole } from './topics.ts'
 
@@ -9,6 +10,7 @@ const MAX_CLAIM = 1_000
 const MAX_WAIT_MS = 20_000
 const MAX_JOBS = 500
 const MAX_FILTER_IDS = 1_000
+const MAX_CONSUMERS = 200
 
 const DEAD_REASONS = [...REDRIVE_REASONS, 'gap'] as const
 
@@ -272,6 +274,28 @@ export const explainAnswer = jobFields.extend({ why: z.array(obstacle) }).meta({
     },
   ],
 })
+
+export const consumersQuery = {
+  offset: whole(0).meta({ description: 'So many are left out before the first', default: 0 }),
+  limit: whole(1, MAX_CONSUMERS).meta({ description: 'At most this many, 200 at most', default: 100 }),
+}
+
+const consumerSeen = z
+  .object({
+    subject: z.string(),
+    client: z.string(),
+    credit: count,
+    held: count,
+    longestMs: count.exactOptional(),
+    leaseMs: z.number(),
+    since: count,
+    silent: z.boolean(),
+  })
+  .meta({ id: 'QueueConsumer' }) satisfies z.ZodType<ConsumerSeen>
+
+export const consumersAnswer = z
+  .object({ node: z.string(), total: count, consumers: z.array(consumerSeen) })
+  .meta({ id: 'QueueConsumers', examples: [{ node: 'host-4f21c0', total: 0, consumers: [] }] })
 
 export const ranAnswer = z
   .object({

@@ -127,6 +127,12 @@ export const NEEDS: readonly Need[] = [
     action: 'read',
   },
   {
+    what: 'see who consumes from a queue',
+    calls: [http('GET /queues/{queue}/consumers')],
+    action: 'admin',
+    note: 'or `read` on `*`',
+  },
+  {
     what: 'set a queue',
     calls: [http('PUT /queues/{queue}', {})],
     action: 'admin',

@@ -28,6 +28,32 @@ async function countsOf(queue: string): Promise<Record<string, number>> {
 }
 
 describe('a consumer', () => {
+  it('is listed at its queue, with what it may take and what it holds', async () => {
+    const queue = nextQueue()
+    const [busy, idle] = [await joinQueues(url, { client: 'busy' }), await joinQueues(url, { client: 'idle' })]
+    const before = Date.now()
+    await busy.consume(queue, { credit: 3, leaseMs: 60_000 })
+    await busy.send(queue, { data: 1 }, { data: 2 })
+    await busy.jobsSeen(2)
+    await idle.consume(queue, { credit: 1 })
+    const list = async (query = '') => {
+      const response = await fetch(`${url}/v1/queues/${queue}/consumers${query}`)
+      return (await response.json()) as { total: number; consumers: { since: number }[] }
+    }
+    const { total, consumers } = await list()
+    expect([total, consumers]).toMatchObject([
+      2,
+      [
+        { client: 'busy', subject: 'anonymous', credit: 3, held: 2, leaseMs: 60_000, silent: false },
+        { client: 'idle', credit: 1, held: 0 },
+      ],
+    ])
+    expect(consumers[0]).toHaveProperty('longestMs')
+    expect(consumers[1]).not.toHaveProperty('longestMs')
+    expect(consumers[0]?.since).toBeGreaterThanOrEqual(before)
+    expect(await list('?offset=1&limit=1')).toMatchObject({ total: 2, consumers: [{ client: 'idle' }] })
+  })
+
   it('hears at the cap of a lease that it is lost, however far it was extended', async () => {
     const queue = `capped-${nextQueue()}`
     const wire = await joinQueues(url)

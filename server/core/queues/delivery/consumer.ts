@@ -33,6 +33,8 @@ export function keyOf({ subject, client }: Owner): string {
 export class Consumer {
   readonly owner: Owner
   readonly client: JobClient
+  /** By this node's clock. */
+  readonly since = Date.now()
   session = 0
   credit: number
   leaseMs: number
@@ -99,6 +101,13 @@ export class Consumer {
   heldFor(lease: string): number | undefined {
     const { startedAt = 0 } = this.#held.get(lease) ?? this.#settling.get(lease) ?? {}
     return startedAt === 0 ? undefined : performance.now() - startedAt
+  }
+
+  /** For how long it has had the job that it has longest, of those that this node delivered. */
+  get longestMs(): number | undefined {
+    let first = Number.POSITIVE_INFINITY
+    for (const { startedAt } of this.#held.values()) if (startedAt > 0) first = Math.min(first, startedAt)
+    return first < Number.POSITIVE_INFINITY ? performance.now() - first : undefined
   }
 
   /** Its leases, as far as this node knows. */
@@ -225,6 +234,11 @@ export class Consumer {
 
 export function connectionGone(): RepriseError {
   return new RepriseError('unavailable', 'the connection is gone')
+}
+
+/** A round of deliveries does not wait for one consumer: it is asked, and attached once it is heard of. */
+export function notHeard(): Promise<never> {
+  return Promise.reject(new RepriseError('unavailable', 'nothing was heard of the consumer since the store came back'))
 }
 
 export function takenOver(): RepriseError {

@@ -10,7 +10,7 @@ import type { StoreClock } from '../../clock.ts'
 import type { Telemetry } from '../../telemetry.ts'
 import { checkQueue } from '../draft.ts'
 import { type HubQueueSettings, policyOf } from '../settings.ts'
-import { Consumer, connectionGone, keyOf, ownerOf, takenOver } from './consumer.ts'
+import { Consumer, connectionGone, keyOf, notHeard, ownerOf, takenOver } from './consumer.ts'
 import { Dispatch } from './dispatch.ts'
 import type { JobClient } from './outlet.ts'
 import { Seats } from './seats.ts'
@@ -119,11 +119,16 @@ export class Consumers {
 
   /** Whether the consumer is a consumer of this node, which is told of its leases. */
   has(queue: string, holder: Owner): boolean {
-    for (const { consumers } of this.#seats.all()) {
-      const owner = consumers.get(queue)?.owner
-      if (owner !== undefined && keyOf(owner) === keyOf(holder)) return true
-    }
+    for (const { consumer } of this.on(queue)) if (keyOf(consumer.owner) === keyOf(holder)) return true
     return false
+  }
+
+  /** Who consumes from the queue on this node. */
+  *on(queue: string): Generator<{ readonly consumer: Consumer; readonly isSilent: boolean }> {
+    for (const { consumers } of this.#seats.all()) {
+      const consumer = consumers.get(queue)
+      if (consumer !== undefined) yield { consumer, isSilent: this.#silence.has(consumer.client) }
+    }
   }
 
   /** The client takes no more jobs of the queue; what it holds stays its own until it is settled. */
@@ -339,9 +344,4 @@ export class Consumers {
     desk.dispatch.stop()
     if (this.#desks.get(queue) === desk) this.#desks.delete(queue)
   }
-}
-
-/** A round of deliveries does not wait for one consumer: it is asked, and attached once it is heard of. */
-function notHeard(): Promise<never> {
-  return Promise.reject(new RepriseError('unavailable', 'nothing was heard of the consumer since the store came back'))
 }
