@@ -9,11 +9,12 @@ import type { Running, Scene } from './scene.ts'
 import { Shell } from './shell.tsx'
 import { slow } from './slow/scene.tsx'
 import { beginVisit } from './visit.ts'
+import { work } from './work/scene.tsx'
 
 /** The page is drawn at most so often, whatever comes. */
 const FRAME_MS = 50
 
-const SCENES: readonly [Scene, ...Scene[]] = [replay, gap, slow, restart]
+const SCENES: readonly [Scene, ...Scene[]] = [replay, gap, slow, work, restart]
 
 const frame = signal(0)
 let isDue = false

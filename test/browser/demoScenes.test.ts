@@ -95,6 +95,37 @@ describe.runIf(has('chromium'))('the scenes of the demo', () => {
     expect(await scene.done()).toBe('4 of 4')
   })
 
+  it('bring the job of a crashed worker to another one, and a poison job back from the dead letters', async () => {
+    const { url } = visit.hub
+    const scene = await openScene(url, visit.topic(), 'work', { width: 400 })
+    for (const label of ['A', 'B', 'C'])
+      await scene.page.locator(`[data-test=worker-${label}][data-state=working]`).waitFor()
+    await scene.step('Send 12 jobs')
+    await until(async () => /\d/.test(await scene.text('hand', '[data-test=worker-B]')), { what: 'B to have a job' })
+    const held = (await scene.text('hand', '[data-test=worker-B]')).split(' ')[0]
+    await scene.page.getByRole('button', { name: 'Crash B' }).click()
+    const line = (label: string, text: string) =>
+      scene.page.locator(`[data-test=worker-${label}] [data-job="${held}"]`).filter({ hasText: text })
+    await line('B', 'crashed while it had this').waitFor()
+    await scene.step('Send a poison job')
+    await line('A', 'came back from B').or(line('C', 'came back from B')).waitFor({ timeout: 20_000 })
+    await scene.reads('letters', '13 write to nobody: 10 attempts, the last one: no such address')
+    await scene.reads('verdict', '12 jobs done, 1 dead, none lost, none twice')
+    expect(await scene.done()).toBe('4 of 5')
+    await scene.fits(400)
+
+    // What the hub counts and what this tab has sent outlive the page.
+    await scene.page.reload()
+    await scene.reads('verdict', '12 jobs done, 1 dead, none lost, none twice')
+    await scene.page.getByRole('switch', { name: 'The bug is fixed' }).click()
+    await scene.page.getByRole('button', { name: 'Redrive', exact: true }).click()
+    await scene.reads('verdict', '13 jobs done, none lost, none twice')
+    const queue = await scene.page.locator('.publisher .name').innerText()
+    const { counts } = (await (await fetch(`${url}/v1/queues/${queue}`)).json()) as { counts: object }
+    expect(counts).toMatchObject({ sent: 13, ready: 0, delayed: 0, held: 0, done: 13, dead: 0 })
+    expect(await scene.text('twice')).toBe('0')
+  })
+
   it('go on counting when the hub is killed and started again', async () => {
     const first = await spawnHub()
     const scene = await openScene(first.url, visit.topic(), 'restart', { expected: LOST_CONNECTIONS })
