@@ -80,8 +80,9 @@ function Disconnect({ session, row, done }: DisconnectProps) {
           {plural(row.consumers, 'consumer')}.
         </p>
         <p>
-          Its client comes back by itself, and goes on where it was: no event is lost. The {plural(row.held, 'job')}{' '}
-          that it holds stay its own for the grace of their queues. To keep somebody out, revoke the token.
+          Its client comes back by itself, as after a network that broke. The SDK, an EventSource and every client with
+          a cursor go on where they were, and miss nothing. The {plural(row.held, 'job')} that it holds stay its own for
+          the grace of their queues. To keep somebody out, revoke the token.
         </p>
       </Act>
       {!isAllowed && <span class="soft">You may look: to disconnect needs `admin` on *.</span>}

@@ -1,6 +1,8 @@
 /** A name and its value, of a list of them in a line. */
 
-export function Fact({ name, value }: { readonly name: string; readonly value: string }) {
+import type { ComponentChildren } from 'preact'
+
+export function Fact({ name, value }: { readonly name: string; readonly value: ComponentChildren }) {
   return (
     <div>
       <dt>{name}</dt>

@@ -39,7 +39,10 @@ export function TopicPage({ session, topic }: { readonly session: Session; reado
         <dl class="line">
           <Fact name="kept" value={`${count(info.events)} events, ${bytes(info.bytes)}`} />
           <Fact name="offsets" value={info.events === 0 ? '–' : `${count(info.first)} to ${count(info.last)}`} />
-          <Fact name="subscribers here" value={count(info.subscribers)} />
+          <Fact
+            name="subscribers here"
+            value={<a href={linkTo('clients', undefined, { topic })}>{count(info.subscribers)}</a>}
+          />
           <Fact name="cursors" value={count(info.cursors)} />
           <Fact name="epoch" value={info.epoch} />
         </dl>

@@ -4,42 +4,21 @@
  */
 
 import { randomBytes } from 'node:crypto'
-import {
-  type ClientConsumer,
-  type ClientRow,
-  type ClientSeen,
-  type ClientSort,
-  type ClientSubscription,
-  type ClientsPage,
-  type ClientsQuery,
-  SUBSCRIPTION_STATES,
+import type {
+  ClientConsumer,
+  ClientRow,
+  ClientSeen,
+  ClientSubscription,
+  ClientsPage,
+  ClientsQuery,
 } from '../../../shared/console/protocol.ts'
 import { RepriseError } from '../../../shared/errors.ts'
-import { authorize, type Caller, refusalFor } from '../access.ts'
+import { authorize, type Caller } from '../access.ts'
 import type { Telemetry } from '../telemetry.ts'
 import { itsTurn, PAGE_WEIGHT } from '../turns.ts'
-import { MAX_ROWS, rowsOf, seesAll } from './observer.ts'
-
-/** A connection as its edge has it, made when somebody looks. */
-export interface Connected {
-  /** The same for as long as it is there. */
-  readonly key: object
-  readonly transport: string
-  /** `undefined` where both ends are of this process. */
-  readonly address: string | undefined
-  parts(): Iterable<Part>
-  /** Ends it in a way that its client comes back from. */
-  disconnect(): void
-}
-
-/** What a connection has open: a namespace, or its one stream. */
-export interface Part {
-  readonly caller: Caller
-  readonly since: number
-  readonly console?: boolean
-  readonly subscription?: ClientSubscription
-  readonly consumers?: Iterable<ClientConsumer>
-}
+import { type Connected, isNamed, type Row, rankOf, sortedBy, Tally, type View, viewOf } from './clientRow.ts'
+import { Line } from './line.ts'
+import { MAX_ROWS, rowsOf } from './observer.ts'
 
 export interface ClientsContext {
   readonly node: string
@@ -52,25 +31,12 @@ const FRESH_MS = 1_000
 const MAX_KEPT = 20
 /** What is looked at in one piece: namespaces and consumers. */
 const PIECE = 250
-/** Of the names that a row has. */
-const MAX_NAMES = 5
-
-type Row = Omit<ClientRow, 'id'> & { readonly connected: Connected }
 
 interface Look {
   readonly at: number
   readonly rows: readonly Row[]
   /** By what they were asked for. */
   readonly sorted: Map<string, readonly Row[]>
-}
-
-/** What of each connection is shown. */
-interface View {
-  /** All of them, with their addresses. */
-  readonly isWhole: boolean
-  readonly topic: string | undefined
-  readonly queue: string | undefined
-  fits(name: string): boolean
 }
 
 export class Clients {
@@ -82,8 +48,9 @@ export class Clients {
   readonly #ids = new WeakMap<object, string>()
   readonly #kept = new Map<string, Promise<Look>>()
   #newest = 0
-  /** One look at a time: each has a row for every connection in memory. */
-  #line: Promise<unknown> = Promise.resolve()
+  /** One look at a time, as each has a row for every connection in memory. Who sees all does not wait for the others. */
+  readonly #filtered = new Line()
+  readonly #parts = new Line()
 
   constructor(context: ClientsContext) {
     this.#context = context
@@ -160,24 +127,17 @@ export class Clients {
 
   #look(view: View, gone: AbortSignal): Promise<Look> {
     // What only a part is seen of is another thing for each caller.
-    if (!view.isWhole) return this.#inLine(view, gone)
+    if (!view.isWhole) return this.#parts.run(() => this.#lookAtAll(view), gone)
     const what = JSON.stringify([view.topic, view.queue])
     const known = this.#kept.get(what)
     if (known !== undefined) return known
-    if (this.#kept.size >= MAX_KEPT) return this.#inLine(view, gone)
-    const look = this.#inLine(view)
+    // Of these there is one a second, so it waits for nobody.
+    const isAll = view.topic === undefined && view.queue === undefined
+    if (!isAll && this.#kept.size >= MAX_KEPT) return this.#filtered.run(() => this.#lookAtAll(view), gone)
+    const look = isAll ? this.#lookAtAll(view) : this.#filtered.run(() => this.#lookAtAll(view))
     this.#kept.set(what, look)
-    const forget = () => this.#kept.delete(what)
+    const forget = () => this.#kept.get(what) === look && this.#kept.delete(what)
     look.then(() => setTimeout(forget, FRESH_MS).unref(), forget)
-    return look
-  }
-
-  #inLine(view: View, gone?: AbortSignal): Promise<Look> {
-    const look = this.#line.then(async () => {
-      if (gone?.aborted) throw new RepriseError('unavailable', 'whoever asked is gone')
-      return await this.#lookAtAll(view)
-    })
-    this.#line = look.catch(() => {})
     return look
   }
 
@@ -222,125 +182,4 @@ export class Clients {
     const why = `there is no connection ${id} to this node (${this.node}): it is gone, or at another node`
     return new RepriseError('not_found', why)
   }
-}
-
-/**
- * Whoever may `read` everything sees everybody. Others see who uses the names that they manage, as in the list of a
- * topic's cursors, and no addresses.
- */
-function viewOf(caller: Caller, topic?: string, queue?: string): View {
-  const isWhole = seesAll(caller)
-  const known = new Map<string, boolean>()
-  const manages = (name: string): boolean => {
-    let may = known.get(name)
-    if (may === undefined) {
-      may = refusalFor(caller, 'admin', name) === undefined
-      known.set(name, may)
-    }
-    return may
-  }
-  return { isWhole, topic, queue, fits: isWhole ? () => true : manages }
-}
-
-/** A row under way: what the parts of a connection come to. */
-class Tally {
-  readonly #view: View
-  readonly #subjects = new Set<string>()
-  readonly #clients = new Set<string>()
-  #parts = 0
-  #since = Number.POSITIVE_INFINITY
-  #console = false
-  #subscriptions = 0
-  #consumers = 0
-  #held = 0
-  #lag = 0
-  #rank = 0
-
-  constructor(view: View) {
-    this.#view = view
-  }
-
-  get isSeen(): boolean {
-    return this.#parts > 0
-  }
-
-  /** Answers what that weighed. */
-  add({ caller, since, console = false, subscription, consumers = [] }: Part): number {
-    const { isWhole, topic, queue } = this.#view
-    let weight = 1
-    let isSeen = isWhole && topic === undefined && queue === undefined
-    if (subscription !== undefined && this.#fits(subscription.topic, topic, queue)) {
-      isSeen = true
-      if (subscription.state !== 'idle') this.#subscriptions += 1
-      this.#lag = Math.max(this.#lag, subscription.lag)
-      this.#rank = Math.max(this.#rank, rankOf(subscription))
-    }
-    for (const consumer of consumers) {
-      weight += 1
-      if (!this.#fits(consumer.queue, queue, topic)) continue
-      isSeen = true
-      this.#consumers += 1
-      this.#held += consumer.held
-    }
-    if (!isSeen) return weight
-    this.#parts += 1
-    this.#since = Math.min(this.#since, since)
-    this.#console ||= console
-    if (this.#subjects.size < MAX_NAMES) this.#subjects.add(caller.subject)
-    if (caller.client !== undefined && this.#clients.size < MAX_NAMES) this.#clients.add(caller.client)
-    return weight
-  }
-
-  row(connected: Connected): Row {
-    const { address, transport } = connected
-    return {
-      connected,
-      subjects: [...this.#subjects],
-      clients: [...this.#clients],
-      ...(this.#view.isWhole && address !== undefined ? { address } : {}),
-      transport,
-      since: this.#since,
-      console: this.#console,
-      subscriptions: this.#subscriptions,
-      consumers: this.#consumers,
-      held: this.#held,
-      lag: this.#lag,
-      state: SUBSCRIPTION_STATES[this.#rank] ?? 'idle',
-    }
-  }
-
-  /** `asked`: the only name of this kind that is asked for. With `other` alone, none of this kind is. */
-  #fits(name: string, asked: string | undefined, other: string | undefined): boolean {
-    if (asked === undefined ? other !== undefined : asked !== name) return false
-    return this.#view.fits(name)
-  }
-}
-
-function rankOf({ state }: Pick<ClientSubscription, 'state'>): number {
-  return SUBSCRIPTION_STATES.indexOf(state)
-}
-
-function isNamed({ subjects, clients, address = '' }: Row, search: string): boolean {
-  return address.includes(search) || [...clients, ...subjects].some((name) => name.includes(search))
-}
-
-function sortedBy(rows: readonly Row[], sort: ClientSort): Row[] {
-  const value = VALUES[sort]
-  // Of very many, what is compared is worked out once.
-  const valued = rows.map((row) => ({ row, by: value(row) }))
-  valued.sort(({ by: a }, { by: b }) => (a < b ? -1 : a > b ? 1 : 0))
-  return valued.map(({ row }) => row)
-}
-
-const VALUES: Readonly<Record<ClientSort, (row: Row) => string | number>> = {
-  client: ({ clients }) => clients[0] ?? '',
-  subject: ({ subjects }) => subjects[0] ?? '',
-  address: ({ address = '' }) => address,
-  transport: ({ transport }) => transport,
-  since: ({ since }) => since,
-  subscriptions: ({ subscriptions }) => subscriptions,
-  consumers: ({ consumers }) => consumers,
-  held: ({ held }) => held,
-  lag: ({ lag }) => lag,
-  state: (row) => rankOf(row),
 }
