@@ -266,6 +266,11 @@ export const clientsQuerySchema = listQuerySchema(CLIENT_SORTS).extend({
   queue: queueNameSchema.exactOptional(),
 })
 
+export const queueSeenQuerySchema = z.strictObject({
+  queue: queueNameSchema,
+  after: z.number().min(0).exactOptional(),
+})
+
 export const clientIdSchema = z.strictObject({ id: z.string().min(1).max(MAX_LABEL_LENGTH) })
 
 export const activityQuerySchema = z.strictObject({

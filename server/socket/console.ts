@@ -15,6 +15,7 @@ import {
   credentialsSchema,
   listQuerySchema,
   parse,
+  queueSeenQuerySchema,
 } from '../wire.ts'
 import { type Calls, serving } from './calls.ts'
 
@@ -37,6 +38,10 @@ const CALLS: Calls<ConsoleState> = {
 
   async queues({ observer, caller }, [query]) {
     return observer.queues(caller, parse(listQuerySchema(QUEUE_SORTS), query ?? {}, 'queues'))
+  },
+
+  async queue({ observer, caller }, [query]) {
+    return observer.queue(caller, parse(queueSeenQuerySchema, query, 'queue'))
   },
 
   async clients({ core, caller }, [query], { gone }) {

@@ -9,7 +9,7 @@ import type { GapReason } from '../../shared/protocol.ts'
 import type { Health } from '../core/seeing/probe.ts'
 import type { DeliveredEvent, Ending, Meter, Reports, Telemetry, TelemetryEvent } from '../core/telemetry.ts'
 import type { Store } from '../store/contract/store.ts'
-import { FAST, Histogram, SLOW } from './histogram.ts'
+import { FAST, FINE, Histogram, SLOW } from './histogram.ts'
 
 /** Patterns that are told apart; so many exact names in the settings would be as many series. */
 const MAX_PATTERNS = 50
@@ -57,6 +57,16 @@ export class QueueCounts {
   readonly running = new Histogram(SLOW)
 }
 
+/** Of one queue by its name, while somebody looks at it. */
+export class CloseCounts {
+  sent = 0
+  done = 0
+  /** Attempts: settled so, or lapsed. */
+  failed = 0
+  readonly waiting = new Histogram(FINE)
+  readonly running = new Histogram(FINE)
+}
+
 /** One for each pattern that something has happened under, and one for names without. */
 export class Patterns<Each> {
   /** By what their label says. */
@@ -86,6 +96,8 @@ export class Patterns<Each> {
 export class Counts implements Meter {
   readonly topics = new Patterns(() => new TopicCounts())
   readonly queues = new Patterns(() => new QueueCounts())
+  /** Queues that somebody looks at. */
+  readonly close = new Map<string, CloseCounts>()
   readonly commits = new Histogram(FAST)
   readonly refused = new Map<ErrorCode, number>()
   #around: Surroundings = { topicPattern: () => undefined, queuePattern: () => undefined, now: Date.now }
@@ -131,24 +143,39 @@ export class Counts implements Meter {
 
   sent(queue: string, jobs: number): void {
     this.#queue(queue).sent += jobs
+    const close = this.close.get(queue)
+    if (close !== undefined) close.sent += jobs
   }
 
   started(queue: string, jobs: readonly { readonly dueAt: number; readonly deliveries: number }[]): void {
     const { waiting } = this.#queue(queue)
+    const close = this.close.get(queue)
     const now = this.#around.now()
-    for (const { dueAt, deliveries } of jobs) if (deliveries === 1) waiting.add(now - dueAt)
+    for (const { dueAt, deliveries } of jobs) {
+      if (deliveries > 1) continue
+      waiting.add(now - dueAt)
+      close?.waiting.add(now - dueAt)
+    }
   }
 
   settled(queue: string, as: Ending): void {
     this.#queue(queue).settled[as] += 1
+    const close = this.close.get(queue)
+    if (close === undefined) return
+    if (as === 'done') close.done += 1
+    else if (as !== 'release') close.failed += 1
   }
 
   ran(queue: string, as: Ending, ms: number | undefined): void {
-    if (as !== 'release' && ms !== undefined) this.#queue(queue).running.add(ms)
+    if (as === 'release' || ms === undefined) return
+    this.#queue(queue).running.add(ms)
+    this.close.get(queue)?.running.add(ms)
   }
 
   lapsed(queue: string, jobs: number): void {
     this.#queue(queue).lapsed += jobs
+    const close = this.close.get(queue)
+    if (close !== undefined) close.failed += jobs
   }
 
   #count(event: TelemetryEvent): void {

@@ -55,7 +55,7 @@ export class Metrics {
   }
 
   async #observe() {
-    const { HubObserver } = await import('./observer.ts')
+    const { HubObserver } = await import('./seeing/observer.ts')
     const [opened, sampler] = [this.#context, this.#sampler]
     if (opened === undefined || sampler === undefined) throw new RepriseError('unavailable', 'the hub is starting')
     return new HubObserver({ counts: this.counts, activity: this.#activity, sampler, opened })

@@ -255,6 +255,44 @@ export interface ClientSeen {
   readonly consumers: readonly ClientConsumer[]
 }
 
+/** What a point of a queue has, in this order. Rates are of a second, times are milliseconds. */
+export const QUEUE_SERIES = ['at', 'sent', 'done', 'failed', 'wait50', 'wait99', 'run50', 'run99'] as const
+export type QueueSeries = (typeof QUEUE_SERIES)[number]
+
+/** So many jobs, half of them within `half` milliseconds. */
+export interface QueueTimes {
+  readonly times: number
+  readonly half: number
+  readonly p99: number
+}
+
+/** Of the last minute; the first three of a second. */
+export interface QueueMinute {
+  readonly sent: number
+  readonly done: number
+  readonly failed: number
+  /** From when a job was due to its first delivery. */
+  readonly wait: QueueTimes
+  /** From a delivery to the end of its lease. */
+  readonly run: QueueTimes
+}
+
+export interface QueueSeenQuery {
+  readonly queue: string
+  /** Only points after this time. */
+  readonly after?: number
+}
+
+/** How one queue does on this node, counted since somebody looks at it. */
+export interface QueueSeen {
+  readonly node: string
+  readonly since: number
+  readonly series: readonly QueueSeries[]
+  /** One a second, the newest last. */
+  readonly points: readonly (readonly number[])[]
+  readonly minute: QueueMinute
+}
+
 /** Something that a person who runs the hub may act on. Alike ones within a minute are one. */
 export interface Happening {
   /** Dense, from 1. */
@@ -289,6 +327,7 @@ export interface ConsoleCalls {
   history(respond: Respond<History>): void
   topics(query: ListQuery | null, respond: Respond<ListPage<TopicRow>>): void
   queues(query: ListQuery | null, respond: Respond<ListPage<QueueRow>>): void
+  queue(query: QueueSeenQuery, respond: Respond<QueueSeen>): void
   clients(query: ClientsQuery | null, respond: Respond<ClientsPage>): void
   client(asked: { readonly id: string }, respond: Respond<ClientSeen>): void
   /** Closes the connection, whose client comes back by itself. */

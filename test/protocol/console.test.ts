@@ -1,7 +1,16 @@
 /** The console's namespace: its numbers are those of HTTP and `/metrics`, and nobody sees more in it than elsewhere. */
 
 import { describe, expect, it } from 'vitest'
-import type { Happening, History, ListPage, QueueRow, Summary, TopicRow } from '../../shared/console/protocol.ts'
+import type {
+  Happening,
+  History,
+  ListPage,
+  QueueRow,
+  QueueSeen,
+  Summary,
+  TopicRow,
+} from '../../shared/console/protocol.ts'
+import type { Job } from '../../shared/queues.ts'
 import { asking } from '../support/clients/ask.ts'
 import { scrape } from '../support/clients/scrape.ts'
 import { SECRET, tokenOf } from '../support/clients/tokens.ts'
@@ -63,6 +72,27 @@ describe('the namespace of the console', () => {
     const { series, seconds } = await wire.value<History>('history')
     const published = seconds.points.map((point) => point[series.indexOf('published')] ?? 0)
     expect(published.reduce((sum, rate) => sum + rate, 0)).toBeGreaterThan(0)
+  })
+
+  it('counts a queue closely from the first question on', async () => {
+    const wire = await open()
+    const look = () => wire.value<QueueSeen>('queue', { queue: 'watched' })
+    await look()
+    const ask = asking(url)
+    await ask('POST', '/v1/queues/watched/jobs', [{ data: 1 }, { data: 2 }], asRoot)
+    const { body } = await ask<{ jobs: Job[] }>('POST', '/v1/queues/watched/claims', { max: 2 }, asRoot)
+    const endings = body.jobs.map(({ id, lease }, i) => ({ id, lease, as: i === 0 ? 'done' : 'retry' }))
+    await ask('POST', '/v1/queues/watched/settlements', endings, asRoot)
+    const seen = await until(async () => {
+      const told = await look()
+      return told.points.length > 0 && told.minute.done > 0 && told
+    })
+    const { minute, node } = seen
+    expect(node).toBe(summaries(wire)[0]?.node)
+    expect(minute.wait.times).toBe(2)
+    expect([minute.sent, minute.failed].every((rate) => rate > 0)).toBe(true)
+    const part = await open(await reading('gone.a'))
+    expect((await part.call('queue', { queue: 'watched' })).ok).toBe(false)
   })
 
   it('names what happened, with what alike things come to, and hides the rest of the hub from whoever sees a part', async () => {

@@ -15,6 +15,7 @@ import { DeadLetters } from './deadLetters.tsx'
 import { effectsOf } from './effects.ts'
 import { JobPage } from './job.tsx'
 import { Jobs } from './jobs.tsx'
+import { Rates } from './rates.tsx'
 
 interface QueueInfo {
   readonly counts: Readonly<Record<'sent' | 'ready' | 'delayed' | 'held' | 'done' | 'dead' | 'removed', number>>
@@ -33,6 +34,7 @@ const VIEWS = {
   jobs: 'Jobs',
   dead: 'Dead letters',
   consumers: 'Consumers',
+  rates: 'Rates',
   bindings: 'Bindings',
   settings: 'Settings',
 } as const
@@ -60,6 +62,7 @@ export function QueuePage({ session, queue }: { readonly session: Session; reado
       {job === null && view === 'consumers' && (
         <QueueConsumers session={session} queue={queue} all={info?.consumers ?? 0} />
       )}
+      {job === null && view === 'rates' && <Rates session={session} queue={queue} />}
       {job === null && view === 'bindings' && <Bindings info={info} />}
       {job === null && view === 'settings' && (
         <Settings session={session} path={path} name={queue} effects={effectsOf} />

@@ -7,6 +7,8 @@ import type {
   ListPage,
   ListQuery,
   QueueRow,
+  QueueSeen,
+  QueueSeenQuery,
   Summary,
   TopicRow,
 } from '../../../shared/console/protocol.ts'
@@ -20,6 +22,8 @@ export interface Observer {
   history(): History
   topics(caller: Caller, query: ListQuery): ListPage<TopicRow>
   queues(caller: Caller, query: ListQuery): ListPage<QueueRow>
+  /** Throws `too_many` where so many others are looked at. */
+  queue(caller: Caller, query: QueueSeenQuery): QueueSeen
   activity(caller: Caller, query: ActivityQuery): readonly Happening[]
 }
 

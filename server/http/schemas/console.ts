@@ -7,14 +7,22 @@ import {
   type Happening,
   type History,
   type ListPage,
+  QUEUE_SERIES,
   QUEUE_SORTS,
   type QueueRow,
+  type QueueSeen,
   SERIES,
   type Summary,
   TOPIC_SORTS,
   type TopicRow,
 } from '../../../shared/console/protocol.ts'
-import { activityQuerySchema, clientIdSchema, clientsQuerySchema, listQuerySchema } from '../../wire.ts'
+import {
+  activityQuerySchema,
+  clientIdSchema,
+  clientsQuerySchema,
+  listQuerySchema,
+  queueSeenQuerySchema,
+} from '../../wire.ts'
 import { clientAnswer, clientRow } from './clients.ts'
 import type { Called, Sent } from './components.ts'
 
@@ -44,6 +52,20 @@ export function consoleTables() {
   const queue = z
     .object({ queue: z.string(), paused: z.boolean(), ...rowOf(counts), ...rowOf(rates) })
     .meta({ id: 'QueueRow' }) satisfies z.ZodType<QueueRow>
+
+  const times = z.object(rowOf(['times', 'half', 'p99'] as const)).meta({ id: 'QueueTimes' })
+  const minute = z
+    .object({ ...rowOf(['sent', 'done', 'failed'] as const), wait: times, run: times })
+    .meta({ id: 'QueueMinute', description: 'Rates are of a second, times are milliseconds' })
+  const seen = z
+    .object({
+      node: z.string(),
+      since: amount,
+      series: z.array(z.enum(QUEUE_SERIES)),
+      points: z.array(z.array(amount)),
+      minute,
+    })
+    .meta({ id: 'QueueSeen' }) satisfies z.ZodType<QueueSeen>
 
   const stretch = z
     .object({ everyMs: amount, at: amount, points: z.array(z.array(amount)) })
@@ -102,6 +124,11 @@ export function consoleTables() {
       args: [listQuerySchema(QUEUE_SORTS)],
       optional: 1,
       value: pageOf('QueueRows', queue) satisfies z.ZodType<ListPage<QueueRow>>,
+    },
+    queue: {
+      summary: 'How one queue does on this node, counted since somebody looks at it',
+      args: [queueSeenQuerySchema],
+      value: seen,
     },
     clients: {
       summary: 'A part of the list of who is connected to this node',

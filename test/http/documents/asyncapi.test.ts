@@ -3,7 +3,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { Ajv } from 'ajv'
 import { describe, expect, it } from 'vitest'
-import type { ClientRow, ClientsPage, Summary } from '../../../shared/console/protocol.ts'
+import type { ClientRow, ClientsPage, QueueSeen, Summary } from '../../../shared/console/protocol.ts'
 import { asking } from '../../support/clients/ask.ts'
 import { SECRET, tokenOf } from '../../support/clients/tokens.ts'
 import { join, joinNamespace, type Wire } from '../../support/clients/wire.ts'
@@ -139,6 +139,11 @@ describe('the AsyncAPI document', () => {
       called(console, 'console', call, {}),
     )
     await Promise.all(lists)
+    await called(console, 'console', 'queue', { queue: 'emails' })
+    await until(async () => (await console.value<QueueSeen>('queue', { queue: 'emails' })).points.length, {
+      what: 'points',
+    })
+    await called(console, 'console', 'queue', { queue: 'emails' })
     const { rows } = await console.value<ClientsPage>('clients')
     for (const { id } of rows) await called(console, 'console', 'client', { id })
     const { id } = rows.find(({ clients }) => clients.includes('gone')) as ClientRow

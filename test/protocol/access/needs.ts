@@ -162,6 +162,11 @@ export const NEEDS: readonly Need[] = [
     note: 'it shows the names that one may `read`, and what happened to them',
   },
   {
+    what: 'see in the console how quick a queue is',
+    calls: [ofConsole('queue', { queue: 'q' })],
+    action: 'read',
+  },
+  {
     what: 'see who is connected to a node',
     calls: [http('GET /clients'), http('GET /clients/{id}'), ofConsole('clients'), ofConsole('client', { id: 'x' })],
     note: 'all of it with `read` on `*`; else who uses the names on which one has `admin`, without addresses',

@@ -1,6 +1,6 @@
 /** The numbers of the last 15 minutes, a point a second, and of the last day, a point a minute. Of fixed size. */
 
-import { type History, SERIES, type Stretch } from '../../shared/console/protocol.ts'
+import { type History, SERIES, type Stretch } from '../../../shared/console/protocol.ts'
 
 const SECOND_MS = 1_000
 const MINUTE_MS = 60_000

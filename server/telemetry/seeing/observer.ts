@@ -12,19 +12,22 @@ import {
   type ListQuery,
   type NodeSeen,
   type QueueRow,
+  type QueueSeen,
+  type QueueSeenQuery,
   SERIES,
   type Series,
   type Summary,
   type TopicRow,
   type Totals,
-} from '../../shared/console/protocol.ts'
-import type { Caller } from '../core/access.ts'
-import { mayRead, type Observer, rowsOf, seesAll } from '../core/seeing/observer.ts'
-import type { Activity } from './activity.ts'
-import type { Counts, MetricsContext, Patterns } from './counts.ts'
-import { FAST, type Histogram } from './histogram.ts'
+} from '../../../shared/console/protocol.ts'
+import { authorize, type Caller } from '../../core/access.ts'
+import { mayRead, type Observer, rowsOf, seesAll } from '../../core/seeing/observer.ts'
+import type { Activity } from '../activity.ts'
+import type { Counts, MetricsContext, Patterns } from '../counts.ts'
+import { FAST, type Histogram, quantileMs } from '../histogram.ts'
+import type { Sample, Sampler } from '../sampler.ts'
 import { type Point, Recorder, rounded, SECONDS } from './history.ts'
-import type { Sample, Sampler } from './sampler.ts'
+import { QueueWatches } from './queueWatches.ts'
 
 const TICK_MS = 1_000
 /** How often the store is asked which nodes there are, in ticks. */
@@ -51,6 +54,7 @@ export class HubObserver implements Observer {
   readonly #context: ObserverContext
   readonly #listeners = new Set<(summary: Summary) => void>()
   readonly #sorted = new Map<string, readonly object[]>()
+  readonly #watches: QueueWatches
   #recorder: Recorder | undefined
   #timer: NodeJS.Timeout | undefined
   #ticks = 0
@@ -62,6 +66,7 @@ export class HubObserver implements Observer {
 
   constructor(context: ObserverContext) {
     this.#context = context
+    this.#watches = new QueueWatches(context.counts)
   }
 
   watch(listener: (summary: Summary) => void): () => void {
@@ -93,6 +98,12 @@ export class HubObserver implements Observer {
     return this.#list(caller, query, 'queues', 'queue', this.#sample?.rows?.queues ?? [])
   }
 
+  queue(caller: Caller, { queue, after = 0 }: QueueSeenQuery): QueueSeen {
+    authorize(caller, 'read', queue)
+    const { told, now } = this.#context.opened
+    return { node: told.node, ...this.#watches.look(queue, after, now()) }
+  }
+
   activity(caller: Caller, { after = 0, limit = MAX_HAPPENINGS }: ActivityQuery): readonly Happening[] {
     const all = seesAll(caller)
     return this.#context.activity.list(after, Math.min(limit, MAX_HAPPENINGS), ({ details: { topic, queue } }) => {
@@ -110,6 +121,7 @@ export class HubObserver implements Observer {
 
   #rest(): void {
     this.close()
+    this.#watches.clear()
     this.#sorted.clear()
     this.#recorder = undefined
     this.#last = undefined
@@ -127,6 +139,7 @@ export class HubObserver implements Observer {
     if (sample !== this.#sample) this.#sorted.clear()
     this.#sample = sample
     const now = this.#count()
+    this.#watches.tick(now.at)
     const before = this.#last
     this.#last = now
     const gauges = this.#gauges(sample)
@@ -261,6 +274,7 @@ function pointOf(before: Counted, now: Counted, gauges: Gauges): Point {
   const rate = (name: keyof Totals): number => (now.totals[name] - before.totals[name]) / seconds
   const late = (what: 'delivery' | 'publishing' | 'commits', part: number): number =>
     quantileMs(
+      FAST,
       now[what].map((count, i) => count - (before[what][i] ?? 0)),
       part,
     )
@@ -289,18 +303,4 @@ function pointOf(before: Counted, now: Counted, gauges: Gauges): Point {
     subscriptions: gauges.subscriptions,
   }
   return SERIES.map((name) => rounded(values[name]))
-}
-
-/** Within a bucket they are taken to be spread evenly; what is beyond the last bound has that one. 0 where there are none. */
-function quantileMs(counts: readonly number[], part: number): number {
-  const all = counts.reduce((sum, count) => sum + count, 0)
-  let below = 0
-  for (const [i, count] of counts.entries()) {
-    const lower = FAST[i - 1] ?? 0
-    const upper = FAST[i] ?? lower
-    if (count > 0 && below + count >= all * part)
-      return (lower + ((upper - lower) * (all * part - below)) / count) * 1_000
-    below += count
-  }
-  return 0
 }
