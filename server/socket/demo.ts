@@ -30,11 +30,13 @@ const CALLS: Calls<DemoState> = {
 const serveDemo = serving(CALLS)
 
 export function enterDemo(socket: Socket, state: DemoState, topic: string): Subscription {
-  socket.data = state
-  serveDemo(socket)
   // Under a client name the hub would keep a place for it.
-  const { client: _, ...nameless } = state.caller
-  return state.core.subscription(nameless, topic, new ForgetfulOutlet(socket))
+  const { client: _, ...caller } = state.caller
+  const subscription = state.core.subscription(caller, topic, new ForgetfulOutlet(socket))
+  // Whoever looks at who is connected sees it as a subscription.
+  socket.data = { ...state, caller, topic, subscription }
+  serveDemo(socket)
+  return subscription
 }
 
 /** Sends what comes while it is live. What does not leave at once is not sent at all. */

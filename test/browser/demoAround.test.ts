@@ -41,6 +41,7 @@ describe.runIf(has('chromium'))('the replay demo, whatever happens around it', (
     await demo.says('fickle', allHere(311))
     expect(await demo.panel('fickle')).toMatchObject({ missed: 11, replayed: 11, lost: 0, twice: 0 })
     expect((await demo.lines('fickle')).filter(({ kind }) => kind === 'gap')).toEqual([])
+    expect(await demo.says('plain', '11 events lost')).toMatchObject({ state: 'live', missed: 11, replayed: 0 })
   })
 
   it('replays after a reload too, and two tabs do not take each other over', async () => {

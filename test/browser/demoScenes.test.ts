@@ -35,6 +35,8 @@ describe.runIf(has('chromium'))('the scenes of the demo', () => {
     expect(offsets).toEqual(Array.from({ length: 51 }, (_, i) => 121 - i))
     expect(lines[51]?.text).toBe('gap: 1–70, 70 events are gone (trimmed)')
 
+    await scene.leave('gap')
+
     // Whatever the hub has not been told of is told again to the page that is loaded anew.
     const topic = (await scene.page.locator('.publisher .name').innerText()).replace('topic ', '')
     await until(async () => (await cursorOf(url, topic)) === 121, { what: 'all to be acknowledged' })
@@ -93,6 +95,7 @@ describe.runIf(has('chromium'))('the scenes of the demo', () => {
     }
     await scene.reaches('late', 'live')
     expect(await scene.done()).toBe('4 of 4')
+    await scene.leave('slow')
   })
 
   it('bring the job of a crashed worker to another one, and a poison job back from the dead letters', async () => {
@@ -124,6 +127,7 @@ describe.runIf(has('chromium'))('the scenes of the demo', () => {
     const { counts } = (await (await fetch(`${url}/v1/queues/${queue}`)).json()) as { counts: object }
     expect(counts).toMatchObject({ sent: 13, ready: 0, delayed: 0, held: 0, done: 13, dead: 0 })
     expect(await scene.text('twice')).toBe('0')
+    await scene.leave('work')
   })
 
   it('go on counting when the hub is killed and started again', async () => {
@@ -145,6 +149,7 @@ describe.runIf(has('chromium'))('the scenes of the demo', () => {
     expect(count).toBeGreaterThanOrEqual(8)
     expect(await scene.says('survivor', allHere(count))).toMatchObject({ lost: 0, twice: 0 })
     expect(await scene.done()).toBe('3 of 3')
+    await scene.leave('restart')
     await scene.tells(/away for \d+ s, \d+ events? waited for it/)
     // What it has seen of outages outlives the page.
     await scene.page.reload()

@@ -43,6 +43,8 @@ describe('the namespace of the demo', () => {
     expect(second.packets.map(({ name }) => name)).toEqual(['live', 'events'])
     const { body } = await ask<{ cursors: unknown[] }>('GET', '/v1/topics/demo/cursors', undefined, asRoot)
     expect(body.cursors).toEqual([])
+    const seen = await ask<{ clients: object[] }>('GET', '/v1/clients?topic=demo', undefined, asRoot)
+    expect(seen.body.clients).toMatchObject([{ subscriptions: 1, console: false, state: 'live' }])
   })
 
   it('is for topics of the demo, for whoever may subscribe to them, and as long as that lasts', async () => {

@@ -5,10 +5,10 @@ import type { Visit } from '../visit.ts'
 import type { Job } from './jobs.ts'
 
 export const LEASE_MS = 3_000
-export const WORK_MS = 900
+export const WORK_MS = 700
 /** A job that fails does so early. */
-const FAIL_MS = 250
-const RETRY_MS = 250
+const FAIL_MS = 200
+const RETRY_MS = 200
 const ERROR = 'no such address'
 const LINES = 30
 const LABELS = ['A', 'B', 'C']

@@ -5,7 +5,9 @@ import { expect } from 'vitest'
 import { atEnd } from '../ending.ts'
 import { until } from '../until.ts'
 import { openContext, openPage } from './chromium.ts'
+import { unnamed } from './consoleVisit.ts'
 import { Demo } from './demo.ts'
+import { keepPicture } from './pictures.ts'
 
 interface SceneOptions {
   /** Complaints that the test brings about itself. */
@@ -41,6 +43,12 @@ export class Scene extends Demo {
   async done(): Promise<string> {
     const steps = this.page.locator('.steps li')
     return `${await this.page.locator('.steps .done').count()} of ${await steps.count()}`
+  }
+
+  /** At the end of a test: a picture is kept where that is asked for, and every control has a name. */
+  async leave(name: string): Promise<void> {
+    await keepPicture(this.page, `demo ${name}`)
+    expect(await unnamed(this.page)).toEqual([])
   }
 
   async fits(width: number): Promise<void> {
