@@ -1,5 +1,6 @@
 /** Who consumes from a queue on this node: what each may take, what it holds, and for how long. */
 
+import { linkTo } from '../frame/route.ts'
 import { part } from '../hub/http.ts'
 import type { Session } from '../hub/session.ts'
 import { useLook } from '../hub/useLook.ts'
@@ -44,7 +45,8 @@ function Told({ session, queue, all }: ConsumersProps) {
     <section aria-label="Consumers">
       <p class="soft">
         {plural(total, 'consumer')} on this node ({node}){elsewhere}
-        {total > consumers.length ? `; here are the ${consumers.length} that hold most` : ''}.
+        {total > consumers.length ? `; here are the ${consumers.length} that hold most` : ''}.{' '}
+        <a href={linkTo('clients', undefined, { queue })}>Their connections</a>
       </p>
       {consumers.length > 0 && (
         <div class="list flat">
