@@ -6,7 +6,7 @@ export interface Outage {
   readonly from: number
   /** `undefined` while it lasts. */
   readonly to?: number
-  /** Events that waited in the page when it came back. */
+  /** The most events that waited in the page. */
   readonly waited: number
 }
 
@@ -32,13 +32,16 @@ export class Outages {
     return newest?.to === undefined ? newest : undefined
   }
 
-  began(): void {
-    if (this.present === undefined) this.#keep([{ from: Date.now(), waited: 0 }, ...this.#list])
+  /** It is away, and so many events wait in the page. */
+  goesOn(waiting: number): void {
+    const { present } = this
+    if (present === undefined) this.#keep([{ from: Date.now(), waited: waiting }, ...this.#list])
+    else if (waiting > present.waited) this.#keep([{ ...present, waited: waiting }, ...this.#list.slice(1)])
   }
 
-  ended(waited: number): void {
+  ended(): void {
     const { present } = this
-    if (present !== undefined) this.#keep([{ ...present, to: Date.now(), waited }, ...this.#list.slice(1)])
+    if (present !== undefined) this.#keep([{ ...present, to: Date.now() }, ...this.#list.slice(1)])
   }
 
   #keep(list: readonly Outage[]): void {

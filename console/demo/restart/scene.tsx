@@ -27,8 +27,8 @@ export const restart: Scene = {
     const subscriber = new Subscriber(visit, { client: `restart-${visit.tab}`, topic }, ledger, changed)
     const timer = setInterval(() => {
       const { state } = subscriber.status
-      if (state === 'offline' && !subscriber.isCut && subscriber.track.started) outages.began()
-      else if (state === 'live' || state === 'catching-up') outages.ended(publisher.unanswered)
+      if (state === 'offline' && !subscriber.isCut && subscriber.track.started) outages.goesOn(publisher.unanswered)
+      else if (state === 'live' || state === 'catching-up') outages.ended()
       else if (outages.present === undefined) return
       changed()
     }, TICK_MS)

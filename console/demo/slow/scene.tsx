@@ -1,6 +1,7 @@
 /** The third scene: a subscriber whose handler is slow falls behind and catches up, while the others stay live. */
 
 import { Ledger } from '../counting/ledger.ts'
+import { keep, readKept } from '../kept.ts'
 import { Legend, SceneHead } from '../parts/head.tsx'
 import { Publisher } from '../parts/publisher.ts'
 import { PublisherPanel } from '../parts/publisherPanel.tsx'
@@ -31,15 +32,21 @@ export const slow: Scene = {
     const publisher = new Publisher(visit.connect(), topic, ledger, changed, MOST)
     const quick = new Subscriber(visit, { client: `quick-${visit.tab}`, topic, options }, ledger, changed)
     const late = new Subscriber(visit, { client: `slow-${visit.tab}`, topic, options }, ledger, changed)
-    let wasBehind = false
-    const turn = (isSlow: boolean): void => {
+    let { isSlow, wasBehind } = readKept(topic, isKept) ?? { isSlow: false, wasBehind: false }
+    late.slowMs = isSlow ? SLOW_MS : 0
+    const turn = (on: boolean): void => {
+      isSlow = on
       late.slowMs = isSlow ? SLOW_MS : 0
+      keep(topic, { isSlow, wasBehind } satisfies Kept)
       changed()
     }
     return {
       draw: () => {
-        wasBehind ||= lagOf(late, ledger) >= BEHIND
-        const hasCaughtUp = wasBehind && late.slowMs === 0 && late.status.state === 'live'
+        if (!wasBehind && lagOf(late, ledger) >= BEHIND) {
+          wasBehind = true
+          keep(topic, { isSlow, wasBehind } satisfies Kept)
+        }
+        const hasCaughtUp = wasBehind && !isSlow && late.status.state === 'live'
         return (
           <>
             <SceneHead
@@ -51,7 +58,7 @@ export const slow: Scene = {
                   done: publisher.perSecond > 0 || wasBehind,
                   run: () => publisher.setRate(PER_SECOND),
                 },
-                { text: 'Slow one down', done: late.slowMs > 0 || wasBehind, run: () => turn(true) },
+                { text: 'Slow one down', done: isSlow || wasBehind, run: () => turn(true) },
                 { text: `Wait until it is ${BEHIND} behind`, done: wasBehind },
                 { text: 'Make it quick again', done: hasCaughtUp, run: () => turn(false) },
               ]}
@@ -67,9 +74,7 @@ export const slow: Scene = {
                 title="The slow one"
                 subscriber={late}
                 ledger={ledger}
-                control={
-                  <Switch label={`Take ${SLOW_MS} ms for each event`} isOn={late.slowMs > 0} hint="on" turn={turn} />
-                }
+                control={<Switch label={`Take ${SLOW_MS} ms for each event`} isOn={isSlow} hint="on" turn={turn} />}
                 facts={<Lag subscriber={late} ledger={ledger} />}
               />
               <SubscriberPanel
@@ -101,8 +106,20 @@ export const slow: Scene = {
   },
 }
 
-function lagOf({ track }: Subscriber, { receipts }: Ledger): number {
-  return Math.max(0, receipts.max - track.last)
+interface Kept {
+  readonly isSlow: boolean
+  readonly wasBehind: boolean
+}
+
+function isKept(value: unknown): value is Kept {
+  const { isSlow, wasBehind } = (value ?? {}) as Partial<Record<keyof Kept, unknown>>
+  return typeof isSlow === 'boolean' && typeof wasBehind === 'boolean'
+}
+
+/** By what the replies named, and for what was published before the page was there by what the hub said. */
+function lagOf({ track, status }: Subscriber, { receipts }: Ledger): number {
+  const told = status.state === 'catching-up' ? status.total - status.done : 0
+  return Math.max(told, receipts.max - track.last, 0)
 }
 
 function Lag({ subscriber, ledger }: { subscriber: Subscriber; ledger: Ledger }) {

@@ -2,7 +2,7 @@
 
 import { type HeldJob, type Hub, retry, type Worker } from '../../../client/index.ts'
 import type { Visit } from '../visit.ts'
-import type { Job } from './jobs.ts'
+import type { Job, Jobs } from './jobs.ts'
 
 export const LEASE_MS = 3_000
 export const WORK_MS = 700
@@ -30,27 +30,23 @@ interface Running {
 /** What the workers know together. */
 export class Crew {
   readonly workers: readonly CrewMember[]
-  /** Jobs that were done. */
-  readonly #done = new Set<string>()
+  readonly #jobs: Jobs
+  /** How often each job was done. */
+  readonly #done = new Map<string, number>()
   /** Jobs that somebody held who crashed. */
   readonly #orphans = new Map<string, string>()
-  #twice = 0
-  #returned = 0
 
-  constructor(visit: Visit, queue: string, isFixed: () => boolean, changed: () => void) {
-    this.workers = LABELS.map((label) => new CrewMember(label, { visit, queue, isFixed, changed, crew: this }))
+  constructor(visit: Visit, jobs: Jobs, changed: () => void) {
+    this.#jobs = jobs
+    this.workers = LABELS.map((label) => new CrewMember(label, { visit, jobs, changed, crew: this }))
   }
 
   /** Jobs that were done more than once. */
   get twice(): number {
-    return this.#twice
+    return [...this.#done.values()].filter((times) => times > 1).length
   }
 
-  /** Jobs of a crashed worker that another one got. */
-  get returned(): number {
-    return this.#returned
-  }
-
+  /** Jobs of crashed workers that nobody else has yet. */
   get orphaned(): number {
     return this.#orphans.size
   }
@@ -68,15 +64,19 @@ export class Crew {
   /** Whose job it was. */
   taken(id: string): string | undefined {
     const label = this.#orphans.get(id)
-    if (label !== undefined) this.#returned++
+    if (label !== undefined) this.#jobs.returned()
     this.#orphans.delete(id)
     for (const worker of this.workers) worker.gaveUp(id)
     return label
   }
 
   did(id: string): void {
-    if (this.#done.has(id)) this.#twice++
-    this.#done.add(id)
+    this.#done.set(id, (this.#done.get(id) ?? 0) + 1)
+  }
+
+  /** The hub did not take the result, as somebody else has the job: it does not count. */
+  didNot(id: string): void {
+    this.#done.set(id, (this.#done.get(id) ?? 1) - 1)
   }
 
   close(): void {
@@ -86,8 +86,7 @@ export class Crew {
 
 interface MemberContext {
   readonly visit: Visit
-  readonly queue: string
-  readonly isFixed: () => boolean
+  readonly jobs: Jobs
   readonly changed: () => void
   readonly crew: Crew
 }
@@ -100,7 +99,7 @@ export class CrewMember {
   /** Raised by every crash: what an earlier process still does is void. */
   #life = 0
   #running: Running | undefined
-  #done = 0
+  readonly #done = new Set<string>()
   #lines: readonly Line[] = []
   #key = 0
 
@@ -126,7 +125,7 @@ export class CrewMember {
   }
 
   get done(): number {
-    return this.#done
+    return this.#done.size
   }
 
   /** The newest first. */
@@ -136,12 +135,17 @@ export class CrewMember {
 
   start(): void {
     if (this.#hub !== undefined) return
-    const { visit, queue, changed } = this.#context
+    const { visit, jobs, changed } = this.#context
     this.#hub = visit.connect()
     this.#running = undefined
     const life = this.#life
-    this.#worker = this.#hub.queue(queue).consume((job) => this.#work(job as HeldJob<Job>, life), { leaseMs: LEASE_MS })
+    this.#worker = this.#hub
+      .queue(jobs.queue)
+      .consume((job) => this.#work(job as HeldJob<Job>, life), { leaseMs: LEASE_MS })
     this.#worker.onStatus(changed)
+    this.#worker.onError(({ job, then }) => {
+      if (then === 'lost') this.#lost(job as HeldJob<Job>)
+    })
     changed()
   }
 
@@ -174,25 +178,32 @@ export class CrewMember {
     this.#context.changed()
   }
 
-  async #work({ id, data, attempts }: HeldJob<Job>, life: number): Promise<unknown> {
-    const { crew, isFixed, changed } = this.#context
+  async #work({ id, data, attempts, signal }: HeldJob<Job>, life: number): Promise<unknown> {
+    const { crew, jobs, changed } = this.#context
     const orphanOf = crew.taken(id)
     this.#running = { id, data, attempts, since: performance.now() }
     if (orphanOf !== undefined) this.#note(data.job, `came back from ${orphanOf}`, 'replayed')
     changed()
-    const fails = data.poison === true && !isFixed()
+    const fails = data.poison === true && !jobs.isFixed
     await new Promise((resolve) => setTimeout(resolve, fails ? FAIL_MS : WORK_MS))
     // Nobody hears what a crashed process says.
     if (life !== this.#life) return undefined
     this.#running = undefined
+    if (signal.aborted) return undefined
     if (fails) {
       this.#note(data.job, `failed, attempt ${attempts + 1}`, 'gap')
       return retry(RETRY_MS, ERROR)
     }
-    this.#done++
+    this.#done.add(id)
     crew.did(id)
     this.#note(data.job, 'done', 'live')
     return undefined
+  }
+
+  /** Its lease ran out, as that of a tab that sleeps may. */
+  #lost({ id, data }: HeldJob<Job>): void {
+    if (this.#done.delete(id)) this.#context.crew.didNot(id)
+    this.#note(data.job, 'lost its lease', 'gap')
   }
 
   #note(job: number, text: string, look: Line['look']): void {

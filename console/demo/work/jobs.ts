@@ -38,8 +38,13 @@ interface Kept {
   /** Of these, the ones that fail. */
   readonly poison: number
   readonly isFixed: boolean
+  /** Whether a job of a crashed worker was seen with another one. */
+  readonly hasReturned: boolean
+  /** Dead letters that were brought back. */
+  readonly redriven: number
 }
 
+const NOTHING: Kept = { numbered: 0, sent: 0, poison: 0, isFixed: false, hasReturned: false, redriven: 0 }
 const ITEMS = ['resize a photo', 'write an invoice', 'send a letter', 'index a page', 'make a report', 'warm a cache']
 const LOOK_MS = 400
 /** What a visitor can make wait, and can kill. */
@@ -60,7 +65,6 @@ export class Jobs {
   #letters: readonly DeadLetter[] = []
   #looking = false
   #problem = ''
-  #redriven = 0
 
   constructor(visit: Visit, changed: () => void) {
     this.queue = `${visit.base}.work.${visit.tab}`
@@ -69,7 +73,7 @@ export class Jobs {
     this.#changed = changed
     this.#hub = visit.connect()
     this.#queue = this.#hub.queue(this.queue)
-    this.#kept = readKept(this.queue, isKept) ?? { numbered: 0, sent: 0, poison: 0, isFixed: false }
+    this.#kept = readKept(this.queue, isKept) ?? NOTHING
     this.#timer = setInterval(() => void this.#look(), LOOK_MS)
     void this.#look()
   }
@@ -92,7 +96,7 @@ export class Jobs {
   }
 
   get redriven(): number {
-    return this.#redriven
+    return this.#kept.redriven
   }
 
   get problem(): string {
@@ -106,6 +110,15 @@ export class Jobs {
   get hasRoom(): boolean {
     const { ready, delayed, held, dead } = this.counts
     return ready + delayed + held < MOST_WAITING && dead < MOST_DEAD
+  }
+
+  get hasReturned(): boolean {
+    return this.#kept.hasReturned
+  }
+
+  /** A job of a crashed worker is with another one. */
+  returned(): void {
+    this.#keep({ hasReturned: true })
   }
 
   fix(isFixed: boolean): void {
@@ -129,7 +142,7 @@ export class Jobs {
 
   async redrive(): Promise<void> {
     const { moved } = (await this.#ask(() => this.#post<{ moved: number }>('redrive'))) ?? { moved: 0 }
-    this.#redriven += moved
+    this.#keep({ redriven: this.#kept.redriven + moved })
     await this.#look()
   }
 
@@ -180,6 +193,6 @@ export class Jobs {
 }
 
 function isKept(value: unknown): value is Kept {
-  const { numbered, sent, poison, isFixed } = (value ?? {}) as Partial<Record<keyof Kept, unknown>>
-  return [numbered, sent, poison].every((count) => typeof count === 'number') && typeof isFixed === 'boolean'
+  const kept = (value ?? {}) as Partial<Record<keyof Kept, unknown>>
+  return Object.entries(NOTHING).every(([name, none]) => typeof kept[name as keyof Kept] === typeof none)
 }

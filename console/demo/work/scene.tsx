@@ -16,7 +16,7 @@ export const work: Scene = {
   title: 'Work',
   begin(visit, changed) {
     const jobs = new Jobs(visit, changed)
-    const crew = new Crew(visit, jobs.queue, () => jobs.isFixed, changed)
+    const crew = new Crew(visit, jobs, changed)
     const timer = setInterval(() => {
       if (crew.workers.some(({ running }) => running !== undefined)) changed()
     }, TICK_MS)
@@ -56,16 +56,15 @@ interface PartProps {
 }
 
 function Head({ jobs, crew }: PartProps) {
-  const { poison, redriven, mayRedrive } = jobs
-  const isGone = crew.returned > 0
+  const { poison, redriven, mayRedrive, hasReturned } = jobs
   return (
     <SceneHead
       title="One worker dies. Its job does not."
       claim="Each job has one holder at a time, comes back when the holder is lost, and ends done or where you find it."
       steps={[
         { text: `Send ${BATCH} jobs`, done: jobs.sent > 0, run: () => jobs.send(BATCH) },
-        { text: 'Crash a worker', done: isGone || crew.orphaned > 0, run: () => crew.crashOne() },
-        { text: 'See its job elsewhere', done: isGone },
+        { text: 'Crash a worker', done: hasReturned || crew.orphaned > 0, run: () => crew.crashOne() },
+        { text: 'See its job elsewhere', done: hasReturned },
         { text: 'Send a poison job', done: poison > 0, run: () => jobs.send(1, true) },
         {
           text: 'Fix the bug and redrive',
