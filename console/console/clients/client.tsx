@@ -23,7 +23,7 @@ export function ClientPage({ session, id }: { readonly session: Session; readonl
         problem={isGone ? '' : look.problem}
       />
       {isGone && <Gone row={seen?.client} />}
-      {seen !== undefined && <Facts seen={seen} />}
+      {seen !== undefined && <Facts seen={seen} isWhole={session.seesAll} />}
       {seen !== undefined && !isGone && <Disconnect session={session} row={seen.client} done={look.again} />}
       {seen !== undefined && <Subscriptions subscriptions={seen.subscriptions} of={seen.client} />}
       {seen !== undefined && <Consumers consumers={seen.consumers} of={seen.client} />}
@@ -42,11 +42,13 @@ function Gone({ row }: { readonly row: ClientRow | undefined }) {
   )
 }
 
-function Facts({ seen: { node, client: row } }: { readonly seen: ClientSeen }) {
+/** `isWhole`: who may not see addresses is not told that there is none. */
+function Facts({ seen: { node, client: row }, isWhole }: { readonly seen: ClientSeen; readonly isWhole: boolean }) {
   return (
     <dl class="line">
       <Fact name="subject" value={row.subjects.join(', ')} />
       {row.address !== undefined && <Fact name="from" value={row.address} />}
+      {row.address === undefined && isWhole && <Fact name="from" value="the hub's own process" />}
       <Fact name="by" value={row.transport} />
       <Fact name="since" value={moment(row.since)} />
       <Fact name="topics" value={count(row.subscriptions)} />

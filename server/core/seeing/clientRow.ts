@@ -142,15 +142,12 @@ export function rankOf({ state }: Pick<ClientSubscription, 'state'>): number {
 }
 
 export function isNamed({ subjects, clients, address = '' }: Row, search: string): boolean {
-  return address.includes(search) || [...clients, ...subjects].some((name) => name.includes(search))
+  const has = (name: string): boolean => name.includes(search)
+  return has(address) || clients.some(has) || subjects.some(has)
 }
 
-export function sortedBy(rows: readonly Row[], sort: ClientSort): Row[] {
-  const value = VALUES[sort]
-  // Of very many, what is compared is worked out once.
-  const valued = rows.map((row) => ({ row, by: value(row) }))
-  valued.sort(({ by: a }, { by: b }) => (a < b ? -1 : a > b ? 1 : 0))
-  return valued.map(({ row }) => row)
+export function valueBy(sort: ClientSort): (row: Row) => string | number {
+  return VALUES[sort]
 }
 
 const VALUES: Readonly<Record<ClientSort, (row: Row) => string | number>> = {

@@ -16,9 +16,10 @@ import { RepriseError } from '../../../shared/errors.ts'
 import { authorize, type Caller } from '../access.ts'
 import type { Telemetry } from '../telemetry.ts'
 import { itsTurn, PAGE_WEIGHT } from '../turns.ts'
-import { type Connected, isNamed, type Row, rankOf, sortedBy, Tally, type View, viewOf } from './clientRow.ts'
+import { type Connected, isNamed, type Row, rankOf, Tally, type View, valueBy, viewOf } from './clientRow.ts'
 import { Line } from './line.ts'
 import { MAX_ROWS, rowsOf } from './observer.ts'
+import { sortedBy } from './sorting.ts'
 
 export interface ClientsContext {
   readonly node: string
@@ -36,7 +37,7 @@ interface Look {
   readonly at: number
   readonly rows: readonly Row[]
   /** By what they were asked for. */
-  readonly sorted: Map<string, readonly Row[]>
+  readonly sorted: Map<string, Promise<readonly Row[]>>
 }
 
 export class Clients {
@@ -76,11 +77,9 @@ export class Clients {
   async list(caller: Caller, query: ClientsQuery, gone: AbortSignal): Promise<ClientsPage> {
     const { topic, queue, search = '', sort = 'client' } = query
     const { at, rows, sorted } = await this.#look(viewOf(caller, topic, queue), gone)
-    let all = sorted.get(sort)
-    if (all === undefined) {
-      all = sortedBy(rows, sort)
-      sorted.set(sort, all)
-    }
+    const sorting = sorted.get(sort) ?? sortedBy(rows, valueBy(sort))
+    sorted.set(sort, sorting)
+    const all = await sorting
     const found = search === '' ? all : all.filter((row) => isNamed(row, search))
     const part = rowsOf(found, query).map((row) => this.#told(row))
     return { node: this.node, at, total: rows.length, matched: found.length, rows: part }
