@@ -32,6 +32,7 @@ import { Pages } from './core/topics/pages.ts'
 import { startRetention } from './core/topics/retention.ts'
 import { openSettings } from './core/topics/settings.ts'
 import { Subscription } from './core/topics/subscription.ts'
+import { conditionOf } from './doctor/condition.ts'
 import { allGiven, given } from './given.ts'
 import { type LateApp, lateApp } from './http/late.ts'
 import { listenForMetrics } from './http/routes/metricsPort.ts'
@@ -83,7 +84,7 @@ export function buildHub<S extends HubTypes = HubTypes>(
   let closing: Promise<void> | undefined
 
   async function open(options: ResolvedHubOptions) {
-    const { port, host = LOOPBACK } = options.metrics ?? {}
+    const { port, host = '127.0.0.1' } = options.metrics ?? {}
     const access = { text: () => metrics.text(), pageRefusal: (request: IncomingMessage) => ofPage(request), telemetry }
     // First, as a hub that cannot serve does not touch the store.
     const unlisten = port === undefined ? () => {} : await listenForMetrics({ port, host }, access)
@@ -164,6 +165,7 @@ export function buildHub<S extends HubTypes = HubTypes>(
       probe,
       telemetry,
       clients,
+      condition: conditionOf(options, store),
       ...(options.console ? { observer: () => metrics.observer() } : {}),
       subscription: (caller, topic, outlet) => new Subscription(context, caller, topic, outlet),
       subscribers: (topic) => fanout.subscribers(topic),
@@ -345,5 +347,4 @@ export function buildHub<S extends HubTypes = HubTypes>(
   }
 }
 
-const LOOPBACK = '127.0.0.1'
 const DUPLICATE = { duplicate: true } as const

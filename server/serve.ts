@@ -78,7 +78,7 @@ export async function serve<S extends HubTypes = HubTypes>(
   if (port !== 0 && (await isTaken(port, host))) {
     throw portTaken(port, host, Object.assign(new Error('somebody answers there'), { code: 'EADDRINUSE' }))
   }
-  const hub = buildHub<S>(hubOptions, told, connect)
+  const hub = buildHub<S>({ ...hubOptions, serving: { host, tls } }, told, connect)
   try {
     await hub.ready
     server.on('request', hub.handler)

@@ -1,7 +1,7 @@
 /** `reprise doctor`: says what is wrong with a configuration and its store, and what to do, whether a hub runs or not. */
 
 import type { Command } from 'commander'
-import type { Finding } from '../../server/doctor.ts'
+import type { Finding } from '../../server/doctor/doctor.ts'
 import { printable } from '../../shared/printable.ts'
 import { addExamples } from '../examples.ts'
 import { Ended, EXIT } from '../exit.ts'
@@ -24,7 +24,7 @@ export function addDoctor(root: Command): void {
 }
 
 async function run(flags: Record<string, unknown>, json: boolean): Promise<void> {
-  const { examine } = await import('../../server/doctor.ts')
+  const { examine } = await import('../../server/doctor/doctor.ts')
   const findings = await examine({ flags, env: process.env })
   for (const finding of findings) await (json ? printJson(finding) : printLine(lineOf(finding)))
   if (findings.some(({ state }) => state === 'fail')) throw new Ended(EXIT.failed)

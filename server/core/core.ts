@@ -1,6 +1,7 @@
 /** What the edges (Socket.IO, HTTP) are handed: the hub's rules, put together by hub.ts. */
 
 import { RepriseError } from '../../shared/errors.ts'
+import type { Finding } from '../store/contract/findings.ts'
 import type { Caller } from './access.ts'
 import type { CallerLimits } from './guards/callers.ts'
 import type { Consumers } from './queues/delivery/consumers.ts'
@@ -26,6 +27,8 @@ export interface Core {
   readonly queueSettings: HubQueueSettings
   readonly probe: Probe
   readonly telemetry: Telemetry
+  /** What the doctor says of this hub. */
+  readonly condition: () => Promise<readonly Finding[]>
   /** Who is connected to this node. */
   readonly clients: Clients
   /** Who sees the hub as a whole, for the console; absent where there is none. */

@@ -11,6 +11,7 @@ import { answerProblem, HttpRefusal } from './problem.ts'
 import { accessRoutes } from './routes/access.ts'
 import { clientRoutes } from './routes/clients.ts'
 import { cursorRoutes } from './routes/cursors.ts'
+import { doctorRoutes } from './routes/doctor.ts'
 import { serveHealth } from './routes/health.ts'
 import { jobRoutes } from './routes/jobs.ts'
 import { asksForMetrics, type MetricsAccess, serveMetrics } from './routes/metrics.ts'
@@ -44,6 +45,7 @@ const rows: readonly Route[] = [
   ...cursorRoutes,
   ...accessRoutes,
   ...clientRoutes,
+  ...doctorRoutes,
   ...queueRoutes,
   ...jobRoutes,
 ]

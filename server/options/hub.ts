@@ -113,6 +113,8 @@ export interface ResolvedHubOptions {
   readonly path: string
   readonly logLevel: LogLevel
   readonly console: boolean
+  /** Of a server of its own. */
+  readonly serving?: { readonly host: string; readonly tls: TlsOptions | undefined }
   readonly reserveBytes: number | undefined
 }
 

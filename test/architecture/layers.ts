@@ -22,7 +22,9 @@ const PARTS = [
   'server/telemetry/',
   'server/wire.ts',
   'server/api.ts',
-  'server/doctor.ts',
+  'server/doctor/doctor.ts',
+  'server/doctor/examination.ts',
+  'server/doctor/condition.ts',
   'server/localClients.ts',
   'server/hub.ts',
   'server/embedded.ts',
@@ -42,7 +44,7 @@ const EDGE: readonly Part[] = ['server/core/', 'server/wire.ts', 'shared/']
 const ENGINE: readonly Part[] = ['server/store/contract/', 'server/store/', 'shared/']
 
 const ABOVE_HUB: readonly Part[] = [
-  'server/doctor.ts',
+  'server/doctor/doctor.ts',
   'server/embedded.ts',
   'server/index.ts',
   'server/serve.ts',
@@ -68,7 +70,15 @@ const MAY_IMPORT: Readonly<Record<Part, readonly Part[]>> = {
   // Options and their units: what they mean is core's settings.
   'server/options/': ['server/core/', 'shared/'],
   'server/': ['shared/'],
-  'server/doctor.ts': ['server/', 'server/options/', 'server/store/contract/', 'server/store/', 'shared/'],
+  'server/doctor/doctor.ts': [
+    'server/doctor/examination.ts',
+    'server/options/',
+    'server/store/contract/',
+    'server/store/',
+    'shared/',
+  ],
+  'server/doctor/examination.ts': ['server/', 'server/options/', 'server/store/contract/', 'server/store/', 'shared/'],
+  'server/doctor/condition.ts': ['server/doctor/examination.ts', 'server/options/', 'server/store/contract/'],
   // The hub's own program subscribes and consumes through the SDK.
   'server/api.ts': ['client/', 'server/socket/', 'server/http/', 'shared/'],
   'server/localClients.ts': ['client/', 'shared/'],

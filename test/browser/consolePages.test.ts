@@ -29,10 +29,12 @@ const PLACES: Readonly<Record<string, string>> = {
   '#/queues/emails': 'first',
   '#/queues/emails?job=first': 'nobody consumes emails',
   '#/queues/emails?view=dead': 'no paper',
+  '#/queues/emails?view=consumers': 'on this node',
+  '#/queues/emails?view=rates': 'when somebody began to look',
   '#/queues/emails?view=bindings': 'No topic is bound',
   '#/queues/emails?view=settings': 'Settings',
   '#/activity': 'dead',
-  '#/health': 'a power cut lose nothing',
+  '#/health': 'What the doctor says of',
 }
 
 const MANY = 10_000

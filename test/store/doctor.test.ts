@@ -1,11 +1,14 @@
 /** What `reprise doctor` finds in configurations and stores, with and without a hub on them. */
 
 import { truncate, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:http'
+import { createServer, type IncomingMessage } from 'node:http'
+import { get } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { describe, expect, it } from 'vitest'
-import { examine, type Finding } from '../../server/doctor.ts'
+import { examine, type Finding } from '../../server/doctor/doctor.ts'
+import { startServer } from '../../server/embedded.ts'
 import { openStore } from '../../server/store/open.ts'
 import { asking } from '../support/clients/ask.ts'
 import { atEnd } from '../support/ending.ts'
@@ -45,6 +48,15 @@ describeStores('a doctor of a hub on $name', (kind) => {
       kind.name === 'lmdb' ? /ok {4}data folder: .*: a hub runs on it \(process \d+\)/ : /ok {4}redis: version/,
     )
     expect(looked.stdout).toMatch(/ok {4}encryption: current key k1\n$/)
+
+    const running = await asking(hub.url)<{ findings: Finding[] }>('GET', '/v1/doctor')
+    expect(linesOf(running.body.findings, /encryption|auth/)).toEqual([
+      'ok none, and only this machine can reach 127.0.0.1',
+      'ok current key k1',
+    ])
+    expect(linesOf(running.body.findings, kind.name === 'lmdb' ? /^disk$/ : /^redis/)).toContainEqual(
+      expect.stringMatching(kind.name === 'lmdb' ? /^ok \d+ MiB are free$/ : /^ok version/),
+    )
 
     const of = async (encryption: object) => linesOf(await found({ store: location, encryption }), /encryption/)
     const both = { k1: KEYS[0], k2: KEYS[1] }
@@ -128,6 +140,14 @@ describe('a doctor', () => {
     expect(await jwks('/none')).toEqual([expect.stringMatching(/^fail http.*\/none cannot be read: /)])
     const tls = linesOf(await found({ data, tls: { cert, key } }), /tls/)
     expect(tls).toEqual([expect.stringMatching(/^(ok|warn) CN=.*: \d+ days left$/)])
+    const hub = await startServer({ store: data, port: 0, tls: { cert, key }, logLevel: 'silent' })
+    atEnd(() => hub.close())
+    const response = await new Promise<IncomingMessage>((resolve, reject) => {
+      get(`${hub.url}/v1/doctor`, { rejectUnauthorized: false, agent: false }, resolve).once('error', reject)
+    })
+    const told = await text(response)
+    expect(linesOf(JSON.parse(told).findings, /tls/)).toEqual(tls)
+    expect(told).not.toContain('PRIVATE')
     const open = await found({ data, host: '0.0.0.0', open: true })
     expect(linesOf(open, /auth/)).toEqual(['warn none: whoever reaches 0.0.0.0 may do everything'])
   })

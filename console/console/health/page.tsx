@@ -1,9 +1,10 @@
-/** Whether this node really works, which nodes there are, and what the durability in force survives. */
+/** Whether this node really works, which nodes there are, what the durability in force survives, and what the doctor says. */
 
 import type { ComponentChildren } from 'preact'
 import { useEffect, useState } from 'preact/hooks'
 import { Copyable } from '../frame/copy.tsx'
 import type { Session } from '../hub/session.ts'
+import { useLook } from '../hub/useLook.ts'
 import { moment } from '../hub/words.ts'
 
 interface Readiness {
@@ -14,6 +15,7 @@ interface Readiness {
 }
 
 const LOOK_MS = 3_000
+const DOCTOR_MS = 30_000
 
 /** The table of docs/operations.md, in sentences. */
 const SURVIVES: Readonly<Record<string, string>> = {
@@ -64,14 +66,50 @@ export function HealthPage({ session }: { readonly session: Session }) {
           </Finding>
         ))}
       </ul>
+      {session.may('admin', '*') ? (
+        <Doctor session={session} />
+      ) : (
+        <p class="soft">What the doctor says needs `admin` on `*`.</p>
+      )}
       <section class="panel" aria-labelledby="doctor">
-        <h2 id="doctor">The configuration and what lies in the store</h2>
+        <h2 id="doctor">Before a hub starts</h2>
         <p class="soft">
-          The doctor looks at both where the hub runs, says what is wrong and what to do, and changes nothing.
+          The doctor looks at a configuration, where each option is from, and at what lies in its store, where the hub
+          is to run. It says what is wrong and what to do, and changes nothing.
         </p>
         <Copyable what="the command of the doctor" text="reprise doctor --config reprise.yaml" />
       </section>
     </>
+  )
+}
+
+interface Examined {
+  readonly node: string
+  readonly findings: readonly {
+    readonly what: string
+    readonly state: 'ok' | 'warn' | 'fail'
+    readonly text: string
+    readonly todo?: string
+  }[]
+}
+
+/** What it says of this hub as it runs. */
+function Doctor({ session }: { readonly session: Session }) {
+  const look = useLook<Examined>(session, '/doctor', DOCTOR_MS)
+  if (look.value === undefined) return <p class="soft">{look.problem === '' ? 'The doctor looks …' : look.problem}</p>
+  const { node, findings } = look.value
+  return (
+    <section aria-labelledby="examined">
+      <h2 id="examined">What the doctor says of {node}</h2>
+      <ul class="findings">
+        {findings.map(({ what, state, text, todo }) => (
+          <Finding key={`${what} ${text}`} isWell={state === 'ok'} what={what}>
+            {text}
+            {todo !== undefined && ` → ${todo}`}
+          </Finding>
+        ))}
+      </ul>
+    </section>
   )
 }
 

@@ -41,7 +41,7 @@ export async function checkFolder(folder: string, reserveBytes: number): Promise
       ? ok('data folder', `${folder}: ${used}`)
       : fail('data folder', `${folder} cannot be written`, 'give it to the user that the hub runs as'),
   )
-  findings.push(...(await disk(folder, reserveBytes)))
+  findings.push(...(await checkDisk(folder, reserveBytes)))
   try {
     await checkFiles(folder)
     const documents = documentsIn(folder)
@@ -65,7 +65,7 @@ async function missing(folder: string): Promise<Finding[]> {
   }
 }
 
-async function disk(folder: string, reserveBytes: number): Promise<Finding[]> {
+export async function checkDisk(folder: string, reserveBytes: number): Promise<Finding[]> {
   const free = await freeBytesOf(folder)
   const shown = `${Math.floor(free / 1_048_576)} MiB are free`
   const space =

@@ -171,6 +171,7 @@ export const NEEDS: readonly Need[] = [
     calls: [http('GET /clients'), http('GET /clients/{id}'), ofConsole('clients'), ofConsole('client', { id: 'x' })],
     note: 'all of it with `read` on `*`; else who uses the names on which one has `admin`, without addresses',
   },
+  { what: 'see what the doctor says of a node', calls: [http('GET /doctor')], action: 'admin', on: '*' },
   {
     what: 'disconnect somebody',
     calls: [http('DELETE /clients/{id}'), ofConsole('disconnectClient', { id: 'x' })],
