@@ -34,7 +34,9 @@ describe.runIf(has('chromium'))('the clients in the console', () => {
     return visit
   }
 
-  it('shows who is live, catching up and behind, and disconnects one, which comes back and misses nothing', async () => {
+  it('shows who is live, catching up and behind, and disconnects one, which comes back and misses nothing', {
+    timeout: 90_000,
+  }, async () => {
     const { url } = hub
     const orders = hub.hub.topic('orders')
     const relay = await startRelay(url)
