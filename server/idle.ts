@@ -3,11 +3,15 @@
 import { performance } from 'node:perf_hooks'
 
 const LOOK_MS = 50
+/** A process that was idle for half of this has nobody to wait for it. */
+const TIDY_MS = 200
+/** Of memory: what a start leaves. A collection of much more would hold the process. */
+const TIDY_BYTES = 100e6
 /** Of the time between two looks. */
 const IDLE_SHARE = 0.5
 
-/** Calls `run` once, when the process has been idle half of a moment. The result gives it up. */
-export function whenIdle(run: () => void): () => void {
+/** Calls `run` once, when the process has been idle half of `lookMs`. The result gives it up. */
+export function whenIdle(run: () => void, lookMs = LOOK_MS): () => void {
   let last = performance.eventLoopUtilization()
   const timer = setInterval(() => {
     const now = performance.eventLoopUtilization()
@@ -16,6 +20,26 @@ export function whenIdle(run: () => void): () => void {
     if (utilization > 1 - IDLE_SHARE) return
     clearInterval(timer)
     run()
-  }, LOOK_MS).unref()
+  }, lookMs).unref()
   return () => clearInterval(timer)
+}
+
+/**
+ * Gives the memory back that a start has used, when there is nothing to do. V8 does so by itself, but only after some 16
+ * quiet seconds. For a program that is a hub and nothing else.
+ */
+export function tidyUp(): void {
+  whenIdle(() => {
+    if (process.memoryUsage.rss() < TIDY_BYTES) void collectGarbage()
+  }, TIDY_MS)
+}
+
+async function collectGarbage(): Promise<void> {
+  // Not every build of Node has it.
+  const { Session } = await import('node:inspector').catch(() => ({ Session: undefined }))
+  if (Session === undefined) return
+  const session = new Session()
+  session.connect()
+  // To leave within the answer stops the process for good.
+  session.post('HeapProfiler.collectGarbage', () => setImmediate(() => session.disconnect()))
 }

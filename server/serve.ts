@@ -45,10 +45,12 @@ const TOO_MANY = 'HTTP/1.1 429 Too Many Requests\r\nConnection: close\r\nRetry-A
 /**
  * Resolves when it serves; until the store is open nothing listens. Rejects with a `RepriseError` whose message says in
  * one line what was wrong: a taken port, a data folder that is locked or cannot be written; nothing was changed then.
+ * `loaded`: called when all code is there that a hub reads after it listens.
  */
 export async function serve<S extends HubTypes = HubTypes>(
   options: ServeOptions,
   connect?: Connect,
+  loaded: () => void = () => {},
 ): Promise<RunningServer<S>> {
   const resolved = resolveServeOptions(options)
   const { port, host, drainMs, keepAliveMs, tls, config: _file, open: _open, ...hubOptions } = resolved
@@ -97,7 +99,7 @@ export async function serve<S extends HubTypes = HubTypes>(
     telemetry.happened({ kind: 'started', url, store: shownStore(hubOptions.store), version: version() }),
   )
   const stopLoading = whenIdle(() => {
-    hub.app.load().catch((cause: unknown) => telemetry.failed('loading the HTTP interface', cause))
+    hub.app.load().then(loaded, (cause: unknown) => telemetry.failed('loading the HTTP interface', cause))
   })
   let closing: Promise<void> | undefined
   return {

@@ -31,7 +31,8 @@ async function run(flags: Record<string, unknown>, json: boolean): Promise<void>
   const { options } = asUsage(() => parseServeOptions({ flags, env: process.env }))
   const { signalled } = listenForStop()
   const { serve } = await import('../../server/serve.ts')
-  const server = await serve(options).catch((error: unknown) => {
+  const { tidyUp } = await import('../../server/idle.ts')
+  const server = await serve(options, undefined, tidyUp).catch((error: unknown) => {
     throw startError(error)
   })
   const { url } = server

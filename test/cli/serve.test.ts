@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { EXIT } from '../../cli/exit.ts'
 import { cliCommand, runCli, spawnHub, startChild } from '../support/hub/process.ts'
+import { memoryMb } from '../support/memory.ts'
 import { tempFolder } from '../support/temp.ts'
 import { until, within } from '../support/until.ts'
 
@@ -22,6 +23,20 @@ describe('serve', () => {
       'stopping',
       'stopped',
     ])
+  })
+
+  it('gives the memory back that its start has used when it has nothing to do, and ends as before', async () => {
+    const hub = await spawnHub()
+    let most = 0
+    await until(
+      () => {
+        const mb = memoryMb(hub.pid)
+        most = Math.max(most, mb)
+        return mb < most - 6
+      },
+      { what: 'less memory', deadlineMs: 12_000, everyMs: 10, seen: () => most },
+    )
+    expect(await hub.kill('SIGTERM')).toEqual({ code: EXIT.ok, signal: null })
   })
 
   it('ends with 0 at Ctrl-C, and keeps what was published', async () => {
