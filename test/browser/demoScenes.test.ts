@@ -64,6 +64,9 @@ describe.runIf(has('chromium'))('the scenes of the demo', () => {
     await stranger.page.getByText('This hub asks for a token.').waitFor()
     await stranger.reaches('plain', 'ended')
     await stranger.reaches('fickle', 'ended')
+
+    const elsewhere = await openScene(visit.hub.url, 'orders', 'replay')
+    await elsewhere.tells("There is no such lane: auth: topic: the names of the demo's topics begin with demo.")
   })
 
   it('leave a slow reader behind and live ones alone, on a phone and by keyboard', async () => {

@@ -65,6 +65,13 @@ export class PlainLane {
     return this.#cut
   }
 
+  /** Why there is none, in a sentence. */
+  get missing(): string | undefined {
+    if (this.#status.state !== 'ended') return undefined
+    const { reason } = this.#status
+    return 'error' in reason && reason.error instanceof Error ? `There is no such lane: ${reason.error.message}.` : ''
+  }
+
   cut(cut: boolean): void {
     if (cut === this.#cut) return
     this.#cut = cut
@@ -129,7 +136,8 @@ export class PlainLane {
   #refused(error: Refusal): void {
     const { data } = error
     if (!this.#socket.active && data?.retryable !== true) {
-      this.#ended(data ?? new RepriseError('not_found', error.message).toWire())
+      // A program's own Socket.IO server says no more than that.
+      this.#ended(data ?? new RepriseError('not_found', `the Socket.IO server here says "${error.message}"`).toWire())
       return
     }
     this.#left(new RepriseError('unavailable', error.message))

@@ -37,7 +37,7 @@ export const replay: Scene = {
               control={<CutSwitch isCut={fickle.isCut} cut={cut} />}
             />
             <SubscriberPanel id="plain" title="Plain Socket.IO" subscriber={plain} ledger={ledger}>
-              Cut together with subscriber one.
+              {plain.missing ?? 'Cut together with subscriber one.'}
             </SubscriberPanel>
             <SubscriberPanel id="steady" title="Subscriber two" subscriber={steady} ledger={ledger}>
               Stays connected, to compare with.
