@@ -35,6 +35,14 @@ export type TelemetryEvent =
       readonly count: number | null
       readonly reason: GapReason
     }
+  /** A sender gave more ids than are remembered of one: that many would not be known again, though their time is not over. */
+  | {
+      readonly kind: 'idsForgotten'
+      readonly topic?: string
+      readonly queue?: string
+      readonly subject: string
+      readonly ids: number
+    }
   /** It does not take what it is sent: the hub reads from the log for it. */
   | { readonly kind: 'slow'; readonly topic: string; readonly client?: string }
   /** Somebody who manages the hub has changed something: `what` is the operation's name in the OpenAPI document. */

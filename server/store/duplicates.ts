@@ -1,4 +1,4 @@
-/** What a call is told of its drafts that were there already, in the same shape by all stores. */
+/** What a call is told of drafts that were there already, and of ids that are not known any more, in the same shape by all stores. */
 
 export interface Duplicates {
   readonly duplicates: number
@@ -8,4 +8,9 @@ export interface Duplicates {
 /** `at`: which drafts they were, from 0, rising. */
 export function duplicatesOf(at: readonly number[]): Duplicates {
   return at.length === 0 ? { duplicates: 0 } : { duplicates: at.length, duplicatesAt: at }
+}
+
+/** Nothing where there are none. */
+export function forgottenOf(ids: number): { readonly forgottenIds?: number } {
+  return ids === 0 ? {} : { forgottenIds: ids }
 }

@@ -87,7 +87,7 @@ function likeness(
 
 /** The newer details, with all jobs and all missing events of both. */
 function summed(before: Happening['details'], now: Happening['details']): Happening['details'] {
-  const sums = ['jobs', 'count'].flatMap((name) => {
+  const sums = ['jobs', 'count', 'ids'].flatMap((name) => {
     const [one, other] = [before[name], now[name]]
     return typeof one === 'number' && typeof other === 'number' ? [[name, one + other]] : []
   })

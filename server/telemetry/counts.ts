@@ -100,6 +100,7 @@ export class Counts implements Meter {
   readonly close = new Map<string, CloseCounts>()
   readonly commits = new Histogram(FAST)
   readonly refused = new Map<ErrorCode, number>()
+  idsForgotten = 0
   #around: Surroundings = { topicPattern: () => undefined, queuePattern: () => undefined, now: Date.now }
 
   use(around: Surroundings): void {
@@ -180,6 +181,7 @@ export class Counts implements Meter {
 
   #count(event: TelemetryEvent): void {
     if (event.kind === 'gap') this.#topic(event.topic).gaps[event.reason] += 1
+    else if (event.kind === 'idsForgotten') this.idsForgotten += event.ids
     else if (event.kind === 'refused') this.refused.set(event.code, (this.refused.get(event.code) ?? 0) + 1)
   }
 

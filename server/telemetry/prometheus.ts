@@ -153,6 +153,9 @@ export function openExposition(): Exposition {
   counter('reprise_refused_total', 'Calls, handshakes and requests refused', ['code'], function* ({ counts }) {
     for (const code of Object.keys(ERRORS) as ErrorCode[]) yield [{ code }, counts.refused.get(code) ?? 0]
   })
+  counter('reprise_ids_forgotten_total', 'Ids of drafts forgotten before their time', [], ({ counts }) => [
+    [{}, counts.idsForgotten],
+  ])
   const longest = longestDelays()
   gauge('reprise_event_loop_delay_seconds', 'The longest delay of the event loop of late', [], () => [[{}, longest()]])
 

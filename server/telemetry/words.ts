@@ -19,5 +19,6 @@ export const WORDS: Readonly<Record<TelemetryEvent['kind'], readonly [Level, str
   acted: ['info', 'changed'],
   gap: ['warn', 'gap told'],
   slow: ['warn', 'slow client'],
+  idsForgotten: ['warn', 'ids forgotten early'],
   refused: ['warn', 'refused'],
 }

@@ -30,6 +30,8 @@ export function sentenceOf({ kind, text, details }: Happening): string {
       return `${plural(number('jobs'), 'job')} went to the dead letters: ${word('reason')}`
     case 'leasesLapsed':
       return `${plural(number('jobs'), 'lease')} lapsed${details.client === undefined ? '' : ` of ${who}`}`
+    case 'idsForgotten':
+      return `${word('subject')} gave more ids than are remembered: ${plural(number('ids'), 'id')} forgotten early`
     case 'slow':
       return `${who} does not take its events as fast as they come: it reads from the log now, and loses nothing`
     case 'storeAway':

@@ -135,7 +135,8 @@ export class Queues {
       )
       const ready = stored.filter(({ due }) => due === undefined).length
       if (ready > 0) consumers.sending(queue, ready)
-      const sent = await sending
+      const { forgottenIds: ids, ...sent } = await sending
+      if (ids !== undefined) telemetry.happened({ kind: 'idsForgotten', queue, subject, ids })
       telemetry.meter.sent(queue, drafts.length - sent.duplicates)
       return sent
     } catch (error) {

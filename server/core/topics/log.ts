@@ -110,7 +110,10 @@ export class Log {
     this.#publishing += 1
     const began = performance.now()
     try {
-      const published = await this.#store.topics.append(topic, { ...append, ...producer })
+      const { forgottenIds: ids, ...published } = await this.#store.topics.append(topic, { ...append, ...producer })
+      if (ids !== undefined) {
+        this.#telemetry.happened({ kind: 'idsForgotten', topic, subject: caller.subject, ids })
+      }
       this.#telemetry.meter.published(topic, drafts.length - published.duplicates, performance.now() - began)
       return published
     } finally {

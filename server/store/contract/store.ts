@@ -86,6 +86,8 @@ export interface Appended {
   readonly duplicates: number
   /** The places of the duplicates in the call, from 0, ascending; only when there are any. */
   readonly duplicatesAt?: readonly number[]
+  /** Ids of the subject that were forgotten before their time, as it gave more than are remembered; only where there are any. */
+  readonly forgottenIds?: number
   readonly durability: Durability
 }
 

@@ -25,11 +25,15 @@ export function describeQueueBounds(given: () => Case): void {
       await q.put('a', 'b', 'c')
       await q.send([named('d')], { subject: 'bob' })
       expect(await q.put('a')).toMatchObject({ duplicates: 1 })
-      await q.put('e')
+      expect(await q.put('e')).toMatchObject({ forgottenIds: 1 })
       expect(await q.put('b', 'c', 'e')).toMatchObject({ ids: ['b', 'c', 'e'], duplicates: 3 })
       const again = await q.put('a')
       expect([again.duplicates, again.ids[0]?.startsWith('a~')]).toEqual([0, true])
       expect(await q.send([named('d')], { subject: 'bob' })).toMatchObject({ duplicates: 1 })
+      // Those whose time is over are not forgotten early.
+      pass(5 * MINUTE)
+      const late = await q.put('f', 'g', 'h')
+      expect([late.duplicates, late.forgottenIds]).toEqual([0, undefined])
     })
 
     test('a producer for 7 days after its last use, swept or not, and then its numbers begin anew', async () => {

@@ -45,9 +45,9 @@ export class Ids {
     this.#transaction.remove(TABLES.ids, this.#key(digest(id)))
   }
 
-  /** Remembers new ids in their order, and forgets the oldest beyond the limit. */
-  remember(given: readonly { readonly id: string; readonly offset: number }[]): void {
-    if (given.length === 0) return
+  /** Remembers new ids in their order, and forgets the oldest beyond the limit. Answers how many of these before their time. */
+  remember(given: readonly { readonly id: string; readonly offset: number }[]): number {
+    if (given.length === 0) return 0
     const transaction = this.#transaction
     const known = transaction.get(TABLES.idOwners, this.#owner)
     const number = known?.next ?? 0
@@ -67,6 +67,7 @@ export class Ids {
     for (let chunk = chunkOf(LOG, oldFloor); chunk < chunkOf(LOG, floor); chunk++)
       forgetChunk(transaction, this.#owner, chunk)
     transaction.put(TABLES.idOwners, this.#owner, { next, floor, dueAt })
+    return dueAt > transaction.now ? floor - oldFloor : 0
   }
 }
 

@@ -3,7 +3,7 @@
 import { RepriseError } from '../../../../shared/errors.ts'
 import { type SizedBody, sizeBody } from '../../codec.ts'
 import type { Enqueue, Enqueued, StoredJobDraft } from '../../contract/store.ts'
-import { duplicatesOf } from '../../duplicates.ts'
+import { duplicatesOf, forgottenOf } from '../../duplicates.ts'
 import { queueFull } from '../../queueFull.ts'
 import { unguessable } from '../../token.ts'
 import { Ids } from '../dedup/ids.ts'
@@ -79,8 +79,9 @@ export function enqueue(transaction: Transaction, name: string, enqueue: Enqueue
   checkLimit(queue, limit, jobs, bytes)
 
   for (const one of fresh) add(transaction, queue, subject, one)
+  let forgotten = 0
   if (remembered !== undefined) {
-    remembered.remember([...given].map(([id, one]) => ({ id, offset: one.found })))
+    forgotten = remembered.remember([...given].map(([id, one]) => ({ id, offset: one.found })))
     for (const [id, { n }] of given) {
       const job = main.job(n)
       if (job !== undefined) rememberRequest(transaction, record.main.number, job, id)
@@ -95,7 +96,7 @@ export function enqueue(transaction: Transaction, name: string, enqueue: Enqueue
       one.topic === binding.topic ? { topic: one.topic, epoch: binding.to.epoch, offset: binding.to.offset } : one,
     )
   }
-  return { ids, ...duplicatesOf(duplicatesAt), durability: 'fsync' }
+  return { ids, ...duplicatesOf(duplicatesAt), ...forgottenOf(forgotten), durability: 'fsync' }
 }
 
 /** No queue has this number. */

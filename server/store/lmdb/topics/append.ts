@@ -2,7 +2,7 @@
 
 import { type SizedBody, sizeBody } from '../../codec.ts'
 import type { Append, Appended } from '../../contract/store.ts'
-import { duplicatesOf } from '../../duplicates.ts'
+import { duplicatesOf, forgottenOf } from '../../duplicates.ts'
 import { Ids } from '../dedup/ids.ts'
 import { Producer } from '../dedup/producers.ts'
 import type { Transaction } from '../engine/transaction.ts'
@@ -47,15 +47,16 @@ export function append(transaction: Transaction, topic: string, append: Append, 
   // A call of duplicates alone begins nothing.
   if (added.length > 0) work.add(added)
   const { record } = work
+  let forgotten = 0
   if (record !== undefined) {
-    if (fresh.length > 0) new Ids(transaction, record.number, subject, maxIds).remember(fresh)
+    if (fresh.length > 0) forgotten = new Ids(transaction, record.number, subject, maxIds).remember(fresh)
     if (producer !== undefined) {
       const own = known ?? new Producer(transaction, record.number, subject, producer.name)
       own.take(producer.seq, offsets)
     }
     work.trim(append.retain, added.length > 0)
   }
-  return { epoch: work.epoch, offsets, ...duplicatesOf(duplicatesAt), durability: 'fsync' }
+  return { epoch: work.epoch, offsets, ...duplicatesOf(duplicatesAt), ...forgottenOf(forgotten), durability: 'fsync' }
 }
 
 /** No topic has this number. */

@@ -240,7 +240,7 @@ function operations.enqueue()
   many('HSET', JOBS, rows)
   many('ZADD', live.expiries, expiring)
   many('ZADD', live.ready, ready)
-  if #ids > 0 then remember(subject, ids) end
+  local forgotten = #ids > 0 and remember(subject, ids) or 0
   if topic ~= '' then field(BINDINGS, topic, to) end
   for i = repeated + 1, count do
     if drafts[i] and drafts[i].id == '' then given[i] = '#' .. given[i] .. '-' .. token end
@@ -251,7 +251,7 @@ function operations.enqueue()
     take(key, sender, seq + repeated, fresh)
   end
   if plain then return { 'new', whole(firstNumber) } end
-  local reply = { 'mixed' }
+  local reply = { 'mixed', whole(forgotten) }
   for i = 1, count do reply[#reply + 1] = (drafts[i] and '' or '!') .. given[i] end
   return reply
 end

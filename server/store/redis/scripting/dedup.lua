@@ -45,9 +45,12 @@ local function forgetId(subject, floor)
   if not id then return end
   local hash = tag .. 'ids:' .. subject
   -- Given again after its time, the id has a later number and stays.
-  if idParts(redis.call('HGET', hash, id) or '') == floor then redis.call('HDEL', hash, id) end
+  local number, over = idParts(redis.call('HGET', hash, id) or '')
+  if number ~= floor then return nil end
+  redis.call('HDEL', hash, id)
+  return over
 end
--- `ids`: each with until when it counts, and what was given.
+-- `ids`: each with until when it counts, and what was given. Answers how many others were forgotten before their time.
 local function remember(subject, ids)
   local list = tag .. 'idlog:' .. subject
   local floor = tonumber(redis.call('HGET', SUBJECTS, subject) or 0)
@@ -62,11 +65,14 @@ local function remember(subject, ids)
   end
   many('HSET', tag .. 'ids:' .. subject, values)
   many('RPUSH', list, order)
+  local early = 0
   while length > maxIds do
-    forgetId(subject, floor)
+    local over = forgetId(subject, floor)
+    if over and over > now then early = early + 1 end
     floor, length = floor + 1, length - 1
   end
   redis.call('HSET', SUBJECTS, subject, whole(floor))
+  return early
 end
 
 -- Without `next` where it is new, or over its time. `rest`: what a script has behind.

@@ -19,7 +19,7 @@ import type {
   SettleOutcome,
   StoredJobDraft,
 } from '../../contract/store.ts'
-import { duplicatesOf } from '../../duplicates.ts'
+import { duplicatesOf, forgottenOf } from '../../duplicates.ts'
 import { queueFull } from '../../queueFull.ts'
 import { orRefusal } from '../../refusal.ts'
 import { unguessable } from '../../token.ts'
@@ -115,9 +115,9 @@ export function enqueue(queue: string, given: Enqueue): Operation<Omit<Enqueued,
       const first = numberAt(outcome, 1)
       return { ids: drafts.map((_, i) => `${(first + i).toString(36)}-${token}`), duplicates: 0 }
     }
-    const ids = outcome.slice(1).map(String)
+    const ids = outcome.slice(2).map(String)
     const duplicatesAt = ids.flatMap((text, i) => (text.startsWith('!') ? [i] : []))
-    return { ids: ids.map(idGiven), ...duplicatesOf(duplicatesAt) }
+    return { ids: ids.map(idGiven), ...duplicatesOf(duplicatesAt), ...forgottenOf(numberAt(outcome, 1)) }
   }
   return { args, bytes: packed.length, size: drafts.length, read }
 }

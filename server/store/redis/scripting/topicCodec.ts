@@ -5,7 +5,7 @@ import type { Lineage, Position } from '../../../../shared/positions.ts'
 import type { CursorCall } from '../../acksLast.ts'
 import { encodeBody } from '../../codec.ts'
 import type { Append, Appended, Bounds, CursorStart, OpenedCursor, Owner, Retention } from '../../contract/store.ts'
-import { duplicatesOf } from '../../duplicates.ts'
+import { duplicatesOf, forgottenOf } from '../../duplicates.ts'
 import type { Argument } from '../connection/connection.ts'
 import type { Operation } from './batcher.ts'
 import { numberAt, numberText, operation, refuse as refuseBy, textAt } from './codec.ts'
@@ -70,14 +70,15 @@ export function appendArgs(head: readonly Argument[], bodies: readonly Buffer[],
 
 export function readAppended(outcome: readonly Buffer[], count: number): AppendOutcome {
   const epoch = textAt(outcome, 1)
+  const forgotten = forgottenOf(numberAt(outcome, 2))
   if (textAt(outcome, 0) === 'mixed') {
     // The offset of a duplicate has a sign in front.
-    const offsets = outcome.slice(2).map(Number)
+    const offsets = outcome.slice(3).map(Number)
     const duplicatesAt = offsets.flatMap((offset, i) => (offset < 0 ? [i] : []))
-    return { epoch, offsets: offsets.map(Math.abs), ...duplicatesOf(duplicatesAt) }
+    return { epoch, offsets: offsets.map(Math.abs), ...duplicatesOf(duplicatesAt), ...forgotten }
   }
-  const first = numberAt(outcome, 2)
-  return { epoch, duplicates: 0, offsets: Array.from({ length: count }, (_, i) => first + i) }
+  const first = numberAt(outcome, 3)
+  return { epoch, duplicates: 0, ...forgotten, offsets: Array.from({ length: count }, (_, i) => first + i) }
 }
 
 export function hold(name: string, offset: number | undefined): Operation<void> {

@@ -170,8 +170,9 @@ function operations.append()
     end
     s.lastAt = at
   end
+  local forgotten = 0
   if s.epoch then
-    if #ids > 0 then remember(subject, ids) end
+    if #ids > 0 then forgotten = remember(subject, ids) end
     if p then take(key, p, seq, offsets, count) end
     if added > 0 then
       waiting = { events, bytes, age, holdBytes }
@@ -179,8 +180,8 @@ function operations.append()
       trim(events, bytes, age, holdBytes, false)
     end
   end
-  if duplicates == 0 then return { 'new', presentEpoch(), whole(head + 1) } end
-  local reply = { 'mixed', presentEpoch() }
+  if duplicates == 0 then return { 'new', presentEpoch(), whole(forgotten), whole(head + 1) } end
+  local reply = { 'mixed', presentEpoch(), whole(forgotten) }
   for i, offset in ipairs(offsets) do reply[#reply + 1] = (isNew[i] and '' or '-') .. whole(offset) end
   return reply
 end
