@@ -14,7 +14,7 @@ interface ShellProps {
 }
 
 export function Shell({ visit, scenes, scene, children }: ShellProps) {
-  const content = useRef<HTMLDivElement>(null)
+  const content = useRef<HTMLElement>(null)
   const isFirst = useRef(true)
   useEffect(() => {
     document.title = `Reprise: ${scene.title}`
@@ -28,7 +28,7 @@ export function Shell({ visit, scenes, scene, children }: ShellProps) {
   const next = scenes[scenes.indexOf(scene) + 1]
   return (
     <>
-      <div class="bar">
+      <header class="bar">
         <p class="wordmark">
           <Mark />
           Reprise
@@ -47,20 +47,20 @@ export function Shell({ visit, scenes, scene, children }: ShellProps) {
         <a class="away" href="./">
           Console
         </a>
-      </div>
+      </header>
       {visit.isStranger && (
         <p class="problem" role="alert">
           This hub asks for a token. Enter one in <a href="./">the console</a>, have it kept for this tab, and come
           back.
         </p>
       )}
-      <div ref={content} key={scene.name} data-scene={scene.name}>
+      <main ref={content} key={scene.name} data-scene={scene.name}>
         {children}
-      </div>
+      </main>
       {next !== undefined && (
-        <p class="next">
+        <nav class="next" aria-label="next scene">
           <a href={`#/${next.name}`}>Next: {next.title}</a>
-        </p>
+        </nav>
       )}
     </>
   )

@@ -11,6 +11,14 @@ it('patterns beyond the fiftieth are counted together, so that settings for many
   expect(patterns.each.get('(other)')?.count).toBe(31)
 })
 
+it('ids that were forgotten early are counted, and told', () => {
+  const counts = new Counts()
+  const told: object[] = []
+  const { happened } = counts.listening({ failed() {}, noticed() {}, happened: (event) => told.push(event) })
+  for (const ids of [3, 4]) happened({ kind: 'idsForgotten', topic: 't', subject: 'ann', ids })
+  expect([counts.idsForgotten, told.length]).toEqual([7, 2])
+})
+
 it('a job waits from when it is due, and its first delivery ends that', () => {
   const counts = new Counts()
   counts.use({ topicPattern: () => undefined, queuePattern: () => 'q', now: () => 70_000 })

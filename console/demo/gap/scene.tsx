@@ -37,7 +37,7 @@ export const gap: Scene = {
       draw: () => (
         <>
           <Head retention={retention} publisher={publisher} subscriber={subscriber} hasTold={told.length > 0} />
-          <main class="three">
+          <div class="lanes three">
             <PublisherPanel publisher={publisher} ledger={ledger} topic={topic} burst={MISSED}>
               <Kept retention={retention} />
             </PublisherPanel>
@@ -49,7 +49,7 @@ export const gap: Scene = {
               control={<CutSwitch isCut={subscriber.isCut} cut={(isCut) => subscriber.cut(isCut)} />}
             />
             <TellingPanel told={told} />
-          </main>
+          </div>
           <footer>
             <Legend />
             <p>

@@ -27,7 +27,7 @@ export const replay: Scene = {
       draw: () => (
         <>
           <Head publisher={publisher} fickle={fickle} cut={cut} />
-          <main class="four">
+          <div class="lanes four">
             <PublisherPanel publisher={publisher} ledger={ledger} topic={topic} />
             <SubscriberPanel
               id="fickle"
@@ -42,7 +42,7 @@ export const replay: Scene = {
             <SubscriberPanel id="steady" title="Subscriber two" subscriber={steady} ledger={ledger}>
               Stays connected, to compare with.
             </SubscriberPanel>
-          </main>
+          </div>
           <footer>
             <Legend />
             <p>

@@ -51,7 +51,7 @@ export const restart: Scene = {
                 { text: 'Start it again', done: hasBeenAway && present === undefined },
               ]}
             />
-            <main class="three">
+            <div class="lanes three">
               <PublisherPanel publisher={publisher} ledger={ledger} topic={topic} burst={50}>
                 {publisher.isThrough && (
                   <p class="hint-line">The page publishes no more than {MOST} events here. Load it again to go on.</p>
@@ -61,7 +61,7 @@ export const restart: Scene = {
                 Comes back by itself, from where it was.
               </SubscriberPanel>
               <HubPanel outages={list} present={present} waiting={publisher.unanswered} />
-            </main>
+            </div>
             <footer>
               <Legend />
               <p>

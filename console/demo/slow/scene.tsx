@@ -63,7 +63,7 @@ export const slow: Scene = {
                 { text: 'Make it quick again', done: hasCaughtUp, run: () => turn(false) },
               ]}
             />
-            <main>
+            <div class="lanes">
               <PublisherPanel publisher={publisher} ledger={ledger} topic={topic} burst={PER_SECOND}>
                 {publisher.isThrough && (
                   <p class="hint-line">The page publishes no more than {MOST} events here. Load it again to go on.</p>
@@ -86,7 +86,7 @@ export const slow: Scene = {
               >
                 Has the same events at the same time.
               </SubscriberPanel>
-            </main>
+            </div>
             <footer>
               <Legend />
               <p>

@@ -24,13 +24,13 @@ export const work: Scene = {
       draw: () => (
         <>
           <Head jobs={jobs} crew={crew} />
-          <main class="four">
+          <div class="lanes four">
             <QueuePanel jobs={jobs} crew={crew} />
             {crew.workers.map((worker) => (
               <WorkerPanel key={worker.label} worker={worker} />
             ))}
             <DeadPanel jobs={jobs} />
-          </main>
+          </div>
           <footer>
             <p>
               A job has one holder at a time, under a lease. A worker that lives extends it. When one dies, the lease

@@ -188,6 +188,19 @@ export function describeLog(given: () => Case): void {
       expect((await store.topics.list({ limit: 1 }))[0]).toEqual(await infoOf(store.topics, '0'))
     })
 
+    test('so many ids of a subject are remembered, and the answer says how many others were forgotten before their time', async () => {
+      const { engine, store } = given()
+      await store.close()
+      const small = await engine.open({ maxIds: 3 })
+      const give = (...ids: string[]) =>
+        small.topics.append('t', { subject: 'ann', retain: KEEP, drafts: ids.map((id) => ({ body: text(0), id })) })
+      expect((await give('a', 'b', 'c')).forgottenIds).toBeUndefined()
+      expect(await give('c', 'd', 'e')).toMatchObject({ offsets: [3, 4, 5], duplicates: 1, forgottenIds: 2 })
+      expect(await give('a', 'e')).toMatchObject({ offsets: [6, 5], duplicates: 1, forgottenIds: 1 })
+      engine.clock.now += 5 * 60_000
+      expect((await give('f', 'g', 'h')).forgottenIds).toBeUndefined()
+    })
+
     test('drop makes a topic unborn: events, ids and producers are gone', async () => {
       const { store } = given()
       await withIds(['x'])

@@ -12,6 +12,8 @@ export async function violations(page: Page, rules?: readonly string[]): Promise
   // Not as a script of the page, which its policy would refuse.
   await page.evaluate(`if (!('axe' in window)) { ${source} }`)
   return await page.evaluate(async (rules) => {
+    // Halfway from one colour to another is neither.
+    for (const one of document.getAnimations()) if (one instanceof CSSTransition) one.finish()
     const { axe } = window as unknown as { readonly axe: typeof Axe }
     const found = await axe.run(document, rules === undefined ? {} : { runOnly: [...rules] })
     return found.violations.map(({ id, help, nodes }) => {

@@ -4,8 +4,9 @@ import type { Page } from 'playwright-core'
 import { expect } from 'vitest'
 import { atEnd } from '../ending.ts'
 import { until } from '../until.ts'
+import { violations } from './accessible.ts'
 import { openContext, openPage } from './chromium.ts'
-import { unnamed } from './consoleVisit.ts'
+
 import { Demo } from './demo.ts'
 import { keepPicture } from './pictures.ts'
 
@@ -45,10 +46,13 @@ export class Scene extends Demo {
     return `${await this.page.locator('.steps .done').count()} of ${await steps.count()}`
   }
 
-  /** At the end of a test: a picture is kept where that is asked for, and every control has a name. */
+  /** At the end of a test: a picture is kept where that is asked for, and nothing keeps anybody out, in the dark neither. */
   async leave(name: string): Promise<void> {
     await keepPicture(this.page, `demo ${name}`)
-    expect(await unnamed(this.page)).toEqual([])
+    expect(await violations(this.page)).toEqual([])
+    await this.page.emulateMedia({ colorScheme: 'dark' })
+    expect(await violations(this.page, ['color-contrast'])).toEqual([])
+    await this.page.emulateMedia({ colorScheme: 'light' })
   }
 
   async fits(width: number): Promise<void> {
