@@ -78,7 +78,7 @@ export interface Hub<S extends HubTypes = HubTypes> extends AsyncDisposable {
    */
   attach(target: HttpServer | ProgramServer, options?: { readonly path?: string }): void
   /**
-   * The HTTP interface (`/v1`, health, demo) as a handler to mount in Express or to give to `createServer`. Other paths
+   * The HTTP interface (`/v1`, health, console, demo) as a handler to mount in Express or to give to `createServer`. Other paths
    * go on to the program's own routes.
    */
   readonly handler: HubHandler

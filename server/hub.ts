@@ -2,10 +2,9 @@
 
 import { setMaxListeners } from 'node:events'
 import { type Agent, createServer, type Server as HttpServer, type IncomingMessage } from 'node:http'
+
 import type { HubTypes } from '../client/index.ts'
 import { RepriseError } from '../shared/errors.ts'
-import type { Draft, Published, ReadPage, ReadQuery } from '../shared/protocol.ts'
-import type { JobDraft, Sent } from '../shared/queues.ts'
 import type { Hub } from './api.ts'
 import { openGate, openToAll } from './auth/gate.ts'
 import { StoredRevocations } from './auth/revocations.ts'
@@ -27,13 +26,13 @@ import { Clients } from './core/seeing/clients.ts'
 import { nodeName, Probe } from './core/seeing/probe.ts'
 import { CursorBook } from './core/topics/cursors.ts'
 import { Fanout } from './core/topics/fanout.ts'
-import { Log, readable } from './core/topics/log.ts'
+import { Log } from './core/topics/log.ts'
 import { Pages } from './core/topics/pages.ts'
 import { startRetention } from './core/topics/retention.ts'
 import { openSettings } from './core/topics/settings.ts'
 import { Subscription } from './core/topics/subscription.ts'
 import { conditionOf } from './doctor/condition.ts'
-import { allGiven, given } from './given.ts'
+import { handlesOf } from './handles.ts'
 import { type LateApp, lateApp } from './http/late.ts'
 import { listenForMetrics } from './http/routes/metricsPort.ts'
 import { type Connect, LocalClients } from './localClients.ts'
@@ -52,7 +51,6 @@ import type { Store } from './store/contract/store.ts'
 import { openStore } from './store/open.ts'
 import { type HubTelemetry, rotationTold } from './telemetry/telemetry.ts'
 import { version } from './version.ts'
-import { parse, parseDrafts, parseJobDrafts, readSchema } from './wire.ts'
 
 /**
  * A hub that leaves it to its caller to say when it has started, and why it has not. Without `connect` the program itself
@@ -84,7 +82,7 @@ export function buildHub<S extends HubTypes = HubTypes>(
   let closing: Promise<void> | undefined
 
   async function open(options: ResolvedHubOptions) {
-    const { port, host = '127.0.0.1' } = options.metrics ?? {}
+    const { port, host = LOOPBACK } = options.metrics ?? {}
     const access = { text: () => metrics.text(), pageRefusal: (request: IncomingMessage) => ofPage(request), telemetry }
     // First, as a hub that cannot serve does not touch the store.
     const unlisten = port === undefined ? () => {} : await listenForMetrics({ port, host }, access)
@@ -295,29 +293,7 @@ export function buildHub<S extends HubTypes = HubTypes>(
     },
     handler: app.handler,
     app,
-    topic: (name) => ({
-      async publish(data, options = {}) {
-        const { epoch, offsets, durability, duplicates } = await publish(name, [{ ...options, data }])
-        return { epoch, offset: offsets[0] ?? 0, durability, ...(duplicates > 0 ? DUPLICATE : {}) }
-      },
-      publishAll: (drafts) => publish(name, drafts),
-      subscribe: (handler, { client, ...options } = {}) => local.as(client).topic(name).subscribe(handler, options),
-      read: (query) => read(name, query),
-      async head() {
-        const { epoch, last } = await read(name, { limit: 1 })
-        return { epoch, offset: last }
-      },
-    }),
-    queue: (name) => ({
-      async send(data, options = {}) {
-        const { ids, durability, duplicates } = await send(name, [{ ...options, data }])
-        return { id: ids[0] ?? '', durability, ...(duplicates > 0 ? DUPLICATE : {}) }
-      },
-      sendAll: (drafts) => send(name, drafts),
-      consume: (handler, { client, ...options } = {}) => local.as(client).queue(name).consume(handler, options),
-      request: (data, options) => local.as().queue(name).request(data, options),
-      remove: (id) => local.as().queue(name).remove(id),
-    }),
+    ...handlesOf(core, own, local),
     close: () => {
       closing ??= closeAll()
       return closing
@@ -326,25 +302,6 @@ export function buildHub<S extends HubTypes = HubTypes>(
       return this.close()
     },
   }
-
-  async function publish(topic: string, drafts: readonly Draft[]): Promise<Published> {
-    const { log, admit } = await core
-    admit()
-    return await log.publish(own, topic, parseDrafts(allGiven(drafts), 'publish: drafts', log.limits.batch))
-  }
-
-  async function read<T>(topic: string, query: ReadQuery = {}): Promise<ReadPage<T>> {
-    const { log, admit } = await core
-    admit()
-    // The program says what its topics carry.
-    return readable(await log.read(own, topic, parse(readSchema, given(query), 'read'))) as ReadPage<T>
-  }
-
-  async function send(queue: string, drafts: readonly JobDraft[]): Promise<Sent> {
-    const { queues, admit } = await core
-    admit()
-    return await queues.send(own, queue, parseJobDrafts(allGiven(drafts), 'send: drafts', queues.limits.batch))
-  }
 }
 
-const DUPLICATE = { duplicate: true } as const
+const LOOPBACK = '127.0.0.1'

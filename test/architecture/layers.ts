@@ -26,6 +26,7 @@ const PARTS = [
   'server/doctor/examination.ts',
   'server/doctor/condition.ts',
   'server/localClients.ts',
+  'server/handles.ts',
   'server/hub.ts',
   'server/embedded.ts',
   'server/index.ts',
@@ -82,6 +83,15 @@ const MAY_IMPORT: Readonly<Record<Part, readonly Part[]>> = {
   // The hub's own program subscribes and consumes through the SDK.
   'server/api.ts': ['client/', 'server/socket/', 'server/http/', 'shared/'],
   'server/localClients.ts': ['client/', 'shared/'],
+  'server/handles.ts': [
+    'server/api.ts',
+    'server/localClients.ts',
+    'server/wire.ts',
+    'server/',
+    'server/core/',
+    'client/',
+    'shared/',
+  ],
   'server/hub.ts': [
     ...PARTS.filter((part) => part.startsWith('server/') && !ABOVE_HUB.includes(part)),
     'client/',
