@@ -33,11 +33,11 @@ const CALLS: Calls<ConsoleState> = {
   },
 
   async topics({ observer, caller }, [query]) {
-    return observer.topics(caller, parse(listQuerySchema(TOPIC_SORTS), query ?? {}, 'topics'))
+    return await observer.topics(caller, parse(listQuerySchema(TOPIC_SORTS), query ?? {}, 'topics'))
   },
 
   async queues({ observer, caller }, [query]) {
-    return observer.queues(caller, parse(listQuerySchema(QUEUE_SORTS), query ?? {}, 'queues'))
+    return await observer.queues(caller, parse(listQuerySchema(QUEUE_SORTS), query ?? {}, 'queues'))
   },
 
   async queue({ observer, caller }, [query]) {

@@ -1,4 +1,4 @@
-/** What a call is told of drafts that were there already, and of ids that are not known any more, in the same shape by all stores. */
+/** What a call is told of drafts that were there already, and of ids that were forgotten: alike by all stores. */
 
 export interface Duplicates {
   readonly duplicates: number

@@ -58,7 +58,7 @@ export class QueueCounts {
 }
 
 /** Of one queue by its name, while somebody looks at it. */
-export class CloseCounts {
+export class WatchedCounts {
   sent = 0
   done = 0
   /** Attempts: settled so, or lapsed. */
@@ -97,7 +97,7 @@ export class Counts implements Meter {
   readonly topics = new Patterns(() => new TopicCounts())
   readonly queues = new Patterns(() => new QueueCounts())
   /** Queues that somebody looks at. */
-  readonly close = new Map<string, CloseCounts>()
+  readonly watched = new Map<string, WatchedCounts>()
   readonly commits = new Histogram(FAST)
   readonly refused = new Map<ErrorCode, number>()
   idsForgotten = 0
@@ -144,39 +144,39 @@ export class Counts implements Meter {
 
   sent(queue: string, jobs: number): void {
     this.#queue(queue).sent += jobs
-    const close = this.close.get(queue)
-    if (close !== undefined) close.sent += jobs
+    const watched = this.watched.get(queue)
+    if (watched !== undefined) watched.sent += jobs
   }
 
   started(queue: string, jobs: readonly { readonly dueAt: number; readonly deliveries: number }[]): void {
     const { waiting } = this.#queue(queue)
-    const close = this.close.get(queue)
+    const watched = this.watched.get(queue)
     const now = this.#around.now()
     for (const { dueAt, deliveries } of jobs) {
       if (deliveries > 1) continue
       waiting.add(now - dueAt)
-      close?.waiting.add(now - dueAt)
+      watched?.waiting.add(now - dueAt)
     }
   }
 
   settled(queue: string, as: Ending): void {
     this.#queue(queue).settled[as] += 1
-    const close = this.close.get(queue)
-    if (close === undefined) return
-    if (as === 'done') close.done += 1
-    else if (as !== 'release') close.failed += 1
+    const watched = this.watched.get(queue)
+    if (watched === undefined) return
+    if (as === 'done') watched.done += 1
+    else if (as !== 'release') watched.failed += 1
   }
 
   ran(queue: string, as: Ending, ms: number | undefined): void {
     if (as === 'release' || ms === undefined) return
     this.#queue(queue).running.add(ms)
-    this.close.get(queue)?.running.add(ms)
+    this.watched.get(queue)?.running.add(ms)
   }
 
   lapsed(queue: string, jobs: number): void {
     this.#queue(queue).lapsed += jobs
-    const close = this.close.get(queue)
-    if (close !== undefined) close.failed += jobs
+    const watched = this.watched.get(queue)
+    if (watched !== undefined) watched.failed += jobs
   }
 
   #count(event: TelemetryEvent): void {

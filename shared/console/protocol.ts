@@ -259,10 +259,10 @@ export interface ClientSeen {
 export const QUEUE_SERIES = ['at', 'sent', 'done', 'failed', 'wait50', 'wait99', 'run50', 'run99'] as const
 export type QueueSeries = (typeof QUEUE_SERIES)[number]
 
-/** So many jobs, half of them within `half` milliseconds. */
+/** How long so many jobs took: half of them `p50` milliseconds at most, 99 of 100 `p99`. 0 where there were none. */
 export interface QueueTimes {
-  readonly times: number
-  readonly half: number
+  readonly jobs: number
+  readonly p50: number
   readonly p99: number
 }
 

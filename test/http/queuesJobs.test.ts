@@ -216,7 +216,7 @@ describe('dead letters', () => {
   it('that a shorter time would end are counted by a dry run of settings, and what else they would do', async () => {
     const dryRun = async (body: object, queue = 'slow.dry') =>
       (await ask<{ settings: object; would: object }>('PUT', `/v1/queues/${queue}?dryRun=true`, body)).body
-    const nothing = { drops: 0, buries: 0, more: false, refuses: false, binds: [], unbinds: [] }
+    const nothing = { drops: 0, deadLetters: 0, more: false, refuses: false, binds: [], unbinds: [] }
     expect(await dryRun({ maxJobs: 5 })).toMatchObject({ settings: { maxJobs: 5 }, would: nothing })
     await send('slow.dry', ...['a', 'b'].map((id) => ({ data: id, id })))
     for (const { id, lease } of await claim('slow.dry', { max: 2 })) {
@@ -224,7 +224,7 @@ describe('dead letters', () => {
     }
     await bury('slow.dry', { data: 1, id: 'c' })
     expect(await dryRun({ maxAttempts: 1, maxJobs: 2 })).toMatchObject({
-      would: { ...nothing, buries: 2, refuses: true },
+      would: { ...nothing, deadLetters: 2, refuses: true },
     })
     expect((await dryRun({ maxAttempts: 2, from: ['orders'] })).would).toEqual({ ...nothing, binds: ['orders'] })
     await until(async () => JSON.stringify((await dryRun({ deadMs: 1 })).would).includes('"drops":1'), {

@@ -89,7 +89,7 @@ describe('the namespace of the console', () => {
     })
     const { minute, node } = seen
     expect(node).toBe(summaries(wire)[0]?.node)
-    expect(minute.wait.times).toBe(2)
+    expect(minute.wait.jobs).toBe(2)
     expect([minute.sent, minute.failed].every((rate) => rate > 0)).toBe(true)
     const part = await open(await reading('gone.a'))
     expect((await part.call('queue', { queue: 'watched' })).ok).toBe(false)

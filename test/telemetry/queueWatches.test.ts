@@ -47,11 +47,11 @@ describe('a queue that somebody looks at', () => {
     tick(19)
     const { minute, points } = look('q', point.at)
     expect(points).toHaveLength(19)
-    expect(minute).toMatchObject({ sent: 0.5, done: 0.1, wait: { times: 100 }, run: { times: 1 } })
+    expect(minute).toMatchObject({ sent: 0.5, done: 0.1, wait: { jobs: 100 }, run: { jobs: 1 } })
     tick(20)
     look('q')
     tick(40)
-    expect(look('q').minute).toMatchObject({ sent: 0, wait: { times: 0, half: 0, p99: 0 } })
+    expect(look('q').minute).toMatchObject({ sent: 0, wait: { jobs: 0, p50: 0, p99: 0 } })
   })
 
   it('is forgotten a minute after the last question, and others have room then', () => {
@@ -61,10 +61,10 @@ describe('a queue that somebody looks at', () => {
     tick(30)
     look('q-7')
     tick(31)
-    expect([...counts.close.keys()]).toEqual(['q-7'])
+    expect([...counts.watched.keys()]).toEqual(['q-7'])
     look('more')
     tick(61)
-    expect(counts.close.size).toBe(0)
+    expect(counts.watched.size).toBe(0)
   })
 
   it('keeps the points of five minutes', () => {

@@ -4,7 +4,7 @@ import { count, plural } from '../hub/words.ts'
 
 interface Would {
   readonly drops: number
-  readonly buries: number
+  readonly deadLetters: number
   readonly more: boolean
   readonly refuses: boolean
   readonly binds: readonly string[]
@@ -13,12 +13,15 @@ interface Would {
 
 /** Of the answer to a dry run. */
 export function effectsOf(answer: Readonly<Record<string, unknown>>): string {
-  const { drops, buries, more, refuses, binds, unbinds } = answer.would as Would
+  const { drops, deadLetters, more, refuses, binds, unbinds } = answer.would as Would
   const least = more ? 'at least ' : ''
   const found = [
     drops > 0 && `${least}${plural(drops, 'dead letter')} would go`,
-    buries > 0 && `${least}${count(buries)} of the waiting jobs would be dead-lettered, as they failed too often`,
-    more && drops + buries === 0 && 'the first 1,000 jobs would stay as they are, and the others were not looked at',
+    deadLetters > 0 &&
+      `${least}${count(deadLetters)} of the waiting jobs would be dead-lettered, as they failed too often`,
+    more &&
+      drops + deadLetters === 0 &&
+      'the first 1,000 jobs would stay as they are, and the others were not looked at',
     refuses && 'it is full then, and takes no more jobs for now',
     binds.length > 0 && `${binds.join(', ')} would be bound to it`,
     unbinds.length > 0 && `${unbinds.join(', ')} would be bound to it no more`,

@@ -50,8 +50,8 @@ export function Rates({ session, queue }: { readonly session: Session; readonly 
   )
 }
 
-function timesOf({ times, half, p99 }: QueueTimes): string {
-  return times === 0 ? '–' : `half within ${duration(half)}, p99 ${duration(p99)} (${count(times)})`
+function timesOf({ jobs, p50, p99 }: QueueTimes): string {
+  return jobs === 0 ? '–' : `half within ${duration(p50)}, p99 ${duration(p99)} (${count(jobs)})`
 }
 
 function useSeen(session: Session, queue: string): Seen {

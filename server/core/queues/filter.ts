@@ -1,7 +1,11 @@
-/** Which jobs somebody looks for. All that is set has to fit. */
+/** Which jobs somebody looks for, and how many are looked through for it. */
 
 import type { JobInfo } from '../../store/contract/store.ts'
 
+/** What one call looks through: so many jobs, large ones fewer, read in parts. */
+export const LOOK = { jobs: 1_000, bytes: 8_388_608, part: 50 } as const
+
+/** All that is set has to fit. */
 export interface JobFilter {
   readonly ids?: readonly string[] | undefined
   readonly key?: string | undefined

@@ -3,14 +3,16 @@
 import type { JobInfo, JobState } from '../../store/contract/store.ts'
 import type { Caller } from '../access.ts'
 import { itsTurn, PAGE_WEIGHT } from '../turns.ts'
+import { LOOK } from './filter.ts'
 import type { Queues } from './queues.ts'
+import { isThere } from './redrive.ts'
 import type { QueueSettings } from './settings.ts'
 
 export interface SettingsPreview {
   /** Dead letters that would go, as they are kept longer than `deadMs`. */
   readonly drops: number
   /** Waiting jobs that would be dead-lettered in place of their next delivery, as they failed too often already. */
-  readonly buries: number
+  readonly deadLetters: number
   /** Not all were looked at: there may be more of both. */
   readonly more: boolean
   /** It holds so much that it would take no more for now. */
@@ -19,11 +21,6 @@ export interface SettingsPreview {
   readonly binds: readonly string[]
   readonly unbinds: readonly string[]
 }
-
-/** Jobs in a state that are looked at, read in parts; large ones fewer. */
-const LOOKED_AT = 1_000
-const LOOKED_BYTES = 8_388_608
-const PART = 50
 
 export async function previewSettings(
   queues: Queues,
@@ -47,20 +44,18 @@ export async function previewSettings(
     would.deadMs < before.deadMs
       ? await count(`${queue}/dead`, ['ready', 'delayed'], ({ dead }) => (dead?.at ?? queues.now) <= keptSince)
       : 0
-  const buries =
+  const deadLetters =
     would.maxAttempts < before.maxAttempts
       ? await count(queue, ['delayed', 'ready'], ({ attempts }) => attempts >= would.maxAttempts)
       : 0
   const info = await queues.known(caller, queue)
   const { ready = 0, delayed = 0, held = 0 } = info?.counts ?? {}
   const refuses = ready + delayed + held >= would.maxJobs || (info?.bytes ?? 0) >= would.maxBytes
-  const [bound, wanted] = [before.from, would.from].map((from) => from.map(({ topic }) => topic)) as [
-    string[],
-    string[],
-  ]
+  const topicsOf = ({ from }: QueueSettings): string[] => from.map(({ topic }) => topic)
+  const [bound, wanted] = [topicsOf(before), topicsOf(would)]
   return {
     drops,
-    buries,
+    deadLetters,
     more,
     refuses,
     binds: wanted.filter((topic) => !bound.includes(topic)),
@@ -77,17 +72,21 @@ async function look(
 ): Promise<{ readonly found: number; readonly more: boolean }> {
   let [found, looked, bytes] = [0, 0, 0]
   let after: string | undefined
-  while (looked < LOOKED_AT && bytes < LOOKED_BYTES) {
+  while (looked < LOOK.jobs && bytes < LOOK.bytes) {
     await itsTurn(PAGE_WEIGHT)
-    const query = { state, limit: PART }
+    const query = { state, limit: LOOK.part }
     const page = await queues.jobs(caller, queue, after === undefined ? query : { ...query, after })
     for (const job of page) {
       if (fits(job)) found++
       bytes += job.body?.json.length ?? 0
     }
     looked += page.length
+    if (page.length < LOOK.part) {
+      // Behind a job that is gone meanwhile nothing is found, whatever is there.
+      const isLost = page.length === 0 && after !== undefined && !(await isThere(queues, caller, queue, after))
+      return { found, more: isLost }
+    }
     after = page.at(-1)?.id
-    if (page.length < PART) return { found, more: false }
   }
   return { found, more: true }
 }

@@ -6,7 +6,7 @@ import type { Limits, ProducerSeq } from '../../../shared/protocol.ts'
 import type { JobDraft, Sent, Settled, Settlement } from '../../../shared/queues.ts'
 import type {
   JobInfo,
-  JobState,
+  JobsQuery,
   PageQuery,
   QueueInfo,
   Store,
@@ -216,6 +216,7 @@ export class Queues {
     return info
   }
 
+  /** `undefined` where nothing was sent to it. */
   async known(caller: Caller, queue: string): Promise<QueueInfo | undefined> {
     checkQueue(queue, 'dead')
     authorize(caller, 'read', queue)
@@ -237,31 +238,15 @@ export class Queues {
     }
   }
 
-  async jobs(
-    caller: Caller,
-    queue: string,
-    query: { readonly state: JobState; readonly after?: string; readonly limit: number },
-  ): Promise<JobInfo[]> {
-    checkQueue(queue, 'dead')
-    authorize(caller, 'read', queue)
-    return await this.#context.store.queues.jobs(queue, query)
-  }
-
-  /** The jobs of a key that have a place, in their line. */
-  async line(
-    caller: Caller,
-    queue: string,
-    query: { readonly line: string; readonly after?: string; readonly limit: number },
-  ): Promise<JobInfo[]> {
+  /** As the store has them: in a state, in the line of a key, or by their ids. */
+  async jobs(caller: Caller, queue: string, query: JobsQuery): Promise<JobInfo[]> {
     checkQueue(queue, 'dead')
     authorize(caller, 'read', queue)
     return await this.#context.store.queues.jobs(queue, query)
   }
 
   async job(caller: Caller, queue: string, id: string): Promise<JobInfo> {
-    checkQueue(queue, 'dead')
-    authorize(caller, 'read', queue)
-    const [job] = await this.#context.store.queues.jobs(queue, { ids: [id] })
+    const [job] = await this.jobs(caller, queue, { ids: [id] })
     if (job === undefined)
       throw new RepriseError('not_found', `there is no job ${id} in ${queue}: settled, or never sent`)
     return job

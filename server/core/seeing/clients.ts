@@ -17,8 +17,8 @@ import { authorize, type Caller } from '../access.ts'
 import type { Telemetry } from '../telemetry.ts'
 import { itsTurn, PAGE_WEIGHT } from '../turns.ts'
 import { type Connected, isNamed, type Row, rankOf, Tally, type View, valueBy, viewOf } from './clientRow.ts'
-import { Line } from './line.ts'
 import { MAX_ROWS, rowsOf } from './observer.ts'
+import { OneByOne } from './oneByOne.ts'
 import { sortedBy } from './sorting.ts'
 
 export interface ClientsContext {
@@ -50,8 +50,8 @@ export class Clients {
   readonly #kept = new Map<string, Promise<Look>>()
   #newest = 0
   /** One look at a time, as each has a row for every connection in memory. Who sees all does not wait for the others. */
-  readonly #filtered = new Line()
-  readonly #parts = new Line()
+  readonly #filtered = new OneByOne()
+  readonly #parts = new OneByOne()
 
   constructor(context: ClientsContext) {
     this.#context = context

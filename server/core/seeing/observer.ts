@@ -20,8 +20,8 @@ export interface Observer {
   /** As it was told last. */
   summary(): Summary | undefined
   history(): History
-  topics(caller: Caller, query: ListQuery): ListPage<TopicRow>
-  queues(caller: Caller, query: ListQuery): ListPage<QueueRow>
+  topics(caller: Caller, query: ListQuery): Promise<ListPage<TopicRow>>
+  queues(caller: Caller, query: ListQuery): Promise<ListPage<QueueRow>>
   /** Throws `too_many` where so many others are looked at. */
   queue(caller: Caller, query: QueueSeenQuery): QueueSeen
   activity(caller: Caller, query: ActivityQuery): readonly Happening[]

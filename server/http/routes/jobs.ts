@@ -2,7 +2,7 @@
 
 import { hasCode, RepriseError } from '../../../shared/errors.ts'
 import { type Obstacle, obstacles } from '../../core/queues/explain.ts'
-import { isFitting } from '../../core/queues/filter.ts'
+import { isFitting, LOOK } from '../../core/queues/filter.ts'
 import { isThere, redrive } from '../../core/queues/redrive.ts'
 import { isDead, mainQueue } from '../../core/queues/settings.ts'
 import { itsTurn, PAGE_WEIGHT } from '../../core/turns.ts'
@@ -13,11 +13,6 @@ import type { Query } from '../schemas/query.ts'
 import { explainAnswer, jobsAnswer, jobsQuery, ranAnswer, redriveBody, redrivenAnswer } from '../schemas/queues.ts'
 
 const DEFAULT_LIST = 100
-/** Jobs that are read in one step, as each may be large. */
-const PART = 50
-/** Jobs that one call of a search looks through; large ones fewer. */
-const LOOKED_THROUGH = 1_000
-const LOOKED_BYTES = 8_388_608
 /** A page ends behind so much text. */
 const PAGE_LENGTH = 1_048_576
 
@@ -119,14 +114,12 @@ async function list(
   let last = after
   for (;;) {
     if (isSearch) await itsTurn(PAGE_WEIGHT)
-    const from = last === undefined ? { limit: PART } : { after: last, limit: PART }
-    const part =
-      line === undefined
-        ? await core.queues.jobs(caller, queue, { state: stored, ...from })
-        : await core.queues.line(caller, queue, { line, ...from })
+    const from = last === undefined ? { limit: LOOK.part } : { after: last, limit: LOOK.part }
+    const which = line === undefined ? { state: stored } : { line }
+    const part = await core.queues.jobs(caller, queue, { ...which, ...from })
     for (const job of part) {
       if (texts.length >= limit || length >= PAGE_LENGTH) return page(texts, last)
-      if (looked >= LOOKED_THROUGH || bytes >= LOOKED_BYTES) return page(texts, last)
+      if (looked >= LOOK.jobs || bytes >= LOOK.bytes) return page(texts, last)
       looked++
       bytes += job.body?.json.length ?? 0
       last = job.id
@@ -138,7 +131,7 @@ async function list(
     if (part.length === 0 && last !== undefined && !(await isThere(core.queues, caller, queue, last)))
       return page(texts, last)
     // Only the first of a line can be held.
-    if (part.length < PART || (line !== undefined && stored === 'held')) return page(texts, undefined)
+    if (part.length < LOOK.part || (line !== undefined && stored === 'held')) return page(texts, undefined)
   }
 }
 

@@ -9,20 +9,16 @@ import {
   type ClientSubscription,
   SUBSCRIPTION_STATES,
 } from '../../../shared/console/protocol.ts'
+import { MAX_ROWS } from '../../core/seeing/observer.ts'
 import { nameSchema, positionSchema, queueNameSchema } from '../../wire.ts'
-import { whole } from './topics.ts'
-
-const MAX_ROWS = 200
+import { flag, whole } from './topics.ts'
 
 export const clientsQuery = {
   search: z.string().max(128).meta({ description: "A part of a client's name, a subject or an address" }),
   topic: nameSchema.meta({ description: 'Only who is in this topic, and what they do there' }),
   queue: queueNameSchema.meta({ description: 'Only who consumes from this queue, and what they do there' }),
   sort: z.enum(CLIENT_SORTS).meta({ description: 'What the list is in the order of', default: 'client' }),
-  descending: z
-    .enum(['true', 'false'])
-    .transform((text) => text === 'true')
-    .meta({ description: 'The largest first', type: 'boolean' }),
+  descending: flag.meta({ description: 'The largest first', type: 'boolean' }),
   offset: whole(0).meta({ description: 'So many are left out before the first' }),
   limit: whole(1, MAX_ROWS).meta({ description: 'At most this many, 200 at most', default: 50 }),
 }

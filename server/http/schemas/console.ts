@@ -53,7 +53,7 @@ export function consoleTables() {
     .object({ queue: z.string(), paused: z.boolean(), ...rowOf(counts), ...rowOf(rates) })
     .meta({ id: 'QueueRow' }) satisfies z.ZodType<QueueRow>
 
-  const times = z.object(rowOf(['times', 'half', 'p99'] as const)).meta({ id: 'QueueTimes' })
+  const times = z.object(rowOf(['jobs', 'p50', 'p99'] as const)).meta({ id: 'QueueTimes' })
   const minute = z
     .object({ ...rowOf(['sent', 'done', 'failed'] as const), wait: times, run: times })
     .meta({ id: 'QueueMinute', description: 'Rates are of a second, times are milliseconds' })

@@ -113,7 +113,7 @@ export const queueSettingsBody = z
 const settingsPreview = z
   .object({
     drops: count.meta({ description: 'Dead letters that are kept longer than `deadMs`' }),
-    buries: count.meta({ description: 'Waiting jobs that failed `maxAttempts` times already' }),
+    deadLetters: count.meta({ description: 'Waiting jobs that failed `maxAttempts` times already' }),
     more: z.boolean().meta({ description: 'Not all were looked at' }),
     refuses: z.boolean().meta({ description: 'It holds as much as it may, and would take no more for now' }),
     binds: z.array(z.string()),

@@ -165,12 +165,12 @@ const settingsInForce = z
   .object({ retain: retention, schema: jsonSchema.optional() })
   .meta({ id: 'TopicSettingsInForce', examples: [{ retain: { events: 5_000, ageMs: 86_400_000 } }] })
 
+/** In a query. */
+export const flag = z.enum(['true', 'false']).transform((text) => text === 'true')
+
 /** Of a change of settings. */
 export const changeQuery = {
-  dryRun: z
-    .enum(['true', 'false'])
-    .transform((text) => text === 'true')
-    .meta({ description: 'Changes nothing, and says what the change would do', type: 'boolean' }),
+  dryRun: flag.meta({ description: 'Changes nothing, and says what the change would do', type: 'boolean' }),
 }
 
 export const settingsAnswer = z

@@ -22,6 +22,7 @@ import {
 } from '../../../shared/console/protocol.ts'
 import { authorize, type Caller } from '../../core/access.ts'
 import { mayRead, type Observer, rowsOf, seesAll } from '../../core/seeing/observer.ts'
+import { sortedBy } from '../../core/seeing/sorting.ts'
 import type { Activity } from '../activity.ts'
 import type { Counts, MetricsContext, Patterns } from '../counts.ts'
 import { FAST, type Histogram, quantileMs } from '../histogram.ts'
@@ -53,7 +54,7 @@ interface Counted {
 export class HubObserver implements Observer {
   readonly #context: ObserverContext
   readonly #listeners = new Set<(summary: Summary) => void>()
-  readonly #sorted = new Map<string, readonly object[]>()
+  readonly #sorted = new Map<string, Promise<readonly object[]>>()
   readonly #watches: QueueWatches
   #recorder: Recorder | undefined
   #timer: NodeJS.Timeout | undefined
@@ -88,14 +89,14 @@ export class HubObserver implements Observer {
     this.#timer = undefined
   }
 
-  topics(caller: Caller, query: ListQuery): ListPage<TopicRow> {
-    const page = this.#list(caller, query, 'topics', 'topic', this.#sample?.rows?.topics ?? [])
+  async topics(caller: Caller, query: ListQuery): Promise<ListPage<TopicRow>> {
+    const page = await this.#list(caller, query, 'topics', 'topic', this.#sample?.rows?.topics ?? [])
     const subscribers = new Map(this.#context.opened.subscriptions())
     return { ...page, rows: page.rows.map((row) => ({ ...row, subscribers: subscribers.get(row.topic) ?? 0 })) }
   }
 
-  queues(caller: Caller, query: ListQuery): ListPage<QueueRow> {
-    return this.#list(caller, query, 'queues', 'queue', this.#sample?.rows?.queues ?? [])
+  async queues(caller: Caller, query: ListQuery): Promise<ListPage<QueueRow>> {
+    return await this.#list(caller, query, 'queues', 'queue', this.#sample?.rows?.queues ?? [])
   }
 
   queue(caller: Caller, { queue, after = 0 }: QueueSeenQuery): QueueSeen {
@@ -227,26 +228,27 @@ export class HubObserver implements Observer {
     }
   }
 
-  #list<Row extends object>(
+  async #list<Row extends object>(
     caller: Caller,
     query: ListQuery,
     list: 'topics' | 'queues',
     name: 'topic' | 'queue',
     rows: readonly Row[],
-  ): ListPage<Row> {
-    const { search = '', sort } = query
-    const by = sort ?? name
-    let sorted = this.#sorted.get(`${list} ${by}`) as readonly Row[] | undefined
-    if (sorted === undefined) {
-      // The store gives them in the order of their names.
-      sorted = by === name ? rows : rows.toSorted((one, other) => numberIn(one, by) - numberIn(other, by))
-      this.#sorted.set(`${list} ${by}`, sorted)
+  ): Promise<ListPage<Row>> {
+    const { search = '', sort: by = name } = query
+    const at = this.#sample?.at ?? 0
+    // The store gives them in the order of their names.
+    let sorted: readonly Row[] = rows
+    if (by !== name) {
+      const sorting = this.#sorted.get(`${list} ${by}`) ?? sortedBy(rows, (row) => numberIn(row, by))
+      this.#sorted.set(`${list} ${by}`, sorting)
+      sorted = (await sorting) as readonly Row[]
     }
     const nameOf = (row: Row): string => String((row as Readonly<Record<string, unknown>>)[name])
     const seen = seesAll(caller) ? sorted : sorted.filter((row) => mayRead(caller, nameOf(row)))
     const found = search === '' ? seen : seen.filter((row) => nameOf(row).includes(search))
     const part = rowsOf(found, query)
-    return { at: this.#sample?.at ?? 0, total: seen.length, matched: found.length, rows: part }
+    return { at, total: seen.length, matched: found.length, rows: part }
   }
 }
 

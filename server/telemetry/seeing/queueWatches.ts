@@ -5,7 +5,7 @@
 
 import { QUEUE_SERIES, type QueueMinute, type QueueSeen, type QueueTimes } from '../../../shared/console/protocol.ts'
 import { RepriseError } from '../../../shared/errors.ts'
-import { CloseCounts, type Counts } from '../counts.ts'
+import { type Counts, WatchedCounts } from '../counts.ts'
 import { FINE, quantileMs } from '../histogram.ts'
 import { rounded } from './history.ts'
 
@@ -30,7 +30,7 @@ interface Mark {
 
 interface Watch {
   readonly since: number
-  readonly counts: CloseCounts
+  readonly counts: WatchedCounts
   /** The oldest first. */
   readonly marks: Mark[]
   readonly points: (readonly number[])[]
@@ -48,7 +48,7 @@ export class QueueWatches {
   }
 
   clear(): void {
-    for (const queue of this.#watches.keys()) this.#counts.close.delete(queue)
+    for (const queue of this.#watches.keys()) this.#counts.watched.delete(queue)
     this.#watches.clear()
   }
 
@@ -66,7 +66,7 @@ export class QueueWatches {
       watch.ticks += 1
       if (watch.ticks - watch.askedAtTick > KEPT_TICKS) {
         this.#watches.delete(queue)
-        this.#counts.close.delete(queue)
+        this.#counts.watched.delete(queue)
         continue
       }
       const mark = markOf(watch.counts, now)
@@ -85,8 +85,8 @@ export class QueueWatches {
         retryAfterMs: KEPT_TICKS * 1_000,
       })
     }
-    const counts = new CloseCounts()
-    this.#counts.close.set(queue, counts)
+    const counts = new WatchedCounts()
+    this.#counts.watched.set(queue, counts)
     const mark = markOf(counts, now)
     const watch = { since: now, counts, marks: [mark], points: [], last: mark, ticks: 0, askedAtTick: 0 }
     this.#watches.set(queue, watch)
@@ -94,14 +94,14 @@ export class QueueWatches {
   }
 }
 
-function markOf({ sent, done, failed, waiting, running }: CloseCounts, at: number): Mark {
+function markOf({ sent, done, failed, waiting, running }: WatchedCounts, at: number): Mark {
   return { at, sent, done, failed, waiting: [...waiting.counts], running: [...running.counts] }
 }
 
 /** Behind the time, in the order of the series. */
 function pointOf(before: Mark, now: Mark): number[] {
   const [wait, run] = [timesBetween(before, now, 'waiting'), timesBetween(before, now, 'running')]
-  return [...ratesBetween(before, now), wait.half, wait.p99, run.half, run.p99]
+  return [...ratesBetween(before, now), wait.p50, wait.p99, run.p50, run.p99]
 }
 
 function ratesBetween(before: Mark, now: Mark): [sent: number, done: number, failed: number] {
@@ -112,9 +112,9 @@ function ratesBetween(before: Mark, now: Mark): [sent: number, done: number, fai
 
 function timesBetween(before: Mark, now: Mark, what: 'waiting' | 'running'): QueueTimes {
   const counts = now[what].map((count, i) => count - (before[what][i] ?? 0))
-  const times = counts.reduce((sum, count) => sum + count, 0)
+  const jobs = counts.reduce((sum, count) => sum + count, 0)
   const quantile = (part: number): number => rounded(quantileMs(FINE, counts, part))
-  return { times, half: quantile(0.5), p99: quantile(0.99) }
+  return { jobs, p50: quantile(0.5), p99: quantile(0.99) }
 }
 
 function minuteOf({ counts, marks, last }: Watch): QueueMinute {

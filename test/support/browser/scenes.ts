@@ -6,7 +6,6 @@ import { atEnd } from '../ending.ts'
 import { until } from '../until.ts'
 import { violations } from './accessible.ts'
 import { openContext, openPage } from './chromium.ts'
-
 import { Demo } from './demo.ts'
 import { keepPicture } from './pictures.ts'
 

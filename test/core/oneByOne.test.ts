@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest'
-import { Line } from '../../server/core/seeing/line.ts'
+import { OneByOne } from '../../server/core/seeing/oneByOne.ts'
 
 it('looks are made one at a time; too many that wait are refused, and nothing is done for whoever is gone', async () => {
-  const line = new Line()
+  const line = new OneByOne()
   let [underWay, most, made] = [0, 0, 0]
   const look = async (): Promise<number> => {
     underWay += 1

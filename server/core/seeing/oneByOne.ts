@@ -5,7 +5,7 @@ import { RepriseError } from '../../../shared/errors.ts'
 const MAX_WAITING = 100
 const RETRY_MS = 1_000
 
-export class Line {
+export class OneByOne {
   #last: Promise<unknown> = Promise.resolve()
   #waiting = 0
 
