@@ -33,10 +33,14 @@ const COSTS: Readonly<Record<string, Cost>> = {
   queues: { weight: 2 * PAGE_WEIGHT, bytes: 65_536 },
   clients: { weight: 2 * PAGE_WEIGHT, bytes: 65_536 },
   client: { weight: 2 * PAGE_WEIGHT, bytes: 65_536 },
+  queue: { weight: PAGE_WEIGHT, bytes: 32_768 },
+  disconnectClient: { weight: PAGE_WEIGHT, bytes: 0 },
   activity: { weight: PAGE_WEIGHT, bytes: 131_072 },
 }
 /** Characters of a call's name that are told. */
 const MAX_NAME = 80
+/** What is told of one that there is not: its name is as long as its sender likes, and another one each time. */
+const UNKNOWN = 'a call that is not known'
 const NO_COST: Cost = { weight: 0, bytes: 0 }
 
 /** Serves the calls of sockets whose `data` is a `State`. One function for all of them, as each has thousands. */
@@ -45,10 +49,11 @@ export function serving<State extends SocketState>(calls: Calls<State>): (socket
     const socket = this as Socket
     const state = socket.data as State
     const last = args.at(-1)
+    const known = typeof name === 'string' && Object.hasOwn(calls, name) ? name : UNKNOWN
     const answered = typeof last === 'function' ? (args.pop() as (reply: Reply<unknown>) => void) : () => {}
     const respond = detailed(socket, String(name), state, answered)
     const refuse = (error: unknown) =>
-      respond({ ok: false, error: refusalOf(error, String(name), state.core.telemetry).toWire() })
+      respond({ ok: false, error: refusalOf(error, known, state.core.telemetry).toWire() })
     const tooMany = ratesOf(socket.conn)?.refusal()
     if (tooMany !== undefined) {
       refuse(tooMany)

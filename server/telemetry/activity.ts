@@ -11,6 +11,8 @@ import { WORDS } from './words.ts'
 const MAX_OF_A_KIND = 150
 /** What is alike within this time is told as one. */
 const ALIKE_MS = 60_000
+/** Characters of each text: callers choose what some of them say. */
+const MAX_TEXT = 300
 
 interface Kind {
   /** The oldest first. */
@@ -33,8 +35,10 @@ export class Activity {
     return this.#newest
   }
 
-  add({ kind, ...details }: TelemetryEvent): void {
-    const { kept, latest } = this.#kind(kind)
+  add({ kind, ...told }: TelemetryEvent): void {
+    const details = shortened(told)
+    // One flood does not hide what else is refused.
+    const { kept, latest } = this.#kind('code' in details ? `${kind} ${details.code}` : kind)
     const at = this.#now()
     const what = likeness(kind, details)
     const alike = latest.get(what)
@@ -76,13 +80,22 @@ export class Activity {
   }
 }
 
+function shortened<Details extends object>(details: Details): Details {
+  const isLong = (value: unknown): value is string => typeof value === 'string' && value.length > MAX_TEXT
+  if (!Object.values(details).some(isLong)) return details
+  const entries = Object.entries(details).map(([name, value]) => {
+    return [name, isLong(value) ? `${value.slice(0, MAX_TEXT)}…` : value]
+  })
+  return Object.fromEntries(entries) as Details
+}
+
 /** Whose it is and why, without how much. */
 function likeness(
   kind: string,
-  { topic, queue, client, reason, code, what }: Readonly<Record<string, unknown>>,
+  { topic, queue, client, subject, reason, code, what }: Readonly<Record<string, unknown>>,
 ): string {
   // What callers are refused with names what they asked for, which they choose.
-  return JSON.stringify(kind === 'refused' ? [code, what] : [topic, queue, client, reason, what])
+  return JSON.stringify(kind === 'refused' ? [code, what] : [topic, queue, client, subject, reason, what])
 }
 
 /** The newer details, with all jobs and all missing events of both. */

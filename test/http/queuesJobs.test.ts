@@ -111,6 +111,17 @@ describe('a job', () => {
     expect([gone.status, gone.body.detail]).toEqual([404, expect.stringContaining('list from the beginning')])
   })
 
+  it('that is run now is no place in the list of the delayed ones any more', async () => {
+    const delayed = ['a', 'b', 'c', 'd'].map((id, i) => ({ data: i, id, delayMs: 60_000 + i }))
+    await send('places', ...delayed)
+    const { next } = await jobs('places', '?state=delayed&limit=2')
+    await ask('POST', `/v1/queues/places/jobs/${next}/run`)
+    const gone = await ask<Problem>('GET', `/v1/queues/places/jobs?state=delayed&after=${next}`)
+    expect([gone.status, gone.body.detail]).toEqual([404, expect.stringContaining('list from the beginning')])
+    expect(ids(await jobs('places', '?state=delayed'))).toEqual(['a', 'c', 'd'])
+    expect(ids(await jobs('places', `?state=ready&after=${next}`))).toEqual([])
+  })
+
   it('is found by its key in every state, without the others being looked through where it has a place', async () => {
     const others = Array.from({ length: 1_000 }, (_, n) => ({ data: n, key: `${n}` }))
     await send('keys', ...['h', 'r1', 'r2'].map((id) => ({ data: 1, id, key: 'k' })))

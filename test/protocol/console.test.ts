@@ -128,6 +128,17 @@ describe('the namespace of the console', () => {
     expect(whole).toBeUndefined()
   })
 
+  it('keeps nothing of the names of calls that there are not', async () => {
+    const wire = await open()
+    for (const [i, name] of ['x', 'y', 'z'].entries())
+      expect((await wire.call(name.repeat(500_000 + i))).ok).toBe(false)
+    const unknown = (await wire.value<Happening[]>('activity')).filter(({ details: { what } }) =>
+      /call/.test(`${what}`),
+    )
+    expect(unknown).toMatchObject([{ times: 3, details: { code: 'bad_request', what: 'a call that is not known' } }])
+    expect(JSON.stringify(unknown).length).toBeLessThan(1_000)
+  })
+
   it('sorts and pages lists of any length', async () => {
     const ask = asking(url)
     for (const [i, topic] of ['page.a', 'page.b', 'page.c'].entries()) {

@@ -14,7 +14,7 @@ function setUp() {
       watches.tick(now)
     }
   }
-  const look = (queue: string, after = 0) => watches.look(queue, after, now)
+  const look = (queue: string, after = 0, seesAll = false) => watches.look(queue, after, now, seesAll)
   const last = ({ points, series }: Omit<QueueSeen, 'node'>) =>
     Object.fromEntries(series.map((name, i) => [name, points.at(-1)?.[i]]))
   return { counts, watches, tick, look, last, now: () => now }
@@ -65,6 +65,17 @@ describe('a queue that somebody looks at', () => {
     look('more')
     tick(61)
     expect(counts.watched.size).toBe(0)
+  })
+
+  it('gives way to one that somebody looks at who sees the whole hub, where only others look at it', () => {
+    const { counts, tick, look } = setUp()
+    for (let i = 0; i < 50; i++) look(`q-${i}`, 0, i < 49)
+    look('more', 0, true)
+    expect([counts.watched.has('q-49'), counts.watched.has('more')]).toEqual([false, true])
+    for (const seesAll of [true, false]) expect(() => look('q-49', 0, seesAll)).toThrow(/50 queues/)
+    tick(61)
+    look('q-49')
+    expect([...counts.watched.keys()]).toEqual(['q-49'])
   })
 
   it('keeps the points of five minutes', () => {

@@ -108,12 +108,15 @@ async function list(
   const isSearch = Object.values(filter).some((value) => value !== undefined)
   // A line has its jobs in their order; what was never due stands in none.
   const line = isDead(queue) || stored === 'delayed' ? undefined : key
-  await checkPlace(call, queue, after)
+  if (!(await isPlace(call, queue, stored, after))) {
+    throw new RepriseError('not_found', `the job ${after} is gone, so nothing is behind it: list from the beginning`)
+  }
   const texts: string[] = []
   let [length, looked, bytes] = [0, 0, 0]
   let last = after
   for (;;) {
     if (isSearch) await itsTurn(PAGE_WEIGHT)
+    if (stored === 'delayed' && last !== after && !(await isPlace(call, queue, stored, last))) return page(texts, last)
     const from = last === undefined ? { limit: LOOK.part } : { after: last, limit: LOOK.part }
     const which = line === undefined ? { state: stored } : { line }
     const part = await core.queues.jobs(caller, queue, { ...which, ...from })
@@ -140,10 +143,23 @@ function page(texts: readonly string[], next: string | undefined): JsonText {
   return new JsonText(`{"jobs":[${texts.join(',')}]${more}}`)
 }
 
-/** A place is the id of a job, which may be gone by now; nobody knows what comes behind it then. */
-async function checkPlace({ core, caller }: Call, queue: string, after: string | undefined): Promise<void> {
-  if (after === undefined || (await isThere(core.queues, caller, queue, after))) return
-  throw new RepriseError('not_found', `the job ${after} is gone, so nothing is behind it: list from the beginning`)
+/**
+ * A place is the id of a job. Nobody knows what comes behind one that is gone by now, nor behind a delayed one that was run
+ * before its time: others that were before it still are.
+ */
+async function isPlace(
+  { core, caller }: Call,
+  queue: string,
+  state: JobInfo['state'],
+  id: string | undefined,
+): Promise<boolean> {
+  if (id === undefined) return true
+  const job = await core.queues.job(caller, queue, id).catch((error) => {
+    if (hasCode(error, 'not_found')) return undefined
+    throw error
+  })
+  if (job === undefined) return false
+  return state !== 'delayed' || job.state === 'delayed' || !job.history.some(({ what }) => what === 'run')
 }
 
 interface Found {
@@ -175,6 +191,8 @@ async function runNow(call: Call): Promise<object> {
   const { core, caller, param } = call
   const [queue, id] = [param('queue'), param('id')]
   const changed = await core.queues.runNow(caller, queue, id)
+  // Those of one commit are answered together, and each looks at the queue.
+  await itsTurn(2 * PAGE_WEIGHT)
   const found = await find(call, queue, id).catch((error) => {
     if (changed && hasCode(error, 'not_found')) return undefined
     throw error

@@ -102,7 +102,7 @@ export class HubObserver implements Observer {
   queue(caller: Caller, { queue, after = 0 }: QueueSeenQuery): QueueSeen {
     authorize(caller, 'read', queue)
     const { told, now } = this.#context.opened
-    return { node: told.node, ...this.#watches.look(queue, after, now()) }
+    return { node: told.node, ...this.#watches.look(queue, after, now(), seesAll(caller)) }
   }
 
   activity(caller: Caller, { after = 0, limit = MAX_HAPPENINGS }: ActivityQuery): readonly Happening[] {

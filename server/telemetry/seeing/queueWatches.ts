@@ -37,6 +37,8 @@ interface Watch {
   last: Mark
   ticks: number
   askedAtTick: number
+  /** By somebody who sees the whole hub. */
+  wholeAskedAtTick: number
 }
 
 export class QueueWatches {
@@ -48,14 +50,14 @@ export class QueueWatches {
   }
 
   clear(): void {
-    for (const queue of this.#watches.keys()) this.#counts.watched.delete(queue)
-    this.#watches.clear()
+    for (const queue of this.#watches.keys()) this.#forget(queue)
   }
 
-  /** Points after this time. Throws `too_many`. */
-  look(queue: string, after: number, now: number): Omit<QueueSeen, 'node'> {
-    const watch = this.#watches.get(queue) ?? this.#begin(queue, now)
+  /** Points after this time. `seesAll`: whoever asks sees the whole hub. Throws `too_many`. */
+  look(queue: string, after: number, now: number, seesAll: boolean): Omit<QueueSeen, 'node'> {
+    const watch = this.#watches.get(queue) ?? this.#begin(queue, now, seesAll)
     watch.askedAtTick = watch.ticks
+    if (seesAll) watch.wholeAskedAtTick = watch.ticks
     const points = watch.points.filter(([at = 0]) => at > after)
     return { since: watch.since, series: QUEUE_SERIES, points, minute: minuteOf(watch) }
   }
@@ -65,8 +67,7 @@ export class QueueWatches {
     for (const [queue, watch] of this.#watches) {
       watch.ticks += 1
       if (watch.ticks - watch.askedAtTick > KEPT_TICKS) {
-        this.#watches.delete(queue)
-        this.#counts.watched.delete(queue)
+        this.#forget(queue)
         continue
       }
       const mark = markOf(watch.counts, now)
@@ -79,8 +80,8 @@ export class QueueWatches {
     }
   }
 
-  #begin(queue: string, now: number): Watch {
-    if (this.#watches.size >= MAX_QUEUES) {
+  #begin(queue: string, now: number, seesAll: boolean): Watch {
+    if (this.#watches.size >= MAX_QUEUES && !(seesAll && this.#makeRoom())) {
       throw new RepriseError('too_many', `${MAX_QUEUES} queues are looked at already; one is free a minute after`, {
         retryAfterMs: KEPT_TICKS * 1_000,
       })
@@ -88,9 +89,25 @@ export class QueueWatches {
     const counts = new WatchedCounts()
     this.#counts.watched.set(queue, counts)
     const mark = markOf(counts, now)
-    const watch = { since: now, counts, marks: [mark], points: [], last: mark, ticks: 0, askedAtTick: 0 }
+    const asked = { askedAtTick: 0, wholeAskedAtTick: Number.NEGATIVE_INFINITY }
+    const watch = { since: now, counts, marks: [mark], points: [], last: mark, ticks: 0, ...asked }
     this.#watches.set(queue, watch)
     return watch
+  }
+
+  /** Those who see a part of the hub do not keep others from looking: a queue that only they look at is forgotten. */
+  #makeRoom(): boolean {
+    for (const [queue, { ticks, wholeAskedAtTick }] of this.#watches) {
+      if (ticks - wholeAskedAtTick <= KEPT_TICKS) continue
+      this.#forget(queue)
+      return true
+    }
+    return false
+  }
+
+  #forget(queue: string): void {
+    this.#watches.delete(queue)
+    this.#counts.watched.delete(queue)
   }
 }
 
