@@ -11,11 +11,11 @@ import { route } from './frame/route.ts'
 import { Shell, showHelp } from './frame/shell.tsx'
 import { HealthPage } from './health/page.tsx'
 import { enter, type Session } from './hub/session.ts'
+import { forgetToken, keepToken, keptToken, socketPath } from './hub/tab.ts'
 import { OverviewPage } from './overview/page.tsx'
 import { QueuesPage } from './queues/page.tsx'
 import { TopicsPage } from './topics/page.tsx'
 
-const KEY = 'reprise-console'
 const RETRY_MS = 2_000
 
 type Phase =
@@ -24,15 +24,13 @@ type Phase =
   | { readonly name: 'in'; readonly session: Session }
 
 const phase = signal<Phase>({ name: 'starting', problem: '' })
-/** The hub says where its Socket.IO is. */
-const path = document.querySelector<HTMLMetaElement>('meta[name="socket-path"]')?.content ?? '/socket.io'
 
 async function begin(token: string | undefined): Promise<void> {
   try {
-    phase.value = { name: 'in', session: await enter(token, path, ended) }
+    phase.value = { name: 'in', session: await enter(token, socketPath, ended) }
   } catch (error) {
     if (hasCode(error, 'unauthorized') || hasCode(error, 'forbidden')) {
-      forget()
+      forgetToken()
       phase.value = { name: 'login', reason: token === undefined ? '' : messageOf(error) }
     } else {
       phase.value = { name: 'starting', problem: messageOf(error) }
@@ -43,7 +41,7 @@ async function begin(token: string | undefined): Promise<void> {
 
 async function login(token: string, keep: boolean): Promise<void> {
   await begin(token)
-  if (keep && phase.value.name === 'in') sessionStorage.setItem(KEY, token)
+  if (keep && phase.value.name === 'in') keepToken(token)
 }
 
 function ended(error: RepriseError): void {
@@ -52,24 +50,8 @@ function ended(error: RepriseError): void {
 
 function leave(reason = ''): void {
   if (phase.value.name === 'in') phase.value.session.close()
-  forget()
+  forgetToken()
   phase.value = { name: 'login', reason }
-}
-
-function kept(): string | undefined {
-  try {
-    return sessionStorage.getItem(KEY) ?? undefined
-  } catch {
-    return undefined
-  }
-}
-
-function forget(): void {
-  try {
-    sessionStorage.removeItem(KEY)
-  } catch {
-    // A browser that keeps nothing has nothing to forget.
-  }
 }
 
 const PAGES = {
@@ -105,4 +87,4 @@ function App() {
 listenToKeys(() => showHelp(true))
 const page = document.getElementById('page')
 if (page !== null) render(<App />, page)
-void begin(kept())
+void begin(keptToken())

@@ -1,16 +1,20 @@
 /** Who this tab is to the hub: a name that survives reloads and that no other tab has, not even a duplicate of it. */
 
-const KEY = 'reprise-demo'
+import { keep, readKept } from './kept.ts'
+
+const LOCK = 'reprise-demo'
+const KEPT = 'tab'
 /** A page that is being reloaded may hold its name a moment longer. */
 const PATIENCE_MS = 500
 
 /** A short name for this tab. */
 export async function tabName(): Promise<string> {
-  const kept = read()
+  const kept = readKept(KEPT, isTabName)
   if (kept !== undefined && (await holds(kept))) return kept
   const fresh = randomName()
   await holds(fresh)
-  write(fresh)
+  // A browser that keeps nothing gives this page a new name at each load.
+  keep(KEPT, fresh)
   return fresh
 }
 
@@ -24,7 +28,7 @@ async function holds(name: string): Promise<boolean> {
       resolve(true)
       return new Promise(() => {})
     }
-    navigator.locks.request(`${KEY}:${name}`, { signal: patience }, hold).catch(() => resolve(false))
+    navigator.locks.request(`${LOCK}:${name}`, { signal: patience }, hold).catch(() => resolve(false))
   })
 }
 
@@ -33,19 +37,6 @@ function randomName(): string {
   return Array.from(letters, (byte) => (byte % 36).toString(36)).join('')
 }
 
-function read(): string | undefined {
-  try {
-    const name = sessionStorage.getItem(KEY)
-    return name !== null && /^[a-z0-9]{6}$/.test(name) ? name : undefined
-  } catch {
-    return undefined
-  }
-}
-
-function write(name: string): void {
-  try {
-    sessionStorage.setItem(KEY, name)
-  } catch {
-    // A browser that keeps nothing gives this page a new name at each load.
-  }
+function isTabName(value: unknown): value is string {
+  return typeof value === 'string' && /^[a-z0-9]{6}$/.test(value)
 }

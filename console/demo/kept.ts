@@ -1,4 +1,4 @@
-/** What a scene keeps for this tab, so that a reload in the middle changes nothing. */
+/** What the demo keeps for this tab, so that a reload in the middle changes nothing. */
 
 const KEY = 'reprise-demo'
 

@@ -5,6 +5,7 @@ import { hasCode } from '../../shared/errors.ts'
 import { isName } from '../../shared/names.ts'
 import { type Me, may } from '../console/hub/access.ts'
 import { Http } from '../console/hub/http.ts'
+import { keptToken, socketPath } from '../console/hub/tab.ts'
 import { tabName } from './identity.ts'
 
 export interface Visit {
@@ -24,29 +25,27 @@ export interface Visit {
   connect(client?: string): Hub
 }
 
-/** The console keeps its token here, where its user says so. */
-const CONSOLE_TOKEN = 'reprise-console'
 /** What a scene adds to it has room, too. */
 const MAX_BASE = 100
 
 export async function beginVisit(): Promise<Visit> {
+  // The console keeps it, where its user says so.
   const token = keptToken()
   const http = new Http(token)
   const [tab, me] = await Promise.all([tabName(), whoIs(http)])
   // `?topic=` keeps a demo apart from others.
   const wanted = new URLSearchParams(location.search).get('topic')
-  const path = document.querySelector<HTMLMetaElement>('meta[name="socket-path"]')?.content ?? '/socket.io'
   return {
     tab,
     base: isName(wanted) && wanted.length <= MAX_BASE ? wanted : 'demo',
     token,
-    path,
+    path: socketPath,
     http,
     isStranger: me === 'stranger',
     may: (action, name) => me !== 'stranger' && (me === undefined || may(me, action, name)),
     connect: (client) =>
       connect(undefined, {
-        path,
+        path: socketPath,
         quiet: true,
         reconnect: { maxMs: 2_000 },
         ...(client === undefined ? {} : { client }),
@@ -62,13 +61,5 @@ async function whoIs(http: Http): Promise<Me | 'stranger' | undefined> {
     return me.grants.length === 0 ? 'stranger' : me
   } catch (error) {
     return hasCode(error, 'unauthorized') ? 'stranger' : undefined
-  }
-}
-
-function keptToken(): string | undefined {
-  try {
-    return sessionStorage.getItem(CONSOLE_TOKEN) ?? undefined
-  } catch {
-    return undefined
   }
 }

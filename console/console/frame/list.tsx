@@ -4,14 +4,13 @@
  */
 
 import type { ComponentChildren } from 'preact'
-import { useEffect, useRef, useState } from 'preact/hooks'
+import { useRef, useState } from 'preact/hooks'
 import type { ListPage, ListQuery } from '../../../shared/console/protocol.ts'
-import { messageOf } from '../../../shared/errors.ts'
 import type { Session } from '../hub/session.ts'
+import { LOOK_MS, type Look, useAnswers } from '../hub/useLook.ts'
 import { count, moment } from '../hub/words.ts'
 import { ask, route } from './route.ts'
 
-const LOOK_MS = 2_000
 const ROW_PX = 40
 /** Rows that are asked for at a time, some of them before those that are seen. */
 const ROWS = 100
@@ -50,7 +49,8 @@ export function List<Row>(props: ListProps<Row>) {
   const box = useRef<HTMLDivElement>(null)
   const offset = Math.max(0, Math.floor((first - BEFORE) / 10) * 10)
   const asked = { ...filter, search, sort, descending, offset, limit: ROWS }
-  const { page, shownFrom, problem } = useRows<Row>(session, call, asked)
+  const { value, problem } = useRows<Row>(session, call, asked)
+  const { page, shownFrom = 0 } = value ?? {}
 
   const order = (by: string): void => {
     const down = by === sort ? !descending : by !== columns[0]?.sort
@@ -139,33 +139,15 @@ function Space({ rows, columns }: { readonly rows: number; readonly columns: num
   )
 }
 
-function useRows<Row>(session: Session, call: string, query: Required<ListQuery>) {
-  const [state, setState] = useState<{ page?: ListPage<Row>; shownFrom: number; problem: string }>({
-    shownFrom: 0,
-    problem: '',
-  })
+interface Rows<Row> {
+  readonly page: ListPage<Row>
+  readonly shownFrom: number
+}
+
+function useRows<Row>(session: Session, call: string, query: Required<ListQuery>): Look<Rows<Row>> {
   const { descending, offset } = query
-  const asked = JSON.stringify(query)
-  useEffect(() => {
-    let isOver = false
-    let timer: ReturnType<typeof setTimeout>
-    const look = async (): Promise<void> => {
-      try {
-        const page = await session.call<ListPage<Row>>(call, JSON.parse(asked))
-        if (isOver) return
-        setState({ page, shownFrom: descending || offset < page.matched ? offset : 0, problem: '' })
-      } catch (error) {
-        // What was shown last stays while the hub is away.
-        if (!isOver && session.awaySince.value === undefined)
-          setState((before) => ({ ...before, problem: messageOf(error) }))
-      }
-      if (!isOver) timer = setTimeout(look, document.hidden ? 5 * LOOK_MS : LOOK_MS)
-    }
-    void look()
-    return () => {
-      isOver = true
-      clearTimeout(timer)
-    }
-  }, [session, call, asked, descending, offset])
-  return state
+  return useAnswers<Rows<Row>>(session, JSON.stringify([call, query]), LOOK_MS, async () => {
+    const page = await session.call<ListPage<Row>>(call, query)
+    return { page, shownFrom: descending || offset < page.matched ? offset : 0 }
+  })
 }

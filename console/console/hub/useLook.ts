@@ -4,7 +4,7 @@ import { useEffect, useState } from 'preact/hooks'
 import { type ErrorCode, messageOf, RepriseError } from '../../../shared/errors.ts'
 import type { Session } from './session.ts'
 
-const LOOK_MS = 2_000
+export const LOOK_MS = 2_000
 
 export interface Look<T> {
   readonly value: T | undefined
@@ -28,8 +28,8 @@ export function useCall<T>(session: Session, name: string, query: object): Look<
 
 type State<T> = Pick<Look<T>, 'problem' | 'code'> & { readonly value?: T }
 
-/** `what`: names the question. */
-function useAnswers<T>(
+/** Asks again every so often, five times as seldom while the page is hidden. `what`: names the question. */
+export function useAnswers<T>(
   session: Session,
   what: string,
   everyMs: number,

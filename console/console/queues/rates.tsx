@@ -1,11 +1,11 @@
 /** How quick a queue is: jobs a second, how long they wait and run, counted by the hub while this is open. */
 
-import { useEffect, useState } from 'preact/hooks'
+import { useRef } from 'preact/hooks'
 import type { QueueSeen, QueueSeries, QueueTimes } from '../../../shared/console/protocol.ts'
-import { messageOf } from '../../../shared/errors.ts'
 import { Fact } from '../frame/fact.tsx'
 import { Graph } from '../frame/graph.tsx'
 import type { Session } from '../hub/session.ts'
+import { type Look, useAnswers } from '../hub/useLook.ts'
 import { count, duration, moment, rate } from '../hub/words.ts'
 
 const LOOK_MS = 1_000
@@ -13,13 +13,8 @@ const LOOK_MS = 1_000
 const MAX_POINTS = 300
 const NAMES = { wait50: 'half wait', wait99: 'wait p99', run50: 'half run', run99: 'run p99' }
 
-interface Seen {
-  readonly seen?: QueueSeen
-  readonly problem: string
-}
-
 export function Rates({ session, queue }: { readonly session: Session; readonly queue: string }) {
-  const { seen, problem } = useSeen(session, queue)
+  const { value: seen, problem } = useSeen(session, queue)
   if (seen === undefined) return <p class="soft">{problem === '' ? 'Looking …' : problem}</p>
   const { node, since, series, points, minute } = seen
   const column = (name: QueueSeries): number[] => {
@@ -54,32 +49,17 @@ function timesOf({ jobs, p50, p99 }: QueueTimes): string {
   return jobs === 0 ? '–' : `half within ${duration(p50)}, p99 ${duration(p99)} (${count(jobs)})`
 }
 
-function useSeen(session: Session, queue: string): Seen {
-  const [state, setState] = useState<Seen>({ problem: '' })
-  useEffect(() => {
-    let timer: ReturnType<typeof setTimeout>
-    let isOver = false
-    let known: QueueSeen | undefined
-    const look = async (): Promise<void> => {
-      try {
-        const after = known?.points.at(-1)?.[0]
-        const seen = await session.call<QueueSeen>('queue', after === undefined ? { queue } : { queue, after })
-        // The hub has begun anew: what it said before is of another count.
-        const isSame = known?.since === seen.since && known.node === seen.node
-        const points = [...(isSame ? (known?.points ?? []) : []), ...seen.points].slice(-MAX_POINTS)
-        known = { ...seen, points }
-        if (!isOver) setState({ seen: known, problem: '' })
-      } catch (error) {
-        if (!isOver && session.awaySince.value === undefined)
-          setState((before) => ({ ...before, problem: messageOf(error) }))
-      }
-      if (!isOver) timer = setTimeout(look, LOOK_MS)
-    }
-    void look()
-    return () => {
-      isOver = true
-      clearTimeout(timer)
-    }
-  }, [session, queue])
-  return state
+/** The hub is asked for points that are not here yet. */
+function useSeen(session: Session, queue: string): Look<QueueSeen> {
+  const known = useRef<QueueSeen | undefined>(undefined)
+  return useAnswers(session, queue, LOOK_MS, async () => {
+    const before = known.current
+    const after = before?.points.at(-1)?.[0]
+    const seen = await session.call<QueueSeen>('queue', after === undefined ? { queue } : { queue, after })
+    // The hub has begun anew: what it said before is of another count.
+    const isSame = before?.since === seen.since && before.node === seen.node
+    const points = [...(isSame ? before.points : []), ...seen.points].slice(-MAX_POINTS)
+    known.current = { ...seen, points }
+    return known.current
+  })
 }

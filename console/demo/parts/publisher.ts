@@ -16,7 +16,8 @@ export class Publisher {
   readonly #topic: Topic
   readonly #ledger: Ledger
   readonly #changed: () => void
-  readonly #most: number
+  /** So many it publishes steadily, and then stops. */
+  readonly most: number
   #orders = 0
   #answered = 0
   #failed = 0
@@ -25,9 +26,8 @@ export class Publisher {
   #perSecond = 0
   #timer: ReturnType<typeof setInterval> | undefined
 
-  /** `most`: so many it publishes steadily, and then stops. */
   constructor(hub: Hub, topic: string, ledger: Ledger, changed: () => void, most = Number.POSITIVE_INFINITY) {
-    this.#most = most
+    this.most = most
     this.#hub = hub
     this.#topic = hub.topic(topic)
     this.#ledger = ledger
@@ -58,7 +58,7 @@ export class Publisher {
 
   /** It has published as many as it does here. */
   get isThrough(): boolean {
-    return this.#orders >= this.#most
+    return this.#orders >= this.most
   }
 
   publish(count: number): void {
@@ -103,7 +103,7 @@ export class Publisher {
         const due = Math.floor(owed)
         owed -= due
         if (due > 0) this.publish(due)
-        if (this.#orders >= this.#most) this.setRate(0)
+        if (this.#orders >= this.most) this.setRate(0)
       }
       then = now
     }, TICK_MS)

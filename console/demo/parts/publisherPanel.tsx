@@ -75,6 +75,9 @@ export function PublisherPanel({ publisher, ledger, topic, burst = BURST, childr
           <dd>{last?.durability ?? '–'}</dd>
         </div>
       </dl>
+      {publisher.isThrough && (
+        <p class="hint-line">The page publishes no more than {publisher.most} events here. Load it again to go on.</p>
+      )}
       {children}
       {problem !== undefined && (
         <p class="problem" role="alert">

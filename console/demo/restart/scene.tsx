@@ -52,11 +52,7 @@ export const restart: Scene = {
               ]}
             />
             <div class="lanes three">
-              <PublisherPanel publisher={publisher} ledger={ledger} topic={topic} burst={50}>
-                {publisher.isThrough && (
-                  <p class="hint-line">The page publishes no more than {MOST} events here. Load it again to go on.</p>
-                )}
-              </PublisherPanel>
+              <PublisherPanel publisher={publisher} ledger={ledger} topic={topic} burst={50} />
               <SubscriberPanel id="survivor" title="The subscriber" subscriber={subscriber} ledger={ledger}>
                 Comes back by itself, from where it was.
               </SubscriberPanel>

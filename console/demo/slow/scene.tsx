@@ -64,11 +64,7 @@ export const slow: Scene = {
               ]}
             />
             <div class="lanes">
-              <PublisherPanel publisher={publisher} ledger={ledger} topic={topic} burst={PER_SECOND}>
-                {publisher.isThrough && (
-                  <p class="hint-line">The page publishes no more than {MOST} events here. Load it again to go on.</p>
-                )}
-              </PublisherPanel>
+              <PublisherPanel publisher={publisher} ledger={ledger} topic={topic} burst={PER_SECOND} />
               <SubscriberPanel
                 id="late"
                 title="The slow one"
