@@ -1,6 +1,7 @@
 /** The schemas of what clients send: checked once, here at the edge. They satisfy the types in shared/protocol.ts. */
 
 import { z } from 'zod'
+import { HAPPENING_KINDS } from '../shared/console/happenings.ts'
 import { CLIENT_SORTS } from '../shared/console/protocol.ts'
 import { RepriseError } from '../shared/errors.ts'
 import { isName, isQueueName, NAME, nameRule } from '../shared/names.ts'
@@ -276,6 +277,7 @@ export const clientIdSchema = z.strictObject({ id: z.string().min(1).max(MAX_LAB
 export const activityQuerySchema = z.strictObject({
   after: z.int().min(0).exactOptional(),
   limit: z.int().min(1).exactOptional(),
+  kinds: z.array(z.enum(HAPPENING_KINDS)).min(1).max(HAPPENING_KINDS.length).exactOptional(),
 })
 
 /** What a handshake may say besides; other keys belong to other namespaces or libraries. */

@@ -3,7 +3,7 @@
  * night is asked in the morning; it costs something only when something happens.
  */
 
-import type { Happening } from '../../shared/console/protocol.ts'
+import type { Happening, HappeningKind } from '../../shared/console/happenings.ts'
 import type { TelemetryEvent } from '../core/telemetry.ts'
 import { WORDS } from './words.ts'
 
@@ -71,11 +71,16 @@ export class Activity {
     return kind
   }
 
-  /** Newest first: of those after `after`, what `may` allows. */
-  list(after: number, limit: number, may: (happening: Happening) => boolean): readonly Happening[] {
+  /** Newest first: of those after `after`, what `may` allows; of all kinds where none is named. */
+  list(
+    after: number,
+    limit: number,
+    may: (happening: Happening) => boolean,
+    kinds?: readonly HappeningKind[],
+  ): readonly Happening[] {
     const found = [...this.#kinds.values()]
       .flatMap(({ kept }) => [...kept])
-      .filter((one) => one.number > after && may(one))
+      .filter((one) => one.number > after && (kinds === undefined || kinds.includes(one.kind)) && may(one))
     return found.sort((one, other) => other.number - one.number).slice(0, limit)
   }
 }

@@ -3,6 +3,7 @@
 import type { WireError } from '../errors.ts'
 import type { Position } from '../positions.ts'
 import type { Limits, Respond } from '../protocol.ts'
+import type { ActivityQuery, Happening } from './happenings.ts'
 
 export const CONSOLE_NAMESPACE = '/console'
 
@@ -294,28 +295,6 @@ export interface QueueSeen {
 }
 
 /** Something that a person who runs the hub may act on. Alike ones within a minute are one. */
-export interface Happening {
-  /** Dense, from 1. */
-  readonly number: number
-  readonly kind: string
-  readonly level: 'info' | 'warn' | 'error'
-  /** As the log has it. */
-  readonly text: string
-  /** The last time, this node's clock. */
-  readonly at: number
-  readonly since: number
-  readonly times: number
-  /** What the log says of it, such as `topic`, `queue`, `client`, `reason`. */
-  readonly details: Readonly<Record<string, unknown>>
-}
-
-export interface ActivityQuery {
-  /** Only later ones. */
-  readonly after?: number
-  /** 200 by default, and at most. */
-  readonly limit?: number
-}
-
 /** The handshake's `auth` of the namespace. */
 export interface ConsoleAuth {
   readonly token?: string

@@ -112,7 +112,25 @@ describe.runIf(has('chromium'))('one topic in the console', () => {
     await page.getByRole('heading', { name: 'Topics' }).waitFor()
     expect((await asking(hub.url)('GET', '/v1/topics/kept')).status).toBe(404)
     await page.getByRole('link', { name: 'Activity' }).click()
-    await page.getByText('anonymous: dropTopic').waitFor()
+    await page.getByText('anonymous dropped the topic').waitFor()
+  })
+
+  it('tells what was lost apart from everything else that happened', async () => {
+    const brief = hub.hub.topic('brief')
+    await asking(hub.url)('PUT', '/v1/topics/brief', { retain: { events: 1 } })
+    const wire = await join(hub.url, 'brief', { client: 'night', from: 'start' })
+    wire.cut()
+    await brief.publishAll([1, 2, 3].map((data) => ({ data })))
+    await (await join(hub.url, 'brief', { client: 'night' })).seen('gap')
+    const page = await open('#/overview')
+    await page.getByRole('link', { name: 'gaps told' }).click()
+    await page.getByText('night was told that 2 events (1 to 2) are gone: retention had removed them').waitFor()
+    expect(page.url()).toContain('#/activity?about=lost')
+    expect(await page.locator('.happenings li').count()).toBe(1)
+    await page.getByRole('button', { name: 'everything' }).click()
+    await page.getByText('anonymous changed the settings of the topic').first().waitFor()
+    await page.getByRole('button', { name: 'slow and replaced clients' }).click()
+    await page.getByText('No client was too slow').waitFor()
   })
 
   it('is to look at only for whoever may not change it', async () => {

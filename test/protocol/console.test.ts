@@ -1,15 +1,8 @@
 /** The console's namespace: its numbers are those of HTTP and `/metrics`, and nobody sees more in it than elsewhere. */
 
 import { describe, expect, it } from 'vitest'
-import type {
-  Happening,
-  History,
-  ListPage,
-  QueueRow,
-  QueueSeen,
-  Summary,
-  TopicRow,
-} from '../../shared/console/protocol.ts'
+import type { Happening } from '../../shared/console/happenings.ts'
+import type { History, ListPage, QueueRow, QueueSeen, Summary, TopicRow } from '../../shared/console/protocol.ts'
 import type { Job } from '../../shared/queues.ts'
 import { asking } from '../support/clients/ask.ts'
 import { scrape } from '../support/clients/scrape.ts'
@@ -119,6 +112,14 @@ describe('the namespace of the console', () => {
     const seen = await part.value<Happening[]>('activity')
     expect(gaps(seen)).toEqual([['gone.a', 4]])
     expect(await part.value('activity', { after: seen[0]?.number })).toEqual([])
+
+    // What happens later pushes out nothing of another kind.
+    await ask('PUT', '/v1/topics/gone.a', { retain: { events: 4 } }, asRoot)
+    const latest = async (more: object) => gaps(await part.value<Happening[]>('activity', { limit: 1, ...more }))
+    expect(await latest({})).toEqual([])
+    expect(await latest({ kinds: ['gap'] })).toEqual([['gone.a', 4]])
+    const wrong = await part.call('activity', { kinds: ['gaps'] })
+    expect(wrong).toMatchObject({ ok: false, error: { code: 'bad_request' } })
 
     await until(async () => (await all.value<ListPage<TopicRow>>('topics')).total >= 2, { what: 'a look' })
     expect(await part.value('topics')).toMatchObject({ total: 1, matched: 1, rows: [{ topic: 'gone.a' }] })

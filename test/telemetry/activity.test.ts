@@ -22,6 +22,8 @@ describe('what happened of late', () => {
       activity.add({ kind: 'refused', code: 'not_found', what: `GET /${i}`, reason: 'no' })
     expect(all(activity)).toHaveLength(151)
     expect(all(activity).at(-1)).toMatchObject({ details: { code: 'forbidden' } })
+    expect(activity.list(0, 1_000, () => true, ['refused'])).toHaveLength(151)
+    expect(activity.list(0, 1_000, () => true, ['gap'])).toEqual([])
   })
 
   it('tells the acts of two people apart', () => {

@@ -1,12 +1,30 @@
 /** A happening in a sentence. */
 
-import type { Happening } from '../../../shared/console/protocol.ts'
+import type { Happening } from '../../../shared/console/happenings.ts'
 import { duration, plural } from '../hub/words.ts'
 
 const GAP_REASONS: Readonly<Record<string, string>> = {
   trimmed: 'retention had removed them before it came',
   reset: 'the log was dropped or lost its tail',
   damaged: 'their records were damaged',
+}
+
+/** By the names of the operations in the OpenAPI document. */
+const ACTS: Readonly<Record<string, string>> = {
+  putTopicSettings: 'changed the settings of the topic',
+  dropTopic: 'dropped the topic',
+  seekCursor: 'moved the cursor of',
+  forgetCursor: 'forgot the cursor of',
+  putQueueSettings: 'changed the settings of the queue',
+  pauseQueue: 'paused the queue',
+  resumeQueue: 'resumed the queue',
+  purgeQueue: 'purged the queue',
+  redriveQueue: 'sent dead letters again',
+  runJob: 'made ready at once: job',
+  removeJob: 'removed job',
+  disconnectClient: 'disconnected',
+  revoke: 'revoked a token',
+  deleteRevocation: 'took back the revocation',
 }
 
 export function sentenceOf({ kind, text, details }: Happening): string {
@@ -39,7 +57,9 @@ export function sentenceOf({ kind, text, details }: Happening): string {
     case 'storeBack':
       return `The store was back after ${duration(number('afterMs'))}`
     case 'acted':
-      return [`${word('subject')}: ${word('what')}`, word('client'), word('item')].filter(Boolean).join(' ')
+      return [word('subject'), ACTS[word('what')] ?? word('what'), word('client'), word('item')]
+        .filter(Boolean)
+        .join(' ')
     case 'started':
       return `The hub started, release ${word('version')}, its store at ${word('store')}`
     case 'stopped':

@@ -9,11 +9,11 @@ import { count, duration, moment, plural, rate } from '../hub/words.ts'
 import { FirstSteps } from './firstSteps.tsx'
 import { Plot } from './plot.tsx'
 
-const LATEST = 6
+const LATEST = { limit: 6 }
 
 export function OverviewPage({ session }: { readonly session: Session }) {
   const summary = session.summary.value
-  const happenings = useHappenings(session, LATEST)
+  const { happenings, problem } = useHappenings(session, LATEST)
   if (summary === undefined) {
     return (
       <>
@@ -35,7 +35,7 @@ export function OverviewPage({ session }: { readonly session: Session }) {
           <h2 id="latest">What happened last</h2>
           <a href={linkTo('activity')}>All of it</a>
         </header>
-        <Happenings happenings={happenings} />
+        <Happenings happenings={happenings} problem={problem} />
       </section>
     </>
   )
@@ -94,7 +94,7 @@ function Whole({ session, summary, whole }: WholeProps) {
           name="gaps told"
           value={count(totals.gaps)}
           note={plural(totals.caughtUp, 'catch-up')}
-          link={linkTo('activity')}
+          link={linkTo('activity', undefined, { about: 'lost' })}
           isBad={totals.gaps > 0}
         />
         <Figure
@@ -112,7 +112,7 @@ function Whole({ session, summary, whole }: WholeProps) {
         <Figure
           name="dead letters"
           value={count(gauges.dead)}
-          note={`${count(totals.lapsed)} leases lapsed`}
+          note={`${plural(totals.lapsed, 'lease')} lapsed`}
           link={linkTo('queues', undefined, { sort: 'dead', order: 'down' })}
           isBad={gauges.dead > 0}
         />

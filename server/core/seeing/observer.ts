@@ -1,8 +1,7 @@
 /** What the edge of the console asks: who sees the whole hub, told once a second, and lists of what one may see. */
 
+import type { ActivityQuery, Happening } from '../../../shared/console/happenings.ts'
 import type {
-  ActivityQuery,
-  Happening,
   History,
   ListPage,
   ListQuery,

@@ -1,10 +1,10 @@
 /** The calls and packets of the console's namespace, by the schemas that the AsyncAPI document is made of. */
 
 import { z } from 'zod'
+import { HAPPENING_KINDS, type Happening } from '../../../shared/console/happenings.ts'
 import {
   type ConsoleCalls,
   type ConsolePackets,
-  type Happening,
   type History,
   type ListPage,
   QUEUE_SERIES,
@@ -77,7 +77,7 @@ export function consoleTables() {
   const happening = z
     .object({
       number: z.int().min(1),
-      kind: z.string(),
+      kind: z.enum(HAPPENING_KINDS),
       level: z.enum(['info', 'warn', 'error']),
       text: z.string(),
       at: amount,

@@ -3,10 +3,9 @@
  * that a console that is opened anew has them; then it rests and keeps nothing. Loaded for the first console.
  */
 
+import type { ActivityQuery, Happening } from '../../../shared/console/happenings.ts'
 import {
-  type ActivityQuery,
   type Gauges,
-  type Happening,
   type History,
   type ListPage,
   type ListQuery,
@@ -105,12 +104,13 @@ export class HubObserver implements Observer {
     return { node: told.node, ...this.#watches.look(queue, after, now(), seesAll(caller)) }
   }
 
-  activity(caller: Caller, { after = 0, limit = MAX_HAPPENINGS }: ActivityQuery): readonly Happening[] {
+  activity(caller: Caller, { after = 0, limit = MAX_HAPPENINGS, kinds }: ActivityQuery): readonly Happening[] {
     const all = seesAll(caller)
-    return this.#context.activity.list(after, Math.min(limit, MAX_HAPPENINGS), ({ details: { topic, queue } }) => {
+    const mayHear = ({ details: { topic, queue } }: Happening): boolean => {
       const name = topic ?? queue
       return all || (typeof name === 'string' && mayRead(caller, name))
-    })
+    }
+    return this.#context.activity.list(after, Math.min(limit, MAX_HAPPENINGS), mayHear, kinds)
   }
 
   #begin(): void {
