@@ -7,7 +7,7 @@ import ts from 'typescript'
 import { ROOT } from '../../build/build.ts'
 import { writeClientPackage } from '../../build/clientBundle.ts'
 import { type Child, cliCommand, type Exit, run, startChild } from '../support/hub/process.ts'
-import { tempFolder } from '../support/temp.ts'
+import { diskFolder } from '../support/temp.ts'
 import { until, within } from '../support/until.ts'
 
 export interface Block {
@@ -61,7 +61,7 @@ export function unknownFences(blocks: readonly Block[]): string[] {
 
 /** A folder in which the blocks' programs lie as a user's would, with Reprise among its packages. */
 async function layOut(blocks: readonly Block[], url: string): Promise<{ folder: string; paths: Map<Block, string> }> {
-  const folder = await tempFolder()
+  const folder = await diskFolder()
   const links = PACKAGES.map((name) => [name, join(ROOT, 'node_modules', name)] as const)
   for (const [name, target] of [...links, ['reprise', ROOT]] as const) {
     await mkdir(dirname(join(folder, 'node_modules', name)), { recursive: true })

@@ -10,7 +10,7 @@ import { ROOT } from '../../build/build.ts'
 import { checkConfigFile } from '../../server/options/file.ts'
 import { SECRET } from '../support/clients/tokens.ts'
 import { run } from '../support/hub/process.ts'
-import { tempFolder } from '../support/temp.ts'
+import { diskFolder } from '../support/temp.ts'
 
 const text = (path: string) => readFileSync(join(ROOT, path), 'utf8')
 const manifest = JSON.parse(text('package.json')) as { version: string; engines: { node: string } }
@@ -49,7 +49,7 @@ describe('the unit of systemd', () => {
   })
 
   it.runIf(isThere('systemd-analyze'))('is one for systemd-analyze', async () => {
-    const file = join(await tempFolder(), 'reprise.service')
+    const file = join(await diskFolder(), 'reprise.service')
     // The program is not installed here.
     await writeFile(file, unit.replace(/^ExecStart=\S+/m, `ExecStart=${process.execPath}`))
     const { code, stdout, stderr } = await run(['systemd-analyze', 'verify', '--man=no', file])
@@ -66,7 +66,7 @@ describe('the chart of Helm', () => {
 
   it('is of this version, with a configuration that the hub accepts', async () => {
     expect(parse(text(`${chart}/Chart.yaml`))).toMatchObject({ apiVersion: 'v2', appVersion: manifest.version })
-    const file = join(await tempFolder(), 'reprise.yaml')
+    const file = join(await diskFolder(), 'reprise.yaml')
     // The variable comes from the chart's secret.
     await writeFile(file, stringify(values.config).replace('env:REPRISE_JWT_SECRET', SECRET))
     expect(checkConfigFile(file, '.')).toEqual([])

@@ -9,7 +9,7 @@ import { ROOT } from '../../build/build.ts'
 import { writeClientPackage } from '../../build/clientBundle.ts'
 import { ensureBuilt } from '../support/built.ts'
 import { run, startChild } from '../support/hub/process.ts'
-import { tempFolder } from '../support/temp.ts'
+import { diskFolder } from '../support/temp.ts'
 import { until } from '../support/until.ts'
 
 interface Packed {
@@ -22,7 +22,7 @@ const NODE = process.execPath
 
 /** Packs as a release does, but without building again. */
 async function pack(folder: string): Promise<{ tarball: string; files: string[] }> {
-  const target = await tempFolder()
+  const target = await diskFolder()
   const args = ['pack', '--json', '--ignore-scripts', '--pack-destination', target]
   const { stdout, stderr, code } = await run(['npm', ...args], { cwd: folder })
   if (code !== 0) throw new Error(stderr)
@@ -34,7 +34,7 @@ async function pack(folder: string): Promise<{ tarball: string; files: string[] 
 
 /** An empty program that has installed the tarball from the registry, as a user does; and what npm said to it. */
 async function install(tarball: string): Promise<{ folder: string; told: string }> {
-  const folder = await tempFolder()
+  const folder = await diskFolder()
   await writeFile(join(folder, 'package.json'), '{ "name": "consumer", "private": true }')
   const { code, stdout, stderr } = await run(['npm', ...INSTALL, tarball], { cwd: folder, deadlineMs: 170_000 })
   if (code !== 0) throw new Error(`npm install: ${stdout}${stderr}`)
@@ -283,7 +283,7 @@ describe('the package', () => {
       }, 10)
     `
     await writeFile(join(folder, 'hook.cjs'), hook)
-    const serve = ['node_modules/reprise/dist/cli/main.js', 'serve', '--port', '0', '--data', await tempFolder()]
+    const serve = ['node_modules/reprise/dist/cli/main.js', 'serve', '--port', '0', '--data', await diskFolder()]
     const hub = startChild([NODE, '--require', './hook.cjs', ...serve], { cwd: folder })
     const told = () => hub.stderr().split('\n--\n')
     // Express comes by itself, so that no request has to wait for it.
@@ -357,7 +357,7 @@ describe('reprise-client', () => {
   let told = ''
   beforeAll(async () => {
     await ensureBuilt()
-    source = await tempFolder()
+    source = await diskFolder()
     await writeClientPackage(source, join(ROOT, 'dist/sdk'))
     ;({ folder, told } = await install((await pack(source)).tarball))
   }, 240_000)

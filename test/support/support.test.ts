@@ -11,7 +11,7 @@ import { run, startChild } from './hub/process.ts'
 import { startRelay } from './network/relay.ts'
 import { startRedis, startRedisCluster } from './redis/redis.ts'
 import { seededRandom } from './seed.ts'
-import { tempFolder } from './temp.ts'
+import { diskFolder, tempFolder } from './temp.ts'
 import { has } from './tools.ts'
 import { until, within } from './until.ts'
 
@@ -159,7 +159,7 @@ describe('the count', () => {
 
 describe('installing', () => {
   it('asks apt for what is missing, and says in one line what to install when it does not come', async () => {
-    const bin = join(await tempFolder(), 'bin')
+    const bin = join(await diskFolder(), 'bin')
     await mkdir(bin)
     const apt = '#!/bin/sh\necho "$@" >> "$APT_LOG"\ncase "$*" in *update*|*version*) exit 0;; *) exit 100;; esac\n'
     for (const name of ['apt-get', 'sudo']) {

@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest'
 import type { ReadPage } from '../../../shared/protocol.ts'
 import { join, type Wire } from '../../support/clients/wire.ts'
 import { startHub } from '../../support/hub/hub.ts'
-import { tempFolder } from '../../support/temp.ts'
+import { diskFolder } from '../../support/temp.ts'
 
 const TOPIC = 'orders'
 
@@ -36,7 +36,7 @@ function story(wire: Wire): string[] {
 
 describe('a damaged record', () => {
   it('is a gap of exactly itself, between its neighbours, and is never handed out', async () => {
-    const folder = await tempFolder()
+    const folder = await diskFolder()
     let hub = await startHub({ store: folder })
     const writer = await join(hub.url, TOPIC, { from: 'none' })
     const client = await join(hub.url, TOPIC, { client: 'a', from: 'start' })

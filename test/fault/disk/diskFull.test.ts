@@ -9,7 +9,7 @@ import { join, type Wire } from '../../support/clients/wire.ts'
 import { atEnd } from '../../support/ending.ts'
 import type { HubProcess } from '../../support/hub/process.ts'
 import { folderPlace } from '../../support/hub/stores.ts'
-import { tempFolder } from '../../support/temp.ts'
+import { diskFolder } from '../../support/temp.ts'
 import { until } from '../../support/until.ts'
 
 const TOPIC = 'orders'
@@ -66,7 +66,7 @@ async function recovers(hub: HubProcess, wire: Wire, stored: number): Promise<vo
 
 describe('a disk that is full', () => {
   it.runIf(mayMount())('refuses publishes before the reserve is used, and goes on with the rest', async () => {
-    const data = await tempFolder()
+    const data = await diskFolder()
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64m', 'tmpfs', data])
     atEnd(() => {
       execFileSync('umount', ['-l', data])
@@ -107,7 +107,7 @@ describe('a disk that is full', () => {
   it.runIf(process.platform === 'linux' && has('prlimit'))(
     'that shows only when it is written to is no worse',
     async () => {
-      const data = await tempFolder()
+      const data = await diskFolder()
       // The system refuses to let a file of the hub grow beyond this.
       const wrapper = ['prlimit', `--fsize=${8 * MB}:unlimited`]
       const hub = await folderPlace(data).spawn({ wrapper })

@@ -10,7 +10,7 @@ import { join } from '../../support/clients/wire.ts'
 import { atEnd } from '../../support/ending.ts'
 import { startHub } from '../../support/hub/hub.ts'
 import { folderPlace } from '../../support/hub/stores.ts'
-import { tempFolder } from '../../support/temp.ts'
+import { diskFolder } from '../../support/temp.ts'
 import { until } from '../../support/until.ts'
 
 const TOPIC = 'orders'
@@ -116,7 +116,7 @@ async function loses(hub: Running, paths: Paths, { lose, says, back }: Case): Pr
 }
 
 async function pathsIn(): Promise<Paths> {
-  const parent = await tempFolder()
+  const parent = await diskFolder()
   const data = joinPath(parent, 'data')
   return { data, file: joinPath(data, 'data.mdb'), aside: joinPath(parent, 'aside') }
 }

@@ -9,7 +9,7 @@ import type { Gap, Published, TopicAuth } from '../../../shared/protocol.ts'
 import { join, type Wire } from '../../support/clients/wire.ts'
 import { startHub } from '../../support/hub/hub.ts'
 import { describeStores } from '../../support/hub/stores.ts'
-import { tempFolder } from '../../support/temp.ts'
+import { diskFolder } from '../../support/temp.ts'
 
 const TOPIC = 'orders'
 
@@ -162,7 +162,7 @@ describeStores('a restart of a hub on $name', (store) => {
 
 describe('a hub whose data folder is lost', () => {
   it('tells everyone who had seen events, once, and goes on', async () => {
-    const folder = await tempFolder()
+    const folder = await diskFolder()
     let hub = await startHub({ store: folder })
     const position = await publish(hub.url, 300)
     await cursorAt(hub.url, 'a', position)
@@ -195,8 +195,8 @@ describe('a hub whose data folder is lost', () => {
 
 describe('a data folder that is restored from an older copy', () => {
   async function restored(): Promise<{ hub: Awaited<ReturnType<typeof startHub>>; epoch: string }> {
-    const folder = await tempFolder()
-    const copy = joinPath(await tempFolder(), 'copy')
+    const folder = await diskFolder()
+    const copy = joinPath(await diskFolder(), 'copy')
     let hub = await startHub({ store: folder })
     const { epoch } = await publish(hub.url, 400)
     for (const [client, offset] of [

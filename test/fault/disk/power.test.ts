@@ -16,7 +16,7 @@ import { killTraced, mayTrace, type Step, stepsOf, traceTo } from '../../support
 import { startHub } from '../../support/hub/hub.ts'
 import { folderPlace } from '../../support/hub/stores.ts'
 import { runSeed, seededRandom } from '../../support/seed.ts'
-import { tempFolder } from '../../support/temp.ts'
+import { diskFolder } from '../../support/temp.ts'
 import { soak } from '../../support/tools.ts'
 
 const TOPIC = 'orders'
@@ -91,7 +91,7 @@ describe.runIf(mayTrace())('a hub whose machine loses its power', () => {
 
   /** A hub at work under strace, then killed. */
   async function traced() {
-    const folder = await tempFolder()
+    const folder = await diskFolder()
     const data = joinPath(folder, 'data')
     const trace = joinPath(folder, 'trace')
     const hub = await folderPlace(data).spawn({ wrapper: traceTo(trace), deadlineMs: 40_000 })
@@ -116,7 +116,7 @@ describe.runIf(mayTrace())('a hub whose machine loses its power', () => {
     image: Buffer,
     told: { readonly head: number; readonly cursor: number; readonly position: Position | undefined },
   ): Promise<void> {
-    const folder = joinPath(await tempFolder(), 'data')
+    const folder = joinPath(await diskFolder(), 'data')
     await mkdir(folder)
     await writeFile(joinPath(folder, 'data.mdb'), image)
     const hub = await startHub({ store: folder })

@@ -9,7 +9,7 @@ import { Disk } from '../../support/disk/disk.ts'
 import { killTraced, mayTrace, stepsOf, traceTo } from '../../support/disk/trace.ts'
 import { folderPlace } from '../../support/hub/stores.ts'
 import { runSeed, seededRandom } from '../../support/seed.ts'
-import { tempFolder } from '../../support/temp.ts'
+import { diskFolder } from '../../support/temp.ts'
 import { soak } from '../../support/tools.ts'
 
 const QUEUE = 'work'
@@ -50,7 +50,7 @@ describe.runIf(mayTrace())('a queue whose machine loses its power', () => {
 
   /** A hub at work under strace, then killed; and what was settled, in this order. */
   async function traced() {
-    const folder = await tempFolder()
+    const folder = await diskFolder()
     const data = joinPath(folder, 'data')
     const trace = joinPath(folder, 'trace')
     const hub = await folderPlace(data).spawn({ wrapper: traceTo(trace), deadlineMs: 40_000 })
@@ -81,7 +81,7 @@ describe.runIf(mayTrace())('a queue whose machine loses its power', () => {
     done: readonly string[],
     doubtful: readonly string[],
   ): Promise<void> {
-    const folder = joinPath(await tempFolder(), 'data')
+    const folder = joinPath(await diskFolder(), 'data')
     await mkdir(folder)
     await writeFile(joinPath(folder, 'data.mdb'), image)
     const told: string[] = []

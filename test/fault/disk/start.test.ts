@@ -12,7 +12,7 @@ import { readAll } from '../../support/books/ledger.ts'
 import { join } from '../../support/clients/wire.ts'
 import { atEnd } from '../../support/ending.ts'
 import { cliCommand, run, spawnHub } from '../../support/hub/process.ts'
-import { tempFolder } from '../../support/temp.ts'
+import { diskFolder } from '../../support/temp.ts'
 
 /** Names, sizes and contents of what is in a folder; sockets by name. */
 async function contents(folder: string): Promise<string[]> {
@@ -63,7 +63,7 @@ describe('a hub that cannot start', () => {
 
   it('does not touch the store when the port is taken, by a hub or by anything else', async () => {
     const first = await spawnHub()
-    const data = await tempFolder()
+    const data = await diskFolder()
     const seeded = await spawnHub({ data })
     await join(seeded.url, 'orders', {}).then((wire) => wire.value('publish', [{ data: 1 }]))
     await seeded.kill('SIGTERM')
@@ -77,7 +77,7 @@ describe('a hub that cannot start', () => {
       other.close()
     })
     await new Promise((resolve) => other.once('listening', resolve))
-    const fresh = joinPath(await tempFolder(), 'never-made')
+    const fresh = joinPath(await diskFolder(), 'never-made')
     const { port } = other.address() as AddressInfo
     expect(await refusal(['--port', String(port), '--data', fresh])).toMatch(/taken/)
     await expect(stat(fresh)).rejects.toThrow(/ENOENT/)
@@ -85,7 +85,7 @@ describe('a hub that cannot start', () => {
   })
 
   it('says so when the data folder is a file, or below one', async () => {
-    const folder = await tempFolder()
+    const folder = await diskFolder()
     const file = joinPath(folder, 'data')
     await writeFile(file, 'mine')
     for (const data of [file, joinPath(file, 'deeper')]) {
@@ -98,7 +98,7 @@ describe('a hub that cannot start', () => {
   it('says so when the data file is none of its own, or only a part of one, and leaves it as it is', {
     timeout: 60_000,
   }, async () => {
-    const whole = await tempFolder()
+    const whole = await diskFolder()
     const hub = await spawnHub({ data: whole })
     const wire = await join(hub.url, 'orders', {})
     for (let i = 0; i < 20; i++) await wire.value('publish', [{ data: 'x'.repeat(20_000) }])
@@ -111,18 +111,18 @@ describe('a hub that cannot start', () => {
       file.subarray(0, 5_000),
     ]
     for (const content of [...files, file.subarray(0, 16_384)]) {
-      const data = await tempFolder()
+      const data = await diskFolder()
       await writeFile(joinPath(data, 'data.mdb'), content)
       expect(await refusal(['--port', '0', '--data', data])).toMatch(/the data folder .* cannot be used: data.mdb /)
       expect((await readFile(joinPath(data, 'data.mdb'))).equals(content)).toBe(true)
     }
-    const empty = await tempFolder()
+    const empty = await diskFolder()
     await writeFile(joinPath(empty, 'data.mdb'), '')
     await spawnHub({ data: empty })
   })
 
   it.runIf(mayMount())('says so when the data folder cannot be written', async () => {
-    const folder = await tempFolder()
+    const folder = await diskFolder()
     const data = joinPath(folder, 'data')
     await mkdir(data)
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'ro,size=1m', 'tmpfs', data])

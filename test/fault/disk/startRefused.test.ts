@@ -12,7 +12,7 @@ import { atEnd } from '../../support/ending.ts'
 import { cliCommand, startChild } from '../../support/hub/process.ts'
 import { freePort } from '../../support/network/ports.ts'
 import { startRedis } from '../../support/redis/redis.ts'
-import { tempFolder } from '../../support/temp.ts'
+import { diskFolder } from '../../support/temp.ts'
 import { has } from '../../support/tools.ts'
 import { until, within } from '../../support/until.ts'
 
@@ -54,7 +54,7 @@ async function embedded(store: string, port = 0): Promise<{ hub: Hub; url: strin
 }
 
 const LOCKED = async (): Promise<string> => {
-  const store = joinPath(await tempFolder(), 'data')
+  const store = joinPath(await diskFolder(), 'data')
   await (await embedded(store)).hub.ready
   return store
 }
@@ -118,7 +118,7 @@ describe('the SDK at a hub that could not start', () => {
     expect(new Set(refusals)).toEqual(new Set(['unavailable']))
     expect([subscription.status.state, worker.status.state]).not.toContain('ended')
     await first.close()
-    await embedded(joinPath(await tempFolder(), 'data'), Number(new URL(first.url).port))
+    await embedded(joinPath(await diskFolder(), 'data'), Number(new URL(first.url).port))
     expect(await published).toMatchObject({ offset: 1 })
     await sent
     await until(() => seen.length === 1 && worked.length === 1, { what: 'the event and the job' })

@@ -1,6 +1,5 @@
 /** What the store's tests need of an engine, and how they make it of LMDB. */
 
-import { statfsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -32,18 +31,6 @@ export interface LmdbEngine extends Engine {
 }
 
 export const START = 1_700_000_000_000
-
-/** For tests of rules, which sync thousands of times; what the disk does has tests of its own. The disk where memory is short. */
-export const MEMORY = hasRoom('/dev/shm') ? '/dev/shm' : tmpdir()
-
-function hasRoom(folder: string): boolean {
-  try {
-    const { bavail, bsize } = statfsSync(folder)
-    return bavail * bsize > 2 ** 31
-  } catch {
-    return false
-  }
-}
 
 export async function lmdbEngine(place = tmpdir()): Promise<LmdbEngine> {
   const parent = await mkdtemp(join(place, 'reprise-store-'))

@@ -3,9 +3,10 @@
 import { open as openLmdb } from 'lmdb'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Leaving, QueuePolicy, Settlement, Store, StoredJobDraft } from '../../../server/store/contract/store.ts'
+import { MEMORY } from '../../support/temp.ts'
 import { soak } from '../../support/tools.ts'
 import { infoOf, jobOf, maintain, remove } from '../conformance/calls.ts'
-import { type LmdbEngine, lmdbEngine, MEMORY, publish, START, text } from '../conformance/fixture.ts'
+import { type LmdbEngine, lmdbEngine, publish, START, text } from '../conformance/fixture.ts'
 
 const POLICY: QueuePolicy = { maxAttempts: 3, backoffMs: [1_000, 5_000], deadMs: 60_000 }
 const LIMIT = { jobs: 1_000_000, bytes: 1e9 }

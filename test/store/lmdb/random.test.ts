@@ -1,4 +1,5 @@
-import { lmdbEngine, MEMORY, sealed } from '../conformance/fixture.ts'
+import { MEMORY } from '../../support/temp.ts'
+import { lmdbEngine, sealed } from '../conformance/fixture.ts'
 import { describeRandom } from '../model/random.ts'
 
 describeRandom('LMDB', () => lmdbEngine(MEMORY))

@@ -4,11 +4,12 @@ import type { ServeOptions } from '../../../server/options/hub.ts'
 import { createTestHub, type TestHub } from '../../../server/testing.ts'
 import { atEnd } from '../ending.ts'
 import { startNginx } from '../network/nginx.ts'
+import { tempFolder } from '../temp.ts'
 import { nodesOfRun, storeOfRun } from './runStore.ts'
 
 export async function startHub(options: ServeOptions = {}): Promise<TestHub> {
   const all = { ...storeOfRun(), ...options }
-  const first = await createTestHub(all)
+  const first = await createTestHub(all.store === undefined ? { ...all, store: await tempFolder() } : all)
   atEnd(() => first.close())
   if (nodesOfRun() === 1 || all.store === undefined || all.port !== undefined) return first
   const others = Array.from({ length: nodesOfRun() - 1 }, async () => {
