@@ -194,7 +194,7 @@ describe('a client that is gone', () => {
         () => outcomes.push(`${name} written`),
         () => outcomes.push(`${name} lost`),
       )
-      if (name === '/late') setTimeout(() => response.end('late'), 50)
+      if (name === '/late') request.socket.once('close', () => response.end('late'))
       else response.end(name === '/large' ? Buffer.alloc(50_000_000) : 'small')
     })
     server.listen(0, '127.0.0.1')
