@@ -3,9 +3,9 @@
 import { performance } from 'node:perf_hooks'
 
 const LOOK_MS = 50
-/** A process that was idle for half of this has nobody to wait for it. */
+/** A process that is idle for half of this time keeps nobody waiting. */
 const TIDY_MS = 200
-/** Of memory: what a start leaves. A collection of much more would hold the process. */
+/** A start leaves less memory than this. To collect much more would hold the process up. */
 const TIDY_BYTES = 100e6
 /** Of the time between two looks. */
 const IDLE_SHARE = 0.5
@@ -40,6 +40,6 @@ async function collectGarbage(): Promise<void> {
   if (Session === undefined) return
   const session = new Session()
   session.connect()
-  // To leave within the answer stops the process for good.
+  // To disconnect within the answer would hang the process.
   session.post('HeapProfiler.collectGarbage', () => setImmediate(() => session.disconnect()))
 }

@@ -140,7 +140,7 @@ export const producerSchema = z
 const timeSchema = z.strictObject({ at: z.number().min(0) })
 const lastSchema = z.strictObject({ last: z.int().min(0) })
 
-export const fromSchema = z
+const fromSchema = z
   .union([z.enum(['cursor', 'start', 'end', 'none']), positionSchema, timeSchema, lastSchema], {
     error: ({ input }) =>
       typeof input === 'number'

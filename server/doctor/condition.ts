@@ -4,7 +4,7 @@ import type { ResolvedHubOptions } from '../options/hub.ts'
 import type { Finding } from '../store/contract/findings.ts'
 import type { Store } from '../store/contract/store.ts'
 
-/** So old it is given to the next one who asks: a look may ask other servers, and reads files. */
+/** An answer may be so old, as a look reads files and may ask other servers. */
 const FRESH_MS = 10_000
 
 export function conditionOf(options: ResolvedHubOptions, { settings }: Pick<Store, 'settings'>) {

@@ -73,7 +73,7 @@ export async function access({
 }
 
 async function keySet(location: string): Promise<Finding> {
-  // What is before its host is nobody's business.
+  // An address may hold a name and a password, which are not shown.
   const url = location.replace(/\/\/[^/@]*@/, '//')
   try {
     const answer = await fetch(location, { signal: AbortSignal.timeout(JWKS_MS) })

@@ -38,7 +38,7 @@ import { type QueueOptions, queuePatterns } from './queues.ts'
 import { absoluteSecrets } from './secret.ts'
 import { type TlsOptions, tlsFaults, tlsOptions } from './tls.ts'
 
-export const LOG_LEVELS = ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const
+const LOG_LEVELS = ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]
 
 export interface TopicOptions {

@@ -89,6 +89,7 @@ describe.runIf(has('chromium'))('one queue in the console', () => {
       },
       { client: 'printer' },
     )
+    worker.onError(() => {})
     const counts = async () =>
       (await asking(hub.url)<{ counts: Record<string, number> }>('GET', '/v1/queues/reports')).body.counts
     await until(async () => (await counts()).dead === 6, { what: 'six dead letters' })

@@ -18,7 +18,7 @@ const TITLES: Readonly<Record<PageName, string>> = {
   health: 'Health',
 }
 
-export const isHelpOpen = signal(false)
+const isHelpOpen = signal(false)
 
 interface ShellProps {
   readonly session: Session

@@ -24,7 +24,7 @@ export function effectsOf(answer: Readonly<Record<string, unknown>>): string {
       'the first 1,000 jobs would stay as they are, and the others were not looked at',
     refuses && 'it is full then, and takes no more jobs for now',
     binds.length > 0 && `${binds.join(', ')} would be bound to it`,
-    unbinds.length > 0 && `${unbinds.join(', ')} would be bound to it no more`,
+    unbinds.length > 0 && `${unbinds.join(', ')} would no longer be bound to it`,
   ].filter((text) => text !== false)
   const text = found.length === 0 ? 'no job would go' : found.join('; ')
   return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`

@@ -58,7 +58,7 @@ export class Clients {
     this.#sources.push(() => this.#streams)
   }
 
-  /** As which this node is told of. */
+  /** What this node is called. */
   get node(): string {
     return this.#context.node
   }

@@ -1,4 +1,4 @@
-/** Looks that are made one at a time, for so many who wait. */
+/** Makes lists one at a time, for so many who wait for theirs. */
 
 import { RepriseError } from '../../../shared/errors.ts'
 

@@ -39,7 +39,7 @@ export class Place {
   }
 }
 
-/** The feed goes on while a reader waits for its client, a reader may have seen more than the feed was told. */
+/** The feed goes on while a reader waits for its client. A reader may also have seen more than the feed was told. */
 function furthest(read: Position | undefined, fed: Position | undefined): Position | undefined {
   if (read === undefined || fed === undefined) return fed ?? read
   return read.epoch === fed.epoch && read.offset > fed.offset ? read : fed

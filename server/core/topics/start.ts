@@ -107,7 +107,7 @@ function startAt(position: Position, bounds: Bounds): Omit<Start, 'session'> {
   return { position, info: { epoch, first, last: head, position, behind: head - seen } }
 }
 
-/** Why a subscription ends that is not to pass a gap. */
+/** What ends a subscription that has met a gap and is not to pass any. */
 export function gapMet(gap: Gap): RepriseError {
   const range = gap.from === null ? 'events of unknown number' : `events ${gap.from} to ${gap.to}`
   return new RepriseError('gap', `${range} are gone (${gap.reason}), and onGap is 'fail'`)

@@ -9,8 +9,8 @@ import { dirname, join } from 'node:path'
 import { isUnused } from '../recovery/pages.ts'
 
 export const DATA_FILE = 'data.mdb'
-export const LOCK_FILE = 'lock.mdb'
-export const OWNER_SOCKET = 'owner.sock'
+const LOCK_FILE = 'lock.mdb'
+const OWNER_SOCKET = 'owner.sock'
 /** What a damaged data file is kept as, beside the one that was made from it. */
 export const DAMAGED = 'damaged-'
 /** Where that one is made. */
@@ -120,7 +120,7 @@ async function checkEmptied(folder: string): Promise<void> {
   throw new Error(`${DATA_FILE} was cut off: it is empty; put a copy in its place, or remove it to begin a new store`)
 }
 
-/** What a first start leaves that lost its power: the driver would take a part of a file for a damaged one. */
+/** A first start that lost its power may leave a part of a file, which the driver would take for a damaged one. */
 async function removeUnused(path: string): Promise<void> {
   if ((await lstat(path).catch(() => undefined)) !== undefined && isUnused(path)) await unlink(path)
 }

@@ -121,7 +121,7 @@ interface Bounds {
 }
 
 /** The file ends before a page that is needed. */
-export class CutOff extends Error {}
+class CutOff extends Error {}
 
 export class PageFile {
   readonly #handle: number
@@ -326,7 +326,7 @@ function metaPagesOf(handle: number, size: number): (Meta | 'foreign' | undefine
   return [first, ...sizes.map(metaAt)]
 }
 
-/** Whether a first start ended before its first sync: nothing was ever kept, and any part of the first pages may lack. */
+/** Whether a first start ended before its first sync: nothing was ever kept, and any part of the first pages may be missing. */
 export function isUnused(path: string): boolean {
   const handle = openSync(path, 'r')
   try {

@@ -41,7 +41,7 @@ function policyWords({ maxAttempts, deadMs, backoffMs }: QueuePolicy): string[] 
   return [numberText(maxAttempts), numberText(deadMs), backoffMs.join(' ')]
 }
 
-export function positionText({ epoch, offset }: Position): string {
+function positionText({ epoch, offset }: Position): string {
   return `${epoch} ${offset}`
 }
 

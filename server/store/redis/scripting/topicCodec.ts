@@ -158,7 +158,7 @@ export function droppedOf(text: string): Pick<Bounds, 'dropped'> {
 }
 
 /** Of a flat list: an epoch and what it starts after, in turn. */
-export function lineageOf(text: string): Lineage {
+function lineageOf(text: string): Lineage {
   const parts = text.split(' ')
   return parts.flatMap((epoch, i) => (i % 2 === 0 ? [{ epoch, startsAfter: Number(parts[i + 1]) }] : []))
 }
