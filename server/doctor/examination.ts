@@ -73,8 +73,7 @@ export async function access({
 }
 
 async function keySet(location: string): Promise<Finding> {
-  // An address may hold a name and a password, which are not shown.
-  const url = location.replace(/\/\/[^/@]*@/, '//')
+  const url = withoutSecrets(location)
   try {
     const answer = await fetch(location, { signal: AbortSignal.timeout(JWKS_MS) })
     const { keys } = (await answer.json()) as { readonly keys?: readonly unknown[] }
@@ -83,8 +82,14 @@ async function keySet(location: string): Promise<Finding> {
     return warn('jwks', `${url} has no keys`, 'no token is good without them')
   } catch (error) {
     const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
-    return fail('jwks', `${url} cannot be read: ${messageOf(cause)}`, 'tokens are unavailable until it answers')
+    const reason = messageOf(cause).replaceAll(location, url)
+    return fail('jwks', `${url} cannot be read: ${reason}`, 'tokens are unavailable until it answers')
   }
+}
+
+/** An address may have a name and a password in it, and a key in its query. Errors tell it as it was given. */
+function withoutSecrets(location: string): string {
+  return location.replace(/^(\w+:\/\/)[^/?#]*@/, '$1').replace(/[?#].*$/s, '')
 }
 
 export function certificates({ tls }: { readonly tls: TlsOptions | undefined }): Finding[] {
