@@ -62,7 +62,7 @@ export function openGateway(io: Server, context: GatewayContext, guests?: GuestR
       if (untouched) remove(io, namespace)
     },
   })
-  context.clients.from(() => connectionsOf(io, entrances, context))
+  context.clients.from(connectionsOf(io, entrances, context))
   if (guests === undefined) entrances.watch(io.sockets)
   const raw = parent as unknown as RawParent
   const create = raw.createChild

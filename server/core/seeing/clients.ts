@@ -33,6 +33,13 @@ const MAX_KEPT = 20
 /** What is looked at in one piece: namespaces and consumers. */
 const PIECE = 250
 
+/** Connections of an edge that knows them itself. */
+export interface Source {
+  all(): Iterable<Connected>
+  /** The one with this key, while it is there. */
+  one(key: object): Connected | undefined
+}
+
 interface Look {
   readonly at: number
   readonly rows: readonly Row[]
@@ -42,11 +49,14 @@ interface Look {
 
 export class Clients {
   readonly #context: ClientsContext
-  readonly #sources: (() => Iterable<Connected>)[] = []
-  readonly #streams = new Set<Connected>()
+  readonly #streams = new Map<object, Connected>()
+  readonly #sources: Source[] = [{ all: () => this.#streams.values(), one: (key) => this.#streams.get(key) }]
   /** Ids are of this start of the hub, so that an old one names nobody else. */
   readonly #start = randomBytes(3).toString('hex')
   readonly #ids = new WeakMap<object, string>()
+  /** By their ids, so that none is looked for among all: how long that takes would tell who is there. */
+  readonly #keys = new Map<string, WeakRef<object>>()
+  readonly #ended = new FinalizationRegistry<string>((id) => this.#keys.delete(id))
   readonly #kept = new Map<string, Promise<Look>>()
   #newest = 0
   /** One look at a time, as each has a row for every connection in memory. Who sees all does not wait for the others. */
@@ -55,7 +65,6 @@ export class Clients {
 
   constructor(context: ClientsContext) {
     this.#context = context
-    this.#sources.push(() => this.#streams)
   }
 
   /** What this node is called. */
@@ -63,15 +72,14 @@ export class Clients {
     return this.#context.node
   }
 
-  /** Connections of an edge that knows them itself. */
-  from(source: () => Iterable<Connected>): void {
+  from(source: Source): void {
     this.#sources.push(source)
   }
 
   /** One that is there until the result is called. */
   add(stream: Connected): () => void {
-    this.#streams.add(stream)
-    return () => this.#streams.delete(stream)
+    this.#streams.set(stream.key, stream)
+    return () => this.#streams.delete(stream.key)
   }
 
   async list(caller: Caller, query: ClientsQuery, gone: AbortSignal): Promise<ClientsPage> {
@@ -80,6 +88,8 @@ export class Clients {
     const sorting = sorted.get(sort) ?? sortedBy(rows, valueBy(sort))
     sorted.set(sort, sorting)
     const all = await sorting
+    // All who waited for it go on at once.
+    await itsTurn(PAGE_WEIGHT)
     const found = search === '' ? all : all.filter((row) => isNamed(row, search))
     const part = rowsOf(found, query).map((row) => this.#told(row))
     return { node: this.node, at, total: rows.length, matched: found.length, rows: part }
@@ -159,12 +169,16 @@ export class Clients {
   }
 
   *#all(): Generator<Connected> {
-    for (const source of this.#sources) yield* source()
+    for (const source of this.#sources) yield* source.all()
   }
 
   #find(id: string): Connected | undefined {
-    if (!id.startsWith(this.#start)) return undefined
-    for (const connected of this.#all()) if (this.#ids.get(connected.key) === id) return connected
+    const key = this.#keys.get(id)?.deref()
+    if (key === undefined) return undefined
+    for (const source of this.#sources) {
+      const connected = source.one(key)
+      if (connected !== undefined) return connected
+    }
     return undefined
   }
 
@@ -173,6 +187,8 @@ export class Clients {
     if (id === undefined) {
       id = `${this.#start}-${++this.#newest}`
       this.#ids.set(connected.key, id)
+      this.#keys.set(id, new WeakRef(connected.key))
+      this.#ended.register(connected.key, id)
     }
     return { id, ...row }
   }

@@ -5,6 +5,7 @@ import { CONSOLE_NAMESPACE } from '../../../shared/console/protocol.ts'
 import type { Addresses } from '../../core/guards/addresses.ts'
 import type { JobClient } from '../../core/queues/delivery/outlet.ts'
 import type { Connected, Part } from '../../core/seeing/clientRow.ts'
+import type { Source } from '../../core/seeing/clients.ts'
 import { addressOf } from '../admission.ts'
 import type { SocketState } from '../calls.ts'
 import type { Entrances } from '../entrances.ts'
@@ -17,12 +18,25 @@ interface Rules {
 }
 
 /** Those that are in a namespace; one of a program's own server may be in none of the hub's. */
-export function* connectionsOf(io: Server, entrances: Entrances, rules: Rules): Generator<Connected> {
+export function connectionsOf(io: Server, entrances: Entrances, rules: Rules): Source {
   // A program's own server has no engine before it is attached to something.
-  const engine = io.engine as unknown as { readonly clients?: Readonly<Record<string, Socket['conn']>> } | undefined
-  for (const connection of Object.values(engine?.clients ?? {})) {
+  const known = (): Readonly<Record<string, Socket['conn']>> =>
+    (io.engine as unknown as { readonly clients?: Readonly<Record<string, Socket['conn']>> } | undefined)?.clients ?? {}
+  const seen = (connection: Socket['conn']): Connected | undefined => {
     const inside = entrances.namespacesOf(connection)
-    if (inside !== undefined) yield new SocketConnection(connection, inside, rules)
+    return inside && new SocketConnection(connection, inside, rules)
+  }
+  return {
+    *all() {
+      for (const connection of Object.values(known())) {
+        const connected = seen(connection)
+        if (connected !== undefined) yield connected
+      }
+    },
+    one(key) {
+      const connection = known()[(key as { readonly id?: string }).id ?? '']
+      return connection === key ? seen(connection) : undefined
+    },
   }
 }
 
