@@ -39,16 +39,23 @@ export function linkTo(page: PageName, name?: string, query: Readonly<Record<str
   return `#/${path}${search === '' ? '' : `?${search}`}`
 }
 
-/** Changes what stands behind `?` of the place, without a step of the browser's history. */
-export function ask(changes: Readonly<Record<string, string | undefined>>): void {
+type Changes = Readonly<Record<string, string | undefined>>
+
+/** This place with other things behind `?`. */
+export function linkHere(changes: Changes): string {
   const { page, name, query } = route.value
   const next = new URLSearchParams(query)
   for (const [key, value] of Object.entries(changes)) {
     if (value === undefined || value === '') next.delete(key)
     else next.set(key, value)
   }
-  history.replaceState(null, '', linkTo(page, name, Object.fromEntries(next)))
-  route.value = { page, name, query: next }
+  return linkTo(page, name, Object.fromEntries(next))
+}
+
+/** Changes what stands behind `?` of the place, without a step of the browser's history. */
+export function ask(changes: Changes): void {
+  history.replaceState(null, '', linkHere(changes))
+  route.value = read()
 }
 
 export function go(link: string): void {

@@ -1,7 +1,7 @@
 /** The views of one thing, of which one is shown; the address names it. */
 
 import type { ComponentChildren } from 'preact'
-import { ask, route } from './route.ts'
+import { go, linkHere, route } from './route.ts'
 
 interface TabsProps<View extends string> {
   /** What the views are of. */
@@ -30,7 +30,7 @@ export function Tabs<View extends string>({ name, views, view, notes = {}, child
             type="button"
             role="tab"
             aria-selected={one === view}
-            onClick={() => ask({ view: one, job: undefined })}
+            onClick={() => go(linkHere({ view: one, job: undefined }))}
           >
             {views[one]}
             {notes[one]}

@@ -1,6 +1,6 @@
 /** The dead letters of a queue: filter, count, bring back at a rate, purge. */
 
-import { useState } from 'preact/hooks'
+import { useEffect, useRef, useState } from 'preact/hooks'
 import { messageOf } from '../../../shared/errors.ts'
 import { Act } from '../frame/confirm.tsx'
 import { ask, route } from '../frame/route.ts'
@@ -8,25 +8,14 @@ import { part } from '../hub/http.ts'
 import type { Session } from '../hub/session.ts'
 import { plural } from '../hub/words.ts'
 import { JobList } from './jobs.tsx'
+import { type Filter, redrive } from './redrive.ts'
 
-interface Redriven {
-  readonly matched: number
-  readonly moved: number
+/** What came of counting or of bringing back, with a filter. */
+interface Told {
+  readonly of: string
+  readonly count: number
   readonly more: boolean
-  readonly next?: string
-  readonly asOf: number
 }
-
-interface Filter {
-  readonly reason?: string
-  readonly error?: string
-  readonly key?: string
-}
-
-/** Looked at by one call: progress is told between two. */
-const STEP = 200
-/** With a rate a call is to take a few seconds. */
-const STEP_S = 2
 
 interface DeadLettersProps {
   readonly session: Session
@@ -38,7 +27,11 @@ interface DeadLettersProps {
 export function DeadLetters({ session, queue, dead, done }: DeadLettersProps) {
   const { query } = route.value
   const [rate, setRate] = useState('')
-  const [told, setTold] = useState('')
+  const [counted, setCounted] = useState<Told | undefined>(undefined)
+  const [moved, setMoved] = useState<Told | undefined>(undefined)
+  const [problem, setProblem] = useState('')
+  const [running, setRunning] = useState<AbortController | undefined>(undefined)
+  const counting = useRef<AbortController | undefined>(undefined)
   const [changes, setChanges] = useState(0)
   const changed = () => {
     setChanges((before) => before + 1)
@@ -47,47 +40,48 @@ export function DeadLetters({ session, queue, dead, done }: DeadLettersProps) {
   const filter: Filter = Object.fromEntries(
     ['reason', 'error', 'key'].flatMap((name) => (query.get(name) ? [[name, query.get(name)]] : [])),
   )
+  const of = JSON.stringify(filter)
+  const isAll = of === '{}'
   const isAdmin = session.may('admin', queue)
-  const redrive = async (isDry: boolean): Promise<string> => {
-    let [matched, moved] = [0, 0]
-    let [after, asOf]: [string | undefined, number | undefined] = [undefined, undefined]
-    for (;;) {
-      const step = isDry || rate === '' ? STEP : Math.max(1, Math.round(Number(rate) * STEP_S))
-      const body = {
-        filter: asOf === undefined ? filter : { ...filter, before: asOf + 1 },
-        limit: step,
-        ...(isDry ? { dryRun: true } : {}),
-        ...(isDry || rate === '' ? {} : { rate: Number(rate) }),
-        ...(after === undefined ? {} : { after }),
-      }
-      const part: Redriven = await session.http.ask('POST', `/queues/${encodeURIComponent(queue)}/redrive`, body)
-      matched += part.matched
-      moved += part.moved
-      asOf ??= part.asOf
-      after = part.next
-      const words = isDry ? `${plural(matched, 'dead letter')} would come back` : `${plural(moved, 'job')} brought back`
-      setTold(part.more ? `${words} so far …` : words)
-      if (!part.more) return words
-    }
-  }
+  useEffect(() => {
+    setProblem('')
+    return () => counting.current?.abort()
+  }, [of])
   const count = async () => {
+    counting.current?.abort()
+    const mine = new AbortController()
+    counting.current = mine
+    setProblem('')
+    setMoved(undefined)
+    const told = (fit: number, more: boolean) => !mine.signal.aborted && setCounted({ of, count: fit, more })
     try {
-      await redrive(true)
+      await redrive({ session, queue, filter, isDry: true, stop: mine.signal, told })
     } catch (error) {
-      setTold(messageOf(error))
+      if (!mine.signal.aborted) setProblem(messageOf(error))
     }
   }
   const bringBack = async () => {
-    const words = await redrive(false)
-    changed()
-    return words
+    counting.current?.abort()
+    const mine = new AbortController()
+    setRunning(mine)
+    setCounted(undefined)
+    setProblem('')
+    const told = (count: number, more: boolean) => setMoved({ of, count, more })
+    const speed = rate === '' ? undefined : Number(rate)
+    try {
+      await redrive({ session, queue, filter, isDry: false, rate: speed, stop: mine.signal, told })
+    } finally {
+      setRunning(undefined)
+      changed()
+    }
+    // What came of it is told below the buttons.
+    return ''
   }
   const purge = async () => {
     const { removed } = await session.http.ask<{ removed: number }>('POST', `/queues/${part(`${queue}/dead`)}/purge`)
     changed()
     return `${plural(removed, 'dead letter')} removed`
   }
-  const isAll = Object.keys(filter).length === 0
   return (
     <section aria-label="Dead letters">
       <div class="filters">
@@ -117,7 +111,7 @@ export function DeadLetters({ session, queue, dead, done }: DeadLettersProps) {
           />
         </label>
         <label>
-          jobs a second
+          redrive rate, jobs a second
           <input
             type="number"
             min="1"
@@ -131,14 +125,20 @@ export function DeadLetters({ session, queue, dead, done }: DeadLettersProps) {
         <button type="button" class="small" disabled={!isAdmin} onClick={count}>
           How many fit?
         </button>
-        <Act title="Redrive" verb="Bring them back" isAllowed={isAdmin} act={bringBack}>
+        <Act
+          title="Send again (redrive)"
+          verb="Bring them back"
+          isAllowed={isAdmin && running === undefined}
+          act={bringBack}
+        >
+          {!isAll && <Count count={count} />}
           <p>
-            Brings {isAll ? `all ${plural(dead, 'dead letter')}` : 'the dead letters that fit'} of{' '}
-            <strong>{queue}</strong> back as new jobs at the end of the queue{rate === '' ? '' : `, ${rate} a second`}.
-            Those that are dead-lettered meanwhile stay.
+            Brings {isAll ? `all ${plural(dead, 'dead letter')}` : fitting(counted?.of === of ? counted : undefined)} of{' '}
+            <strong>{queue}</strong> back as new jobs at the end of the queue,{' '}
+            {rate === '' ? 'at once' : `${rate} a second`}. Those that are dead-lettered meanwhile stay.
           </p>
-          {!isAll && <pre>{JSON.stringify(filter)}</pre>}
-          <p role="status">{told}</p>
+          {!isAll && <p class="soft">{inWords(filter)}</p>}
+          {running !== undefined && <Running moved={moved} stop={running} />}
         </Act>
         <Act title="Purge the dead letters" verb="Remove them" isAllowed={isAdmin} isGrave act={purge}>
           <p>
@@ -146,7 +146,15 @@ export function DeadLetters({ session, queue, dead, done }: DeadLettersProps) {
             be taken back.
           </p>
         </Act>
-        <span role="status">{told}</span>
+        {running === undefined ? (
+          <span role="status">
+            {counted?.of === of && `${fitting(counted)} would come back`}
+            {moved?.of === of && `${plural(moved.count, 'job')} brought back${moved.more ? ', then stopped' : ''}`}
+          </span>
+        ) : (
+          <Running moved={moved} stop={running} />
+        )}
+        {problem !== '' && <span role="alert">{problem}</span>}
       </p>
       <JobList
         key={changes}
@@ -158,4 +166,44 @@ export function DeadLetters({ session, queue, dead, done }: DeadLettersProps) {
       />
     </section>
   )
+}
+
+/** Counts as soon as it is shown. */
+function Count({ count }: { readonly count: () => void }) {
+  useEffect(count, [])
+  return null
+}
+
+function Running({ moved, stop }: { readonly moved: Told | undefined; readonly stop: AbortController }) {
+  const [isStopping, setStopping] = useState(false)
+  return (
+    <span class="running">
+      <span role="status">{plural(moved?.count ?? 0, 'job')} brought back so far …</span>
+      <button
+        type="button"
+        class="small"
+        disabled={isStopping}
+        onClick={() => {
+          stop.abort()
+          setStopping(true)
+        }}
+      >
+        {isStopping ? 'Stopping …' : 'Stop'}
+      </button>
+    </span>
+  )
+}
+
+function fitting(counted: Told | undefined): string {
+  if (counted === undefined) return 'the dead letters that fit (counting …)'
+  return `${plural(counted.count, 'dead letter')}${counted.more ? ' or more (counting …)' : ''}`
+}
+
+function inWords({ reason, error, key }: Filter): string {
+  const parts = [
+    ...(reason === undefined ? [] : [`whose reason is ${reason}`]),
+    ...(error === undefined ? [] : [`whose error has “${error}”`]),
+    ...(key === undefined ? [] : [`whose key is “${key}”`]),
+  ]
+  return `Only those ${parts.join(' and ')}.`
 }

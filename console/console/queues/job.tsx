@@ -4,7 +4,7 @@ import { useState } from 'preact/hooks'
 import { messageOf } from '../../../shared/errors.ts'
 import { Act } from '../frame/confirm.tsx'
 import { Fact } from '../frame/fact.tsx'
-import { ask } from '../frame/route.ts'
+import { ask, linkHere } from '../frame/route.ts'
 import { part } from '../hub/http.ts'
 import type { Session } from '../hub/session.ts'
 import { useLook } from '../hub/useLook.ts'
@@ -97,9 +97,10 @@ function Told({ session, queue, job, again }: ToldProps) {
             {text}
             {until !== undefined && `, until ${moment(until)}`}
             {other !== undefined && (
-              <button type="button" class="quiet link" onClick={() => ask({ job: other })}>
-                look at {other}
-              </button>
+              <>
+                {' '}
+                <a href={linkHere({ job: other })}>look at {other}</a>
+              </>
             )}
           </li>
         ))}

@@ -2,7 +2,7 @@
 
 import { useState } from 'preact/hooks'
 import { messageOf } from '../../../shared/errors.ts'
-import { ask, route } from '../frame/route.ts'
+import { ask, go, linkHere, route } from '../frame/route.ts'
 import { part } from '../hub/http.ts'
 import type { Session } from '../hub/session.ts'
 import { useLook } from '../hub/useLook.ts'
@@ -22,7 +22,8 @@ export function Jobs({ session, queue }: { readonly session: Session; readonly q
     setProblem('')
     try {
       const { jobs } = await session.http.get<{ jobs: readonly Job[] }>(`/queues/${part(queue)}/jobs?id=${part(text)}`)
-      ask(jobs.length > 0 ? { job: text } : { key: text })
+      if (jobs.length > 0) go(linkHere({ job: text }))
+      else ask({ key: text })
     } catch (error) {
       setProblem(messageOf(error))
     }
@@ -185,9 +186,7 @@ function Table({ jobs, state }: { readonly jobs: readonly Job[]; readonly state:
           {jobs.map((job) => (
             <tr key={job.id}>
               <td>
-                <button type="button" class="quiet link" onClick={() => ask({ job: job.id })}>
-                  {job.id}
-                </button>
+                <a href={linkHere({ job: job.id })}>{job.id}</a>
               </td>
               <td class="wide">{job.key ?? ''}</td>
               <td class="wide">{moment(job.sentAt)}</td>
