@@ -1,6 +1,7 @@
 /** Every page of the console: for everybody, on every screen, and however much the hub has. */
 
 import { readdir } from 'node:fs/promises'
+import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { connect } from '../../client/index.ts'
 import { createTestHub, type TestHub } from '../../server/testing.ts'
@@ -62,6 +63,7 @@ describe.runIf(has('chromium'))('the console, page by page,', () => {
       found.push(...(await violations(page, ['color-contrast'])).map((one) => `${place} in the dark: ${one}`))
       await page.setViewportSize({ width: 400, height: 800 })
       expect(await page.evaluate(() => document.documentElement.scrollWidth), `${place} on a phone`).toBe(400)
+      expect(await cut(page), `${place} on a phone: names that are cut off`).toEqual([])
       await keepPicture(page, `console-dark-phone-${place}`)
       await page.setViewportSize({ width: 1_400, height: 900 })
       await page.emulateMedia({ colorScheme: 'light' })
@@ -127,6 +129,15 @@ it.runIf(has('chromium'))("README's pictures are taken of the pages as they are"
   await takePictures(folder, 1)
   expect((await readdir(folder)).sort()).toEqual(['console.png', 'demo.png'])
 })
+
+/** Names of clients that are not seen whole. */
+async function cut(page: Page): Promise<string[]> {
+  return await page.evaluate(() =>
+    [...document.querySelectorAll<HTMLElement>('.cursors td:first-child')]
+      .filter((cell) => cell.scrollWidth > cell.clientWidth)
+      .map(({ innerText }) => innerText),
+  )
+}
 
 /** A hub with something on each page. */
 async function withEverything(): Promise<TestHub> {

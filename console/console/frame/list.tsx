@@ -80,6 +80,11 @@ export function List<Row>(props: ListProps<Row>) {
       )}
       {page !== undefined && page.total === 0 && page.at > 0 ? (
         empty
+      ) : page !== undefined && page.matched === 0 && page.at > 0 && search !== '' ? (
+        <p class="panel soft">
+          No {call.slice(0, -1)} has “{search}” in its name.
+          {call === 'queues' && ' To find a job, open its queue: its page looks for ids and keys.'}
+        </p>
       ) : (
         <div
           class="list"

@@ -2,6 +2,7 @@
 
 import { signal } from '@preact/signals'
 import type { ComponentChildren } from 'preact'
+import { useEffect, useRef } from 'preact/hooks'
 import { Mark } from '../../mark.tsx'
 import type { Session } from '../hub/session.ts'
 import { duration, moment } from '../hub/words.ts'
@@ -31,6 +32,13 @@ export function Shell({ session, leave, children }: ShellProps) {
   const { page, name } = route.value
   const title = name ?? TITLES[page]
   document.title = `${title} · Reprise`
+  const pages = useRef<HTMLElement>(null)
+  useEffect(() => {
+    // On a phone they do not all have room: the one that is open is seen.
+    const [nav, link] = [pages.current, pages.current?.querySelector<HTMLElement>('[aria-current]')]
+    if (!nav || !link) return
+    nav.scrollLeft += link.getBoundingClientRect().left - nav.getBoundingClientRect().left - 40
+  }, [page])
   return (
     <>
       <button type="button" class="skip" onClick={() => document.getElementById('content')?.focus()}>
@@ -41,13 +49,13 @@ export function Shell({ session, leave, children }: ShellProps) {
           <Mark />
           Reprise
         </a>
-        <nav aria-label="Pages">
+        <nav aria-label="Pages" ref={pages}>
           {Object.entries(TITLES).map(([to, text]) => (
             <a key={to} href={linkTo(to as PageName)} aria-current={to === page ? 'page' : undefined}>
               {text}
             </a>
           ))}
-          <a href="demo">Demo</a>
+          <a href="demo?play">Demo</a>
         </nav>
         <Presence session={session} />
         <div class="who">

@@ -88,7 +88,7 @@ function CursorPage({ session, topic, path, query, last, empty, back, further }:
       {page.cursors.length === 0 ? (
         <p class="panel soft">{empty}</p>
       ) : (
-        <div class="list flat">
+        <div class="list flat cursors">
           <table>
             <thead>
               <tr>
