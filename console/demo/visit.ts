@@ -19,6 +19,8 @@ export interface Visit {
   readonly http: Http
   /** Whether the hub wants a token that this page does not have. */
   readonly isStranger: boolean
+  /** Whether the first scene begins by itself, as of whoever comes from the console: `?play`. */
+  readonly plays: boolean
   /** As far as the page can tell beforehand. */
   may(action: string, name: string): boolean
   /** A connection of its own. */
@@ -34,7 +36,8 @@ export async function beginVisit(): Promise<Visit> {
   const http = new Http(token)
   const [tab, me] = await Promise.all([tabName(), whoIs(http)])
   // `?topic=` keeps a demo apart from others.
-  const wanted = new URLSearchParams(location.search).get('topic')
+  const asked = new URLSearchParams(location.search)
+  const wanted = asked.get('topic')
   return {
     tab,
     base: isName(wanted) && wanted.length <= MAX_BASE ? wanted : 'demo',
@@ -42,6 +45,7 @@ export async function beginVisit(): Promise<Visit> {
     path: socketPath,
     http,
     isStranger: me === 'stranger',
+    plays: asked.has('play') && me !== 'stranger',
     may: (action, name) => me !== 'stranger' && (me === undefined || may(me, action, name)),
     connect: (client) =>
       connect(undefined, {

@@ -72,6 +72,16 @@ describe.runIf(has('chromium'))('the console', () => {
     expect(await page.getByRole('searchbox').inputValue()).toBe('mail')
     await page.getByRole('link', { name: 'emails' }).waitFor()
     expect(await page.locator('tbody a').count()).toBe(1)
+    await page.getByRole('searchbox').fill('job-7')
+    await page.getByText('No queue has “job-7” in its name. To find a job, open its queue').waitFor()
+  })
+
+  it('leads to a demo that moves by itself', async () => {
+    const console = await visitConsole(hub.url)
+    await console.at('')
+    await console.page.getByRole('link', { name: 'Demo', exact: true }).click()
+    const published = async () => Number(await console.page.locator('[data-test="published"]').innerText())
+    await until(async () => (await published()) > 2, { what: 'events', seen: published })
   })
 
   it('says that the hub is away, keeps what it shows, and heals itself', async () => {

@@ -67,7 +67,7 @@ await emails.send({ to: 'ann' })`}
         </li>
       </ol>
       <p class="soft">
-        Or look at <a href="demo">the demo</a>: a subscriber that is cut off gets what it missed.
+        Or look at <a href="demo?play">the demo</a>: a subscriber that is cut off gets what it missed.
       </p>
     </section>
   )

@@ -9,6 +9,10 @@ import { CutSwitch, SubscriberPanel } from '../parts/subscriberPanel.tsx'
 import type { Scene } from '../scene.ts'
 import { PlainLane } from './plainLane.ts'
 
+const PLAY_PER_SECOND = 5
+/** A tab that is forgotten does not publish for ever. */
+const PLAY_MS = 180_000
+
 export const replay: Scene = {
   name: 'replay',
   title: 'Replay',
@@ -19,6 +23,10 @@ export const replay: Scene = {
     const fickle = new Subscriber(visit, { client: `one-${tab}`, topic }, ledger, changed)
     const plain = new PlainLane(visit, topic, ledger, changed)
     const steady = new Subscriber(visit, { client: `two-${tab}`, topic }, ledger, changed)
+    if (visit.plays) publisher.setRate(PLAY_PER_SECOND)
+    const rest = setTimeout(() => {
+      if (visit.plays && publisher.perSecond === PLAY_PER_SECOND) publisher.setRate(0)
+    }, PLAY_MS)
     const cut = (isCut: boolean): void => {
       fickle.cut(isCut)
       plain.cut(isCut)
@@ -58,6 +66,7 @@ export const replay: Scene = {
         </>
       ),
       close() {
+        clearTimeout(rest)
         for (const part of [publisher, fickle, plain, steady]) part.close()
       },
     }
