@@ -125,6 +125,8 @@ describe.runIf(has('chromium'))('one queue in the console', () => {
     await page.getByRole('button', { name: 'redrive' }).click()
     await dialog.getByText('Brings 3 dead letters of reports back').waitFor()
     await dialog.getByRole('button', { name: 'Bring them back' }).click()
+    await dialog.getByText('0 of 3 jobs brought back so far').waitFor()
+    await dialog.getByText('Brings 3 dead letters of reports back').waitFor()
     await dialog.getByRole('button', { name: 'Stop' }).click()
     goOn()
     // A call looks at two, of which one fits.
@@ -134,7 +136,7 @@ describe.runIf(has('chromium'))('one queue in the console', () => {
     await page.getByRole('button', { name: 'redrive' }).click()
     await dialog.getByText('Brings 2 dead letters of reports back').waitFor()
     await dialog.getByRole('button', { name: 'Bring them back' }).click()
-    await page.getByText('2 jobs brought back').waitFor()
+    await page.getByText('2 jobs brought back', { exact: true }).waitFor()
     expect(await counts()).toMatchObject({ dead: 3, ready: 3 })
 
     await page.getByLabel('error has').fill('')

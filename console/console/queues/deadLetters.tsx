@@ -6,7 +6,7 @@ import { Act } from '../frame/confirm.tsx'
 import { ask, route } from '../frame/route.ts'
 import { part } from '../hub/http.ts'
 import type { Session } from '../hub/session.ts'
-import { plural } from '../hub/words.ts'
+import { count, plural } from '../hub/words.ts'
 import { JobList } from './jobs.tsx'
 import { type Filter, redrive } from './redrive.ts'
 
@@ -42,12 +42,13 @@ export function DeadLetters({ session, queue, dead, done }: DeadLettersProps) {
   )
   const of = JSON.stringify(filter)
   const isAll = of === '{}'
+  const fits = counted?.of === of ? counted : undefined
   const isAdmin = session.may('admin', queue)
   useEffect(() => {
     setProblem('')
     return () => counting.current?.abort()
   }, [of])
-  const count = async () => {
+  const countFitting = async () => {
     counting.current?.abort()
     const mine = new AbortController()
     counting.current = mine
@@ -64,7 +65,7 @@ export function DeadLetters({ session, queue, dead, done }: DeadLettersProps) {
     counting.current?.abort()
     const mine = new AbortController()
     setRunning(mine)
-    setCounted(undefined)
+    setMoved(undefined)
     setProblem('')
     const told = (count: number, more: boolean) => setMoved({ of, count, more })
     const speed = rate === '' ? undefined : Number(rate)
@@ -122,7 +123,7 @@ export function DeadLetters({ session, queue, dead, done }: DeadLettersProps) {
         </label>
       </div>
       <p class="buttons">
-        <button type="button" class="small" disabled={!isAdmin} onClick={count}>
+        <button type="button" class="small" disabled={!isAdmin} onClick={countFitting}>
           How many fit?
         </button>
         <Act
@@ -131,14 +132,14 @@ export function DeadLetters({ session, queue, dead, done }: DeadLettersProps) {
           isAllowed={isAdmin && running === undefined}
           act={bringBack}
         >
-          {!isAll && <Count count={count} />}
+          {!isAll && <Count count={countFitting} />}
           <p>
-            Brings {isAll ? `all ${plural(dead, 'dead letter')}` : fitting(counted?.of === of ? counted : undefined)} of{' '}
-            <strong>{queue}</strong> back as new jobs at the end of the queue,{' '}
-            {rate === '' ? 'at once' : `${rate} a second`}. Those that are dead-lettered meanwhile stay.
+            Brings {isAll ? `all ${plural(dead, 'dead letter')}` : fitting(fits)} of <strong>{queue}</strong> back as
+            new jobs at the end of the queue, {rate === '' ? 'at once' : `${rate} a second`}. Those that are
+            dead-lettered meanwhile stay.
           </p>
           {!isAll && <p class="soft">{inWords(filter)}</p>}
-          {running !== undefined && <Running moved={moved} stop={running} />}
+          {running !== undefined && <Running moved={moved} counted={fits} stop={running} />}
         </Act>
         <Act title="Purge the dead letters" verb="Remove them" isAllowed={isAdmin} isGrave act={purge}>
           <p>
@@ -148,11 +149,11 @@ export function DeadLetters({ session, queue, dead, done }: DeadLettersProps) {
         </Act>
         {running === undefined ? (
           <span role="status">
-            {counted?.of === of && `${fitting(counted)} would come back`}
+            {moved === undefined && fits !== undefined && `${fitting(fits)} would come back`}
             {moved?.of === of && `${plural(moved.count, 'job')} brought back${moved.more ? ', then stopped' : ''}`}
           </span>
         ) : (
-          <Running moved={moved} stop={running} />
+          <Running moved={moved} counted={fits} stop={running} />
         )}
         {problem !== '' && <span role="alert">{problem}</span>}
       </p>
@@ -169,16 +170,26 @@ export function DeadLetters({ session, queue, dead, done }: DeadLettersProps) {
 }
 
 /** Counts as soon as it is shown. */
-function Count({ count }: { readonly count: () => void }) {
-  useEffect(count, [])
+function Count({ count: begin }: { readonly count: () => void }) {
+  useEffect(begin, [])
   return null
 }
 
-function Running({ moved, stop }: { readonly moved: Told | undefined; readonly stop: AbortController }) {
+interface RunningProps {
+  readonly moved: Told | undefined
+  readonly counted: Told | undefined
+  readonly stop: AbortController
+}
+
+function Running({ moved, counted, stop }: RunningProps) {
+  const all = counted === undefined || counted.more ? '' : ` of ${count(counted.count)}`
   const [isStopping, setStopping] = useState(false)
   return (
     <span class="running">
-      <span role="status">{plural(moved?.count ?? 0, 'job')} brought back so far …</span>
+      <span role="status">
+        {count(moved?.count ?? 0)}
+        {all} jobs brought back so far …
+      </span>
       <button
         type="button"
         class="small"
