@@ -38,7 +38,7 @@ export const CHOICES = {
   hub: {
     name: 'hub and store',
     query: { kinds: ['started', 'stopping', 'stopped', 'storeAway', 'storeBack', 'rotating', 'rotated'] },
-    empty: 'You see nothing of the hub itself: that needs `read` on every name.',
+    empty: 'You see nothing of the hub itself: that needs “read” on every name.',
   },
 } as const satisfies Readonly<Record<string, Choice>>
 

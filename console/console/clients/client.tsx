@@ -87,7 +87,11 @@ function Disconnect({ session, row, done }: DisconnectProps) {
           the grace of their queues. To keep somebody out, revoke the token.
         </p>
       </Act>
-      {!isAllowed && <span class="soft">You may look: to disconnect needs `admin` on *.</span>}
+      {!isAllowed && (
+        <span class="soft">
+          You may look: to disconnect needs <code>admin</code> on *.
+        </span>
+      )}
     </div>
   )
 }

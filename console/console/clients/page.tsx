@@ -57,7 +57,7 @@ function Where({ session }: { readonly session: Session }) {
     <p class="soft">
       Connections and streams of this node{node !== undefined && `, ${node}`}.
       {others > 0 && ` Those of ${plural(others, 'other node')} are in their consoles.`}
-      {!session.seesAll && ' You see who uses the topics and queues on which you have `admin`.'}
+      {!session.seesAll && ' You see who uses the topics and queues on which you have “admin”.'}
     </p>
   )
 }

@@ -69,7 +69,9 @@ export function HealthPage({ session }: { readonly session: Session }) {
       {session.may('admin', '*') ? (
         <Doctor session={session} />
       ) : (
-        <p class="soft">What the doctor says needs `admin` on `*`.</p>
+        <p class="soft">
+          What the doctor says needs <code>admin</code> on <code>*</code>.
+        </p>
       )}
       <section class="panel" aria-labelledby="doctor">
         <h2 id="doctor">Before a hub starts</h2>

@@ -31,7 +31,11 @@ interface ConsumersProps {
 
 export function QueueConsumers({ session, queue, all }: ConsumersProps) {
   if (!session.seesAll && !session.may('admin', queue)) {
-    return <p class="panel soft">Who consumes is told to whoever has `admin` on {queue}.</p>
+    return (
+      <p class="panel soft">
+        Who consumes is told to whoever has <code>admin</code> on {queue}.
+      </p>
+    )
   }
   return <Told session={session} queue={queue} all={all} />
 }

@@ -52,7 +52,11 @@ export function QueuePage({ session, queue }: { readonly session: Session; reado
       <Head of={{ page: 'queues', title: 'Queues' }} name={queue} problem={look.problem} />
       {info !== undefined && <Facts info={info} />}
       {info?.paused && <p class="banner">This queue is paused: jobs are taken in, and none is handed out.</p>}
-      {!isAdmin && <p class="soft">You may look: changes need `admin` on {queue}.</p>}
+      {!isAdmin && (
+        <p class="soft">
+          You may look: changes need <code>admin</code> on {queue}.
+        </p>
+      )}
       <Tabs name={queue} views={VIEWS} view={view} notes={{ dead: dead > 0 ? ` (${count(dead)})` : '' }}>
         {info !== undefined && <QueueActs session={session} queue={queue} info={info} done={look.again} />}
       </Tabs>
@@ -141,7 +145,11 @@ function QueueActs({ session, queue, info: { paused, counts, consumers }, done }
 function Bindings({ info }: { readonly info: QueueInfo | undefined }) {
   if (info === undefined) return <p class="soft">Looking …</p>
   if (info.bindings.length === 0) {
-    return <p class="panel soft">No topic is bound to this queue. Its settings can name some with `from`.</p>
+    return (
+      <p class="panel soft">
+        No topic is bound to this queue. Its settings can name some with <code>from</code>.
+      </p>
+    )
   }
   return (
     <div class="list flat">

@@ -35,7 +35,12 @@ export function Cursors({ session, topic, last }: CursorsProps) {
   ]
   const path = `/topics/${part(topic)}/cursors`
   const isAdmin = session.may('admin', topic)
-  if (!isAdmin) return <p class="panel soft">Who is where is for who has `admin` on {topic}.</p>
+  if (!isAdmin)
+    return (
+      <p class="panel soft">
+        Who is where is for who has <code>admin</code> on {topic}.
+      </p>
+    )
   return (
     <section aria-label="Cursors">
       <div class="filters">

@@ -47,7 +47,11 @@ export function TopicPage({ session, topic }: { readonly session: Session; reado
           <Fact name="epoch" value={info.epoch} />
         </dl>
       )}
-      {!isAdmin && <p class="soft">You may look: changes need `admin` on {topic}.</p>}
+      {!isAdmin && (
+        <p class="soft">
+          You may look: changes need <code>admin</code> on {topic}.
+        </p>
+      )}
       <Tabs name={topic} views={VIEWS} view={view}>
         <div class="acts">
           <Act title="Drop the topic" verb="Drop it" isAllowed={isAdmin && info !== undefined} isGrave act={drop}>
