@@ -61,6 +61,8 @@ export interface Call {
   readonly gone: AbortSignal
   /** Fires when what waits is to stop waiting: the client is gone, its session has ended, or the hub drains. */
   over(): AbortSignal
+  /** Says that what was asked is only tried: nothing is changed, and nobody is told so. */
+  tries(): void
 }
 
 /** A body that is JSON text already. */
@@ -230,6 +232,7 @@ async function serve(row: Route, context: RoutesContext, request: Request, respo
     // What it was to say would be lost: a purge of some jobs would be one of all.
     parse(NO_BODY, await readJson(request, context.maxBodyBytes, context.unfinished), 'the body')
   }
+  let isTried = false
   const json = await row.handle({
     context,
     core,
@@ -245,8 +248,11 @@ async function serve(row: Route, context: RoutesContext, request: Request, respo
       hasBody(request) ? await readJson(request, context.maxBodyBytes, context.unfinished) : {},
     gone,
     over: () => AbortSignal.any([gone, endOf(session, gone), context.draining]),
+    tries: () => {
+      isTried = true
+    },
   })
-  if (row.acts && searchOf(request.url).get('dryRun') !== 'true') tellAct(row, request, session, context.telemetry)
+  if (row.acts && !isTried) tellAct(row, request, session, context.telemetry)
   if (typeof row.answer === 'string' || response.destroyed) return
   // Whoever keeps connections goes to another hub with the next request.
   if (context.draining.aborted) response.shouldKeepAlive = false

@@ -129,6 +129,20 @@ describe('the namespace of the console', () => {
     expect(whole).toBeUndefined()
   })
 
+  it('names what somebody has changed, and not what was only tried', async () => {
+    const wire = await open()
+    const { number = 0 } = (await wire.value<Happening[]>('activity', { limit: 1 }))[0] ?? {}
+    const ask = asking(url)
+    const send = (method: string, path: string, body: object) => ask(method, `/v1/${path}`, body, asRoot)
+    await send('POST', 'queues/tried/jobs', [{ data: 1 }])
+    await send('PUT', 'queues/tried?dryRun=true', { maxAttempts: 2 })
+    await send('PUT', 'topics/tried?dryRun=true', { retain: { events: 2 } })
+    await send('POST', 'queues/tried/redrive', { dryRun: true })
+    expect((await send('POST', 'queues/tried/redrive', {})).status).toBe(200)
+    const told = await wire.value<Happening[]>('activity', { after: number, kinds: ['acted'] })
+    expect(told.map(({ details }) => details)).toEqual([{ what: 'redriveQueue', subject: 'root', queue: 'tried' }])
+  })
+
   it('keeps nothing of the names of calls that there are not', async () => {
     const wire = await open()
     for (const [i, name] of ['x', 'y', 'z'].entries())

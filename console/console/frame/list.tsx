@@ -130,7 +130,8 @@ export function List<Row>(props: ListProps<Row>) {
 
 function told({ at, total, matched }: ListPage<unknown>, search: string, what: string): string {
   if (at === 0) return 'the store is being looked at'
-  const all = `${search === '' ? count(total) : `${count(matched)} of ${count(total)}`} ${what}`
+  const some = search === '' ? count(total) : `${count(matched)} of ${count(total)}`
+  const all = `${some} ${total === 1 ? what.slice(0, -1) : what}`
   // A look at many takes its time.
   return Date.now() - at > 3 * LOOK_MS ? `${all}, as of ${moment(at)}` : all
 }

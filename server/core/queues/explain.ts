@@ -49,7 +49,8 @@ export function obstacles(job: JobInfo, queue: QueueInfo, settings: QueueSetting
     found.push({ reason: 'rate', text: `${queue.queue} delivers at most ${settings.rate} jobs a second` })
   }
   if (found.length === 0) {
-    const text = `it waits for its turn: ${queue.counts.ready} jobs are ready, and ${queue.consumers} consumers take as many as they have credit for`
+    const { ready } = queue.counts
+    const text = `it waits for its turn: ${ready === 1 ? '1 job is' : `${ready} jobs are`} ready, and consumers (${queue.consumers}) take as many as they have credit for`
     found.push({ reason: 'waiting', text })
   }
   return found

@@ -72,8 +72,9 @@ export const jobRoutes: readonly Route[] = [
     body: redriveBody,
     bodyOptional: true,
     answer: redrivenAnswer,
-    async run({ core, caller, param, jsonOrNothing, over }) {
+    async run({ core, caller, param, jsonOrNothing, over, tries }) {
       const query = parse(redriveBody, await jsonOrNothing(), 'redrive')
+      if (query.dryRun === true) tries()
       core.admit()
       const queue = mainQueue(param('queue'))
       return await redrive(core.queues, caller, queue, query, { now: Math.ceil(core.queues.now), gone: over() })

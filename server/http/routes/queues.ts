@@ -205,7 +205,7 @@ function sizeOf(
 }
 
 async function putSettings(
-  { core, caller, param, json, context }: Call,
+  { core, caller, param, json, context, tries }: Call,
   { dryRun = false }: Query<typeof changeQuery>,
 ): Promise<object> {
   const queue = param('queue')
@@ -220,6 +220,7 @@ async function putSettings(
   // Whoever binds a topic reads it.
   for (const { topic } of settings.from ?? []) authorize(caller, 'subscribe', topic)
   if (dryRun) {
+    tries()
     if (queue.includes('*')) return { queue, settings: shown(settings) }
     const [before, would] = [core.queueSettings.forQueue(queue), core.queueSettings.forQueueWith(queue, settings)]
     const wouldDo = await previewSettings(core.queues, caller, queue, before, would)

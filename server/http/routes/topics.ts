@@ -220,7 +220,10 @@ async function putSettings(call: Call, { dryRun = false }: Query<typeof changeQu
   const given = await json()
   boundParts(given, context.maxSchemaParts)
   const settings = context.readTopicSettings(topic, given)
-  if (dryRun) return await previewSettings(call, topic, settings)
+  if (dryRun) {
+    call.tries()
+    return await previewSettings(call, topic, settings)
+  }
   await core.settings.put(topic, Object.keys(settings).length === 0 ? undefined : settings)
   const now = topic.includes('*') ? (core.settings.stored()[topic] ?? {}) : core.settings.forTopic(topic)
   return { topic, settings: shown(now) }
