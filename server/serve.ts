@@ -70,10 +70,6 @@ export async function serve<S extends HubTypes = HubTypes>(
     isPlain: tls === undefined,
     telemetry,
   })
-  // Whatever listens to a connection goes at some moment of an upgrade or a refusal; what breaks then would end the process.
-  for (const event of ['connection', 'secureConnection']) {
-    server.on(event, (connection: Socket) => connection.on('error', () => {}))
-  }
   const connections = new Set<Socket>()
   server.on('connection', (connection: Socket) => {
     if (connections.has(connection)) return

@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { createServer, type Server as HttpServer } from 'node:http'
 import { createServer as createHttp2Server, createSecureServer } from 'node:http2'
 import { createServer as createHttpsServer } from 'node:https'
-import { type AddressInfo, createServer as createTcpServer } from 'node:net'
+import { type AddressInfo, connect as connectTcp, createServer as createTcpServer } from 'node:net'
 import { join as pathJoin } from 'node:path'
 import express from 'express'
 import { Server } from 'socket.io'
@@ -69,6 +69,25 @@ describe('attaching a hub', () => {
     const [plain, own] = [createServer(), createServer({ keepAliveTimeout: 1_234 })]
     for (const http of [plain, own]) hub.attach(http)
     expect([plain.keepAliveTimeout, own.keepAliveTimeout]).toEqual([75_000, 1_234])
+  })
+
+  it('keeps what breaks during an upgrade from ending the process, whatever was asked for', async () => {
+    const hub = await openHub()
+    const http = createServer(hub.handler)
+    hub.attach(http)
+    const uncaught: unknown[] = []
+    const note = (error: unknown) => uncaught.push(error)
+    process.on('uncaughtException', note)
+    atEnd(() => void process.off('uncaughtException', note))
+    // As an answer does that belongs to a request before, on a connection that its client has left.
+    http.on('upgrade', (_asked, socket) => socket.destroy(new Error('write EPIPE')))
+    const { port } = new URL(await listen(http))
+    for (const path of ['/socket.io/?EIO=4&transport=websocket', '/elsewhere', '/']) {
+      const client = connectTcp(Number(port), '127.0.0.1')
+      client.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n`)
+      await once(client.resume(), 'close')
+    }
+    expect(uncaught).toEqual([])
   })
 
   it('to what is no server is refused, with what would be one', async () => {

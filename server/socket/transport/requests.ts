@@ -60,7 +60,7 @@ export function guardRequests(engine: Engine, rules: RequestRules): void {
   const { telemetry, pageRefusal, requests, withCookies, bodyTimeoutMs, unfinished, admit } = rules
   const refuse = refusing(telemetry)
   engine.use((request: EngineRequest, response: unknown, next: Next) => {
-    void held(request, response, async () => {
+    void (async () => {
       const tooMany = await requests.refusal(request)
       if (tooMany !== undefined) return refuse(request, response, tooOften(tooMany), next)
       const begins = request.method !== 'OPTIONS' && request._query.sid === undefined
@@ -84,7 +84,7 @@ export function guardRequests(engine: Engine, rules: RequestRules): void {
           refuse(request, response, FULL, next)
         })
       }
-    })
+    })()
   })
 
   async function judge(request: EngineRequest, begins: boolean): Promise<Refused | undefined> {

@@ -70,6 +70,9 @@ export function keepPath(http: HttpServer, path: string, notice: (message: strin
 
   http.off('upgrade', upgrade)
   http.prependListener('upgrade', (asked: IncomingMessage, socket: Duplex, head: Buffer) => {
+    // Node's own listener has just gone, and Engine.IO's comes later, or not at all: an error in between, such as one of a
+    // reply to a request before on this connection, would end the process.
+    socket.on('error', () => {})
     if (servePlainly(http, asked, socket, head)) return
     const { url } = asked
     // Before anything that the engine does later.

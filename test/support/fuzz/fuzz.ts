@@ -37,6 +37,9 @@ export async function fuzz(hub: Fuzzed, { seed, seconds }: { seed: number; secon
   // What a hub takes for its first clients stays.
   const until = (ms: number, from: number) => Promise.all(lanes(url, seed + from, ms, steps, faults, hub))
   await until(Math.min(5_000, seconds * 250), 1_000)
+  if (hub.process.exitCode !== null) {
+    throw new Error(`the hub has ended with ${hub.process.exitCode}: ${hub.stderr().slice(-2_000)}`)
+  }
   const before = memoryMb(hub.pid)
   const canary = await startCanary(hub.url)
   await until(seconds * 1_000, 0)
