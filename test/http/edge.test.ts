@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { Agent, createServer, request } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, connect } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import express from 'express'
 import { describe, expect, it } from 'vitest'
@@ -301,5 +301,30 @@ describe('a request that offers HTTP/2', () => {
     }
     expect(await ask('/healthz')).toEqual([200, expect.any(String)])
     expect(await ask('/nothing')).toEqual([404, expect.stringContaining('not_found')])
+  })
+
+  it('waits for the answers before it on its connection, and those after it come in order', async () => {
+    const head = (path: string, headers: Readonly<Record<string, string>> = {}) =>
+      `GET ${path} HTTP/1.1\r\n${Object.entries({ host: 'localhost', ...headers })
+        .map(([name, value]) => `${name}: ${value}\r\n`)
+        .join('')}\r\n`
+    const socket = connect(Number(port), '127.0.0.1').setEncoding('utf8')
+    atEnd(() => {
+      socket.destroy()
+    })
+    let text = ''
+    socket.on('data', (part: string) => {
+      text += part
+    })
+    const until = async (what: string) => {
+      while (!text.includes(what)) await once(socket, 'data')
+    }
+    socket.write(head('/v1/topics/before/events?waitMs=20000') + head('/nothing/offered', offer))
+    await ask('POST', '/v1/topics/before/events', { data: 'awaited' })
+    await until('awaited')
+    socket.write(head('/nothing/after'))
+    await until('/nothing/after')
+    const told = new Set(text.match(/awaited|\/nothing\/\w+/g))
+    expect([...told]).toEqual(['awaited', '/nothing/offered', '/nothing/after'])
   })
 })

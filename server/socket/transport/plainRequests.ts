@@ -3,7 +3,7 @@
  * them like any other, but not where somebody listens to upgrades, as every Socket.IO server does.
  */
 
-import type { Server as HttpServer, IncomingMessage } from 'node:http'
+import type { Server as HttpServer, IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 
 const OFFER = ['upgrade', 'http2-settings']
@@ -20,9 +20,22 @@ export function servePlainly(http: HttpServer, request: IncomingMessage, socket:
     const kept = name.toLowerCase() === 'connection' ? withoutOffer(value) : value
     if (kept !== '') lines.push(`${name}: ${kept}`)
   }
-  socket.unshift(Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1'), head]))
-  http.emit('encrypted' in socket ? 'secureConnection' : 'connection', socket)
+  const again = Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1'), head])
+  afterReplies(socket, () => {
+    socket.unshift(again)
+    http.emit('encrypted' in socket ? 'secureConnection' : 'connection', socket)
+  })
   return true
+}
+
+/**
+ * Calls when the requests before it on this connection are answered. To Node the connection is a new one then: replies of
+ * both at once would come in the wrong order, and end the process (an assertion of Node's).
+ */
+function afterReplies(socket: Duplex & { readonly _httpMessage?: ServerResponse | null }, then: () => void): void {
+  const reply = socket._httpMessage
+  if (reply) reply.once('close', () => afterReplies(socket, then))
+  else if (socket.writable) then()
 }
 
 function withoutOffer(connection: string): string {
