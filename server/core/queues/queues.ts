@@ -13,6 +13,7 @@ import type {
   Settlement as StoredSettlement,
 } from '../../store/contract/store.ts'
 import { authorize, type Caller } from '../access.ts'
+import { AtOnce } from '../atOnce.ts'
 import { bodiesOf } from '../body.ts'
 import type { StoreClock } from '../clock.ts'
 import type { CallerLimits } from '../guards/callers.ts'
@@ -24,6 +25,8 @@ import { checkQueue, storedJobs } from './draft.ts'
 import { type Asker, Requests } from './requests.ts'
 import type { HubQueueSettings } from './settings.ts'
 
+/** Pages of jobs under way in the store for all callers of this node: what is published waits behind them. */
+const PAGES_AT_ONCE = 2
 /** Queues that are looked at in one turn. */
 const LIST_PAGE = 50
 
@@ -54,6 +57,7 @@ interface Sending {
 export class Queues {
   readonly #context: QueuesContext
   readonly #requests: Requests
+  readonly #pages = new AtOnce(PAGES_AT_ONCE)
   readonly #working = new Set<Promise<unknown>>()
 
   constructor(context: QueuesContext) {
@@ -242,7 +246,9 @@ export class Queues {
   async jobs(caller: Caller, queue: string, query: JobsQuery): Promise<JobInfo[]> {
     checkQueue(queue, 'dead')
     authorize(caller, 'read', queue)
-    return await this.#context.store.queues.jobs(queue, query)
+    const { store } = this.#context
+    if ('ids' in query) return await store.queues.jobs(queue, query)
+    return await this.#pages.run(() => store.queues.jobs(queue, query))
   }
 
   async job(caller: Caller, queue: string, id: string): Promise<JobInfo> {
