@@ -53,6 +53,7 @@ export const CONFIG_FILE = `# Configuration of a Reprise hub: reprise serve --co
 #   replays: 20000
 #   unfinishedBytes: 256MiB
 #   schemaParts: 250
+#   schedules: 1000
 
 # By name pattern; * stands for any run of characters.
 # topics:

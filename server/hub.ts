@@ -21,6 +21,8 @@ import { Bindings } from './core/queues/bindings.ts'
 import { Consumers } from './core/queues/delivery/consumers.ts'
 import { Losses } from './core/queues/losses.ts'
 import { Queues } from './core/queues/queues.ts'
+import { Scheduler } from './core/queues/schedules/scheduler.ts'
+import { Schedules } from './core/queues/schedules/schedules.ts'
 import { openQueueSettings } from './core/queues/settings.ts'
 import { Clients } from './core/seeing/clients.ts'
 import { nodeName, Probe } from './core/seeing/probe.ts'
@@ -147,16 +149,20 @@ export function buildHub<S extends HubTypes = HubTypes>(
     losses.except((queue, consumer) => consumers.has(queue, consumer))
     const queues = new Queues({ ...shared, consumers })
     const bindings = new Bindings({ store, log: topicLog, pages, settings: queueSettings, telemetry })
+    const schedules = new Schedules({ ...shared, maxSchedules: options.limits.schedules })
+    const scheduler = new Scheduler(shared)
     await clock.start()
     const gate = await guard(options, store, () => clock.now)
     await probe.start()
     const stopMaintenance = startMaintenance(store, queueSettings, telemetry)
     bindings.start()
+    scheduler.start()
     const core: Core = {
       log: topicLog,
       callers,
       cursors: new CursorBook(store),
       queues,
+      schedules,
       consumers,
       settings,
       queueSettings,
@@ -188,7 +194,7 @@ export function buildHub<S extends HubTypes = HubTypes>(
       gate.close?.()
       probe.stop()
       clock.stop()
-      await Promise.all([stopRetention(), stopMaintenance(), bindings.stop(), consumers.close()])
+      await Promise.all([stopRetention(), stopMaintenance(), scheduler.stop(), bindings.stop(), consumers.close()])
       fanout.close()
       settings.close()
       queueSettings.close()

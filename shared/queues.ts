@@ -127,3 +127,58 @@ export const REDRIVE_REASONS = ['max_attempts', 'rejected', 'expired'] as const
 
 export const REDRIVE_REASON_RULE =
   'max_attempts, rejected or expired: a gap stands for events that were not copied, so there is no job to bring back'
+
+/** What becomes of due times that nobody saw: one job for all of them, one for each, none. */
+export type Missed = 'one' | 'all' | 'none'
+
+/** What adds jobs to a queue again and again. Has either `cron` or `everyMs`. Times are milliseconds since 1970. */
+export interface ScheduleSpec<T = unknown> {
+  /** Five fields (minute, hour, day, month, weekday), or six with the second first. */
+  readonly cron?: string
+  /** At least 100; counted from `startAt`, or from when the schedule is made. */
+  readonly everyMs?: number
+  /** Of `cron`, such as `Europe/Berlin`. Default `UTC`. */
+  readonly timeZone?: string
+  /** What each of its jobs is, without `id` and `at`. */
+  readonly draft: ScheduleDraft<T>
+  /** It is not due before this. */
+  readonly startAt?: number
+  /** It is not due after this. */
+  readonly endAt?: number
+  /** It is over after so many jobs. */
+  readonly limit?: number
+  /** Default `one`. */
+  readonly missed?: Missed
+}
+
+export type ScheduleDraft<T = unknown> = Omit<JobDraft<T>, 'id' | 'at'>
+
+export interface Schedule<T = unknown> extends ScheduleSpec<T> {
+  readonly queue: string
+  readonly name: string
+  readonly missed: Missed
+  /** The next five due times; none when it is over. */
+  readonly next: readonly number[]
+  /** The last due time that had a job; `null` before the first one. */
+  readonly lastAt: number | null
+  /** How many due times had a job. */
+  readonly fired: number
+  /** How many had none. */
+  readonly missedCount: number
+}
+
+/** A part of the schedules of a queue, in the order of their names. */
+export interface SchedulesPage {
+  readonly schedules: readonly Schedule[]
+  /** Give it as `after` for those behind; absent at the end. */
+  readonly next?: string
+}
+
+export interface ScheduleListQuery {
+  readonly after?: string
+  readonly limit?: number
+}
+
+/** Headers of the jobs of schedules: the schedule's name, and the due time in milliseconds since 1970. */
+export const SCHEDULE_HEADER = 'reprise-schedule'
+export const DUE_HEADER = 'reprise-due'

@@ -6,6 +6,7 @@ import type { Caller } from './access.ts'
 import type { CallerLimits } from './guards/callers.ts'
 import type { Consumers } from './queues/delivery/consumers.ts'
 import type { Queues } from './queues/queues.ts'
+import type { Schedules } from './queues/schedules/schedules.ts'
 import type { HubQueueSettings } from './queues/settings.ts'
 import type { Clients } from './seeing/clients.ts'
 import type { Observer } from './seeing/observer.ts'
@@ -22,6 +23,7 @@ export interface Core {
   readonly callers: CallerLimits
   readonly cursors: CursorBook
   readonly queues: Queues
+  readonly schedules: Schedules
   readonly consumers: Consumers
   readonly settings: HubSettings
   readonly queueSettings: HubQueueSettings

@@ -53,7 +53,7 @@ export type TelemetryEvent =
       readonly topic?: string
       readonly queue?: string
       readonly client?: string
-      /** Of a job, or of a revocation. */
+      /** Of a job, a schedule, or a revocation. */
       readonly item?: string
     }
   /** A caller was told that it cannot have what it asked for: each time, whatever of it is logged. */
@@ -92,6 +92,8 @@ export interface Meter {
   caughtUp(topic: string): void
   /** So many jobs are durable, without duplicates. */
   sent(queue: string, jobs: number): void
+  /** A schedule was due: so many jobs came of it, and so many due times had none. */
+  fired(queue: string, jobs: number, missed: number): void
   /** These jobs go to a consumer. */
   started(queue: string, jobs: readonly { readonly dueAt: number; readonly deliveries: number }[]): void
   /** A lease was ended by whoever had it. */
@@ -141,6 +143,7 @@ export const SILENT: Telemetry = {
     replayed: nothing,
     caughtUp: nothing,
     sent: nothing,
+    fired: nothing,
     started: nothing,
     settled: nothing,
     ran: nothing,

@@ -17,6 +17,7 @@ import { jobRoutes } from './routes/jobs.ts'
 import { asksForMetrics, type MetricsAccess, serveMetrics } from './routes/metrics.ts'
 import { servePages } from './routes/pages.ts'
 import { queueRoutes } from './routes/queues.ts'
+import { scheduleRoutes } from './routes/schedules.ts'
 import { streamRoutes } from './routes/stream.ts'
 import { topicRoutes } from './routes/topics.ts'
 import { type Route, type RoutesContext, serveRoutes } from './routes.ts'
@@ -48,6 +49,7 @@ const rows: readonly Route[] = [
   ...doctorRoutes,
   ...queueRoutes,
   ...jobRoutes,
+  ...scheduleRoutes,
 ]
 
 const OWN_PATHS = ['/openapi.json', '/asyncapi.json', '/healthz', '/readyz']

@@ -205,9 +205,10 @@ function endOf(session: Session, gone: AbortSignal): AbortSignal {
   return end.signal
 }
 
-function tellAct({ id }: Route, { params }: Request, { subject }: Session, telemetry: Telemetry): void {
-  const { id: item, ...names } = params as Readonly<Record<string, string>>
-  telemetry.happened({ kind: 'acted', what: id, subject, ...names, ...(item === undefined ? {} : { item }) })
+function tellAct({ id: what }: Route, { params }: Request, { subject }: Session, telemetry: Telemetry): void {
+  const { id, name, ...names } = params as Readonly<Record<string, string>>
+  const item = id ?? name
+  telemetry.happened({ kind: 'acted', what, subject, ...names, ...(item === undefined ? {} : { item }) })
 }
 
 async function serve(row: Route, context: RoutesContext, request: Request, response: Response): Promise<void> {

@@ -37,6 +37,8 @@ export interface LimitOptions {
   readonly unfinishedBytes?: Size
   /** Objects within a schema that comes over HTTP: a schema for each property, and so on. Default 250. */
   readonly schemaParts?: Count
+  /** Schedules of one queue. Default 1,000. */
+  readonly schedules?: Count
 }
 
 export type ResolvedLimits = Readonly<Record<keyof LimitOptions, number>>
@@ -58,6 +60,7 @@ export const LIMIT_DEFAULTS: ResolvedLimits = {
   replays: 20_000,
   unfinishedBytes: 256 * 1_048_576,
   schemaParts: 250,
+  schedules: 1_000,
 }
 
 const count = (what: string) => bound(`a number of ${what}, 1 or more`, readCount)
@@ -79,6 +82,7 @@ export const limitFields = {
   replays: count('subscriptions'),
   unfinishedBytes: bytes,
   schemaParts: count('parts'),
+  schedules: count('schedules'),
 } as const
 
 type LimitFields = typeof limitFields

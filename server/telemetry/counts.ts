@@ -52,6 +52,9 @@ export class TopicCounts {
 export class QueueCounts {
   sent = 0
   lapsed = 0
+  /** Due times of schedules: those that had a job, and those that had none. */
+  fired = 0
+  missed = 0
   readonly settled: Record<Ending, number> = { done: 0, retry: 0, release: 0, dead: 0 }
   readonly waiting = new Histogram(SLOW)
   readonly running = new Histogram(SLOW)
@@ -146,6 +149,12 @@ export class Counts implements Meter {
     this.#queue(queue).sent += jobs
     const watched = this.watched.get(queue)
     if (watched !== undefined) watched.sent += jobs
+  }
+
+  fired(queue: string, jobs: number, missed: number): void {
+    const counts = this.#queue(queue)
+    counts.fired += jobs
+    counts.missed += missed
   }
 
   started(queue: string, jobs: readonly { readonly dueAt: number; readonly deliveries: number }[]): void {

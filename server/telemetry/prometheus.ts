@@ -132,6 +132,8 @@ export function openExposition(): Exposition {
     }
   })
   ofQueue('reprise_jobs_sent_total', 'Jobs stored', ({ sent }) => sent)
+  ofQueue('reprise_schedules_fired_total', 'Due times of schedules that had a job', ({ fired }) => fired)
+  ofQueue('reprise_schedules_missed_total', 'Due times of schedules that had none', ({ missed }) => missed)
   counter('reprise_jobs_settled_total', 'Leases ended by their consumers', ['pattern', 'as'], function* ({ counts }) {
     for (const [pattern, { settled }] of counts.queues.each) {
       for (const [as, count] of Object.entries(settled)) yield [{ pattern, as }, count]

@@ -21,6 +21,7 @@ const PARTS = [
   'server/options/',
   'server/telemetry/',
   'server/wire.ts',
+  'server/scheduleWire.ts',
   'server/api.ts',
   'server/doctor/doctor.ts',
   'server/doctor/examination.ts',
@@ -41,7 +42,7 @@ const PARTS = [
 
 type Part = (typeof PARTS)[number]
 
-const EDGE: readonly Part[] = ['server/core/', 'server/wire.ts', 'shared/']
+const EDGE: readonly Part[] = ['server/core/', 'server/wire.ts', 'server/scheduleWire.ts', 'shared/']
 const ENGINE: readonly Part[] = ['server/store/contract/', 'server/store/', 'shared/']
 
 const ABOVE_HUB: readonly Part[] = [
@@ -62,6 +63,7 @@ const MAY_IMPORT: Readonly<Record<Part, readonly Part[]>> = {
   'server/store/redis/': ENGINE,
   'server/store/': ['server/store/contract/', 'server/store/lmdb/', 'server/store/redis/', 'shared/'],
   'server/wire.ts': ['shared/'],
+  'server/scheduleWire.ts': ['server/wire.ts', 'shared/'],
   'server/socket/': EDGE,
   'server/http/': EDGE,
   // Revocations and tickets are kept in the store.
@@ -154,6 +156,7 @@ const DRIVERS: Readonly<Record<string, readonly Part[]>> = {
   ws: ['server/socket/'],
   express: ['server/http/'],
   helmet: ['server/http/'],
+  croner: ['server/core/'],
   // Both edges count by the same rules.
   'rate-limiter-flexible': ['server/core/'],
   jose: ['server/auth/'],
@@ -162,7 +165,7 @@ const DRIVERS: Readonly<Record<string, readonly Part[]>> = {
   pino: ['server/telemetry/'],
   'prom-client': ['server/telemetry/'],
   '@opentelemetry/api': ['server/telemetry/', 'client/'],
-  zod: ['server/wire.ts', 'server/options/', 'server/http/'],
+  zod: ['server/wire.ts', 'server/scheduleWire.ts', 'server/options/', 'server/http/'],
   yaml: ['server/options/'],
   // The demo has a lane without the SDK, to compare with.
   'socket.io-client': ['client/', 'console/'],

@@ -20,7 +20,7 @@ const SHARED: Readonly<Record<string, readonly string[]>> = {
   settle: ['release'],
 }
 
-const CONTRACT = methodsOf('server/store/contract/queues.ts')
+const CONTRACT = ['queues', 'schedules'].flatMap((part) => methodsOf(`server/store/contract/${part}.ts`))
 
 describe('the two engines', () => {
   it.each(RULES)('have the rule %s in files of one name, with the same operations', (rule) => {
@@ -87,6 +87,7 @@ function boundsIn(text: string): [string, number][] {
 }
 
 function methodsOf(path: string): string[] {
-  const [, body = ''] = /export interface Queues \{([\s\S]*)\n\}/.exec(readSource(path, readText(path)).text) ?? []
+  const [, body = ''] =
+    /export interface (?:Queues|Schedules) \{([\s\S]*)\n\}/.exec(readSource(path, readText(path)).text) ?? []
   return [...body.matchAll(/^ {2}(\w+)\(/gm)].map(([, name = '']) => name)
 }

@@ -17,6 +17,7 @@ const PARAMETERS: Readonly<Record<string, readonly [description: string, example
     'emails',
   ],
   client: ['Name of a client', 'phone'],
+  name: ['Name of a schedule', 'daily'],
   id: ['What the list or the call before has named', '12'],
 }
 

@@ -48,7 +48,7 @@
  * came, `removed` also those that were redriven, `dead` is 0.
  *
  * `queue` is `<queue>` or `<queue>/dead`, except where said. When one is known, so is the other. An unknown queue is
- * empty; only `enqueue`, `attach`, `pause(true)` and `bind` to a position make one.
+ * empty; only `enqueue`, `attach`, `pause(true)`, `bind` to a position and `putSchedule` make one.
  */
 
 import type { RepriseError } from '../../../shared/errors.ts'

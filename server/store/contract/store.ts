@@ -22,10 +22,12 @@ import type { Durability } from '../../../shared/protocol.ts'
 import type { Body, ListQuery, Owner, PayloadChange, PayloadPlace, Rewritten } from './basics.ts'
 import type { JobLoss } from './jobs.ts'
 import type { QueuePolicy, Queues } from './queues.ts'
+import type { Schedules } from './schedules.ts'
 
 export type * from './basics.ts'
 export type * from './jobs.ts'
 export type * from './queues.ts'
+export type * from './schedules.ts'
 
 /** A kept event. `damaged`: the record's checksum is wrong; its body is never delivered. */
 export type StoredEvent =
@@ -276,7 +278,7 @@ export interface Store {
   readonly durability: Durability
   readonly topics: Topics
   readonly cursors: Cursors
-  readonly queues: Queues
+  readonly queues: Queues & Schedules
   readonly settings: Settings
   /** Resolves when the store answers: with its time. */
   ready(): Promise<number>

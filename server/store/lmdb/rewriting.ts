@@ -6,6 +6,7 @@ import { TABLES } from './engine/tables.ts'
 import type { Transaction } from './engine/transaction.ts'
 import type { Writer } from './engine/writer.ts'
 import { rewriteAnswers } from './queues/requests.ts'
+import { rewriteSchedules } from './queues/schedules.ts'
 import type { JobSet } from './queues/storage/jobSet.ts'
 import { chunkOfJob } from './queues/storage/jobs.ts'
 import { rewriteChunk } from './queues/storage/rewriting.ts'
@@ -16,9 +17,10 @@ const PART_BYTES = 131_072
 const BLOCKS = 64
 const CHUNKS = 16
 const ANSWERS = 256
+const SCHEDULES = 16
 
-/** Where a queue's part goes on: its jobs, its dead letters, its answers. */
-const PARTS = ['m', 'd', 'a'] as const
+/** Where a queue's part goes on: its jobs, its dead letters, its answers, its schedules. */
+const PARTS = ['m', 'd', 'a', 's'] as const
 
 export function createRewriting(writer: Writer): Store['rewrite'] {
   return (place, from, change) =>
@@ -59,7 +61,12 @@ function rewriteQueue(transaction: Transaction, name: string, from: string, chan
   if (part === 'a') {
     const key = from === 'a' ? undefined : Buffer.from(from.slice(1), 'hex')
     const { next, ...done } = rewriteAnswers(transaction, queue.record.main.number, key, ANSWERS, change)
-    return { ...done, ...(next && { next: `a${next.toString('hex')}` }) }
+    return { ...done, next: next === undefined ? 's' : `a${next.toString('hex')}` }
+  }
+  if (part === 's') {
+    const { number } = queue.record.main
+    const { next, ...done } = rewriteSchedules(transaction, number, from.slice(1), SCHEDULES, change)
+    return { ...done, ...(next !== undefined && { next: `s${next}` }) }
   }
   const { chunk, ...done } = rewriteJobs(
     transaction,

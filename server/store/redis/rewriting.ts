@@ -82,7 +82,7 @@ async function rewriteTopic(
 
 const NOTHING = Buffer.alloc(0)
 
-const HASHES = ['jobs', 'history', 'deaths', 'answers'] as const
+const HASHES = ['jobs', 'history', 'deaths', 'answers', 'scheduleBodies'] as const
 type Hash = (typeof HASHES)[number]
 
 /** `from`: a hash and where its scan is. */
@@ -103,7 +103,10 @@ async function rewriteQueue(
   const outcomes = await Promise.all(
     pairsOf(found).map(([field, value]) => rewrite(context, queue, hash, field, value, change)),
   )
-  const done = { seen: hash === 'jobs' ? outcomes.length : 0, changed: outcomes.filter((changed) => changed).length }
+  const done = {
+    seen: hash === 'jobs' || hash === 'scheduleBodies' ? outcomes.length : 0,
+    changed: outcomes.filter((changed) => changed).length,
+  }
   if (String(cursor) !== '0') return { ...done, next: `${hash} ${cursor}` }
   const following = HASHES[HASHES.indexOf(hash) + 1]
   return { ...done, ...(following && { next: following }) }
@@ -134,7 +137,12 @@ async function rewriteText(
   value: Buffer,
   change: PayloadChange,
 ): Promise<boolean> {
-  const other = hash === 'answers' ? otherAnswer(value, change) : otherTexts(value, hash, change)
+  const other =
+    hash === 'answers'
+      ? otherAnswer(value, change)
+      : hash === 'scheduleBodies'
+        ? changedRecord(value, 'job', change)
+        : otherTexts(value, hash, change)
   return other === undefined ? false : await put(context, queue, ['rewriteText', hash, field, value, other])
 }
 

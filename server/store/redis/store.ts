@@ -64,7 +64,7 @@ export async function openRedis(url: string, context: RedisContext = {}): Promis
     if (closing !== undefined) throw closed()
   }
   const parts: TopicsContext = { router, keys, batcher, subscriptions, durable, refuseClosed }
-  const queueParts: QueuesContext = { router, keys, queueBatcher, subscriptions, durable, now, refuseClosed }
+  const queueParts: QueuesContext = { router, keys, queueBatcher, subscriptions, durable, now, warn, refuseClosed }
   const time = async (): Promise<number> => {
     refuseClosed()
     if (now !== undefined) return now()
@@ -88,7 +88,7 @@ export async function openRedis(url: string, context: RedisContext = {}): Promis
     },
     topics,
     cursors: createCursors(parts, (topic) => boundsOf(parts, topic), time),
-    queues: createQueues(queueParts),
+    queues: createQueues(queueParts, time),
     settings: createSettings(parts, warn, damage),
     ready: time,
     damage: () => damage.told,

@@ -8,15 +8,16 @@ import type {
   Answer,
   Body,
   Claimed,
+  Enqueue,
   HeldJob,
   HistoryEntry,
   JobInfo,
   Notification,
-  Queues,
   Settlement,
   Store,
   StoredEvent,
   StoredJobDraft,
+  StoredSchedule,
   Topics,
 } from '../contract/store.ts'
 import type { Keyring } from './keyring.ts'
@@ -86,7 +87,7 @@ function sealedTopics(topics: Topics, ring: Keyring): Topics {
   }
 }
 
-function sealedQueues(queues: Queues, ring: Keyring): Queues {
+function sealedQueues(queues: Store['queues'], ring: Keyring): Store['queues'] {
   const bodyIn = <J extends HeldJob | JobInfo>(queue: string, job: J): J => ({
     ...job,
     body: job.body && ring.open(job.body, place.job(queue)),
@@ -126,11 +127,30 @@ function sealedQueues(queues: Queues, ring: Keyring): Queues {
     const reply = ring.open(answer.reply, place.reply(queue))
     return { state: 'done', ...(reply && { reply }) }
   }
+  const adding = (queue: string, enqueue: Enqueue): Enqueue => {
+    if (ring.current === undefined) return enqueue
+    return { ...enqueue, drafts: enqueue.drafts.map((draft) => drafted(queue, draft)) }
+  }
+  const scheduleIn = (queue: string, schedule: StoredSchedule): StoredSchedule => ({
+    ...schedule,
+    body: schedule.body && ring.open(schedule.body, place.job(queue)),
+  })
   return {
     ...queues,
-    enqueue: (queue, enqueue) => {
-      if (ring.current === undefined) return queues.enqueue(queue, enqueue)
-      return queues.enqueue(queue, { ...enqueue, drafts: enqueue.drafts.map((draft) => drafted(queue, draft)) })
+    enqueue: (queue, enqueue) => queues.enqueue(queue, adding(queue, enqueue)),
+    putSchedule: (queue, name, given) => {
+      if (ring.current === undefined) return queues.putSchedule(queue, name, given)
+      return queues.putSchedule(queue, name, { ...given, body: ring.seal(given.body, place.job(queue)) })
+    },
+    fireSchedule: (queue, name, fire) =>
+      queues.fireSchedule(queue, name, { ...fire, enqueue: adding(queue, fire.enqueue) }),
+    schedules: async (queue, query) => (await queues.schedules(queue, query)).map((one) => scheduleIn(queue, one)),
+    dueSchedules: async (limit, without) => {
+      const found = await queues.dueSchedules(limit, without)
+      return {
+        ...found,
+        due: found.due.map(({ queue, schedule }) => ({ queue, schedule: scheduleIn(queue, schedule) })),
+      }
     },
     claim: async (queue, claim) => claimedIn(queue, await queues.claim(queue, claim)),
     settle: async (queue, settlements, policy, by, next) => {

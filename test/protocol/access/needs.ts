@@ -102,6 +102,20 @@ export const NEEDS: readonly Need[] = [
     action: 'admin',
   },
   {
+    what: 'put, run and remove a schedule',
+    calls: [
+      http('PUT /queues/{queue}/schedules/{name}', { everyMs: 86_400_000, draft: { data: 1 } }),
+      http('POST /queues/{queue}/schedules/{name}/run'),
+      http('DELETE /queues/{queue}/schedules/{name}'),
+    ],
+    action: 'admin',
+  },
+  {
+    what: 'look at the schedules of a queue',
+    calls: [http('GET /queues/{queue}/schedules'), http('GET /queues/{queue}/schedules/{name}')],
+    action: 'read',
+  },
+  {
     what: 'take jobs',
     calls: [http('POST /queues/{queue}/claims', {}), queues('consume', { credit: 1 })],
     action: 'consume',

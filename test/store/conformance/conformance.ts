@@ -2,6 +2,7 @@
 
 import { afterEach, beforeEach, describe } from 'vitest'
 import type { Store } from '../../../server/store/contract/store.ts'
+import { describeSchedules } from '../schedules.ts'
 import { describeAppend } from './append.ts'
 import { describeCursors } from './cursors.ts'
 import type { Engine } from './fixture.ts'
@@ -44,6 +45,7 @@ export function describeConformance(name: string, makeEngine: () => Promise<Engi
     describeQueueNext(given)
     describeQueueReturns(given)
     describeQueueBounds(given)
+    describeSchedules(given)
     if (payloadsAlone) return
     describeCursors(given)
     describeQueueCrowd(given)

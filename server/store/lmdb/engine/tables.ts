@@ -2,7 +2,7 @@
 
 import { crc32 } from 'node:zlib'
 import type { DroppedLog, LineageEntry } from '../../../../shared/positions.ts'
-import type { AnswerRecord, ConsumerRecord, QueueRecord } from '../queues/storage/records.ts'
+import type { AnswerRecord, ConsumerRecord, QueueRecord, ScheduleRecord } from '../queues/storage/records.ts'
 
 export interface Table<T> {
   readonly name: string
@@ -203,6 +203,9 @@ export const TABLES = {
   settled: summed(raw('settled'), 12),
   answers: summed(json<AnswerRecord>('answers')),
   timers: raw('turns'),
+  schedules: summed(json<ScheduleRecord>('schedules')),
+  scheduleBodies: raw('schedule-bodies'),
+  scheduleTimes: raw('schedule-times'),
 } as const
 
 export type TableName = keyof typeof TABLES

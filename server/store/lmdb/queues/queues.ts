@@ -1,6 +1,6 @@
 /** The contract's queues over LMDB: which call plans what, and which only reads. */
 
-import type { QueueInfo, QueueNotification, Queues } from '../../contract/store.ts'
+import type { QueueInfo, QueueNotification, Queues, Schedules } from '../../contract/store.ts'
 import type { Listeners } from '../engine/listeners.ts'
 import { TABLES } from '../engine/tables.ts'
 import type { Writer } from '../engine/writer.ts'
@@ -8,12 +8,18 @@ import { bind, pause, purge, redrive, runNow } from './admin.ts'
 import { claim } from './claim.ts'
 import { attach, detach, touch } from './consumers.ts'
 import { StoredQueue } from './reads.ts'
+import { fireSchedule, putSchedule, removeSchedule, schedulesDue, storedSchedules } from './schedules.ts'
 import { enqueue } from './send.ts'
 import { settle } from './settle.ts'
 import { storedSession } from './storage/consumerRecords.ts'
 import { baseOf } from './storage/queue.ts'
 
-export function createQueues(writer: Writer, listeners: Listeners<QueueNotification>, maxIds: number): Queues {
+export function createQueues(
+  writer: Writer,
+  listeners: Listeners<QueueNotification>,
+  maxIds: number,
+): Queues & Schedules {
+  const scheduleListeners = new Set<() => void>()
   return {
     enqueue: (queue, given) => writer.write((transaction) => enqueue(transaction, queue, given, maxIds)),
     claim: (queue, given) => writer.write((transaction) => claim(transaction, queue, given)),
@@ -43,6 +49,23 @@ export function createQueues(writer: Writer, listeners: Listeners<QueueNotificat
       }),
 
     bind: (queue, topic, position) => writer.write((transaction) => bind(transaction, queue, topic, position)),
+
+    putSchedule: async (queue, name, given) => {
+      const version = await writer.write((transaction) => putSchedule(transaction, queue, name, given))
+      for (const listener of [...scheduleListeners]) listener()
+      return version
+    },
+    removeSchedule: (queue, name) => writer.write((transaction) => removeSchedule(transaction, queue, name)),
+    fireSchedule: (queue, name, fire) =>
+      writer.write((transaction) => fireSchedule(transaction, queue, name, fire, maxIds)),
+    schedules: (queue, query) => writer.read((environment) => storedSchedules(environment, queue, query)),
+    dueSchedules: (limit, without) =>
+      writer.readWithTime((environment, now) => schedulesDue(environment, now, limit, without)),
+    watchSchedules: (listener) => {
+      const own = () => listener()
+      scheduleListeners.add(own)
+      return () => scheduleListeners.delete(own)
+    },
 
     watch: async (queue, listener) => {
       writer.refuseClosed()

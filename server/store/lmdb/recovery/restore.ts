@@ -9,6 +9,7 @@ import { ALL, numberKey } from '../engine/keys.ts'
 import { STORE_KEY, TABLES, type Table } from '../engine/tables.ts'
 import type { Transaction } from '../engine/transaction.ts'
 import { lostQueues, mendRecord } from '../queues/mend.ts'
+import { restoreScheduleTimes } from '../queues/schedules.ts'
 import type { QueueRecord } from '../queues/storage/records.ts'
 
 /** Numbers that are left out where it is not known which were given: nobody has to wonder whose they are. */
@@ -19,6 +20,7 @@ export function restore(transaction: Transaction): void {
   restoreStore(transaction)
   restoreLineages(transaction)
   restoreDue(transaction)
+  restoreScheduleTimes(transaction)
   const queues = new Map<string, QueueRecord>()
   for (const { key, value } of transaction.environment.records(TABLES.queues, ALL)) queues.set(key.toString(), value)
   for (const [name, record] of lostQueues(transaction, queues)) queues.set(name, record)

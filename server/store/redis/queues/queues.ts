@@ -1,13 +1,14 @@
 /** The contract's queues over Redis: what changes goes through a batcher, what reads does not wait for it. */
 
 import { WAIT_MS } from '../../contract/basics.ts'
-import type { QueueInfo, Queues } from '../../contract/store.ts'
+import type { QueueInfo, Queues, Schedules } from '../../contract/store.ts'
 import { failure } from '../connection/errors.ts'
 import type { Operation } from '../scripting/batcher.ts'
 import { readQueueNotification } from '../scripting/notifications.ts'
 import type { Part } from '../scripting/queueCodec.ts'
 import * as codec from '../scripting/queueCodec.ts'
 import { type QueuesContext, readAnswer, readInfo, readJobs, readSession } from './reads.ts'
+import { createSchedules } from './schedules.ts'
 
 const DEAD = '/dead'
 
@@ -15,7 +16,7 @@ export function partsOf(queue: string): [name: string, part: Part] {
   return queue.endsWith(DEAD) ? [queue.slice(0, -DEAD.length), 'd'] : [queue, 'm']
 }
 
-export function createQueues(context: QueuesContext): Queues {
+export function createQueues(context: QueuesContext, now: () => Promise<number>): Queues & Schedules {
   const { router, keys, queueBatcher: batcher, subscriptions, durable } = context
   const run = async <T>(queue: string, operationOn: (part: Part) => Operation<T>): Promise<T> => {
     const [name, part] = partsOf(queue)
@@ -79,6 +80,8 @@ export function createQueues(context: QueuesContext): Queues {
     },
 
     bind: (queue, topic, position) => run(queue, () => codec.bind(queue, topic, position)),
+
+    ...createSchedules(context, now),
 
     watch: async (queue, listener) => {
       context.refuseClosed()

@@ -1,5 +1,6 @@
 -- Reads only: `info` part · `jobs` part state limit id number token · `line` part key limit id number token ·
--- `some` part, then id number token of each · `answer` id number token. Each job is told by its number, record, body, history, death, and number and record of what it is behind.
+-- `some` part, then id number token of each · `answer` id number token · `schedulesNamed` names ·
+-- `due` limit. Each job is told by its number, record, body, history, death, and number and record of what it is behind.
 
 local function recordOf(n)
   local record = redis.call('HGET', JOBS, n)
@@ -152,6 +153,30 @@ function reads.answer()
   local j = record and decode(n, record)
   if not j or j.request ~= REQUEST or j.dead == 1 or j.replyBy <= now then return { 'none' } end
   return { 'waiting', whole(j.replyBy) }
+end
+
+-- Names, records and bodies of schedules behind the reply.
+local function addSchedules(reply, names)
+  for _, name in ipairs(names) do
+    local record = redis.call('HGET', tag .. 'schedules', name)
+    if record then
+      reply[#reply + 1], reply[#reply + 2] = name, record
+      reply[#reply + 1] = redis.call('HGET', tag .. 'scheduleBodies', name) or ''
+    end
+  end
+  return reply
+end
+
+function reads.schedulesNamed()
+  local names = {}
+  while argi < #ARGV do names[#names + 1] = arg() end
+  return addSchedules({ 'schedules' }, names)
+end
+
+function reads.due()
+  local key = tag .. 'scheduleTimes'
+  local names = redis.call('ZRANGEBYSCORE', key, '-inf', now, 'LIMIT', 0, num())
+  return addSchedules({ 'due', timeText(firstScore(key)) }, names)
 end
 
 local function call(keys, args)

@@ -22,13 +22,18 @@ export interface QueuesContext {
   readonly durable: Durable
   /** A test's own clock. */
   readonly now: (() => number) | undefined
+  readonly warn: (message: string, cause?: unknown) => void
   refuseClosed(): void
 }
 
 /** Values of one job in an answer. */
 const WIDTH = 7
 
-async function ask(context: QueuesContext, queue: string, args: readonly Argument[]): Promise<(Buffer | null)[]> {
+export async function ask(
+  context: QueuesContext,
+  queue: string,
+  args: readonly Argument[],
+): Promise<(Buffer | null)[]> {
   const { router, keys, now } = context
   context.refuseClosed()
   try {

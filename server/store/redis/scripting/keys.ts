@@ -22,7 +22,10 @@ export interface Keys {
   /** The figures of a queue; its scripts find its other keys beside it. */
   queue(queue: string): string
   /** The hashes of a queue that hold payloads: of its jobs, and what is kept of them by itself. */
-  payloads(queue: string, hash: 'jobs' | 'bodies' | 'history' | 'deaths' | 'answers'): string
+  payloads(
+    queue: string,
+    hash: 'jobs' | 'bodies' | 'history' | 'deaths' | 'answers' | 'schedules' | 'scheduleBodies',
+  ): string
   /** Of a queue or its dead letters: their consumers. */
   consumers(queue: string, dead: boolean): string
   queueChannel(queue: string): string
@@ -32,6 +35,8 @@ export interface Keys {
   readonly timers: string
   /** Queues with something to forget, by that time. */
   readonly queuesDue: string
+  /** Queues with schedules, by when the next one is due or earlier; also the channel that tells of new ones. */
+  readonly schedules: string
 }
 
 export function keysWith(prefix: string): Keys {
@@ -56,6 +61,7 @@ export function keysWith(prefix: string): Keys {
     queues: `${prefix}queues`,
     timers: `${prefix}turns`,
     queuesDue: `${prefix}queuesDue`,
+    schedules: `${prefix}schedules`,
   }
 }
 

@@ -86,7 +86,12 @@ export const QUEUE = {
     ...[PRELUDE, QUEUE_RECORD, DEDUP, read('queues/storage/changes'), read('queues/storage/jobSet')],
     ...[read('queues/requests'), read('queues/deadLetters'), read('queues/mend'), read('queues/timers')],
     ...[enclosed('queues/send'), enclosed('queues/claim'), read('queues/settle'), enclosed('queues/consumers')],
-    ...[enclosed('queues/admin'), enclosed('queues/storage/rewriting'), read('queues/storage/write')],
+    ...[
+      enclosed('queues/schedules'),
+      enclosed('queues/admin'),
+      enclosed('queues/storage/rewriting'),
+      read('queues/storage/write'),
+    ],
   ),
   ...library('queue', READING, PRELUDE, QUEUE_RECORD, read('queues/reads')),
 }

@@ -45,6 +45,16 @@ export interface QueueRecord {
   /** How long dead letters are kept, as the hub said last. */
   deadMs: number
   bindings: readonly QueueBinding[]
+  /** How many schedules it has; absent before the first one. */
+  schedules?: number
+}
+
+export interface ScheduleRecord {
+  readonly queue: string
+  readonly name: string
+  readonly version: string
+  readonly spec: string
+  readonly nextAt?: number
 }
 
 export interface ConsumerRecord {

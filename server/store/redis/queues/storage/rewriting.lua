@@ -23,7 +23,7 @@ function operations.rewriteBody()
   return { '1' }
 end
 
--- rewriteText: hash field old new; the hash is `history`, `deaths` or `answers`
+-- rewriteText: hash field old new; the hash is `history`, `deaths`, `answers` or `scheduleBodies`
 function operations.rewriteText()
   local key, name, old, new = tag .. arg(), arg(), arg(), arg()
   if fieldOf(key, name) ~= old then return { '0' } end

@@ -1,0 +1,54 @@
+/** The schemas of schedules that clients send, beside those of wire.ts. */
+
+import { z } from 'zod'
+import { RepriseError } from '../shared/errors.ts'
+import type { ScheduleListQuery, ScheduleSpec } from '../shared/queues.ts'
+import { jobDraftSchema, nameSchema, parse } from './wire.ts'
+
+const MAX_CRON_LENGTH = 256
+const MAX_ZONE_LENGTH = 64
+const YEAR_MS = 365 * 86_400_000
+/** A Date goes no further. */
+const LAST_TIME = 8_640_000_000_000_000
+const MAX_PAGE = 100
+const MIN_EVERY_MS = 100
+
+const { id: _id, at: _at, ...draftFields } = jobDraftSchema.shape
+
+export const scheduleDraftSchema = z
+  .strictObject(draftFields)
+  .meta({ id: 'ScheduleDraft', examples: [{ data: { report: 'daily' } }] })
+
+const time = z.int().min(0).max(LAST_TIME)
+
+export const scheduleSchema = z
+  .strictObject({
+    cron: z.string().min(1).max(MAX_CRON_LENGTH).exactOptional(),
+    everyMs: z.int().min(MIN_EVERY_MS).max(YEAR_MS).exactOptional(),
+    timeZone: z.string().min(1).max(MAX_ZONE_LENGTH).exactOptional(),
+    draft: scheduleDraftSchema,
+    startAt: time.exactOptional(),
+    endAt: time.exactOptional(),
+    limit: z.int().min(1).exactOptional(),
+    missed: z.enum(['one', 'all', 'none'], { error: "missed is 'one', 'all' or 'none'" }).exactOptional(),
+  })
+  .meta({
+    id: 'ScheduleSpec',
+    examples: [{ cron: '0 9 * * MON-FRI', timeZone: 'Europe/Berlin', draft: { data: { report: 'daily' } } }],
+  }) satisfies z.ZodType<ScheduleSpec>
+
+export const scheduleListSchema = z.strictObject({
+  after: nameSchema.exactOptional(),
+  limit: z.int().min(1).max(MAX_PAGE).exactOptional(),
+}) satisfies z.ZodType<ScheduleListQuery>
+
+export function parseSchedule(value: unknown): ScheduleSpec {
+  const { draft } = (typeof value === 'object' && value !== null ? value : {}) as { readonly draft?: unknown }
+  for (const name of ['id', 'at']) {
+    if (typeof draft !== 'object' || draft === null || !Object.hasOwn(draft, name)) continue
+    const why =
+      name === 'id' ? 'each of its jobs has an id of its own' : 'its jobs are due when it is; delayMs may be added'
+    throw new RepriseError('bad_request', `schedule: draft.${name}: ${why}`)
+  }
+  return parse(scheduleSchema, value, 'schedule')
+}
