@@ -19,6 +19,7 @@ const FOREIGN: Readonly<Record<string, string>> = {
   before: 'end until',
   id: 'deduplication deduplicationId idempotencyKey jobId messageId msgID msgId',
   key: 'partition partitionKey',
+  group: 'MessageGroupId groupId messageGroupId tenant',
   headers: 'extras meta tags',
   delayMs: 'delay',
   at: 'runAt timestamp',

@@ -88,6 +88,9 @@ export const draftSchema = z
 
 export const jobDraftSchema = draftSchema
   .extend({
+    group: label
+      .exactOptional()
+      .meta({ description: 'Whose job it is, for `fair` and `groupRate`; its `key` by default' }),
     priority: z.int().min(0).max(9).exactOptional(),
     delayMs: z.number().min(0).exactOptional(),
     at: z.number().min(0).exactOptional(),

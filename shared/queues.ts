@@ -8,6 +8,8 @@ export const QUEUES_NAMESPACE = '/queues'
 
 /** What a producer sends. */
 export interface JobDraft<T = unknown> extends Draft<T> {
+  /** Whose job it is, in a queue that is `fair` or has a `groupRate`. Default: its `key`. */
+  readonly group?: string
   /** 0 to 9, higher first. Default 4. */
   readonly priority?: number
   /** Falls due so many milliseconds after the hub has it; at most a year. Not together with `at`. */

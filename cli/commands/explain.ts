@@ -35,6 +35,7 @@ async function explain(route: string, { id }: { readonly id: string }, options: 
   if (job.state === 'delayed') await tell('due', timeText(job.dueAt))
   await tell('tried', `${plural(job.attempts, 'failed attempt')}, delivered ${plural(job.deliveries, 'time')}`)
   if (job.key !== undefined) await tell('key', String(job.key))
+  if (job.group !== undefined) await tell('group', String(job.group))
   await tell('priority', String(cell(job.priority)))
   if (job.ttlAt !== undefined && job.state !== 'held') await tell('expires', `${timeText(job.ttlAt)} if it still waits`)
   if (job.replyBy !== undefined) await tell('request', `somebody waits for the reply until ${timeText(job.replyBy)}`)

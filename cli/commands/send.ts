@@ -25,6 +25,7 @@ import {
 interface SendOptions extends InputOptions {
   readonly delay?: number
   readonly priority?: number
+  readonly group?: string
   readonly ttl?: number
 }
 
@@ -43,6 +44,7 @@ export function addSend(root: Command): void {
   const draft = '{"data":…,"id":…,"key":…,"priority":…,"delayMs":…}'
   addInputOptions(addRemoteOptions(command), 'job', draft, 'jobs with the same key run in order, one at a time')
     .option('--delay <time>', 'hand it out only after this time, such as 10m', duration)
+    .option('--group <group>', 'whose job it is, for a queue that is fair or has a groupRate (default: its key)')
     .option('--priority <0-9>', 'higher runs first (default: the setting of the queue, 4)', priority)
     .option('--ttl <time>', 'dead-letter it if it still waits this long after it is due, such as 7d', positiveDuration)
     .action(send)
@@ -69,8 +71,8 @@ async function send(queue: string, data: string | undefined, options: SendOption
 }
 
 function draftOf(given: Fields, options: SendOptions): Fields {
-  const { id, key, header: headers, delay: delayMs, priority, ttl: ttlMs } = options
-  const own = { id, key, headers, priority, ttlMs, ...(given.at === undefined ? { delayMs } : {}) }
+  const { id, key, group, header: headers, delay: delayMs, priority, ttl: ttlMs } = options
+  const own = { id, key, group, headers, priority, ttlMs, ...(given.at === undefined ? { delayMs } : {}) }
   const draft = { ...Object.fromEntries(Object.entries(own).filter(([, value]) => value !== undefined)), ...given }
   return isRecord(given.headers) ? { ...draft, headers: { ...headers, ...given.headers } } : draft
 }

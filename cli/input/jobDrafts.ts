@@ -4,7 +4,7 @@ import { RepriseError } from '../../shared/errors.ts'
 import { parseExact } from '../../shared/exactNumbers.ts'
 import { isRecord } from '../remote.ts'
 
-const FIELDS = ['data', 'base64', 'id', 'key', 'headers', 'priority', 'delayMs', 'at', 'ttlMs']
+const FIELDS = ['data', 'base64', 'id', 'key', 'group', 'headers', 'priority', 'delayMs', 'at', 'ttlMs']
 
 /** Tells of a job what the queue it was in gave it; a copy gets its own. */
 const LEFT_BEHIND = [

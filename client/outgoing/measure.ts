@@ -13,7 +13,14 @@ import type { SendOptions } from '../queues/api.ts'
 const MAX_DEPTH = 1_000
 
 const PUBLISH = ['id', 'key', 'headers', 'timeoutMs'] as const satisfies readonly (keyof PublishOptions)[]
-const SEND = [...PUBLISH, 'priority', 'delayMs', 'at', 'ttlMs'] as const satisfies readonly (keyof SendOptions)[]
+const SEND = [
+  ...PUBLISH,
+  'group',
+  'priority',
+  'delayMs',
+  'at',
+  'ttlMs',
+] as const satisfies readonly (keyof SendOptions)[]
 
 /** What a value takes in a packet. */
 export interface Size {
@@ -48,6 +55,8 @@ export function jobDraftOf(call: string, data: unknown, options: SendOptions | u
   if (options === undefined) return { data }
   checkNames(call, options, SEND)
   const draft: { -readonly [K in keyof JobDraft]: JobDraft[K] } = withOptions(data, options)
+  checkWord('group', options.group)
+  if (options.group !== undefined) draft.group = options.group
   for (const name of ['priority', 'delayMs', 'at', 'ttlMs'] as const) {
     const value = options[name]
     if (value === undefined) continue
@@ -58,10 +67,11 @@ export function jobDraftOf(call: string, data: unknown, options: SendOptions | u
 }
 
 /** The size of the draft's values. Throws `bad_request` for what cannot travel. */
-export function measureDraft(draft: Draft): Size {
+export function measureDraft(draft: Draft & Pick<JobDraft, 'group'>): Size {
   const size = measure(draft.data)
   if (draft.id !== undefined) size.bytes += measureText(draft.id)
   if (draft.key !== undefined) size.bytes += measureText(draft.key)
+  if (draft.group !== undefined) size.bytes += measureText(draft.group)
   const { headers } = draft
   // What has its length may be a `traceparent`, which does not count. The hub looks closer.
   const uncounted = headers?.[TRACEPARENT]?.length === 55 ? 72 : 0

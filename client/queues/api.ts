@@ -13,6 +13,8 @@ export interface SendOptions {
   /** Jobs of one key are worked on in order, one at a time. 1 to 256 characters. */
   readonly key?: string
   readonly headers?: Headers
+  /** Whose job it is, in a queue that is `fair` or has a `groupRate`. Default: its `key`. */
+  readonly group?: string
   /** 0 to 9, higher first. Default 4. */
   readonly priority?: number
   /** Falls due so many milliseconds after the hub has it; at most a year. Not together with `at`. */

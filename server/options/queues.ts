@@ -51,6 +51,10 @@ export interface QueueOptions {
   readonly reconnectGraceMs?: Duration
   /** Jobs a second, on all nodes together. Default `'unlimited'`. */
   readonly rate?: number | 'unlimited'
+  /** Deliveries go in turns over groups: a job's group is its `group`, else its `key`. Default `false`. */
+  readonly fair?: boolean
+  /** Jobs a second of each group, which then take turns, too. Default `'unlimited'`. */
+  readonly groupRate?: number | 'unlimited'
   /** What the bindings may make their topics keep beyond their retention. Default 1 GiB. */
   readonly maxHoldBytes?: Size
   /** JSON Schema (2020-12) of the data of drafts. */
@@ -84,6 +88,8 @@ const rate = bound('a number of jobs a second, above 0', (input) => {
   const perSecond = typeof input === 'string' && /^\d+(\.\d+)?$/.test(input.trim()) ? Number(input) : input
   return typeof perSecond === 'number' && perSecond > 0 && perSecond <= 1_000_000 ? perSecond : undefined
 })
+
+const yesOrNo = value('true or false', (input) => (typeof input === 'boolean' ? input : undefined))
 
 /** Throws a sentence. */
 function readBinding(input: unknown): BindingSettings {
@@ -133,6 +139,8 @@ const queueOptions = known({
   maxBytes: optional(size),
   reconnectGraceMs: optional(timeOrNone),
   rate: optional(rate),
+  fair: optional(yesOrNo),
+  groupRate: optional(rate),
   maxHoldBytes: optional(size),
   schema: optional(jsonSchema),
 }) satisfies z.ZodType<QueueOverrides>

@@ -66,6 +66,10 @@ describe('the two engines', () => {
       'retryingBySequence',
       'held',
       'expiries',
+      'grouped',
+      'turns',
+      'resting',
+      'remembered',
     ])
   })
 })

@@ -31,6 +31,8 @@ const EVERYTHING = {
   maxBytes: '2GiB',
   reconnectGraceMs: 0,
   rate: 0.5,
+  fair: true,
+  groupRate: 'unlimited',
   maxHoldBytes: '500MB',
 } as const
 
@@ -51,6 +53,8 @@ const READ = {
   maxBytes: 2 ** 31,
   reconnectGraceMs: 0,
   rate: 0.5,
+  fair: true,
+  groupRate: Number.POSITIVE_INFINITY,
   maxHoldBytes: 500_000_000,
 }
 
@@ -99,6 +103,8 @@ describe('options of queues', () => {
     ['q', { maxBytes: '1 box' }, 'settings: maxBytes: "1 box" is not a size such as 1GiB, or unlimited'],
     ['q', { rate: 0 }, 'settings: rate: 0 is not a number of jobs a second, above 0, or unlimited'],
     ['q', { rate: '10/s' }, 'settings: rate: "10/s" is not a number of jobs a second, above 0, or unlimited'],
+    ['q', { fair: 'yes' }, 'settings: fair: "yes" is not true or false'],
+    ['q', { groupRate: -1 }, 'settings: groupRate: -1 is not a number of jobs a second, above 0, or unlimited'],
     ['q', { from: 'orders' }, 'settings: from: is not a list of topics'],
     ['q', { from: [7] }, "settings: from: 7 is neither a topic nor { topic, from: 'start' | 'end' }"],
     [

@@ -112,6 +112,7 @@ function Told({ session, queue, job, again }: ToldProps) {
         <Fact name="priority" value={String(job.priority)} />
         <Fact name="sent by" value={job.subject} />
         {job.key !== undefined && <Fact name="key" value={job.key} />}
+        {job.group !== undefined && <Fact name="group" value={job.group} />}
         <Fact name="due" value={moment(job.dueAt)} />
         {job.ttlAt !== undefined && <Fact name="expires" value={moment(job.ttlAt)} />}
         {Object.entries(job.headers ?? {}).map(([name, value]) => (
@@ -170,11 +171,12 @@ function Edit({ session, queue, job }: { readonly session: Session; readonly que
     } catch (error) {
       throw new Error(`the data is no JSON: ${messageOf(error)}`)
     }
-    const { key, headers, priority } = job
+    const { key, group, headers, priority } = job
     const draft = {
       data,
       priority,
       ...(key === undefined ? {} : { key }),
+      ...(group === undefined ? {} : { group }),
       ...(headers === undefined ? {} : { headers }),
     }
     const { ids } = await session.http.ask<{ ids: string[] }>('POST', `/queues/${part(queue)}/jobs`, draft)

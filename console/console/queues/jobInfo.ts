@@ -5,6 +5,7 @@ export interface Job {
   readonly id: string
   readonly state: 'ready' | 'delayed' | 'held' | 'dead'
   readonly key?: string
+  readonly group?: string
   readonly attempts: number
   readonly deliveries: number
   readonly priority: number

@@ -15,7 +15,7 @@ import { type Kept, Packet } from '../topics/packet.ts'
 import type { Pages } from '../topics/pages.ts'
 import { itsTurn, PAGE_WEIGHT } from '../turns.ts'
 import { Allowance } from './allowance.ts'
-import type { BindingSettings, HubQueueSettings } from './settings.ts'
+import { type BindingSettings, type HubQueueSettings, isGrouped } from './settings.ts'
 
 /** The topic is looked at again after this time, as hints can be lost. */
 const LOOK_MS = 2_000
@@ -258,12 +258,13 @@ class Copier {
     const { store, settings, telemetry } = this.#context
     await this.#allowance.use(STEP_WEIGHT + weight, async () => {
       if (this.#stopped) throw new RepriseError('unavailable', 'the binding was ended meanwhile')
-      const { maxJobs, maxBytes } = settings.forQueue(this.#queue)
+      const now = settings.forQueue(this.#queue)
       const jobs = drafts()
       await store.queues.enqueue(this.#queue, {
         subject: '',
         drafts: jobs,
-        limit: { jobs: maxJobs, bytes: maxBytes },
+        limit: { jobs: now.maxJobs, bytes: now.maxBytes },
+        grouped: isGrouped(now),
         binding: { topic: this.#topic, from, to },
       })
       telemetry.meter.sent(this.#queue, jobs.length)

@@ -30,7 +30,7 @@ export function storedJobs(
   const bodies = bodiesOf(drafts.map(contents), limits)
   checkBodies(settings.schema, bodies, `queue ${queue}`)
   return bodies.map((body, index) => {
-    const { id, key, priority = settings.priority, ttlMs = settings.ttlMs, delayMs, at } = drafts[index] ?? {}
+    const { id, key, group, priority = settings.priority, ttlMs = settings.ttlMs, delayMs, at } = drafts[index] ?? {}
     if (delayMs !== undefined && at !== undefined) {
       throw new RepriseError('bad_request', `draft ${index} has delayMs and at; it takes one of them`)
     }
@@ -44,6 +44,7 @@ export function storedJobs(
       ttlMs: Math.min(Math.ceil(ttlMs), LONGEST_MS),
       ...(id === undefined ? {} : { id }),
       ...(key === undefined ? {} : { key }),
+      ...(group === undefined || group === key ? {} : { group }),
       ...(delayMs === undefined || delayMs === 0 ? {} : { due: { delayMs: Math.ceil(delayMs) } }),
       ...(at === undefined ? {} : { due: { at: Math.ceil(at) } }),
     }

@@ -45,8 +45,13 @@ export function obstacles(job: JobInfo, queue: QueueInfo, settings: QueueSetting
       'a consumer was lost while it held this job and others: it is delivered alone, to a consumer that holds nothing'
     found.push({ reason: 'suspect', text })
   }
-  if (settings.rate !== Number.POSITIVE_INFINITY) {
-    found.push({ reason: 'rate', text: `${queue.queue} delivers at most ${settings.rate} jobs a second` })
+  const { rate, groupRate } = settings
+  if (Math.min(rate, groupRate) !== Number.POSITIVE_INFINITY) {
+    const group = job.group ?? key
+    const whose = group === undefined ? 'those without a group' : `group ${group}`
+    const each = groupRate === Number.POSITIVE_INFINITY ? [] : [`${groupRate} of ${whose}`]
+    const most = [...(rate === Number.POSITIVE_INFINITY ? [] : [`${rate} jobs`]), ...each]
+    found.push({ reason: 'rate', text: `${queue.queue} delivers at most ${most.join(' and ')} a second` })
   }
   if (found.length === 0) {
     const { ready } = queue.counts

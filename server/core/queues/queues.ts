@@ -23,7 +23,7 @@ import type { Consumers } from './delivery/consumers.ts'
 import type { JobClient } from './delivery/outlet.ts'
 import { checkQueue, storedJobs } from './draft.ts'
 import { type Asker, Requests } from './requests.ts'
-import type { HubQueueSettings } from './settings.ts'
+import { type HubQueueSettings, isGrouped } from './settings.ts'
 
 /** Pages of jobs under way in the store for all callers of this node: what is published waits behind them. */
 const PAGES_AT_ONCE = 2
@@ -134,6 +134,7 @@ export class Queues {
           subject,
           drafts: replyMs === undefined ? stored : stored.map((draft) => ({ ...draft, replyMs: Math.ceil(replyMs) })),
           limit: { jobs: now.maxJobs, bytes: now.maxBytes },
+          grouped: isGrouped(now),
           ...(producer === undefined ? {} : { producer }),
         }),
       )

@@ -35,6 +35,10 @@ export interface QueueSettings {
   readonly reconnectGraceMs: number
   /** Jobs a second, on all nodes together; `Infinity`: as fast as they are taken. */
   readonly rate: number
+  /** Deliveries go in turns over groups: a job's group is its `group`, else its `key`. */
+  readonly fair: boolean
+  /** Jobs a second of each group; groups then take turns, too. */
+  readonly groupRate: number
   /** Topics whose events are copied into the queue. */
   readonly from: readonly BindingSettings[]
   /** What the bindings may make their topics keep beyond their retention, in bytes of all bodies of a topic. */
@@ -73,6 +77,8 @@ export const DEFAULT_QUEUE_SETTINGS: QueueSettings = {
   maxBytes: 2 ** 30,
   reconnectGraceMs: 5_000,
   rate: Number.POSITIVE_INFINITY,
+  fair: false,
+  groupRate: Number.POSITIVE_INFINITY,
   from: [],
   maxHoldBytes: 2 ** 30,
 }
@@ -89,7 +95,7 @@ export interface HubQueueSettings extends Omit<PatternSettings<QueueSettings, Qu
 }
 
 const NUMBERS = Object.entries(DEFAULT_QUEUE_SETTINGS).flatMap(([name, value]) =>
-  typeof value === 'number' ? [name as Exclude<keyof QueueSettings, 'from' | 'schema'>] : [],
+  typeof value === 'number' ? [name as Exclude<keyof QueueSettings, 'from' | 'schema' | 'fair'>] : [],
 )
 
 const QUEUES: Kind<QueueSettings, QueueOverrides> = {
@@ -104,6 +110,7 @@ const QUEUES: Kind<QueueSettings, QueueOverrides> = {
       const value = numberFromDocument(document[name])
       if (value !== undefined) known[name] = value
     }
+    if (typeof document.fair === 'boolean') known.fair = document.fair
     if (isSchema(document.schema)) known.schema = document.schema
     if (Array.isArray(document.from)) known.from = document.from.filter(isBinding)
     return known
@@ -172,7 +179,12 @@ export function policyOf(settings: QueueSettings): QueuePolicy {
     delays.push(Math.round(most * Math.random()))
     if (most >= maxBackoffMs) break
   }
-  return { maxAttempts, backoffMs: delays, deadMs }
+  return { maxAttempts, backoffMs: delays, deadMs, grouped: isGrouped(settings) }
+}
+
+/** Whether deliveries go in turns over groups. */
+export function isGrouped({ fair, groupRate }: QueueSettings): boolean {
+  return fair || groupRate !== Number.POSITIVE_INFINITY
 }
 
 function isBinding(value: unknown): value is BindingSettings {

@@ -104,6 +104,8 @@ export const queueSettingsBody = z
     maxBytes: size,
     reconnectGraceMs: time,
     rate: z.union([z.number().gt(0), z.literal('unlimited')]),
+    fair: z.boolean(),
+    groupRate: z.union([z.number().gt(0), z.literal('unlimited')]),
     maxHoldBytes: size,
     schema: jsonSchema,
   })
@@ -225,6 +227,7 @@ const jobFields = z.object({
   id: z.string(),
   state: z.enum(['ready', 'delayed', 'held', 'dead']),
   subject: z.string(),
+  group: z.string().optional().meta({ description: 'Where its sender gave one' }),
   priority: count,
   attempts: count,
   deliveries: count,

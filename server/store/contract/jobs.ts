@@ -23,6 +23,8 @@ export interface JobInfo {
   readonly state: JobState
   readonly subject: string
   readonly key?: string
+  /** Where it is another one than `key`. */
+  readonly group?: string
   readonly priority: number
   readonly attempts: number
   readonly deliveries: number

@@ -13,6 +13,13 @@
  * Deliveries. Of the jobs that can be delivered, the highest priority goes first, and within it the lowest sequence. Each
  * tenth delivery of a queue, counted over all consumers, takes the lowest sequence whatever the priority.
  *
+ * Groups. The group of a job is its draft's `group`, else its `key`; jobs with neither are one group. Where the policy is
+ * `grouped`, groups take turns: the next delivery is of the group whose turn came longest ago, and within a group the rule
+ * above holds, each tenth delivery counted for the group. A group whose first job becomes deliverable has its turn after
+ * all that are there. With `groupRate` a group that has used up its rate rests: its jobs are passed over until it allows
+ * one more, and then its turn is the last. Suspects come before all turns, and count for their group. What stands in a
+ * queue as the policy changes is taken over by its timers, a bounded part at a time. In `<queue>/dead` there are no groups.
+ *
  * Leases. A delivery gives the job a new lease: a token nobody can guess, and a time at which it lapses. Its consumer is
  * alone with the job as long as, from this delivery on, it never holds another job of the queue. When a lease lapses:
  * - at its cap, up to which it was extended, or when its consumer was alone with the job: a failure (see below);
@@ -63,6 +70,8 @@ export interface StoredJobDraft {
   /** Deduplicated per (queue, subject, id), as events are; the id of a request until its `replyBy` at least. */
   readonly id?: string
   readonly key?: string
+  /** Whose job it is; absent where that is its `key`. */
+  readonly group?: string
   /** 0 to 9, higher first. */
   readonly priority: number
   /** Falls due this long after now, or at that time; at once when absent. */
@@ -79,6 +88,8 @@ export interface Enqueue {
   readonly drafts: readonly StoredJobDraft[]
   /** `too_many` when the queue's ready, delayed and held jobs, or the bytes of their bodies, would exceed it. */
   readonly limit: { readonly jobs: number; readonly bytes: number }
+  /** As in the policy: what comes in stands in its group at once. */
+  readonly grouped?: boolean
   /**
    * As in `append` of topics, per (queue, subject, name): a draft with a number already taken is a duplicate and has
    * the first one's id; `conflict` as there. Ids of the last 1,024 drafts are kept, for 7 days after the last use.
@@ -110,6 +121,8 @@ export interface QueuePolicy {
   readonly backoffMs: readonly number[]
   /** How long dead letters are kept. */
   readonly deadMs: number
+  /** Deliveries go in turns over groups. */
+  readonly grouped?: boolean
 }
 
 export interface Claim {
@@ -124,6 +137,8 @@ export interface Claim {
   readonly capMs: number
   /** Deliveries of the queue per second, over all consumers; evenly, with a burst of a tenth of a second, 1 at least. */
   readonly rate?: number
+  /** The same for each group by itself; only where the policy is `grouped`. */
+  readonly groupRate?: number
   readonly policy: QueuePolicy
 }
 
@@ -147,7 +162,10 @@ export interface HeldJob {
 export interface Claimed {
   /** In the order of their delivery. */
   readonly jobs: readonly HeldJob[]
-  /** Further jobs that could have been delivered now, as many as the rate allows, with suspects; 0 while paused. */
+  /**
+   * Further jobs that could have been delivered now, as many as the rate allows, with suspects; 0 while paused. Those of
+   * resting groups are not among them; of other groups all are, whatever their rate.
+   */
   readonly waiting: number
   /** Suspects among them. */
   readonly suspects: number

@@ -7,6 +7,7 @@ import { describeAppend } from './append.ts'
 import { describeCursors } from './cursors.ts'
 import type { Engine } from './fixture.ts'
 import { describeLog } from './log.ts'
+import { describeQueueGroups } from './queues/groups.ts'
 import { describeQueueBounds } from './queuesBounds.ts'
 import { describeQueueCrowd, describeQueueEndings } from './queuesEndings.ts'
 import { describeQueueLeases } from './queuesLeases.ts'
@@ -40,6 +41,7 @@ export function describeConformance(name: string, makeEngine: () => Promise<Engi
     describeAppend(given)
     describeLog(given)
     describeQueueOrder(given)
+    describeQueueGroups(given)
     describeQueueLeases(given)
     describeQueueEndings(given)
     describeQueueNext(given)

@@ -33,20 +33,20 @@ export function named(id: string, options: Partial<StoredJobDraft> = {}): Stored
 
 type Ending = { as: 'done' | 'retry' | 'release' | 'dead' } | { as: 'extend'; leaseMs: number }
 
-export function deskOf(store: Store, queue = 'q') {
+export function deskOf(store: Store, queue = 'q', policy = POLICY) {
   const { queues } = store
   const sessions = new Map<string, number>()
   const send = (drafts: readonly StoredJobDraft[], options: Partial<Enqueue> = {}) =>
     queues.enqueue(queue, { subject: 'ann', drafts, limit: ROOM, ...options })
   const attach = async (client: string, holding?: readonly string[], leaseMs = LEASE, name = queue) => {
-    const options = { leaseMs, policy: POLICY, ...(holding !== undefined && { holding }) }
+    const options = { leaseMs, policy, ...(holding !== undefined && { holding }) }
     const attached = await queues.attach(name, holder(client), options)
     sessions.set(`${name} ${client}`, attached.session)
     return attached
   }
   const asking = (client: string, options: Partial<Claim> = {}, name = queue): Claim => {
     const session = sessions.get(`${name} ${client}`) ?? 0
-    const common = { max: 1, bytes: 1e9, leaseMs: LEASE, capMs: CAP, policy: POLICY }
+    const common = { max: 1, bytes: 1e9, leaseMs: LEASE, capMs: CAP, policy }
     return { consumer: holder(client), session, ...common, ...options }
   }
   const claim = async (client: string, options: Partial<Claim> = {}, name = queue): Promise<Claimed> => {
@@ -54,7 +54,7 @@ export function deskOf(store: Store, queue = 'q') {
     return queues.claim(name, asking(client, options, name))
   }
   return {
-    policy: POLICY,
+    policy,
     send,
     /** Jobs with these names as data and id. */
     put: (...ids: string[]) => send(ids.map((id) => named(id))),
@@ -78,15 +78,15 @@ export function deskOf(store: Store, queue = 'q') {
       name = queue,
     ): Promise<Settled> {
       const { id, lease } = job
-      const { settled } = await queues.settle(name, [{ id, lease, ...ending } as Settlement], POLICY)
+      const { settled } = await queues.settle(name, [{ id, lease, ...ending } as Settlement], policy)
       const [answer] = settled
       if (answer === undefined) throw new Error('a settlement got no answer')
       return answer
     },
     detach: (client: string, leaving: 'keep' | 'release' | { graceMs: number }, session?: number) =>
-      queues.detach(queue, holder(client), session ?? sessions.get(`${queue} ${client}`) ?? 0, leaving, POLICY),
+      queues.detach(queue, holder(client), session ?? sessions.get(`${queue} ${client}`) ?? 0, leaving, policy),
     async turn(name = queue): Promise<void> {
-      while ((await store.maintain(() => POLICY, name)).more);
+      while ((await store.maintain(() => policy, name)).more);
     },
     async listed(state: JobState, name = queue): Promise<string[]> {
       return (await queues.jobs(name, { state, limit: 1_000 })).map(({ id }) => id)

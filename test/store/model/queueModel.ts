@@ -17,6 +17,7 @@ import type {
 import { releasePauseMs } from '../../../server/store/releases.ts'
 import { RepriseError } from '../../../shared/errors.ts'
 import type { Position } from '../../../shared/positions.ts'
+import { delivered, firstInTurns, restingIn, stand, wakeBeyond } from './queueModelGroups.ts'
 import {
   extend,
   type Half,
@@ -48,8 +49,10 @@ export class QueueModel extends Sending {
     this.turn(name, claim.policy)
     if (half.paused) return { jobs: [], waiting: 0, suspects: 0, nextAt: undefined }
     const rate = new Rate(half, claim.rate, this.now)
+    wakeBeyond(half, claim, this.now)
     const jobs = this.#handOut(queue, half, claim, rate, theirs)
-    const open = openOf(half)
+    const resting = restingIn(half)
+    const open = openOf(half).filter((job) => !resting.includes(job))
     const waiting = Math.min(open.length, rate.left)
     const suspects = Math.min(waiting, open.filter(({ suspect }) => suspect).length)
     const times = [nextDueAt(half), ...(waiting < open.length ? [rate.nextAt] : [])]
@@ -66,10 +69,14 @@ export class QueueModel extends Sending {
       const suspects = mine.length + jobs.length > 0 ? [] : open.filter(({ suspect }) => suspect)
       const from = suspects.length > 0 ? suspects : open.filter(({ suspect }) => !suspect)
       const isOldest = (half.handOuts + 1) % 10 === 0
-      const [job] = from.sort((a, b) => (isOldest ? 0 : b.priority - a.priority) || a.place - b.place)
+      const inTurns = half.grouped && suspects.length === 0 ? firstInTurns(half, claim, this.now) : undefined
+      const [first] = from.sort((a, b) => (isOldest ? 0 : b.priority - a.priority) || a.place - b.place)
+      const asTheirs = inTurns?.find(({ id }) => id === theirs[jobs.length]?.id)
+      const job = inTurns === undefined ? first : (asTheirs ?? inTurns[0])
       if (job === undefined) break
       if (!half.isDead && job.attempts >= claim.policy.maxAttempts) {
         this.bury(queue, job, 'max_attempts')
+        stand(half)
         continue
       }
       const size = sizeBody(job.body).bytes
@@ -91,6 +98,7 @@ export class QueueModel extends Sending {
         capped: false,
       }
       isolate(half, job)
+      delivered(half, job, claim, this.now)
       const { id, attempts, deliveries, sentAt, dueAt, replyBy, body } = job
       const { token: lease, expiresAt } = job.lease
       jobs.push({
@@ -116,7 +124,11 @@ export class QueueModel extends Sending {
     const half = this.half(name)
     if (queue === undefined || half === undefined) return settlements.map(() => 'lost')
     this.turn(name, policy)
-    const settled = settlements.map((settlement) => this.#settle(queue, half, settlement, policy))
+    const settled = settlements.map((settlement) => {
+      const answer = this.#settle(queue, half, settlement, policy)
+      stand(queue.main)
+      return answer
+    })
     this.turn(name, policy)
     return settled
   }
@@ -195,6 +207,7 @@ export class QueueModel extends Sending {
         extend(job, this.now, leaseMs)
         kept.push({ id: job.id, lease: lease.token, expiresAt: lease.expiresAt })
       } else this.lapse(queue, half, job, policy)
+      stand(queue.main)
     }
     this.turn(name, policy)
     return kept
@@ -220,6 +233,7 @@ export class QueueModel extends Sending {
         lease.capped = false
         if (lease.expiresAt <= this.now) this.lapse(queue, half, job, policy)
       }
+      stand(queue.main)
     }
     this.turn(name, policy)
   }
@@ -239,6 +253,7 @@ export class QueueModel extends Sending {
     const job = half?.jobs.get(id)
     if (queue === undefined || half === undefined || job === undefined || job.state === 'held') return false
     this.takeAway(queue, half, job)
+    stand(half)
     return true
   }
 
@@ -247,11 +262,15 @@ export class QueueModel extends Sending {
     const queue = this.queues.get(baseOf(name))
     const half = this.half(name)
     const old = [...(half?.jobs.values() ?? [])].filter(({ state, cameAt }) => state !== 'held' && cameAt <= before)
+    // In which order they go, and with that who comes next in which line, is the engine's.
+    if (half !== undefined) half.tie = ++half.lastTurn
     for (const job of old) {
       if (queue !== undefined && half !== undefined && (old.length <= limit || gone?.(job.id) === true)) {
         this.takeAway(queue, half, job)
       }
     }
+    if (half !== undefined) stand(half)
+    if (half !== undefined) half.tie = undefined
     return Math.min(old.length, limit)
   }
 
@@ -265,6 +284,7 @@ export class QueueModel extends Sending {
       job.state = 'ready'
       job.dueAt = Math.min(job.dueAt, this.now)
       this.note(job, { what: 'run' })
+      stand(half)
       found++
     }
     return found
@@ -296,6 +316,7 @@ export class QueueModel extends Sending {
       }
       this.note(job, { what: 'redriven' })
       queue.main.jobs.set(id, job)
+      stand(queue.main)
     }
     return found
   }

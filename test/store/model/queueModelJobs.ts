@@ -32,6 +32,7 @@ export interface ModelJob {
   readonly n: number
   readonly subject: string
   readonly key: string | undefined
+  readonly group: string | undefined
   readonly priority: number
   readonly sentAt: number
   readonly cameAt: number
@@ -53,6 +54,14 @@ export interface ModelJob {
   lease: ModelLease | undefined
 }
 
+export interface ModelGroup {
+  /** 0: it has none. */
+  turn: number
+  until: number
+  rateAt: number
+  taken: number
+}
+
 export interface Half {
   readonly isDead: boolean
   readonly jobs: Map<string, ModelJob>
@@ -65,11 +74,24 @@ export interface Half {
   removed: number
   paused: boolean
   rateAt: number
+  /** Deliveries go in turns over groups. */
+  grouped: boolean
+  readonly groups: Map<string, ModelGroup>
+  /** The jobs that can be delivered, suspects apart. */
+  readonly stands: Map<ModelJob, { readonly place: number; inGroup: boolean }>
+  lastTurn: number
+  /** The turn of all that come at this moment. */
+  tie: number | undefined
+}
+
+export function groupName({ group, key }: ModelJob): string {
+  return group ?? key ?? ''
 }
 
 export function newHalf(isDead: boolean): Half {
   const counts = { places: 0, handOuts: 0, sent: 0, done: 0, removed: 0, rateAt: 0 }
-  return { isDead, jobs: new Map(), holders: new Map(), settled: new Map(), paused: false, ...counts }
+  const turns = { grouped: false, groups: new Map(), stands: new Map(), lastTurn: 0, tie: undefined }
+  return { isDead, jobs: new Map(), holders: new Map(), settled: new Map(), paused: false, ...counts, ...turns }
 }
 
 export function ownerName({ subject, client }: Owner): string {
@@ -126,9 +148,16 @@ export function bytesOf(half: Half): number {
   return bytes
 }
 
+/** When the next group with jobs has rested enough. */
+function restsUntil(half: Half): number {
+  const named = new Set([...half.stands].flatMap(([job, { inGroup }]) => (inGroup ? [groupName(job)] : [])))
+  const times = [...half.groups].flatMap(([name, { until }]) => (until > 0 && named.has(name) ? [until] : []))
+  return Math.min(...times)
+}
+
 /** When something may be claimed that cannot be now, the rate aside. */
 export function nextDueAt(half: Half): number {
-  let next = Number.POSITIVE_INFINITY
+  let next = restsUntil(half)
   for (const { state, dueAt, lease } of half.jobs.values()) {
     if (state === 'delayed') next = Math.min(next, dueAt)
     if (state === 'held') next = Math.min(next, lease?.expiresAt ?? next)
@@ -152,9 +181,11 @@ export function turnAt(half: Half, deadMs: number): number {
 
 /** From when on there is something to claim, leases that lapse aside. */
 export function workAt(half: Half, now: number): number {
-  if (openOf(half).length > 0) return now
+  const isResting = (job: ModelJob): boolean =>
+    half.stands.get(job)?.inGroup === true && (half.groups.get(groupName(job))?.until ?? 0) > 0
+  if (openOf(half).some((job) => !isResting(job))) return now
   const due = [...half.jobs.values()].filter(({ state }) => state === 'delayed').map(({ dueAt }) => dueAt)
-  return Math.max(now, Math.min(...due))
+  return Math.max(now, Math.min(...due, restsUntil(half)))
 }
 
 export function jobsIn(half: Half, state: JobState): ModelJob[] {
@@ -165,12 +196,13 @@ export function jobsIn(half: Half, state: JobState): ModelJob[] {
 }
 
 export function infoOfJob(half: Half, job: ModelJob): JobInfo {
-  const { id, state, subject, key, priority, attempts, deliveries, sentAt, dueAt, suspect, history, body } = job
+  const { id, state, subject, key, group, priority, attempts, deliveries, sentAt, dueAt, suspect, history, body } = job
   const { replyBy, dead, lease } = job
   const first = behind(half, job)
   return {
     ...{ id, state, subject, priority, attempts, deliveries, sentAt, dueAt, suspect, history, body },
     ...(key !== undefined && { key }),
+    ...(group !== undefined && { group }),
     ...(dead === undefined && { ttlAt: ttlAtOf(job) }),
     ...(replyBy !== undefined && { replyBy }),
     ...(state === 'held' && lease !== undefined && { holder: lease.holder, expiresAt: lease.expiresAt }),
@@ -192,22 +224,26 @@ export function infoOfHalf(half: Half, dead: number, now: number): Omit<QueueInf
 
 /** Hand-outs a second, evenly, with a burst of a tenth of a second, 1 at least. */
 export class Rate {
-  readonly #half: Half
+  readonly #used: { rateAt: number }
   readonly #now: number
   readonly #eachMs: number
   readonly #burstMs: number
 
-  constructor(half: Half, perSecond: number | undefined, now: number) {
-    this.#half = half
+  constructor(used: { rateAt: number }, perSecond: number | undefined, now: number) {
+    this.#used = used
     this.#now = now
     this.#eachMs = perSecond === undefined ? 0 : 1_000 / perSecond
     this.#burstMs = this.#eachMs * Math.max(1, (perSecond ?? 0) / 10)
-    if (perSecond !== undefined) half.rateAt = Math.min(half.rateAt, now + this.#burstMs)
+    if (perSecond !== undefined) used.rateAt = Math.min(used.rateAt, this.latest)
+  }
+
+  get latest(): number {
+    return this.#now + this.#burstMs
   }
 
   /** The time up to which hand-outs have used up the rate. */
   get #usedTo(): number {
-    return Math.max(this.#half.rateAt, this.#now)
+    return Math.max(this.#used.rateAt, this.#now)
   }
 
   get left(): number {
@@ -220,6 +256,6 @@ export class Rate {
   }
 
   take(): void {
-    if (this.#eachMs > 0) this.#half.rateAt = this.#usedTo + this.#eachMs
+    if (this.#eachMs > 0) this.#used.rateAt = this.#usedTo + this.#eachMs
   }
 }

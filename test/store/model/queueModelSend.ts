@@ -3,6 +3,7 @@
 import { sizeBody } from '../../../server/store/codec.ts'
 import type { Enqueue, StoredJobDraft } from '../../../server/store/contract/store.ts'
 import { RepriseError } from '../../../shared/errors.ts'
+import { stand } from './queueModelGroups.ts'
 import { bytesOf, MINUTE } from './queueModelJobs.ts'
 import { type ModelQueue, Turning } from './queueModelTimers.ts'
 
@@ -58,6 +59,7 @@ export class Sending extends Turning {
       throw new RepriseError('too_many', 'full')
     }
     const queue = this.made(name)
+    if (given.grouped !== undefined) queue.main.grouped = given.grouped
     for (const [i, draft] of fresh) ids[i] = this.#add(queue, subject, draft, theirs[i] ?? '', binding === undefined)
     for (const [i, first] of sameAs) ids[i] = ids[first] ?? ''
     if (producer !== undefined) {
@@ -75,7 +77,7 @@ export class Sending extends Turning {
     const { now } = this
     const isTaken = (id: string): boolean =>
       queue.main.jobs.has(id) || queue.dead.jobs.has(id) || (queue.answers.get(id)?.replyBy ?? 0) > now
-    const { key, body, priority, due, replyMs, ttlMs } = draft
+    const { key, group, body, priority, due, replyMs, ttlMs } = draft
     const mayBe =
       draft.id === undefined || isTaken(draft.id)
         ? !isTaken(theirs) && theirs.startsWith(draft.id === undefined ? '' : `${draft.id}~`)
@@ -94,12 +96,14 @@ export class Sending extends Turning {
     const isDue = dueAt <= now
     half.jobs.set(theirs, {
       ...{ id: theirs, n: queue.sends, subject, key, priority, sentAt: now, cameAt: now, dueAt, replyBy, body },
+      group,
       ttlMs,
       ...{ state: isDue ? 'ready' : 'delayed', place: isDue ? ++half.places : 0, line: half.places },
       ...{ attempts: 0, deliveries: 0, suspect: false, history: [] },
       dead: draft.dead === undefined ? undefined : { ...draft.dead, at: now },
       lease: undefined,
     })
+    stand(half)
     return theirs
   }
 }

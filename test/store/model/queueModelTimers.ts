@@ -2,6 +2,7 @@
 
 import type { Answer, DeadReason, HistoryEntry, Owner, QueuePolicy } from '../../../server/store/contract/store.ts'
 import type { Position } from '../../../shared/positions.ts'
+import { beginTurns, stand } from './queueModelGroups.ts'
 import { type Half, type ModelJob, newHalf, ttlAtOf } from './queueModelJobs.ts'
 
 export interface ModelQueue {
@@ -63,6 +64,13 @@ export class Turning {
   turn(name: string, policy: QueuePolicy): void {
     const queue = this.queues.get(baseOf(name))
     if (queue === undefined) return
+    queue.main.grouped = policy.grouped ?? false
+    beginTurns(queue.main, this.now)
+    this.#fire(queue, policy)
+    queue.main.tie = undefined
+  }
+
+  #fire(queue: ModelQueue, policy: QueuePolicy): void {
     for (const half of [queue.main, queue.dead]) {
       const due = (timeOf: (job: ModelJob) => number | undefined): [number, ModelJob[]][] => {
         const groups = new Map<number, ModelJob[]>()
@@ -76,6 +84,7 @@ export class Turning {
         this.together(queue, () => {
           for (const job of jobs) this.lapse(queue, half, job, policy)
         })
+        stand(queue.main)
       }
       for (const [, jobs] of due(({ state, dueAt }) => (state === 'delayed' ? dueAt : undefined))) {
         for (const job of jobs.sort((a, b) => a.n - b.n)) {
@@ -83,6 +92,7 @@ export class Turning {
           job.state = 'ready'
         }
       }
+      stand(queue.main)
       const expiryOf = (job: ModelJob): number | undefined => {
         if (job.state === 'held' || job.place === 0) return undefined
         return half.isDead ? job.cameAt + policy.deadMs : ttlAtOf(job)
@@ -92,6 +102,7 @@ export class Turning {
           for (const job of jobs) {
             if (half.isDead) this.takeAway(queue, half, job)
             else this.bury(queue, job, 'expired')
+            stand(queue.main)
           }
         })
       }

@@ -7,6 +7,7 @@ export interface DrawnDraft {
   readonly size: number
   readonly id: string | undefined
   readonly key: string | undefined
+  readonly group: string | undefined
   readonly priority: number
   readonly due: { readonly delayMs: number } | { readonly inMs: number } | undefined
   readonly ttlMs: number
@@ -69,6 +70,8 @@ export type QueueOperation =
   | { kind: 'runNow'; queue: string; picks: number[] }
   | { kind: 'redrive'; queue: string; picks: number[]; ttlMs: number }
   | { kind: 'bind'; queue: string; topic: string; on: boolean }
+  /** How deliveries are ordered from now on: by priority, in turns over groups, and with a rate of each group. */
+  | { kind: 'mode'; queue: string; mode: 'plain' | 'grouped' | 'rated' }
   | { kind: 'clock'; ms: number }
   | { kind: 'maintain' | 'reopen' }
   | { kind: 'together'; operations: QueueOperation[] }
@@ -90,6 +93,7 @@ const draft: fc.Arbitrary<DrawnDraft> = fc.record({
   size: fc.oneof({ weight: 8, arbitrary: fc.nat(60) }, { weight: 1, arbitrary: fc.nat(8_000) }),
   id: option(fc.constantFrom('i', 'j', 'k', 'l', '1-n', 'i~1'), 3),
   key: option(fc.constantFrom('k', 'l'), 3),
+  group: option(fc.constantFrom('k', 'g', 'h'), 3),
   priority: fc.constantFrom(4, 4, 4, 0, 9, 5),
   due: option(
     fc.oneof(
@@ -230,4 +234,12 @@ export const queueOperation: fc.Arbitrary<QueueOperation> = fc.oneof(
     }),
   },
   { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom('maintain' as const, 'reopen' as const) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      ...kind('mode'),
+      queue: base,
+      mode: fc.constantFrom('plain', 'grouped', 'grouped', 'rated'),
+    }),
+  },
 )

@@ -15,7 +15,7 @@ import { ownerName, TOUCH_MS, turnAt } from './queueModelJobs.ts'
 import { baseOf, isDead } from './queueModelTimers.ts'
 import { Observer } from './queueObserver.ts'
 import { type QueueOperation, queueOperation } from './queueOperations.ts'
-import { compareRefusals, DEAD_MS, holder, Preparer, policyOf } from './queueSteps.ts'
+import { compareRefusals, DEAD_MS, holder, Preparer } from './queueSteps.ts'
 
 /** The short form is as much work on every machine; its time only bounds the search for a smaller failure. */
 const BUDGET_MS = soak ? Number(process.env.REPRISE_SOAK_MS ?? 600_000) : 60_000
@@ -49,8 +49,12 @@ class Run {
     if (operation.kind === 'clock') {
       // What has expired would come back where it was not forgotten yet: a clock goes back only before that.
       if (operation.ms < 0 && model.now >= START + TOUCH_MS - 1_000) return
+      // Which group an engine finds out of its rate first, when the time is over again, is its own.
+      if (operation.ms < 0 && [...this.#preparer.modes.values()].includes('rated')) return
       this.#engine.clock.now += operation.ms
       model.now += operation.ms
+    } else if (operation.kind === 'mode') {
+      this.#preparer.modes.set(operation.queue, operation.mode)
     } else if (operation.kind === 'reopen') {
       await this.#store.close()
       this.#store = await this.#engine.open()
@@ -88,13 +92,13 @@ class Run {
     const fired = new Set<string>()
     const policyFor = (queue: string) => {
       fired.add(queue)
-      return policyOf(0)
+      return this.#preparer.policyOf(queue, 0)
     }
     while ((await this.#store.maintain(policyFor)).more);
     await this.#engine.heard?.()
     // An engine may fire those of one whose expired jobs turn out to be held.
     expect([...fired]).toEqual(expect.arrayContaining(due.map(({ name }) => name)))
-    for (const name of fired) model.turn(name, policyOf(0))
+    for (const name of fired) model.turn(name, this.#preparer.policyOf(name, 0))
     await this.#observer.settleTies()
     await this.#observer.compareTold()
   }

@@ -20,7 +20,7 @@ import { jobOf, remove } from '../conformance/calls.ts'
 import { text } from '../conformance/fixture.ts'
 import type { QueueModel } from './queueModel.ts'
 import { heldBy, ownerName } from './queueModelJobs.ts'
-import { isDead } from './queueModelTimers.ts'
+import { baseOf, isDead } from './queueModelTimers.ts'
 import type { DrawnClaim, DrawnDraft, DrawnSettlement, QueueOperation } from './queueOperations.ts'
 
 export const DEAD_MS = 120_000
@@ -31,10 +31,6 @@ const POLICIES: readonly QueuePolicy[] = [
 
 export function holder(client: string): Owner {
   return { subject: 'ann', client }
-}
-
-export function policyOf(index: number): QueuePolicy {
-  return POLICIES[index] ?? { maxAttempts: 1, backoffMs: [0], deadMs: DEAD_MS }
 }
 
 export interface Step {
@@ -58,6 +54,8 @@ export class Preparer {
   readonly #model: QueueModel
   readonly #leases: Leases = new Map()
   readonly #sent = new Map<string, StoredJobDraft>()
+  /** By queue, where it is another one than `plain`. */
+  readonly modes = new Map<string, 'plain' | 'grouped' | 'rated'>()
   #store: Store
 
   constructor(model: QueueModel, store: Store) {
@@ -67,6 +65,15 @@ export class Preparer {
 
   reopened(store: Store): void {
     this.#store = store
+  }
+
+  policyOf(queue: string, index: number): QueuePolicy {
+    const policy = POLICIES[index] ?? { maxAttempts: 1, backoffMs: [0], deadMs: DEAD_MS }
+    return this.#isGrouped(queue) ? { ...policy, grouped: true } : policy
+  }
+
+  #isGrouped(queue: string): boolean {
+    return (this.modes.get(baseOf(queue)) ?? 'plain') !== 'plain'
   }
 
   prepare(operation: QueueOperation): Step {
@@ -79,7 +86,7 @@ export class Preparer {
         return this.#claim(operation)
       case 'settle': {
         const { queue } = operation
-        const policy = policyOf(operation.policy)
+        const policy = this.policyOf(operation.queue, operation.policy)
         const settlements = operation.settlements.map((each) => this.#settlement(queue, each))
         const next = operation.next && this.#claimOf(queue, operation.next)
         return {
@@ -97,7 +104,11 @@ export class Preparer {
         const half = model.half(queue)
         const mine = half === undefined ? [] : heldBy(half, holder(client))
         const holding = operation.holding?.map((i) => mine[i]?.lease?.token ?? 'none')
-        const options = { leaseMs, policy: policyOf(operation.policy), ...(holding !== undefined && { holding }) }
+        const options = {
+          leaseMs,
+          policy: this.policyOf(operation.queue, operation.policy),
+          ...(holding !== undefined && { holding }),
+        }
         return {
           engine: () => queues.attach(queue, holder(client), options),
           model: (answer) => {
@@ -111,7 +122,7 @@ export class Preparer {
       case 'detach': {
         const { queue, client, leaving } = operation
         const session = this.#session(queue, client, operation.old)
-        const policy = policyOf(operation.policy)
+        const policy = this.policyOf(operation.queue, operation.policy)
         return {
           engine: () => queues.detach(queue, holder(client), session, leaving, policy),
           model: () => model.detach(queue, holder(client), session, leaving, policy),
@@ -125,7 +136,7 @@ export class Preparer {
         }
       }
       case 'turn': {
-        const policy = policyOf(operation.policy)
+        const policy = this.policyOf(operation.queue, operation.policy)
         return {
           engine: () => this.#store.maintain(() => policy, operation.queue),
           model: (answer) => {
@@ -218,6 +229,7 @@ export class Preparer {
         return this.#draft(draft, bound)
       }),
       limit,
+      grouped: this.#isGrouped(queue),
       ...(binding !== undefined && { binding }),
       ...(seq !== undefined && { producer: { name, seq } }),
     }
@@ -239,7 +251,7 @@ export class Preparer {
   }
 
   #draft(
-    { size, id, key, priority, due, ttlMs, replyMs, isGap }: DrawnDraft,
+    { size, id, key, group, priority, due, ttlMs, replyMs, isGap }: DrawnDraft,
     bound: string | undefined,
   ): StoredJobDraft {
     const when = due === undefined || 'delayMs' in due ? due : { at: this.#model.now + due.inMs }
@@ -248,6 +260,7 @@ export class Preparer {
       priority,
       ttlMs,
       ...(key !== undefined && { key }),
+      ...(group !== undefined && { group }),
       ...(bound !== undefined ? { id: bound } : id !== undefined && { id }),
       ...(when !== undefined && bound === undefined && { due: when }),
       ...(replyMs !== undefined && bound === undefined && { replyMs }),
@@ -268,8 +281,9 @@ export class Preparer {
     return {
       consumer: holder(client),
       session: this.#session(queue, client, old),
-      ...{ max, bytes, leaseMs, capMs, policy: policyOf(policy) },
+      ...{ max, bytes, leaseMs, capMs, policy: this.policyOf(queue, policy) },
       ...(rate !== undefined && { rate }),
+      ...(this.modes.get(queue) === 'rated' && { groupRate: 2 }),
     }
   }
 

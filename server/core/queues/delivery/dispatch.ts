@@ -234,9 +234,10 @@ export class Dispatch {
 
   #claimOf({ owner, session, leaseMs }: Consumer, max: number): Claim {
     const settings = this.#context.settings()
-    const { maxLeaseMs, rate } = settings
+    const { maxLeaseMs, rate, groupRate } = settings
     const lease = { leaseMs, capMs: Math.max(maxLeaseMs, leaseMs), policy: policyOf(settings) }
-    return { consumer: owner, session, max, bytes: CLAIM_BYTES, ...lease, ...(rate < Infinity && { rate }) }
+    const rates = { ...(rate < Infinity && { rate }), ...(groupRate < Infinity && { groupRate }) }
+    return { consumer: owner, session, max, bytes: CLAIM_BYTES, ...lease, ...rates }
   }
 
   /** Delivers what a claim brings. */

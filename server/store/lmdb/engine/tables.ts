@@ -2,7 +2,13 @@
 
 import { crc32 } from 'node:zlib'
 import type { DroppedLog, LineageEntry } from '../../../../shared/positions.ts'
-import type { AnswerRecord, ConsumerRecord, QueueRecord, ScheduleRecord } from '../queues/storage/records.ts'
+import type {
+  AnswerRecord,
+  ConsumerRecord,
+  GroupRecord,
+  QueueRecord,
+  ScheduleRecord,
+} from '../queues/storage/records.ts'
 
 export interface Table<T> {
   readonly name: string
@@ -200,6 +206,7 @@ export const TABLES = {
   jobIds: summed(json<number>('job-ids')),
   pairs: summed(raw('pairs'), 16),
   consumers: summed(json<ConsumerRecord>('holders')),
+  groups: summed(json<GroupRecord>('groups')),
   settled: summed(raw('settled'), 12),
   answers: summed(json<AnswerRecord>('answers')),
   timers: raw('turns'),

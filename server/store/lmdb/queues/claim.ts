@@ -11,7 +11,8 @@ import { INDEXES, RANKS } from './storage/indexes.ts'
 import type { JobSet } from './storage/jobSet.ts'
 import { endLease, extendLease, type Job, ttlAtOf } from './storage/jobs.ts'
 import type { Queue } from './storage/queue.ts'
-import type { Pair } from './storage/sortedIndex.ts'
+import { groupOf } from './storage/ready/groups.ts'
+import type { Pair, SortedIndex } from './storage/sortedIndex.ts'
 import { fireTimers } from './timers.ts'
 
 /** Each tenth delivery takes the lowest sequence. */
@@ -31,15 +32,16 @@ export function claim(transaction: Transaction, name: string, claim: Claim): Cla
     throw new RepriseError('not_found', `this client does not consume ${name}`)
   }
   fireTimers(transaction, queue, claim.policy)
-  const rate = new Rate(jobSet, claim.rate, transaction.now)
+  const rate = new Rate(jobSet.counters, claim.rate, transaction.now)
   const { jobs, stuck } = jobSet.counters.paused
     ? { jobs: [], stuck: false }
     : deliver(transaction, queue, jobSet, consumer, claim, rate)
   if (jobSet.counters.paused) return { jobs, waiting: 0, suspects: 0 }
 
-  const waiting = Math.min(jobSet.waiting, rate.left)
+  const there = jobSet.ready.waiting
+  const waiting = Math.min(there, rate.left)
   const times = [jobSet.nextDueAt]
-  if (waiting < jobSet.waiting) times.push(rate.nextAt)
+  if (waiting < there) times.push(rate.nextAt)
   if (stuck) times.push(transaction.now)
   const nextAt = Math.max(transaction.now, Math.min(...times))
   return {
@@ -69,17 +71,18 @@ function deliver(
   const held = consumer.held
   const isEmpty = held.first() === undefined
   if (!isEmpty && consumer.record.suspects > 0) return { jobs, stuck: false }
+  const turns = jobSet.ready.isGrouped ? new Turns(jobSet, claim.groupRate, transaction.now) : undefined
   let bytes = 0
   let cleared = 0
   let kind: number = isEmpty && jobSet.counters.suspects > 0 ? INDEXES.suspects : INDEXES.ready
   while (jobs.length < claim.max && rate.left > 0) {
-    let job = next(jobSet, kind)
+    let job = next(jobSet, kind, turns)
     // The last suspects may have been cleared away.
     if (job === undefined && kind === INDEXES.suspects) {
       kind = INDEXES.ready
-      job = next(jobSet, kind)
+      job = next(jobSet, kind, turns)
     }
-    if (job === undefined) break
+    if (job === undefined) return { jobs, stuck: turns?.isStuck === true }
     if (isClearedAway(transaction, queue, jobSet, job, claim.policy)) {
       cleared++
       if (cleared === CLEARED) return { jobs, stuck: true }
@@ -89,6 +92,7 @@ function deliver(
     bytes += job.bytes
     rate.take()
     jobs.push({ ...lend(transaction, jobSet, consumer, job, claim, token), body: jobSet.bodies.body(job) })
+    turns?.taken(job)
     if (kind === INDEXES.suspects) break
   }
   return { jobs, stuck: false }
@@ -115,25 +119,33 @@ function isClearedAway(
 }
 
 /** What comes first of a kind. */
-function next(jobSet: JobSet, kind: number): Job | undefined {
-  const set = jobSet.indexes.of(kind)
-  const isOldest = (jobSet.counters.handOuts + 1) % OLDEST_EACH === 0
-  const first = isOldest ? lowestSequence(jobSet, kind) : set.first()
+function next(jobSet: JobSet, kind: number, turns: Turns | undefined): Job | undefined {
+  const isInTurns = turns !== undefined && kind === INDEXES.ready
+  const first = isInTurns ? turns.next() : firstOf(jobSet, jobSet.indexes.of(kind), jobSet.counters.handOuts)
   if (first !== undefined) {
     const job = jobSet.indexed(first.b, 'ready')
     if (job.blocked) throw new DamagedQueue(jobSet.name)
     return job
   }
-  const there = kind === INDEXES.suspects ? jobSet.counters.suspects : jobSet.waiting - jobSet.counters.suspects
-  if (there > 0) throw new DamagedQueue(jobSet.name)
+  const { counters, ready } = jobSet
+  const { inGroups, resting } = ready.groups
+  const open = ready.waiting - counters.suspects
+  // What is not in its place yet comes with the next timers.
+  const there =
+    kind === INDEXES.suspects ? counters.suspects : isInTurns ? inGroups - resting : open + resting - inGroups
+  if (there > 0 && turns?.isStuck !== true) throw new DamagedQueue(jobSet.name)
   return undefined
 }
 
-function lowestSequence(jobSet: JobSet, kind: number): Pair | undefined {
-  const set = jobSet.indexes.of(kind)
+/** `deliveries`: how many there were, of which each tenth takes the lowest sequence. */
+function firstOf(jobSet: JobSet, set: SortedIndex, deliveries: number): Pair | undefined {
+  return (deliveries + 1) % OLDEST_EACH === 0 ? lowestSequence(jobSet, set) : set.first()
+}
+
+function lowestSequence(jobSet: JobSet, set: SortedIndex): Pair | undefined {
   let lowest: Pair | undefined
   for (let row = 0; row < OLDEST_EACH; row++) {
-    if (kind === INDEXES.ready && jobSet.counters.open[9 - row] === 0) continue
+    if (jobSet.counters.suspects === 0 && jobSet.counters.open[9 - row] === 0) continue
     const first = set.from(row * RANKS, 0)
     if (first === undefined) break
     if (lowest === undefined || first.a % RANKS < lowest.a % RANKS) lowest = first
@@ -196,25 +208,76 @@ export function holdAgain(jobSet: JobSet, job: Job, now: number, leaseMs: number
   jobSet.consumers.change(consumer)
 }
 
+/** The turns that groups take. */
+class Turns {
+  /** It stopped at groups that have used up their rate. */
+  isStuck = false
+  readonly #jobSet: JobSet
+  readonly #groupRate: number | undefined
+  readonly #now: number
+  #rested = 0
+
+  constructor(jobSet: JobSet, groupRate: number | undefined, now: number) {
+    this.#jobSet = jobSet
+    this.#groupRate = groupRate
+    this.#now = now
+    jobSet.ready.groups.wakeBeyond(new Rate({ rateAt: 0 }, groupRate, now).latest, CLEARED)
+  }
+
+  /** The first job of the group whose turn it is; groups that may take none rest. */
+  next(): Pair | undefined {
+    const { groups } = this.#jobSet.ready
+    const turns = this.#jobSet.indexes.of(INDEXES.turns)
+    for (let first = turns.first(); first !== undefined; first = turns.first()) {
+      const id = first.b
+      const rate = new Rate(groups.of(id), this.#groupRate, this.#now)
+      if (rate.left > 0) return firstOf(this.#jobSet, groups.jobs(id), groups.of(id).taken)
+      this.isStuck = this.#rested === CLEARED
+      if (this.isStuck) return undefined
+      this.#rested++
+      groups.change(id, (group) => {
+        group.until = rate.nextAt
+      })
+    }
+    return undefined
+  }
+
+  /** Its group has had its turn. */
+  taken(job: Job): void {
+    this.#jobSet.ready.groups.change(groupOf(job), (group) => {
+      const rate = new Rate(group, this.#groupRate, this.#now)
+      rate.take()
+      group.taken++
+      group.turn = 0
+      group.until = rate.left > 0 ? 0 : rate.nextAt
+      if (this.#groupRate === undefined) group.rateAt = 0
+    })
+  }
+}
+
 /** How many deliveries the rate allows: evenly, with a burst of a tenth of a second. */
 class Rate {
-  readonly #jobSet: JobSet
+  readonly #used: { rateAt: number }
   readonly #now: number
   readonly #eachMs: number
   readonly #burstMs: number
 
-  constructor(jobSet: JobSet, perSecond: number | undefined, now: number) {
-    this.#jobSet = jobSet
+  constructor(used: { rateAt: number }, perSecond: number | undefined, now: number) {
+    this.#used = used
     this.#now = now
     this.#eachMs = perSecond === undefined ? 0 : 1_000 / perSecond
     this.#burstMs = perSecond === undefined ? 0 : Math.max(1, perSecond / 10) * this.#eachMs
     // A clock that went back, or a rate that was lower, does not hold up more than a burst.
-    const { counters } = jobSet
-    if (perSecond !== undefined && counters.rateAt > now + this.#burstMs) counters.rateAt = now + this.#burstMs
+    if (perSecond !== undefined && used.rateAt > this.latest) used.rateAt = this.latest
+  }
+
+  /** The time up to which the rate can be used up now. */
+  get latest(): number {
+    return this.#now + this.#burstMs
   }
 
   get #usedTo(): number {
-    return Math.max(this.#jobSet.counters.rateAt, this.#now)
+    return Math.max(this.#used.rateAt, this.#now)
   }
 
   get left(): number {
@@ -228,6 +291,6 @@ class Rate {
   }
 
   take(): void {
-    if (this.#eachMs > 0) this.#jobSet.counters.rateAt = this.#usedTo + this.#eachMs
+    if (this.#eachMs > 0) this.#used.rateAt = this.#usedTo + this.#eachMs
   }
 }

@@ -9,7 +9,8 @@ import { type Job, newJob, note } from './storage/jobs.ts'
 import type { Queue } from './storage/queue.ts'
 
 /** The policy counts for what falls due without one, too. */
-export function keepPolicy(queue: Queue, { deadMs }: QueuePolicy): void {
+export function keepPolicy(queue: Queue, { deadMs, grouped = false }: QueuePolicy): void {
+  queue.main.counters.grouped = grouped
   if (queue.record.deadMs !== deadMs) queue.record.deadMs = Math.min(deadMs, Number.MAX_SAFE_INTEGER)
 }
 
@@ -49,8 +50,8 @@ function move(
   const { now } = transaction
   const raw = from.bodies.raw(job)
   from.take(transaction, job)
-  const { id, sentAs, subject, key, priority, sentAt, bytes, deliveries, history } = job
-  const what = { id, sentAs, subject, key, priority, sentAt, bytes, deliveries, history }
+  const { id, sentAs, subject, key, group, priority, sentAt, bytes, deliveries, history } = job
+  const what = { id, sentAs, subject, key, group, priority, sentAt, bytes, deliveries, history }
   const moved = newJob({ ...what, ...as, ...to.next(), cameAt: now, dueAt: now })
   note(moved, entry)
   to.add(transaction, moved, { raw, bytes })

@@ -58,6 +58,7 @@ function namedIn(transaction: Transaction, { number }: Counters): Set<number> {
     INDEXES.scheduled,
     INDEXES.retrying,
     INDEXES.line,
+    INDEXES.grouped,
   ]
   for (const { key, value } of transaction.environment.records(TABLES.pairs, {
     start: prefix,
@@ -75,8 +76,9 @@ function clear(transaction: Transaction, counters: Counters): void {
   const prefix = numberKey(counters.number)
   const all = { start: prefix, end: afterPrefix(prefix) }
   for (const key of transaction.environment.keys(TABLES.pairs, all)) transaction.remove(TABLES.pairs, key)
+  for (const key of transaction.environment.keys(TABLES.groups, all)) transaction.remove(TABLES.groups, key)
   if (counters.turnAt > 0) transaction.remove(TABLES.timers, dueKey(counters.turnAt, 0, prefix))
-  const none = { ready: 0, delayed: 0, held: 0, bytes: 0, suspects: 0, turnAt: 0 }
+  const none = { ready: 0, delayed: 0, held: 0, bytes: 0, suspects: 0, turnAt: 0, inGroups: 0, resting: 0 }
   Object.assign(counters, { ...none, open: Array(10).fill(0) })
 }
 
@@ -129,6 +131,7 @@ function deadLetterLost(transaction: Transaction, { dead }: Queue, numbers: read
       sentAs: undefined,
       subject: '',
       key: undefined,
+      group: undefined,
       priority: 4,
       sentAt: now,
       cameAt: now,

@@ -57,12 +57,13 @@ export class StoredQueue {
 
   #info(job: Job): JobInfo {
     const { id, state, subject, priority, attempts, deliveries, sentAt, dueAt, suspect, history, dead } = job
-    const { key, replyBy, consumer, expiresAt } = job
+    const { key, group, replyBy, consumer, expiresAt } = job
     const behind = this.#behind(job)
     const body = storedBody(this.#environment, this.#counters.number, job)
     return {
       ...{ id, state, subject, priority, attempts, deliveries, sentAt, dueAt, suspect, history, body },
       ...(key !== undefined && { key }),
+      ...(group !== undefined && { group }),
       ...(dead === undefined && { ttlAt: ttlAtOf(job) }),
       ...(replyBy !== undefined && { replyBy }),
       ...(state === 'held' && consumer !== undefined && { holder: consumer, expiresAt }),
@@ -142,6 +143,7 @@ export class StoredQueue {
         if (this.#counters.suspects > 0) begin(this.#row(INDEXES.suspects, row, sequence))
       }
       begin(this.#pairs(INDEXES.blocked, sequence + 1))
+      begin(this.#pairs(INDEXES.grouped, sequence + 1))
       while (rows.length > 0) {
         let lowest = 0
         for (let i = 1; i < rows.length; i++) {

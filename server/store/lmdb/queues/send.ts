@@ -78,6 +78,7 @@ export function enqueue(transaction: Transaction, name: string, enqueue: Enqueue
   }
   checkLimit(queue, limit, jobs, bytes)
 
+  if (enqueue.grouped !== undefined) main.counters.grouped = enqueue.grouped
   for (const one of fresh) add(transaction, queue, subject, one)
   let forgotten = 0
   if (remembered !== undefined) {
@@ -132,7 +133,7 @@ function checkFirst(limit: Enqueue['limit'], drafts: readonly StoredJobDraft[]):
 function add(transaction: Transaction, queue: Queue, subject: string, { draft, n, id, sized }: Fresh): void {
   const { now } = transaction
   const { record, main, dead } = queue
-  const { key, priority, due, ttlMs, replyMs } = draft
+  const { key, group, priority, due, ttlMs, replyMs } = draft
   const jobSet = draft.dead === undefined ? main : dead
   const dueAt = due === undefined ? now : Math.max(now, 'at' in due ? due.at : now + due.delayMs)
   const isDue = dueAt <= now || jobSet.isDead
@@ -147,6 +148,7 @@ function add(transaction: Transaction, queue: Queue, subject: string, { draft, n
     sentAs: draft.id,
     subject,
     key,
+    group,
     priority,
     sentAt: now,
     cameAt: now,

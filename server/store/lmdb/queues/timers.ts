@@ -10,6 +10,8 @@ import type { Queue } from './storage/queue.ts'
 
 /** Jobs of each kind. */
 const PART = 100
+/** Jobs that take over another order of deliveries. */
+const REGROUPED = 1_000
 
 /** Done first by each call that works on leases, and last: for what it made due itself. Answers whether more is due. */
 export function fireTimers(transaction: Transaction, queue: Queue, policy: QueuePolicy, part = PART): boolean {
@@ -30,6 +32,7 @@ function fireTimersOf(
 ): boolean {
   const { now } = transaction
   if (jobSet.nextTimerAt(policy.deadMs) > now) return false
+  jobSet.ready.regroup(REGROUPED, (n) => jobSet.indexed(n, 'ready'))
   const lapsed: Job[] = []
   for (let job = jobSet.nextLapse(); job !== undefined && job.expiresAt <= now; job = jobSet.nextLapse()) {
     if (lapsed.length === part) break
@@ -62,6 +65,7 @@ function fireTimersOf(
     else deadLetter(transaction, queue, job, 'expired')
     jobSet.refresh()
   }
+  jobSet.ready.groups.wake(now, part)
   return jobSet.nextTimerAt(policy.deadMs) <= now
 }
 

@@ -19,11 +19,25 @@ local function lowestSequence(key)
   return n
 end
 
--- claim: part consumer session max bytes leaseMs capMs rate token policy
+-- How many deliveries a rate allows, by the time at which the next one is due if they came evenly.
+local function rateOf(perSecond)
+  local r = { interval = 1000 / perSecond, burst = math.max(1, perSecond / 10) }
+  r.latest = now + r.burst * r.interval
+  function r.allowed(usedTo)
+    return math.floor((now - usedTo) / r.interval + r.burst + 1e-3)
+  end
+  -- When it allows one more than now.
+  function r.nextAt(usedTo, allowed)
+    return math.ceil(usedTo + r.interval * (allowed + 1 - r.burst - 1e-3))
+  end
+  return r
+end
+
+-- claim: part consumer session max bytes leaseMs capMs rate groupRate token policy
 function operations.claim()
   local p = partOf(arg())
   local consumer, session, max, bytes = arg(), arg(), num(), num()
-  local leaseMs, capMs, rate, token = num(), num(), num(), arg()
+  local leaseMs, capMs, rate, groupRate, token = num(), num(), num(), num(), arg()
   readPolicy()
   local h = consumerOf(p, consumer)
   if not h then return { 'error', 'not_found' } end
@@ -33,15 +47,28 @@ function operations.claim()
   if p.paused == 1 then return { 'done', '0', '0', '' } end
   flush()
 
-  -- Deliveries that the rate allows, by the time at which the next one is due if they came evenly.
-  local interval, burst, usedTo = 0, 0, 0
-  local allowed = huge
-  if rate > 0 then
-    interval, burst = 1000 / rate, math.max(1, rate / 10)
+  local usedTo, allowed, ofQueue = 0, huge, rate > 0 and rateOf(rate)
+  if ofQueue then
     -- A clock that went back, or a rate that was lower, does not hold up more than a burst.
-    p.tat = math.min(p.tat, now + burst * interval)
+    p.tat = math.min(p.tat, ofQueue.latest)
     usedTo = math.max(p.tat, now)
-    allowed = math.floor((now - usedTo) / interval + burst + 1e-3)
+    allowed = ofQueue.allowed(usedTo)
+  end
+  local isGrouped = not p.dead and s.grouped == 1
+  local ofGroup = isGrouped and groupRate > 0 and rateOf(groupRate)
+  if isGrouped then groups.wakeBeyond(ofGroup and ofGroup.latest or now, CLEARED) end
+  local function groupUsedTo(group)
+    return math.max(math.min(group.rateAt, ofGroup.latest), now)
+  end
+  -- Its group has had its turn, with `count` jobs that stood in it.
+  local function delivered(name, count)
+    local rateAt, untilTime = 0, 0
+    if ofGroup then
+      rateAt = groupUsedTo(groups.of(name)) + ofGroup.interval
+      local left = ofGroup.allowed(rateAt)
+      if left < 1 then untilTime = ofGroup.nextAt(rateAt, left) end
+    end
+    groups.delivered(name, rateAt, untilTime, count)
   end
 
   local names, large = {}, {}
@@ -103,13 +130,46 @@ function operations.claim()
         local what = record and take(n, record)
         if what == 'taken' then
           h.suspects = h.suspects + 1
+          if isGrouped then delivered(groups.nameOf(decode(n, records[n])), 0) end
           break
         end
         isOver(n, what)
         clearAway()
       end
     end
-    local last = #names == 0 and redis.call('ZRANGE', p.ready, -1, -1, 'WITHSCORES')[2]
+    local inTurns = isGrouped and #names == 0 and math.min(max, allowed) or 0
+    while #names < inTurns and looked < CLEARED + inTurns do
+      flush()
+      local name = redis.call('ZRANGE', p.turns, 0, 0)[1]
+      if not name then break end
+      local group = groups.of(name)
+      local left = ofGroup and ofGroup.allowed(groupUsedTo(group)) or 1
+      looked = looked + 1
+      if left < 1 then
+        groups.change(name, function()
+          group.rateAt = groupUsedTo(group)
+          group.untilTime = ofGroup.nextAt(group.rateAt, left)
+        end)
+      else
+        local key = p.group .. name
+        local n = group.taken % OLDEST_EACH == OLDEST_EACH - 1 and lowestSequence(key) or redis.call('ZRANGE', key, 0, 0)[1]
+        if not n then break end
+        local record = recordOf(n)
+        local what = record and take(n, record)
+        if what == 'large' then break end
+        redis.call('ZREM', key, n)
+        redis.call('ZREM', p.grouped, n)
+        if what == 'taken' then
+          delivered(name, 1)
+        else
+          groups.change(name, function() group.count = group.count - 1 end)
+        end
+        isOver(n, what)
+        clearAway()
+      end
+    end
+    flush()
+    local last = not isGrouped and #names == 0 and redis.call('ZRANGE', p.ready, -1, -1, 'WITHSCORES')[2]
     local wanted = last and math.min(max, allowed) or 0
     local isFull = false
     while #names < wanted and looked < CLEARED + wanted and not isFull do
@@ -159,18 +219,18 @@ function operations.claim()
     h.lastSerial = s.serial
     putConsumer(p, consumer, h)
     if rate > 0 then
-      usedTo = usedTo + #names * interval
+      usedTo = usedTo + #names * ofQueue.interval
       p.tat = usedTo
     end
   end
   local suspects = redis.call('ZCARD', p.suspects)
   local there = redis.call('ZCARD', p.ready) + suspects
+  if not p.dead then there = there + redis.call('ZCARD', p.grouped) - s.resting end
   local waiting = math.max(0, math.min(there, allowed - #names))
-  local delayed = math.min(firstScore(p.scheduled), firstScore(p.retrying))
+  local delayed = math.min(firstScore(p.scheduled), firstScore(p.retrying), firstScore(p.resting))
   local nextAt = math.min(delayed, firstScore(p.held))
   if waiting < there then
-    -- When the rate allows one more than now.
-    nextAt = math.min(nextAt, math.ceil(usedTo + interval * (waiting + 1 - burst - 1e-3)))
+    nextAt = math.min(nextAt, ofQueue.nextAt(usedTo, waiting))
   end
   if #names == 0 and allowed > 0 then
     mending.look(true)

@@ -8,12 +8,12 @@ local function isWhole(record)
   local state = string.byte(record, 1)
   local tokens, consumers, size = struct.unpack('<BI2I4', record, TOKEN_AT)
   local keys, subjects, ids = struct.unpack('<I4I4I4', record, KEY_LENGTH_AT)
+  keys = keys % GROUPED
   local small = size <= SMALL and size or 0
   return state <= 4 and #record == RECORD_SIZE + small + keys + subjects + ids + tokens + consumers
 end
 
 -- `lost`: how many jobs this call has found lost, where it had to mend.
-local mending = {}
 beginnings[#beginnings + 1] = function()
   mending.lost = nil
 end
@@ -23,7 +23,7 @@ function mending.fits()
   if redis.call('HLEN', JOBS) ~= live.count + dead.count then return false end
   for _, p in ipairs({ live, dead }) do
     local count = 0
-    for _, key in ipairs({ p.ready, p.suspects, p.blocked, p.scheduled, p.retrying, p.held }) do
+    for _, key in ipairs({ p.ready, p.suspects, p.grouped, p.blocked, p.scheduled, p.retrying, p.held }) do
       count = count + redis.call('ZCARD', key)
     end
     -- The first job that waits behind another one stands in the line of its key.
@@ -32,14 +32,16 @@ function mending.fits()
     if waits and not (j and fieldOf(HEADS, j.key) and redis.call('ZSCORE', p.line .. j.key, waits)) then return false end
     if count ~= p.count or redis.call('ZCARD', p.retryingBySequence) ~= redis.call('ZCARD', p.retrying) then return false end
   end
-  return true
+  return groups.fit()
 end
 
 -- Numbers that lists name, and the lists themselves away.
 local function takeLists(present)
   local named = {}
   for _, p in ipairs({ live, dead }) do
-    for _, key in ipairs({ p.ready, p.suspects, p.blocked, p.retrying, p.retryingBySequence, p.held, p.expiries, p.scheduled }) do
+    for _, key in ipairs({
+      p.ready, p.suspects, p.grouped, p.blocked, p.retrying, p.retryingBySequence, p.held, p.expiries, p.scheduled,
+    }) do
       for _, member in ipairs(redis.call('ZRANGE', key, 0, -1)) do
         local n = whole(tonumber(member) or 0)
         if n ~= '0' and not present[n] then named[n] = p end
@@ -50,6 +52,7 @@ local function takeLists(present)
   end
   for _, key in ipairs(redis.call('HKEYS', HEADS)) do redis.call('UNLINK', live.line .. key) end
   redis.call('UNLINK', HEADS)
+  groups.clear()
   return named
 end
 
@@ -117,6 +120,7 @@ function mending.mend()
   table.sort(jobs, function(a, b) return a.sequence < b.sequence end)
   for _, j in ipairs(jobs) do
     if j.key ~= '' then redis.call('UNLINK', live.line .. j.key) end
+    redis.call('UNLINK', live.group .. groups.nameOf(j))
     if j.state == HELD then redis.call('UNLINK', (j.dead == 1 and dead or live).heldBy .. j.consumer) end
   end
   local named = takeLists(present)

@@ -57,10 +57,10 @@ function reads.info()
     for _, key in ipairs({ ... }) do total = total + redis.call('ZCARD', key) end
     return whole(total)
   end
-  local oldest = bySequence(p, 0, 1, { p.ready, p.suspects, p.blocked })[1]
+  local oldest = bySequence(p, 0, 1, { p.ready, p.suspects, p.blocked, p.grouped })[1]
   local record = oldest and recordOf(oldest[1])
   local reply = {
-    'known', whole(p.sent), count(p.ready, p.suspects, p.blocked), count(p.scheduled, p.retrying), count(p.held), whole(p.done),
+    'known', whole(p.sent), count(p.ready, p.suspects, p.blocked, p.grouped), count(p.scheduled, p.retrying), count(p.held), whole(p.done),
     whole(p.dead and 0 or dead.count), whole(p.removed), whole(p.bytes),
     record and whole(decode(oldest[1], record).dueAt) or '',
     whole(redis.call('ZCOUNT', p.present, now - TOUCH_MS, '+inf')), whole(p.paused),
@@ -84,7 +84,7 @@ function reads.jobs()
   local sequence = after and after.sequence or 0
   local names = {}
   if state == 'ready' then
-    for _, entry in ipairs(bySequence(p, sequence, limit, { p.ready, p.suspects, p.blocked })) do
+    for _, entry in ipairs(bySequence(p, sequence, limit, { p.ready, p.suspects, p.blocked, p.grouped })) do
       names[#names + 1] = entry[1]
     end
   elseif state == 'held' then

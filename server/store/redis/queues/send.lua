@@ -1,7 +1,7 @@
 -- The operation that adds jobs, with what it has to remember of their senders: numbers and ids.
 
 local REASONS = { 'max_attempts', 'rejected', 'expired', 'gap' }
-local DRAFT, OPTIONS = '<I4c0I4c0', '<BBdddBI4c0I4c0I4c0'
+local DRAFT, OPTIONS = '<I4c0I4c0', '<BBdddBI4c0I4c0I4c0I4c0'
 -- The part of a record that deliveries change, of a job that had none, by its state.
 local unheld = {}
 local function unheldIn(state)
@@ -69,11 +69,11 @@ local function isTaken(id)
   return text and struct.unpack('<d', text) > now
 end
 
--- enqueue: subject token jobs bytes producer seq topic from to count drafts; of each draft its body and its options, which
+-- enqueue: subject token jobs bytes grouped producer seq topic from to count drafts; of each draft its body and its options, which
 -- are empty where they are those of the draft before.
 function operations.enqueue()
   local subject, token, maxJobs, maxBytes = arg(), arg(), num(), num()
-  local producer, seq = arg(), num()
+  local grouped, producer, seq = arg(), arg(), num()
   local topic, from, to, count, sent = arg(), arg(), arg(), num(), arg()
   if full then return { 'error', 'storage_full' } end
   if topic ~= '' then
@@ -103,10 +103,10 @@ function operations.enqueue()
     bodyOf[i] = body
     if text ~= '' and text ~= options then
       options = text
-      local priority, kind, time, ttlMs, replyMs, reason, line, id, why = struct.unpack(OPTIONS, text)
+      local priority, kind, time, ttlMs, replyMs, reason, line, id, why, group = struct.unpack(OPTIONS, text)
       draft = {
         priority = priority, kind = kind, time = time, ttlMs = ttlMs, replyMs = replyMs, reason = reason,
-        key = line, id = id, why = why,
+        key = line, id = id, why = why, group = group ~= '' and group or nil,
       }
     end
     if i > repeated then
@@ -132,6 +132,7 @@ function operations.enqueue()
     if jobs > 0 then return { 'error', 'too_many' } end
   end
   if not ensureBorn() then return 'birth' end
+  if grouped ~= '' then orderBy(tonumber(grouped)) end
 
   local bodies, rows, names, ready, expiring, ids = {}, {}, {}, {}, {}, {}
   local taken, firstNumber = {}, s.number + 1
@@ -207,7 +208,9 @@ function operations.enqueue()
           score(p.expiries, n, now)
           due(now + s.deadMs)
         else
-          if rank then
+          if rank and s.grouped == 1 then
+            groups.enter({ n = n, priority = d.priority, sequence = sequence, key = d.key, group = d.group })
+          elseif rank then
             ready[#ready + 1] = digits(rank)
             ready[#ready + 1] = n
           end
@@ -224,8 +227,9 @@ function operations.enqueue()
         like, size, stateOf = d, #body, state
         before = unheldIn(state) .. struct.pack(
           '<' .. BEFORE_SEQUENCE, size, expAt, p.dead and 1 or 0, 0, named, request, d.priority, 0)
-        behind = struct.pack('<' .. AFTER_SEQUENCE, now, dueAt, replyBy, d.ttlMs, #d.key, #subject, #id)
-        texts = d.key .. subject .. id
+        local keys, key = keyText(d)
+        behind = struct.pack('<' .. AFTER_SEQUENCE, now, dueAt, replyBy, d.ttlMs, keys, #subject, #id)
+        texts = key .. subject .. id
       end
       rows[#rows + 1] = n
       if size > SMALL then

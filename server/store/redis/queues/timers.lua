@@ -2,9 +2,18 @@
 
 local PART = 100
 
--- What happens to jobs that fail. Arguments: maxAttempts deadMs backoffs
+-- Jobs that take over another order of deliveries in one call.
+local REGROUPED = 1000
+local function orderBy(grouped)
+  if s.grouped == grouped then return end
+  s.grouped = grouped
+  due(now)
+end
+
+-- What happens to jobs that fail. Arguments: maxAttempts deadMs backoffs grouped
 local function readPolicy()
   local maxAttempts, deadMs, text = num(), num(), arg()
+  orderBy(num())
   local delays
   policy = {
     maxAttempts = maxAttempts,
@@ -46,7 +55,9 @@ local function lapse(p, j)
   readyAfter(p, j, 0)
 end
 
-local function overIn(key, time)
+-- What falls due, by kind.
+local falling = {}
+function falling.overIn(key, time)
   flush()
   local entries = redis.call('ZRANGEBYSCORE', key, '-inf', time, 'WITHSCORES', 'LIMIT', 0, PART)
   local found, names = {}, {}
@@ -61,7 +72,7 @@ local function overIn(key, time)
   return names
 end
 
-local function expire(p, n)
+function falling.expire(p, n)
   local j = jobOf(n)
   if not j or j.state == HELD then
     unscore(p.expiries, n)
@@ -75,7 +86,7 @@ local function expire(p, n)
   end
 end
 
-local function fallsDue(p, member)
+function falling.fallsDue(p, member)
   local n = whole(tonumber(member))
   unscore(p.scheduled, member)
   local j = jobOf(n)
@@ -84,7 +95,7 @@ local function fallsDue(p, member)
   put(j)
 end
 
-local function retry(p, n)
+function falling.retry(p, n)
   local j = jobOf(n)
   unscore(p.retrying, n)
   unscore(p.retryingBySequence, n)
@@ -93,7 +104,7 @@ local function retry(p, n)
   put(j)
 end
 
-local function lapsed(p, n)
+function falling.lapsed(p, n)
   local j = jobOf(n)
   if j then
     lose('L', p, j.consumer)
@@ -106,20 +117,23 @@ end
 local function setNextTimer()
   flush()
   s.nextTimer = math.min(
-    nextOf(live), nextOf(dead), firstScore(live.expiries), firstScore(dead.expiries) + s.deadMs)
+    nextOf(live), nextOf(dead), firstScore(live.expiries), firstScore(dead.expiries) + s.deadMs,
+    firstScore(live.remembered), groups.isMixed() and 0 or huge)
 end
 
 -- `true` when there is more to do at once.
 local function fireTimers()
   if now < s.nextTimer then return false end
+  groups.regroup(REGROUPED)
   for _, p in ipairs({ live, dead }) do
-    for _, n in ipairs(overIn(p.held, now)) do lapsed(p, n) end
+    for _, n in ipairs(falling.overIn(p.held, now)) do falling.lapsed(p, n) end
     flush()
     local members = redis.call('ZRANGEBYSCORE', p.scheduled, '-inf', now, 'LIMIT', 0, PART)
-    for _, member in ipairs(members) do fallsDue(p, member) end
-    for _, n in ipairs(overIn(p.retrying, now)) do retry(p, n) end
-    for _, n in ipairs(overIn(p.expiries, p.dead and now - s.deadMs or now)) do expire(p, n) end
+    for _, member in ipairs(members) do falling.fallsDue(p, member) end
+    for _, n in ipairs(falling.overIn(p.retrying, now)) do falling.retry(p, n) end
+    for _, n in ipairs(falling.overIn(p.expiries, p.dead and now - s.deadMs or now)) do falling.expire(p, n) end
   end
+  groups.wake(PART)
   setNextTimer()
   return s.nextTimer <= now
 end

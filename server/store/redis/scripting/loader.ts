@@ -83,10 +83,11 @@ export const QUEUE = {
   ...library(
     'queue',
     WRITING,
-    ...[PRELUDE, QUEUE_RECORD, DEDUP, read('queues/storage/changes'), read('queues/storage/jobSet')],
-    ...[read('queues/requests'), read('queues/deadLetters'), read('queues/mend'), read('queues/timers')],
-    ...[enclosed('queues/send'), enclosed('queues/claim'), read('queues/settle'), enclosed('queues/consumers')],
+    ...[PRELUDE, QUEUE_RECORD, DEDUP, read('queues/storage/changes'), enclosed('queues/storage/groups')],
+    ...[read('queues/storage/jobSet'), read('queues/requests'), read('queues/deadLetters'), enclosed('queues/mend')],
+    ...[read('queues/timers'), enclosed('queues/send'), enclosed('queues/claim'), read('queues/settle')],
     ...[
+      enclosed('queues/consumers'),
       enclosed('queues/schedules'),
       enclosed('queues/admin'),
       enclosed('queues/storage/rewriting'),

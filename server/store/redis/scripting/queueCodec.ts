@@ -37,8 +37,8 @@ function timeAt(outcome: readonly Buffer[], index: number): number | undefined {
   return text === '' ? undefined : Number(text)
 }
 
-function policyWords({ maxAttempts, deadMs, backoffMs }: QueuePolicy): string[] {
-  return [numberText(maxAttempts), numberText(deadMs), backoffMs.join(' ')]
+function policyWords({ maxAttempts, deadMs, backoffMs, grouped = false }: QueuePolicy): string[] {
+  return [numberText(maxAttempts), numberText(deadMs), backoffMs.join(' '), grouped ? '1' : '0']
 }
 
 function positionText({ epoch, offset }: Position): string {
@@ -59,10 +59,12 @@ export function idWords(id: string): [string, string, string] {
 const NOTHING = Buffer.alloc(0)
 const REASONS: readonly DeadReason[] = ['max_attempts', 'rejected', 'expired', 'gap']
 
-function optionsOf({ priority, due, ttlMs, replyMs = -1, dead, key = '', id = '' }: StoredJobDraft): Buffer {
+function optionsOf({ priority, due, ttlMs, replyMs = -1, dead, ...given }: StoredJobDraft): Buffer {
+  const { key = '', id = '', group = '' } = given
   const error = dead?.error ?? ''
   const [keyBytes, idBytes, errorBytes] = [Buffer.byteLength(key), Buffer.byteLength(id), Buffer.byteLength(error)]
-  const options = Buffer.allocUnsafe(39 + keyBytes + idBytes + errorBytes)
+  const groupBytes = Buffer.byteLength(group)
+  const options = Buffer.allocUnsafe(43 + keyBytes + idBytes + errorBytes + groupBytes)
   options[0] = priority
   const [kind, time] = due === undefined ? [0, 0] : 'delayMs' in due ? [1, due.delayMs] : [2, due.at]
   options[1] = kind
@@ -76,6 +78,8 @@ function optionsOf({ priority, due, ttlMs, replyMs = -1, dead, key = '', id = ''
   options.write(id, 35 + keyBytes)
   options.writeUInt32LE(errorBytes, 35 + keyBytes + idBytes)
   options.write(error, 39 + keyBytes + idBytes)
+  options.writeUInt32LE(groupBytes, 39 + keyBytes + idBytes + errorBytes)
+  options.write(group, 43 + keyBytes + idBytes + errorBytes)
   return options
 }
 
@@ -86,6 +90,7 @@ function isAlike(a: StoredJobDraft, b: StoredJobDraft | undefined): boolean {
     a.priority === b.priority &&
     a.ttlMs === b.ttlMs &&
     a.key === b.key &&
+    a.group === b.group &&
     a.id === undefined &&
     b.id === undefined &&
     a.due === undefined &&
@@ -96,9 +101,10 @@ function isAlike(a: StoredJobDraft, b: StoredJobDraft | undefined): boolean {
 }
 
 export function enqueue(queue: string, given: Enqueue): Operation<Omit<Enqueued, 'durability'>> {
-  const { subject, drafts, limit, producer, binding } = given
+  const { subject, drafts, limit, grouped, producer, binding } = given
   const token = unguessable()
   const args: Argument[] = ['enqueue', subject, token, numberText(limit.jobs), numberText(limit.bytes)]
+  args.push(grouped === undefined ? '' : grouped ? '1' : '0')
   args.push(producer?.name ?? '', String(producer?.seq ?? -1))
   if (binding === undefined) args.push('', '', '')
   else args.push(binding.topic, positionText(binding.from), positionText(binding.to))
@@ -137,9 +143,9 @@ function idGiven(given: string): string {
 }
 
 export function claim(queue: string, part: Part, given: Claim): Operation<Claimed> {
-  const { consumer, session, max, bytes, leaseMs, capMs, rate = 0, policy } = given
+  const { consumer, session, max, bytes, leaseMs, capMs, rate = 0, groupRate = 0, policy } = given
   const token = unguessable()
-  const limits = [max, bytes, leaseMs, capMs, rate].map(numberText)
+  const limits = [max, bytes, leaseMs, capMs, rate, groupRate].map(numberText)
   const args = ['claim', part, ownerKey(consumer), String(session), ...limits, token, ...policyWords(policy)]
   return operation(args, (outcome) => {
     refuse(queue, outcome)

@@ -18,18 +18,31 @@ export function fits(environment: Environment, { counters, isDead }: JobSet): bo
   const holding = new Set<number>()
   const lapsing = new Set<number>()
   const waiting = new Set<number>()
+  const groups = new Map<number, number>()
+  const turns = new Set<number>()
   for (const { key, value } of environment.records(TABLES.pairs, { start: prefix, end: afterPrefix(prefix) })) {
     const kind = key[prefix.length] ?? 0
     const pairs = pairsOf(value)
     counts.set(kind, (counts.get(kind) ?? 0) + pairs.length)
     if (kind === INDEXES.line) lines.add(key.toString('latin1', 0, key.length - 12))
     if (kind === INDEXES.heldBy) for (const { a } of pairs) holding.add(chunkOfJob(a))
-    if (kind <= INDEXES.retrying) for (const { b } of pairs) waiting.add(chunkOfJob(b))
+    if (kind <= INDEXES.retrying || kind === INDEXES.grouped) for (const { b } of pairs) waiting.add(chunkOfJob(b))
     if (kind === INDEXES.held) for (const { b } of pairs) lapsing.add(b)
+    if (kind === INDEXES.turns || kind === INDEXES.resting) for (const { b } of pairs) turns.add(b)
+    if (kind === INDEXES.group) {
+      const id = key.readUIntBE(prefix.length + 1, 6)
+      groups.set(id, (groups.get(id) ?? 0) + pairs.length)
+    }
   }
   const stored = new Set(environment.keys(TABLES.jobs, { start: prefix, end: afterPrefix(prefix) }).map(countOf))
   const of = (kind: number): number => counts.get(kind) ?? 0
-  const ready = of(INDEXES.ready) + of(INDEXES.suspects) + of(INDEXES.blocked)
+  const ready = of(INDEXES.ready) + of(INDEXES.suspects) + of(INDEXES.blocked) + of(INDEXES.grouped)
+  const known = environment.records(TABLES.groups, { start: prefix, end: afterPrefix(prefix) })
+  let inGroups = 0
+  for (const { key, value } of known) {
+    if (value.count !== (groups.get(countOf(key)) ?? 0)) return false
+    inGroups += value.count
+  }
   // In a line all but the first wait for it.
   const waits = isDead || of(INDEXES.line) - lines.size === of(INDEXES.blocked)
   return (
@@ -39,6 +52,10 @@ export function fits(environment: Environment, { counters, isDead }: JobSet): bo
     of(INDEXES.retryingBySequence) === of(INDEXES.retrying) &&
     of(INDEXES.heldBy) === counters.held &&
     waits &&
+    inGroups === (counters.inGroups ?? 0) &&
+    inGroups === of(INDEXES.grouped) &&
+    inGroups === of(INDEXES.group) &&
+    [...groups.keys()].every((id) => turns.has(id)) &&
     [...holding].every((chunk) => lapsing.has(chunk)) &&
     [...holding, ...waiting].every((chunk) => stored.has(chunk))
   )

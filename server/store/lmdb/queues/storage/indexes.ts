@@ -28,6 +28,13 @@ export const INDEXES = {
   line: 10,
   /** (number, 0) of what a consumer holds. */
   heldBy: 11,
+  /** (sequence, number) of the ready jobs that stand in groups, and (rank, number) of those of one group. */
+  grouped: 12,
+  group: 13,
+  /** (turn, group) of those that take turns; (time, group) of those that rest, and of those without jobs that are known. */
+  turns: 14,
+  resting: 15,
+  remembered: 16,
 } as const
 
 export const RANKS = 2 ** 42

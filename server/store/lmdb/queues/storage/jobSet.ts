@@ -13,7 +13,7 @@ import { blockKey, countOf, digest, digestKey, dueKey, nameKey, numberKey } from
 import { TABLES } from '../../engine/tables.ts'
 import { JobBodies } from './bodies.ts'
 import { ConsumerEntries } from './consumerRecords.ts'
-import { INDEXES, Indexes, rank } from './indexes.ts'
+import { INDEXES, Indexes } from './indexes.ts'
 import {
   chunkOfJob,
   encodeChunk,
@@ -26,6 +26,7 @@ import {
   PER_CHUNK,
   storedChunk,
 } from './jobs.ts'
+import { ReadyJobs } from './ready/readyJobs.ts'
 import type { Counters } from './records.ts'
 import { SettledLeases } from './settledLeases.ts'
 import type { Pair, SortedIndex } from './sortedIndex.ts'
@@ -52,6 +53,7 @@ export class JobSet {
   readonly bodies: JobBodies
   readonly consumers: ConsumerEntries
   readonly settled: SettledLeases
+  readonly ready: ReadyJobs
   readonly #environment: Environment
   readonly #isAnew: boolean
   readonly #expiryOf: (job: Job) => number
@@ -72,6 +74,7 @@ export class JobSet {
     this.bodies = new JobBodies(environment, counters.number)
     this.consumers = new ConsumerEntries(environment, name, this.indexes)
     this.settled = new SettledLeases(environment, counters.number, this.indexes)
+    this.ready = new ReadyJobs(environment, counters, this.indexes, isDead)
   }
 
   get size(): number {
@@ -148,13 +151,18 @@ export class JobSet {
   /** The one way to change what the indexes and counters tell of a job. */
   change(job: Job, change: () => void): void {
     this.touch(job)
-    this.#index(job, -1)
+    const stood = this.ready.inGroup(job)
+    this.#index(job, -1, stood !== undefined)
     change()
-    this.#index(job, 1)
+    const stands = stood !== undefined && job.state === 'ready' && !job.blocked && !job.suspect
+    // Where it stays, its group keeps its turn.
+    const stays = stands && job.sequence === stood.sequence
+    if (stood !== undefined && !stays) this.ready.groups.leave(job, stood)
+    this.#index(job, 1, stays)
   }
 
   /** Puts a job into the indexes and counters that it belongs in as it is; with -1 takes it out of them. */
-  #index(job: Job, by: 1 | -1): void {
+  #index(job: Job, by: 1 | -1, kept = false): void {
     const { counters, indexes } = this
     const put = (kind: number, a: number): void => {
       const index = indexes.of(kind)
@@ -163,14 +171,7 @@ export class JobSet {
     }
     if (job.state === 'ready') {
       counters.ready += by
-      if (job.blocked) put(INDEXES.blocked, job.sequence)
-      else if (job.suspect) {
-        put(INDEXES.suspects, rank(job))
-        counters.suspects += by
-      } else {
-        put(INDEXES.ready, rank(job))
-        counters.open[job.priority] = (counters.open[job.priority] ?? 0) + by
-      }
+      this.ready.put(job, by, kept)
     } else if (job.state === 'delayed') {
       counters.delayed += by
       if (job.sequence === 0) put(INDEXES.scheduled, job.dueAt)
@@ -303,20 +304,16 @@ export class JobSet {
   /** When something may be delivered that cannot be now; `Infinity` where nothing falls due. */
   get nextDueAt(): number {
     this.refresh()
-    const kinds = [INDEXES.retrying, INDEXES.scheduled, INDEXES.held]
+    const kinds = [INDEXES.retrying, INDEXES.scheduled, INDEXES.held, INDEXES.resting]
     return Math.min(...kinds.map((kind) => this.indexes.of(kind).lowest))
   }
 
   /** When something falls due by itself. */
   nextTimerAt(deadMs: number): number {
     this.refresh()
+    if (this.ready.isMixed) return 0
     const expiry = this.indexes.of(INDEXES.expiries).lowest
-    return Math.min(this.nextDueAt, this.isDead ? expiry + deadMs : expiry)
-  }
-
-  /** How many jobs can be delivered now. */
-  get waiting(): number {
-    return this.counters.open.reduce((sum, count) => sum + count, this.counters.suspects)
+    return Math.min(this.nextDueAt, this.ready.groups.nextAt, this.isDead ? expiry + deadMs : expiry)
   }
 
   /** Hands over all that changed, once at the end of each transaction. */
@@ -333,6 +330,7 @@ export class JobSet {
     this.#changed.clear()
     this.settled.flush(changes, counters, this.name)
     this.consumers.flush(changes)
+    this.ready.groups.flush(changes)
     if (this.indexes.flush(changes)) this.consumers.letGo()
     const at = this.nextTimerAt(deadMs)
     const turnAt = Number.isFinite(at) ? Math.max(1, at) : 0

@@ -19,6 +19,8 @@ export interface Job {
   readonly sentAs: string | undefined
   readonly subject: string
   readonly key: string | undefined
+  /** Whose job it is, where its sender said that. */
+  readonly group: string | undefined
   readonly priority: number
   readonly sentAt: number
   /** When it came into this queue. */
@@ -61,7 +63,9 @@ const FLAG = { suspect: 1, blocked: 2, alone: 4, capped: 8 } as const
 
 /** What few jobs have; written is only what there is. */
 type Extra = {
-  readonly [Name in 'key' | 'sentAs' | 'replyBy' | 'cameAt' | 'line' | 'dead' | 'history']?: Job[Name] | undefined
+  readonly [Name in 'key' | 'group' | 'sentAs' | 'replyBy' | 'cameAt' | 'line' | 'dead' | 'history']?:
+    | Job[Name]
+    | undefined
 }
 
 /** Times are written as what is between them and the one of sending. */
@@ -96,9 +100,10 @@ function flagsOf({ suspect, blocked, alone, capped }: Job): number {
   )
 }
 
-function extraOf({ key, sentAs, replyBy, cameAt, sentAt, line, dead, history }: Job): Extra | undefined {
+function extraOf({ key, group, sentAs, replyBy, cameAt, sentAt, line, dead, history }: Job): Extra | undefined {
   const has =
     key !== undefined ||
+    group !== undefined ||
     sentAs !== undefined ||
     replyBy !== undefined ||
     cameAt !== sentAt ||
@@ -107,7 +112,7 @@ function extraOf({ key, sentAs, replyBy, cameAt, sentAt, line, dead, history }: 
     history.length > 0
   if (!has) return undefined
   const past = history.length === 0 ? undefined : history
-  return { key, sentAs, replyBy, cameAt: cameAt === sentAt ? undefined : cameAt, line, dead, history: past }
+  return { key, group, sentAs, replyBy, cameAt: cameAt === sentAt ? undefined : cameAt, line, dead, history: past }
 }
 
 function decodeJob(written: Written): Job {
@@ -122,6 +127,7 @@ function decodeJob(written: Written): Job {
     subject,
     sentAs: extra?.sentAs,
     key: extra?.key,
+    group: extra?.group,
     priority,
     sentAt,
     cameAt: extra?.cameAt ?? sentAt,
@@ -150,7 +156,18 @@ function decodeJob(written: Written): Job {
   }
 }
 
-type Coming = 'n' | 'id' | 'sentAs' | 'subject' | 'key' | 'priority' | 'sentAt' | 'cameAt' | 'replyBy' | 'ttlMs'
+type Coming =
+  | 'n'
+  | 'id'
+  | 'sentAs'
+  | 'subject'
+  | 'key'
+  | 'group'
+  | 'priority'
+  | 'sentAt'
+  | 'cameAt'
+  | 'replyBy'
+  | 'ttlMs'
 /** What was before is of a job that moves. */
 type NewJob = Pick<Job, Coming | 'bytes' | 'dueAt' | 'sequence' | 'dead'> &
   Partial<Pick<Job, 'attempts' | 'deliveries' | 'history'>>
@@ -163,6 +180,7 @@ export function newJob(given: NewJob): Job {
     sentAs: given.sentAs === given.id ? undefined : given.sentAs,
     subject: given.subject,
     key: given.key,
+    group: given.group,
     priority: given.priority,
     sentAt: given.sentAt,
     cameAt: given.cameAt,

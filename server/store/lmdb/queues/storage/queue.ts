@@ -103,5 +103,5 @@ export class Queue {
 }
 
 function workAtOf(jobSet: JobSet): number {
-  return jobSet.waiting > 0 ? 0 : jobSet.nextDueAt
+  return jobSet.ready.waiting > 0 ? 0 : jobSet.nextDueAt
 }

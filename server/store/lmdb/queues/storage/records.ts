@@ -25,6 +25,13 @@ export interface Counters {
   paused: boolean
   /** The time up to which deliveries have used up the rate. */
   rateAt: number
+  /** Deliveries go in turns over groups. */
+  grouped?: boolean
+  /** Jobs that stand in groups, and those of them whose groups rest. */
+  inGroups?: number
+  resting?: number
+  /** The last turn that a group was given. */
+  lastTurn?: number
   /** When something falls due by itself; 0 where nothing does. */
   turnAt: number
   /** When the memory of settled leases is swept next; 0 where there is none. */
@@ -55,6 +62,20 @@ export interface ScheduleRecord {
   readonly version: string
   readonly spec: string
   readonly nextAt?: number
+}
+
+/** What is known of a group of jobs: while any of them can be delivered, and as long as its rate has to be known. */
+export interface GroupRecord {
+  /** Jobs that can be delivered. */
+  count: number
+  /** 0 while it has none: it rests, or has no jobs. */
+  turn: number
+  /** It rests until then. */
+  until: number
+  /** The time up to which its deliveries have used up its rate. */
+  rateAt: number
+  /** Deliveries while it is known. */
+  taken: number
 }
 
 export interface ConsumerRecord {

@@ -141,6 +141,11 @@ export class SortedIndex {
     return undefined
   }
 
+  has(a: number, b: number): boolean {
+    const found = this.from(a, b)
+    return found?.a === a && found.b === b
+  }
+
   all(): Pair[] {
     return this.#blocks.flatMap((block) => this.#load(block).map((a, i) => ({ a, b: block.bs[i] ?? 0 })))
   }

@@ -80,6 +80,9 @@ local function fieldOf(key, name)
   return redis.call('HGET', key, name)
 end
 
+-- See groups.lua and mend.lua.
+local groups, mending = {}, {}
+
 -- Makes a key as a map says, by the commands that add and that take away.
 local function writeKey(key, map, add, takeAway)
   local adds, gone = {}, {}
@@ -105,6 +108,7 @@ local function flush()
     writeAll(fields, 'HSET', 'HDEL')
     pending, fields = false, {}
   end
+  groups.flush()
   if next(changedRecords) then
     writeKey(JOBS, changedRecords, 'HSET', 'HDEL')
     changedRecords = {}
@@ -119,12 +123,19 @@ local function flush()
   end
 end
 
+-- What stands in a record for its key and its group: the length, and the text.
+local function keyText(j)
+  if not j.group then return #j.key, j.key end
+  local text = struct.pack('<I4', #j.key) .. j.key .. j.group
+  return GROUPED + #text, text
+end
 local function encode(j)
+  local keys, key = keyText(j)
   return struct.pack(
     RECORD, j.state, j.suspect, j.alone, j.capped, j.deliveries, j.serial, j.expiresAt, j.capAt, #j.token, #j.consumer,
     j.size, j.expAt, j.dead, j.history, j.named, j.request, j.priority, j.attempts,
-    j.sequence, j.sentAt, j.dueAt, j.replyBy, j.ttlMs, #j.key, #j.subject, #j.id)
-    .. j.body .. j.key .. j.subject .. j.id .. j.token .. j.consumer
+    j.sequence, j.sentAt, j.dueAt, j.replyBy, j.ttlMs, keys, #j.subject, #j.id)
+    .. j.body .. key .. j.subject .. j.id .. j.token .. j.consumer
 end
 local function put(j)
   setRecord(j.n, encode(j))

@@ -16,7 +16,11 @@ end
 -- Into `ready`, where it is the first of its key's line or has none.
 local function makeReady(p, j)
   j.state = READY
-  score(j.suspect == 1 and p.suspects or p.ready, j.n, (9 - j.priority) * BAND + j.sequence)
+  if j.suspect == 0 and not p.dead and s.grouped == 1 then
+    groups.enter(j)
+  else
+    score(j.suspect == 1 and p.suspects or p.ready, j.n, groups.rankOf(j))
+  end
   score(p.expiries, j.n, j.expAt)
   due(p.dead and j.expAt + s.deadMs or j.expAt)
   works(p, now)
@@ -71,7 +75,11 @@ end
 -- Takes a job that waits out of its state.
 local function unwait(p, j)
   if j.state == READY then
-    unscore(j.suspect == 1 and p.suspects or p.ready, j.n)
+    if j.suspect == 0 and groups.has(p, j) then
+      groups.leave(j)
+    else
+      unscore(j.suspect == 1 and p.suspects or p.ready, j.n)
+    end
   elseif j.state == BLOCKED then
     unscore(p.blocked, j.n)
     unscore(p.line .. j.key, j.n)

@@ -7,6 +7,9 @@
 -- <tag>names      hash: numbers of the jobs with ids of their senders' choice; in other ids the number is written
 -- <tag>ready      numbers by (9 - priority) * 2^49 + sequence: what can be delivered · `suspects` likewise
 -- <tag>behind     blocked, numbers by sequence: what waits behind another job of its key · `line:<key>` those of one key
+-- <tag>grouped    numbers by sequence: what can be delivered and stands in a group · `group:<name>` those of one, as `ready`
+-- <tag>turns      groups by turn · `resting` those that have used up their rate, by the time at which they may go on
+-- <tag>groups     hash: `count turn until rateAt taken` by group · `remembered` those without jobs, until they are forgotten
 -- <tag>heads      hash: the first job of a key's line, by key
 -- <tag>first      scheduled, numbers in fixed width by due time: not due yet for the first time
 -- <tag>again      retrying, numbers by due time: to be tried again · `againPlaces` the same by sequence
@@ -60,6 +63,13 @@ local NO_LENGTH = '\0\0\0\0'
 -- The largest body that is kept in its record: a delivery writes that anew.
 local SMALL = 256
 
+-- The length of a key that a group stands behind, where the job has one of its own.
+local GROUPED = 2 ^ 31
+local function keyOf(text)
+  local length = struct.unpack('<I4', text)
+  return string.sub(text, 5, 4 + length), string.sub(text, 5 + length)
+end
+
 local function decode(n, record)
   local j = { n = n }
   local keys, subjects, ids, tokens, consumers
@@ -73,7 +83,10 @@ local function decode(n, record)
   else
     j.body = ''
   end
+  local hasGroup = keys >= GROUPED
+  if hasGroup then keys = keys - GROUPED end
   j.key = string.sub(record, at + 1, at + keys)
+  if hasGroup then j.key, j.group = keyOf(j.key) end
   at = at + keys
   j.subject = string.sub(record, at + 1, at + subjects)
   at = at + subjects
@@ -99,19 +112,23 @@ end
 -- Figures: those of all, then those of the queue and those of its dead letters.
 local COMMON = { 'born', 'number', 'serial', 'session', 'nextTimer', 'deadMs' }
 local FIGURES = { 'sent', 'done', 'removed', 'count', 'bytes', 'lastSequence', 'deliveries', 'tat', 'paused', 'told' }
+-- Figures that came with later versions: those before wrote none.
+local LATER = { 'grouped', 'resting', 'lastTurn' }
 local META = '<B'
 for _ = 1, #COMMON + 2 * #FIGURES do META = META .. 'd' end
+local META_SIZE = 1 + 8 * (#COMMON + 2 * #FIGURES)
 
 -- The lists of a queue, each with its name in keys.
 local LISTS = {
   ready = 'ready', suspects = 'suspects', blocked = 'behind', scheduled = 'first', retrying = 'again',
-  retryingBySequence = 'againPlaces', held = 'held', expiries = 'expiring', consumers = 'holders', present = 'present',
+  retryingBySequence = 'againPlaces', grouped = 'grouped', turns = 'turns', resting = 'resting',
+  remembered = 'remembered', groups = 'groups', held = 'held', expiries = 'expiring', consumers = 'holders', present = 'present',
 }
 
 local function partAt(prefix, isDead)
   local p = { dead = isDead }
   for list, name in pairs(LISTS) do p[list] = prefix .. name end
-  p.line, p.heldBy = prefix .. 'line:', prefix .. 'hands:'
+  p.line, p.heldBy, p.group = prefix .. 'line:', prefix .. 'hands:', prefix .. 'group:'
   return p
 end
 
@@ -128,13 +145,16 @@ local function name()
 end
 
 -- Figures that are gone, or cut off, begin anew: see queues/mend.lua.
-local META_SIZE = 1 + 8 * (#COMMON + 2 * #FIGURES)
 local stored
 beginnings[#beginnings + 1] = function()
   beginningsOf = {}
   if named ~= tag then name() end
   stored = redis.call('GET', KEYS[1])
-  if not stored or #stored ~= META_SIZE then
+  for i, name in ipairs(LATER) do
+    local at = META_SIZE + 8 * (i - 1)
+    s[name] = stored and #stored >= at + 8 and struct.unpack('<d', stored, at + 1) or 0
+  end
+  if not stored or #stored < META_SIZE or (#stored - META_SIZE) % 8 ~= 0 then
     for _, name in ipairs(COMMON) do s[name] = 0 end
     s.nextTimer = huge
     s.deadMs = 1209600000
@@ -168,5 +188,5 @@ end
 
 -- When something may be claimed that cannot now.
 local function nextOf(p)
-  return math.min(firstScore(p.scheduled), firstScore(p.retrying), firstScore(p.held))
+  return math.min(firstScore(p.scheduled), firstScore(p.retrying), firstScore(p.held), firstScore(p.resting))
 end

@@ -24,6 +24,7 @@ export interface JobRecord {
   readonly replyBy: number
   readonly ttlMs: number
   readonly key: string
+  readonly group: string | undefined
   readonly subject: string
   /** Its id, or the token in it. */
   readonly id: string
@@ -37,6 +38,8 @@ const STATES: readonly JobState[] = ['delayed', 'ready', 'held', 'delayed', 'rea
 const FIXED = 108
 /** The largest body that is kept in its record. */
 const SMALL = 256
+/** Behind a length of this or more stand the length of the key, the key, and the group. */
+const GROUPED = 2 ** 31
 
 export function decodeJob(n: string, record: Buffer): JobRecord {
   const [tokens, consumers] = [record.readUInt8(32), record.readUInt16LE(33)]
@@ -47,7 +50,12 @@ export function decodeJob(n: string, record: Buffer): JobRecord {
     at += length
     return record.toString('utf8', at - length, at)
   }
-  const [key, subject, id, token] = [text(keys), text(subjects), text(ids), text(tokens)]
+  const hasGroup = keys >= GROUPED
+  const ownKey = hasGroup ? record.readUInt32LE(at) : keys
+  if (hasGroup) at += 4
+  const key = text(ownKey)
+  const group = hasGroup ? text(keys - GROUPED - 4 - ownKey) : undefined
+  const [subject, id, token] = [text(subjects), text(ids), text(tokens)]
   return {
     n,
     state: STATES[record[0] ?? 0] ?? 'ready',
@@ -67,6 +75,7 @@ export function decodeJob(n: string, record: Buffer): JobRecord {
     replyBy: record.readDoubleLE(80),
     ttlMs: record.readDoubleLE(88),
     key,
+    group,
     subject,
     id,
     token,
@@ -89,7 +98,7 @@ export function decodeHanded(records: Buffer, large: readonly (Buffer | null)[],
     const bodyBytes = records.readUInt32LE(at + 35)
     const isSmall = bodyBytes <= SMALL
     const keyAt = isSmall ? bodyAt + bodyBytes : bodyAt
-    const idAt = keyAt + records.readUInt32LE(at + 96) + records.readUInt32LE(at + 100)
+    const idAt = keyAt + (records.readUInt32LE(at + 96) % GROUPED) + records.readUInt32LE(at + 100)
     const tokenAt = idAt + records.readUInt32LE(at + 104)
     const id = records.toString('utf8', idAt, tokenAt)
     const body = isSmall ? records.subarray(bodyAt, keyAt) : large[nextLarge++]
@@ -128,7 +137,7 @@ export function leaseOf({ n, serial, token }: JobRecord): string {
 export function jobInfo(told: readonly (Buffer | null)[]): JobInfo {
   const [number, record, body, history, death, headNumber, headRecord] = told
   const job = decodeJob(String(number), record ?? Buffer.alloc(0))
-  const { state, dead, key, request, expAt } = job
+  const { state, dead, key, group, request, expAt } = job
   const ttlAt = job.placed ? expAt : Math.min(job.dueAt + job.ttlMs, request ? job.replyBy : Number.POSITIVE_INFINITY)
   const isBehind = headNumber !== null && headNumber !== undefined && headNumber.length > 0
   return {
@@ -136,6 +145,7 @@ export function jobInfo(told: readonly (Buffer | null)[]): JobInfo {
     state,
     subject: job.subject,
     ...(key !== '' && { key }),
+    ...(group !== undefined && { group }),
     priority: job.priority,
     attempts: job.attempts,
     deliveries: job.deliveries,

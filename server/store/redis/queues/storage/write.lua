@@ -22,6 +22,7 @@ local function call(keys, args)
       values[#COMMON + i], values[#COMMON + #FIGURES + i] = live[FIGURES[i]], dead[FIGURES[i]]
     end
     local packed = struct.pack(META, 1, unpack(values))
+    for _, name in ipairs(LATER) do packed = packed .. struct.pack('<d', s[name]) end
     if packed ~= stored then redis.call('SET', KEYS[1], packed) end
   end
   local CHANNEL = string.sub(tag, 1, -2)
