@@ -10,7 +10,7 @@ import { plainData } from '../../body.ts'
 import type { Telemetry } from '../../telemetry.ts'
 import { itsTurn, PAGE_WEIGHT } from '../../turns.ts'
 import { checkQueue } from '../draft.ts'
-import type { HubQueueSettings } from '../settings.ts'
+import { type HubQueueSettings, isGrouped } from '../settings.ts'
 import { type AnchoredTiming, anchored, checkTiming, firstDue, nextDues, type Timing } from './dueTimes.ts'
 import { jobsOf, keptDraft, wholeBody } from './jobs.ts'
 import { type KeptSpec, readSpec, writeSpec } from './spec.ts'
@@ -121,6 +121,7 @@ export class Schedules {
       subject: spec.subject,
       drafts: jobsOf(wholeBody(queue, stored), spec, place, [now], now),
       limit: { jobs: own.maxJobs, bytes: own.maxBytes },
+      grouped: isGrouped(own),
     })
     telemetry.meter.sent(queue, ids.length)
     return { id: ids[0] ?? '' }
