@@ -60,7 +60,7 @@ export interface ConnectOptions {
   readonly maxOutboxBytes?: number
   /** How long `close()` of any handle waits for handlers, acknowledgements and the outbox. Default 5,000 ms. */
   readonly drainMs?: number
-  /** How long `head`, `read` and `remove` wait for an answer, reconnections included. Default 10,000 ms. */
+  /** How long `head`, `read`, `remove` and the calls about schedules wait for an answer, reconnections included. Default 10,000 ms. */
   readonly readTimeoutMs?: number
   /** More options of Socket.IO's Manager, such as `extraHeaders` or `ca`; reconnection is the SDK's own. */
   readonly socketOptions?: Readonly<Record<string, unknown>>

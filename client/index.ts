@@ -15,7 +15,7 @@ export type {
   ReadPage,
   ReadQuery,
 } from '../shared/protocol.ts'
-export type { Job } from '../shared/queues.ts'
+export type { Job, Schedule, ScheduleDraft, ScheduleSpec } from '../shared/queues.ts'
 export type {
   ConnectOptions,
   Ending,
@@ -54,3 +54,4 @@ export type {
   WorkFailure,
 } from './queues/api.ts'
 export { type Decision, dead, type Outcome, release, retry } from './queues/outcome.ts'
+export type { QueueSchedules } from './schedules/api.ts'

@@ -21,6 +21,12 @@ const FOREIGN: Readonly<Record<string, string>> = {
   key: 'partition partitionKey',
   group: 'MessageGroupId groupId messageGroupId tenant',
   headers: 'extras meta tags',
+  timeZone: 'timezone tz zone',
+  everyMs: 'every interval intervalMs',
+  cron: 'pattern repeat',
+  startAt: 'start startDate',
+  endAt: 'end endDate until',
+  missed: 'catchUp misfire',
   delayMs: 'delay',
   at: 'runAt timestamp',
   ttlMs: 'expiration ttl',
@@ -55,7 +61,7 @@ export function checkNames(call: string, options: unknown, known: readonly strin
 
 function meant(name: string, known: readonly string[]): string {
   if (/^(repeat|cron|every)$/.test(name) && known.includes('delayMs')) {
-    return '; what repeats is a schedule, and a hub of this version has none'
+    return '; what repeats is a schedule: queue.schedule(name, { cron, draft })'
   }
   const ours = Object.keys(FOREIGN).find((one) => known.includes(one) && FOREIGN[one]?.split(' ').includes(name))
   return ours === undefined ? suggestion(name, known) : `; here it is ${ours}`

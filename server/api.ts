@@ -7,6 +7,7 @@ import type {
   HubTypes,
   JobData,
   QueueName,
+  QueueSchedules,
   Receipt,
   RequestOptions,
   SendReceipt,
@@ -49,7 +50,7 @@ export interface HubTopic<T = unknown> {
 }
 
 /** A queue, for the program that embeds the hub. */
-export interface HubQueue<T = unknown> {
+export interface HubQueue<T = unknown> extends QueueSchedules<T> {
   /** Resolves with the job's id when the job is durable. Rejects with a `RepriseError`; nothing is tried again. */
   send(data: T, options?: Omit<JobDraft, 'data'>): Promise<SendReceipt>
   /** The same for several drafts: all of them are stored, or none. */

@@ -45,6 +45,11 @@ export function handlesOf<S extends HubTypes>(
       consume: (handler, { client, ...options } = {}) => local.as(client).queue(name).consume(handler, options),
       request: (data, options) => local.as().queue(name).request(data, options),
       remove: (id) => local.as().queue(name).remove(id),
+      schedule: (schedule, spec) => local.as().queue(name).schedule(schedule, spec),
+      schedules: () => local.as().queue(name).schedules(),
+      getSchedule: (schedule) => local.as().queue(name).getSchedule(schedule),
+      runSchedule: (schedule) => local.as().queue(name).runSchedule(schedule),
+      removeSchedule: (schedule) => local.as().queue(name).removeSchedule(schedule),
     }),
   }
 

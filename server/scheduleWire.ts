@@ -2,7 +2,7 @@
 
 import { z } from 'zod'
 import { RepriseError } from '../shared/errors.ts'
-import type { ScheduleListQuery, ScheduleSpec } from '../shared/queues.ts'
+import type { ScheduleListQuery, ScheduleRunOptions, ScheduleSpec } from '../shared/queues.ts'
 import { jobDraftSchema, nameSchema, parse } from './wire.ts'
 
 const MAX_CRON_LENGTH = 256
@@ -13,7 +13,7 @@ const LAST_TIME = 8_640_000_000_000_000
 const MAX_PAGE = 100
 const MIN_EVERY_MS = 100
 
-const { id: _id, at: _at, ...draftFields } = jobDraftSchema.shape
+const { id, at: _at, ...draftFields } = jobDraftSchema.shape
 
 export const scheduleDraftSchema = z
   .strictObject(draftFields)
@@ -41,6 +41,8 @@ export const scheduleListSchema = z.strictObject({
   after: nameSchema.exactOptional(),
   limit: z.int().min(1).max(MAX_PAGE).exactOptional(),
 }) satisfies z.ZodType<ScheduleListQuery>
+
+export const scheduleRunSchema = z.strictObject({ id }) satisfies z.ZodType<ScheduleRunOptions>
 
 export function parseSchedule(value: unknown): ScheduleSpec {
   const { draft } = (typeof value === 'object' && value !== null ? value : {}) as { readonly draft?: unknown }

@@ -109,6 +109,16 @@ export interface QueueCalls {
   settle(queue: string, settlements: readonly Settlement[], respond: Respond<readonly Settled[]>): void
   request(queue: string, draft: JobDraft, options: RequestOptions | null, respond: Respond<unknown>): void
   remove(queue: string, id: string, respond: Respond<boolean>): void
+  putSchedule(queue: string, name: string, spec: ScheduleSpec, respond: Respond<Schedule>): void
+  getSchedule(queue: string, name: string, respond: Respond<Schedule>): void
+  listSchedules(queue: string, query: ScheduleListQuery | null, respond: Respond<SchedulesPage>): void
+  runSchedule(
+    queue: string,
+    name: string,
+    options: ScheduleRunOptions | null,
+    respond: Respond<{ readonly id: string }>,
+  ): void
+  removeSchedule(queue: string, name: string, respond: Respond<boolean>): void
   auth(credentials: { readonly token: string }, respond: Respond<null>): void
 }
 
@@ -179,6 +189,11 @@ export interface SchedulesPage {
 export interface ScheduleListQuery {
   readonly after?: string
   readonly limit?: number
+}
+
+export interface ScheduleRunOptions {
+  /** Of the job: the same id again within 5 minutes adds no second one. */
+  readonly id?: string
 }
 
 /** Headers of the jobs of schedules: the schedule's name, and the due time in milliseconds since 1970. */

@@ -17,6 +17,7 @@ import { addRedrive } from './redrive.ts'
 import { addRemove } from './remove.ts'
 import { addRevoke } from './revoke.ts'
 import { addRun } from './run.ts'
+import { addSchedules } from './schedules.ts'
 import { addSeek } from './seek.ts'
 import { addSend } from './send.ts'
 import { addServe } from './serve.ts'
@@ -33,7 +34,20 @@ const GROUPS = [
   ['Topics:', [addPub, addSub, addTail, addTopics, addDrop, addCursors, addSeek, addForget]],
   [
     'Queues:',
-    [addSend, addWork, addQueues, addJobs, addExplain, addRun, addRemove, addRedrive, addPause, addResume, addPurge],
+    [
+      addSend,
+      addWork,
+      addQueues,
+      addJobs,
+      addExplain,
+      addRun,
+      addRemove,
+      addRedrive,
+      addPause,
+      addResume,
+      addPurge,
+      addSchedules,
+    ],
   ],
 ] as const
 

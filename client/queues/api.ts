@@ -5,6 +5,7 @@ import type { Durability, Headers } from '../../shared/protocol.ts'
 import type { Job } from '../../shared/queues.ts'
 import type { CloseOptions } from '../connection/deadline.ts'
 import type { Undo } from '../connection/emitter.ts'
+import type { QueueSchedules } from '../schedules/api.ts'
 import type { Outcome } from './outcome.ts'
 
 export interface SendOptions {
@@ -110,7 +111,7 @@ export interface Worker<T = unknown> {
   [Symbol.asyncDispose](): Promise<void>
 }
 
-export interface Queue<T = unknown> {
+export interface Queue<T = unknown> extends QueueSchedules<T> {
   readonly name: string
   /**
    * Resolves once the hub keeps the job. Sends of one tick travel together, connections may come and go meanwhile, and

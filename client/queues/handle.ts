@@ -14,6 +14,8 @@ import { jobDraftOf, measureDraft, tooLarge } from '../outgoing/measure.ts'
 import { Outbox } from '../outgoing/outbox.ts'
 import { randomName } from '../outgoing/randomName.ts'
 import { marked } from '../outgoing/receipts.ts'
+import type { QueueSchedules } from '../schedules/api.ts'
+import { schedulesOf } from '../schedules/schedules.ts'
 import type { ConsumeOptions, Queue, RequestOptions, SendOptions, SendReceipt, Work, Worker } from './api.ts'
 import type { QueuesLink } from './namespace.ts'
 import { QueueWorker } from './worker.ts'
@@ -34,6 +36,11 @@ export interface QueueContext {
 
 export class QueueHandle<T> implements Queue<T> {
   readonly name: string
+  readonly schedule: QueueSchedules<T>['schedule']
+  readonly schedules: QueueSchedules<T>['schedules']
+  readonly getSchedule: QueueSchedules<T>['getSchedule']
+  readonly runSchedule: QueueSchedules<T>['runSchedule']
+  readonly removeSchedule: QueueSchedules<T>['removeSchedule']
   readonly #context: QueueContext
   readonly #outbox: Outbox<SendReceipt>
   readonly #asking: Asking
@@ -82,6 +89,22 @@ export class QueueHandle<T> implements Queue<T> {
       },
     }
     link.use(this.#user)
+    const schedules = schedulesOf<T>(name, {
+      get limits() {
+        return link.limits
+      },
+      ask: async (call) => {
+        this.#checkOpen()
+        let tries = 0
+        return await asking.ask(options.readTimeoutMs ?? 10_000, () => call(++tries))
+      },
+      call: (call, ...args) => link.call(call, ...args),
+    })
+    this.schedule = schedules.schedule
+    this.schedules = schedules.schedules
+    this.getSchedule = schedules.getSchedule
+    this.runSchedule = schedules.runSchedule
+    this.removeSchedule = schedules.removeSchedule
   }
 
   send(data: T, options?: SendOptions): Promise<SendReceipt> {

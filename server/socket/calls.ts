@@ -27,6 +27,7 @@ export type Calls<State extends SocketState> = Readonly<
 /** What calls cost beside what comes with them, by their names: a page that is read is made, too. */
 const COSTS: Readonly<Record<string, Cost>> = {
   read: { weight: 4 * PAGE_WEIGHT, bytes: MAX_READ_BYTES },
+  listSchedules: { weight: 2 * PAGE_WEIGHT, bytes: 1_048_576 },
   // Of the console.
   history: { weight: 4 * PAGE_WEIGHT, bytes: 524_288 },
   topics: { weight: 2 * PAGE_WEIGHT, bytes: 65_536 },

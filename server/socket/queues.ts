@@ -4,11 +4,13 @@ import type { Socket } from 'socket.io'
 import type { Caller, Session } from '../core/access.ts'
 import type { Core } from '../core/core.ts'
 import type { JobClient } from '../core/queues/delivery/outlet.ts'
+import { parseSchedule, scheduleListSchema, scheduleRunSchema } from '../scheduleWire.ts'
 import {
   consumeSchema,
   credentialsSchema,
   jobDraftSchema,
   jobIdSchema,
+  nameSchema,
   parse,
   parseJobDrafts,
   parseSettlements,
@@ -78,10 +80,46 @@ const CALLS: Calls<QueuesState> = {
     return await core.queues.remove(caller, name, parse(jobIdSchema, id, 'remove: id'))
   },
 
+  async putSchedule({ core, caller }, [queue, name, spec]) {
+    core.admit()
+    const asked = parse(queueNameSchema, queue, 'putSchedule')
+    return await core.schedules.put(caller, asked, named(name), parseSchedule(scheduleIn(spec)))
+  },
+
+  async getSchedule({ core, caller }, [queue, name]) {
+    return await core.schedules.get(caller, parse(queueNameSchema, queue, 'getSchedule'), named(name))
+  },
+
+  async listSchedules({ core, caller }, [queue, query]) {
+    const asked = parse(queueNameSchema, queue, 'listSchedules')
+    return await core.schedules.list(caller, asked, parse(scheduleListSchema, query ?? {}, 'listSchedules: options'))
+  },
+
+  async runSchedule({ core, caller }, [queue, name, options]) {
+    core.admit()
+    const asked = parse(queueNameSchema, queue, 'runSchedule')
+    const { id } = parse(scheduleRunSchema, options ?? {}, 'runSchedule: options')
+    return await core.schedules.run(caller, asked, named(name), id)
+  },
+
+  async removeSchedule({ core, caller }, [queue, name]) {
+    return await core.schedules.remove(caller, parse(queueNameSchema, queue, 'removeSchedule'), named(name))
+  },
+
   async auth({ session }, [credentials]) {
     await session.renew(parse(credentialsSchema, credentials, 'auth').token)
     return null
   },
+}
+
+function named(schedule: unknown): string {
+  return parse(nameSchema, schedule, 'schedule')
+}
+
+/** With the data of its draft in place. */
+function scheduleIn(spec: unknown): unknown {
+  if (typeof spec !== 'object' || spec === null || !('draft' in spec)) return spec
+  return { ...spec, draft: incoming(spec.draft, 'data') }
 }
 
 export const serveQueues = serving(CALLS)

@@ -164,6 +164,50 @@ describe('settings', () => {
   })
 })
 
+describe('schedules', () => {
+  it('are put, listed, shown, run and removed', async () => {
+    const when = ['--cron', '0 9 * * MON-FRI', '--zone', 'Europe/Berlin', '--key', 'k', '--limit', '7']
+    const put = await cli('schedules', 'put', 'reports', 'daily', '{"a":1}', ...when)
+    expect(put).toMatchObject({ code: EXIT.ok, stderr: '' })
+    expect(put.stdout).toMatch(/^timeZone +Europe\/Berlin$/m)
+    expect(put.stdout).toMatch(/^next +(20\d\d-\S+Z ?){5}$/m)
+    const often = await cli(
+      'schedules',
+      'put',
+      'reports',
+      'often',
+      'word',
+      '--every',
+      '90m',
+      '--missed',
+      'all',
+      '--json',
+    )
+    expect(JSON.parse(often.stdout)).toMatchObject({ everyMs: 5_400_000, missed: 'all', draft: { data: 'word' } })
+    const listed = await cli('schedules', 'reports')
+    expect(listed.stdout).toMatch(/^daily +0 9 \* \* MON-FRI +Europe\/Berlin +20\S+Z +- +0 +0$/m)
+    expect(listed.stdout).toMatch(/^often +every 5400000ms +- /m)
+    expect((await cli('schedules', 'list', 'reports', 'daily')).stdout).toMatch(/^limit +7$/m)
+    const ran = await cli('schedules', 'run', 'reports', 'daily', '--json')
+    const { id } = JSON.parse(ran.stdout) as { id: string }
+    expect((await cli('explain', 'reports', id)).stdout).toContain('reprise-schedule')
+    expect(await cli('schedules', 'remove', 'reports', 'daily')).toMatchObject({ stdout: 'removed daily of reports\n' })
+    for (const call of [
+      ['remove', 'reports', 'daily'],
+      ['run', 'reports', 'daily'],
+      ['reports', 'daily'],
+    ]) {
+      expect(await refused('schedules', ...call)).toBe('reprise: reports has no schedule daily\n')
+    }
+    await cli('schedules', 'remove', 'reports', 'often')
+    expect((await cli('schedules', 'reports')).stdout).toBe('no schedules in reports\n')
+    for (const wrong of [[], ['--cron', '* * * * *', '--every', '1s'], ['--every', 'often'], ['--start', 'soon']]) {
+      expect(await cli('schedules', 'put', 'reports', 'x', '1', ...wrong)).toMatchObject({ code: EXIT.usage })
+    }
+    expect(await refused('schedules', 'put', 'reports', 'x', '1', '--cron', 'x')).toContain('five fields')
+  })
+})
+
 describe('a name that the hub does not know', () => {
   it('is told with the near one by every command that reads or manages, and nothing comes into being', async () => {
     await hub.hub.queue('emails').send(1)
@@ -179,6 +223,7 @@ describe('a name that the hub does not know', () => {
       ['resume', 'emials'],
       ['purge', 'emials', '--yes'],
       ['redrive', 'emials'],
+      ['schedules', 'emials'],
     ]
     const before = await names('queues')
     for (const call of queueCalls) {

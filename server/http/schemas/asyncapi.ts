@@ -39,6 +39,7 @@ import {
 import { type Called, Components, type JsonSchema, type Sent } from './components.ts'
 import { consoleTables } from './console.ts'
 import { leased, sentAnswer, settledAnswer } from './queues.ts'
+import { scheduleCalls } from './schedules.ts'
 import { count, gap, publishedAnswer } from './topics.ts'
 
 /** Made when somebody asks, as few do and a start would pay for it. */
@@ -147,6 +148,7 @@ function tables() {
       value: z.unknown(),
     },
     remove: { summary: 'Remove a job that waits', args: [queue, jobIdSchema], value: z.boolean() },
+    ...scheduleCalls(queue),
     auth,
   }
 

@@ -1,8 +1,10 @@
 /** What answers about schedules hold, over HTTP and in the namespace of the queues. */
 
 import { z } from 'zod'
-import type { Schedule } from '../../../shared/queues.ts'
-import { scheduleSchema } from '../../scheduleWire.ts'
+import type { QueueCalls, Schedule } from '../../../shared/queues.ts'
+import { scheduleListSchema, scheduleRunSchema, scheduleSchema } from '../../scheduleWire.ts'
+import { nameSchema } from '../../wire.ts'
+import type { Called } from './components.ts'
 import { count, whole } from './topics.ts'
 
 const { missed, ...fields } = scheduleSchema.shape
@@ -45,3 +47,31 @@ export const schedulesQuery = {
 }
 
 export const scheduleRanAnswer = z.object({ id: z.string() }).meta({ id: 'ScheduleRan', examples: [{ id: '12' }] })
+
+/** The calls in the namespace of the queues, for the AsyncAPI document. */
+export function scheduleCalls(
+  queue: z.ZodType,
+): Record<Extract<keyof QueueCalls, `${string}chedule${string}`>, Called> {
+  const one = [queue, nameSchema]
+  return {
+    putSchedule: {
+      summary: 'Make a schedule, or change it in place',
+      args: [...one, scheduleSchema],
+      value: scheduleAnswer,
+    },
+    getSchedule: { summary: 'Look at a schedule', args: one, value: scheduleAnswer },
+    listSchedules: {
+      summary: 'List the schedules of a queue in the order of their names',
+      args: [queue, scheduleListSchema],
+      optional: 1,
+      value: schedulesAnswer,
+    },
+    runSchedule: {
+      summary: 'Add a job of a schedule now',
+      args: [...one, scheduleRunSchema],
+      optional: 1,
+      value: scheduleRanAnswer,
+    },
+    removeSchedule: { summary: 'Remove a schedule', args: one, value: z.boolean() },
+  }
+}

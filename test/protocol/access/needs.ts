@@ -107,12 +107,20 @@ export const NEEDS: readonly Need[] = [
       http('PUT /queues/{queue}/schedules/{name}', { everyMs: 86_400_000, draft: { data: 1 } }),
       http('POST /queues/{queue}/schedules/{name}/run'),
       http('DELETE /queues/{queue}/schedules/{name}'),
+      queues('putSchedule', 's', { everyMs: 86_400_000, draft: { data: 1 } }),
+      queues('runSchedule', 's'),
+      queues('removeSchedule', 's'),
     ],
     action: 'admin',
   },
   {
     what: 'look at the schedules of a queue',
-    calls: [http('GET /queues/{queue}/schedules'), http('GET /queues/{queue}/schedules/{name}')],
+    calls: [
+      http('GET /queues/{queue}/schedules'),
+      http('GET /queues/{queue}/schedules/{name}'),
+      queues('listSchedules'),
+      queues('getSchedule', 's'),
+    ],
     action: 'read',
   },
   {

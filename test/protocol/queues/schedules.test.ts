@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { connect, type HeldJob, type ScheduleSpec } from '../../../client/index.ts'
 import type { Schedule, SchedulesPage } from '../../../shared/queues.ts'
 import { asking } from '../../support/clients/ask.ts'
 import { startHub } from '../../support/hub/hub.ts'
@@ -7,6 +8,46 @@ import { until } from '../../support/until.ts'
 interface Claimed {
   readonly jobs: readonly { readonly id: string; readonly data: unknown; readonly headers: Record<string, string> }[]
 }
+
+describe('schedules in the SDK', () => {
+  it('are put, looked at, run, fired and removed, with the data of the program', async () => {
+    const { url } = await startHub()
+    await using hub = connect<{ queues: { q: { n: number } } }>(url, { quiet: true })
+    const queue = hub.queue('q')
+    const spec = { everyMs: 100, draft: { data: { n: 1 } }, limit: 2 }
+    expect(await queue.schedule('s', spec)).toMatchObject({ ...spec, queue: 'q', name: 's', fired: 0, lastAt: null })
+    const first = await new Promise<HeldJob<{ n: number }>>((resolve) => {
+      queue.consume((job) => resolve(job))
+    })
+    expect(first).toMatchObject({ data: { n: 1 }, headers: { 'reprise-schedule': 's' } })
+    expect((await queue.getSchedule('s')).fired).toBeGreaterThan(0)
+    expect((await queue.runSchedule('s')).id).not.toBe('')
+    expect((await queue.schedules()).map(({ name }) => name)).toEqual(['s'])
+    expect([await queue.removeSchedule('s'), await queue.removeSchedule('s')]).toEqual([true, false])
+    await expect(queue.getSchedule('s')).rejects.toMatchObject({ code: 'not_found' })
+    const wrong = (spec: object) => queue.schedule('s', spec as ScheduleSpec<{ n: number }>)
+    await expect(wrong({ ...spec, tz: 'UTC' })).rejects.toMatchObject({ message: expect.stringMatching(/timeZone/) })
+    await expect(wrong({ everyMs: 100, draft: { data: 1, id: 'x' } })).rejects.toMatchObject({ code: 'bad_request' })
+    await expect(queue.schedule('no name', spec)).rejects.toMatchObject({ code: 'bad_request' })
+    await expect(queue.schedule('s', { ...spec, everyMs: 5 })).rejects.toMatchObject({ code: 'bad_request' })
+    await expect(hub.queue('q/dead').schedule('s', spec)).rejects.toMatchObject({ code: 'bad_request' })
+  })
+
+  it('carry binary data, also more than a packet holds, and are all listed', async () => {
+    const { url, hub: own } = await startHub()
+    await using hub = connect(url, { quiet: true })
+    const data = Array.from({ length: 40 }, (_, i) => Uint8Array.of(i, 255))
+    await hub.queue('q').schedule('binary', { cron: '0 9 * * *', draft: { data } })
+    await own.queue('q').runSchedule('binary')
+    const job = await new Promise<HeldJob>((resolve) => {
+      own.queue('q').consume((job) => resolve(job))
+    })
+    expect((job.data as Uint8Array[]).map((bytes) => [...bytes])).toEqual(data.map((bytes) => [...bytes]))
+    const names = Array.from({ length: 105 }, (_, i) => `s${String(i).padStart(3, '0')}`)
+    await Promise.all(names.map((name) => own.queue('q').schedule(name, { cron: '0 9 * * *', draft: { data: 1 } })))
+    expect((await own.queue('q').schedules()).map(({ name }) => name)).toEqual(['binary', ...names])
+  })
+})
 
 describe('schedules over HTTP', () => {
   it('are put, fire, are looked at, run, listed and removed', async () => {

@@ -109,7 +109,7 @@ export class Schedules {
   }
 
   /** Adds a job at once, beside those of its due times: it is counted with none of them. Answers the job's id. */
-  async run(caller: Caller, queue: string, name: string): Promise<{ readonly id: string }> {
+  async run(caller: Caller, queue: string, name: string, id?: string): Promise<{ readonly id: string }> {
     this.#check(caller, 'admin', queue, name)
     const { store, settings, limits, telemetry } = this.#context
     const stored = await this.#find(queue, name)
@@ -117,13 +117,14 @@ export class Schedules {
     const own = settings.forQueue(queue)
     const place = { queue, name, limits, settings: own }
     const spec = readSpec(stored)
-    const { ids } = await store.queues.enqueue(queue, {
+    const drafts = jobsOf(wholeBody(queue, stored), spec, place, [now], now)
+    const { ids, duplicates } = await store.queues.enqueue(queue, {
       subject: spec.subject,
-      drafts: jobsOf(wholeBody(queue, stored), spec, place, [now], now),
+      drafts: id === undefined ? drafts : drafts.map((draft) => ({ ...draft, id })),
       limit: { jobs: own.maxJobs, bytes: own.maxBytes },
       grouped: isGrouped(own),
     })
-    telemetry.meter.sent(queue, ids.length)
+    telemetry.meter.sent(queue, ids.length - duplicates)
     return { id: ids[0] ?? '' }
   }
 

@@ -40,15 +40,12 @@ function operations.removeSchedule()
   return { 'done', '1' }
 end
 
--- The words of an `enqueue` behind an operation.
-local ENQUEUE_WORDS = 12
-
--- fireSchedule: name version newVersion nextAt spec, then an `enqueue`
+-- fireSchedule: name version newVersion nextAt spec words, then an `enqueue` of so many words
 function operations.fireSchedule()
-  local name, expected, version, nextAt, spec = arg(), arg(), arg(), arg(), arg()
+  local name, expected, version, nextAt, spec, words = arg(), arg(), arg(), arg(), arg(), num()
   local before, at = scheduleOf(name)
   if before ~= expected or not at or at > now then
-    argi = argi + ENQUEUE_WORDS
+    argi = argi + words
     return { 'error', 'changed' }
   end
   local outcome = operations[arg()]()

@@ -31,7 +31,8 @@ export function removeSchedule(name: string): Operation<boolean> {
 export function fireSchedule(queue: string, name: string, fire: FireSchedule): Operation<Omit<Enqueued, 'durability'>> {
   const { version, spec, nextAt = '' } = fire
   const adding = enqueue(queue, fire.enqueue)
-  const args: Argument[] = ['fireSchedule', name, version, unguessable(), String(nextAt), spec, ...adding.args]
+  const args: Argument[] = ['fireSchedule', name, version, unguessable(), String(nextAt), spec]
+  args.push(String(adding.args.length), ...adding.args)
   const read = (outcome: readonly Buffer[]): Omit<Enqueued, 'durability'> => {
     if (textAt(outcome, 0) === 'error' && textAt(outcome, 1) === 'changed') throw scheduleChanged(queue, name)
     return adding.read(outcome)

@@ -1,0 +1,85 @@
+/** A thousand schedules that are due in the same seconds, while the nodes that fire them are killed and come back. */
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import { expect, it } from 'vitest'
+import type { Schedule, SchedulesPage } from '../../shared/queues.ts'
+import { asking } from '../support/clients/ask.ts'
+import type { HubProcess } from '../support/hub/process.ts'
+import { describeStores } from '../support/hub/stores.ts'
+import { runSeed, seededRandom } from '../support/seed.ts'
+import { until } from '../support/until.ts'
+
+interface Jobs {
+  readonly jobs: readonly { readonly headers: Readonly<Record<string, string>> }[]
+  readonly next?: string
+}
+
+const QUEUES = ['a', 'b', 'c', 'd']
+const EACH = 250
+const TIMES = 3
+const KILLS = 6
+
+const random = seededRandom(runSeed('schedules and killed nodes'))
+
+/** All pages of a list. */
+async function pagesOf<Page extends { readonly next?: string }>(url: string, path: string): Promise<Page[]> {
+  const pages: Page[] = []
+  for (let next: string | undefined = ''; next !== undefined; next = pages.at(-1)?.next) {
+    const after = next === '' ? '' : `&after=${encodeURIComponent(next)}`
+    pages.push((await asking(url)<Page>('GET', `${path}${after}`)).body)
+  }
+  return pages
+}
+
+async function schedulesOf(url: string): Promise<Schedule[]> {
+  const lists = QUEUES.map((queue) => pagesOf<SchedulesPage>(url, `/v1/queues/${queue}/schedules?limit=100`))
+  return (await Promise.all(lists)).flat().flatMap(({ schedules }) => schedules)
+}
+
+describeStores('a thousand schedules on $name', (store) => {
+  it('fire once each at each of their times, while nodes are killed and started again', {
+    timeout: 120_000,
+  }, async () => {
+    const place = await store.place()
+    const count = store.name === 'redis' ? 3 : 1
+    const nodes: HubProcess[] = []
+    for (let i = 0; i < count; i++) nodes.push(await place.spawn())
+    const [first] = nodes
+    if (first === undefined) throw new Error('no node')
+    const ask = asking(first.url)
+    // Behind the time that putting them takes, on a slow machine, too.
+    const startAt = Date.now() + 6_000
+    const spec = { everyMs: 400, startAt, limit: TIMES, missed: 'all', draft: { data: 1 } }
+    for (const queue of QUEUES) {
+      const names = Array.from({ length: EACH }, (_, i) => `s${i}`)
+      const put = names.map((name) => ask('PUT', `/v1/queues/${queue}/schedules/${name}`, spec))
+      expect((await Promise.all(put)).every(({ status }) => status === 200)).toBe(true)
+    }
+    await sleep(startAt - Date.now())
+    for (let kill = 0; kill < KILLS; kill++) {
+      const at = random.integer(0, count - 1)
+      await nodes[at]?.kill()
+      nodes[at] = await place.spawn()
+      await sleep(random.integer(0, 300))
+    }
+    const url = nodes[0]?.url ?? ''
+    const all = await until(
+      async () => {
+        const found = await schedulesOf(url)
+        return found.every(({ next }) => next.length === 0) && found
+      },
+      { what: 'all schedules to be over', deadlineMs: 60_000, everyMs: 200 },
+    )
+    expect(all).toHaveLength(QUEUES.length * EACH)
+    expect(all.filter(({ fired, missedCount }) => fired !== TIMES || missedCount !== 0)).toEqual([])
+    const due = [0, 400, 800].map((ms) => String(startAt + ms))
+    for (const queue of QUEUES) {
+      const pages = await pagesOf<Jobs>(url, `/v1/queues/${queue}/jobs?limit=500`)
+      const found = pages
+        .flatMap(({ jobs }) => jobs)
+        .map(({ headers }) => `${headers['reprise-schedule']} at ${headers['reprise-due']}`)
+      const expected = Array.from({ length: EACH }, (_, i) => due.map((time) => `s${i} at ${time}`)).flat()
+      expect(found.toSorted()).toEqual(expected.toSorted())
+    }
+  })
+})
