@@ -104,6 +104,7 @@ describe('the manual', () => {
         'revoke',
       ],
       ...['send', 'work', 'queues', 'jobs', 'explain', 'run', 'remove', 'redrive', 'pause', 'resume', 'purge'],
+      ...['schedules list', 'schedules put', 'schedules run', 'schedules remove'],
     ]
     const local = ['config init', 'config check', 'config show', 'doctor', 'key new', 'token', 'token check']
     const named = ['serve', ...remotes, ...local]

@@ -190,7 +190,7 @@ describe('schedules', () => {
     expect((await cli('schedules', 'list', 'reports', 'daily')).stdout).toMatch(/^limit +7$/m)
     const ran = await cli('schedules', 'run', 'reports', 'daily', '--json')
     const { id } = JSON.parse(ran.stdout) as { id: string }
-    expect((await cli('explain', 'reports', id)).stdout).toContain('reprise-schedule')
+    expect((await cli('explain', 'reports', id, '--json')).stdout).toContain('reprise-schedule')
     expect(await cli('schedules', 'remove', 'reports', 'daily')).toMatchObject({ stdout: 'removed daily of reports\n' })
     for (const call of [
       ['remove', 'reports', 'daily'],

@@ -9,7 +9,7 @@ import type { Store, StoredSchedule } from '../../../store/contract/store.ts'
 import type { StoreClock } from '../../clock.ts'
 import type { Telemetry } from '../../telemetry.ts'
 import { itsTurn } from '../../turns.ts'
-import type { HubQueueSettings } from '../settings.ts'
+import { type HubQueueSettings, isGrouped } from '../settings.ts'
 import { jobsOf } from './jobs.ts'
 import { fire, readSpec, writeSpec } from './spec.ts'
 
@@ -155,6 +155,7 @@ export class Scheduler {
         subject: spec.subject,
         drafts: jobsOf(body, spec, { queue, name, limits, settings: own }, times, now),
         limit,
+        grouped: isGrouped(own),
       },
     })
     this.#stuck.delete(queue)
