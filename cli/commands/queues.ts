@@ -19,8 +19,9 @@ export function addQueues(root: Command): void {
   })
 }
 
-function row({ queue, counts, oldestReadyMs, consumers, paused }: Fields): (string | number)[] {
+function row({ queue, counts, oldestReadyMs, consumers, paused, tripped }: Fields): (string | number)[] {
   const known = isRecord(counts) ? counts : {}
   const age = typeof oldestReadyMs === 'number' ? ageText(oldestReadyMs) : '-'
-  return [cell(queue), ...COUNTS.map((name) => cell(known[name])), age, cell(consumers), paused === true ? 'yes' : '-']
+  const state = paused !== true ? '-' : tripped === undefined ? 'yes' : 'breaker'
+  return [cell(queue), ...COUNTS.map((name) => cell(known[name])), age, cell(consumers), state]
 }

@@ -25,6 +25,8 @@ export type TelemetryEvent =
     }
   /** Jobs went to the dead letters, or lapsed where nobody here could be told: so many of one queue and cause. */
   | { readonly kind: 'deadLetters'; readonly queue: string; readonly jobs: number; readonly reason: string }
+  /** A queue has paused itself: of so many jobs that ended within a minute, `dead` went to the dead letters. */
+  | { readonly kind: 'breakerTripped'; readonly queue: string; readonly dead: number; readonly ended: number }
   | { readonly kind: 'leasesLapsed'; readonly queue: string; readonly client?: string; readonly jobs: number }
   | {
       readonly kind: 'gap'

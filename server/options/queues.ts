@@ -5,7 +5,7 @@ import { messageOf, RepriseError } from '../../shared/errors.ts'
 import { isName, nameRule } from '../../shared/names.ts'
 import { DURATION_RULE, readBytes, readCount, readDurationMs } from '../../shared/units.ts'
 import { checkPattern } from '../core/patterns.ts'
-import { type BindingSettings, LONGEST_MS, type QueueOverrides } from '../core/queues/settings.ts'
+import { type BindingSettings, LONGEST_MS, type QueueOverrides, type QueueSettings } from '../core/queues/settings.ts'
 import type { JsonSchema } from '../core/schema/schema.ts'
 import {
   bound,
@@ -55,6 +55,11 @@ export interface QueueOptions {
   readonly fair?: boolean
   /** Jobs a second of each group, which then take turns, too. Default `'unlimited'`. */
   readonly groupRate?: number | 'unlimited'
+  /**
+   * Pauses the queue when more than this share of the jobs that ended within a minute, and at least `min` of them (default
+   * 10), went to the dead letters. Default `'off'`.
+   */
+  readonly breaker?: { readonly share: number; readonly min?: number } | 'off'
   /** What the bindings may make their topics keep beyond their retention. Default 1 GiB. */
   readonly maxHoldBytes?: Size
   /** JSON Schema (2020-12) of the data of drafts. */
@@ -87,6 +92,23 @@ const priority = value('a priority: a whole number from 0 to 9', (input) => {
 const rate = bound('a number of jobs a second, above 0', (input) => {
   const perSecond = typeof input === 'string' && /^\d+(\.\d+)?$/.test(input.trim()) ? Number(input) : input
   return typeof perSecond === 'number' && perSecond > 0 && perSecond <= 1_000_000 ? perSecond : undefined
+})
+
+const BREAKER_MIN = 10
+const share = value('a share above 0 and below 1, such as 0.5', (input) =>
+  typeof input === 'number' && input > 0 && input < 1 ? input : undefined,
+)
+const breakerOptions = known({ share, min: optional(positive) })
+const breaker = z.unknown().transform((input, context): QueueSettings['breaker'] => {
+  if (input === 'off') return 'off'
+  const read = breakerOptions.safeParse(input)
+  if (read.success) return { share: read.data.share, min: read.data.min ?? BREAKER_MIN }
+  const { issues } = read.error
+  const { path = [], message = '' } = issues.find(({ code }) => code === 'unrecognized_keys') ?? issues[0] ?? {}
+  const isGroup = typeof input === 'object' && input !== null && !Array.isArray(input)
+  const rule = `${shown(input)} is neither off nor { share, min }`
+  context.addIssue({ code: 'custom', path: [...path], message: isGroup ? message : rule })
+  return z.NEVER
 })
 
 const yesOrNo = value('true or false', (input) => (typeof input === 'boolean' ? input : undefined))
@@ -141,6 +163,7 @@ const queueOptions = known({
   rate: optional(rate),
   fair: optional(yesOrNo),
   groupRate: optional(rate),
+  breaker: optional(breaker),
   maxHoldBytes: optional(size),
   schema: optional(jsonSchema),
 }) satisfies z.ZodType<QueueOverrides>

@@ -52,6 +52,8 @@ export class TopicCounts {
 export class QueueCounts {
   sent = 0
   lapsed = 0
+  /** How often a breaker has paused one. */
+  tripped = 0
   /** Due times of schedules: those that had a job, and those that had none. */
   fired = 0
   missed = 0
@@ -190,6 +192,7 @@ export class Counts implements Meter {
 
   #count(event: TelemetryEvent): void {
     if (event.kind === 'gap') this.#topic(event.topic).gaps[event.reason] += 1
+    else if (event.kind === 'breakerTripped') this.#queue(event.queue).tripped += 1
     else if (event.kind === 'idsForgotten') this.idsForgotten += event.ids
     else if (event.kind === 'refused') this.refused.set(event.code, (this.refused.get(event.code) ?? 0) + 1)
   }

@@ -140,6 +140,11 @@ export function openExposition(): Exposition {
     }
   })
   ofQueue('reprise_jobs_lapsed_total', 'Leases that nobody settled or extended in time', ({ lapsed }) => lapsed)
+  ofQueue(
+    'reprise_breakers_tripped_total',
+    'Times a queue has paused itself for its dead letters',
+    (one) => one.tripped,
+  )
   histogram('reprise_job_wait_seconds', 'From when a job is due until its first delivery', ({ counts }) =>
     byPattern(counts.queues, ({ waiting }) => waiting),
   )

@@ -15,6 +15,7 @@ export const WORDS: Readonly<Record<TelemetryEvent['kind'], readonly [Level, str
   takeover: ['info', 'a newer session of a client took over'],
   consumerLost: ['warn', 'consumer lost'],
   deadLetters: ['warn', 'dead letters'],
+  breakerTripped: ['error', 'queue paused itself'],
   leasesLapsed: ['warn', 'leases lapsed'],
   acted: ['info', 'changed'],
   gap: ['warn', 'gap told'],

@@ -6,6 +6,7 @@ export const HAPPENING_KINDS = [
   'consumerLost',
   'leasesLapsed',
   'deadLetters',
+  'breakerTripped',
   'slow',
   'takeover',
   'refused',

@@ -33,6 +33,7 @@ const EVERYTHING = {
   rate: 0.5,
   fair: true,
   groupRate: 'unlimited',
+  breaker: { share: 0.5 },
   maxHoldBytes: '500MB',
 } as const
 
@@ -55,6 +56,7 @@ const READ = {
   rate: 0.5,
   fair: true,
   groupRate: Number.POSITIVE_INFINITY,
+  breaker: { share: 0.5, min: 10 },
   maxHoldBytes: 500_000_000,
 }
 
@@ -105,6 +107,10 @@ describe('options of queues', () => {
     ['q', { rate: '10/s' }, 'settings: rate: "10/s" is not a number of jobs a second, above 0, or unlimited'],
     ['q', { fair: 'yes' }, 'settings: fair: "yes" is not true or false'],
     ['q', { groupRate: -1 }, 'settings: groupRate: -1 is not a number of jobs a second, above 0, or unlimited'],
+    ['q', { breaker: { share: 1 } }, 'settings: breaker.share: 1 is not a share above 0 and below 1, such as 0.5'],
+    ['q', { breaker: { share: 0.5, min: 0 } }, 'settings: breaker.min: 0 is not a whole number of 1 or more'],
+    ['q', { breaker: 'on' }, 'settings: breaker: "on" is neither off nor { share, min }'],
+    ['q', { breaker: { shares: 0.5 } }, 'settings: unknown option shares; did you mean share?'],
     ['q', { from: 'orders' }, 'settings: from: is not a list of topics'],
     ['q', { from: [7] }, "settings: from: 7 is neither a topic nor { topic, from: 'start' | 'end' }"],
     [

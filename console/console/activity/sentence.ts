@@ -46,6 +46,8 @@ export function sentenceOf({ kind, text, details }: Happening): string {
       return `Consumer ${who} was lost (${word('reason')}) with ${plural(number('jobs'), 'job')}`
     case 'deadLetters':
       return `${plural(number('jobs'), 'job')} went to the dead letters: ${word('reason')}`
+    case 'breakerTripped':
+      return `The queue paused itself: ${number('dead')} of ${plural(number('ended'), 'job')} went to the dead letters within a minute`
     case 'leasesLapsed':
       return `${plural(number('jobs'), 'lease')} lapsed${details.client === undefined ? '' : ` of ${who}`}`
     case 'idsForgotten':

@@ -8,7 +8,7 @@ import { Tabs, viewOf } from '../frame/tabs.tsx'
 import { part } from '../hub/http.ts'
 import type { Session } from '../hub/session.ts'
 import { useLook } from '../hub/useLook.ts'
-import { bytes, count, duration, plural } from '../hub/words.ts'
+import { bytes, count, duration, moment, plural } from '../hub/words.ts'
 import { Settings } from '../topics/settings.tsx'
 import { QueueConsumers } from './consumers.tsx'
 import { DeadLetters } from './deadLetters.tsx'
@@ -23,6 +23,7 @@ interface QueueInfo {
   readonly oldestReadyMs: number | null
   readonly consumers: number
   readonly paused: boolean
+  readonly tripped?: { readonly at: number; readonly dead: number; readonly ended: number }
   readonly bindings: readonly {
     readonly topic: string
     readonly position: { readonly offset: number }
@@ -51,7 +52,13 @@ export function QueuePage({ session, queue }: { readonly session: Session; reado
     <>
       <Head of={{ page: 'queues', title: 'Queues' }} name={queue} problem={look.problem} />
       {info !== undefined && <Facts info={info} />}
-      {info?.paused && <p class="banner">This queue is paused: jobs are taken in, and none is handed out.</p>}
+      {info?.paused && (
+        <p class="banner">
+          This queue is paused: jobs are taken in, and none is handed out.
+          {info.tripped !== undefined &&
+            ` It paused itself ${moment(info.tripped.at)}: ${count(info.tripped.dead)} of ${count(info.tripped.ended)} jobs went to the dead letters within a minute.`}
+        </p>
+      )}
       {!isAdmin && (
         <p class="soft">
           You may look: changes need <code>admin</code> on {queue}.

@@ -38,7 +38,12 @@ export function obstacles(job: JobInfo, queue: QueueInfo, settings: QueueSetting
   if (behind !== undefined) {
     found.push({ reason: 'behind', text: `job ${behind} is before it in the line of key ${key ?? ''}`, job: behind })
   }
-  if (queue.paused) found.push({ reason: 'paused', text: `${queue.queue} is paused` })
+  if (queue.paused) {
+    const { tripped } = queue
+    const why =
+      tripped && `, by itself: ${tripped.dead} of ${tripped.ended} jobs went to the dead letters within a minute`
+    found.push({ reason: 'paused', text: `${queue.queue} is paused${why ?? ''}` })
+  }
   if (queue.consumers === 0) found.push({ reason: 'no_consumer', text: `nobody consumes ${queue.queue}` })
   if (job.suspect) {
     const text =

@@ -30,6 +30,10 @@ export class Losses {
   }
 
   add(queue: string, loss: JobLoss): void {
+    if (loss.kind === 'tripped') {
+      this.#telemetry.happened({ kind: 'breakerTripped', queue, dead: loss.jobs, ended: loss.ended })
+      return
+    }
     if (loss.kind === 'lapsed' && this.#isTold(queue, loss.consumer)) return
     const named = lostOf(queue, loss)
     const isRoom = this.#counted.size < MAX_CAUSES || this.#counted.has(keyOf(named))
@@ -73,7 +77,7 @@ function withoutNames(lost: Lost): Lost {
   return lost.kind === 'deadLetters' ? { ...lost, queue } : { kind: lost.kind, queue, jobs: lost.jobs }
 }
 
-function lostOf(queue: string, loss: JobLoss): Lost {
+function lostOf(queue: string, loss: Exclude<JobLoss, { kind: 'tripped' }>): Lost {
   const { jobs } = loss
   if (loss.kind === 'dead') return { kind: 'deadLetters', queue, jobs, reason: loss.reason }
   const client = loss.consumer.client.replace(UNIQUE, '')

@@ -1,6 +1,6 @@
 /** What holds for a queue by its name, and the topics that queues are bound to. */
 
-import type { QueuePolicy } from '../../store/contract/store.ts'
+import type { Breaker, QueuePolicy } from '../../store/contract/store.ts'
 import { isSchema, type JsonSchema } from '../schema/schema.ts'
 import {
   type ByPattern,
@@ -39,6 +39,8 @@ export interface QueueSettings {
   readonly fair: boolean
   /** Jobs a second of each group; groups then take turns, too. */
   readonly groupRate: number
+  /** Dead letters within a minute at which the queue pauses itself. */
+  readonly breaker: Breaker | 'off'
   /** Topics whose events are copied into the queue. */
   readonly from: readonly BindingSettings[]
   /** What the bindings may make their topics keep beyond their retention, in bytes of all bodies of a topic. */
@@ -79,6 +81,7 @@ export const DEFAULT_QUEUE_SETTINGS: QueueSettings = {
   rate: Number.POSITIVE_INFINITY,
   fair: false,
   groupRate: Number.POSITIVE_INFINITY,
+  breaker: 'off',
   from: [],
   maxHoldBytes: 2 ** 30,
 }
@@ -95,7 +98,7 @@ export interface HubQueueSettings extends Omit<PatternSettings<QueueSettings, Qu
 }
 
 const NUMBERS = Object.entries(DEFAULT_QUEUE_SETTINGS).flatMap(([name, value]) =>
-  typeof value === 'number' ? [name as Exclude<keyof QueueSettings, 'from' | 'schema' | 'fair'>] : [],
+  typeof value === 'number' ? [name as Exclude<keyof QueueSettings, 'from' | 'schema' | 'fair' | 'breaker'>] : [],
 )
 
 const QUEUES: Kind<QueueSettings, QueueOverrides> = {
@@ -111,6 +114,7 @@ const QUEUES: Kind<QueueSettings, QueueOverrides> = {
       if (value !== undefined) known[name] = value
     }
     if (typeof document.fair === 'boolean') known.fair = document.fair
+    if (document.breaker === 'off' || isBreaker(document.breaker)) known.breaker = document.breaker
     if (isSchema(document.schema)) known.schema = document.schema
     if (Array.isArray(document.from)) known.from = document.from.filter(isBinding)
     return known
@@ -172,14 +176,15 @@ const MAX_DOUBLINGS = 40
 
 /** The settings as the store takes them, with a fresh roll of the jitter. */
 export function policyOf(settings: QueueSettings): QueuePolicy {
-  const { maxAttempts, backoffMs, maxBackoffMs, deadMs } = settings
+  const { maxAttempts, backoffMs, maxBackoffMs, deadMs, breaker } = settings
   const delays: number[] = []
   for (let n = 0; n < Math.max(1, Math.min(maxAttempts, MAX_DOUBLINGS)); n++) {
     const most = Math.min(maxBackoffMs, backoffMs * 2 ** n)
     delays.push(Math.round(most * Math.random()))
     if (most >= maxBackoffMs) break
   }
-  return { maxAttempts, backoffMs: delays, deadMs, grouped: isGrouped(settings) }
+  const policy = { maxAttempts, backoffMs: delays, deadMs, grouped: isGrouped(settings) }
+  return breaker === 'off' ? policy : { ...policy, breaker }
 }
 
 /** Whether deliveries go in turns over groups. */
@@ -189,4 +194,8 @@ export function isGrouped({ fair, groupRate }: QueueSettings): boolean {
 
 function isBinding(value: unknown): value is BindingSettings {
   return isRecord(value) && typeof value.topic === 'string' && (value.from === 'start' || value.from === 'end')
+}
+
+function isBreaker(value: unknown): value is Breaker {
+  return isRecord(value) && typeof value.share === 'number' && typeof value.min === 'number'
 }

@@ -197,11 +197,19 @@ async function claimJobs(call: Call): Promise<JsonText> {
 }
 
 function sizeOf(
-  { queue, counts, bytes, oldestReadyAt, consumers, paused }: Awaited<ReturnType<Call['core']['queues']['info']>>,
+  {
+    queue,
+    counts,
+    bytes,
+    oldestReadyAt,
+    consumers,
+    paused,
+    tripped,
+  }: Awaited<ReturnType<Call['core']['queues']['info']>>,
   now: number,
 ) {
   const oldestReadyMs = oldestReadyAt === undefined ? null : Math.max(0, Math.round(now - oldestReadyAt))
-  return { queue, counts, bytes, oldestReadyMs, consumers, paused }
+  return { queue, counts, bytes, oldestReadyMs, consumers, paused, ...(tripped !== undefined && { tripped }) }
 }
 
 async function putSettings(

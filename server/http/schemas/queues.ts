@@ -106,6 +106,7 @@ export const queueSettingsBody = z
     rate: z.union([z.number().gt(0), z.literal('unlimited')]),
     fair: z.boolean(),
     groupRate: z.union([z.number().gt(0), z.literal('unlimited')]),
+    breaker: z.union([z.literal('off'), z.object({ share: z.number().gt(0).lt(1), min: count.optional() })]),
     maxHoldBytes: size,
     schema: jsonSchema,
   })
@@ -179,6 +180,10 @@ const queueFields = z.object({
   oldestReadyMs: count.nullable(),
   consumers: count.meta({ description: 'On all nodes' }),
   paused: z.boolean(),
+  tripped: z
+    .object({ at: count, dead: count, ended: count })
+    .optional()
+    .meta({ description: 'It has paused itself: of `ended` jobs within a minute, `dead` went to the dead letters' }),
 })
 const EMAILS = {
   queue: 'emails',

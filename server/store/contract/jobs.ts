@@ -66,6 +66,8 @@ export interface QueueInfo {
   /** Attached consumers that were touched within a minute. */
   readonly consumers: number
   readonly paused: boolean
+  /** It has paused itself: when, and what of the jobs that ended in the minute before went to the dead letters. */
+  readonly tripped?: { readonly at: number; readonly dead: number; readonly ended: number }
   /** The position of each binding. */
   readonly bindings: readonly { readonly topic: string; readonly position: Position }[]
 }
@@ -76,10 +78,12 @@ export type Answer =
   | { readonly state: 'done'; readonly reply?: Body }
   | { readonly state: 'failed'; readonly reason: DeadReason | 'removed'; readonly error?: string }
 
-/** Jobs that went to the dead letters, and leases that nobody settled or extended in time. */
+/** Jobs that went to the dead letters, leases that nobody settled or extended in time, and what has come of that. */
 export type JobLoss =
   | { readonly kind: 'dead'; readonly reason: DeadReason; readonly jobs: number }
   | { readonly kind: 'lapsed'; readonly consumer: Owner; readonly jobs: number }
+  /** The queue has paused itself: of so many jobs that ended, `jobs` went to the dead letters. */
+  | { readonly kind: 'tripped'; readonly jobs: number; readonly ended: number }
 
 /** What a watch of a queue is told. These are hints: they may come late, twice, out of order or not at all. */
 export type QueueNotification =

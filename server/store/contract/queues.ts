@@ -42,6 +42,10 @@
  * `dueAt` is that time. Held jobs do not expire, and neither do dead letters. A dead letter is gone `policy.deadMs`
  * after it came. A held one is gone when it is no longer held.
  *
+ * Breaker. Where the policy has one, a call that dead-letters jobs of the queue (`max_attempts`, `rejected`) pauses it at its
+ * end, before it claims, when the breaker says so for the last minute; time counts in parts of ten seconds. `tripped` tells
+ * of it until the queue is resumed, and then counting begins anew.
+ *
  * Timers. What falls due by itself (delays, lapses, expiry) happens when the timers of the queue are fired, a bounded
  * part at a time. `maintain` of the store does that; `claim`, `settle`, `attach`, `detach` begin with it. No expired job is
  * delivered, and no job before its time, however far that has come. The timers of a queue and of its dead letters are
@@ -114,6 +118,12 @@ export interface Enqueued {
   readonly durability: Durability
 }
 
+/** Dead letters within a minute at which a queue pauses itself: more than a share of all jobs that ended, and at least `min`. */
+export interface Breaker {
+  readonly share: number
+  readonly min: number
+}
+
 /** What happens to jobs that fail, as values: the hub's settings at this moment. */
 export interface QueuePolicy {
   readonly maxAttempts: number
@@ -123,6 +133,7 @@ export interface QueuePolicy {
   readonly deadMs: number
   /** Deliveries go in turns over groups. */
   readonly grouped?: boolean
+  readonly breaker?: Breaker
 }
 
 export interface Claim {
@@ -311,7 +322,7 @@ export interface Queues {
    */
   redrive(queue: string, ids: readonly string[], options: { readonly ttlMs: number }): Promise<number>
 
-  /** A paused queue delivers nothing, but takes jobs. `false` when nothing changed. */
+  /** A paused queue delivers nothing, but takes jobs. `false` when nothing changed. Resuming it forgets that it has tripped. */
   pause(queue: string, paused: boolean): Promise<boolean>
 
   answer(queue: string, id: string): Promise<Answer | undefined>

@@ -7,6 +7,7 @@ import { describeAppend } from './append.ts'
 import { describeCursors } from './cursors.ts'
 import type { Engine } from './fixture.ts'
 import { describeLog } from './log.ts'
+import { describeQueueBreaker } from './queues/breaker.ts'
 import { describeQueueGroups } from './queues/groups.ts'
 import { describeQueueBounds } from './queuesBounds.ts'
 import { describeQueueCrowd, describeQueueEndings } from './queuesEndings.ts'
@@ -42,6 +43,7 @@ export function describeConformance(name: string, makeEngine: () => Promise<Engi
     describeLog(given)
     describeQueueOrder(given)
     describeQueueGroups(given)
+    describeQueueBreaker(given)
     describeQueueLeases(given)
     describeQueueEndings(given)
     describeQueueNext(given)

@@ -51,6 +51,8 @@ export class QueueModel extends Sending {
     const rate = new Rate(half, claim.rate, this.now)
     wakeBeyond(half, claim, this.now)
     const jobs = this.#handOut(queue, half, claim, rate, theirs)
+    this.trip(queue, claim.policy)
+    if (half.paused) return { jobs, waiting: 0, suspects: 0, nextAt: undefined }
     const resting = restingIn(half)
     const open = openOf(half).filter((job) => !resting.includes(job))
     const waiting = Math.min(open.length, rate.left)
@@ -156,7 +158,8 @@ export class QueueModel extends Sending {
       half.jobs.delete(id)
       half.done++
       if (half.isDead) queue.main.done++
-      else this.answer(queue, job, { state: 'done', ...(settlement.reply && { reply: settlement.reply }) })
+      else queue.ended.push('done')
+      if (!half.isDead) this.answer(queue, job, { state: 'done', ...(settlement.reply && { reply: settlement.reply }) })
     } else if (as === 'dead' && !half.isDead) this.bury(queue, job, 'rejected', settlement.error, holder)
     else {
       job.lease = undefined
@@ -325,6 +328,11 @@ export class QueueModel extends Sending {
     const half = paused && this.made(name) ? this.half(name) : this.half(name)
     if (half === undefined || half.paused === paused) return false
     half.paused = paused
+    const queue = this.queues.get(name)
+    if (queue !== undefined && !paused) {
+      queue.tripped = undefined
+      queue.outcomes = []
+    }
     this.told.push({ queue: baseOf(name), what: { kind: 'changed' } })
     return true
   }

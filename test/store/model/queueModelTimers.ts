@@ -1,6 +1,13 @@
 /** What happens to the model's jobs by itself or as an ending: turns, failures, the way into the dead letters. */
 
-import type { Answer, DeadReason, HistoryEntry, Owner, QueuePolicy } from '../../../server/store/contract/store.ts'
+import type {
+  Answer,
+  DeadReason,
+  HistoryEntry,
+  Owner,
+  QueueInfo,
+  QueuePolicy,
+} from '../../../server/store/contract/store.ts'
 import type { Position } from '../../../shared/positions.ts'
 import { beginTurns, stand } from './queueModelGroups.ts'
 import { type Half, type ModelJob, newHalf, ttlAtOf } from './queueModelJobs.ts'
@@ -14,6 +21,10 @@ export interface ModelQueue {
   readonly answers: Map<string, { readonly replyBy: number; readonly answer: Answer }>
   readonly bindings: Map<string, Position>
   sends: number
+  /** How jobs ended since the breaker was asked last, and in the minute before. */
+  readonly ended: ('done' | 'dead')[]
+  outcomes: { readonly as: 'done' | 'dead'; readonly part: number }[]
+  tripped: QueueInfo['tripped']
 }
 
 /** What the watches of a queue have to be told, at least. */
@@ -52,6 +63,9 @@ export class Turning {
       answers: new Map(),
       bindings: new Map(),
       sends: 0,
+      ended: [],
+      outcomes: [],
+      tripped: undefined,
     }
     this.queues.set(base, queue)
     return queue
@@ -68,6 +82,25 @@ export class Turning {
     beginTurns(queue.main, this.now)
     this.#fire(queue, policy)
     queue.main.tie = undefined
+    this.trip(queue, policy)
+  }
+
+  /** The queue pauses itself where too much of what ended of late went to the dead letters. */
+  protected trip(queue: ModelQueue, { breaker }: QueuePolicy): void {
+    const ended = queue.ended.splice(0)
+    const { main } = queue
+    if (main.paused || breaker === undefined) return
+    // A clock that went back counts in the part that was last.
+    const part = Math.max(Math.floor(this.now / 10_000), queue.outcomes.at(-1)?.part ?? 0)
+    queue.outcomes.push(...ended.map((as) => ({ as, part })))
+    queue.outcomes = queue.outcomes.filter((one) => one.part > part - 6)
+    const dead = queue.outcomes.filter(({ as }) => as === 'dead').length
+    const all = queue.outcomes.length
+    if (!ended.includes('dead') || dead < breaker.min || dead <= breaker.share * all) return
+    main.paused = true
+    queue.tripped = { at: this.now, dead, ended: all }
+    queue.outcomes = []
+    this.tell(queue, { kind: 'changed' })
   }
 
   #fire(queue: ModelQueue, policy: QueuePolicy): void {
@@ -167,6 +200,7 @@ export class Turning {
     }
     this.note(letter, { what: 'dead', ...(holder !== undefined && { holder }), why: error ?? reason })
     queue.dead.jobs.set(job.id, letter)
+    if (reason !== 'expired') queue.ended.push('dead')
   }
 
   protected answer(queue: ModelQueue, { id, replyBy }: ModelJob, answer: Answer): void {

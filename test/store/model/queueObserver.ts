@@ -150,7 +150,9 @@ export class Observer {
     const dead = isDead(name) ? 0 : (this.#model.half(`${base}/dead`)?.jobs.size ?? 0)
     const bound = [...(isDead(name) ? [] : (this.#model.queues.get(base)?.bindings ?? []))]
     const bindings = bound.sort().map(([topic, position]) => ({ topic, position }))
-    expect(info).toEqual({ queue: name, ...infoOfHalf(half, dead, this.#model.now), bindings })
+    const tripped = isDead(name) ? undefined : this.#model.queues.get(base)?.tripped
+    const own = infoOfHalf(half, dead, this.#model.now)
+    expect(info).toEqual({ queue: name, ...own, ...(tripped && { tripped }), bindings })
     const { sent, ready, delayed, held, done, dead: died, removed } = info?.counts ?? infoOfHalf(half, dead, 0).counts
     expect(ready + delayed + held + done + died + removed).toBe(sent)
 

@@ -72,6 +72,7 @@ export type QueueOperation =
   | { kind: 'bind'; queue: string; topic: string; on: boolean }
   /** How deliveries are ordered from now on: by priority, in turns over groups, and with a rate of each group. */
   | { kind: 'mode'; queue: string; mode: 'plain' | 'grouped' | 'rated' }
+  | { kind: 'breaker'; on: boolean }
   | { kind: 'clock'; ms: number }
   | { kind: 'maintain' | 'reopen' }
   | { kind: 'together'; operations: QueueOperation[] }
@@ -234,6 +235,7 @@ export const queueOperation: fc.Arbitrary<QueueOperation> = fc.oneof(
     }),
   },
   { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom('maintain' as const, 'reopen' as const) }) },
+  { weight: 1, arbitrary: fc.record({ ...kind('breaker'), on: fc.constantFrom(true, true, false) }) },
   {
     weight: 2,
     arbitrary: fc.record({

@@ -53,6 +53,8 @@ class Run {
       if (operation.ms < 0 && [...this.#preparer.modes.values()].includes('rated')) return
       this.#engine.clock.now += operation.ms
       model.now += operation.ms
+    } else if (operation.kind === 'breaker') {
+      this.#preparer.hasBreaker = operation.on
     } else if (operation.kind === 'mode') {
       this.#preparer.modes.set(operation.queue, operation.mode)
     } else if (operation.kind === 'reopen') {

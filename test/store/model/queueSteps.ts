@@ -56,6 +56,8 @@ export class Preparer {
   readonly #sent = new Map<string, StoredJobDraft>()
   /** By queue, where it is another one than `plain`. */
   readonly modes = new Map<string, 'plain' | 'grouped' | 'rated'>()
+  /** Queues may pause themselves. */
+  hasBreaker = false
   #store: Store
 
   constructor(model: QueueModel, store: Store) {
@@ -68,8 +70,10 @@ export class Preparer {
   }
 
   policyOf(queue: string, index: number): QueuePolicy {
-    const policy = POLICIES[index] ?? { maxAttempts: 1, backoffMs: [0], deadMs: DEAD_MS }
-    return this.#isGrouped(queue) ? { ...policy, grouped: true } : policy
+    // Which of several groups loses a job first to a limit that is lower now is the engine's.
+    const policy = POLICIES[this.#isGrouped(queue) ? 0 : index] ?? { maxAttempts: 1, backoffMs: [0], deadMs: DEAD_MS }
+    const breaker = { share: 0.4, min: 2 }
+    return { ...policy, ...(this.#isGrouped(queue) && { grouped: true }), ...(this.hasBreaker && { breaker }) }
   }
 
   #isGrouped(queue: string): boolean {

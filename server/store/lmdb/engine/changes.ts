@@ -106,7 +106,7 @@ export class Changes {
 
   /** Told to who opened the store, likewise, counted: one loss for each queue and cause. */
   lose(queue: string, loss: JobLoss): void {
-    const cause = loss.kind === 'dead' ? loss.reason : `${loss.consumer.subject}\n${loss.consumer.client}`
+    const cause = causeOf(loss)
     const key = `${queue}\n${loss.kind}\n${cause}`
     const known = this.#losses.get(key)
     if (known === undefined) this.#losses.set(key, { queue, loss })
@@ -126,4 +126,9 @@ export class Changes {
     }
     return writes
   }
+}
+
+function causeOf(loss: JobLoss): string {
+  if (loss.kind === 'tripped') return ''
+  return loss.kind === 'dead' ? loss.reason : `${loss.consumer.subject}\n${loss.consumer.client}`
 }

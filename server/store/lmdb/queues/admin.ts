@@ -69,6 +69,10 @@ export function pause(transaction: Transaction, name: string, paused: boolean): 
   const { counters } = queue.jobSet(name)
   if (counters.paused === paused) return false
   counters.paused = paused
+  if (!paused && counters === queue.record.main) {
+    delete queue.record.tripped
+    delete queue.record.outcomes
+  }
   transaction.notifyQueue(queue.name, { kind: 'changed' })
   return true
 }

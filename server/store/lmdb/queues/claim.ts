@@ -5,7 +5,7 @@ import type { Claim, Claimed, HeldJob, QueuePolicy } from '../../contract/store.
 import { DamagedQueue } from '../../damage.ts'
 import { unguessable } from '../../token.ts'
 import type { Transaction } from '../engine/transaction.ts'
-import { deadLetter } from './deadLetters.ts'
+import { deadLetter, tripBreaker } from './deadLetters.ts'
 import { type ConsumerEntry, isAttached } from './storage/consumerRecords.ts'
 import { INDEXES, RANKS } from './storage/indexes.ts'
 import type { JobSet } from './storage/jobSet.ts'
@@ -36,6 +36,7 @@ export function claim(transaction: Transaction, name: string, claim: Claim): Cla
   const { jobs, stuck } = jobSet.counters.paused
     ? { jobs: [], stuck: false }
     : deliver(transaction, queue, jobSet, consumer, claim, rate)
+  tripBreaker(transaction, queue, claim.policy)
   if (jobSet.counters.paused) return { jobs, waiting: 0, suspects: 0 }
 
   const there = jobSet.ready.waiting

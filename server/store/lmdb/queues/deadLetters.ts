@@ -1,5 +1,6 @@
 /** The way of a job into the dead letters, back out of them, and away. */
 
+import { overIn, withEnded } from '../../breaker.ts'
 import type { DeadReason, HistoryEntry, QueuePolicy } from '../../contract/store.ts'
 import type { Transaction } from '../engine/transaction.ts'
 import { keepAnswer } from './requests.ts'
@@ -30,6 +31,23 @@ export function deadLetter(transaction: Transaction, queue: Queue, job: Job, rea
   } as const
   move(transaction, queue.main, queue.dead, job, { replyBy, ttlMs, attempts, dead }, entry)
   transaction.lose(queue.name, { kind: 'dead', reason, jobs: 1 })
+  if (reason !== 'expired') queue.ended.dead++
+}
+
+/** The queue pauses itself where too much of what ended of late went to the dead letters. */
+export function tripBreaker(transaction: Transaction, queue: Queue, { breaker }: QueuePolicy): void {
+  const { record, ended } = queue
+  const { done, dead } = ended
+  Object.assign(ended, { done: 0, dead: 0 })
+  if (breaker === undefined || done + dead === 0 || record.main.paused) return
+  record.outcomes = withEnded(record.outcomes, transaction.now, { done, dead })
+  const over = dead === 0 ? undefined : overIn(record.outcomes, breaker)
+  if (over === undefined) return
+  record.main.paused = true
+  record.tripped = { at: transaction.now, dead: over.dead, ended: over.dead + over.done }
+  delete record.outcomes
+  transaction.notifyQueue(queue.name, { kind: 'changed' })
+  transaction.lose(queue.name, { kind: 'tripped', jobs: over.dead, ended: over.dead + over.done })
 }
 
 /** Back to the end of the queue, as if it were new. */

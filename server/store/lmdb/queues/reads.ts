@@ -172,7 +172,7 @@ export class StoredQueue {
 
   info(now: number): QueueInfo {
     const { sent, ready, delayed, held, done, removed, bytes, paused } = this.#counters
-    const { dead: letters, bindings } = this.#record
+    const { dead: letters, bindings, tripped } = this.#record
     const isDead = isDeadName(this.#name)
     const dead = isDead ? 0 : letters.ready + letters.delayed + letters.held
     const [oldest] = this.#ready(0)
@@ -183,6 +183,7 @@ export class StoredQueue {
       ...(oldest !== undefined && { oldestReadyAt: oldest.dueAt }),
       consumers: countConsumers(this.#environment, this.#name, now),
       paused,
+      ...(tripped !== undefined && !isDead && { tripped }),
       bindings: isDead ? [] : bindings.map(({ topic, epoch, offset }) => ({ topic, position: { epoch, offset } })),
     }
   }

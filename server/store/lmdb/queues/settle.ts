@@ -94,7 +94,10 @@ function finish(transaction: Transaction, queue: Queue, jobSet: JobSet, job: Job
   jobSet.take(transaction, job)
   jobSet.counters.done++
   if (jobSet.isDead) queue.main.counters.done++
-  else keepAnswer(transaction, queue, job, { state: 'done', ...(reply !== undefined && { reply }) })
+  else {
+    queue.ended.done++
+    keepAnswer(transaction, queue, job, { state: 'done', ...(reply !== undefined && { reply }) })
+  }
 }
 
 /**

@@ -2,7 +2,7 @@
 
 import type { HistoryEntry, Owner, QueuePolicy } from '../../contract/store.ts'
 import type { Transaction } from '../engine/transaction.ts'
-import { deadLetter, keepPolicy, removeJob } from './deadLetters.ts'
+import { deadLetter, keepPolicy, removeJob, tripBreaker } from './deadLetters.ts'
 import { INDEXES } from './storage/indexes.ts'
 import type { JobSet } from './storage/jobSet.ts'
 import { endLease, type Job, note, ttlAtOf } from './storage/jobs.ts'
@@ -20,6 +20,7 @@ export function fireTimers(transaction: Transaction, queue: Queue, policy: Queue
   for (const jobSet of [queue.main, queue.dead]) {
     if (fireTimersOf(transaction, queue, jobSet, policy, part)) more = true
   }
+  tripBreaker(transaction, queue, policy)
   return more
 }
 

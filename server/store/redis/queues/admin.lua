@@ -117,6 +117,10 @@ function operations.pause()
   if p.paused == paused then return { 'none' } end
   if not ensureBorn() then return 'birth' end
   p.paused = paused
+  if paused == 0 and not p.dead then
+    s.trippedAt, s.trippedDead, s.trippedEnded = 0, 0, 0
+    redis.call('UNLINK', tag .. 'outcomes')
+  end
   tell('C')
   return { 'changed' }
 end

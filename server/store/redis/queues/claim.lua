@@ -207,6 +207,7 @@ function operations.claim()
     end
   end
 
+  breaker.trip()
   if #names == 1 and empty then
     rows[2] = string.sub(rows[2], 1, 2) .. '\1' .. string.sub(rows[2], 4)
     records[names[1]] = rows[2]
@@ -241,6 +242,9 @@ function operations.claim()
   p.told = there > 0 and math.min(p.told, now) or delayed
   -- What came in this call is gone again: nobody has to be told but of what is due later.
   if p.tell and there == 0 then p.tell = delayed < huge and delayed or nil end
+  if p.paused == 1 then
+    waiting, suspects, nextAt = 0, 0, huge
+  end
   -- Each with the length of its number, and its number, in front of its record; then the large bodies.
   local parts = {}
   for i = 1, #names do

@@ -57,4 +57,36 @@ local function deadLetter(j, reason, why, consumer)
   keepAnswer(j, why and why ~= '' and 4 or 3, reason, why or '')
   note(j, 'dead', consumer, why and why ~= '' and why or reason)
   enterDeadLetters(j, reason, why)
+  if reason ~= 'expired' then breaker.dead = breaker.dead + 1 end
+end
+
+-- The queue pauses itself where too much of what ended of late went to the dead letters. See breaker.ts.
+function breaker.trip()
+  local OUTCOMES, PART_MS, PARTS = '<ddddddddddddd', 10000, 6
+  local done, died = live.done - breaker.done, breaker.dead
+  breaker.done, breaker.dead = live.done, 0
+  local key = tag .. 'outcomes'
+  if not policy.share or done + died == 0 or live.paused == 1 then return end
+  local stored = redis.call('GET', key)
+  local counts = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+  if stored and #stored == 8 * #counts then counts = { struct.unpack(OUTCOMES, stored) } end
+  local part = math.max(math.floor(now / PART_MS), counts[1])
+  for i = 0, math.min(part - counts[1], PARTS) - 1 do
+    local at = (part - i) % PARTS
+    counts[2 + at], counts[2 + PARTS + at] = 0, 0
+  end
+  counts[1], counts[14] = part, nil
+  local at = part % PARTS
+  counts[2 + at], counts[2 + PARTS + at] = counts[2 + at] + done, counts[2 + PARTS + at] + died
+  local allDone, allDead = 0, 0
+  for i = 2, 1 + PARTS do allDone, allDead = allDone + counts[i], allDead + counts[i + PARTS] end
+  if died == 0 or allDead < policy.min or allDead <= policy.share * (allDone + allDead) then
+    redis.call('SET', key, struct.pack(OUTCOMES, unpack(counts)), 'PX', (PARTS + 1) * PART_MS)
+    return
+  end
+  redis.call('UNLINK', key)
+  live.paused = 1
+  s.trippedAt, s.trippedDead, s.trippedEnded = now, allDead, allDone + allDead
+  tell('C')
+  losses['Bm' .. whole(allDone + allDead)] = allDead
 end

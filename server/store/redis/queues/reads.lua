@@ -64,6 +64,7 @@ function reads.info()
     whole(p.dead and 0 or dead.count), whole(p.removed), whole(p.bytes),
     record and whole(decode(oldest[1], record).dueAt) or '',
     whole(redis.call('ZCOUNT', p.present, now - TOUCH_MS, '+inf')), whole(p.paused),
+    whole(p.dead and 0 or s.trippedAt), whole(s.trippedDead), whole(s.trippedEnded),
   }
   if not p.dead then
     for _, value in ipairs(redis.call('HGETALL', BINDINGS)) do reply[#reply + 1] = value end

@@ -70,11 +70,12 @@ export async function readInfo(
 ): Promise<QueueInfo | undefined> {
   const reply = (await ask(context, name, ['info', part])).map(String)
   if (reply.length === 0) return undefined
+  const [at = 0, letters = 0, ended = 0] = reply.slice(11, 14).map(Number)
   const numbers = reply.slice(0, 11).map(Number)
   const [sent = 0, ready = 0, delayed = 0, held = 0, done = 0, dead = 0, removed = 0, bytes = 0] = numbers
   const [oldest = '', consumers, paused] = reply.slice(8, 11)
   const bindings = []
-  for (let i = 11; i + 1 < reply.length; i += 2) {
+  for (let i = 14; i + 1 < reply.length; i += 2) {
     bindings.push({ topic: reply[i] ?? '', position: positionOf(reply[i + 1] ?? '') })
   }
   return {
@@ -84,6 +85,7 @@ export async function readInfo(
     ...(oldest !== '' && { oldestReadyAt: Number(oldest) }),
     consumers: Number(consumers),
     paused: paused === '1',
+    ...(at > 0 && { tripped: { at, dead: letters, ended } }),
     bindings: bindings.sort((a, b) => (a.topic < b.topic ? -1 : 1)),
   }
 }

@@ -115,7 +115,7 @@ settlers[DONE] = function(p, j, _, reply)
   keepAnswer(j, reply == '' and 1 or 2, '', reply)
   remove(p, j)
   p.done = p.done + 1
-  if p.dead then live.done = live.done + 1 end
+  if p.dead then live.done, breaker.done = live.done + 1, breaker.done + 1 end
 end
 
 -- A lease that lapsed and is settled late: there is nothing to do but to end it, and the suspicion.

@@ -10,13 +10,14 @@ local function orderBy(grouped)
   due(now)
 end
 
--- What happens to jobs that fail. Arguments: maxAttempts deadMs backoffs grouped
+-- What happens to jobs that fail. Arguments: maxAttempts deadMs backoffs grouped share min; no breaker has share 0
 local function readPolicy()
   local maxAttempts, deadMs, text = num(), num(), arg()
   orderBy(num())
   local delays
+  local share, min = num(), num()
   policy = {
-    maxAttempts = maxAttempts,
+    maxAttempts = maxAttempts, share = share > 0 and share or nil, min = min,
     backoff = function(attempts)
       if not delays then
         delays = {}
@@ -123,7 +124,10 @@ end
 
 -- `true` when there is more to do at once.
 local function fireTimers()
-  if now < s.nextTimer then return false end
+  if now < s.nextTimer then
+    breaker.trip()
+    return false
+  end
   groups.regroup(REGROUPED)
   for _, p in ipairs({ live, dead }) do
     for _, n in ipairs(falling.overIn(p.held, now)) do falling.lapsed(p, n) end
@@ -134,6 +138,7 @@ local function fireTimers()
     for _, n in ipairs(falling.overIn(p.expiries, p.dead and now - s.deadMs or now)) do falling.expire(p, n) end
   end
   groups.wake(PART)
+  breaker.trip()
   setNextTimer()
   return s.nextTimer <= now
 end

@@ -37,8 +37,10 @@ function timeAt(outcome: readonly Buffer[], index: number): number | undefined {
   return text === '' ? undefined : Number(text)
 }
 
-function policyWords({ maxAttempts, deadMs, backoffMs, grouped = false }: QueuePolicy): string[] {
-  return [numberText(maxAttempts), numberText(deadMs), backoffMs.join(' '), grouped ? '1' : '0']
+function policyWords({ maxAttempts, deadMs, backoffMs, grouped = false, breaker }: QueuePolicy): string[] {
+  const { share, min } = breaker ?? { share: 0, min: 0 }
+  const order = [grouped ? '1' : '0', String(share), numberText(min)]
+  return [numberText(maxAttempts), numberText(deadMs), backoffMs.join(' '), ...order]
 }
 
 function positionText({ epoch, offset }: Position): string {

@@ -74,6 +74,18 @@ export function describeQueueGroups(given: () => Case): void {
       expect(await q.books()).toMatchObject({ sent: 3, ready: 0, held: 1, dead: 1, removed: 1 })
     })
 
+    test('a job that has failed too often for a lower limit costs its group no turn', async () => {
+      const { engine } = given()
+      const q = desk()
+      await q.send(of('a', ['a0', 'a1']), { grouped: true })
+      await q.settle(await q.take('w'), { as: 'retry', delayMs: 0 })
+      await q.send(of('b', ['b0']), { grouped: true })
+      engine.clock.now += 1
+      const policy = { ...FAIR, maxAttempts: 1 }
+      expect(await q.ids('w', { policy })).toEqual(['a1', 'b0'])
+      expect(await q.listed('ready', 'q/dead')).toEqual(['a0'])
+    })
+
     test('changed settings order what is there: into groups, and out of them', async () => {
       const plain = desk(given().store, POLICY)
       const ids = [...numbered('a', 2_500), ...numbered('b', 3)]

@@ -33,6 +33,8 @@ export class Queue {
   readonly record: QueueRecord
   readonly main: JobSet
   readonly dead: JobSet
+  /** Jobs that ended in this call, for its breaker. */
+  readonly ended = { done: 0, dead: 0 }
   /** Its indexes are being made anew: it is read again by the next transaction. */
   readonly isAnew: boolean
   readonly #work: readonly Work[]

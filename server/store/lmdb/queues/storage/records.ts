@@ -1,5 +1,6 @@
 /** What is kept of a queue as a whole, of its consumers and of its answers. Jobs are in jobs.ts. */
 
+import type { Outcomes } from '../../../breaker.ts'
 import type { DeadReason } from '../../../contract/store.ts'
 
 /** The state of a queue, or of its dead letters, which are a queue of their own. */
@@ -52,6 +53,9 @@ export interface QueueRecord {
   /** How long dead letters are kept, as the hub said last. */
   deadMs: number
   bindings: readonly QueueBinding[]
+  /** How jobs ended of late, where the queue has a breaker, and that it has paused the queue. */
+  outcomes?: Outcomes
+  tripped?: { readonly at: number; readonly dead: number; readonly ended: number }
   /** How many schedules it has; absent before the first one. */
   schedules?: number
 }

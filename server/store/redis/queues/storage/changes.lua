@@ -80,8 +80,9 @@ local function fieldOf(key, name)
   return redis.call('HGET', key, name)
 end
 
--- See groups.lua and mend.lua.
-local groups, mending = {}, {}
+-- See groups.lua and mend.lua, and what ended for the breaker of deadLetters.lua: how many were done before this call, and
+-- how many were dead-lettered since.
+local groups, mending, breaker = {}, {}, {}
 
 -- Makes a key as a map says, by the commands that add and that take away.
 local function writeKey(key, map, add, takeAway)
@@ -246,4 +247,5 @@ beginnings[#beginnings + 1] = function()
   policy = nil
   messages, lapses, losses, consumers = {}, {}, {}, {}
   live.tell, dead.tell = nil, nil
+  breaker.done, breaker.dead = live.done, 0
 end
