@@ -33,7 +33,7 @@ const DECLARATION_HEAD = '/// <reference types="node" />\n/// <reference lib="es
 const QUIET = { cwd: ROOT, config: false, clean: false, logLevel: 'error', report: false } as const
 const SOURCES = ['shared', 'server', 'client', 'cli', 'console']
 const BUILT_IN = [
-  ...['zod', 'jose', 'preact', '@preact/signals', '@preact/signals-core', 'uplot'],
+  ...['zod', 'jose', 'idb', 'preact', '@preact/signals', '@preact/signals-core', 'uplot'],
   ...['socket.io-client', 'socket.io-parser', 'engine.io-client', 'engine.io-parser', '@socket.io/component-emitter'],
 ]
 const SETTINGS = ['build/build.ts', 'build/clientBundle.ts', 'package.json', 'package-lock.json', 'tsconfig.json']
@@ -84,7 +84,7 @@ async function bundleModules(out: string): Promise<void> {
     sourcemap: true,
     // As a library it loads its texts in all languages with it, a file each.
     // jose is a module, which Node 20 before 20.19 does not `require`.
-    deps: { alwaysBundle: [/^(zod|jose)/], neverBundle: (id) => !/^(\.|\/|zod|jose)/.test(id) },
+    deps: { alwaysBundle: [/^(zod|jose|idb)/], neverBundle: (id) => !/^(\.|\/|zod|jose|idb)/.test(id) },
     dts: false,
     outputOptions: {
       entryFileNames: ({ name }) => (name === 'cli/main' ? `${name}.js` : `${name}.cjs`),

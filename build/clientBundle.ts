@@ -13,7 +13,13 @@ const NAME = 'reprise-client'
 const DECLARATION_HEAD = `/// <reference lib="esnext.disposable" />
 declare global { interface AbortSignal {} }`
 
-/** Writes `reprise-client.mjs`, `.cjs`, `.d.mts`, `.d.cts` (Socket.IO's client stays outside) and `.global.js` (inside). */
+/** What is loaded with the first `persist`. */
+const STORAGE = `${NAME}.storage`
+
+/**
+ * Writes `reprise-client.mjs`, `.cjs`, `.d.mts`, `.d.cts` (Socket.IO's client stays outside), `reprise-client.storage.mjs` and
+ * `.cjs`, which they load when a program asks for it, and `.global.js` with all within.
+ */
 export async function bundleClient(outDir: string): Promise<void> {
   const common = {
     cwd: ROOT,
@@ -29,7 +35,8 @@ export async function bundleClient(outDir: string): Promise<void> {
     ...common,
     format: ['esm', 'cjs'],
     platform: 'neutral',
-    deps: { neverBundle: ['socket.io-client'] },
+    deps: { neverBundle: ['socket.io-client'], alwaysBundle: ['idb'] },
+    outputOptions: ({ format }) => ({ chunkFileNames: `${STORAGE}.${format === 'cjs' ? 'cjs' : 'mjs'}` }),
     dts: true,
     banner: { dts: DECLARATION_HEAD },
     outExtensions: ({ format }) => (format === 'cjs' ? { js: '.cjs', dts: '.d.cts' } : { js: '.mjs', dts: '.d.mts' }),
@@ -43,7 +50,7 @@ export async function bundleClient(outDir: string): Promise<void> {
     dts: false,
     minify: true,
     plugins: [slim()],
-    outputOptions: { entryFileNames: `${NAME}.global.js` },
+    outputOptions: { entryFileNames: `${NAME}.global.js`, codeSplitting: false },
   })
 }
 
@@ -74,7 +81,7 @@ function slim() {
 /** Lays out the package `reprise-client` in `folder`, ready for `npm pack`, from the bundles in `bundles`. */
 export async function writeClientPackage(folder: string, bundles: string): Promise<void> {
   await mkdir(folder, { recursive: true })
-  for (const ending of ['mjs', 'cjs', 'd.mts', 'd.cts', 'global.js']) {
+  for (const ending of ['mjs', 'cjs', 'd.mts', 'd.cts', 'global.js', 'storage.mjs', 'storage.cjs']) {
     await cp(join(bundles, `${NAME}.${ending}`), join(folder, `${NAME}.${ending}`))
   }
   const main = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8'))

@@ -2,7 +2,7 @@
 
 import type { ErrorCode, RepriseError } from '../shared/errors.ts'
 import type { Position } from '../shared/positions.ts'
-import type { Durability, Event, From, Gap, Headers, OnGap, ReadPage, ReadQuery } from '../shared/protocol.ts'
+import type { Draft, Durability, Event, From, Gap, Headers, OnGap, ReadPage, ReadQuery } from '../shared/protocol.ts'
 import type { CloseOptions } from './connection/deadline.ts'
 import type { Undo } from './connection/emitter.ts'
 import type { Queue } from './queues/api.ts'
@@ -69,6 +69,11 @@ export interface ConnectOptions {
    * cannot be reached for 5 s, a subscription or a worker that the hub has ended.
    */
   readonly quiet?: boolean
+  /**
+   * Positions of subscriptions, and drafts until the hub has answered, outlive the page: in IndexedDB, named by hub, subject
+   * and client, and by this name where one is given. In memory where there is none, which `hub.storage` says.
+   */
+  readonly persist?: boolean | string
 }
 
 export interface Hub<S extends HubTypes = HubTypes> {
@@ -76,6 +81,14 @@ export interface Hub<S extends HubTypes = HubTypes> {
   topic<N extends keyof TopicsOf<S> & string>(name: N): Topic<TopicsOf<S>[N]>
   /** The handle of a queue, or with `<queue>/dead` of its dead letters; the same one for the same name until it is closed. */
   queue<N extends QueueName<S>>(name: N): Queue<JobData<S, N>>
+  /** Publishes that the hub has not answered yet, in their order; with `persist` also those of earlier pages. */
+  readonly outbox: readonly PendingPublish[]
+  /** Resolves when those are in `outbox`. Never rejects; resolves at once without `persist`. */
+  readonly restored: Promise<void>
+  /** Where positions and drafts are kept. */
+  readonly storage: 'indexeddb' | 'memory'
+  /** Why that is `memory` although `persist` asks for more. */
+  readonly storageError: RepriseError | undefined
   /** Asks the token function again and renews the token of the open connection in place. */
   renew(): Promise<void>
   /** Cuts the transport and stays away until `resume`. Drafts wait in the outbox, subscriptions go on from their place. */
@@ -102,6 +115,15 @@ export interface PublishOptions {
    * sent the outcome is unknown. Default: waits as long as it takes.
    */
   readonly timeoutMs?: number
+}
+
+/** A publish that is not answered yet. */
+export interface PendingPublish<T = unknown> extends Draft<T> {
+  readonly topic: string
+  /** When it was published, in milliseconds since 1970. */
+  readonly at: number
+  /** What `publish` has returned, also to a page that is gone. */
+  readonly outcome: Promise<Receipt>
 }
 
 /** Where a published event stands, and how far it is kept. */

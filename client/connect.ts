@@ -2,11 +2,13 @@
 
 import { RepriseError } from '../shared/errors.ts'
 import { isName, isQueueName, nameRule } from '../shared/names.ts'
-import type { ConnectOptions, Hub, HubTypes, JobData, QueueName, Topic, TopicsOf } from './api.ts'
+import type { ConnectOptions, Hub, HubTypes, JobData, PendingPublish, QueueName, Topic, TopicsOf } from './api.ts'
+import { Persistence } from './browser/persistence.ts'
 import type { CloseOptions } from './connection/deadline.ts'
 import { Connection } from './connection/transport.ts'
 import { Warnings } from './connection/warnings.ts'
 import { addressOf, check, checkNames, countOf, drainMsOf, durationOf } from './optionChecks.ts'
+import type { KeptDraft } from './outgoing/keeping.ts'
 import { randomName } from './outgoing/randomName.ts'
 import type { Queue } from './queues/api.ts'
 import { QueueHandle } from './queues/handle.ts'
@@ -25,6 +27,7 @@ const OPTIONS = [
   'readTimeoutMs',
   'socketOptions',
   'quiet',
+  'persist',
 ] as const satisfies readonly (keyof ConnectOptions)[]
 
 /**
@@ -41,6 +44,13 @@ export function connect<S extends HubTypes = HubTypes>(url?: string | URL, optio
   const known = Array.isArray(transports) && transports.every((one) => one === 'websocket' || one === 'polling')
   check('transports', transports, known && transports.length > 0, "a list of 'websocket' and 'polling'")
   check('socketOptions', socketOptions, typeof socketOptions === 'object' && socketOptions !== null, 'an object')
+  const { persist } = options
+  check(
+    'persist',
+    persist,
+    typeof persist === 'boolean' || (typeof persist === 'string' && persist !== ''),
+    'true or a name',
+  )
   check('quiet', quiet, typeof quiet === 'boolean', 'true or false')
   for (const name of ['drainMs', 'readTimeoutMs'] as const) durationOf(name, options[name], 0)
   for (const name of ['maxOutbox', 'maxOutboxBytes'] as const) countOf(name, options[name], 1)
@@ -56,6 +66,7 @@ class HubHandle<S extends HubTypes> implements Hub<S> {
   readonly #warnings: Warnings
   readonly #connections = new Set<Connection>()
   readonly #shared: Connection
+  readonly #persistence: Persistence | undefined
   readonly #topics = new Map<string, TopicHandle<unknown>>()
   readonly #queues = new Map<string, QueueHandle<unknown>>()
   #queuesLink: QueuesLink | undefined
@@ -66,25 +77,53 @@ class HubHandle<S extends HubTypes> implements Hub<S> {
     this.#url = url
     this.#options = options
     this.#warnings = new Warnings(options.quiet ?? false)
+    const { persist = false, client, path } = options
+    if (persist !== false) {
+      const scope = { url, path, client, name: persist === true ? undefined : persist }
+      this.#persistence = new Persistence(scope, this.#warnings, (drafts) => this.#restore(drafts))
+    }
     this.#shared = this.#connect()
+    // Also where the hub cannot be reached. Without a token there is another try with each handshake.
+    if (persist !== false) this.#shared.tokens.get().then(this.#shared.prepare, () => {})
+  }
+
+  get storage(): 'indexeddb' | 'memory' {
+    return this.#persistence?.storage ?? 'memory'
+  }
+
+  get storageError(): RepriseError | undefined {
+    return this.#persistence?.error
+  }
+
+  get restored(): Promise<void> {
+    return this.#persistence?.restored ?? Promise.resolve()
+  }
+
+  get outbox(): readonly PendingPublish[] {
+    return [...this.#topics.values()].flatMap((topic) => topic.pending)
   }
 
   topic<N extends keyof TopicsOf<S> & string>(name: N): Topic<TopicsOf<S>[N]> {
     if (!isName(name)) throw new RepriseError('bad_request', nameRule('topic', name))
     if (this.#closing !== undefined) throw new RepriseError('unavailable', 'this handle was closed')
+    // The one place where a name becomes the type that the program has given it.
+    return this.#topic(name) as unknown as Topic<TopicsOf<S>[N]>
+  }
+
+  #topic(name: string): TopicHandle<unknown> {
     let topic = this.#topics.get(name)
     if (topic === undefined) {
       topic = new TopicHandle(name, {
         connection: this.#shared,
         options: this.#options,
         warnings: this.#warnings,
+        persistence: this.#persistence,
         connect: () => this.#connect(),
         closed: () => this.#topics.delete(name),
       })
       this.#topics.set(name, topic)
     }
-    // The one place where a name becomes the type that the program has given it.
-    return topic as unknown as Topic<TopicsOf<S>[N]>
+    return topic
   }
 
   queue<N extends QueueName<S>>(name: N): Queue<JobData<S, N>> {
@@ -143,11 +182,24 @@ class HubHandle<S extends HubTypes> implements Hub<S> {
     await Promise.all([...this.#topics.values(), ...this.#queues.values()].map((handle) => handle.closed(drainMs)))
     this.#queuesLink?.close()
     for (const connection of this.#connections) connection.close()
+    await this.#persistence?.close()
+  }
+
+  /** Goes on with what earlier pages have published. */
+  #restore(drafts: readonly KeptDraft[]): void {
+    for (const name of new Set(drafts.map(({ topic }) => topic))) {
+      this.#topic(name).restore(drafts.filter(({ topic }) => topic === name))
+    }
   }
 
   #connect(): Connection {
-    const connection = new Connection(this.#url, this.#options, this.#warnings, () =>
-      this.#connections.delete(connection),
+    const persistence = this.#persistence
+    const connection: Connection = new Connection(
+      this.#url,
+      this.#options,
+      this.#warnings,
+      () => this.#connections.delete(connection),
+      persistence && ((token) => persistence.prepare(token)),
     )
     if (this.#suspended) connection.suspend()
     this.#connections.add(connection)

@@ -25,6 +25,7 @@ export type {
   HubTypes,
   Jitter,
   JobData,
+  PendingPublish,
   Progress,
   PublishOptions,
   QueueName,

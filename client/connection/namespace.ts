@@ -157,6 +157,7 @@ export class Link {
       this.#again(error instanceof RepriseError ? error : RepriseError.fromWire(error))
       return
     }
+    if (this.#connection.prepare !== undefined) await this.#connection.prepare(token)
     // The transport may have gone, or the namespace been left, while the token was fetched.
     if (handshake !== this.#handshake) return
     this.#joining = true

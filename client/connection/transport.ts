@@ -30,6 +30,8 @@ interface RawManager {
 export class Connection {
   readonly tokens: Tokens
   readonly jitter: Required<Jitter>
+  /** What has to be done before a handshake, under its token. */
+  readonly prepare: ((token: string | undefined) => Promise<void>) | undefined
   readonly #manager: Manager
   readonly #sockets = new Set<Socket>()
   /** Namespaces that wish to join, but wait until the transport is tried again. */
@@ -52,8 +54,15 @@ export class Connection {
   #unreachable: ReturnType<typeof setTimeout> | undefined
   #error: unknown
 
-  constructor(url: string | undefined, options: ConnectOptions, warnings: Warnings, onClose: () => void) {
+  constructor(
+    url: string | undefined,
+    options: ConnectOptions,
+    warnings: Warnings,
+    onClose: () => void,
+    prepare?: (token: string | undefined) => Promise<void>,
+  ) {
     this.#onClose = onClose
+    this.prepare = prepare
     this.#warnings = warnings
     this.#url = url
     this.tokens = new Tokens(options.token)

@@ -7,43 +7,38 @@
  */
 
 import { RepriseError } from '../../shared/errors.ts'
-import { DEFAULT_LIMITS, type Draft, type Durability, type Limits, type ProducerSeq } from '../../shared/protocol.ts'
+import { DEFAULT_LIMITS, type Draft, type Durability, type Limits } from '../../shared/protocol.ts'
 import { fullJitter } from '../connection/backoff.ts'
 import { after } from '../connection/timer.ts'
 import { packed } from './joining.ts'
+import type { Row } from './keeping.ts'
+import { Load } from './load.ts'
 import { type Size, tooLarge } from './measure.ts'
-import { type Entry, fits, mostDrafts, type Packet, partsOf, roomIn, sizeOf } from './packet.ts'
+import {
+  type Entry,
+  entryOf,
+  fits,
+  isTooOld,
+  lateReply,
+  type Packet,
+  partsOf,
+  takeFrom,
+  unknownOutcome,
+} from './packet.ts'
+import type { OutboxOptions, Post } from './post.ts'
 import { randomName } from './randomName.ts'
 
 /** Packets in flight: enough to keep the hub busy while replies travel. */
 const WINDOW = 4
 /** Lost so often, a packet may be what closes the connection: from then on it goes in halves. */
 const MAX_WHOLE_TRIES = 3
-/** The hub knows a producer for 7 days; what may have been kept is not sent again when that could be over. */
-const MAX_UNCERTAIN_MS = 6 * 86_400_000
 const RETRY = { baseMs: 100, maxMs: 5_000 }
-
-export interface OutboxOptions {
-  readonly maxDrafts: number
-  readonly maxBytes: number
-}
-
-/** The outbox's way to the hub; `R` is what a sender gets for a draft. */
-export interface Post<R> {
-  readonly connected: boolean
-  /** Known while connected. */
-  readonly limits?: Limits | undefined
-  /** Asks for a connection; `joined` is called when it is there. */
-  open(): void
-  /** Resolves with one receipt for each draft. `again`: an earlier try may have been kept, and is no duplicate. */
-  send(drafts: object, row: ProducerSeq, again: boolean): Promise<readonly R[]>
-}
 
 export class Outbox<R> {
   /** How the hub keeps drafts: where each packet costs it a sync of the disk, what waits is not spread. */
   durability: Durability | undefined
   readonly #post: Post<R>
-  readonly #options: OutboxOptions
+  readonly #options: OutboxOptions<R>
   #fitted: Limits | undefined
   /** Numbers behind those of drafts that are given up, of which nobody knows whether the hub has them. */
   readonly #holes = new Set<number>()
@@ -51,6 +46,10 @@ export class Outbox<R> {
   #nextSeq = 1
   /** Not packed yet. */
   readonly #queue: Entry<R>[] = []
+  /** Of earlier pages: each goes under its own numbers, and all before what waits. */
+  #rows: Row<R>[] = []
+  /** The pipeline has the numbers of an earlier page. */
+  #earlier = false
   /** Packed and not settled, in order; the first `#sent` of them have been sent since the last mending. */
   #pipeline: Packet<R>[] = []
   #sent = 0
@@ -59,36 +58,53 @@ export class Outbox<R> {
   #failures = 0
   #timer: ReturnType<typeof setTimeout> | undefined
   #scheduled = false
-  #drafts = 0
-  #bytes = 0
-  #emptied: (() => void)[] = []
+  readonly #load = new Load()
 
-  constructor(post: Post<R>, options: OutboxOptions) {
+  constructor(post: Post<R>, options: OutboxOptions<R>) {
     this.#post = post
     this.#options = options
   }
 
   /** Drafts that are neither kept nor refused yet. */
   get size(): number {
-    return this.#drafts
+    return this.#load.drafts
   }
 
-  add(draft: Draft, { bytes, attachments }: Size, timeoutMs: number | undefined): Promise<R> {
+  /** Those drafts, in order. */
+  get waiting(): readonly Entry<R>[] {
+    const packets = [...this.#pipeline, ...this.#rows.flatMap((row) => row.packets)]
+    return [...packets.flatMap(({ entries }) => entries), ...this.#queue].filter(({ over }) => !over)
+  }
+
+  /** What earlier pages have left. Asked before anything is sent. */
+  restore(rows: readonly Row<R>[], waiting: readonly Entry<R>[]): void {
+    this.#rows.push(...rows)
+    this.#earlier ||= rows.length > 0
+    this.#queue.unshift(...waiting)
+    for (const entry of [...waiting, ...rows.flatMap(({ packets }) => packets.flatMap(({ entries }) => entries))]) {
+      this.#load.add(entry.bytes)
+      if (entry.expiresAt !== undefined && !entry.sent) this.#limit(entry, entry.expiresAt - entry.at)
+    }
+    this.#schedule()
+  }
+
+  add(draft: Draft, size: Size, timeoutMs: number | undefined): Promise<R> {
+    const { bytes } = size
     // Unknown without a connection.
     const refusal = this.#post.connected ? tooLarge(bytes, this.#limits) : undefined
     if (refusal !== undefined) return Promise.reject(refusal)
-    if (this.#drafts >= this.#options.maxDrafts || this.#bytes + bytes > this.#options.maxBytes) {
-      const text = `the outbox is full: ${this.#drafts} drafts, ${this.#bytes} bytes wait for the hub`
+    const { drafts, bytes: held } = this.#load
+    if (drafts >= this.#options.maxDrafts || held + bytes > this.#options.maxBytes) {
+      const text = `the outbox is full: ${drafts} drafts, ${held} bytes wait for the hub`
       return Promise.reject(new RepriseError('too_many', text))
     }
-    this.#drafts++
-    this.#bytes += bytes
-    return new Promise((resolve, reject) => {
-      const entry: Entry<R> = { draft, bytes, attachments, resolve, reject, sent: false, over: false }
-      if (timeoutMs !== undefined) entry.cancel = after(timeoutMs, () => this.#expire(entry, timeoutMs))
-      this.#queue.push(entry)
-      this.#schedule()
-    })
+    this.#load.add(bytes)
+    const entry = entryOf<R>(draft, size)
+    if (timeoutMs !== undefined) this.#limit(entry, timeoutMs)
+    this.#queue.push(entry)
+    this.#options.keeping?.add(entry)
+    this.#schedule()
+    return entry.outcome
   }
 
   joined(): void {
@@ -99,8 +115,9 @@ export class Outbox<R> {
   fail(error: RepriseError): void {
     clearTimeout(this.#timer)
     this.#timer = undefined
-    const packets = this.#pipeline.splice(0)
+    const packets = [...this.#pipeline.splice(0), ...this.#rows.splice(0).flatMap((row) => row.packets)]
     const waiting = this.#queue.splice(0)
+    this.#earlier = false
     this.#sent = 0
     this.#renew()
     for (const packet of packets) this.#reject(packet, error, packet.uncertain || packet.error === undefined)
@@ -109,7 +126,7 @@ export class Outbox<R> {
 
   /** Resolves when nothing waits any more. */
   drained(): Promise<void> {
-    return this.#drafts === 0 ? Promise.resolve() : new Promise((resolve) => this.#emptied.push(resolve))
+    return this.#load.emptied()
   }
 
   /** Two turns of microtasks later, so that all that is published in answer to one packet travels together. */
@@ -121,21 +138,31 @@ export class Outbox<R> {
 
   #flush(): void {
     this.#scheduled = false
-    if (this.#drafts === 0 || this.#failed || this.#timer !== undefined) return
+    if (this.size === 0 || this.#failed || this.#timer !== undefined) return
     if (!this.#post.connected) {
       this.#post.open()
       return
     }
     if (this.#sent === 0) this.#fit()
-    const [first] = this.#pipeline
-    if (this.#sent === 0 && first?.uncertain && Date.now() - first.sentAt > MAX_UNCERTAIN_MS) {
-      this.#abandon(new RepriseError('conflict', 'the hub was away for too long'))
-    }
     while (this.#inFlight < WINDOW && !this.#failed) {
-      if (this.#sent === this.#pipeline.length && !this.#pack()) return
+      while (this.#earlier && this.#pipeline.length === 0) this.#nextRow()
+      if (this.#sent === this.#pipeline.length && (this.#earlier || !this.#pack())) return
       const packet = this.#pipeline[this.#sent++]
       if (packet !== undefined) void this.#send(packet)
     }
+  }
+
+  /** Goes on with what the next earlier page has left, and behind the last one under numbers of its own. */
+  #nextRow(): void {
+    const row = this.#rows.shift()
+    this.#earlier = row !== undefined
+    this.#renew()
+    if (row === undefined) return
+    this.#producer = row.producer
+    this.#nextSeq = row.nextSeq
+    this.#pipeline = row.packets
+    this.#fitted = undefined
+    this.#fit()
   }
 
   /** Drafts that were refused and whose time is over are never sent again; what may have been kept has its numbers. */
@@ -155,6 +182,7 @@ export class Outbox<R> {
   /** Packets were made for another connection, whose hub may have taken more; and some time ago. */
   #fit(): void {
     this.#dropExpired()
+    if (isTooOld(this.#pipeline[0])) this.#abandon(new RepriseError('conflict', 'the hub was away for too long'))
     const limits = this.#limits
     if (limits === this.#fitted) return
     this.#fitted = limits
@@ -174,24 +202,9 @@ export class Outbox<R> {
 
   /** Makes a packet of the next drafts; `false` when none wait. */
   #pack(): boolean {
-    const entries: Entry<R>[] = []
     const waiting = this.#queue.length
     const share = this.durability === 'fsync' ? waiting : Math.ceil(waiting / (WINDOW - this.#inFlight))
-    const most = mostDrafts(this.#limits, share)
-    let room = roomIn(this.#limits)
-    let taken = 0
-    for (const entry of this.#queue) {
-      if (entries.length === most) break
-      const refusal = tooLarge(entry.bytes, this.#limits)
-      if (refusal !== undefined) this.#settle(entry, refusal)
-      else if (!entry.over) {
-        room -= sizeOf(entry)
-        if (entries.length > 0 && room < 0) break
-        entries.push(entry)
-      }
-      taken++
-    }
-    this.#queue.splice(0, taken)
+    const entries = takeFrom(this.#queue, this.#limits, share, (entry, refusal) => this.#settle(entry, refusal))
     if (entries.length === 0) return false
     this.#pipeline.push({ seq: this.#nextSeq, entries, tries: 0, sentAt: 0, uncertain: false, error: undefined })
     this.#nextSeq += entries.length
@@ -201,8 +214,14 @@ export class Outbox<R> {
   async #send(packet: Packet<R>): Promise<void> {
     this.#inFlight++
     for (const entry of packet.entries) entry.sent = true
-    if (packet.tries++ === 0) packet.sentAt = Date.now()
+    if (packet.tries++ === 0 && !packet.uncertain) packet.sentAt = Date.now()
     try {
+      const { keeping } = this.#options
+      if (keeping !== undefined) {
+        await keeping.sending(packet, this.#producer)
+        // Everything may have been failed meanwhile.
+        if (!this.#pipeline.includes(packet)) throw new RepriseError('unavailable', 'it is not to be sent any more')
+      }
       const attachments = packet.entries.reduce((sum, entry) => sum + entry.attachments, 0)
       const list = packet.entries.map((entry) => entry.draft)
       const drafts = packed(list, attachments)
@@ -308,27 +327,24 @@ export class Outbox<R> {
   }
 
   #reject(packet: Packet<R>, error: RepriseError, unknown: boolean): void {
-    const { code, message } = error
-    const told = unknown
-      ? new RepriseError(code, `${message}; the hub may have kept it: the outcome is unknown`, { cause: error })
-      : error
+    const told = unknown ? unknownOutcome(error) : error
     for (const entry of packet.entries) this.#settle(entry, told)
   }
 
-  #expire(entry: Entry<R>, timeoutMs: number): void {
-    const outcome = entry.sent ? 'was sent and the outcome is unknown' : 'was not sent and will not be'
-    this.#settle(entry, new RepriseError('timeout', `no reply within ${timeoutMs} ms: the draft ${outcome}`))
+  #limit(entry: Entry<R>, timeoutMs: number): void {
+    entry.expiresAt = entry.at + timeoutMs
+    entry.cancel = after(Math.max(0, entry.expiresAt - Date.now()), () => {
+      this.#settle(entry, lateReply(entry, timeoutMs), !entry.sent)
+    })
   }
 
-  #settle(entry: Entry<R>, result: R | RepriseError): void {
+  #settle(entry: Entry<R>, result: R | RepriseError, answered = true): void {
+    if (answered) this.#options.keeping?.settled(entry)
     if (entry.over) return
     entry.over = true
     entry.cancel?.()
-    this.#drafts--
-    this.#bytes -= entry.bytes
     if (result instanceof RepriseError) entry.reject(result)
     else entry.resolve(result)
-    if (this.#drafts > 0) return
-    for (const resolve of this.#emptied.splice(0)) resolve()
+    this.#load.remove(entry.bytes)
   }
 }

@@ -3,7 +3,17 @@
 import { RepriseError } from '../../shared/errors.ts'
 import type { Position } from '../../shared/positions.ts'
 import type { Published, ReadPage, ReadQuery } from '../../shared/protocol.ts'
-import type { ConnectOptions, Handler, PublishOptions, Receipt, SubscribeOptions, Subscription, Topic } from '../api.ts'
+import type {
+  ConnectOptions,
+  Handler,
+  PendingPublish,
+  PublishOptions,
+  Receipt,
+  SubscribeOptions,
+  Subscription,
+  Topic,
+} from '../api.ts'
+import type { Persistence } from '../browser/persistence.ts'
 import { atMost, type CloseOptions } from '../connection/deadline.ts'
 import { Asking } from '../connection/retryingCall.ts'
 import type { Connection } from '../connection/transport.ts'
@@ -11,6 +21,7 @@ import type { Warnings } from '../connection/warnings.ts'
 import { checkNames, drainMsOf, durationOf } from '../optionChecks.ts'
 import { carrying } from '../outgoing/carrying.ts'
 import { unpacked } from '../outgoing/joining.ts'
+import { Keeping, type KeptDraft, restored } from '../outgoing/keeping.ts'
 import { draftOf, measureDraft } from '../outgoing/measure.ts'
 import { Outbox } from '../outgoing/outbox.ts'
 import { marked } from '../outgoing/receipts.ts'
@@ -22,6 +33,8 @@ export interface TopicContext {
   readonly connection: Connection
   readonly options: ConnectOptions
   readonly warnings: Warnings
+  /** What outlives the page. */
+  readonly persistence: Persistence | undefined
   /** A connection for a second subscription; a namespace carries one at a time. */
   connect(): Connection
   /** The handle has left the topic. */
@@ -41,7 +54,7 @@ export class TopicHandle<T> implements Topic<T> {
   constructor(name: string, context: TopicContext) {
     this.name = name
     this.#context = context
-    const { connection, options } = context
+    const { connection, options, persistence } = context
     const channel = new Channel(connection, name, options.client, {
       joined: () => this.#outbox.joined(),
       refused: (error) => this.#refused(error),
@@ -67,7 +80,11 @@ export class TopicHandle<T> implements Topic<T> {
           )
         },
       },
-      { maxDrafts: options.maxOutbox ?? 10_000, maxBytes: options.maxOutboxBytes ?? 16_777_216 },
+      {
+        maxDrafts: options.maxOutbox ?? 10_000,
+        maxBytes: options.maxOutboxBytes ?? 16_777_216,
+        keeping: persistence === undefined ? undefined : new Keeping(persistence, name),
+      },
     )
   }
 
@@ -78,6 +95,24 @@ export class TopicHandle<T> implements Topic<T> {
       return this.#outbox.add(draft, measureDraft(draft), options?.timeoutMs)
     } catch (error) {
       return Promise.reject(error)
+    }
+  }
+
+  /** Publishes that are not answered yet. */
+  get pending(): readonly PendingPublish<T>[] {
+    return this.#outbox.waiting.map(({ draft, at, outcome }) => {
+      return { ...draft, data: draft.data as T, topic: this.name, at, outcome }
+    })
+  }
+
+  /** Goes on with what earlier pages have published. */
+  restore(drafts: readonly KeptDraft[]): void {
+    const { rows, waiting } = restored<Receipt>(drafts)
+    this.#outbox.restore(rows, waiting)
+    for (const { outcome } of this.pending) {
+      outcome.catch((error: unknown) => {
+        this.#context.warnings.tell('restored', `a publish to ${this.name} by an earlier page has failed`, error)
+      })
     }
   }
 
@@ -94,6 +129,7 @@ export class TopicHandle<T> implements Topic<T> {
       channel,
       drainMs: this.#drainMs,
       warnings: this.#context.warnings,
+      place: this.#context.persistence?.place(this.name),
       detach: () => {
         this.#subscriptions.delete(subscription)
         if (own === undefined) channel.detach(subscription, this.#outbox.size + this.#reads.size > 0)

@@ -11,26 +11,16 @@ import { fullJitter } from '../connection/backoff.ts'
 import { atMost, type CloseOptions } from '../connection/deadline.ts'
 import { Emitter, type Undo } from '../connection/emitter.ts'
 import { Standing } from '../connection/standing.ts'
-import type { Warnings } from '../connection/warnings.ts'
 import { check, countOf, drainMsOf } from '../optionChecks.ts'
 import { Runner } from '../runner.ts'
 import { Acks } from './acks.ts'
 import { CatchUp } from './catchUp.ts'
-import type { Channel, Subscriber } from './channel.ts'
+import type { Subscriber } from './channel.ts'
+import type { SubscriptionContext } from './context.ts'
 import { Inbox, type Mark } from './inbox.ts'
 import { checkFrom, isPosition, positionOf, queryOf } from './options.ts'
 
 const RESUBSCRIBE = { baseMs: 250, maxMs: 5_000 }
-
-export interface SubscriptionContext {
-  readonly topic: string
-  readonly client: string | undefined
-  readonly channel: Channel
-  readonly drainMs: number
-  readonly warnings: Warnings
-  /** The subscription is over and wants nothing more of its channel. */
-  detach(): void
-}
 
 export class TopicSubscription<T> implements Subscription<T>, Subscriber {
   readonly topic: string
@@ -159,7 +149,9 @@ export class TopicSubscription<T> implements Subscription<T>, Subscriber {
   // What the channel tells.
 
   introduce(): SubscribeQuery {
-    return queryOf(this.#received ?? this.#options.from, this.#options)
+    const { place } = this.#context
+    const from = this.#options.from
+    return queryOf(this.#received ?? (place === undefined ? from : place.start(from)), this.#options)
   }
 
   joined(): void {
@@ -272,7 +264,9 @@ export class TopicSubscription<T> implements Subscription<T>, Subscriber {
 
   #move(position: Position): void {
     this.#position = position
-    if (this.#options.ack !== 'manual') this.#acks?.move(position)
+    if (this.#options.ack === 'manual') return
+    this.#context.place?.move(position)
+    this.#acks?.move(position)
   }
 
   #handled(last: Received<T>): void {
@@ -339,6 +333,7 @@ export class TopicSubscription<T> implements Subscription<T>, Subscriber {
     void this.#runner.stop()
     const detach = () => {
       this.#acks?.close(new RepriseError('unavailable', `the subscription is over: ${ending.code}`))
+      this.#context.place?.leave()
       this.#context.detach()
     }
     // What was handled before the failure should not come again.

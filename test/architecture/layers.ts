@@ -169,6 +169,7 @@ const DRIVERS: Readonly<Record<string, readonly Part[]>> = {
   yaml: ['server/options/'],
   // The demo has a lane without the SDK, to compare with.
   'socket.io-client': ['client/', 'console/'],
+  idb: ['client/'],
   commander: ['cli/'],
   'cli-progress': ['cli/'],
   picocolors: ['cli/'],

@@ -1,13 +1,13 @@
 /** Somebody's own program with a hub in it, and its one page: nothing but the SDK, loaded by a `<script>`. */
 
 import { join } from 'node:path'
-import type { connect } from '../../../client/index.ts'
-import { createHub, type Hub } from '../../../server/index.ts'
+import type * as SDK from '../../../client/index.ts'
+import { createHub, type Hub, type HubOptions } from '../../../server/index.ts'
 import { serveAttached } from '../hub/attached.ts'
 import { tempFolder } from '../temp.ts'
 
 declare global {
-  var Reprise: { readonly connect: typeof connect }
+  var Reprise: typeof SDK
 }
 
 const PAGE = `<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><title>bare</title>
@@ -20,8 +20,8 @@ export interface BareSite {
   readonly hub: Hub
 }
 
-export async function startBareSite(): Promise<BareSite> {
-  const hub = createHub({ store: join(await tempFolder(), 'data'), logLevel: 'silent' })
+export async function startBareSite(options: HubOptions = {}): Promise<BareSite> {
+  const hub = createHub({ store: join(await tempFolder(), 'data'), logLevel: 'silent', ...options })
   await hub.ready
   const origin = await serveAttached(hub, (request, response) => {
     if (request.url === '/') response.setHeader('content-type', 'text/html').end(PAGE)

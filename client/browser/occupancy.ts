@@ -1,0 +1,59 @@
+/**
+ * One page at a time has a storage: a Web Lock says who. A page without a `client` takes the first storage that is free, and
+ * after a reload the one that it had.
+ */
+
+/** A page that is loaded again may begin before the browser has let go of the one before it. */
+const RELOAD_MS = 2_000
+
+export interface Occupied {
+  readonly name: string
+  leave(): void
+}
+
+/** The storage of a client. `undefined`: another page has it. */
+export function occupy(name: string): Promise<Occupied | undefined> {
+  return lock(name, RELOAD_MS)
+}
+
+/** A storage that no other page has: of those that are left, the oldest. */
+export async function occupyAny(name: string): Promise<Occupied> {
+  const before = remembered(name)
+  const again = before === null ? undefined : await lock(before, RELOAD_MS)
+  if (again !== undefined) return again
+  for (let n = 1; ; n++) {
+    const taken = await lock(`${name} ${n}`, 0)
+    if (taken === undefined) continue
+    remember(name, taken.name)
+    return taken
+  }
+}
+
+function lock(name: string, waitMs: number): Promise<Occupied | undefined> {
+  return new Promise((resolve) => {
+    const options = waitMs === 0 ? { ifAvailable: true } : { signal: AbortSignal.timeout(waitMs) }
+    const held = (taken: Lock | null) =>
+      new Promise<void>((leave) => {
+        if (taken !== null) return resolve({ name, leave })
+        resolve(undefined)
+        leave()
+      })
+    navigator.locks.request(name, options, held).catch(() => resolve(undefined))
+  })
+}
+
+function remembered(name: string): string | null {
+  try {
+    return sessionStorage.getItem(name)
+  } catch {
+    return null
+  }
+}
+
+function remember(name: string, taken: string): void {
+  try {
+    sessionStorage.setItem(name, taken)
+  } catch {
+    // Without it a page that is loaded again takes what is free.
+  }
+}
