@@ -1,85 +1,13 @@
 import { describe, expect, it } from 'vitest'
 import { RepriseError } from '../../../client/index.ts'
+import { type DraftStore, Keeping, type KeptDraft, restored } from '../../../client/outgoing/keeping.ts'
 import { Outbox } from '../../../client/outgoing/outbox.ts'
-import type { Draft, ProducerSeq, Published } from '../../../shared/protocol.ts'
+import type { DraftKey } from '../../../client/outgoing/packet.ts'
 import { StrictLog } from '../../support/sdk/strictLog.ts'
+import { type Kept, weather } from '../../support/sdk/weather.ts'
 import { type Random, runSeed, seededRandom } from '../../support/seed.ts'
 
 const ROUNDS = process.env.REPRISE_SOAK === '1' ? 5_000 : 300
-const REFUSALS = ['unavailable', 'too_many', 'storage_full', 'timeout', 'internal'] as const
-
-interface Kept {
-  readonly offset: number
-}
-
-/** A hub in memory whose replies are late, lost, or refusals, in the order of a random row. */
-function weather(random: Random, log: StrictLog) {
-  const outstanding = new Set<(error: RepriseError) => void>()
-  let connected = true
-  let outbox: Outbox<Kept> | undefined
-
-  const cut = () => {
-    connected = false
-    for (const lose of [...outstanding]) lose(new RepriseError('unavailable', 'the connection was lost'))
-    outstanding.clear()
-  }
-
-  const turn = () => new Promise<void>((resolve) => setImmediate(resolve))
-
-  // As in a hub that takes one packet after the other: what overtakes there is refused by its number.
-  let queue: Promise<unknown> = Promise.resolve()
-  const publish = (drafts: readonly Draft[], row: ProducerSeq) =>
-    new Promise<Published>((resolve, reject) => {
-      outstanding.add(reject)
-      const settle = (then: () => void) => {
-        if (outstanding.delete(reject)) then()
-      }
-      queue = queue.then(async () => {
-        if (random.chance(0.3)) await turn()
-        if (random.chance(0.02)) log.forget()
-        if (random.chance(0.05)) cut()
-        if (random.chance(0.1)) {
-          const code = random.pick(REFUSALS)
-          // Of these nobody can say whether the drafts were kept.
-          const unsure = code === 'unavailable' || code === 'timeout' || code === 'internal'
-          if (unsure && random.chance(0.5)) log.append(drafts, row)
-          settle(() => reject(new RepriseError(code, 'by chance', { retryAfterMs: 0 })))
-          return
-        }
-        if (drafts.some(({ data }) => data === 'poison')) {
-          settle(() => reject(new RepriseError('bad_request', 'poison')))
-          return
-        }
-        const published = log.append(drafts, row)
-        if (random.chance(0.05)) cut()
-        else if (published === undefined) settle(() => reject(new RepriseError('conflict', 'not the next number')))
-        else settle(() => resolve(published))
-      })
-    })
-
-  return {
-    post: {
-      get connected() {
-        return connected
-      },
-      open: () => {
-        setImmediate(() => {
-          connected = true
-          outbox?.joined()
-        })
-      },
-      send: async (drafts: readonly Draft[], row: ProducerSeq) => {
-        const { offsets } = await publish(drafts, row)
-        return offsets.map((offset) => ({ offset }))
-      },
-    },
-    start(given: Outbox<Kept>) {
-      outbox = given
-    },
-    turn,
-  }
-}
-
 describe('the outbox in bad weather', () => {
   const seed = runSeed('the outbox in bad weather')
 
@@ -88,6 +16,16 @@ describe('the outbox in bad weather', () => {
     Math.random = () => jitter() / 1_000
     try {
       for (let round = 0; round < ROUNDS; round++) await oneRound(seededRandom(seed + round), seed + round)
+    } finally {
+      Math.random = jitter
+    }
+  })
+
+  it('has pages that die at any moment: the next one sends what is kept, each draft once and in order', async () => {
+    const jitter = Math.random
+    Math.random = () => jitter() / 1_000
+    try {
+      for (let round = 0; round < ROUNDS; round++) await manyPages(seededRandom(seed + round), seed + round)
     } finally {
       Math.random = jitter
     }
@@ -122,4 +60,101 @@ async function oneRound(random: Random, seed: number): Promise<void> {
     expect(offset, `${where}: draft ${i} stays behind the one before`).toBeGreaterThan(last)
     last = offset
   }
+}
+
+/** What outlives a page: drafts as soon as their write is done, which takes its time. */
+class PageStore implements DraftStore {
+  readonly #disk: Map<string, KeptDraft>
+  readonly #random: Random
+  readonly #page: number
+  #n = 0
+  #over = false
+  #writes: Promise<void> = Promise.resolve()
+
+  constructor(disk: Map<string, KeptDraft>, random: Random, page: number) {
+    this.#disk = disk
+    this.#random = random
+    this.#page = page
+  }
+
+  /** Resolves when all is written. */
+  get idle(): Promise<void> {
+    return this.#writes
+  }
+
+  nextKey(): DraftKey {
+    return [this.#page, 'page', ++this.#n]
+  }
+
+  put(drafts: readonly KeptDraft[]): Promise<void> {
+    return this.#write(() => {
+      for (const draft of drafts) this.#disk.set(String(draft.key), draft)
+    })
+  }
+
+  delete(key: DraftKey): void {
+    void this.#write(() => this.#disk.delete(String(key)))
+  }
+
+  /** What is not written by now never is. */
+  end(): void {
+    this.#over = true
+  }
+
+  #write(done: () => void): Promise<void> {
+    const turns = this.#random.integer(0, 3)
+    this.#writes = this.#writes.then(async () => {
+      for (let i = 0; i < turns; i++) await new Promise((resolve) => setImmediate(resolve))
+      // A page that is gone hears of nothing any more.
+      if (this.#over) await new Promise(() => {})
+      done()
+    })
+    return this.#writes
+  }
+}
+
+async function manyPages(random: Random, seed: number): Promise<void> {
+  const where = `REPRISE_SEED=${seed}`
+  const log = new StrictLog()
+  const disk = new Map<string, KeptDraft>()
+  const outcomes = new Map<number, unknown>()
+  let next = 0
+  for (let pages = random.integer(2, 5); pages > 0; pages--) {
+    const left = [...disk.values()].sort((a, b) => a.key[0] - b.key[0] || a.key[2] - b.key[2])
+    const { rows, waiting } = restored<Kept>(left)
+    const store = new PageStore(disk, random, -pages)
+    const sky = weather(random, log)
+    const outbox = new Outbox(sky.post, { maxDrafts: 1_000, maxBytes: 1_000_000, keeping: new Keeping(store, 'topic') })
+    sky.start(outbox)
+    outbox.restore(rows, waiting)
+    const hear = (data: number, outcome: Promise<unknown>) => {
+      outcome.then(
+        (receipt) => outcomes.set(data, receipt),
+        (error: unknown) => outcomes.set(data, error),
+      )
+    }
+    for (const { draft, outcome } of outbox.waiting) hear(draft.data as number, outcome)
+    for (let i = random.integer(0, 30); i > 0; i--) {
+      const data = next++
+      hear(data, outbox.add({ data }, { bytes: 10, attachments: 0 }, undefined))
+      if (random.chance(0.4)) await sky.turn()
+    }
+    // The last one lives until all is settled.
+    if (pages === 1) await outbox.drained().then(() => store.idle)
+    else for (let turns = random.integer(0, 12); turns > 0; turns--) await sky.turn()
+    sky.end()
+    store.end()
+  }
+  for (let data = 0; data < next; data++) {
+    const copies = log.kept.filter((kept) => kept === data).length
+    const outcome = outcomes.get(data)
+    expect(copies, `${where}: draft ${data}`).toBeLessThanOrEqual(1)
+    if (outcome instanceof RepriseError) {
+      if (!outcome.message.includes('unknown')) expect(copies, `${where}: ${data} ${outcome.message}`).toBe(0)
+    } else if (outcome !== undefined)
+      expect(log.kept[(outcome as Kept).offset - 1], `${where}: draft ${data}`).toBe(data)
+  }
+  const certain = log.kept.filter((data) => !(outcomes.get(data as number) instanceof RepriseError)) as number[]
+  expect(certain, where).toEqual([...certain].sort((a, b) => a - b))
+  expect([...disk.keys()], where).toEqual([])
 }
