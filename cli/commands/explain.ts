@@ -1,9 +1,9 @@
-/** `reprise explain`: explains why a job is waiting, and what happened to it. */
+/** `reprise explain`: explains why a job is waiting, or what became of it, and what happened to it. */
 
 import type { Command } from 'commander'
 import { printable } from '../../shared/printable.ts'
 import { addJobCommand } from '../jobCommand.ts'
-import { cell, dataText, plural, timeText } from '../output/cells.ts'
+import { cell, dataText, plural, resultText, timeText } from '../output/cells.ts'
 import { colours, printJson, printLine } from '../output/output.ts'
 import { type Fields, getJson, isRecord, type RemoteOptions } from '../remote.ts'
 
@@ -12,7 +12,7 @@ const WIDTH = 10
 
 export function addExplain(root: Command): void {
   addJobCommand(root, 'explain', {
-    description: 'Explain why a job is waiting, and show what happened to it.',
+    description: 'Explain why a job is waiting, or what became of it, and show what happened to it.',
     queue: 'name of the queue',
     examples: [
       ['reprise explain emails order-7', 'why is it not done yet?'],
@@ -32,14 +32,18 @@ async function explain(route: string, { id }: { readonly id: string }, options: 
     await tell('why', `${cell(why.text)}${until}`)
   }
   await tell('sent', `${timeText(job.sentAt)} by ${cell(job.subject)}`)
+  if (job.startedAt !== undefined) await tell('started', timeText(job.startedAt))
+  if (job.endedAt !== undefined) await tell('ended', timeText(job.endedAt))
   if (job.state === 'delayed') await tell('due', timeText(job.dueAt))
   await tell('tried', `${plural(job.attempts, 'failed attempt')}, delivered ${plural(job.deliveries, 'time')}`)
   if (job.key !== undefined) await tell('key', String(job.key))
   if (job.group !== undefined) await tell('group', String(job.group))
   await tell('priority', String(cell(job.priority)))
+  if (job.error !== undefined) await tell('error', String(cell(job.error)))
+  if (job.state === 'done') await tell('result', resultText(job, MAX_DATA))
   if (job.ttlAt !== undefined && job.state !== 'held') await tell('expires', `${timeText(job.ttlAt)} if it still waits`)
   if (job.replyBy !== undefined) await tell('request', `somebody waits for the reply until ${timeText(job.replyBy)}`)
-  await tell('data', dataText(job, MAX_DATA))
+  if ('data' in job || 'base64' in job || job.damaged === true) await tell('data', dataText(job, MAX_DATA))
   for (const { at, what, holder, why } of records(job.history)) {
     const by = isRecord(holder) ? ` by ${cell(holder.client)}` : ''
     const text = why === undefined ? '' : `: ${cell(why)}`

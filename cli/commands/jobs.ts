@@ -5,7 +5,7 @@ import { hasCode } from '../../shared/errors.ts'
 import { addExamples } from '../examples.ts'
 import { existing } from '../input/existing.ts'
 import { printListing } from '../listing.ts'
-import { cell, dataText, timeText } from '../output/cells.ts'
+import { cell, dataText, resultText, timeText } from '../output/cells.ts'
 import { note, printLine } from '../output/output.ts'
 import { addRemoteOptions, checkedQueue, type Fields, queueRoute, type RemoteOptions, wholeNumber } from '../remote.ts'
 
@@ -22,7 +22,9 @@ export function addJobs(root: Command): void {
     .argument('<queue>', 'name of the queue; <queue>/dead for its dead letters', checkedQueue)
   addRemoteOptions(command)
     .addOption(
-      new Option('--state <state>', 'state of the jobs').choices(['ready', 'delayed', 'held', 'dead']).default('ready'),
+      new Option('--state <state>', 'state of the jobs')
+        .choices(['ready', 'delayed', 'held', 'dead', 'done', 'removed'])
+        .default('ready'),
     )
     .option('--key <key>', 'list those with this key')
     .option('-n, --count <n>', 'list at most so many', wholeNumber(1), 100)
@@ -31,6 +33,7 @@ export function addJobs(root: Command): void {
     command,
     ['reprise jobs emails', 'the first 100 ready jobs'],
     ['reprise jobs emails --key ann', 'those of one key, in the order of their line'],
+    ['reprise jobs emails --state done', 'what was done last, as far as it is kept'],
     ['reprise jobs emails --state dead --json', 'the dead letters, for a program'],
   )
 }
@@ -39,7 +42,8 @@ async function list(queue: string, options: JobsOptions): Promise<void> {
   await existing(options, 'queue', queue)
   const { state, key, count: most } = options
   const query = key === undefined ? { state } : { state, key }
-  const columns = ['id', 'key', 'attempts', 'priority', 'sent', 'due', 'data']
+  const isFinished = state === 'done' || state === 'removed'
+  const columns = ['id', 'key', 'attempts', 'priority', 'sent', ...(isFinished ? ['ended', 'result'] : ['due', 'data'])]
   const route = `${queueRoute(queue)}/jobs`
   try {
     const some = await printListing(options, { route, list: 'jobs', query, most, columns, row })
@@ -52,6 +56,8 @@ async function list(queue: string, options: JobsOptions): Promise<void> {
 }
 
 function row(job: Fields): (string | number)[] {
-  const { id, key, attempts, priority, sentAt, dueAt } = job
-  return [cell(id), cell(key), cell(attempts), cell(priority), timeText(sentAt), timeText(dueAt), dataText(job)]
+  const { id, key, attempts, priority, sentAt, dueAt, endedAt, state } = job
+  const start = [cell(id), cell(key), cell(attempts), cell(priority), timeText(sentAt)]
+  if (state === 'done' || state === 'removed') return [...start, timeText(endedAt), resultText(job)]
+  return [...start, timeText(dueAt), dataText(job)]
 }

@@ -38,6 +38,12 @@ export function dataText({ data, base64, damaged }: Record<string, unknown>, len
   return text.length > length ? `${text.slice(0, length)}…` : text
 }
 
+/** What became of a finished job, on one line. */
+export function resultText({ result, error }: Record<string, unknown>, length = DATA_LENGTH): string {
+  const text = error === undefined ? (JSON.stringify(result) ?? '-') : String(cell(error))
+  return text.length > length ? `${printable(text.slice(0, length))}…` : printable(text)
+}
+
 /** An object as lines: a name and its value each. */
 export async function printFields(fields: Readonly<Record<string, unknown>>): Promise<void> {
   const width = Math.max(...Object.keys(fields).map((name) => name.length))

@@ -122,13 +122,21 @@ export class Settlements<T> {
     return items
   }
 
-  /** A reply that the hub does not take any more, as it takes less than the one before: the job says so. */
+  /** A reply that the hub does not take any more, as it takes less than the one before: the job of a request says so. */
   #fit(item: Item<T>): void {
     const { id, lease, as } = item.settlement
     const { payload } = this.limits
-    if (as !== 'done' || item.bytes <= payload + ITEM_BYTES) return
+    if (as !== 'done' || item.bytes <= payload + ITEM_BYTES || this.#leaveOut(item)) return
     const reason = `too_large: the reply has more bytes of JSON than the hub takes, ${payload}`
     Object.assign(item, { settlement: { id, lease, as: 'dead', reason }, bytes: ITEM_BYTES, attachments: 0 })
+  }
+
+  /** Nobody waits for the result of a job that is no request: without it the job is done all the same. */
+  #leaveOut(item: Item<T>): boolean {
+    const { id, lease, as } = item.settlement
+    if (as !== 'done' || !('reply' in item.settlement) || item.lease.job.replyBy !== undefined) return false
+    Object.assign(item, { settlement: { id, lease, as }, bytes: ITEM_BYTES, attachments: 0 })
+    return true
   }
 
   async #send(items: Item<T>[]): Promise<void> {
@@ -157,7 +165,13 @@ export class Settlements<T> {
   }
 
   #failed(items: Item<T>[], error: RepriseError): void {
-    if (this.#over !== undefined || (!error.retryable && items.length === 1)) {
+    const [first] = items
+    const isRefused = !error.retryable && items.length === 1
+    if (this.#over === undefined && isRefused && first !== undefined && this.#leaveOut(first)) {
+      this.#queue = [first, ...this.#queue]
+      return
+    }
+    if (this.#over !== undefined || isRefused) {
       for (const item of items) this.#answer(item, error)
       return
     }

@@ -7,6 +7,7 @@ import { isDead } from '../core/queues/settings.ts'
 import { httpContent } from './content.ts'
 
 type ReadableJob = Claimed['jobs'][number]
+export type FinishedJob = Awaited<ReturnType<Queues['finished']>>[number]
 export type JobInfo = Awaited<ReturnType<Queues['job']>>
 
 export function claimedText(
@@ -19,7 +20,19 @@ export function claimedText(
 /** `queue` is where the job is; dead letters that wait are `dead`. */
 export function lookedAt(queue: string, { body, state, ...rest }: JobInfo): object {
   const told = isDead(queue) && state === 'ready' ? 'dead' : state
-  return { queue, state: told, ...rest, ...(body === undefined ? { damaged: true } : content(body)) }
+  const { dead } = rest
+  const ended = dead === undefined ? {} : { endedAt: dead.at, error: dead.error ?? dead.reason }
+  return { queue, state: told, ...rest, ...ended, ...(body === undefined ? { damaged: true } : content(body)) }
+}
+
+/** What is kept of one that has ended. */
+export function finishedText(queue: string, { result, ...rest }: FinishedJob): string {
+  return JSON.stringify({ queue, ...rest, ...(result === undefined ? {} : resultOf(result)) })
+}
+
+function resultOf({ json, binaries }: ReadableJob['body']): object {
+  const { data, base64, binary } = httpContent(contentOf({ json }), binaries) as Record<string, unknown>
+  return { result: base64 ?? data, ...(base64 !== undefined ? { binary: [[]] } : binary !== undefined && { binary }) }
 }
 
 function content({ json, binaries }: ReadableJob['body']): object {

@@ -5,7 +5,14 @@ import { messageOf, RepriseError } from '../../shared/errors.ts'
 import { isName, nameRule } from '../../shared/names.ts'
 import { DURATION_RULE, readBytes, readCount, readDurationMs } from '../../shared/units.ts'
 import { checkPattern } from '../core/patterns.ts'
-import { type BindingSettings, LONGEST_MS, type QueueOverrides, type QueueSettings } from '../core/queues/settings.ts'
+import {
+  type BindingSettings,
+  DEFAULT_QUEUE_SETTINGS,
+  type KeepDone,
+  LONGEST_MS,
+  type QueueOverrides,
+  type QueueSettings,
+} from '../core/queues/settings.ts'
 import type { JsonSchema } from '../core/schema/schema.ts'
 import {
   bound,
@@ -43,6 +50,8 @@ export interface QueueOptions {
   readonly ttlMs?: Duration
   /** How long dead letters are kept. Default 14 d. */
   readonly deadMs?: Duration
+  /** What is kept of finished jobs; nothing with `false` or 0. Default `{ count: 1000, ageMs: '1d' }`. */
+  readonly keepDone?: KeepDoneOption
   /** Jobs that the queue takes. Default 1,000,000. */
   readonly maxJobs?: number | 'unlimited'
   /** Bytes of their bodies. Default 1 GiB. */
@@ -66,6 +75,10 @@ export interface QueueOptions {
   readonly schema?: JsonSchema
 }
 
+/** So many that are done, and as many that were removed, for so long; or only the number. */
+export type KeepDoneOption = boolean | number | { readonly count?: number; readonly ageMs?: Duration }
+
+const MAX_KEPT = 1_000_000
 const MIN_LEASE_MS = 100
 const MAX_LEASE_MS = 86_400_000
 const MAX_BINDINGS = 1_000
@@ -131,6 +144,20 @@ function readBinding(input: unknown): BindingSettings {
   return { topic, from }
 }
 
+const KEEP_RULE = `{ count: 0 to ${MAX_KEPT}, ageMs: a time such as 1d }, a number of jobs, or false`
+
+const keepDone = value(KEEP_RULE, (input): KeepDone | undefined => {
+  const byDefault = DEFAULT_QUEUE_SETTINGS.keepDone
+  if (input === false) return { count: 0, ageMs: 0 }
+  if (input === true) return byDefault
+  const given = typeof input === 'number' || typeof input === 'string' ? { count: input } : input
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) return undefined
+  const { count = byDefault.count, ageMs = byDefault.ageMs, ...rest } = given as Record<string, unknown>
+  const [jobs, ms] = [readCount(count), longTime(ageMs)]
+  if (jobs === undefined || jobs > MAX_KEPT || ms === undefined || Object.keys(rest).length > 0) return undefined
+  return jobs === 0 || ms === 0 ? { count: 0, ageMs: 0 } : { count: jobs, ageMs: ms }
+})
+
 const from = z.unknown().transform((input, context): readonly BindingSettings[] => {
   const refuse = (message: string) => {
     context.addIssue({ code: 'custom', message })
@@ -157,6 +184,7 @@ const queueOptions = known({
   priority: optional(priority),
   ttlMs: optional(time),
   deadMs: optional(time),
+  keepDone: optional(keepDone),
   maxJobs: optional(bound('a number of jobs, 1 or more', readCount)),
   maxBytes: optional(size),
   reconnectGraceMs: optional(timeOrNone),

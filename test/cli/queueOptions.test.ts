@@ -27,6 +27,7 @@ const EVERYTHING = {
   priority: 0,
   ttlMs: '2d',
   deadMs: '4w',
+  keepDone: { count: 50, ageMs: '2h' },
   maxJobs: 'unlimited',
   maxBytes: '2GiB',
   reconnectGraceMs: 0,
@@ -50,6 +51,7 @@ const READ = {
   priority: 0,
   ttlMs: 172_800_000,
   deadMs: 2_419_200_000,
+  keepDone: { count: 50, ageMs: 7_200_000 },
   maxJobs: Number.POSITIVE_INFINITY,
   maxBytes: 2 ** 31,
   reconnectGraceMs: 0,
@@ -61,6 +63,21 @@ const READ = {
 }
 
 describe('options of queues', () => {
+  it('say in few words what is kept of finished jobs', () => {
+    const keepDone = (given: unknown) => readQueueOverrides('q', { keepDone: given }).keepDone
+    const nothing = { count: 0, ageMs: 0 }
+    expect([false, 0, { count: 0 }, { ageMs: 0 }].map(keepDone)).toEqual(Array(4).fill(nothing))
+    expect([true, {}, 7, { ageMs: '1h' }].map(keepDone)).toEqual([
+      { count: 1_000, ageMs: 86_400_000 },
+      { count: 1_000, ageMs: 86_400_000 },
+      { count: 7, ageMs: 86_400_000 },
+      { count: 1_000, ageMs: 3_600_000 },
+    ])
+    for (const wrong of [-1, 1.5, 1_000_001, 'long', { count: 'x' }, { ageMs: 'x' }, { age: 1 }, [], null]) {
+      expect(refusal(() => keepDone(wrong))).toContain('count: 0 to 1000000, ageMs: a time such as 1d')
+    }
+  })
+
   it('are read alike by a program, by the file and by the API, and once more as they were read', async () => {
     expect(readQueueOverrides('emails', EVERYTHING)).toEqual(READ)
     const options = { queues: { emails: EVERYTHING } } satisfies HubOptions

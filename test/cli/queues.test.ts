@@ -262,7 +262,7 @@ describe('looking', () => {
     })
     expect(unknown).toMatchObject({
       code: EXIT.refused,
-      stderr: 'reprise: there is no job nothing in jobs: settled, or never sent\n',
+      stderr: 'reprise: there is no job nothing in jobs: it never was, or is not kept any more\n',
     })
   })
 

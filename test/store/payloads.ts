@@ -5,7 +5,12 @@ import type { QueuePolicy, Settlement, Store } from '../../server/store/contract
 import { KEEP, text } from './conformance/fixture.ts'
 
 const LIMIT = { jobs: 1e6, bytes: 1e9 }
-const POLICY: QueuePolicy = { maxAttempts: 1, backoffMs: [0], deadMs: 86_400_000 }
+const POLICY: QueuePolicy = {
+  maxAttempts: 1,
+  backoffMs: [0],
+  deadMs: 86_400_000,
+  keep: { count: 10, ageMs: 86_400_000, bytes: 1e9 },
+}
 export const MARK = 'M4rk-of-a-payload'
 
 /** Each claims what is there and ends it so. */
@@ -37,6 +42,16 @@ export async function fill(store: Store): Promise<void> {
   await send('bound', { dead: { reason: 'gap', error: MARK } })
   await send('failed', {})
   await end(store, 'failed', (id, lease) => ({ id, lease, as: 'retry', error: MARK }))
+  await send('ended', {})
+  await end(store, 'ended', (id, lease) => ({ id, lease, as: 'retry', error: MARK }))
+  await store.queues.redrive(
+    'ended',
+    [(await store.queues.jobs('ended/dead', { state: 'ready', limit: 1 }))[0]?.id ?? ''],
+    {
+      ttlMs: 60_000,
+    },
+  )
+  await end(store, 'ended', (id, lease) => ({ id, lease, as: 'done', reply: text(MARK) }))
   await send('asked', { id: 'r1', replyMs: 60_000 })
   await end(store, 'asked', (id, lease) => ({ id, lease, as: 'done', reply: text(MARK) }))
   await send('asked', { id: 'r2', replyMs: 60_000 })
@@ -54,6 +69,10 @@ export async function readAgain(store: Store): Promise<unknown> {
     waiting: (await jobs('waiting')).map(({ body }) => body?.json),
     bound: (await jobs('bound/dead')).map(({ dead }) => dead?.error),
     letter: [letter?.body?.json, letter?.dead?.error, letter?.history.map(({ why }) => why)],
+    ended: (await store.queues.finished('ended', { state: 'done', limit: 1 })).map(({ result, history }) => [
+      result?.json,
+      history.map(({ why }) => why),
+    ]),
     answers: [await store.queues.answer('asked', 'r1'), await store.queues.answer('asked', 'r2')],
   }
 }

@@ -10,9 +10,11 @@ import type { Session } from '../hub/session.ts'
 import { useLook } from '../hub/useLook.ts'
 import { moment } from '../hub/words.ts'
 import type { Job } from './jobInfo.ts'
+import { isOver } from './jobs.tsx'
 
 interface Explained extends Job {
-  readonly why: readonly {
+  /** Of one that has not ended. */
+  readonly why?: readonly {
     readonly reason: string
     readonly text: string
     readonly until?: number
@@ -92,7 +94,7 @@ function Told({ session, queue, job, again }: ToldProps) {
   return (
     <>
       <ul class="why" aria-label="Why it is where it is">
-        {job.why.map(({ reason, text, until, job: other }) => (
+        {(job.why ?? []).map(({ reason, text, until, job: other }) => (
           <li key={reason}>
             {text}
             {until !== undefined && `, until ${moment(until)}`}
@@ -113,7 +115,9 @@ function Told({ session, queue, job, again }: ToldProps) {
         <Fact name="sent by" value={job.subject} />
         {job.key !== undefined && <Fact name="key" value={job.key} />}
         {job.group !== undefined && <Fact name="group" value={job.group} />}
-        <Fact name="due" value={moment(job.dueAt)} />
+        {job.startedAt !== undefined && <Fact name="started" value={moment(job.startedAt)} />}
+        {job.endedAt !== undefined && <Fact name="ended" value={moment(job.endedAt)} />}
+        {job.dueAt !== undefined && <Fact name="due" value={moment(job.dueAt)} />}
         {job.ttlAt !== undefined && <Fact name="expires" value={moment(job.ttlAt)} />}
         {Object.entries(job.headers ?? {}).map(([name, value]) => (
           <Fact key={name} name={name} value={value} />
@@ -136,8 +140,11 @@ function Told({ session, queue, job, again }: ToldProps) {
           </li>
         ))}
       </ol>
+      {job.error !== undefined && isOver(job.state) && <p class="problem">{job.error}</p>}
       {job.state === 'dead' ? (
         <Edit session={session} queue={queue} job={job} />
+      ) : isOver(job.state) ? (
+        job.state === 'done' && <pre>{JSON.stringify(job.result, null, 2) ?? 'no result'}</pre>
       ) : (
         <pre>{'base64' in job ? `binary: ${job.base64}` : JSON.stringify(job.data, null, 2)}</pre>
       )}
@@ -145,16 +152,18 @@ function Told({ session, queue, job, again }: ToldProps) {
         {job.state === 'delayed' && (
           <Act title="Run now" verb="Make it ready" isAllowed={isAdmin} act={runNow}>
             <p>
-              Makes job <strong>{job.id}</strong> ready at once, in place of {moment(job.dueAt)}. Attempts stay as they
-              are.
+              Makes job <strong>{job.id}</strong> ready at once, in place of {moment(job.dueAt ?? 0)}. Attempts stay as
+              they are.
             </p>
           </Act>
         )}
-        <Act title="Remove" verb="Remove it" isAllowed={isAdmin && job.state !== 'held'} isGrave act={remove}>
-          <p>
-            Removes job <strong>{job.id}</strong>. Nobody will work on it. This cannot be taken back.
-          </p>
-        </Act>
+        {!isOver(job.state) && (
+          <Act title="Remove" verb="Remove it" isAllowed={isAdmin && job.state !== 'held'} isGrave act={remove}>
+            <p>
+              Removes job <strong>{job.id}</strong>. Nobody will work on it. This cannot be taken back.
+            </p>
+          </Act>
+        )}
       </p>
     </>
   )

@@ -3,14 +3,20 @@
 export interface Job {
   readonly queue: string
   readonly id: string
-  readonly state: 'ready' | 'delayed' | 'held' | 'dead'
+  readonly state: 'ready' | 'delayed' | 'held' | 'dead' | 'done' | 'removed'
   readonly key?: string
   readonly group?: string
   readonly attempts: number
   readonly deliveries: number
   readonly priority: number
   readonly sentAt: number
-  readonly dueAt: number
+  readonly startedAt?: number
+  /** Of one that waits or is held. */
+  readonly dueAt?: number
+  /** Of one that has ended. */
+  readonly endedAt?: number
+  readonly result?: unknown
+  readonly error?: string
   readonly holder?: { readonly client: string }
   readonly expiresAt?: number
   readonly dead?: { readonly reason: string; readonly error?: string; readonly at: number }

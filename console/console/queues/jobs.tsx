@@ -10,7 +10,7 @@ import { duration, moment } from '../hub/words.ts'
 import type { Job } from './jobInfo.ts'
 import { useSearch } from './search.ts'
 
-const STATES = ['ready', 'delayed', 'held'] as const
+const STATES = ['ready', 'delayed', 'held', 'done', 'removed'] as const
 const PAGE = 50
 
 export function Jobs({ session, queue }: { readonly session: Session; readonly queue: string }) {
@@ -179,7 +179,7 @@ function Table({ jobs, state }: { readonly jobs: readonly Job[]; readonly state:
               sent
             </th>
             <th scope="col">attempts</th>
-            <th scope="col">{state === 'dead' ? 'error' : 'what next'}</th>
+            <th scope="col">{state === 'dead' ? 'error' : isOver(state) ? 'ended' : 'what next'}</th>
           </tr>
         </thead>
         <tbody>
@@ -200,7 +200,12 @@ function Table({ jobs, state }: { readonly jobs: readonly Job[]; readonly state:
   )
 }
 
-function nextOf({ state, dueAt, holder, expiresAt, dead }: Job): string {
+export function isOver(state: Job['state']): boolean {
+  return state === 'done' || state === 'removed'
+}
+
+function nextOf({ state, dueAt = 0, holder, expiresAt, dead, endedAt = 0 }: Job): string {
+  if (isOver(state)) return moment(endedAt)
   if (state === 'dead') return dead?.error ?? dead?.reason ?? ''
   if (state === 'delayed') return `due at ${moment(dueAt)}`
   if (state === 'held') return `${holder?.client ?? 'held'}, until ${moment(expiresAt ?? 0)}`

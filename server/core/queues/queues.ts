@@ -5,8 +5,11 @@ import { hasCode, RepriseError } from '../../../shared/errors.ts'
 import type { Limits, ProducerSeq } from '../../../shared/protocol.ts'
 import type { JobDraft, Sent, Settled, Settlement } from '../../../shared/queues.ts'
 import type {
+  FinishedJob,
+  FinishedQuery,
   JobInfo,
   JobsQuery,
+  Keeping,
   PageQuery,
   QueueInfo,
   Store,
@@ -23,7 +26,7 @@ import type { Consumers } from './delivery/consumers.ts'
 import type { JobClient } from './delivery/outlet.ts'
 import { checkQueue, storedJobs } from './draft.ts'
 import { type Asker, Requests } from './requests.ts'
-import { type HubQueueSettings, isGrouped } from './settings.ts'
+import { type HubQueueSettings, isGrouped, keepingOf } from './settings.ts'
 
 /** Pages of jobs under way in the store for all callers of this node: what is published waits behind them. */
 const PAGES_AT_ONCE = 2
@@ -205,7 +208,7 @@ export class Queues {
     const [job] = await this.#context.store.queues.jobs(queue, { ids: [id] })
     if (job === undefined || job.subject !== caller.subject) authorize(caller, 'admin', queue)
     else authorize(caller, 'send', queue)
-    return (await this.#busy(this.#context.store.queues.purge(queue, { ids: [id] }))) > 0
+    return (await this.#busy(this.#context.store.queues.purge(queue, { ids: [id] }, this.#keeping(queue)))) > 0
   }
 
   /** Makes a delayed job ready at once; `false` where it was not delayed. */
@@ -255,8 +258,15 @@ export class Queues {
   async job(caller: Caller, queue: string, id: string): Promise<JobInfo> {
     const [job] = await this.jobs(caller, queue, { ids: [id] })
     if (job === undefined)
-      throw new RepriseError('not_found', `there is no job ${id} in ${queue}: settled, or never sent`)
+      throw new RepriseError('not_found', `there is no job ${id} in ${queue}: it never was, or is not kept any more`)
     return job
+  }
+
+  /** Finished jobs of a queue, as the store has them: in a state, or by their ids. */
+  async finished(caller: Caller, queue: string, query: FinishedQuery): Promise<FinishedJob[]> {
+    checkQueue(queue, 'no dead')
+    authorize(caller, 'read', queue)
+    return await this.#context.store.queues.finished(queue, query)
   }
 
   async pause(caller: Caller, queue: string, paused: boolean): Promise<void> {
@@ -272,7 +282,7 @@ export class Queues {
     const { store } = this.#context
     const before = await store.ready()
     for (let removed = 0; ; ) {
-      const part = await store.queues.purge(queue, { before, limit: PURGE_PART })
+      const part = await store.queues.purge(queue, { before, limit: PURGE_PART }, this.#keeping(queue))
       if (part === 0) return removed
       removed += part
     }
@@ -284,6 +294,10 @@ export class Queues {
     authorize(caller, 'admin', queue)
     const { ttlMs } = this.#context.settings.forQueue(queue)
     return await this.#busy(this.#context.store.queues.redrive(queue, ids, { ttlMs }))
+  }
+
+  #keeping(queue: string): Keeping {
+    return keepingOf(this.#context.settings.forQueue(queue))
   }
 
   /** Resolves when nothing that was accepted is under way. */

@@ -1,6 +1,6 @@
 /** What holds for a queue by its name, and the topics that queues are bound to. */
 
-import type { Breaker, QueuePolicy } from '../../store/contract/store.ts'
+import type { Breaker, Keeping, QueuePolicy } from '../../store/contract/store.ts'
 import { isSchema, type JsonSchema } from '../schema/schema.ts'
 import {
   type ByPattern,
@@ -28,6 +28,8 @@ export interface QueueSettings {
   readonly ttlMs: number
   /** How long dead letters are kept. */
   readonly deadMs: number
+  /** What is kept of finished jobs: so many that are done and as many that were removed, for so long. */
+  readonly keepDone: KeepDone
   /** What the queue takes in: jobs, and bytes of their bodies. */
   readonly maxJobs: number
   readonly maxBytes: number
@@ -47,6 +49,12 @@ export interface QueueSettings {
   readonly maxHoldBytes: number
   /** What the data of drafts has to fit. */
   readonly schema?: JsonSchema
+}
+
+export interface KeepDone {
+  /** 0 keeps none. */
+  readonly count: number
+  readonly ageMs: number
 }
 
 export interface BindingSettings {
@@ -75,6 +83,7 @@ export const DEFAULT_QUEUE_SETTINGS: QueueSettings = {
   priority: 4,
   ttlMs: 7 * DAY_MS,
   deadMs: 14 * DAY_MS,
+  keepDone: { count: 1_000, ageMs: DAY_MS },
   maxJobs: 1_000_000,
   maxBytes: 2 ** 30,
   reconnectGraceMs: 5_000,
@@ -98,7 +107,9 @@ export interface HubQueueSettings extends Omit<PatternSettings<QueueSettings, Qu
 }
 
 const NUMBERS = Object.entries(DEFAULT_QUEUE_SETTINGS).flatMap(([name, value]) =>
-  typeof value === 'number' ? [name as Exclude<keyof QueueSettings, 'from' | 'schema' | 'fair' | 'breaker'>] : [],
+  typeof value === 'number'
+    ? [name as Exclude<keyof QueueSettings, 'from' | 'schema' | 'fair' | 'breaker' | 'keepDone'>]
+    : [],
 )
 
 const QUEUES: Kind<QueueSettings, QueueOverrides> = {
@@ -115,6 +126,7 @@ const QUEUES: Kind<QueueSettings, QueueOverrides> = {
     }
     if (typeof document.fair === 'boolean') known.fair = document.fair
     if (document.breaker === 'off' || isBreaker(document.breaker)) known.breaker = document.breaker
+    if (isKeepDone(document.keepDone)) known.keepDone = document.keepDone
     if (isSchema(document.schema)) known.schema = document.schema
     if (Array.isArray(document.from)) known.from = document.from.filter(isBinding)
     return known
@@ -174,22 +186,35 @@ export function mainQueue(queue: string): string {
 /** More doublings than this are over every cap. */
 const MAX_DOUBLINGS = 40
 
+/** Finished jobs have this part of what the queue may hold, those that are done and those that were removed each. */
+const KEPT_PART = 16
+
 /** The settings as the store takes them, with a fresh roll of the jitter. */
 export function policyOf(settings: QueueSettings): QueuePolicy {
   const { maxAttempts, backoffMs, maxBackoffMs, deadMs, breaker } = settings
+  const keep = keepingOf(settings)
   const delays: number[] = []
   for (let n = 0; n < Math.max(1, Math.min(maxAttempts, MAX_DOUBLINGS)); n++) {
     const most = Math.min(maxBackoffMs, backoffMs * 2 ** n)
     delays.push(Math.round(most * Math.random()))
     if (most >= maxBackoffMs) break
   }
-  const policy = { maxAttempts, backoffMs: delays, deadMs, grouped: isGrouped(settings) }
+  const policy = { maxAttempts, backoffMs: delays, deadMs, grouped: isGrouped(settings), keep }
   return breaker === 'off' ? policy : { ...policy, breaker }
 }
 
 /** Whether deliveries go in turns over groups. */
 export function isGrouped({ fair, groupRate }: QueueSettings): boolean {
   return fair || groupRate !== Number.POSITIVE_INFINITY
+}
+
+/** What is kept of finished jobs, as the store takes it. */
+export function keepingOf({ keepDone, maxBytes }: QueueSettings): Keeping {
+  return { ...keepDone, bytes: Math.floor(maxBytes / KEPT_PART) }
+}
+
+function isKeepDone(value: unknown): value is KeepDone {
+  return isRecord(value) && typeof value.count === 'number' && typeof value.ageMs === 'number'
 }
 
 function isBinding(value: unknown): value is BindingSettings {

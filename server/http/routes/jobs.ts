@@ -7,10 +7,10 @@ import { isThere, redrive } from '../../core/queues/redrive.ts'
 import { isDead, mainQueue } from '../../core/queues/settings.ts'
 import { itsTurn, PAGE_WEIGHT } from '../../core/turns.ts'
 import { parse } from '../../wire.ts'
-import { type JobInfo, lookedAt } from '../jobText.ts'
+import { type FinishedJob, finishedText, type JobInfo, lookedAt } from '../jobText.ts'
 import { type Call, JsonText, type Route, route } from '../routes.ts'
+import { explainAnswer, jobsAnswer, jobsQuery, ranAnswer, redriveBody, redrivenAnswer } from '../schemas/jobs.ts'
 import type { Query } from '../schemas/query.ts'
-import { explainAnswer, jobsAnswer, jobsQuery, ranAnswer, redriveBody, redrivenAnswer } from '../schemas/queues.ts'
 
 const DEFAULT_LIST = 100
 /** A page ends behind so much text. */
@@ -21,7 +21,7 @@ export const jobRoutes: readonly Route[] = [
     id: 'listJobs',
     method: 'get',
     path: '/queues/:queue/jobs',
-    summary: 'Look at the jobs of a queue in one state, in the order of their places',
+    summary: 'Look at the jobs of a queue in one state, in the order of their places; finished ones from the last on',
     refuses: ['not_found'],
     query: jobsQuery,
     answer: jobsAnswer,
@@ -32,14 +32,10 @@ export const jobRoutes: readonly Route[] = [
     id: 'getJob',
     method: 'get',
     path: '/queues/:queue/jobs/:id',
-    summary: 'Explain a job: its state, why it is not moving, its history',
+    summary: 'Explain a job: its state, why it is not moving, its history; or what became of it, while that is kept',
     refuses: ['not_found'],
     answer: explainAnswer,
-    async run(call) {
-      const { param } = call
-      const found = await find(call, param('queue'), param('id'))
-      return { ...lookedAt(found.queue, found.job), why: await whyOf(call, found) }
-    },
+    run: explain,
   }),
 
   route({
@@ -92,13 +88,66 @@ async function look(call: Call, id: string, others: ListQuery): Promise<JsonText
     if (hasCode(error, 'not_found')) return undefined
     throw error
   })
-  return page(found === undefined ? [] : [JSON.stringify(lookedAt(found.queue, found.job))], undefined)
+  if (found !== undefined) return page([JSON.stringify(lookedAt(found.queue, found.job))], undefined)
+  const finished = await findFinished(call, id)
+  return page(finished === undefined ? [] : [finishedText(call.param('queue'), finished)], undefined)
 }
 
-async function list(
-  call: Call,
-  { state = 'ready', after, limit = DEFAULT_LIST, key, reason, error }: ListQuery,
+async function explain(call: Call): Promise<object> {
+  const { param } = call
+  const [queue, id] = [param('queue'), param('id')]
+  try {
+    const found = await find(call, queue, id)
+    return { ...lookedAt(found.queue, found.job), why: await whyOf(call, found) }
+  } catch (error) {
+    const finished = hasCode(error, 'not_found') ? await findFinished(call, id) : undefined
+    if (finished === undefined) throw error
+    return new JsonText(finishedText(queue, finished))
+  }
+}
+
+async function findFinished({ core, caller, param }: Call, id: string): Promise<FinishedJob | undefined> {
+  if (isDead(param('queue'))) return undefined
+  return (await core.queues.finished(caller, param('queue'), { ids: [id] }))[0]
+}
+
+/** A page of finished jobs, from the one that ended last. */
+async function listFinished(
+  { core, caller, param }: Call,
+  state: FinishedJob['state'],
+  { after, limit = DEFAULT_LIST, key, reason, error }: ListQuery,
 ): Promise<JsonText> {
+  const queue = param('queue')
+  if (reason !== undefined || error !== undefined) {
+    throw new RepriseError('bad_request', 'query: only dead letters have a reason and an error: ask with state=dead')
+  }
+  const gone = (id: string) =>
+    new RepriseError('not_found', `the job ${id} is not kept any more: list from the beginning`)
+  if (after !== undefined && (await core.queues.finished(caller, queue, { ids: [after] })).length === 0)
+    throw gone(after)
+  const texts: string[] = []
+  let [length, looked] = [0, 0]
+  let last = after
+  for (;;) {
+    if (key !== undefined) await itsTurn(PAGE_WEIGHT)
+    const from = last === undefined ? { limit: LOOK.part } : { after: last, limit: LOOK.part }
+    const part = await core.queues.finished(caller, queue, { state, ...from })
+    for (const job of part) {
+      if (texts.length >= limit || length >= PAGE_LENGTH || looked >= LOOK.jobs) return page(texts, last)
+      looked++
+      last = job.id
+      if (key !== undefined && job.key !== key) continue
+      const text = finishedText(queue, job)
+      texts.push(text)
+      length += text.length
+    }
+    if (part.length < LOOK.part) return page(texts, undefined)
+  }
+}
+
+async function list(call: Call, { state = 'ready', ...query }: ListQuery): Promise<JsonText> {
+  if (state === 'done' || state === 'removed') return await listFinished(call, state, query)
+  const { after, limit = DEFAULT_LIST, key, reason, error } = query
   const { core, caller, param } = call
   const queue = state === 'dead' ? `${mainQueue(param('queue'))}/dead` : param('queue')
   const stored = state === 'dead' ? 'ready' : state

@@ -6,7 +6,7 @@ import { authorize } from '../../core/access.ts'
 import { checkPattern } from '../../core/patterns.ts'
 import { claim } from '../../core/queues/delivery/claim.ts'
 import { previewSettings } from '../../core/queues/preview.ts'
-import { isDead, mainQueue, type QueueOverrides } from '../../core/queues/settings.ts'
+import { isDead, type KeepDone, mainQueue, type QueueOverrides } from '../../core/queues/settings.ts'
 import { boundParts } from '../../core/schema/schema.ts'
 import { consumersOf } from '../../core/seeing/consumers.ts'
 import { parse, parseSettlements, settlementsSchema } from '../../wire.ts'
@@ -239,9 +239,16 @@ async function putSettings(
   return { queue, settings: shown(now) }
 }
 
+function keepDoneShown(value: unknown): unknown {
+  return (value as KeepDone).count === 0 ? false : value
+}
+
 /** JSON has no `Infinity`. */
 function shown(settings: QueueOverrides): object {
   return Object.fromEntries(
-    Object.entries(settings).map(([name, value]) => [name, value === Number.POSITIVE_INFINITY ? 'unlimited' : value]),
+    Object.entries(settings).map(([name, value]) => [
+      name,
+      value === Number.POSITIVE_INFINITY ? 'unlimited' : name === 'keepDone' ? keepDoneShown(value) : value,
+    ]),
   )
 }

@@ -1,18 +1,14 @@
-/** What requests about queues may say and what answers hold, over HTTP. The rest is in topics.ts and server/wire.ts. */
+/** What requests about queues may say and what answers hold, over HTTP. Of single jobs: jobs.ts; the rest is in topics.ts and server/wire.ts. */
 
 import { z } from 'zod'
-import { type JobDraft, REDRIVE_REASON_RULE, REDRIVE_REASONS } from '../../../shared/queues.ts'
+import type { JobDraft } from '../../../shared/queues.ts'
 import type { ConsumerSeen } from '../../core/seeing/consumers.ts'
 import { consumeSchema, jobDraftSchema, nameSchema, positionSchema } from '../../wire.ts'
 import { base64, bound, content, count, jsonSchema, whole } from './topics.ts'
 
 const MAX_CLAIM = 1_000
 const MAX_WAIT_MS = 20_000
-const MAX_JOBS = 500
-const MAX_FILTER_IDS = 1_000
 const MAX_CONSUMERS = 200
-
-const DEAD_REASONS = [...REDRIVE_REASONS, 'gap'] as const
 
 const { data: _data, ...labels } = jobDraftSchema.shape
 
@@ -42,48 +38,6 @@ export const claimBody = z
   })
   .meta({ id: 'Claim', examples: [{ client: 'mailer-1', max: 10, waitMs: 20_000 }] })
 
-export const jobsQuery = {
-  state: z
-    .enum(['ready', 'delayed', 'held', 'dead'], { error: 'is one of ready, delayed, held, dead' })
-    .meta({ default: 'ready' }),
-  id: z.string().min(1).meta({ description: 'Only the job with this id, in whatever state; stands alone' }),
-  key: z.string().min(1).meta({ description: 'Only jobs with this key' }),
-  reason: z
-    .enum(DEAD_REASONS, { error: `is one of ${DEAD_REASONS.join(', ')}` })
-    .meta({ description: 'Only dead letters with this reason' }),
-  error: z.string().min(1).meta({ description: 'Only dead letters with this in the text of their error' }),
-  after: z.string().min(1).meta({ description: '`next` of the page before' }),
-  limit: whole(1, MAX_JOBS).meta({ description: 'At most this many, 500 at most', default: 100 }),
-}
-
-function areIds(value: unknown): boolean {
-  if (!Array.isArray(value) || value.length === 0 || value.length > MAX_FILTER_IDS) return false
-  return value.every((id) => typeof id === 'string')
-}
-
-export const redriveBody = z
-  .strictObject({
-    filter: z
-      .strictObject({
-        // Counted before they are looked at.
-        ids: z
-          .custom<readonly string[]>(areIds, { error: `ids is a list of 1 to ${MAX_FILTER_IDS} ids` })
-          .exactOptional()
-          .meta({ type: 'array', items: { type: 'string' }, minItems: 1, maxItems: MAX_FILTER_IDS }),
-        reason: z.enum(REDRIVE_REASONS, { error: `reason is ${REDRIVE_REASON_RULE}` }).exactOptional(),
-        key: z.string().exactOptional(),
-        error: z.string().exactOptional().meta({ description: "A part of the error's text" }),
-        since: z.number().min(0).exactOptional().meta({ description: 'Dead-lettered at this time or later' }),
-        before: z.number().min(0).exactOptional().meta({ description: 'Dead-lettered before this time' }),
-      })
-      .exactOptional(),
-    dryRun: z.boolean().exactOptional().meta({ description: 'Only count' }),
-    rate: z.number().gt(0).exactOptional().meta({ description: 'Jobs a second' }),
-    limit: z.int().min(1).exactOptional().meta({ description: 'Dead letters to look at in this call' }),
-    after: z.string().min(1).exactOptional().meta({ description: '`next` of the call before' }),
-  })
-  .meta({ id: 'Redrive', examples: [{ filter: { reason: 'max_attempts' }, rate: 10 }] })
-
 const size = z.union([bound, z.string()])
 const time = z.union([count, z.string()])
 const binding = z.object({ topic: z.string(), from: z.enum(['start', 'end']).optional() }).meta({ id: 'Binding' })
@@ -100,6 +54,11 @@ export const queueSettingsBody = z
     priority: z.int().min(0).max(9),
     ttlMs: time,
     deadMs: time,
+    keepDone: z.union([
+      z.literal(false),
+      z.int().min(0).max(1_000_000),
+      z.object({ count: z.int().min(0).max(1_000_000).optional(), ageMs: time.optional() }),
+    ]),
     maxJobs: bound,
     maxBytes: size,
     reconnectGraceMs: time,
@@ -220,69 +179,6 @@ export const queuesAnswer = z
   .object({ queues: z.array(queueAnswer), next: z.string().optional() })
   .meta({ id: 'Queues', examples: [{ queues: [EMAILS] }] })
 
-const owner = z.object({ subject: z.string(), client: z.string() }).meta({ id: 'Holder' })
-
-const deadLetter = z.object({ reason: z.string(), error: z.string().optional(), at: count }).meta({ id: 'DeadLetter' })
-const happening = z
-  .object({ at: count, what: z.string(), holder: owner.optional(), why: z.string().optional() })
-  .meta({ id: 'Happening' })
-
-const jobFields = z.object({
-  queue: z.string(),
-  id: z.string(),
-  state: z.enum(['ready', 'delayed', 'held', 'dead']),
-  subject: z.string(),
-  group: z.string().optional().meta({ description: 'Where its sender gave one' }),
-  priority: count,
-  attempts: count,
-  deliveries: count,
-  sentAt: count,
-  dueAt: count,
-  ttlAt: count.optional(),
-  replyBy: count.optional(),
-  holder: owner.optional(),
-  expiresAt: count.optional(),
-  suspect: z.boolean(),
-  behind: z.string().optional(),
-  dead: deadLetter.optional(),
-  history: z.array(happening),
-  damaged: z.literal(true).optional().meta({ description: 'Its record does not fit its checksum: no data is told' }),
-  ...content,
-})
-const jobAnswer = jobFields.meta({ id: 'Job' })
-
-export const jobsAnswer = z
-  .object({
-    jobs: z.array(jobAnswer),
-    next: z.string().optional().meta({ description: 'There may be more: behind this one' }),
-  })
-  .meta({ id: 'Jobs', examples: [{ jobs: [] }] })
-
-const obstacle = z
-  .object({ reason: z.string(), text: z.string(), until: count.optional(), job: z.string().optional() })
-  .meta({ id: 'Obstacle' })
-
-export const explainAnswer = jobFields.extend({ why: z.array(obstacle) }).meta({
-  id: 'JobDetail',
-  examples: [
-    {
-      queue: 'emails',
-      id: '12',
-      state: 'ready',
-      subject: 'ann',
-      priority: 4,
-      attempts: 0,
-      deliveries: 0,
-      sentAt: 1_760_000_000_000,
-      dueAt: 1_760_000_000_000,
-      suspect: false,
-      history: [{ at: 1_760_000_000_000, what: 'sent' }],
-      data: { to: 'ann' },
-      why: [{ reason: 'no_consumer', text: 'nobody takes jobs from emails' }],
-    },
-  ],
-})
-
 export const consumersQuery = {
   offset: whole(0).meta({ description: 'So many are left out before the first', default: 0 }),
   limit: whole(1, MAX_CONSUMERS).meta({ description: 'At most this many, 200 at most', default: 100 }),
@@ -305,24 +201,6 @@ export const consumersAnswer = z
   .object({ node: z.string(), total: count, consumers: z.array(consumerSeen) })
   .meta({ id: 'QueueConsumers', examples: [{ node: 'host-4f21c0', total: 0, consumers: [] }] })
 
-export const ranAnswer = z
-  .object({
-    queue: z.string(),
-    id: z.string(),
-    changed: z.boolean().meta({ description: '`false` where it was ready before' }),
-    why: z.array(obstacle).meta({ description: 'What keeps it from being delivered all the same' }),
-  })
-  .meta({ id: 'Ran', examples: [{ queue: 'emails', id: '12', changed: true, why: [] }] })
-
-export const redrivenAnswer = z
-  .object({
-    matched: count,
-    moved: count,
-    more: z.boolean(),
-    next: z.string().optional(),
-    asOf: count,
-  })
-  .meta({ id: 'Redriven', examples: [{ matched: 3, moved: 3, more: false, asOf: 1_760_000_000_000 }] })
 export const pausedAnswer = z
   .object({ queue: z.string(), paused: z.boolean() })
   .meta({ id: 'Paused', examples: [{ queue: 'emails', paused: true }] })

@@ -29,6 +29,8 @@ export interface JobInfo {
   readonly attempts: number
   readonly deliveries: number
   readonly sentAt: number
+  /** When its consumer began with it; of a dead letter, with the run that made it one. */
+  readonly startedAt?: number
   /** When it is due; for a `ready` job, when it fell due. */
   readonly dueAt: number
   /** When it goes to the dead letters if it still waits. `undefined` in the dead letters. */

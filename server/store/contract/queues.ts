@@ -66,6 +66,7 @@ import type { RepriseError } from '../../../shared/errors.ts'
 import type { Position } from '../../../shared/positions.ts'
 import type { Durability } from '../../../shared/protocol.ts'
 import type { Body, ListQuery, Owner } from './basics.ts'
+import type { FinishedJob, FinishedQuery, Keeping } from './finished.ts'
 import type { Answer, DeadReason, JobInfo, JobState, QueueInfo, QueueNotification } from './jobs.ts'
 
 export interface StoredJobDraft {
@@ -134,6 +135,8 @@ export interface QueuePolicy {
   /** Deliveries go in turns over groups. */
   readonly grouped?: boolean
   readonly breaker?: Breaker
+  /** What is kept of finished jobs; nothing where it is absent. */
+  readonly keep?: Keeping
 }
 
 export interface Claim {
@@ -184,7 +187,10 @@ export interface Claimed {
   readonly nextAt?: number
 }
 
-export type Settlement = { readonly id: string; readonly lease: string } & (
+export type Settlement = {
+  readonly id: string
+  readonly lease: string
+} /** `reply` is the answer of a request, and the result of any job. */ & (
   | { readonly as: 'done'; readonly reply?: Body }
   /** `delayMs` in place of the policy's backoff. */
   | { readonly as: 'retry'; readonly delayMs?: number; readonly error?: string }
@@ -305,10 +311,16 @@ export interface Queues {
   jobs(queue: string, query: JobsQuery): Promise<JobInfo[]>
 
   /**
-   * Removes jobs that wait; requests are then `failed` (`removed`): those with these ids, or up to `limit` that came by
-   * `before`, inclusive. Answers how many, so 0 at the end.
+   * Finished jobs in a state, those first that are kept longest, or those with these ids, as far as they are kept. `queue`
+   * is not a `/dead`.
    */
-  purge(queue: string, query: PurgeQuery): Promise<number>
+  finished(queue: string, query: FinishedQuery): Promise<FinishedJob[]>
+
+  /**
+   * Removes jobs that wait; requests are then `failed` (`removed`): those with these ids, or up to `limit` that came by
+   * `before`, inclusive. Answers how many, so 0 at the end. They are kept as `keep` says.
+   */
+  purge(queue: string, query: PurgeQuery, keep?: Keeping): Promise<number>
 
   /**
    * Makes delayed jobs due now, those with these ids: `ready`, as if their time had come. Attempts stay, and so does a lease

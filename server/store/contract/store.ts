@@ -25,6 +25,7 @@ import type { QueuePolicy, Queues } from './queues.ts'
 import type { Schedules } from './schedules.ts'
 
 export type * from './basics.ts'
+export type * from './finished.ts'
 export type * from './jobs.ts'
 export type * from './queues.ts'
 export type * from './schedules.ts'

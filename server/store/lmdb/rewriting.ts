@@ -1,10 +1,11 @@
-/** The contract's `rewrite` over LMDB: blocks of events, chunks of jobs and answers are put in their own places. */
+/** The contract's `rewrite` over LMDB: blocks of events, chunks of jobs, of finished ones and answers are put in their own places. */
 
 import type { PayloadChange, Rewritten, Store } from '../contract/store.ts'
 import { blockKey, countOf } from './engine/keys.ts'
 import { TABLES } from './engine/tables.ts'
 import type { Transaction } from './engine/transaction.ts'
 import type { Writer } from './engine/writer.ts'
+import { rewriteFinished } from './queues/finished.ts'
 import { rewriteAnswers } from './queues/requests.ts'
 import { rewriteSchedules } from './queues/schedules.ts'
 import type { JobSet } from './queues/storage/jobSet.ts'
@@ -19,8 +20,8 @@ const CHUNKS = 16
 const ANSWERS = 256
 const SCHEDULES = 16
 
-/** Where a queue's part goes on: its jobs, its dead letters, its answers, its schedules. */
-const PARTS = ['m', 'd', 'a', 's'] as const
+/** Where a queue's part goes on: its jobs, its dead letters, finished jobs, its answers, its schedules. */
+const PARTS = ['m', 'd', 'f', 'a', 's'] as const
 
 export function createRewriting(writer: Writer): Store['rewrite'] {
   return (place, from, change) =>
@@ -68,23 +69,29 @@ function rewriteQueue(transaction: Transaction, name: string, from: string, chan
     const { next, ...done } = rewriteSchedules(transaction, number, from.slice(1), SCHEDULES, change)
     return { ...done, ...(next !== undefined && { next: `s${next}` }) }
   }
-  const { chunk, ...done } = rewriteJobs(
-    transaction,
-    part === 'm' ? queue.main : queue.dead,
-    Number(from.slice(1)) || 0,
-    change,
+  const jobSet = part === 'd' ? queue.dead : queue.main
+  const table = part === 'f' ? TABLES.finished : TABLES.jobs
+  const { chunk, ...done } = rewriteChunks(transaction, jobSet, table, Number(from.slice(1)) || 0, (number) =>
+    part === 'f'
+      ? rewriteFinished(transaction, queue, number, change)
+      : rewriteChunk(transaction, jobSet, number, change),
   )
-  return { ...done, next: chunk === undefined ? (part === 'm' ? 'd' : 'a') : `${part}${chunk}` }
+  return { ...done, next: chunk === undefined ? (PARTS[PARTS.indexOf(part) + 1] ?? 'a') : `${part}${chunk}` }
 }
 
-function rewriteJobs(transaction: Transaction, jobSet: JobSet, from: number, change: PayloadChange) {
-  const { number, lastJob } = jobSet.counters
+function rewriteChunks(
+  transaction: Transaction,
+  { counters: { number, lastJob } }: JobSet,
+  table: typeof TABLES.jobs | typeof TABLES.finished,
+  from: number,
+  rewrite: (chunk: number) => { readonly seen: number; readonly changed: number; readonly bytes: number },
+) {
   const range = { start: blockKey(number, from), end: blockKey(number, chunkOfJob(lastJob) + 1), limit: CHUNKS + 1 }
   let [seen, changed, bytes, chunks] = [0, 0, 0, 0]
-  for (const chunk of transaction.environment.keys(TABLES.jobs, range).map(countOf)) {
+  for (const chunk of transaction.environment.keys(table, range).map(countOf)) {
     if (chunks === CHUNKS || bytes > PART_BYTES) return { chunk, seen, changed }
     chunks++
-    const done = rewriteChunk(transaction, jobSet, chunk, change)
+    const done = rewrite(chunk)
     seen += done.seen
     changed += done.changed
     bytes += done.bytes

@@ -9,6 +9,7 @@ import type { Body, PayloadChange, Rewritten, Store } from '../contract/store.ts
 import type { Argument } from './connection/connection.ts'
 import { failure, storageFull } from './connection/errors.ts'
 import type { QueuesContext } from './queues/reads.ts'
+import { rewrittenRow } from './queues/storage/finished.ts'
 import { inlineBody } from './queues/storage/records.ts'
 import { operation, textAt } from './scripting/codec.ts'
 import { entriesOf, type TopicsContext } from './topics/topics.ts'
@@ -82,7 +83,7 @@ async function rewriteTopic(
 
 const NOTHING = Buffer.alloc(0)
 
-const HASHES = ['jobs', 'history', 'deaths', 'answers', 'scheduleBodies'] as const
+const HASHES = ['jobs', 'history', 'deaths', 'finished', 'answers', 'scheduleBodies'] as const
 type Hash = (typeof HASHES)[number]
 
 /** `from`: a hash and where its scan is. */
@@ -142,7 +143,9 @@ async function rewriteText(
       ? otherAnswer(value, change)
       : hash === 'scheduleBodies'
         ? changedRecord(value, 'job', change)
-        : otherTexts(value, hash, change)
+        : hash === 'finished'
+          ? rewrittenRow(value, change, (history) => otherTexts(history, 'history', change))
+          : otherTexts(value, hash, change)
   return other === undefined ? false : await put(context, queue, ['rewriteText', hash, field, value, other])
 }
 

@@ -9,6 +9,7 @@ import type {
   Body,
   Claimed,
   Enqueue,
+  FinishedJob,
   HeldJob,
   HistoryEntry,
   JobInfo,
@@ -121,6 +122,11 @@ function sealedQueues(queues: Store['queues'], ring: Keyring): Store['queues'] {
     ...(job.dead && { dead: errorOpened(queue, job.dead) }),
     history: job.history.map((entry) => entryIn(queue, entry)),
   })
+  const finishedIn = (queue: string, job: FinishedJob): FinishedJob => {
+    const { result: sealed, ...rest } = errorOpened(queue, job)
+    const result = sealed && ring.open(sealed, place.reply(queue))
+    return { ...rest, ...(result && { result }), history: job.history.map((entry) => entryIn(queue, entry)) }
+  }
   const answerIn = (queue: string, answer: Answer): Answer => {
     if (answer.state === 'failed') return errorOpened(queue, answer)
     if (answer.state !== 'done' || answer.reply === undefined) return answer
@@ -160,6 +166,7 @@ function sealedQueues(queues: Store['queues'], ring: Keyring): Store['queues'] {
       if (claimed === undefined || !('jobs' in claimed)) return outcome
       return { ...outcome, claimed: claimedIn(queue, claimed) }
     },
+    finished: async (queue, query) => (await queues.finished(queue, query)).map((job) => finishedIn(queue, job)),
     jobs: async (queue, query) => (await queues.jobs(queue, query)).map((job) => infoIn(queue, job)),
     answer: async (queue, id) => {
       const answer = await queues.answer(queue, id)

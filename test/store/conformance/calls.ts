@@ -3,6 +3,7 @@
 import type {
   Bounds,
   JobInfo,
+  Keeping,
   Maintained,
   QueuePolicy,
   Queues,
@@ -25,8 +26,8 @@ export async function jobOf(queues: Queues, queue: string, id: string): Promise<
   return (await queues.jobs(queue, { ids: [id] }))[0]
 }
 
-export async function remove(queues: Queues, queue: string, id: string): Promise<boolean> {
-  return (await queues.purge(queue, { ids: [id] })) === 1
+export async function remove(queues: Queues, queue: string, id: string, keep?: Keeping): Promise<boolean> {
+  return (await queues.purge(queue, { ids: [id] }, keep)) === 1
 }
 
 /** Applies a retention; answers what is known of the log then. */

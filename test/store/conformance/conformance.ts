@@ -8,6 +8,7 @@ import { describeCursors } from './cursors.ts'
 import type { Engine } from './fixture.ts'
 import { describeLog } from './log.ts'
 import { describeQueueBreaker } from './queues/breaker.ts'
+import { describeQueueFinished } from './queues/finished.ts'
 import { describeQueueGroups } from './queues/groups.ts'
 import { describeQueueBounds } from './queuesBounds.ts'
 import { describeQueueCrowd, describeQueueEndings } from './queuesEndings.ts'
@@ -48,6 +49,7 @@ export function describeConformance(name: string, makeEngine: () => Promise<Engi
     describeQueueEndings(given)
     describeQueueNext(given)
     describeQueueReturns(given)
+    describeQueueFinished(given)
     describeQueueBounds(given)
     describeSchedules(given)
     if (payloadsAlone) return

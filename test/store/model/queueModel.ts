@@ -8,6 +8,7 @@ import type {
   Attached,
   Claim,
   HeldJob,
+  Keeping,
   Leaving,
   Owner,
   QueuePolicy,
@@ -90,6 +91,7 @@ export class QueueModel extends Sending {
       const capAt = this.now + claim.capMs
       job.state = 'held'
       job.deliveries++
+      if (!half.isDead) job.startedAt = this.now
       job.lease = {
         token: theirs[jobs.length]?.lease ?? '',
         holder: claim.consumer,
@@ -146,6 +148,7 @@ export class QueueModel extends Sending {
     if (as === 'extend') {
       if (job.state !== 'held' && lease.capAt <= this.now) return 'lost'
       const isBack = job.state !== 'held'
+      if (isBack && !half.isDead) job.startedAt = this.now
       job.state = 'held'
       extend(job, this.now, settlement.leaseMs)
       if (isBack) isolate(half, job)
@@ -157,6 +160,7 @@ export class QueueModel extends Sending {
     if (as === 'done') {
       half.jobs.delete(id)
       half.done++
+      queue.finished.end(half, job, 'done', policy.keep, this.now, settlement.reply)
       if (half.isDead) queue.main.done++
       else queue.ended.push('done')
       if (!half.isDead) this.answer(queue, job, { state: 'done', ...(settlement.reply && { reply: settlement.reply }) })
@@ -250,18 +254,19 @@ export class QueueModel extends Sending {
 
   // People, and the hub itself
 
-  remove(name: string, id: string): boolean {
+  remove(name: string, id: string, keep?: Keeping): boolean {
     const queue = this.queues.get(baseOf(name))
     const half = this.half(name)
     const job = half?.jobs.get(id)
     if (queue === undefined || half === undefined || job === undefined || job.state === 'held') return false
-    this.takeAway(queue, half, job)
+    this.takeAway(queue, half, job, keep)
     stand(half)
+    if (keep !== undefined) queue.finished.trim(keep)
     return true
   }
 
   /** How many could go; with `gone`, those that did. */
-  purge(name: string, before: number, limit: number, gone?: (id: string) => boolean): number {
+  purge(name: string, before: number, limit: number, gone?: (id: string) => boolean, keep?: Keeping): number {
     const queue = this.queues.get(baseOf(name))
     const half = this.half(name)
     const old = [...(half?.jobs.values() ?? [])].filter(({ state, cameAt }) => state !== 'held' && cameAt <= before)
@@ -269,11 +274,12 @@ export class QueueModel extends Sending {
     if (half !== undefined) half.tie = ++half.lastTurn
     for (const job of old) {
       if (queue !== undefined && half !== undefined && (old.length <= limit || gone?.(job.id) === true)) {
-        this.takeAway(queue, half, job)
+        this.takeAway(queue, half, job, keep)
       }
     }
     if (half !== undefined) stand(half)
     if (half !== undefined) half.tie = undefined
+    if (keep !== undefined) queue?.finished.trim(keep)
     return Math.min(old.length, limit)
   }
 
@@ -315,6 +321,7 @@ export class QueueModel extends Sending {
           suspect: false,
           lease: undefined,
           dead: undefined,
+          startedAt: undefined,
         },
       }
       this.note(job, { what: 'redriven' })

@@ -50,6 +50,8 @@ export interface ModelJob {
   deliveries: number
   suspect: boolean
   history: readonly HistoryEntry[]
+  /** When the run began that is under way; of a dead letter, the one that made it one. */
+  startedAt?: number | undefined
   /** While it counts. */
   lease: ModelLease | undefined
 }
@@ -203,6 +205,7 @@ export function infoOfJob(half: Half, job: ModelJob): JobInfo {
     ...{ id, state, subject, priority, attempts, deliveries, sentAt, dueAt, suspect, history, body },
     ...(key !== undefined && { key }),
     ...(group !== undefined && { group }),
+    ...((half.isDead || state === 'held') && job.startedAt !== undefined && { startedAt: job.startedAt }),
     ...(dead === undefined && { ttlAt: ttlAtOf(job) }),
     ...(replyBy !== undefined && { replyBy }),
     ...(state === 'held' && lease !== undefined && { holder: lease.holder, expiresAt: lease.expiresAt }),

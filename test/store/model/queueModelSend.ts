@@ -83,6 +83,7 @@ export class Sending extends Turning {
         ? !isTaken(theirs) && theirs.startsWith(draft.id === undefined ? '' : `${draft.id}~`)
         : theirs === draft.id
     if (!mayBe || theirs === '') throw new Error(`a draft with the id ${draft.id} became the job ${theirs}`)
+    queue.finished.replaced(theirs)
     const half = draft.dead === undefined ? queue.main : queue.dead
     const replyBy = replyMs === undefined ? undefined : now + replyMs
     if (draft.id !== undefined && remembers) {

@@ -4,11 +4,13 @@ import type {
   Answer,
   DeadReason,
   HistoryEntry,
+  Keeping,
   Owner,
   QueueInfo,
   QueuePolicy,
 } from '../../../server/store/contract/store.ts'
 import type { Position } from '../../../shared/positions.ts'
+import { ModelFinished } from './queueModelFinished.ts'
 import { beginTurns, stand } from './queueModelGroups.ts'
 import { type Half, type ModelJob, newHalf, ttlAtOf } from './queueModelJobs.ts'
 
@@ -20,6 +22,7 @@ export interface ModelQueue {
   readonly producers: Map<string, { start: number; usedAt: number; ids: string[] }>
   readonly answers: Map<string, { readonly replyBy: number; readonly answer: Answer }>
   readonly bindings: Map<string, Position>
+  readonly finished: ModelFinished
   sends: number
   /** How jobs ended since the breaker was asked last, and in the minute before. */
   readonly ended: ('done' | 'dead')[]
@@ -62,6 +65,7 @@ export class Turning {
       producers: new Map(),
       answers: new Map(),
       bindings: new Map(),
+      finished: new ModelFinished(),
       sends: 0,
       ended: [],
       outcomes: [],
@@ -133,13 +137,14 @@ export class Turning {
       for (const [, jobs] of due(expiryOf)) {
         this.together(queue, () => {
           for (const job of jobs) {
-            if (half.isDead) this.takeAway(queue, half, job)
+            if (half.isDead) this.takeAway(queue, half, job, policy.keep)
             else this.bury(queue, job, 'expired')
             stand(queue.main)
           }
         })
       }
     }
+    if (policy.keep !== undefined) queue.finished.trim(policy.keep)
   }
 
   /** Dead letters that come here come at once. */
@@ -196,6 +201,7 @@ export class Turning {
     const letter: ModelJob = {
       ...job,
       ...{ cameAt: now, dueAt: now, state: 'ready', place: queue.dead.places },
+      startedAt: job.state === 'held' ? job.startedAt : undefined,
       ...{ suspect: false, lease: undefined, dead: { reason, at: now, ...(error !== undefined && { error }) } },
     }
     this.note(letter, { what: 'dead', ...(holder !== undefined && { holder }), why: error ?? reason })
@@ -209,8 +215,9 @@ export class Turning {
     this.tell(queue, { kind: 'answered', id })
   }
 
-  protected takeAway(queue: ModelQueue, half: Half, job: ModelJob): void {
+  protected takeAway(queue: ModelQueue, half: Half, job: ModelJob, keep: Keeping | undefined): void {
     half.jobs.delete(job.id)
+    queue.finished.end(half, job, 'removed', keep, this.now)
     half.removed++
     for (const [given, { id }] of queue.ids) {
       if (id === job.id && given.startsWith(`${job.subject}/`)) queue.ids.delete(given)

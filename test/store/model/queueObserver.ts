@@ -1,7 +1,7 @@
 /** Compares all that can be seen of queues in an engine with the model, and that the watches were told enough. */
 
 import { expect } from 'vitest'
-import type { JobState, Owner, QueueNotification, Store } from '../../../server/store/contract/store.ts'
+import type { FinishedState, JobState, Owner, QueueNotification, Store } from '../../../server/store/contract/store.ts'
 import { infoOf, jobOf } from '../conformance/calls.ts'
 import type { QueueModel } from './queueModel.ts'
 import { infoOfHalf, infoOfJob, jobsIn, lineOf, nextDueAt, workAt } from './queueModelJobs.ts'
@@ -132,9 +132,27 @@ export class Observer {
         expect([id, await queues.answer(name, id)]).toEqual([id, expected])
       }
     }
+    for (const name of names) await this.#compareFinished(name)
     for (const { queue, id } of this.#gone.splice(0)) {
       const isThere = model.half(queue)?.jobs.has(id) ?? false
       expect([queue, id, (await jobOf(queues, queue, id)) !== undefined]).toEqual([queue, id, isThere])
+    }
+  }
+
+  async #compareFinished(name: string): Promise<void> {
+    const { queues } = this.#store
+    const list = (state: FinishedState, after?: string) =>
+      queues.finished(name, { state, limit: 100, ...(after !== undefined && { after }) })
+    const theirs = { done: await list('done'), removed: await list('removed') }
+    const { finished } = this.#model.queues.get(name) ?? {}
+    if (finished === undefined) expect(theirs).toEqual({ done: [], removed: [] })
+    else finished.compare(theirs, this.#model.now)
+    for (const state of ['done', 'removed'] as const) {
+      const all = theirs[state]
+      const middle = all[all.length >> 1]
+      if (middle === undefined) continue
+      expect(await queues.finished(name, { ids: ['none', middle.id] })).toEqual([middle])
+      expect(await list(state, middle.id)).toEqual(all.slice((all.length >> 1) + 1))
     }
   }
 

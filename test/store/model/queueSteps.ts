@@ -8,6 +8,7 @@ import type {
   Claimed,
   Enqueue,
   Enqueued,
+  Keeping,
   Owner,
   QueuePolicy,
   Settlement,
@@ -25,9 +26,12 @@ import type { DrawnClaim, DrawnDraft, DrawnSettlement, QueueOperation } from './
 
 export const DEAD_MS = 120_000
 const POLICIES: readonly QueuePolicy[] = [
-  { maxAttempts: 3, backoffMs: [1_000, 5_000], deadMs: DEAD_MS },
-  { maxAttempts: 2, backoffMs: [0], deadMs: DEAD_MS },
+  { maxAttempts: 3, backoffMs: [1_000, 5_000], deadMs: DEAD_MS, keep: { count: 5, ageMs: 100_000, bytes: 1e9 } },
+  { maxAttempts: 2, backoffMs: [0], deadMs: DEAD_MS, keep: { count: 5, ageMs: 400_000, bytes: 1e9 } },
 ]
+
+/** Of what is removed and purged. The count is one for all calls: when fewer are kept is up to the engine. */
+const KEEP: Keeping = { count: 5, ageMs: 100_000, bytes: 1e9 }
 
 export function holder(client: string): Owner {
   return { subject: 'ann', client }
@@ -160,21 +164,21 @@ export class Preparer {
         const { queue } = operation
         const id = this.#idAt(queue, operation.pick)
         return {
-          engine: () => remove(queues, queue, id),
-          model: (answer) => expect(answer).toBe(model.remove(queue, id)),
+          engine: () => remove(queues, queue, id, KEEP),
+          model: (answer) => expect(answer).toBe(model.remove(queue, id, KEEP)),
         }
       }
       case 'purge': {
         const { queue, limit } = operation
         const before = model.now - operation.back
         return {
-          engine: () => queues.purge(queue, { before, limit }),
+          engine: () => queues.purge(queue, { before, limit }, KEEP),
           model: async (answer) => {
             // Which of too many it takes is the engine's; there is nothing else under way then.
             const ids = [...(model.half(queue)?.jobs.keys() ?? [])]
             const gone = new Set<string>()
             if (limit < 100) for (const id of ids) if ((await jobOf(queues, queue, id)) === undefined) gone.add(id)
-            expect(answer).toBe(model.purge(queue, before, limit, (id) => gone.has(id)))
+            expect(answer).toBe(model.purge(queue, before, limit, (id) => gone.has(id), KEEP))
           },
         }
       }

@@ -12,7 +12,7 @@ export const PRODUCER_MS = 7 * DAY_MS
 export const CURSOR_MS = 30 * DAY_MS
 export const NOTE_MS = 365 * DAY_MS
 
-export const DUE = { ids: 1, producer: 2, cursor: 3, note: 4, settled: 5, consumer: 6, answer: 7 } as const
+export const DUE = { ids: 1, producer: 2, cursor: 3, note: 4, settled: 5, consumer: 6, answer: 7, finished: 8 } as const
 
 const MARK = Buffer.of(1)
 

@@ -8,6 +8,7 @@ import type {
   GroupRecord,
   QueueRecord,
   ScheduleRecord,
+  Told,
 } from '../queues/storage/records.ts'
 
 export interface Table<T> {
@@ -207,6 +208,8 @@ export const TABLES = {
   pairs: summed(raw('pairs'), 16),
   consumers: summed(json<ConsumerRecord>('holders')),
   groups: summed(json<GroupRecord>('groups')),
+  finished: summed(json<readonly unknown[]>('finished')),
+  finishedParts: summed(json<Told>('finished-parts')),
   settled: summed(raw('settled'), 12),
   answers: summed(json<AnswerRecord>('answers')),
   timers: raw('turns'),

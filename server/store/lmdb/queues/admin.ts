@@ -1,23 +1,25 @@
 /** What operators and bindings do to a queue: purge, run now, redrive, pause, bind. */
 
 import type { Position } from '../../../../shared/positions.ts'
-import type { PurgeQuery } from '../../contract/store.ts'
+import type { Keeping, PurgeQuery } from '../../contract/store.ts'
 import type { Transaction } from '../engine/transaction.ts'
 import { removeJob, revive } from './deadLetters.ts'
+import { trimFinished } from './finished.ts'
 import { type Job, note } from './storage/jobs.ts'
 
-export function purge(transaction: Transaction, name: string, query: PurgeQuery): number {
+export function purge(transaction: Transaction, name: string, query: PurgeQuery, keep?: Keeping): number {
   const queue = transaction.queue(name)
   if (queue === undefined) return 0
   const jobSet = queue.jobSet(name)
   let removed = 0
   const remove = (job: Job | undefined): void => {
     if (job === undefined || job.state === 'held') return
-    removeJob(transaction, queue, jobSet, job)
+    removeJob(transaction, queue, jobSet, job, keep)
     removed++
   }
   if ('ids' in query) {
     for (const id of query.ids) remove(jobSet.find(transaction, id))
+    trimFinished(transaction, queue, keep)
     return removed
   }
   // In the order of their coming, as far as they were there.
@@ -27,6 +29,7 @@ export function purge(transaction: Transaction, name: string, query: PurgeQuery)
     for (const job of old) if (removed < query.limit) remove(job)
     if (removed === query.limit) break
   }
+  trimFinished(transaction, queue, keep)
   return removed
 }
 

@@ -172,6 +172,7 @@ function lend(
   jobSet.change(job, () => {
     job.state = 'held'
     job.deliveries++
+    if (!jobSet.isDead) job.startedAt = now
     job.handOut = counters.handOuts
     job.lease = `${job.n.toString(36)}.${counters.handOuts.toString(36)}.${token}`
     job.capAt = now + claim.capMs
@@ -201,6 +202,7 @@ export function holdAgain(jobSet: JobSet, job: Job, now: number, leaseMs: number
   if (first !== undefined) endSolitude(jobSet, jobSet.job(first.a))
   jobSet.change(job, () => {
     job.state = 'held'
+    if (!jobSet.isDead) job.startedAt = now
     extendLease(job, now, leaseMs)
     // Since then it may have held others, one after the other.
     job.alone &&= first === undefined && consumer.record.handOut === job.handOut

@@ -1,8 +1,9 @@
 /** The way of a job into the dead letters, back out of them, and away. */
 
 import { overIn, withEnded } from '../../breaker.ts'
-import type { DeadReason, HistoryEntry, QueuePolicy } from '../../contract/store.ts'
+import type { DeadReason, HistoryEntry, Keeping, QueuePolicy } from '../../contract/store.ts'
 import type { Transaction } from '../engine/transaction.ts'
+import { finish } from './finished.ts'
 import { keepAnswer } from './requests.ts'
 import { forgetId } from './storage/jobNames.ts'
 import type { JobSet } from './storage/jobSet.ts'
@@ -18,7 +19,7 @@ export function keepPolicy(queue: Queue, { deadMs, grouped = false }: QueuePolic
 /** Moves a job of the queue into its dead letters. */
 export function deadLetter(transaction: Transaction, queue: Queue, job: Job, reason: DeadReason, error?: string): void {
   const { now } = transaction
-  const { replyBy, ttlMs, attempts } = job
+  const { replyBy, ttlMs, attempts, startedAt } = job
   const consumer = reason === 'expired' ? undefined : job.consumer
   keepAnswer(transaction, queue, job, { state: 'failed', reason, ...(error !== undefined && { error }) })
   queue.dead.counters.sent++
@@ -29,7 +30,7 @@ export function deadLetter(transaction: Transaction, queue: Queue, job: Job, rea
     ...(consumer !== undefined && { holder: consumer }),
     why: error ?? reason,
   } as const
-  move(transaction, queue.main, queue.dead, job, { replyBy, ttlMs, attempts, dead }, entry)
+  move(transaction, queue.main, queue.dead, job, { replyBy, ttlMs, attempts, startedAt, dead }, entry)
   transaction.lose(queue.name, { kind: 'dead', reason, jobs: 1 })
   if (reason !== 'expired') queue.ended.dead++
 }
@@ -53,7 +54,7 @@ export function tripBreaker(transaction: Transaction, queue: Queue, { breaker }:
 /** Back to the end of the queue, as if it were new. */
 export function revive(transaction: Transaction, queue: Queue, letter: Job, ttlMs: number): void {
   queue.dead.counters.removed++
-  const as = { replyBy: undefined, ttlMs, attempts: 0, dead: undefined }
+  const as = { replyBy: undefined, ttlMs, attempts: 0, startedAt: 0, dead: undefined }
   move(transaction, queue.dead, queue.main, letter, as, { at: transaction.now, what: 'redriven' })
 }
 
@@ -62,7 +63,7 @@ function move(
   from: JobSet,
   to: JobSet,
   job: Job,
-  as: Pick<Job, 'replyBy' | 'ttlMs' | 'attempts' | 'dead'>,
+  as: Pick<Job, 'replyBy' | 'ttlMs' | 'attempts' | 'startedAt' | 'dead'>,
   entry: HistoryEntry,
 ): void {
   const { now } = transaction
@@ -76,8 +77,8 @@ function move(
 }
 
 /** Takes a job out of the counters as removed, and its id out of memory. */
-export function removeJob(transaction: Transaction, queue: Queue, jobSet: JobSet, job: Job): void {
-  jobSet.take(transaction, job)
+export function removeJob(transaction: Transaction, queue: Queue, jobSet: JobSet, job: Job, keep?: Keeping): void {
+  finish(transaction, queue, jobSet, job, 'removed', keep)
   jobSet.counters.removed++
   forgetId(transaction, queue, job)
   if (jobSet.isDead) queue.main.counters.removed++

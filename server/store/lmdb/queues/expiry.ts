@@ -1,4 +1,4 @@
-/** What of queues is forgotten by time: settled leases, consumers that are gone, answers. */
+/** What of queues is forgotten by time: settled leases, consumers that are gone, answers, finished jobs. */
 
 import { DUE } from '../engine/expiry.ts'
 import { TABLES } from '../engine/tables.ts'
@@ -15,6 +15,7 @@ export function sweepQueue(transaction: Transaction, kind: number, at: number, k
   const name = kind === DUE.consumer ? queueOfHolder(key) : key.toString()
   const queue = transaction.queue(name)
   if (queue === undefined) return false
+  if (kind === DUE.finished) return queue.record.main.forgetAt === at && queue.finished.sweep(transaction)
   const jobSet = queue.jobSet(name)
   if (kind === DUE.consumer) {
     const record = transaction.get(TABLES.consumers, key)

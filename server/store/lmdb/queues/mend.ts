@@ -43,6 +43,7 @@ export function mendRecord(transaction: Transaction, name: string, record: Queue
     gather(transaction, jobSet)
     for (const n of numbers) if (jobSet.job(n) !== undefined) numbers.delete(n)
   }
+  queue.finished.gather(transaction)
   deadLetterLost(transaction, queue, [...named].slice(0, LETTERS))
   transaction.environment.damage.tell(mended(name, named.size + namedDead.size))
 }

@@ -1,12 +1,14 @@
 /** The contract's queues over LMDB: which call plans what, and which only reads. */
 
 import type { QueueInfo, QueueNotification, Queues, Schedules } from '../../contract/store.ts'
+import { nameKey } from '../engine/keys.ts'
 import type { Listeners } from '../engine/listeners.ts'
 import { TABLES } from '../engine/tables.ts'
 import type { Writer } from '../engine/writer.ts'
 import { bind, pause, purge, redrive, runNow } from './admin.ts'
 import { claim } from './claim.ts'
 import { attach, detach, touch } from './consumers.ts'
+import { readFinished } from './finished.ts'
 import { StoredQueue } from './reads.ts'
 import { fireSchedule, putSchedule, removeSchedule, schedulesDue, storedSchedules } from './schedules.ts'
 import { enqueue } from './send.ts'
@@ -32,7 +34,12 @@ export function createQueues(
     touch: (queue, consumers) => writer.write((transaction) => touch(transaction, queue, consumers)),
 
     jobs: (queue, query) => writer.read((environment) => StoredQueue.of(environment, queue)?.jobs(query) ?? []),
-    purge: (queue, query) => writer.write((transaction) => purge(transaction, queue, query)),
+    finished: (queue, query) =>
+      writer.readWithTime((environment, now) => {
+        const record = environment.get(TABLES.queues, nameKey(queue))
+        return record === undefined ? [] : readFinished(environment, record, query, now)
+      }),
+    purge: (queue, query, keep) => writer.write((transaction) => purge(transaction, queue, query, keep)),
     runNow: (queue, ids) => writer.write((transaction) => runNow(transaction, queue, ids)),
     redrive: (queue, ids, options) => writer.write((transaction) => redrive(transaction, queue, ids, options.ttlMs)),
     pause: (queue, paused) => writer.write((transaction) => pause(transaction, queue, paused)),

@@ -9,6 +9,7 @@ import { unguessable } from '../../token.ts'
 import { Ids } from '../dedup/ids.ts'
 import { Producer } from '../dedup/producers.ts'
 import type { Transaction } from '../engine/transaction.ts'
+import { forgetFinished } from './finished.ts'
 import { rememberRequest, requestOf } from './requests.ts'
 import { freeId, howNamed, idOf, NAMED, newId } from './storage/jobNames.ts'
 import { newJob } from './storage/jobs.ts'
@@ -138,6 +139,7 @@ function add(transaction: Transaction, queue: Queue, subject: string, { draft, n
   const dueAt = due === undefined ? now : Math.max(now, 'at' in due ? due.at : now + due.delayMs)
   const isDue = dueAt <= now || jobSet.isDead
   const replyBy = replyMs === undefined ? undefined : now + replyMs
+  if (draft.id !== undefined) forgetFinished(transaction, queue, id)
   record.main.sent++
   if (jobSet.isDead) jobSet.counters.sent++
   jobSet.counters.lastJob = n

@@ -6,6 +6,7 @@ import { releasePauseMs } from '../../releases.ts'
 import type { Transaction } from '../engine/transaction.ts'
 import { claim, holdAgain } from './claim.ts'
 import { deadLetter } from './deadLetters.ts'
+import { finish, trimFinished } from './finished.ts'
 import { keepAnswer } from './requests.ts'
 import { isAttached } from './storage/consumerRecords.ts'
 import type { JobSet } from './storage/jobSet.ts'
@@ -43,6 +44,7 @@ function settleAll(
   const settled = settlements.map((settlement) => settleOne(transaction, queue, jobSet, settlement, policy, others))
   others.tell(transaction, queue, jobSet)
   fireTimers(transaction, queue, policy, settlements.length)
+  trimFinished(transaction, queue, policy.keep)
   return settled
 }
 
@@ -65,7 +67,7 @@ function settleOne(
 
   remember(transaction, jobSet, job, as)
   others.note(job)
-  if (as === 'done') finish(transaction, queue, jobSet, job, settlement.reply)
+  if (as === 'done') done(transaction, queue, jobSet, job, policy, settlement.reply)
   else if (as === 'dead' && !jobSet.isDead) {
     deadLetter(transaction, queue, job, 'rejected', settlement.error)
   } else if (job.state !== 'held') {
@@ -90,8 +92,15 @@ export function remember(transaction: Transaction, jobSet: JobSet, job: Job, as:
   jobSet.settled.remember(job.handOut, job.lease, OUTCOMES[as], transaction.now)
 }
 
-function finish(transaction: Transaction, queue: Queue, jobSet: JobSet, job: Job, reply: Body | undefined): void {
-  jobSet.take(transaction, job)
+function done(
+  transaction: Transaction,
+  queue: Queue,
+  jobSet: JobSet,
+  job: Job,
+  { keep }: QueuePolicy,
+  reply: Body | undefined,
+): void {
+  finish(transaction, queue, jobSet, job, 'done', keep, reply)
   jobSet.counters.done++
   if (jobSet.isDead) queue.main.counters.done++
   else {
@@ -112,6 +121,7 @@ export function release(transaction: Transaction, jobSet: JobSet, job: Job, isBe
     job.state = pauseMs > 0 ? 'delayed' : 'ready'
     job.dueAt = transaction.now + pauseMs
     job.suspect = false
+    if (!jobSet.isDead) job.startedAt = 0
     if (isBehind) jobSet.moveBehind(job)
   })
 }

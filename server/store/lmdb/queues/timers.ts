@@ -3,6 +3,7 @@
 import type { HistoryEntry, Owner, QueuePolicy } from '../../contract/store.ts'
 import type { Transaction } from '../engine/transaction.ts'
 import { deadLetter, keepPolicy, removeJob, tripBreaker } from './deadLetters.ts'
+import { trimFinished } from './finished.ts'
 import { INDEXES } from './storage/indexes.ts'
 import type { JobSet } from './storage/jobSet.ts'
 import { endLease, type Job, note, ttlAtOf } from './storage/jobs.ts'
@@ -62,11 +63,12 @@ function fireTimersOf(
   for (let done = 0; done < part; done++) {
     const job = jobSet.nextExpiry()
     if (job === undefined || (jobSet.isDead ? job.cameAt : ttlAtOf(job)) > expired) break
-    if (jobSet.isDead) removeJob(transaction, queue, jobSet, job)
+    if (jobSet.isDead) removeJob(transaction, queue, jobSet, job, policy.keep)
     else deadLetter(transaction, queue, job, 'expired')
     jobSet.refresh()
   }
   jobSet.ready.groups.wake(now, part)
+  trimFinished(transaction, queue, policy.keep)
   return jobSet.nextTimerAt(policy.deadMs) <= now
 }
 
@@ -96,6 +98,7 @@ export function lapse(transaction: Transaction, queue: Queue, jobSet: JobSet, jo
     job.state = 'ready'
     job.dueAt = transaction.now
     job.suspect = true
+    if (!jobSet.isDead) job.startedAt = 0
   })
 }
 
@@ -119,8 +122,10 @@ export function fail(
   })
   if (!jobSet.isDead && job.attempts >= maxAttempts) {
     deadLetter(transaction, queue, job, 'max_attempts', error)
-  } else if (what === 'retry') {
-    endLease(job)
-    job.suspect = false
+    return
   }
+  if (!jobSet.isDead) job.startedAt = 0
+  if (what !== 'retry') return
+  endLease(job)
+  job.suspect = false
 }

@@ -79,6 +79,7 @@ function restoreDue(transaction: Transaction): void {
     fallDue(transaction, value.replyBy, DUE.answer, key)
   for (const { key, value } of environment.records(TABLES.queues, ALL)) {
     if (value.main.sweepAt > 0) fallDue(transaction, value.main.sweepAt, DUE.settled, key)
+    if (value.main.forgetAt !== undefined) fallDue(transaction, value.main.forgetAt, DUE.finished, key)
     const letters = Buffer.from(`${key.toString()}/dead`)
     if (value.dead.sweepAt > 0) fallDue(transaction, value.dead.sweepAt, DUE.settled, letters)
   }

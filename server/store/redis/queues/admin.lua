@@ -16,9 +16,10 @@ local function cameAt(p, j)
   return j.request == REDRIVEN and j.replyBy or j.sentAt
 end
 
--- purge: part before limit ids, then for each: id number token
+-- purge: part keep before limit ids, then for each: id number token
 function operations.purge()
   local p = partOf(arg())
+  policy = { keep = finished.keepOf(arg()) }
   local before, limit, ids = num(), num(), num()
   local count = 0
   flush()
@@ -46,6 +47,7 @@ function operations.purge()
       end
     end
   end
+  finished.trim()
   return { 'done', whole(count) }
 end
 

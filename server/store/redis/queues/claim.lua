@@ -75,6 +75,7 @@ function operations.claim()
   local rows, held = {}, {}
   local size = 0
   local expiresAt, capAt = now + math.min(leaseMs, capMs), now + capMs
+  local startedText = struct.pack('<d', now)
   local tailText, expiresText = token .. consumer, whole(expiresAt)
 
   -- Takes a job, or says why not: it has to go to the dead letters, or does not fit.
@@ -89,9 +90,14 @@ function operations.claim()
     size = size + length
     if length > SMALL then large[#large + 1] = n end
     s.serial = s.serial + 1
-    record = struct.pack(
+    local lease = struct.pack(
       '<' .. LEASE, HELD, suspect, 0, 0, deliveries + 1, s.serial, expiresAt, capAt, #token, #consumer)
-      .. string.sub(record, LEASE_SIZE + 1, -1 - tokens - consumers) .. tailText
+    if p.dead then
+      record = lease .. string.sub(record, LEASE_SIZE + 1, -1 - tokens - consumers) .. tailText
+    else
+      record = lease .. string.sub(record, LEASE_SIZE + 1, SIZE_AT + 3) .. startedText
+        .. string.sub(record, SIZE_AT + 12, -1 - tokens - consumers) .. tailText
+    end
     records[n] = record
     p.deliveries = p.deliveries + 1
     names[#names + 1] = n

@@ -1,17 +1,5 @@
 -- The way of a job out of its queue: into the dead letters, or away.
 
--- The job is taken from the queue for good; it is in no state any more.
-local function remove(p, j)
-  leaveLine(p, j)
-  unscore(p.expiries, j.n)
-  if j.history == 1 then field(HISTORY, j.n, false) end
-  if p.dead then field(DEATHS, j.n, false) end
-  if j.named == 1 then field(NAMES, j.id, false) end
-  if j.size > SMALL then field(BODIES, j.n, false) end
-  setRecord(j.n, false)
-  p.count = p.count - 1
-  p.bytes = p.bytes - j.size
-end
 -- What the sender gives the id of a removed job to next is a new one.
 local function forgetIdOf(j)
   if j.named == 0 then return end
@@ -30,7 +18,7 @@ local function forgetIdOf(j)
 end
 
 local function removeJob(p, j)
-  remove(p, j)
+  finish(p, j, finished.REMOVED, '')
   forgetIdOf(j)
   p.removed = p.removed + 1
   if p.dead then live.removed = live.removed + 1 end
@@ -38,7 +26,9 @@ end
 
 -- Into the dead letters. It is in no state any more.
 local function enterDeadLetters(j, reason, why)
-  field(DEATHS, j.n, cjson.encode({ reason, now, why or '' }))
+  local death = { reason, now, why or '' }
+  if j.state == HELD then death[4] = j.expAt end
+  field(DEATHS, j.n, cjson.encode(death))
   j.dead, j.state, j.suspect, j.token, j.consumer = 1, READY, 0, '', ''
   dead.lastSequence = dead.lastSequence + 1
   j.sequence, j.dueAt, j.expAt = dead.lastSequence, now, now

@@ -7,7 +7,7 @@ import type { Operation } from '../scripting/batcher.ts'
 import { readQueueNotification } from '../scripting/notifications.ts'
 import type { Part } from '../scripting/queueCodec.ts'
 import * as codec from '../scripting/queueCodec.ts'
-import { type QueuesContext, readAnswer, readInfo, readJobs, readSession } from './reads.ts'
+import { type QueuesContext, readAnswer, readFinished, readInfo, readJobs, readSession } from './reads.ts'
 import { createSchedules } from './schedules.ts'
 
 const DEAD = '/dead'
@@ -55,7 +55,8 @@ export function createQueues(context: QueuesContext, now: () => Promise<number>)
     touch: (queue, consumers) => run(queue, (part) => codec.touch(part, consumers)),
 
     jobs: (queue, query) => readJobs(context, ...partsOf(queue), query),
-    purge: (queue, query) => run(queue, (part) => codec.purge(part, query)),
+    finished: (queue, query) => readFinished(context, queue, query),
+    purge: (queue, query, keep) => run(queue, (part) => codec.purge(part, query, keep)),
     runNow: (queue, ids) => run(queue, (part) => codec.runNow(part, ids)),
     redrive: (queue, ids, { ttlMs }) => run(queue, () => codec.redrive(ids, ttlMs)),
     pause: (queue, paused) => run(queue, (part) => codec.pause(part, paused)),

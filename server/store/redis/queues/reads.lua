@@ -1,6 +1,6 @@
 -- Reads only: `info` part · `jobs` part state limit id number token · `line` part key limit id number token ·
 -- `some` part, then id number token of each · `answer` id number token · `schedulesNamed` names ·
--- `due` limit. Each job is told by its number, record, body, history, death, and number and record of what it is behind.
+-- `due` limit · `finished`, see there. Each job is told by its number, record, body, history, death, and number and record of what it is behind.
 
 local function recordOf(n)
   local record = redis.call('HGET', JOBS, n)
@@ -137,6 +137,51 @@ function reads.some()
   while argi < #ARGV do
     local n, record = resolve(arg(), arg(), arg(), recordOf)
     if record and (decode(n, record).dead == 1) == p.dead then told(reply, n, record) end
+  end
+  return reply
+end
+
+-- What is kept of a finished job under this id.
+local function keptAs(id, n, token)
+  local named = redis.call('HGET', finished.names, id)
+  local number = named or n
+  local row = number ~= '' and redis.call('HGET', finished.key, number)
+  if not row or (not named and string.byte(row, 2) == 1) then return nil end
+  local f = finished.read(row)
+  if f.over <= now or f.id ~= (named and id or token) then return nil end
+  return number, row
+end
+
+-- finished: some, then id number token of each · finished: state limit id number token
+function reads.finished()
+  local reply = { 'finished' }
+  local function add(n, row)
+    reply[#reply + 1] = n
+    reply[#reply + 1] = row
+  end
+  local state = arg()
+  if state == 'some' then
+    while argi < #ARGV do
+      local n, row = keptAs(arg(), arg(), arg())
+      if n then add(n, row) end
+    end
+    return reply
+  end
+  local key = finished.by[state == 'done' and 1 or 2]
+  local limit, id = num(), arg()
+  local from = 0
+  if id ~= '' then
+    local n = keptAs(id, arg(), arg())
+    local rank = n and redis.call('ZREVRANK', key, string.format('%014.0f', n))
+    if not rank then return reply end
+    from = rank + 1
+  end
+  local members = redis.call('ZREVRANGE', key, from, from + limit - 1)
+  local names = {}
+  for i, member in ipairs(members) do names[i] = whole(tonumber(member)) end
+  for i = 1, #names do
+    local row = redis.call('HGET', finished.key, names[i])
+    if row and finished.read(row).over > now then add(names[i], row) end
   end
   return reply
 end

@@ -2,7 +2,7 @@
 
 import { readBody } from '../../codec.ts'
 import { WAIT_MS } from '../../contract/basics.ts'
-import type { Answer, JobInfo, JobsQuery, Owner, QueueInfo } from '../../contract/store.ts'
+import type { Answer, FinishedJob, FinishedQuery, JobInfo, JobsQuery, Owner, QueueInfo } from '../../contract/store.ts'
 import type { Argument } from '../connection/connection.ts'
 import type { Durable } from '../connection/durability.ts'
 import { failure } from '../connection/errors.ts'
@@ -12,6 +12,7 @@ import { type Keys, ownerKey } from '../scripting/keys.ts'
 import { callScript, QUEUE } from '../scripting/loader.ts'
 import type { QueueBatcher } from '../scripting/queueBatcher.ts'
 import { idWords, type Part, positionOf, reasonOf } from '../scripting/queueCodec.ts'
+import { finishedJob } from './storage/finished.ts'
 import { jobInfo } from './storage/records.ts'
 
 export interface QueuesContext {
@@ -101,6 +102,15 @@ export async function readJobs(context: QueuesContext, name: string, part: Part,
   const from = query.after === undefined ? ['', '', ''] : idWords(query.after)
   const which = 'line' in query ? ['line', part, query.line] : ['jobs', part, query.state]
   return jobsOf(await ask(context, name, [...which, String(query.limit), ...from]))
+}
+
+export async function readFinished(context: QueuesContext, name: string, query: FinishedQuery): Promise<FinishedJob[]> {
+  const from = 'after' in query && query.after !== undefined ? idWords(query.after) : ['', '', '']
+  const which = 'ids' in query ? ['some', ...query.ids.flatMap(idWords)] : [query.state, String(query.limit), ...from]
+  const reply = await ask(context, name, ['finished', ...which])
+  return Array.from({ length: Math.floor(reply.length / 2) }, (_, i) => {
+    return finishedJob(String(reply[2 * i]), reply[2 * i + 1] ?? Buffer.alloc(0))
+  })
 }
 
 export async function readAnswer(context: QueuesContext, name: string, id: string): Promise<Answer | undefined> {

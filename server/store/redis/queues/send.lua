@@ -153,6 +153,7 @@ function operations.enqueue()
         plain = false
         named, id = 1, d.id
         while names[id] or isTaken(id) do id = id .. '~' .. n end
+        finished.forget(id)
         names[id] = n
         field(NAMES, id, n)
         taken[d.id] = '=' .. id

@@ -113,7 +113,7 @@ settlers[DONE] = function(p, j, _, reply)
     unwait(p, j)
   end
   keepAnswer(j, reply == '' and 1 or 2, '', reply)
-  remove(p, j)
+  finish(p, j, finished.DONE, reply)
   p.done = p.done + 1
   if p.dead then live.done, breaker.done = live.done + 1, breaker.done + 1 end
 end
@@ -161,6 +161,7 @@ settlers[EXTEND] = function(p, j, leaseMs)
     unwait(p, j)
     flush()
     j.state = HELD
+    if not p.dead then j.expAt = now end
     local h = consumerOf(p, j.consumer)
     if not h then
       -- One that was forgotten meanwhile. Its suspects have to be counted when it comes back.
@@ -223,6 +224,7 @@ function operations.settle()
     gone, large, hands, consumer = {}, {}, {}, nil
   end
   local leaving
+  local keeps = finished.keeps(policy.keep)
   for i = 1, count do
     local each = parsed[i]
     local as, serial, value, n, token, id, extra = each[1], each[2], each[3], each[4], each[5], each[6], each[7]
@@ -257,6 +259,7 @@ function operations.settle()
           local a, b, c, d = byte(record, SIZE_AT, SIZE_AT + 3)
           local size = a + 256 * b + 65536 * c + 16777216 * d
           if size > SMALL then large[#large + 1] = n end
+          if keeps then finished.addPlain(n, record, last, size, extra) end
           p.count = p.count - 1
           p.bytes = p.bytes - size
           p.done = p.done + 1
@@ -279,6 +282,7 @@ function operations.settle()
   tellOthers(p, others)
   -- What this call itself made due belongs to it.
   fireTimers()
+  finished.trim()
   local reply = { 'done', table.concat(outcomes), table.concat(cut, ' ') }
   -- It is refused before it has changed anything: what was settled stays so.
   if arg() == 'claim' then

@@ -10,14 +10,16 @@ local function orderBy(grouped)
   due(now)
 end
 
--- What happens to jobs that fail. Arguments: maxAttempts deadMs backoffs grouped share min; no breaker has share 0
+-- What happens to jobs that fail. Arguments: maxAttempts deadMs backoffs grouped keep share min; no breaker has share 0
 local function readPolicy()
   local maxAttempts, deadMs, text = num(), num(), arg()
   orderBy(num())
+  local keep = arg()
   local delays
   local share, min = num(), num()
   policy = {
     maxAttempts = maxAttempts, share = share > 0 and share or nil, min = min,
+    keep = finished.keepOf(keep),
     backoff = function(attempts)
       if not delays then
         delays = {}
@@ -139,6 +141,7 @@ local function fireTimers()
   end
   groups.wake(PART)
   breaker.trip()
+  finished.trim()
   setNextTimer()
   return s.nextTimer <= now
 end

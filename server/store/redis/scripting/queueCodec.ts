@@ -11,6 +11,7 @@ import type {
   DeadReason,
   Enqueue,
   Enqueued,
+  Keeping,
   Leaving,
   Owner,
   PurgeQuery,
@@ -37,10 +38,15 @@ function timeAt(outcome: readonly Buffer[], index: number): number | undefined {
   return text === '' ? undefined : Number(text)
 }
 
-function policyWords({ maxAttempts, deadMs, backoffMs, grouped = false, breaker }: QueuePolicy): string[] {
+function policyWords({ maxAttempts, deadMs, backoffMs, grouped = false, keep, breaker }: QueuePolicy): string[] {
   const { share, min } = breaker ?? { share: 0, min: 0 }
-  const order = [grouped ? '1' : '0', String(share), numberText(min)]
+  const order = [grouped ? '1' : '0', keepWord(keep), String(share), numberText(min)]
   return [numberText(maxAttempts), numberText(deadMs), backoffMs.join(' '), ...order]
+}
+
+/** Empty where nothing is kept. */
+function keepWord(keep: Keeping | undefined): string {
+  return keep === undefined ? '' : [keep.count, keep.ageMs, keep.bytes].map(numberText).join(' ')
 }
 
 function positionText({ epoch, offset }: Position): string {
@@ -277,9 +283,10 @@ export function due(): Operation<number> {
   return operation(['due'], (outcome) => timeAt(outcome, 1) ?? Number.POSITIVE_INFINITY)
 }
 
-export function purge(part: Part, query: PurgeQuery): Operation<number> {
+export function purge(part: Part, query: PurgeQuery, keep?: Keeping): Operation<number> {
   const { before, limit, ids } = 'ids' in query ? { before: 0, limit: 0, ids: query.ids } : { ...query, ids: [] }
-  const args = ['purge', part, numberText(before), numberText(limit), String(ids.length), ...ids.flatMap(idWords)]
+  const bounds = [keepWord(keep), numberText(before), numberText(limit), String(ids.length)]
+  const args = ['purge', part, ...bounds, ...ids.flatMap(idWords)]
   return operation(args, (outcome) => numberAt(outcome, 1))
 }
 

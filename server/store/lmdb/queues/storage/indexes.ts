@@ -35,6 +35,9 @@ export const INDEXES = {
   turns: 14,
   resting: 15,
   remembered: 16,
+  /** (until, number) of finished jobs by how they ended. */
+  done: 17,
+  removed: 18,
 } as const
 
 export const RANKS = 2 ** 42

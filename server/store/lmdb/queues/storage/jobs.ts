@@ -36,6 +36,8 @@ export interface Job {
   state: JobState
   attempts: number
   deliveries: number
+  /** When the run began that is under way; of a dead letter, the one that made it one. 0 where there is none. */
+  startedAt: number
   dueAt: number
   /** 0 before it is due for the first time. */
   sequence: number
@@ -91,7 +93,8 @@ type Written = readonly [
   cap: number,
   holderSubject: string,
   holderClient: string,
-  extra?: Extra,
+  extra?: Extra | null,
+  started?: number,
 ]
 
 function flagsOf({ suspect, blocked, alone, capped }: Job): number {
@@ -139,6 +142,7 @@ function decodeJob(written: Written): Job {
     state: STATES[state] ?? 'ready',
     attempts,
     deliveries,
+    startedAt: written[22] === undefined ? 0 : sentAt + written[22],
     dueAt: sentAt + due,
     sequence,
     line: extra?.line,
@@ -170,7 +174,7 @@ type Coming =
   | 'ttlMs'
 /** What was before is of a job that moves. */
 type NewJob = Pick<Job, Coming | 'bytes' | 'dueAt' | 'sequence' | 'dead'> &
-  Partial<Pick<Job, 'attempts' | 'deliveries' | 'history'>>
+  Partial<Pick<Job, 'attempts' | 'deliveries' | 'startedAt' | 'history'>>
 
 /** A job as it comes; everything about leases and failures begins empty. Field by field: spread, it is read slowly. */
 export function newJob(given: NewJob): Job {
@@ -192,6 +196,7 @@ export function newJob(given: NewJob): Job {
     state: given.sequence > 0 ? 'ready' : 'delayed',
     attempts: given.attempts ?? 0,
     deliveries: given.deliveries ?? 0,
+    startedAt: given.startedAt ?? 0,
     dueAt: given.dueAt,
     sequence: given.sequence,
     line: undefined,
@@ -243,6 +248,7 @@ function written(job: Job): Written {
     consumer?.subject ?? '',
     consumer?.client ?? '',
   ] as const
+  if (job.startedAt > 0) return [...head, extra ?? null, job.startedAt - sentAt]
   return extra === undefined ? (head as Written) : [...head, extra]
 }
 
@@ -257,7 +263,7 @@ export function chunkOfJob(n: number): number {
 }
 
 /** Whether the number of the job can be read from its id. */
-export function isNamed({ id, n }: Job): boolean {
+export function isNamed({ id, n }: Pick<Job, 'id' | 'n'>): boolean {
   return id.startsWith(`${n.toString(36)}-`)
 }
 

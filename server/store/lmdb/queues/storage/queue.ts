@@ -6,6 +6,7 @@ import type { Environment } from '../../engine/environment.ts'
 import { storeRecord } from '../../engine/epochs.ts'
 import { nameKey } from '../../engine/keys.ts'
 import { STORE_KEY, TABLES } from '../../engine/tables.ts'
+import { FinishedJobs } from './finished.ts'
 import { JobSet } from './jobSet.ts'
 import { newCounters, type QueueRecord } from './records.ts'
 
@@ -35,6 +36,7 @@ export class Queue {
   readonly dead: JobSet
   /** Jobs that ended in this call, for its breaker. */
   readonly ended = { done: 0, dead: 0 }
+  readonly finished: FinishedJobs
   /** Its indexes are being made anew: it is read again by the next transaction. */
   readonly isAnew: boolean
   readonly #work: readonly Work[]
@@ -46,6 +48,7 @@ export class Queue {
     this.record = record
     this.main = new JobSet(environment, name, record.main, false, isAnew)
     this.dead = new JobSet(environment, `${name}${DEAD}`, record.dead, true, isAnew)
+    this.finished = new FinishedJobs(environment, name, record.main, this.main.indexes)
     this.isAnew = isAnew
     this.#work = [this.main, this.dead].map((jobSet) => ({ jobSet, knownAt: workAtOf(jobSet), tellAt: NOTHING }))
     this.#stored = stored
@@ -90,6 +93,7 @@ export class Queue {
 
   /** Hands over what changed, once at the end of each transaction. */
   complete(changes: Changes): void {
+    this.finished.flush(changes)
     for (const work of this.#work) {
       work.jobSet.complete(changes, this.record.deadMs)
       if (work.tellAt < NOTHING) {

@@ -1,7 +1,7 @@
 /** What is kept of a queue as a whole, of its consumers and of its answers. Jobs are in jobs.ts. */
 
 import type { Outcomes } from '../../../breaker.ts'
-import type { DeadReason } from '../../../contract/store.ts'
+import type { DeadReason, FinishedState, HistoryEntry } from '../../../contract/store.ts'
 
 /** The state of a queue, or of its dead letters, which are a queue of their own. */
 export interface Counters {
@@ -37,6 +37,9 @@ export interface Counters {
   turnAt: number
   /** When the memory of settled leases is swept next; 0 where there is none. */
   sweepAt: number
+  /** What is kept of finished jobs, and when the first of them is forgotten; of the queue itself. */
+  finished?: { readonly [State in FinishedState]?: { readonly jobs: number; readonly bytes: number } }
+  forgetAt?: number | undefined
 }
 
 export interface QueueBinding {
@@ -101,6 +104,14 @@ export type AnswerRecord = { readonly replyBy: number } & (
   | { readonly state: 'failed'; readonly reason: DeadReason | 'removed'; readonly error?: string }
   | { readonly state: 'asked'; readonly id: string }
 )
+
+/** What is kept of a finished job that only some have. */
+export interface Told {
+  /** A body's record in base64. */
+  readonly result?: string
+  readonly error?: string
+  readonly history?: readonly HistoryEntry[]
+}
 
 export function newCounters(number: number): Counters {
   const counts = { sent: 0, done: 0, removed: 0, ready: 0, delayed: 0, held: 0, bytes: 0, suspects: 0 }

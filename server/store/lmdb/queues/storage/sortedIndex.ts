@@ -226,6 +226,31 @@ export class SortedIndex {
   }
 }
 
+const NO_PAIRS = Buffer.alloc(0)
+const HIGHEST: Pair = { a: 2 ** 48 - 1, b: 2 ** 48 - 1 }
+
+/** The highest pair that is below this one; `undefined` below the lowest. */
+function before({ a, b }: Pair): Pair | undefined {
+  if (b > 0) return { a, b: b - 1 }
+  return a > 0 ? { a: a - 1, b: HIGHEST.b } : undefined
+}
+
+/** Pairs below one, or all, from the highest on as they are stored; for reading alone. */
+export function* pairsDown(environment: Environment, prefix: Buffer, below?: Pair): Generator<Pair> {
+  let last = below === undefined ? HIGHEST : before(below)
+  while (last !== undefined) {
+    const { a, b } = last
+    const block = environment.lastUpTo(TABLES.pairs, prefix, keyOf(prefix, last))
+    if (block === undefined) return
+    // One that is damaged is told there, and has none.
+    for (const pair of pairsOf(environment.get(TABLES.pairs, block.key) ?? NO_PAIRS).reverse()) {
+      if (pair.a < a || (pair.a === a && pair.b <= b)) yield pair
+    }
+    const [firstA, firstB] = [0, COUNT].map((at) => block.key.readUIntBE(prefix.length + at, COUNT))
+    last = before({ a: firstA ?? 0, b: firstB ?? 0 })
+  }
+}
+
 /** Pairs from `(a, b)` on as they are stored; for reading alone. */
 export function* storedPairs(environment: Environment, prefix: Buffer, a = 0, b = 0): Generator<Pair> {
   const from = keyOf(prefix, { a, b })

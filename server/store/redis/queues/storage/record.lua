@@ -18,6 +18,9 @@
 -- <tag>expiring   expiries, numbers by the time at which they expire; of dead letters, at which they came
 -- <tag>holders    consumers, hash: `session touchedAt attached lastSerial suspects` by name · `present` attached ones by touchedAt
 -- <tag>ended:<n>  how leases ended: 8 bytes for each serial, 1,024 of them
+-- <tag>finished   hash: what is kept of finished jobs by their numbers · `finished:done`, `finished:removed` numbers in fixed
+--                 width by when they are forgotten · `finished:names` numbers by ids of their senders' choice
+--                 · `finished:bytes` how much there is, by how they ended
 -- <tag>answers    hash: what became of requests · `bindings` hash: `epoch offset` by topic
 
 -- `whole` for many numbers: neighbours share all but their last digits. Numbers that are handed over as such are
@@ -51,7 +54,8 @@ local SCHEDULED, READY, HELD, RETRYING, BLOCKED = 0, 1, 2, 3, 4
 local REQUEST, REDRIVEN = 1, 2
 
 -- A record: what a delivery changes, then what it does not, then the body where it is small, key, subject, id, and the
--- lease's token and consumer. Of what was redriven, `replyBy` is when. The id of a job without a sender's own is kept as the token behind its number.
+-- lease's token and consumer. Of what was redriven, `replyBy` is when. While a job of the queue itself is held, `expAt` is
+-- when its run began. The id of a job without a sender's own is kept as the token behind its number.
 local LEASE = 'BBBBI4dddBI2'
 local BEFORE_SEQUENCE, AFTER_SEQUENCE = 'I4dBBBBBI4', 'ddddI4I4I4'
 local REST = BEFORE_SEQUENCE .. 'd' .. AFTER_SEQUENCE
@@ -133,6 +137,14 @@ local function partAt(prefix, isDead)
   return p
 end
 
+-- What is kept of a finished job, by how it ended; then its key, subject and id, its result, the error, the history.
+local finished = { ROW = '<BBBddddI4I4I4I4I4I4I4I4', SIZE = 67, DONE = 1, REMOVED = 2 }
+function finished.read(row)
+  local _, _, _, _, _, _, over, _, _, keys, subjects, ids = struct.unpack(finished.ROW, row)
+  local at = finished.SIZE + keys + subjects
+  return { over = over, id = string.sub(row, at + 1, at + ids) }
+end
+
 local s = {}
 local live, dead
 local JOBS, BODIES, NAMES, HISTORY, DEATHS, HEADS, ANSWERS, BINDINGS, ENDED
@@ -143,6 +155,8 @@ local function name()
   JOBS, BODIES, NAMES = tag .. 'jobs', tag .. 'bodies', tag .. 'names'
   HISTORY, DEATHS, HEADS = tag .. 'history', tag .. 'deaths', tag .. 'heads'
   ANSWERS, BINDINGS, ENDED = tag .. 'answers', tag .. 'bindings', tag .. 'ended:'
+  finished.key, finished.names, finished.sizes = tag .. 'finished', tag .. 'finished:names', tag .. 'finished:bytes'
+  finished.by = { tag .. 'finished:done', tag .. 'finished:removed' }
 end
 
 -- Figures that are gone, or cut off, begin anew: see queues/mend.lua.

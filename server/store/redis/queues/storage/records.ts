@@ -12,6 +12,7 @@ export interface JobRecord {
   readonly deliveries: number
   readonly serial: number
   readonly expiresAt: number
+  /** When it expires; of a held job of the queue itself, when it was delivered. */
   readonly expAt: number
   readonly dead: boolean
   /** The id is the sender's own. */
@@ -30,8 +31,6 @@ export interface JobRecord {
   readonly id: string
   readonly token: string
   readonly consumer: Buffer
-  /** Has a place: fell due once. */
-  readonly placed: boolean
 }
 
 const STATES: readonly JobState[] = ['delayed', 'ready', 'held', 'delayed', 'ready']
@@ -69,7 +68,6 @@ export function decodeJob(n: string, record: Buffer): JobRecord {
     request: record[50] === 1,
     priority: record[51] ?? 0,
     attempts: record.readUInt32LE(52),
-    placed: record.readDoubleLE(56) > 0,
     sentAt: record.readDoubleLE(64),
     dueAt: record.readDoubleLE(72),
     replyBy: record.readDoubleLE(80),
@@ -138,7 +136,9 @@ export function jobInfo(told: readonly (Buffer | null)[]): JobInfo {
   const [number, record, body, history, death, headNumber, headRecord] = told
   const job = decodeJob(String(number), record ?? Buffer.alloc(0))
   const { state, dead, key, group, request, expAt } = job
-  const ttlAt = job.placed ? expAt : Math.min(job.dueAt + job.ttlMs, request ? job.replyBy : Number.POSITIVE_INFINITY)
+  const ttlAt = Math.min(job.dueAt + job.ttlMs, request ? job.replyBy : Number.POSITIVE_INFINITY)
+  const [, , , deadStartedAt] = dead ? (parsed<Death>(death) ?? []) : []
+  const startedAt = dead ? deadStartedAt : state === 'held' ? expAt : undefined
   const isBehind = headNumber !== null && headNumber !== undefined && headNumber.length > 0
   return {
     id: idOf(job),
@@ -150,6 +150,7 @@ export function jobInfo(told: readonly (Buffer | null)[]): JobInfo {
     attempts: job.attempts,
     deliveries: job.deliveries,
     sentAt: job.sentAt,
+    ...(startedAt !== undefined && { startedAt }),
     dueAt: job.dueAt,
     ...(!dead && { ttlAt }),
     ...(request && { replyBy: job.replyBy }),
@@ -171,12 +172,14 @@ function parsed<T>(text: Buffer | null | undefined): T | undefined {
   }
 }
 
+type Death = [reason: DeadReason, at: number, error: string, startedAt?: number]
+
 function deathOf(text: Buffer | null | undefined): NonNullable<JobInfo['dead']> {
-  const [reason, at, error] = parsed<[DeadReason, number, string]>(text) ?? ['rejected', 0, 'damaged']
+  const [reason, at, error] = parsed<Death>(text) ?? ['rejected', 0, 'damaged']
   return { reason, at, ...(error !== '' && { error }) }
 }
 
-function historyOf(text: Buffer | null | undefined): HistoryEntry[] {
+export function historyOf(text: Buffer | null | undefined): HistoryEntry[] {
   const entries = parsed<[number, HistoryEntry['what'], string, string][]>(text) ?? []
   return entries.map(([at, what, holder, why]) => ({
     at,

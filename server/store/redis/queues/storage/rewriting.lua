@@ -23,11 +23,12 @@ function operations.rewriteBody()
   return { '1' }
 end
 
--- rewriteText: hash field old new; the hash is `history`, `deaths`, `answers` or `scheduleBodies`
+-- rewriteText: hash field old new; the hash is `history`, `deaths`, `finished`, `answers` or `scheduleBodies`
 function operations.rewriteText()
   local key, name, old, new = tag .. arg(), arg(), arg(), arg()
   if fieldOf(key, name) ~= old then return { '0' } end
   redis.call('HSET', key, name, new)
+  if key == finished.key then redis.call('HINCRBY', finished.sizes, string.byte(new), #new - #old) end
   -- What this call writes later is the same.
   if fields[key] and fields[key][name] then fields[key][name] = new end
   return { '1' }

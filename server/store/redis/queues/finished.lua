@@ -1,0 +1,153 @@
+-- The end of a job: it leaves its queue, and what became of it is kept as the policy says.
+
+-- Those that are over what is kept and go with one call, and those that are over their time and go in one part of a sweep.
+finished.PART, finished.FORGOTTEN = 100, 200
+beginnings[#beginnings + 1] = function()
+  -- Since the last look at what is over: jobs, and bytes by how they ended.
+  finished.added, finished.bytes = 0, { 0, 0 }
+end
+
+function finished.keepOf(text)
+  local count, ageMs, bytes = string.match(text, '^(%S+) (%S+) (%S+)$')
+  return count and { count = tonumber(count), ageMs = tonumber(ageMs), bytes = tonumber(bytes) } or nil
+end
+function finished.keeps(keep)
+  return keep and keep.count > 0 and keep.ageMs > 0
+end
+
+-- Of what is told of it: how it ended, its texts, its result. Nothing for one that has more bytes than are kept.
+function finished.add(j, state, ageMs, texts, lengths, result, why, history, startedAt)
+  local over = now + ageMs
+  local row = struct.pack(
+    finished.ROW, state, j.named, j.priority, j.sentAt, startedAt, now, over, j.attempts, j.deliveries, lengths[1],
+    lengths[2], lengths[3], #result, #why, #history) .. texts .. result .. why .. history
+  if #row > policy.keep.bytes then return end
+  field(finished.key, j.n, row)
+  score(finished.by[state], string.format('%014.0f', j.n), over)
+  if j.named == 1 then field(finished.names, j.id, j.n) end
+  finished.added = finished.added + 1
+  finished.bytes[state] = finished.bytes[state] + #row
+  if not finished.next then
+    finished.next = tonumber(redis.call('ZSCORE', DUE, 'f') or huge)
+  end
+  if over < finished.next then
+    forgetAt(over, 'f')
+    finished.next = over
+  end
+end
+beginnings[#beginnings + 1] = function()
+  finished.next = nil
+end
+-- The same of a record as it is, whose job has no key and no history, up to where the token of its lease begins.
+finished.plain = { key = '', named = 0 }
+function finished.addPlain(n, record, last, size, result)
+  local plain = finished.plain
+  plain.n, plain.deliveries, plain.priority = n, struct.unpack('<I4', record, 5), string.byte(record, ATTEMPTS_AT - 1)
+  plain.attempts = struct.unpack('<I4', record, ATTEMPTS_AT)
+  plain.sentAt = struct.unpack('<d', record, 65)
+  local startedAt = struct.unpack('<d', record, SIZE_AT + 4)
+  local _, subjects, ids = struct.unpack('<I4I4I4', record, KEY_LENGTH_AT)
+  local texts = string.sub(record, RECORD_SIZE + (size <= SMALL and size or 0) + 1, last)
+  finished.add(plain, finished.DONE, policy.keep.ageMs, texts, { 0, subjects, ids }, result, '', '', startedAt)
+end
+
+-- The job is taken from the queue for good; it is in no state any more.
+local function remove(p, j)
+  leaveLine(p, j)
+  unscore(p.expiries, j.n)
+  if j.history == 1 then field(HISTORY, j.n, false) end
+  if p.dead then field(DEATHS, j.n, false) end
+  if j.named == 1 then field(NAMES, j.id, false) end
+  if j.size > SMALL then field(BODIES, j.n, false) end
+  setRecord(j.n, false)
+  p.count = p.count - 1
+  p.bytes = p.bytes - j.size
+end
+
+local function finish(p, j, state, result)
+  local keep = policy and policy.keep
+  if not finished.keeps(keep) then return remove(p, j) end
+  local history = j.history == 1 and redis.call('HGET', HISTORY, j.n) or ''
+  local why, startedAt = '', not p.dead and j.state == HELD and j.expAt or 0
+  if p.dead then
+    local isRead, death = pcall(cjson.decode, fieldOf(DEATHS, j.n) or '[]')
+    if isRead then
+      startedAt = death[4] or 0
+      if state == finished.REMOVED then why = death[3] ~= '' and death[3] or death[1] or '' end
+    end
+  end
+  remove(p, j)
+  local lengths = { #j.key, #j.subject, #j.id }
+  finished.add(j, state, keep.ageMs, j.key .. j.subject .. j.id, lengths, result, why, history, startedAt)
+end
+
+-- Takes some of those that ended so away.
+function finished.drop(state, names)
+  if #names == 0 then return 0 end
+  local numbers, ids, bytes = {}, {}, 0
+  for i = 1, #names do numbers[i] = whole(tonumber(names[i])) end
+  for i, row in ipairs(valuesOf(finished.key, numbers)) do
+    if row then
+      bytes = bytes + #row
+      if string.byte(row, 2) == 1 then
+        local id = finished.read(row).id
+        if redis.call('HGET', finished.names, id) == numbers[i] then ids[#ids + 1] = id end
+      end
+    end
+  end
+  many('HDEL', finished.key, numbers)
+  many('HDEL', finished.names, ids)
+  many('ZREM', finished.by[state], names)
+  return tonumber(redis.call('HINCRBY', finished.sizes, state, -bytes))
+end
+
+-- What is more than is kept: all that came since the last time, and a part of the rest. Called last by each call that
+-- ends jobs, or may find others to be over.
+function finished.trim()
+  local keep = policy and policy.keep
+  if not keep then return end
+  flush()
+  local left = finished.added + finished.PART
+  for state = 1, 2 do
+    local added = finished.bytes[state]
+    local bytes = tonumber(
+      added > 0 and redis.call('HINCRBY', finished.sizes, state, added) or redis.call('HGET', finished.sizes, state) or 0)
+    finished.bytes[state] = 0
+    local over = math.min(left, redis.call('ZCARD', finished.by[state]) - keep.count)
+    if over > 0 then
+      bytes = finished.drop(state, redis.call('ZRANGE', finished.by[state], 0, over - 1))
+      left = left - over
+    end
+    while left > 0 and bytes > keep.bytes do
+      local first = redis.call('ZRANGE', finished.by[state], 0, 0)
+      if #first == 0 then break end
+      bytes = finished.drop(state, first)
+      left = left - 1
+    end
+  end
+  finished.added = 0
+end
+
+-- What was kept under this id is forgotten: another job gets it.
+function finished.forget(id)
+  local n = fieldOf(finished.names, id)
+  if not n then return end
+  flush()
+  for state = 1, 2 do
+    local name = string.format('%014.0f', n)
+    if redis.call('ZSCORE', finished.by[state], name) then finished.drop(state, { name }) end
+  end
+end
+
+-- What a sweep does with what is over its time.
+function sweeps.f(_, swept)
+  flush()
+  local following = huge
+  for state = 1, 2 do
+    local names = redis.call('ZRANGEBYSCORE', finished.by[state], '-inf', whole(now), 'LIMIT', 0, finished.FORGOTTEN)
+    finished.drop(state, names)
+    if #names == finished.FORGOTTEN then swept.more = true end
+    following = math.min(following, firstScore(finished.by[state]))
+  end
+  return following < huge and math.max(1, following) or nil
+end
