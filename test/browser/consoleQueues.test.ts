@@ -85,6 +85,29 @@ describe.runIf(has('chromium'))('one queue in the console', () => {
     await page.getByText('0 consumers on this node').waitFor()
   })
 
+  it('lists the schedules with their next five times, runs one now and removes one', async () => {
+    const plans = hub.hub.queue('plans')
+    await plans.schedule('daily', { cron: '0 9 * * *', timeZone: 'Europe/Berlin', draft: { data: 1 } })
+    await plans.schedule('once', { everyMs: 100, limit: 1, draft: { data: 2 } })
+    const visit = await visitConsole(hub.url)
+    const { page } = visit
+    await visit.at('#/queues/plans?view=schedules')
+    const row = (name: string) => page.getByRole('row').filter({ hasText: name })
+    await until(async () => (await row('once').innerText()).includes('it is over'), { what: 'the end of one' })
+    expect(await row('daily').innerText()).toContain('0 9 * * * Europe/Berlin')
+    await row('daily').locator('summary').click()
+    expect(await page.getByRole('list', { name: 'Next times of daily' }).getByRole('listitem').count()).toBe(5)
+    await row('daily').getByRole('button', { name: 'Run now' }).click()
+    await page.getByRole('button', { name: 'Add a job' }).click()
+    await page.getByText('added job').waitFor()
+    expect((await asking(hub.url)('GET', '/v1/queues/plans')).body).toMatchObject({ counts: { ready: 2 } })
+    await row('daily').getByRole('button', { name: 'Remove' }).click()
+    await page.getByRole('button', { name: 'Remove it' }).click()
+    await until(async () => (await row('daily').count()) === 0, { what: 'it to be gone' })
+    expect((await plans.schedules()).map(({ name }) => name)).toEqual(['once'])
+    expect(await unnamed(page)).toEqual([])
+  })
+
   it('sends the dead letters with a text in their error again, and one of them edited', async () => {
     const reports = hub.hub.queue('reports')
     await reports.sendAll(Array.from({ length: 6 }, (_, i) => ({ data: { n: i } })))

@@ -16,6 +16,7 @@ import { effectsOf } from './effects.ts'
 import { JobPage } from './job.tsx'
 import { Jobs } from './jobs.tsx'
 import { Rates } from './rates.tsx'
+import { Schedules } from './schedules.tsx'
 
 interface QueueInfo {
   readonly counts: Readonly<Record<'sent' | 'ready' | 'delayed' | 'held' | 'done' | 'dead' | 'removed', number>>
@@ -36,6 +37,7 @@ const VIEWS = {
   dead: 'Dead letters',
   consumers: 'Consumers',
   rates: 'Rates',
+  schedules: 'Schedules',
   bindings: 'Bindings',
   settings: 'Settings',
 } as const
@@ -74,6 +76,7 @@ export function QueuePage({ session, queue }: { readonly session: Session; reado
         <QueueConsumers session={session} queue={queue} all={info?.consumers ?? 0} />
       )}
       {job === null && view === 'rates' && <Rates session={session} queue={queue} />}
+      {job === null && view === 'schedules' && <Schedules session={session} queue={queue} />}
       {job === null && view === 'bindings' && <Bindings info={info} />}
       {job === null && view === 'settings' && (
         <Settings session={session} path={path} name={queue} effects={effectsOf} />
