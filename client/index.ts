@@ -15,7 +15,7 @@ export type {
   ReadPage,
   ReadQuery,
 } from '../shared/protocol.ts'
-export type { Job, Missed, Schedule, ScheduleDraft, ScheduleSpec } from '../shared/queues.ts'
+export type { Job, JobDraft, Missed, Schedule, ScheduleDraft, ScheduleSpec } from '../shared/queues.ts'
 export type {
   ConnectOptions,
   Ending,

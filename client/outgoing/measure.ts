@@ -13,7 +13,7 @@ import type { SendOptions } from '../queues/api.ts'
 const MAX_DEPTH = 1_000
 
 const PUBLISH = ['id', 'key', 'headers', 'timeoutMs'] as const satisfies readonly (keyof PublishOptions)[]
-const SEND = [
+export const SEND = [
   ...PUBLISH,
   'group',
   'priority',

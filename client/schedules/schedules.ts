@@ -5,12 +5,12 @@ import { DEFAULT_LIMITS, type Limits } from '../../shared/protocol.ts'
 import type { Schedule, ScheduleSpec, SchedulesPage } from '../../shared/queues.ts'
 import { checkNames, checkWord } from '../optionChecks.ts'
 import { packedDraft } from '../outgoing/joining.ts'
-import { measureDraft, tooLarge } from '../outgoing/measure.ts'
+import { measureDraft, SEND, tooLarge } from '../outgoing/measure.ts'
 import { randomName } from '../outgoing/randomName.ts'
 import type { QueueSchedules } from './api.ts'
 
 const SPEC = ['cron', 'everyMs', 'timeZone', 'draft', 'startAt', 'endAt', 'limit', 'missed']
-const DRAFT = ['data', 'key', 'headers', 'priority', 'delayMs', 'ttlMs']
+const DRAFT = ['data', ...SEND.filter((name) => !['id', 'at', 'timeoutMs'].includes(name))]
 
 /** How the calls reach the hub. */
 export interface ScheduleCalls {
