@@ -151,7 +151,10 @@ export interface Topic<T = unknown> {
    * Calls the handler for every event from a place on, one at a time and in order unless `concurrency` says otherwise.
    * One topic of one hub has one subscription on the shared connection; further ones at the same time get a connection
    * of their own. With a `client` the newest subscription of a topic wins, and the older one ends with `taken_over`.
+   * With `transaction` each call is in a transaction of IndexedDB: what the handler writes and how far it has come commit
+   * together or not at all. Throws `bad_request` for a database without the store that `prepareDatabase` makes.
    */
+  subscribe<X>(handler: TransactionHandler<T, X>, options: TransactionOptions<X>): Subscription<T>
   subscribe(handler: Handler<T>, options?: SubscribeOptions): Subscription<T>
   /** The position of the last event. A subscription `from` here gets all that comes later. */
   head(): Promise<Position>
@@ -164,6 +167,25 @@ export interface Topic<T = unknown> {
 
 /** May be asynchronous. Throwing or rejecting means that the event was not handled. */
 export type Handler<T> = (event: Received<T>) => unknown
+
+/**
+ * Writes through `tx`, and awaits nothing but its requests: a transaction ends by itself when it has nothing to do. When the
+ * handler throws or rejects, all that it has written is undone.
+ */
+export type TransactionHandler<T = unknown, X = unknown> = (event: Received<T>, tx: X) => unknown
+
+/** A database of IndexedDB, as browsers have it, or as the package `idb` does; `X` is what its transactions are. */
+export interface TransactionalDatabase<X = unknown> {
+  readonly objectStoreNames: ArrayLike<string> & { contains(name: string): boolean }
+  transaction(stores: string[], mode: 'readonly' | 'readwrite'): X
+}
+
+export interface TransactionOptions<X = unknown> extends SubscribeOptions {
+  /** The database, or some of its stores. Each transaction is `readwrite` over these, by default over all. */
+  readonly transaction:
+    | TransactionalDatabase<X>
+    | { readonly db: TransactionalDatabase<X>; readonly stores: readonly string[] }
+}
 
 export interface SubscribeOptions {
   /**

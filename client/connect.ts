@@ -4,6 +4,7 @@ import { RepriseError } from '../shared/errors.ts'
 import { isName, isQueueName, nameRule } from '../shared/names.ts'
 import type { ConnectOptions, Hub, HubTypes, JobData, PendingPublish, QueueName, Topic, TopicsOf } from './api.ts'
 import { Persistence } from './browser/persistence.ts'
+import type { StorageScope } from './browser/stored.ts'
 import type { CloseOptions } from './connection/deadline.ts'
 import { Connection } from './connection/transport.ts'
 import { Warnings } from './connection/warnings.ts'
@@ -66,6 +67,7 @@ class HubHandle<S extends HubTypes> implements Hub<S> {
   readonly #warnings: Warnings
   readonly #connections = new Set<Connection>()
   readonly #shared: Connection
+  readonly #scope: StorageScope
   readonly #persistence: Persistence | undefined
   readonly #topics = new Map<string, TopicHandle<unknown>>()
   readonly #queues = new Map<string, QueueHandle<unknown>>()
@@ -78,9 +80,9 @@ class HubHandle<S extends HubTypes> implements Hub<S> {
     this.#options = options
     this.#warnings = new Warnings(options.quiet ?? false)
     const { persist = false, client, path } = options
+    this.#scope = { url, path, client, name: typeof persist === 'string' ? persist : undefined }
     if (persist !== false) {
-      const scope = { url, path, client, name: persist === true ? undefined : persist }
-      this.#persistence = new Persistence(scope, this.#warnings, (drafts) => this.#restore(drafts))
+      this.#persistence = new Persistence(this.#scope, this.#warnings, (drafts) => this.#restore(drafts))
     }
     this.#shared = this.#connect()
     // Also where the hub cannot be reached. Without a token there is another try with each handshake.
@@ -118,6 +120,7 @@ class HubHandle<S extends HubTypes> implements Hub<S> {
         options: this.#options,
         warnings: this.#warnings,
         persistence: this.#persistence,
+        scope: this.#scope,
         connect: () => this.#connect(),
         closed: () => this.#topics.delete(name),
       })

@@ -37,7 +37,11 @@ export type {
   Subscription,
   Topic,
   TopicsOf,
+  TransactionalDatabase,
+  TransactionHandler,
+  TransactionOptions,
 } from './api.ts'
+export { prepareDatabase } from './browser/transactions.ts'
 export { connect } from './connect.ts'
 export type { CloseOptions } from './connection/deadline.ts'
 export type { Undo } from './connection/emitter.ts'

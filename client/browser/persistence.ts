@@ -13,12 +13,15 @@ import type { DraftKey } from '../outgoing/packet.ts'
 import { randomName } from '../outgoing/randomName.ts'
 import type { PlainDraft, StorageScope, Stored } from './stored.ts'
 
-/** Where one subscription is. */
+/** Where one subscription is, beyond the page. */
 export interface Place {
+  /** Called before each handshake, until there is nothing to wait for. */
+  prepare?(token: string | undefined): Promise<void> | undefined
   /** Where it goes on, given what its program has said. */
   start(from: From | undefined): From | undefined
+  /** Where it has to read when the hub begins at this position. */
+  instead?(position: Position): From | undefined
   move(position: Position): void
-  leave(): void
 }
 
 export class Persistence implements DraftStore {
@@ -29,7 +32,6 @@ export class Persistence implements DraftStore {
   readonly #found: (drafts: readonly KeptDraft[]) => void
   readonly #page = randomName()
   readonly #startedAt = Date.now()
-  readonly #places = new Set<string>()
   #positions: ReadonlyMap<string, Position> = new Map()
   /** How many drafts this page has made, and which of them are settled before the storage is open. */
   #drafts = 0
@@ -92,16 +94,10 @@ export class Persistence implements DraftStore {
     this.#known()
   }
 
-  /** The place of a subscription: the first of a topic has the first, and so on. */
-  place(topic: string): Place {
-    let n = 1
-    while (this.#places.has(`${topic} ${n}`)) n++
-    const name = `${topic} ${n}`
-    this.#places.add(name)
+  place(subscription: string): Place {
     return {
-      start: (from) => further(this.#positions.get(name), from),
-      move: (position) => this.#stored?.move(name, position),
-      leave: () => this.#places.delete(name),
+      start: (from) => further(this.#positions.get(subscription), from),
+      move: (position) => this.#stored?.move(subscription, position),
     }
   }
 

@@ -5,6 +5,8 @@ import { isSameSubject, storageName } from './names.ts'
 import { occupy, occupyAny } from './occupancy.ts'
 import type { Left, StorageScope, Stored } from './stored.ts'
 
+export { storageName }
+
 /** Rejects with the reason where there can be none. `failed` is called when it ends later, before anybody has closed it. */
 export async function openStorage(
   scope: StorageScope,

@@ -13,6 +13,8 @@ import type { Token } from './token.ts'
 import { ask, type Connection } from './transport.ts'
 
 export interface LinkOwner {
+  /** Called before the handshake, until it returns `undefined`: then `introduce` is asked at once. */
+  prepare?(token: string | undefined): Promise<void> | undefined
   /** What the handshake says besides the token; asked at the last moment, at every join. */
   introduce(): TopicAuth
   joined(): void
@@ -157,7 +159,8 @@ export class Link {
       this.#again(error instanceof RepriseError ? error : RepriseError.fromWire(error))
       return
     }
-    if (this.#connection.prepare !== undefined) await this.#connection.prepare(token)
+    await this.#connection.prepare?.(token)
+    for (let more = this.#owner.prepare?.(token); more !== undefined; more = this.#owner.prepare?.(token)) await more
     // The transport may have gone, or the namespace been left, while the token was fetched.
     if (handshake !== this.#handshake) return
     this.#joining = true

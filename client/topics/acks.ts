@@ -24,7 +24,7 @@ interface Waiter {
 }
 
 export interface AckOwner {
-  readonly connected: boolean
+  connected(): boolean
   send(position: Position): Promise<Position>
   /** The hub has no cursor for this client any more; what waits is sent again after `joined`. */
   forgotten(): void
@@ -55,7 +55,7 @@ export class Acks {
 
   /** A page that is left hears no answer. What is in flight may lie before what was handled since. */
   readonly #leave = (): void => {
-    if (this.#target === undefined || this.#target === this.#settled || !this.#owner.connected) return
+    if (this.#target === undefined || this.#target === this.#settled || !this.#owner.connected()) return
     this.#owner.send(this.#target).catch(() => {})
   }
 
@@ -122,7 +122,7 @@ export class Acks {
   #send(): void {
     this.#stopTimer()
     const target = this.#target
-    if (this.#inFlight || target === undefined || target === this.#settled || !this.#owner.connected) return
+    if (this.#inFlight || target === undefined || target === this.#settled || !this.#owner.connected()) return
     this.#inFlight = true
     const now = Date.now()
     const isDense = this.#moves * DENSE_MS > now - this.#sentAt
@@ -146,7 +146,7 @@ export class Acks {
           this.#waiters.unshift(...waiters)
           this.#inFlight = false
           if (forgotten) this.#owner.forgotten()
-          else if (this.#owner.connected) this.#schedule(error.retryAfterMs ?? RETRY_MS)
+          else if (this.#owner.connected()) this.#schedule(error.retryAfterMs ?? RETRY_MS)
           this.#rest()
           return
         }

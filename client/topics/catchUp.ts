@@ -1,8 +1,10 @@
 /** How far a subscription has caught up, and when that is worth a report: at most a hundred times on its way. */
 
 import type { Progress } from '../api.ts'
+import { Emitter } from '../connection/emitter.ts'
 
 export class CatchUp {
+  readonly reports = new Emitter<Progress>()
   #from = 0
   #at = 0
   #total = 0
@@ -32,12 +34,14 @@ export class CatchUp {
     this.#at = this.#from + this.#total
   }
 
-  /** Asked once for each report. Not once more at the end, when the last event was reported already. */
-  isDue(): boolean {
-    const { done, total } = this.progress
+  /** Reports when that is due. Not once more at the end, when the last event was reported already. */
+  report(): boolean {
+    const { progress } = this
+    const { done, total } = progress
     if (done < this.#nextReport) return false
     const step = Math.max(1, Math.floor(total / 100))
     this.#nextReport = done === total ? Infinity : Math.min(total, done + step)
+    this.reports.emit(progress)
     return true
   }
 }

@@ -8,6 +8,8 @@ import type { Connection } from '../connection/transport.ts'
 import { unpacked } from '../outgoing/joining.ts'
 
 export interface Subscriber {
+  /** As the one of a link's owner. */
+  prepare(token: string | undefined): Promise<void> | undefined
   /** Where the next handshake subscribes. */
   introduce(): SubscribeQuery
   joined(): void
@@ -32,6 +34,7 @@ export class Channel {
 
   constructor(connection: Connection, topic: string, client: string | undefined, owner?: ChannelOwner) {
     this.#link = new Link(connection, TOPIC_PREFIX + topic, {
+      prepare: (token) => this.#subscriber?.prepare(token),
       introduce: (): TopicAuth => ({
         ...(client === undefined ? {} : { client }),
         paced: true,

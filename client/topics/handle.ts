@@ -12,8 +12,12 @@ import type {
   SubscribeOptions,
   Subscription,
   Topic,
+  TransactionHandler,
+  TransactionOptions,
 } from '../api.ts'
 import type { Persistence } from '../browser/persistence.ts'
+import type { StorageScope } from '../browser/stored.ts'
+import { Transactions } from '../browser/transactions.ts'
 import { atMost, type CloseOptions } from '../connection/deadline.ts'
 import { Asking } from '../connection/retryingCall.ts'
 import type { Connection } from '../connection/transport.ts'
@@ -35,6 +39,7 @@ export interface TopicContext {
   readonly warnings: Warnings
   /** What outlives the page. */
   readonly persistence: Persistence | undefined
+  readonly scope: StorageScope
   /** A connection for a second subscription; a namespace carries one at a time. */
   connect(): Connection
   /** The handle has left the topic. */
@@ -47,7 +52,8 @@ export class TopicHandle<T> implements Topic<T> {
   readonly #channel: Channel
   readonly #outbox: Outbox<Receipt>
   readonly #reads: Asking
-  readonly #subscriptions = new Set<TopicSubscription<T>>()
+  /** Each with its number: the first, and so on, of those that there are. */
+  readonly #subscriptions = new Map<TopicSubscription<T>, number>()
   readonly #drainMs: number
   #closing: Promise<void> | undefined
 
@@ -116,20 +122,29 @@ export class TopicHandle<T> implements Topic<T> {
     }
   }
 
-  subscribe(handler: Handler<T>, options: SubscribeOptions = {}): Subscription<T> {
+  subscribe<X>(handler: TransactionHandler<T, X>, options: TransactionOptions<X>): Subscription<T>
+  subscribe(handler: Handler<T>, options?: SubscribeOptions): Subscription<T>
+  subscribe(handler: Handler<T> | TransactionHandler<T, never>, options: SubscribeOptions = {}): Subscription<T> {
     this.#checkOpen()
     checkSubscribe(handler, options)
-    const { client } = this.#context.options
+    const { persistence, scope } = this.#context
+    const { client } = scope
+    const { transaction } = options as Partial<TransactionOptions<unknown>>
+    let number = 1
+    while ([...this.#subscriptions.values()].includes(number)) number++
+    const name = `${this.name} ${number}`
+    const transactions = transaction && new Transactions(transaction, scope, name)
+    const handling = transactions?.around<T>(handler) ?? (handler as Handler<T>)
     const shared = !this.#channel.subscribed
     const own = shared ? undefined : this.#context.connect()
     const channel = own === undefined ? this.#channel : new Channel(own, this.name, client)
-    const subscription: TopicSubscription<T> = new TopicSubscription(handler, options, {
+    const subscription: TopicSubscription<T> = new TopicSubscription(handling, options, {
       topic: this.name,
       client,
       channel,
       drainMs: this.#drainMs,
       warnings: this.#context.warnings,
-      place: this.#context.persistence?.place(this.name),
+      place: transactions ?? persistence?.place(name),
       detach: () => {
         this.#subscriptions.delete(subscription)
         if (own === undefined) channel.detach(subscription, this.#outbox.size + this.#reads.size > 0)
@@ -139,7 +154,7 @@ export class TopicHandle<T> implements Topic<T> {
         }
       },
     })
-    this.#subscriptions.add(subscription)
+    this.#subscriptions.set(subscription, number)
     channel.attach(subscription)
     return subscription
   }
@@ -174,7 +189,7 @@ export class TopicHandle<T> implements Topic<T> {
 
   /** Whether this is asked in a handler of one of its subscriptions. */
   get calling(): boolean {
-    for (const subscription of this.#subscriptions) if (subscription.calling) return true
+    for (const subscription of this.#subscriptions.keys()) if (subscription.calling) return true
     return false
   }
 
@@ -183,7 +198,7 @@ export class TopicHandle<T> implements Topic<T> {
   }
 
   async #close(drainMs: number): Promise<void> {
-    const closings = [...this.#subscriptions].map((subscription) => {
+    const closings = [...this.#subscriptions.keys()].map((subscription) => {
       void subscription.close({ drainMs })
       return subscription.ended
     })
@@ -191,7 +206,7 @@ export class TopicHandle<T> implements Topic<T> {
     const error = new RepriseError('unavailable', 'the handle was closed before the hub answered')
     this.#outbox.fail(error)
     this.#reads.fail(error)
-    for (const subscription of this.#subscriptions) subscription.abandon()
+    for (const subscription of this.#subscriptions.keys()) subscription.abandon()
     this.#channel.close()
     this.#context.closed()
   }

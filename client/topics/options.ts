@@ -3,7 +3,7 @@
 import { RepriseError } from '../../shared/errors.ts'
 import type { Position } from '../../shared/positions.ts'
 import type { From, SubscribeQuery } from '../../shared/protocol.ts'
-import type { SubscribeOptions } from '../api.ts'
+import type { SubscribeOptions, TransactionOptions } from '../api.ts'
 import { check, checkNames, checkWord } from '../optionChecks.ts'
 
 const OPTIONS = [
@@ -16,7 +16,8 @@ const OPTIONS = [
   'retry',
   'maxQueue',
   'maxQueueBytes',
-] as const satisfies readonly (keyof SubscribeOptions)[]
+  'transaction',
+] as const satisfies readonly (keyof TransactionOptions)[]
 
 /** Throws `bad_request` for a handler or options that are none. Numbers are checked where they are used. */
 export function checkSubscribe(handler: unknown, options: SubscribeOptions): void {
@@ -26,6 +27,15 @@ export function checkSubscribe(handler: unknown, options: SubscribeOptions): voi
   checkWord('ack', options.ack, ['auto', 'manual'])
   checkWord('onFailure', options.onFailure, ['stop', 'skip'])
   checkWord('onGap', options.onGap, ['continue', 'end', 'fail'])
+  const { transaction, concurrency } = options as Partial<TransactionOptions>
+  check(
+    'transaction',
+    transaction,
+    typeof transaction === 'object' && transaction !== null,
+    'a database, or { db, stores }',
+  )
+  const alone = transaction === undefined || concurrency === undefined || concurrency === 1
+  check('concurrency', concurrency, alone, '1 with transaction: positions commit one after the other')
 }
 
 /** Throws `bad_request` for what is no place in a topic. */

@@ -32,7 +32,6 @@ export class TopicSubscription<T> implements Subscription<T>, Subscriber {
   readonly #acks: Acks | undefined
   readonly #standing: Standing<Status>
   readonly #gapReports = new Emitter<Gap>()
-  readonly #progressReports = new Emitter<Progress>()
   readonly #errorReports = new Emitter<Failure<T>>()
   /** All up to here is handled. */
   #position: Position | undefined
@@ -70,11 +69,8 @@ export class TopicSubscription<T> implements Subscription<T>, Subscriber {
       free: () => this.#pump(),
     })
     if (context.client !== undefined) {
-      const open = () => this.#sessionOpen
       this.#acks = new Acks({
-        get connected() {
-          return open()
-        },
+        connected: () => this.#sessionOpen,
         send: (position) => context.channel.call<Position>('ack', position),
         forgotten: () => this.#forgotten(),
         refused: (error) => this.#end({ code: error.code, error }),
@@ -100,7 +96,7 @@ export class TopicSubscription<T> implements Subscription<T>, Subscriber {
   }
 
   onProgress(listener: (progress: Progress) => void): Undo {
-    return this.#progressReports.on(listener)
+    return this.#catchUp.reports.on(listener)
   }
 
   onError(listener: (failure: Failure<T>) => void): Undo {
@@ -148,6 +144,10 @@ export class TopicSubscription<T> implements Subscription<T>, Subscriber {
 
   // What the channel tells.
 
+  prepare(token: string | undefined): Promise<void> | undefined {
+    return this.#context.place?.prepare?.(token)?.catch((error: RepriseError) => this.refused(error))
+  }
+
   introduce(): SubscribeQuery {
     const { place } = this.#context
     const from = this.#options.from
@@ -176,6 +176,12 @@ export class TopicSubscription<T> implements Subscription<T>, Subscriber {
   subscribed({ position, behind }: Subscribed): void {
     this.#accepting = this.#sessionOpen = true
     this.#resumes = 0
+    const instead = this.#received === undefined ? this.#context.place?.instead?.(position) : undefined
+    if (instead !== undefined) {
+      this.#accepting = false
+      this.#resume(instead)
+      return
+    }
     const received = this.#received
     // What has arrived before stays ahead of a hub that starts a little earlier: the difference comes twice.
     const ahead = received?.epoch === position.epoch && received.offset > position.offset
@@ -284,9 +290,7 @@ export class TopicSubscription<T> implements Subscription<T>, Subscriber {
   }
 
   #reportProgress(): void {
-    if (this.#standing.now.state !== 'catching-up' || !this.#catchUp.isDue()) return
-    this.#progressReports.emit(this.#catchUp.progress)
-    this.#standing.report(this.status)
+    if (this.#standing.now.state === 'catching-up' && this.#catchUp.report()) this.#standing.report(this.status)
   }
 
   #pause(): void {
@@ -304,7 +308,7 @@ export class TopicSubscription<T> implements Subscription<T>, Subscriber {
   }
 
   /** Reads on from what has arrived. */
-  #resume(from = this.#received): void {
+  #resume(from: From | undefined = this.#received): void {
     this.#paused = this.#sessionOpen = false
     this.#context.channel.call<Subscribed>('subscribe', queryOf(from, this.#options)).catch((error: RepriseError) => {
       // After a reconnection the handshake has done it.
@@ -333,7 +337,6 @@ export class TopicSubscription<T> implements Subscription<T>, Subscriber {
     void this.#runner.stop()
     const detach = () => {
       this.#acks?.close(new RepriseError('unavailable', `the subscription is over: ${ending.code}`))
-      this.#context.place?.leave()
       this.#context.detach()
     }
     // What was handled before the failure should not come again.

@@ -141,7 +141,7 @@ describe('the pause before an acknowledgement', () => {
     vi.useFakeTimers()
     sent = []
     acks = new Acks({
-      connected: true,
+      connected: () => true,
       send: async (position: Position) => {
         sent.push({ offset: position.offset, at: Date.now() })
         return position
@@ -203,7 +203,7 @@ describe('the pause before an acknowledgement', () => {
   it('is there again behind a catch-up, however long the answers take', async () => {
     const answers: (() => void)[] = []
     const slow = new Acks({
-      connected: true,
+      connected: () => true,
       send: (position) => new Promise((resolve) => answers.push(() => resolve(position))),
       forgotten: () => {},
       refused: () => {},
