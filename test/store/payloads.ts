@@ -1,4 +1,4 @@
-/** Payloads in all their places, each with a mark in it: an event, jobs, a dead letter, a history, answers. */
+/** Payloads in all their places, each with a mark in it: an event, jobs, schedules, a dead letter, a history, answers. */
 
 import { expect } from 'vitest'
 import type { QueuePolicy, Settlement, Store } from '../../server/store/contract/store.ts'
@@ -27,7 +27,7 @@ async function end(store: Store, queue: string, ending: (id: string, lease: stri
   )
 }
 
-/** An event, a job that waits, a dead letter with its error, a reply, and a failed request. */
+/** An event, a job that waits, schedules, a dead letter with its error, a reply, and a failed request. */
 export async function fill(store: Store): Promise<void> {
   const binaries = [{ path: ['b'], bytes: Buffer.from(MARK) }]
   await store.topics.append('t', {
@@ -39,6 +39,10 @@ export async function fill(store: Store): Promise<void> {
   const send = (queue: string, more: object) =>
     store.queues.enqueue(queue, { subject: 'ann', drafts: [{ ...draft, ...more }], limit: LIMIT })
   await send('waiting', { body: text(MARK) })
+  const nextAt = (await store.ready()) + 3_600_000
+  for (const name of ['a', 'b']) {
+    await store.queues.putSchedule('planned', name, { spec: name, body: text(MARK + name), nextAt, most: 9 })
+  }
   await send('bound', { dead: { reason: 'gap', error: MARK } })
   await send('failed', {})
   await end(store, 'failed', (id, lease) => ({ id, lease, as: 'retry', error: MARK }))
@@ -67,6 +71,7 @@ export async function readAgain(store: Store): Promise<unknown> {
       'body' in event ? [event.body.json, String(event.body.binaries?.[0]?.bytes)] : event,
     ),
     waiting: (await jobs('waiting')).map(({ body }) => body?.json),
+    planned: (await store.queues.schedules('planned', { limit: 9 })).map(({ name, body }) => [name, body?.json]),
     bound: (await jobs('bound/dead')).map(({ dead }) => dead?.error),
     letter: [letter?.body?.json, letter?.dead?.error, letter?.history.map(({ why }) => why)],
     ended: (await store.queues.finished('ended', { state: 'done', limit: 1 })).map(({ result, history }) => [

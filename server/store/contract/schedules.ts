@@ -48,7 +48,10 @@ export interface DueSchedules {
   readonly now: number
   /** Those whose time has come, the most overdue ones of each queue first. */
   readonly due: readonly { readonly queue: string; readonly schedule: StoredSchedule }[]
-  /** When the next one falls due that is not due yet. It may be too early, never too late. */
+  /**
+   * When the next one falls due, of queues where none is due now. It may be too early, never too late. Of the others it is
+   * told when those that are due have fired.
+   */
   readonly nextAt?: number
 }
 

@@ -20,7 +20,12 @@ const NONE: ReadonlySet<string> = new Set()
 const utc = (text: string) => new Date(text).getTime()
 
 /** One node of a hub by the clock of the test. */
-async function nodeOn(store: Store, clock: { now: number }, queues: Record<string, QueueOverrides> = {}) {
+async function nodeOn(
+  store: Store,
+  clock: { now: number },
+  queues: Record<string, QueueOverrides> = {},
+  limits = DEFAULT_LIMITS,
+) {
   const settings = await openQueueSettings({ store: store.settings, file: queues })
   const noticed: string[] = []
   const counted = { jobs: 0, missed: 0 }
@@ -35,7 +40,7 @@ async function nodeOn(store: Store, clock: { now: number }, queues: Record<strin
       },
     },
   }
-  const context = { store, settings, limits: DEFAULT_LIMITS, clock, telemetry }
+  const context = { store, settings, limits, clock, telemetry }
   const schedules = new Schedules({ ...context, maxSchedules: 3 })
   const scheduler = new Scheduler(context)
   return { schedules, scheduler, settings, noticed, counted }
@@ -246,7 +251,7 @@ function describeSchedules(name: string, makeEngine: () => Promise<Engine>): voi
       })
     })
 
-    it('whose draft no longer fits the schema are seen among the dead letters', async () => {
+    it('whose draft no longer fits the schema or the limits are seen among the dead letters', async () => {
       const node = await nodeOn(store, engine.clock)
       await node.schedules.put(CALLER, 'q', 's', { everyMs: 1_000, draft: { data: 'text' } })
       await node.settings.put('q', { schema: { type: 'number' } })
@@ -255,6 +260,13 @@ function describeSchedules(name: string, makeEngine: () => Promise<Engine>): voi
       const dead = await store.queues.jobs('q/dead', { state: 'ready', limit: 9 })
       expect(dead).toMatchObject([{ dead: { reason: 'rejected', error: expect.stringMatching(/schema/) } }])
       await node.scheduler.stop()
+      const smaller = await nodeOn(store, engine.clock, {}, { ...DEFAULT_LIMITS, payload: 20 })
+      engine.clock.now += 1_000
+      await fireAll(smaller)
+      await smaller.scheduler.stop()
+      const [, second] = await store.queues.jobs('q/dead', { state: 'ready', limit: 9 })
+      expect(second).toMatchObject({ dead: { error: expect.stringMatching(/at most 20/) } })
+      expect(await node.schedules.get(CALLER, 'q', 's')).toMatchObject({ fired: 2 })
     })
 
     it('fire once where many nodes see them at the same moment', async () => {

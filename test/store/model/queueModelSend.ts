@@ -3,6 +3,7 @@
 import { sizeBody } from '../../../server/store/codec.ts'
 import type { Enqueue, StoredJobDraft } from '../../../server/store/contract/store.ts'
 import { RepriseError } from '../../../shared/errors.ts'
+import type { ModelSchedules } from '../scheduleSteps.ts'
 import { stand } from './queueModelGroups.ts'
 import { bytesOf, MINUTE } from './queueModelJobs.ts'
 import { type ModelQueue, Turning } from './queueModelTimers.ts'
@@ -10,6 +11,13 @@ import { type ModelQueue, Turning } from './queueModelTimers.ts'
 const DAY = 86_400_000
 
 export class Sending extends Turning {
+  readonly schedules: ModelSchedules = new Map()
+
+  /** A queue is known from here on. */
+  know(name: string): void {
+    this.made(name)
+  }
+
   enqueue(
     name: string,
     given: Enqueue,

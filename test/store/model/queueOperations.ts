@@ -2,6 +2,7 @@
 
 import fc from 'fast-check'
 import type { Leaving, Settlement } from '../../../server/store/contract/store.ts'
+import { type DrawnSchedule, drawnSchedule } from '../scheduleSteps.ts'
 
 export interface DrawnDraft {
   readonly size: number
@@ -73,6 +74,13 @@ export type QueueOperation =
   /** How deliveries are ordered from now on: by priority, in turns over groups, and with a rate of each group. */
   | { kind: 'mode'; queue: string; mode: 'plain' | 'grouped' | 'rated' }
   | { kind: 'breaker'; on: boolean }
+  | {
+      kind: 'schedule'
+      queue: string
+      drawn: DrawnSchedule
+      drafts: DrawnDraft[]
+      limit: { jobs: number; bytes: number }
+    }
   | { kind: 'clock'; ms: number }
   | { kind: 'maintain' | 'reopen' }
   | { kind: 'together'; operations: QueueOperation[] }
@@ -235,6 +243,16 @@ export const queueOperation: fc.Arbitrary<QueueOperation> = fc.oneof(
     }),
   },
   { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom('maintain' as const, 'reopen' as const) }) },
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      ...kind('schedule'),
+      queue: base,
+      drawn: drawnSchedule,
+      drafts: fc.array(draft, { maxLength: 3 }),
+      limit: fc.record({ jobs: fc.constantFrom(1_000, 1_000, 1_000, 3), bytes: fc.constant(1e9) }),
+    }),
+  },
   { weight: 1, arbitrary: fc.record({ ...kind('breaker'), on: fc.constantFrom(true, true, false) }) },
   {
     weight: 2,

@@ -147,7 +147,7 @@ class Run {
   }
 
   #isFit(operation: QueueOperation, isTogether: boolean): boolean {
-    if (operation.kind === 'enqueue') {
+    if (operation.kind === 'enqueue' || operation.kind === 'schedule') {
       const queue = this.#model.queues.get(operation.queue)
       const jobs = (queue?.main.jobs.size ?? 0) + (queue?.dead.jobs.size ?? 0)
       return jobs + 6 * (isTogether ? 6 : 1) < MOST_JOBS

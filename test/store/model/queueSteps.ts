@@ -19,6 +19,7 @@ import type {
 import { RepriseError } from '../../../shared/errors.ts'
 import { jobOf, remove } from '../conformance/calls.ts'
 import { text } from '../conformance/fixture.ts'
+import { scheduleStep } from '../scheduleSteps.ts'
 import type { QueueModel } from './queueModel.ts'
 import { heldBy, ownerName } from './queueModelJobs.ts'
 import { baseOf, isDead } from './queueModelTimers.ts'
@@ -205,6 +206,12 @@ export class Preparer {
           engine: () => queues.bind(queue, topic, position),
           model: (answer) => expect(answer).toEqual(model.bind(queue, topic, position)),
         }
+      }
+      case 'schedule': {
+        const { queue, drawn, limit } = operation
+        const drafts = operation.drafts.map((one) => this.#draft(one, undefined))
+        const enqueue = { subject: 'ann', drafts, limit, grouped: this.#isGrouped(queue) }
+        return scheduleStep(model, this.#store, queue, drawn, enqueue)
       }
       default:
         throw new Error(`no single operation: ${operation.kind}`)

@@ -1,6 +1,6 @@
 /** From the draft of a schedule to the jobs of its due times. */
 
-import { RepriseError } from '../../../../shared/errors.ts'
+import { hasCode, RepriseError } from '../../../../shared/errors.ts'
 import type { Headers, Limits } from '../../../../shared/protocol.ts'
 import type { JobDraft } from '../../../../shared/queues.ts'
 import { DUE_HEADER, SCHEDULE_HEADER, type ScheduleDraft } from '../../../../shared/queues.ts'
@@ -32,13 +32,17 @@ export function keptDraft({ data, headers, ...options }: ScheduleDraft, place: P
   return { body: body as Body, options }
 }
 
+function rejected(job: StoredJobDraft, error: string): StoredJobDraft {
+  return { ...job, dead: { reason: 'rejected', error } }
+}
+
 /** The draft that was kept; binary data as it was. */
 export function draftOf(body: Body, { options }: KeptSpec): ScheduleDraft {
   const { data, headers } = contentOf(body) as { readonly data: unknown; readonly headers?: Headers }
   return { data, ...(headers === undefined ? {} : { headers }), ...options }
 }
 
-/** A job for each of the times. What does not fit the queue's present schema goes to the dead letters, so that it is seen. */
+/** A job for each of the times. What the queue would not take any more goes to the dead letters, so that it is seen. */
 export function jobsOf(
   body: Body,
   spec: KeptSpec,
@@ -49,11 +53,19 @@ export function jobsOf(
   const draft = draftOf(body, spec)
   const { schema, ...rest } = settings
   const fault = times.length === 0 ? undefined : misfit(schema, body)
-  const jobs = times.map((at) => jobOf(draft, name, at))
+  const misfitting = fault === undefined ? undefined : `does not fit the schema: ${fault}`
   // One by one: together they may be more than a call may bring.
-  const stored = jobs.flatMap((job) => storedJobs(queue, [job], limits, rest, now))
-  if (fault === undefined) return stored
-  return stored.map((job) => ({ ...job, dead: { reason: 'rejected', error: `does not fit the schema: ${fault}` } }))
+  return times.flatMap((at) => {
+    try {
+      const stored = storedJobs(queue, [jobOf(draft, name, at)], limits, rest, now)
+      return misfitting === undefined ? stored : stored.map((job) => rejected(job, misfitting))
+    } catch (error) {
+      // Limits may have been others when the schedule was put.
+      if (!hasCode(error, 'bad_request') && !hasCode(error, 'too_large')) throw error
+      const { priority, ttlMs } = settings
+      return [rejected({ body, priority, ttlMs }, error.message)]
+    }
+  })
 }
 
 /** Throws `conflict` where what is stored is damaged. */
