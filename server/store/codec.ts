@@ -5,7 +5,7 @@
 
 import { crc32 } from 'node:zlib'
 import { RepriseError } from '../../shared/errors.ts'
-import type { Binary, Body } from './contract/store.ts'
+import type { Binary, Body, Utf8 } from './contract/store.ts'
 
 const JSON_1 = 0x01
 const BINARY_1 = 0x02
@@ -36,16 +36,28 @@ export class SealedBody implements Body {
   }
 }
 
-/** A body as it was read: a string is made of it only for who asks. */
-class StoredText implements Body {
-  readonly utf8: Buffer
+/** A body as it was read, in the page that it stands in: a string, or a buffer, is made of it only for who asks. */
+class StoredText implements Body, Utf8 {
+  readonly #source: Buffer
+  readonly #start: number
+  readonly length: number
 
-  constructor(utf8: Buffer) {
-    this.utf8 = utf8
+  constructor(source: Buffer, start: number, end: number) {
+    this.#source = source
+    this.#start = start
+    this.length = end - start
+  }
+
+  get utf8(): Utf8 {
+    return this
   }
 
   get json(): string {
-    return this.utf8.toString()
+    return this.#source.toString('utf8', this.#start, this.#start + this.length)
+  }
+
+  copyTo(target: Buffer, at: number): void {
+    this.#source.copy(target, at, this.#start, this.#start + this.length)
   }
 }
 
@@ -144,20 +156,20 @@ export function encodeBody(body: Body): Buffer {
  * `source`. A kind that only a newer version can have written is `unsupported`, not damage.
  */
 export function readBody(source: Buffer, start = 0, end = source.length): Body | undefined {
-  return readRecord(source, start, end, (content) => ({ json: content.toString() }))
+  return readRecord(source, start, end, (from) => ({ json: source.toString('utf8', from, end) }))
 }
 
 /** The same for who is done with it soon: it may be a part of `source`. */
 export function readPassingBody(source: Buffer, start = 0, end = source.length): Body | undefined {
-  return readRecord(source, start, end, (content) => new StoredText(content))
+  return readRecord(source, start, end, (from) => new StoredText(source, from, end))
 }
 
-function readRecord(source: Buffer, start: number, end: number, textIn: (content: Buffer) => Body): Body | undefined {
+function readRecord(source: Buffer, start: number, end: number, textFrom: (start: number) => Body): Body | undefined {
   if (end - start < KIND_AND_CRC) return undefined
   const kind = source[start] ?? 0
   const content = source.subarray(start + KIND_AND_CRC, end)
   if (crc32(content, kind) !== source.readUInt32BE(start + 1)) return undefined
-  if (kind === JSON_1) return textIn(content)
+  if (kind === JSON_1) return textFrom(start + KIND_AND_CRC)
   if (kind === SEALED_1) return content.length < KEY_BYTES ? undefined : new SealedBody(Buffer.from(content))
   return contentOf(kind, content, 0, content.length)
 }

@@ -145,6 +145,24 @@ describe('a page that is read ahead', () => {
     expect(reading).toHaveBeenCalledTimes(2)
   })
 
+  it('is not kept when its reader has taken it', async () => {
+    const { log, publish } = await hubOn(store)
+    for (const event of pageOf(3)) await publish('taken', [event])
+    const { epoch } = await log.bounds('taken')
+    const pages = new Pages(log)
+    const second = { epoch, offset: 1 }
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    try {
+      pages.ahead('taken', second, THERE)
+      expect(vi.getTimerCount()).toBe(1)
+      await pages.step('taken', second, THERE)
+      // What would forget it holds it, too.
+      expect(vi.getTimerCount()).toBe(0)
+    } finally {
+      vi.useRealTimers()
+    }
+  })
+
   it('is read again where it ended at the head: more may have come', async () => {
     const { log, publish } = await hubOn(store)
     await publish('ahead-head', [1])

@@ -23,6 +23,8 @@ const AHEAD_MS = 1_000
 /** A page that was read while its readers take the one before it; nothing where it is not to be used. */
 interface Ahead {
   readonly page: Promise<Step | undefined>
+  /** Forgets it. */
+  readonly timer: NodeJS.Timeout
   readers: number
 }
 
@@ -53,7 +55,11 @@ export class Pages {
     const ahead = this.#ahead.get(name)
     if (ahead !== undefined) {
       ahead.readers -= 1
-      if (ahead.readers === 0) this.#ahead.delete(name)
+      if (ahead.readers === 0) {
+        this.#ahead.delete(name)
+        // It would keep the page until it fires.
+        clearTimeout(ahead.timer)
+      }
       const step = await ahead.page
       if (step !== undefined) {
         await itsTurn(stepWeight(step))
@@ -84,10 +90,8 @@ export class Pages {
         (step) => (isFull(step) ? step : undefined),
         () => undefined,
       )
-      const entry = { page, readers: 1 }
-      this.#ahead.set(name, entry)
-      const forget = () => this.#ahead.get(name) === entry && this.#ahead.delete(name)
-      setTimeout(forget, AHEAD_MS).unref()
+      const timer = setTimeout(() => this.#ahead.delete(name), AHEAD_MS).unref()
+      this.#ahead.set(name, { page, timer, readers: 1 })
     }
   }
 

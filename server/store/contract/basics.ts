@@ -14,8 +14,15 @@ export const FORGET_MS = 30_000
 export interface Body {
   readonly json: string
   /** The same text as it is stored, where an engine has read it: who sends it on makes no string of it. */
-  readonly utf8?: Buffer
+  readonly utf8?: Utf8
   readonly binaries?: readonly Binary[]
+}
+
+/** Text in bytes that are somewhere, maybe among others. */
+export interface Utf8 {
+  readonly length: number
+  /** Puts it into `target`, from `at` on. */
+  copyTo(target: Buffer, at: number): void
 }
 
 export interface Binary {

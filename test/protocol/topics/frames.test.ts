@@ -5,7 +5,7 @@ import * as ws from 'ws'
 import { Packet } from '../../../server/core/topics/packet.ts'
 import { PreparedText } from '../../../server/socket/prepared.ts'
 import { parser } from '../../../server/socket/transport/encoder.ts'
-import type { Body } from '../../../server/store/contract/store.ts'
+import { encodeBody, readPassingBody } from '../../../server/store/codec.ts'
 import { type JoinOptions, join } from '../../support/clients/wire.ts'
 import { startHub } from '../../support/hub/hub.ts'
 
@@ -57,8 +57,11 @@ it('have the frames that ws makes of the same text, in each length', () => {
 })
 
 it('are encoded once for all who get them', () => {
-  const body = (n: number): Body => ({ json: `{"data":${n}}`, utf8: Buffer.from(`{"data":${n}}`) })
-  const kept = [1, 2, 3].map((n) => ({ offset: n, at: 5, body: body(n) }))
+  const kept = [1, 9, 10, 99, 100, 123_456_789, 2 ** 32, Number.MAX_SAFE_INTEGER].map((n, i) => {
+    const body = readPassingBody(encodeBody({ json: `{"data":${n}}` }))
+    if (body?.utf8 === undefined) throw new Error('no bytes at hand')
+    return { offset: n, at: i < 3 ? 5 : 1_700_000_000_000 + i, body }
+  })
   const packet = new Packet('e', kept, 30, false)
   const encoder = new parser.Encoder()
   const [first, second] = [7, 8].map((id) => {
