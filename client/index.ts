@@ -15,7 +15,19 @@ export type {
   ReadPage,
   ReadQuery,
 } from '../shared/protocol.ts'
-export type { Job, JobDraft, Missed, Schedule, ScheduleDraft, ScheduleSpec } from '../shared/queues.ts'
+export type {
+  Job,
+  JobCounts,
+  JobDraft,
+  JobEnding,
+  JobLook,
+  JobsPage,
+  JobsQuery,
+  Missed,
+  Schedule,
+  ScheduleDraft,
+  ScheduleSpec,
+} from '../shared/queues.ts'
 export type {
   ConnectOptions,
   Ending,

@@ -7,7 +7,14 @@ import { RepriseError } from '../shared/errors.ts'
 import { isName, isQueueName, NAME, nameRule } from '../shared/names.ts'
 import type { Position } from '../shared/positions.ts'
 import type { Draft, From, Headers, OnGap, ProducerSeq, ReadQuery, SubscribeQuery } from '../shared/protocol.ts'
-import type { ConsumeOptions, JobDraft, RequestOptions, Settlement } from '../shared/queues.ts'
+import {
+  type ConsumeOptions,
+  type JobDraft,
+  type JobsQuery,
+  LOOK_STATES,
+  type RequestOptions,
+  type Settlement,
+} from '../shared/queues.ts'
 
 /** The longest `id` and `key` of a draft, in characters. */
 export const MAX_LABEL_LENGTH = 256
@@ -238,6 +245,12 @@ function isText(value: unknown, most: number): boolean {
 export const requestSchema = z.strictObject({
   timeoutMs: z.number().min(1).max(MAX_REQUEST_MS).exactOptional(),
 }) satisfies z.ZodType<RequestOptions>
+
+export const jobsQuerySchema = z.strictObject({
+  state: z.enum(LOOK_STATES, { error: `state is one of ${LOOK_STATES.join(', ')}` }).exactOptional(),
+  after: z.string().min(1).max(MAX_ID_LENGTH).exactOptional(),
+  limit: z.int().min(1).max(500).exactOptional(),
+}) satisfies z.ZodType<JobsQuery>
 
 export const jobIdSchema = unicode(MAX_ID_LENGTH)
 

@@ -88,6 +88,71 @@ export type Settlement = { readonly id: string; readonly lease: string } & (
 /** Of an extension that the queue's `maxLeaseMs` has cut: when the lease lapses. */
 export type Settled = 'ok' | 'lost' | { readonly expiresAt: number }
 
+/** In which state jobs are looked at: as they wait or are held, and as they ended. */
+export const LOOK_STATES = ['ready', 'delayed', 'held', 'dead', 'done', 'removed'] as const
+export type LookState = (typeof LOOK_STATES)[number]
+
+/** A job as it is looked at. Times by the store's clock. */
+export interface JobLook<T = unknown> {
+  readonly queue: string
+  readonly id: string
+  readonly state: LookState
+  readonly subject: string
+  readonly key?: string
+  readonly priority: number
+  /** Failures. */
+  readonly attempts: number
+  readonly deliveries: number
+  readonly sentAt: number
+  /** When its consumer began with it; of one that has ended, with its last run. */
+  readonly startedAt?: number
+  /** Of one that has ended. */
+  readonly endedAt?: number
+  /** What its consumer answered. */
+  readonly result?: unknown
+  /** Why it is a dead letter, or was one. */
+  readonly error?: string
+  /** Of one that waits: when it is due, or fell due. */
+  readonly dueAt?: number
+  readonly ttlAt?: number
+  readonly replyBy?: number
+  readonly holder?: { readonly subject: string; readonly client: string }
+  readonly expiresAt?: number
+  readonly suspect?: boolean
+  readonly behind?: string
+  readonly dead?: { readonly reason: string; readonly error?: string; readonly at: number }
+  readonly history: readonly { readonly at: number; readonly what: string; readonly why?: string }[]
+  /** Of one that waits or is held, and of dead letters. */
+  readonly data?: T
+  readonly headers?: Headers
+  /** The record of its data is damaged. */
+  readonly damaged?: boolean
+}
+
+export interface JobsPage<T = unknown> {
+  readonly jobs: readonly JobLook<T>[]
+  /** There may be more behind this one. */
+  readonly next?: string
+}
+
+export interface JobsQuery {
+  /** Default `ready`. */
+  readonly state?: LookState
+  /** `next` of the page before. */
+  readonly after?: string
+  /** Default 100, at most 500. */
+  readonly limit?: number
+}
+
+/** What became of a job. */
+export interface JobEnding {
+  readonly state: 'done' | 'dead' | 'removed'
+  readonly result?: unknown
+  readonly error?: string
+}
+
+export type JobCounts = Readonly<Record<'sent' | 'ready' | 'delayed' | 'held' | 'done' | 'dead' | 'removed', number>>
+
 export interface RequestOptions {
   /** How long the answer is waited for. Default 30 s, at most an hour. */
   readonly timeoutMs?: number
@@ -109,6 +174,12 @@ export interface QueueCalls {
   settle(queue: string, settlements: readonly Settlement[], respond: Respond<readonly Settled[]>): void
   request(queue: string, draft: JobDraft, options: RequestOptions | null, respond: Respond<unknown>): void
   remove(queue: string, id: string, respond: Respond<boolean>): void
+  job(queue: string, id: string, respond: Respond<JobLook>): void
+  jobs(queue: string, query: JobsQuery | null, respond: Respond<JobsPage>): void
+  waitFor(queue: string, id: string, options: RequestOptions | null, respond: Respond<JobEnding>): void
+  counts(queue: string, respond: Respond<JobCounts>): void
+  pause(queue: string, respond: Respond<null>): void
+  resume(queue: string, respond: Respond<null>): void
   putSchedule(queue: string, name: string, spec: ScheduleSpec, respond: Respond<Schedule>): void
   getSchedule(queue: string, name: string, respond: Respond<Schedule>): void
   listSchedules(queue: string, query: ScheduleListQuery | null, respond: Respond<SchedulesPage>): void

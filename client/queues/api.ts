@@ -2,7 +2,7 @@
 
 import type { ErrorCode, RepriseError } from '../../shared/errors.ts'
 import type { Durability, Headers } from '../../shared/protocol.ts'
-import type { Job } from '../../shared/queues.ts'
+import type { Job, JobCounts, JobEnding, JobLook, JobsPage, JobsQuery } from '../../shared/queues.ts'
 import type { CloseOptions } from '../connection/deadline.ts'
 import type { Undo } from '../connection/emitter.ts'
 import type { QueueSchedules } from '../schedules/api.ts'
@@ -29,6 +29,11 @@ export interface SendOptions {
    * the outcome is unknown. Default: waits as long as it takes, also for room in a full queue.
    */
   readonly timeoutMs?: number
+}
+
+/** A job of `sendAll`. */
+export interface BulkDraft<T = unknown> extends Omit<SendOptions, 'timeoutMs'> {
+  readonly data: T
 }
 
 export interface RequestOptions extends Omit<SendOptions, 'timeoutMs'> {
@@ -125,6 +130,21 @@ export interface Queue<T = unknown> extends QueueSchedules<T> {
   request<R = unknown>(data: T, options?: RequestOptions): Promise<R>
   /** `true` when the job was still waiting and is gone. Rejects with `timeout` after `readTimeoutMs`. */
   remove(id: string): Promise<boolean>
+  /** Sends all of them in one step, or none. Rejects as `send` does, and with `timeout` after `timeoutMs` (30 s). */
+  sendAll(drafts: readonly BulkDraft<T>[], options?: { readonly timeoutMs?: number }): Promise<SendReceipt[]>
+  /** A job as it is: waiting, held, a dead letter, or ended and still kept. `undefined` where there is none (any more). */
+  job(id: string): Promise<JobLook<T> | undefined>
+  /** A page of the jobs in one state, `ready` by default; finished ones from the last one on. */
+  jobs(query?: JobsQuery): Promise<JobsPage<T>>
+  counts(): Promise<JobCounts>
+  /** Nothing is delivered any more, on any node; jobs are still taken in. */
+  pause(): Promise<void>
+  resume(): Promise<void>
+  /**
+   * Resolves with what became of a job, at once where it has ended. Rejects with `timeout` after `timeoutMs` (30 s, at most
+   * an hour), and with `not_found` for a job that never was, or is not kept any more.
+   */
+  waitFor(id: string, options?: { readonly timeoutMs?: number }): Promise<JobEnding>
   /**
    * Works: calls the handler for jobs as they come, renews their leases, settles them. The first worker of a queue uses
    * the shared connection; further ones at the same time get a connection and a name of their own.

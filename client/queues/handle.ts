@@ -17,6 +17,7 @@ import { marked } from '../outgoing/receipts.ts'
 import type { QueueSchedules } from '../schedules/api.ts'
 import { schedulesOf } from '../schedules/schedules.ts'
 import type { ConsumeOptions, Queue, RequestOptions, SendOptions, SendReceipt, Work, Worker } from './api.ts'
+import { looksOf } from './looks.ts'
 import type { QueuesLink } from './namespace.ts'
 import { QueueWorker } from './worker.ts'
 
@@ -41,6 +42,13 @@ export class QueueHandle<T> implements Queue<T> {
   readonly getSchedule: QueueSchedules<T>['getSchedule']
   readonly runSchedule: QueueSchedules<T>['runSchedule']
   readonly removeSchedule: QueueSchedules<T>['removeSchedule']
+  readonly sendAll: Queue<T>['sendAll']
+  readonly job: Queue<T>['job']
+  readonly jobs: Queue<T>['jobs']
+  readonly counts: Queue<T>['counts']
+  readonly pause: Queue<T>['pause']
+  readonly resume: Queue<T>['resume']
+  readonly waitFor: Queue<T>['waitFor']
   readonly #context: QueueContext
   readonly #outbox: Outbox<SendReceipt>
   readonly #asking: Asking
@@ -100,6 +108,23 @@ export class QueueHandle<T> implements Queue<T> {
       },
       call: (call, ...args) => link.call(call, ...args),
     })
+    const looks = looksOf<T>(name, {
+      get limits() {
+        return link.limits
+      },
+      ask: async (timeoutMs, call) => {
+        this.#checkOpen()
+        return await asking.ask(timeoutMs ?? options.readTimeoutMs ?? 10_000, call)
+      },
+      call: (call, ...args) => link.call(call, ...args),
+    })
+    this.sendAll = looks.sendAll
+    this.job = looks.job
+    this.jobs = looks.jobs
+    this.counts = looks.counts
+    this.pause = looks.pause
+    this.resume = looks.resume
+    this.waitFor = looks.waitFor
     this.schedule = schedules.schedule
     this.schedules = schedules.schedules
     this.getSchedule = schedules.getSchedule

@@ -10,7 +10,7 @@ import { fullJitter } from '../connection/backoff.ts'
 import { packed } from '../outgoing/joining.ts'
 import { measure } from '../outgoing/measure.ts'
 import type { Lease } from './leasedJob.ts'
-import type { Decision } from './outcome.ts'
+import { type Decision, textOf } from './outcome.ts'
 
 /** Packets in flight. What comes meanwhile travels together. */
 const WINDOW = 2
@@ -198,5 +198,27 @@ export class Settlements<T> {
     this.#owner.answered(item, result)
     if (this.#unanswered > 0) return
     for (const resolve of this.#emptied.splice(0)) resolve()
+  }
+}
+
+/**
+ * Done with a reply. Of a request whose reply cannot travel: dead with the reason, which `tell` hears; it would be the same
+ * the next time. Of another job, such a result is left out: many a handler returns what it got from elsewhere.
+ */
+export function replying(
+  { replyBy }: { readonly replyBy?: number },
+  reply: unknown,
+  maxBytes: number,
+  tell: (error: unknown) => void,
+): Decision {
+  if (reply === undefined) return { as: 'done' }
+  try {
+    const { bytes } = measure(reply)
+    if (bytes <= maxBytes) return { as: 'done', reply }
+    throw new RepriseError('too_large', `the reply has ${bytes} bytes of JSON, the hub takes up to ${maxBytes}`)
+  } catch (error) {
+    if (replyBy === undefined) return { as: 'done' }
+    tell(error)
+    return { as: 'dead', reason: textOf(error) }
   }
 }

@@ -18,9 +18,8 @@ import type { Consumer } from './namespace.ts'
 import { checkConsume, type WorkerContext } from './options.ts'
 import { type Decision, decisionOf, failed } from './outcome.ts'
 import { Prefetch } from './prefetch.ts'
-import { replying } from './reply.ts'
 import { Running } from './running.ts'
-import { type Item, Settlements } from './settlements.ts'
+import { type Item, replying, Settlements } from './settlements.ts'
 import { Standstill } from './standstill.ts'
 
 const CONSUME_AGAIN = { baseMs: 100, maxMs: 5_000 }

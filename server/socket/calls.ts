@@ -28,6 +28,9 @@ export type Calls<State extends SocketState> = Readonly<
 const COSTS: Readonly<Record<string, Cost>> = {
   read: { weight: 4 * PAGE_WEIGHT, bytes: MAX_READ_BYTES },
   listSchedules: { weight: 2 * PAGE_WEIGHT, bytes: 1_048_576 },
+  // Of queues.
+  job: { weight: PAGE_WEIGHT, bytes: 65_536 },
+  jobs: { weight: 4 * PAGE_WEIGHT, bytes: MAX_READ_BYTES },
   // Of the console.
   history: { weight: 4 * PAGE_WEIGHT, bytes: 524_288 },
   topics: { weight: 2 * PAGE_WEIGHT, bytes: 65_536 },

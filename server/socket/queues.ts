@@ -4,12 +4,14 @@ import type { Socket } from 'socket.io'
 import type { Caller, Session } from '../core/access.ts'
 import type { Core } from '../core/core.ts'
 import type { JobClient } from '../core/queues/delivery/outlet.ts'
+import { lookAtJob, lookAtJobs, waitForJob } from '../core/queues/looks.ts'
 import { parseSchedule, scheduleListSchema, scheduleRunSchema } from '../scheduleWire.ts'
 import {
   consumeSchema,
   credentialsSchema,
   jobDraftSchema,
   jobIdSchema,
+  jobsQuerySchema,
   nameSchema,
   parse,
   parseJobDrafts,
@@ -32,6 +34,7 @@ export interface QueuesState {
 }
 
 const REQUEST_MS = 30_000
+const NO_JOBS = { sent: 0, ready: 0, delayed: 0, held: 0, done: 0, dead: 0, removed: 0 }
 
 const CALLS: Calls<QueuesState> = {
   async send({ core, caller }, [queue, drafts, row]) {
@@ -78,6 +81,37 @@ const CALLS: Calls<QueuesState> = {
   async remove({ core, caller }, [queue, id]) {
     const name = parse(queueNameSchema, queue, 'remove')
     return await core.queues.remove(caller, name, parse(jobIdSchema, id, 'remove: id'))
+  },
+
+  async job({ core, caller }, [queue, id]) {
+    const name = parse(queueNameSchema, queue, 'job')
+    return replying(await lookAtJob(core.queues, caller, name, parse(jobIdSchema, id, 'job: id')))
+  },
+
+  async jobs({ core, caller }, [queue, query]) {
+    const name = parse(queueNameSchema, queue, 'jobs')
+    return replying(await lookAtJobs(core.queues, caller, name, parse(jobsQuerySchema, query ?? {}, 'jobs: options')))
+  },
+
+  async waitFor({ core, caller }, [queue, id, options], call) {
+    const name = parse(queueNameSchema, queue, 'waitFor')
+    const { timeoutMs = REQUEST_MS } = parse(requestSchema, options ?? {}, 'waitFor: options')
+    return replying(await waitForJob(core.queues, caller, name, parse(jobIdSchema, id, 'waitFor: id'), timeoutMs, call))
+  },
+
+  async counts({ core, caller }, [queue]) {
+    const info = await core.queues.known(caller, parse(queueNameSchema, queue, 'counts'))
+    return info?.counts ?? NO_JOBS
+  },
+
+  async pause({ core, caller }, [queue]) {
+    await core.queues.pause(caller, parse(queueNameSchema, queue, 'pause'), true)
+    return null
+  },
+
+  async resume({ core, caller }, [queue]) {
+    await core.queues.pause(caller, parse(queueNameSchema, queue, 'resume'), false)
+    return null
   },
 
   async putSchedule({ core, caller }, [queue, name, spec]) {

@@ -20,7 +20,7 @@ const SHARED: Readonly<Record<string, readonly string[]>> = {
   settle: ['release'],
 }
 
-const CONTRACT = ['queues', 'schedules'].flatMap((part) => methodsOf(`server/store/contract/${part}.ts`))
+const CONTRACT = ['queues', 'schedules', 'finished'].flatMap((part) => methodsOf(`server/store/contract/${part}.ts`))
 
 describe('the two engines', () => {
   it.each(RULES)('have the rule %s in files of one name, with the same operations', (rule) => {
@@ -92,6 +92,8 @@ function boundsIn(text: string): [string, number][] {
 
 function methodsOf(path: string): string[] {
   const [, body = ''] =
-    /export interface (?:Queues|Schedules) \{([\s\S]*)\n\}/.exec(readSource(path, readText(path)).text) ?? []
+    /export interface (?:Queues extends Finished|Schedules|Finished) \{([\s\S]*)\n\}/.exec(
+      readSource(path, readText(path)).text,
+    ) ?? []
   return [...body.matchAll(/^ {2}(\w+)\(/gm)].map(([, name = '']) => name)
 }

@@ -5,6 +5,7 @@ import { hasCode, RepriseError } from '../../../shared/errors.ts'
 import type { Limits, ProducerSeq } from '../../../shared/protocol.ts'
 import type { JobDraft, Sent, Settled, Settlement } from '../../../shared/queues.ts'
 import type {
+  Answer,
   FinishedJob,
   FinishedQuery,
   JobInfo,
@@ -25,7 +26,7 @@ import { itsTurn, PAGE_WEIGHT } from '../turns.ts'
 import type { Consumers } from './delivery/consumers.ts'
 import type { JobClient } from './delivery/outlet.ts'
 import { checkQueue, storedJobs } from './draft.ts'
-import { type Asker, Requests } from './requests.ts'
+import { type Asker, type Ended, Requests } from './requests.ts'
 import { type HubQueueSettings, isGrouped, keepingOf } from './settings.ts'
 
 /** Pages of jobs under way in the store for all callers of this node: what is published waits behind them. */
@@ -267,6 +268,26 @@ export class Queues {
     checkQueue(queue, 'no dead')
     authorize(caller, 'read', queue)
     return await this.#context.store.queues.finished(queue, query)
+  }
+
+  /** What is kept for a request with this id, or for who waited for the end of a job. */
+  async answer(caller: Caller, queue: string, id: string): Promise<Answer | undefined> {
+    authorize(caller, 'read', queue)
+    return await this.#context.store.queues.answer(queue, id)
+  }
+
+  /** What became of a job, as `look` finds it when it has ended. Rejects with `timeout` or `not_found`. */
+  async ended(
+    caller: Caller,
+    queue: string,
+    id: string,
+    timeoutMs: number,
+    asker: Asker,
+    look: () => Promise<Ended | undefined>,
+  ): Promise<Ended> {
+    checkQueue(queue, 'no dead')
+    authorize(caller, 'read', queue)
+    return await this.#requests.ended(queue, id, timeoutMs, look, asker, this.#context.draining)
   }
 
   async pause(caller: Caller, queue: string, paused: boolean): Promise<void> {

@@ -18,6 +18,13 @@ export interface Asker {
   willWait(): () => void
 }
 
+/** What became of a job. */
+export interface Ended {
+  readonly state: 'done' | 'dead' | 'removed'
+  readonly result?: unknown
+  readonly error?: string
+}
+
 interface Board {
   /** Who waits for which request of the queue. */
   readonly waiting: Map<string, Set<() => void>>
@@ -55,6 +62,66 @@ export class Requests {
     } finally {
       board.users -= 1
       if (board.users === 0) this.#close(queue, board)
+    }
+  }
+
+  /**
+   * What became of a job, at once where it has ended: `look` says it, and `undefined` where there is no such job. `timeout`:
+   * it had not ended by then.
+   */
+  async ended(
+    queue: string,
+    id: string,
+    timeoutMs: number,
+    look: () => Promise<Ended | undefined>,
+    asker: Asker,
+    draining: AbortSignal,
+  ): Promise<Ended> {
+    const until = Math.ceil(this.#clock.now + timeoutMs)
+    const deadline = performance.now() + timeoutMs
+    const waits = asker.willWait()
+    const board = this.#board(queue)
+    board.users += 1
+    try {
+      await board.started
+      for (;;) {
+        if (asker.gone.aborted) throw new RepriseError('unavailable', 'who asked is gone')
+        const told = this.#told(board, id, [asker.gone, draining])
+        const state = await this.#stateOf(queue, id, until).catch((error: unknown) => {
+          told.forget()
+          throw error
+        })
+        if (state === 'gone') {
+          told.forget()
+          const ended = await look()
+          if (ended !== undefined) return ended
+          throw new RepriseError(
+            'not_found',
+            `there is no job ${id} in ${queue}: it never was, or is not kept any more`,
+          )
+        }
+        const leftMs = deadline - performance.now()
+        if (leftMs <= 0) {
+          told.forget()
+          throw new RepriseError('timeout', `the job ${id} has not ended in time`)
+        }
+        waits()
+        await told.until(Math.max(1, leftMs))
+        if (draining.aborted) throw new RepriseError('unavailable', 'the hub is draining', { retryAfterMs: 1_000 })
+      }
+    } finally {
+      board.users -= 1
+      if (board.users === 0) this.#close(queue, board)
+    }
+  }
+
+  async #stateOf(queue: string, id: string, until: number): Promise<'there' | 'gone'> {
+    try {
+      return (await this.#queues.awaitEnd(queue, id, until)) ? 'there' : 'gone'
+    } catch (error) {
+      // The store is away for a moment: the wait goes on.
+      if (error instanceof RepriseError && error.retryable) return 'there'
+      throw error
     }
   }
 

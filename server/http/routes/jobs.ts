@@ -3,16 +3,27 @@
 import { hasCode, RepriseError } from '../../../shared/errors.ts'
 import { type Obstacle, obstacles } from '../../core/queues/explain.ts'
 import { isFitting, LOOK } from '../../core/queues/filter.ts'
+import { waitForJob } from '../../core/queues/looks.ts'
 import { isThere, redrive } from '../../core/queues/redrive.ts'
 import { isDead, mainQueue } from '../../core/queues/settings.ts'
 import { itsTurn, PAGE_WEIGHT } from '../../core/turns.ts'
 import { parse } from '../../wire.ts'
 import { type FinishedJob, finishedText, type JobInfo, lookedAt } from '../jobText.ts'
 import { type Call, JsonText, type Route, route } from '../routes.ts'
-import { explainAnswer, jobsAnswer, jobsQuery, ranAnswer, redriveBody, redrivenAnswer } from '../schemas/jobs.ts'
+import {
+  explainAnswer,
+  jobQuery,
+  jobsAnswer,
+  jobsQuery,
+  ranAnswer,
+  redriveBody,
+  redrivenAnswer,
+} from '../schemas/jobs.ts'
 import type { Query } from '../schemas/query.ts'
 
 const DEFAULT_LIST = 100
+/** Of who waits for the end of a job. */
+const MAX_WAIT_MS = 20_000
 /** A page ends behind so much text. */
 const PAGE_LENGTH = 1_048_576
 
@@ -34,6 +45,7 @@ export const jobRoutes: readonly Route[] = [
     path: '/queues/:queue/jobs/:id',
     summary: 'Explain a job: its state, why it is not moving, its history; or what became of it, while that is kept',
     refuses: ['not_found'],
+    query: jobQuery,
     answer: explainAnswer,
     run: explain,
   }),
@@ -93,9 +105,10 @@ async function look(call: Call, id: string, others: ListQuery): Promise<JsonText
   return page(finished === undefined ? [] : [finishedText(call.param('queue'), finished)], undefined)
 }
 
-async function explain(call: Call): Promise<object> {
+async function explain(call: Call, { waitMs = 0 }: Query<typeof jobQuery>): Promise<object> {
   const { param } = call
   const [queue, id] = [param('queue'), param('id')]
+  if (waitMs > 0) await waitForEnd(call, queue, id, Math.min(waitMs, MAX_WAIT_MS))
   try {
     const found = await find(call, queue, id)
     return { ...lookedAt(found.queue, found.job), why: await whyOf(call, found) }
@@ -103,6 +116,19 @@ async function explain(call: Call): Promise<object> {
     const finished = hasCode(error, 'not_found') ? await findFinished(call, id) : undefined
     if (finished === undefined) throw error
     return new JsonText(finishedText(queue, finished))
+  }
+}
+
+/** Comes back when the job has ended, or the time is over. */
+async function waitForEnd({ core, caller, over }: Call, queue: string, id: string, waitMs: number): Promise<void> {
+  const leave = core.callers.take('longPolls', caller)
+  const asker = { gone: over(), willWait: () => () => {} }
+  try {
+    await waitForJob(core.queues, caller, queue, id, waitMs, asker)
+  } catch (error) {
+    if (!hasCode(error, 'timeout') && !hasCode(error, 'unavailable')) throw error
+  } finally {
+    leave()
   }
 }
 

@@ -26,6 +26,7 @@ import {
   draftSchema,
   jobDraftSchema,
   jobIdSchema,
+  jobsQuerySchema,
   positionSchema,
   producerSchema,
   queueNameSchema,
@@ -38,7 +39,8 @@ import {
 } from '../../wire.ts'
 import { type Called, Components, type JsonSchema, type Sent } from './components.ts'
 import { consoleTables } from './console.ts'
-import { leased, sentAnswer, settledAnswer } from './queues.ts'
+import { endingSchema, lookSchema } from './jobs.ts'
+import { counts, leased, sentAnswer, settledAnswer } from './queues.ts'
 import { scheduleCalls } from './schedules.ts'
 import { count, gap, publishedAnswer } from './topics.ts'
 
@@ -148,6 +150,22 @@ function tables() {
       value: z.unknown(),
     },
     remove: { summary: 'Remove a job that waits', args: [queue, jobIdSchema], value: z.boolean() },
+    job: { summary: 'Look at a job', args: [queue, jobIdSchema], value: lookSchema },
+    jobs: {
+      summary: 'Look at the jobs of a queue in one state',
+      args: [queue, jobsQuerySchema],
+      optional: 1,
+      value: z.object({ jobs: z.array(lookSchema), next: z.string().optional() }).meta({ id: 'JobsPage' }),
+    },
+    waitFor: {
+      summary: 'Wait until a job has ended',
+      args: [queue, jobIdSchema, requestSchema],
+      optional: 1,
+      value: endingSchema,
+    },
+    counts: { summary: 'How many jobs there are, by state', args: [queue], value: counts },
+    pause: { summary: 'Deliver nothing any more', args: [queue], value: nothing },
+    resume: { summary: 'Deliver again', args: [queue], value: nothing },
     ...scheduleCalls(queue),
     auth,
   }

@@ -10,6 +10,10 @@ const MAX_FILTER_IDS = 1_000
 const STATES = ['ready', 'delayed', 'held', 'dead', 'done', 'removed'] as const
 const DEAD_REASONS = [...REDRIVE_REASONS, 'gap'] as const
 
+export const jobQuery = {
+  waitMs: whole(0).meta({ description: 'Wait so long until the job has ended, 20,000 at most' }),
+}
+
 export const jobsQuery = {
   state: z.enum(STATES, { error: `is one of ${STATES.join(', ')}` }).meta({ default: 'ready' }),
   id: z.string().min(1).meta({ description: 'Only the job with this id, in whatever state; stands alone' }),
@@ -83,6 +87,21 @@ const jobFields = z.object({
   ...content,
 })
 const jobAnswer = jobFields.meta({ id: 'Job' })
+
+/** Of the namespace of the queues: as over HTTP, with bytes as they are. */
+export const lookSchema = jobFields
+  .partial()
+  .extend({
+    id: z.string(),
+    state: z.enum(STATES),
+    result: z.unknown().optional(),
+  })
+  .omit({ base64: true, binary: true })
+  .meta({ id: 'JobLook' })
+
+export const endingSchema = z
+  .object({ state: z.enum(['done', 'dead', 'removed']), result: z.unknown().optional(), error: z.string().optional() })
+  .meta({ id: 'JobEnding' })
 
 const FINISHED = {
   ...{ queue: 'emails', id: '12', state: 'done', subject: 'ann', priority: 4, attempts: 0, deliveries: 1 },

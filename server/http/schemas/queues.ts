@@ -120,7 +120,7 @@ export const settledAnswer = z
   .array(z.union([z.enum(['ok', 'lost']), z.object({ expiresAt: z.int() })]))
   .meta({ id: 'Settled', examples: [['ok', 'lost']] })
 
-const counts = z
+export const counts = z
   .object({
     sent: count,
     ready: count,

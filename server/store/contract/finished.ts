@@ -7,6 +7,9 @@
  * at a time; those go first whose time ends first, of one time any. A job larger than
  * `keep.bytes` is not kept. A job that comes with the id of a finished one takes its place. Answers to requests are kept
  * by themselves, until their `replyBy`.
+ *
+ * Somebody may wait for the end of a job (`awaitEnd`). When it ends by then, also as a dead letter, the listeners of its
+ * queue are told `answered`, and `answer` tells what became of it for up to a minute, whatever the policy keeps.
  */
 
 import type { Body } from './basics.ts'
@@ -48,3 +51,17 @@ export interface Keeping {
 export type FinishedQuery =
   | { readonly state: FinishedState; readonly after?: string; readonly limit: number }
   | { readonly ids: readonly string[] }
+
+export interface Finished {
+  /**
+   * Somebody waits for the end of this job until then (see finished.ts). `false` when the job is not there, or is a dead
+   * letter: it ended already, or never was. `queue` is not a `/dead`.
+   */
+  awaitEnd(queue: string, id: string, until: number): Promise<boolean>
+
+  /**
+   * Finished jobs in a state, those first that are kept longest, or those with these ids, as far as they are kept. `queue`
+   * is not a `/dead`.
+   */
+  finished(queue: string, query: FinishedQuery): Promise<FinishedJob[]>
+}

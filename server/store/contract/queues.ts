@@ -66,7 +66,7 @@ import type { RepriseError } from '../../../shared/errors.ts'
 import type { Position } from '../../../shared/positions.ts'
 import type { Durability } from '../../../shared/protocol.ts'
 import type { Body, ListQuery, Owner } from './basics.ts'
-import type { FinishedJob, FinishedQuery, Keeping } from './finished.ts'
+import type { Finished, Keeping } from './finished.ts'
 import type { Answer, DeadReason, JobInfo, JobState, QueueInfo, QueueNotification } from './jobs.ts'
 
 export interface StoredJobDraft {
@@ -240,7 +240,7 @@ export type JobsQuery =
 
 export type PurgeQuery = { readonly before: number; readonly limit: number } | { readonly ids: readonly string[] }
 
-export interface Queues {
+export interface Queues extends Finished {
   /**
    * Adds jobs, all or none. `queue` is not a `/dead`. A job has the id of its draft. When a job with that id exists
    * already (in the queue or its dead letters), or an answer is kept under it, the id is `<id>~<number>`. When the
@@ -309,12 +309,6 @@ export interface Queues {
    * ids, as far as they are there.
    */
   jobs(queue: string, query: JobsQuery): Promise<JobInfo[]>
-
-  /**
-   * Finished jobs in a state, those first that are kept longest, or those with these ids, as far as they are kept. `queue`
-   * is not a `/dead`.
-   */
-  finished(queue: string, query: FinishedQuery): Promise<FinishedJob[]>
 
   /**
    * Removes jobs that wait; requests are then `failed` (`removed`): those with these ids, or up to `limit` that came by

@@ -283,6 +283,12 @@ export class QueueModel extends Sending {
     return Math.min(old.length, limit)
   }
 
+  awaitEnd(name: string, id: string, until: number): boolean {
+    const job = this.queues.get(name)?.main.jobs.get(id)
+    if (job !== undefined) job.awaitBy = Math.max(job.awaitBy ?? 0, until)
+    return job !== undefined
+  }
+
   runNow(name: string, ids: readonly string[]): number {
     const half = this.half(name)
     let found = 0

@@ -52,6 +52,8 @@ export interface ModelJob {
   history: readonly HistoryEntry[]
   /** When the run began that is under way; of a dead letter, the one that made it one. */
   startedAt?: number | undefined
+  /** Until then somebody waits for its end. */
+  awaitBy?: number
   /** While it counts. */
   lease: ModelLease | undefined
 }

@@ -209,8 +209,11 @@ export class Turning {
     if (reason !== 'expired') queue.ended.push('dead')
   }
 
-  protected answer(queue: ModelQueue, { id, replyBy }: ModelJob, answer: Answer): void {
-    if (replyBy === undefined || replyBy <= this.now) return
+  protected answer(queue: ModelQueue, job: ModelJob, answer: Answer): void {
+    const { id, awaitBy = 0 } = job
+    const replyBy = Math.max(job.replyBy ?? 0, awaitBy > this.now ? Math.min(awaitBy, this.now + 60_000) : 0)
+    job.awaitBy = 0
+    if (replyBy <= this.now) return
     queue.answers.set(id, { replyBy, answer })
     this.tell(queue, { kind: 'answered', id })
   }

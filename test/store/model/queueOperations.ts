@@ -68,6 +68,7 @@ export type QueueOperation =
   | { kind: 'pause'; queue: string; paused: boolean }
   | { kind: 'remove'; queue: string; pick: number }
   | { kind: 'purge'; queue: string; back: number; limit: number }
+  | { kind: 'awaitEnd'; queue: string; pick: number; ms: number }
   | { kind: 'runNow'; queue: string; picks: number[] }
   | { kind: 'redrive'; queue: string; picks: number[]; ttlMs: number }
   | { kind: 'bind'; queue: string; topic: string; on: boolean }
@@ -212,6 +213,10 @@ const single: fc.Arbitrary<QueueOperation> = fc.oneof(
       back: fc.constantFrom(0, 1, 5_000, -1),
       limit: fc.constantFrom(1, 3, 100, 100),
     }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({ ...kind('awaitEnd'), queue: base, pick, ms: fc.constantFrom(-1, 1_000, 70_000, 300_000) }),
   },
   {
     weight: 3,

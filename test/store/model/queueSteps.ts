@@ -183,6 +183,14 @@ export class Preparer {
           },
         }
       }
+      case 'awaitEnd': {
+        const { queue, pick, ms } = operation
+        const [id, until] = [this.#idAt(queue, pick), model.now + ms]
+        return {
+          engine: () => queues.awaitEnd(queue, id, until),
+          model: (answer) => expect(answer).toBe(model.awaitEnd(queue, id, until)),
+        }
+      }
       case 'runNow': {
         const { queue, picks } = operation
         const ids = picks.map((pick) => this.#idAt(queue, pick))

@@ -41,6 +41,18 @@ export function finish(
   queue.finished.add(transaction, record, told, keep)
 }
 
+/** Somebody waits for the end of this job. */
+export function awaitEnd(transaction: Transaction, name: string, id: string, until: number): boolean {
+  const main = transaction.queue(name)?.main
+  const job = main?.find(transaction, id)
+  if (main === undefined || job === undefined) return false
+  if (until > (job.awaitBy ?? 0)) {
+    main.touch(job)
+    job.awaitBy = until
+  }
+  return true
+}
+
 /** Called last by each call that ends jobs, or may find others to be over. */
 export function trimFinished(transaction: Transaction, queue: Queue, keep: Keeping | undefined): void {
   if (keep !== undefined) queue.finished.trim(transaction, keep)

@@ -8,7 +8,7 @@ import type { Writer } from '../engine/writer.ts'
 import { bind, pause, purge, redrive, runNow } from './admin.ts'
 import { claim } from './claim.ts'
 import { attach, detach, touch } from './consumers.ts'
-import { readFinished } from './finished.ts'
+import { awaitEnd, readFinished } from './finished.ts'
 import { StoredQueue } from './reads.ts'
 import { fireSchedule, putSchedule, removeSchedule, schedulesDue, storedSchedules } from './schedules.ts'
 import { enqueue } from './send.ts'
@@ -34,6 +34,7 @@ export function createQueues(
     touch: (queue, consumers) => writer.write((transaction) => touch(transaction, queue, consumers)),
 
     jobs: (queue, query) => writer.read((environment) => StoredQueue.of(environment, queue)?.jobs(query) ?? []),
+    awaitEnd: (queue, id, until) => writer.write((transaction) => awaitEnd(transaction, queue, id, until)),
     finished: (queue, query) =>
       writer.readWithTime((environment, now) => {
         const record = environment.get(TABLES.queues, nameKey(queue))

@@ -22,10 +22,18 @@ function put(transaction: Transaction, key: Buffer, record: AnswerRecord): void 
 
 type Kept = { readonly state: 'done'; readonly reply?: Body } | Extract<Answer, { state: 'failed' }>
 
-/** Keeps the answer to a request, and tells the listeners. Nothing for what is no request, or one that is over. */
+/** How long what became of a job is kept for those who wait for its end: they look for it every few seconds. */
+const AWAITED_MS = 60_000
+
+/** Until when the answer is kept. */
+function answerBy({ replyBy = 0, awaitBy = 0 }: Job, now: number): number {
+  return Math.max(replyBy, Math.min(awaitBy, awaitBy > now ? now + AWAITED_MS : 0))
+}
+
+/** Keeps the answer to a request, or for who waits, and tells the listeners. Nothing for another job. */
 export function keepAnswer(transaction: Transaction, queue: Queue, job: Job, answer: Kept): void {
-  const { replyBy } = job
-  if (replyBy === undefined || replyBy <= transaction.now) return
+  const replyBy = answerBy(job, transaction.now)
+  if (replyBy <= transaction.now) return
   const key = digestKey(queue.record.main.number, ANSWER, digest(job.id))
   if (answer.state === 'failed') put(transaction, key, { ...answer, replyBy })
   else {

@@ -36,7 +36,7 @@ function finished.add(j, state, ageMs, texts, lengths, result, why, history, sta
   end
 end
 beginnings[#beginnings + 1] = function()
-  finished.next = nil
+  finished.next, finished.isAwaited = nil, nil
 end
 -- The same of a record as it is, whose job has no key and no history, up to where the token of its lease begins.
 finished.plain = { key = '', named = 0 }
@@ -137,6 +137,32 @@ function finished.forget(id)
     local name = string.format('%014.0f', n)
     if redis.call('ZSCORE', finished.by[state], name) then finished.drop(state, { name }) end
   end
+end
+
+-- Until when somebody waits for the end of a job; 0 for nobody.
+function finished.awaitedBy(n)
+  if finished.isAwaited == nil then finished.isAwaited = redis.call('EXISTS', finished.awaits) == 1 end
+  return finished.isAwaited and tonumber(redis.call('HGET', finished.awaits, n) or 0) or 0
+end
+
+-- awaitEnd: until, then id number token
+function operations.awaitEnd()
+  local untilTime = num()
+  flush()
+  local n, record = resolve(arg(), arg(), arg(), recordOf)
+  if not record or decode(n, record).dead == 1 then return { 'done', '0' } end
+  if untilTime > finished.awaitedBy(n) then
+    redis.call('HSET', finished.awaits, n, whole(untilTime))
+    finished.isAwaited = true
+    forgetAt(untilTime, 'w' .. n)
+  end
+  return { 'done', '1' }
+end
+function sweeps.w(n)
+  local untilTime = tonumber(redis.call('HGET', finished.awaits, n) or 0)
+  if untilTime > now then return untilTime end
+  redis.call('HDEL', finished.awaits, n)
+  return nil
 end
 
 -- What a sweep does with what is over its time.

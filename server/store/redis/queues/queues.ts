@@ -55,6 +55,7 @@ export function createQueues(context: QueuesContext, now: () => Promise<number>)
     touch: (queue, consumers) => run(queue, (part) => codec.touch(part, consumers)),
 
     jobs: (queue, query) => readJobs(context, ...partsOf(queue), query),
+    awaitEnd: (queue, id, until) => run(queue, () => codec.awaitEnd(id, until)),
     finished: (queue, query) => readFinished(context, queue, query),
     purge: (queue, query, keep) => run(queue, (part) => codec.purge(part, query, keep)),
     runNow: (queue, ids) => run(queue, (part) => codec.runNow(part, ids)),

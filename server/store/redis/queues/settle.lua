@@ -247,7 +247,7 @@ function operations.settle()
         end
         -- The most common way to end needs none of the rest of the record.
         if as == DONE and state == HELD and suspect + inDead + history + named + request == 0
-          and not changedRecords[n] and sub(record, KEY_LENGTH_AT, KEY_LENGTH_AT + 3) == NO_LENGTH then
+          and finished.awaitedBy(n) == 0 and not changedRecords[n] and sub(record, KEY_LENGTH_AT, KEY_LENGTH_AT + 3) == NO_LENGTH then
           if by ~= consumer then
             consumer = by
             leaving = hands[by] or {}

@@ -290,6 +290,10 @@ export function purge(part: Part, query: PurgeQuery, keep?: Keeping): Operation<
   return operation(args, (outcome) => numberAt(outcome, 1))
 }
 
+export function awaitEnd(id: string, until: number): Operation<boolean> {
+  return operation(['awaitEnd', numberText(until), ...idWords(id)], (outcome) => textAt(outcome, 1) === '1')
+}
+
 export function runNow(part: Part, ids: readonly string[]): Operation<number> {
   const args = ['runNow', part, String(ids.length), ...ids.flatMap(idWords)]
   return operation(args, (outcome) => numberAt(outcome, 1))

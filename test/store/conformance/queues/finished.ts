@@ -200,6 +200,53 @@ export function describeQueueFinished(given: () => Case): void {
       expect(await kept()).toEqual(['a'])
     })
 
+    test('whoever waits for the end of a job is told of it, and what became of it is there for a minute', async () => {
+      const q = desk()
+      const { queues } = given().store
+      const told: string[] = []
+      await queues.watch('q', (one) => {
+        if (one.kind === 'answered') told.push(one.id)
+      })
+      const { now } = given().engine.clock
+      await q.put('done', 'dead', 'removed', 'late', 'unawaited')
+      const waits = (id: string, ms = 300_000) => queues.awaitEnd('q', id, now + ms)
+      expect(await Promise.all([waits('done'), waits('dead'), waits('removed'), waits('late', 5)])).toEqual(
+        Array(4).fill(true),
+      )
+      expect(await waits('never')).toBe(false)
+      const jobs = new Map((await q.claim('w', { max: 5 })).jobs.map((job) => [job.id, job.lease]))
+      await q.settle({ id: 'removed', lease: jobs.get('removed') ?? '' }, { as: 'release' })
+      pass(10)
+      await remove(queues, 'q', 'removed')
+      const ending = (id: string, as: 'done' | 'dead') => ({ id, lease: jobs.get(id) ?? '', as })
+      await settle(
+        [
+          { ...ending('done', 'done'), as: 'done', reply: text('yes') },
+          { ...ending('dead', 'dead'), as: 'dead', error: 'bad' },
+          ...(['late', 'unawaited'] as const).map((id) => ({ ...ending(id, 'done'), as: 'done' as const })),
+        ],
+        'none',
+      )
+      const { queues: again } = await given().reopen()
+      const answers = await Promise.all(
+        ['done', 'dead', 'removed', 'late', 'unawaited'].map((id) => again.answer('q', id)),
+      )
+      expect(answers[0]).toMatchObject({ state: 'done' })
+      expect(answers.slice(1)).toEqual([
+        { state: 'failed', reason: 'rejected', error: 'bad' },
+        { state: 'failed', reason: 'removed' },
+        undefined,
+        undefined,
+      ])
+      expect(told.toSorted().filter((id) => id !== 'late')).toEqual(['dead', 'done', 'removed'])
+      expect([await again.awaitEnd('q', 'dead', now + 9_000), await again.awaitEnd('q', 'done', now)]).toEqual([
+        false,
+        false,
+      ])
+      pass(60_000)
+      expect(await again.answer('q', 'done')).toBeUndefined()
+    })
+
     test('the answer of a request is kept by itself, and its result with the job', async () => {
       const q = desk()
       await q.send([named('r', { replyMs: 60_000 })])

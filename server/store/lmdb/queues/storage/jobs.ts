@@ -57,6 +57,8 @@ export interface Job {
   capped: boolean
   consumer: Owner | undefined
   dead: { readonly reason: DeadReason; readonly error?: string; readonly at: number } | undefined
+  /** Until then somebody waits for its end. */
+  awaitBy: number | undefined
   history: readonly HistoryEntry[]
 }
 
@@ -65,7 +67,7 @@ const FLAG = { suspect: 1, blocked: 2, alone: 4, capped: 8 } as const
 
 /** What few jobs have; written is only what there is. */
 type Extra = {
-  readonly [Name in 'key' | 'group' | 'sentAs' | 'replyBy' | 'cameAt' | 'line' | 'dead' | 'history']?:
+  readonly [Name in 'key' | 'group' | 'sentAs' | 'replyBy' | 'cameAt' | 'line' | 'dead' | 'awaitBy' | 'history']?:
     | Job[Name]
     | undefined
 }
@@ -103,7 +105,18 @@ function flagsOf({ suspect, blocked, alone, capped }: Job): number {
   )
 }
 
-function extraOf({ key, group, sentAs, replyBy, cameAt, sentAt, line, dead, history }: Job): Extra | undefined {
+function extraOf({
+  key,
+  group,
+  sentAs,
+  replyBy,
+  cameAt,
+  sentAt,
+  line,
+  dead,
+  awaitBy,
+  history,
+}: Job): Extra | undefined {
   const has =
     key !== undefined ||
     group !== undefined ||
@@ -112,10 +125,12 @@ function extraOf({ key, group, sentAs, replyBy, cameAt, sentAt, line, dead, hist
     cameAt !== sentAt ||
     line !== undefined ||
     dead !== undefined ||
+    awaitBy !== undefined ||
     history.length > 0
   if (!has) return undefined
   const past = history.length === 0 ? undefined : history
-  return { key, group, sentAs, replyBy, cameAt: cameAt === sentAt ? undefined : cameAt, line, dead, history: past }
+  const came = cameAt === sentAt ? undefined : cameAt
+  return { key, group, sentAs, replyBy, cameAt: came, line, dead, awaitBy, history: past }
 }
 
 function decodeJob(written: Written): Job {
@@ -156,6 +171,7 @@ function decodeJob(written: Written): Job {
     capped: (flags & FLAG.capped) !== 0,
     consumer: has ? { subject: written[19], client: written[20] } : undefined,
     dead: extra?.dead,
+    awaitBy: extra?.awaitBy,
     history: extra?.history ?? NONE,
   }
 }
@@ -210,6 +226,7 @@ export function newJob(given: NewJob): Job {
     capped: false,
     consumer: undefined,
     dead: given.dead,
+    awaitBy: undefined,
     history: given.history ?? NONE,
   }
 }

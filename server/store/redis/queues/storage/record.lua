@@ -21,6 +21,7 @@
 -- <tag>finished   hash: what is kept of finished jobs by their numbers · `finished:done`, `finished:removed` numbers in fixed
 --                 width by when they are forgotten · `finished:names` numbers by ids of their senders' choice
 --                 · `finished:bytes` how much there is, by how they ended
+-- <tag>awaits     hash: until when somebody waits for the end of a job, by its number
 -- <tag>answers    hash: what became of requests · `bindings` hash: `epoch offset` by topic
 
 -- `whole` for many numbers: neighbours share all but their last digits. Numbers that are handed over as such are
@@ -156,6 +157,7 @@ local function name()
   HISTORY, DEATHS, HEADS = tag .. 'history', tag .. 'deaths', tag .. 'heads'
   ANSWERS, BINDINGS, ENDED = tag .. 'answers', tag .. 'bindings', tag .. 'ended:'
   finished.key, finished.names, finished.sizes = tag .. 'finished', tag .. 'finished:names', tag .. 'finished:bytes'
+  finished.awaits = tag .. 'awaits'
   finished.by = { tag .. 'finished:done', tag .. 'finished:removed' }
 end
 

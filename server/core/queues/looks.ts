@@ -1,0 +1,129 @@
+/** How single jobs are looked at by clients: one by its id wherever it is, pages of a state, what became of one. */
+
+import { hasCode, RepriseError } from '../../../shared/errors.ts'
+import type { JobLook, JobsPage, LookState } from '../../../shared/queues.ts'
+import type { FinishedJob, JobInfo } from '../../store/contract/store.ts'
+import type { Caller } from '../access.ts'
+import { contentOf } from '../body.ts'
+import type { Queues } from './queues.ts'
+import type { Ended } from './requests.ts'
+import { isDead, mainQueue } from './settings.ts'
+
+/** A page ends behind so many characters of what is told. */
+const PAGE_LENGTH = 524_288
+/** Jobs that are asked of the store at once. */
+const PART = 20
+const DEFAULT_LIST = 100
+
+/** `not_found`: it never was, or is not kept any more. */
+export async function lookAtJob(queues: Queues, caller: Caller, queue: string, id: string): Promise<JobLook> {
+  try {
+    return waitingLook(queue, await queues.job(caller, queue, id))
+  } catch (error) {
+    if (!hasCode(error, 'not_found') || isDead(queue)) throw error
+    const dead = `${queue}/dead`
+    const [letter] = await queues.jobs(caller, dead, { ids: [id] })
+    if (letter !== undefined) return waitingLook(dead, letter)
+    const [finished] = await queues.finished(caller, queue, { ids: [id] })
+    if (finished !== undefined) return finishedLook(queue, finished)
+    throw error
+  }
+}
+
+export interface LookQuery {
+  readonly state?: LookState
+  readonly after?: string
+  readonly limit?: number
+}
+
+/** Dead letters that nobody works on are `dead`; finished jobs begin with the last one. */
+export async function lookAtJobs(
+  queues: Queues,
+  caller: Caller,
+  queue: string,
+  { state = 'ready', after, limit = DEFAULT_LIST }: LookQuery,
+): Promise<JobsPage> {
+  const jobs: JobLook[] = []
+  let length = 0
+  for (let last = after; ; ) {
+    const part = Math.min(PART, limit - jobs.length)
+    const from = last === undefined ? { limit: part } : { after: last, limit: part }
+    const looks = await partOf(queues, caller, queue, state, from)
+    for (const { look, size } of looks) {
+      jobs.push(look)
+      length += size
+      last = look.id
+    }
+    if (looks.length < part) return { jobs }
+    if (jobs.length >= limit || length >= PAGE_LENGTH) return { jobs, ...(last !== undefined && { next: last }) }
+  }
+}
+
+async function partOf(
+  queues: Queues,
+  caller: Caller,
+  queue: string,
+  state: LookState,
+  from: { readonly after?: string; readonly limit: number },
+): Promise<{ readonly look: JobLook; readonly size: number }[]> {
+  if (state === 'done' || state === 'removed') {
+    const found = await queues.finished(caller, mainQueue(queue), { state, ...from })
+    return found.map((job) => ({ look: finishedLook(mainQueue(queue), job), size: job.result?.json.length ?? 0 }))
+  }
+  const name = state === 'dead' ? `${mainQueue(queue)}/dead` : queue
+  const found = await queues.jobs(caller, name, { state: state === 'dead' ? 'ready' : state, ...from })
+  return found.map((job) => ({ look: waitingLook(name, job), size: job.body?.json.length ?? 0 }))
+}
+
+function waitingLook(queue: string, { body, state, ...rest }: JobInfo): JobLook {
+  const { dead } = rest
+  return {
+    queue,
+    ...rest,
+    state: isDead(queue) && state === 'ready' ? 'dead' : state,
+    ...(dead !== undefined && { endedAt: dead.at, error: dead.error ?? dead.reason }),
+    ...(body === undefined ? { damaged: true } : contentOf(body)),
+  }
+}
+
+function finishedLook(queue: string, { result, ...rest }: FinishedJob): JobLook {
+  return { queue, ...rest, ...(result !== undefined && { result: contentOf(result).data }) }
+}
+
+/** What became of a job; `undefined` where it is not known any more. */
+export async function endingOf(queues: Queues, caller: Caller, queue: string, id: string): Promise<Ended | undefined> {
+  const [finished] = await queues.finished(caller, queue, { ids: [id] })
+  if (finished !== undefined) {
+    const { state, result, error } = finished
+    return {
+      state,
+      ...(result !== undefined && { result: contentOf(result).data }),
+      ...(error !== undefined && { error }),
+    }
+  }
+  const [letter] = await queues.jobs(caller, `${queue}/dead`, { ids: [id] })
+  if (letter?.dead !== undefined) return { state: 'dead', error: letter.dead.error ?? letter.dead.reason }
+  const answer = await queues.answer(caller, queue, id)
+  if (answer === undefined || answer.state === 'waiting') return undefined
+  if (answer.state === 'done') {
+    return { state: 'done', ...(answer.reply !== undefined && { result: contentOf(answer.reply).data }) }
+  }
+  const { reason, error } = answer
+  if (reason === 'removed') return { state: 'removed' }
+  return { state: 'dead', error: error ?? reason }
+}
+
+/** What is there is waited for. */
+export async function waitForJob(
+  queues: Queues,
+  caller: Caller,
+  queue: string,
+  id: string,
+  timeoutMs: number,
+  asker: Parameters<Queues['ended']>[4],
+): Promise<Ended> {
+  if (isDead(queue)) {
+    throw new RepriseError('bad_request', `${queue} holds dead letters: they have ended; ask ${mainQueue(queue)}`)
+  }
+  return await queues.ended(caller, queue, id, timeoutMs, asker, () => endingOf(queues, caller, queue, id))
+}
