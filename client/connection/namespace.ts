@@ -203,7 +203,7 @@ export class Link {
     clearTimeout(this.#timer)
     const fault = this.#fault
     this.#fault = undefined
-    const error = new RepriseError('unavailable', `the connection was lost: ${reason}`)
+    const error = new RepriseError('unavailable', `the connection was lost: ${this.#connection.reason ?? reason}`)
     if (!this.#wanted) this.#leave()
     else if (fault !== undefined) {
       this.#leave()
@@ -216,7 +216,8 @@ export class Link {
     this.#forget()
     if (!this.#wanted) this.#leave()
     else if (this.#socket.active) {
-      this.#owner.lost(new RepriseError('unavailable', `the hub cannot be reached: ${error.message}`, { cause: error }))
+      const why = this.#connection.reason ?? error.message
+      this.#owner.lost(new RepriseError('unavailable', `the hub cannot be reached: ${why}`, { cause: error }))
     } else this.#refused(refusalOf(error))
   }
 

@@ -9,6 +9,7 @@ import { DEFAULT_LIMITS, type Limits, type Reply } from '../../shared/protocol.t
 import type { ConnectOptions, Jitter } from '../api.ts'
 import { jitterOf } from '../optionChecks.ts'
 import { fullJitter } from './backoff.ts'
+import { watchPage } from './page.ts'
 import { Tokens } from './token.ts'
 import { UNREACHABLE_MS, type Warnings } from './warnings.ts'
 
@@ -23,7 +24,7 @@ const CONNECT_ERROR = 4
 /** What Socket.IO has and does not declare. */
 interface RawManager {
   readonly nsps: Record<string, Socket>
-  readonly engine?: { readonly hostname?: string }
+  readonly engine?: { readonly hostname?: string; _hasPingExpired?(): boolean }
   _packet(packet: { readonly type: number; readonly nsp: string }): void
 }
 
@@ -47,6 +48,9 @@ export class Connection {
   #limits: Limits | undefined
   #limitWaiters: (() => void)[] = []
   #limitTimer: ReturnType<typeof setTimeout> | undefined
+  /** Why the connection was closed from here, until there is another. */
+  #reason: string | undefined
+  readonly #unwatch: () => void
   readonly #onClose: () => void
   readonly #warnings: Warnings
   readonly #url: string | undefined
@@ -76,14 +80,12 @@ export class Connection {
       // Socket.IO's own reconnection has no full jitter, and would race with this one.
       reconnection: false,
     })
-    if (typeof addEventListener === 'function') {
-      addEventListener('offline', this.#goneOffline)
-      addEventListener('online', this.#backOnline)
-    }
+    this.#unwatch = watchPage({ offline: () => this.#goneOffline(), back: () => this.#back() })
     // Ahead of the sockets' own listeners.
     this.#manager.on('packet', ({ type, nsp }) => this.#heard(type, nsp))
     this.#manager.on('open', () => {
       this.#openedAt = Date.now()
+      this.#reason = undefined
       this.#reached()
     })
     this.#manager.on('error', (error: unknown) => {
@@ -100,6 +102,12 @@ export class Connection {
       this.#released.clear()
       this.#retry()
     })
+  }
+
+  /** Why there is no connection, where that is known better than to Socket.IO. */
+  get reason(): string | undefined {
+    const offline = (globalThis.navigator as Navigator | undefined)?.onLine === false
+    return this.#reason ?? (offline ? 'the browser is offline' : undefined)
   }
 
   /** What the hub takes; told on each connection anew, as it may be another hub. */
@@ -163,7 +171,7 @@ export class Connection {
     this.#suspended = true
     this.#reached()
     this.#stopTimer()
-    this.#manager._close()
+    this.#cut('the program has suspended it')
   }
 
   resume(): void {
@@ -176,10 +184,7 @@ export class Connection {
   close(): void {
     this.#closed = true
     this.#forgetLimits()
-    if (typeof removeEventListener === 'function') {
-      removeEventListener('offline', this.#goneOffline)
-      removeEventListener('online', this.#backOnline)
-    }
+    this.#unwatch()
     this.#reached()
     this.#stopTimer()
     this.#manager._close()
@@ -211,15 +216,24 @@ export class Connection {
   }
 
   /** Socket.IO hears of it too, but tells only every second one of a page's connections. */
-  readonly #goneOffline = (): void => {
+  #goneOffline(): void {
     const { engine } = this.#raw
     if (this.#manager._readyState === 'open' && engine?.hostname !== 'localhost') this.#manager._close()
   }
 
-  readonly #backOnline = (): void => {
+  /** Timers may have stood still for long: what waits is tried at once, and what has heard no ping in time is over. */
+  #back(): void {
+    if (this.#manager._readyState === 'open' && this.#raw.engine?._hasPingExpired?.()) {
+      this.#cut('the page or its network was asleep')
+    }
     if (this.#timer === undefined) return
     this.#attempts = 0
     this.#reopen()
+  }
+
+  #cut(reason: string): void {
+    this.#reason = reason
+    this.#manager._close()
   }
 
   /** Before a namespace hears of it. */

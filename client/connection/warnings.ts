@@ -29,7 +29,11 @@ export class Warnings {
   /** A subscription or a worker is over, and not because the program has closed it. */
   ended(what: string, ending: { readonly code: string; readonly error?: unknown }): void {
     if (ending.error === undefined || ending.code === 'handler_failed') return
-    this.tell(`end of ${what}`, `${what} is over: ${ending.code}; listen with onStatus`, ending.error)
+    const why =
+      ending.code === 'taken_over'
+        ? 'taken_over: another tab or program has connected with the same client; give each a client of its own, or none'
+        : ending.code
+    this.tell(`end of ${what}`, `${what} is over: ${why}; listen with onStatus`, ending.error)
   }
 
   /** Counts a listener; the result takes it away, once. */
