@@ -6,7 +6,7 @@ import { text } from 'node:stream/consumers'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import type { ConnectOptions, Hub } from '../client/index.ts'
 import { isErrorCode, messageOf, RepriseError } from '../shared/errors.ts'
-import { isName, isQueueName, nameRule } from '../shared/names.ts'
+import { isName, isQueueName, isTopicName, nameRule } from '../shared/names.ts'
 import { type Place, readPlace } from '../shared/places.ts'
 import { timeoutSignal } from '../shared/timer.ts'
 import { DURATION_RULE, readDurationMs } from '../shared/units.ts'
@@ -108,6 +108,12 @@ export function checkedName(what: string): (text: string) => string {
     if (!isName(text)) throw new UsageError(nameRule(what, text))
     return text
   }
+}
+
+/** The same for a topic: also the one of a queue's life. */
+export function checkedTopic(text: string): string {
+  if (!isTopicName(text)) throw new UsageError(nameRule('the topic', text))
+  return text
 }
 
 /** The same for a queue: also `<queue>/dead`, its dead letters. */

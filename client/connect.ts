@@ -1,7 +1,8 @@
 /** Builds a hub's handle: its connections, its topics and queues, and the order of closing. */
 
 import { RepriseError } from '../shared/errors.ts'
-import { isName, isQueueName, nameRule } from '../shared/names.ts'
+import { isName, isQueueName, isTopicName, lifeTopic, nameRule } from '../shared/names.ts'
+import type { LifeEvent } from '../shared/queues.ts'
 import type { ConnectOptions, Hub, HubTypes, JobData, PendingPublish, QueueName, Topic, TopicsOf } from './api.ts'
 import { Persistence } from './browser/persistence.ts'
 import type { StorageScope } from './browser/stored.ts'
@@ -106,7 +107,7 @@ class HubHandle<S extends HubTypes> implements Hub<S> {
   }
 
   topic<N extends keyof TopicsOf<S> & string>(name: N): Topic<TopicsOf<S>[N]> {
-    if (!isName(name)) throw new RepriseError('bad_request', nameRule('topic', name))
+    if (!isTopicName(name)) throw new RepriseError('bad_request', nameRule('topic', name))
     if (this.#closing !== undefined) throw new RepriseError('unavailable', 'this handle was closed')
     // The one place where a name becomes the type that the program has given it.
     return this.#topic(name) as unknown as Topic<TopicsOf<S>[N]>
@@ -139,6 +140,7 @@ class HubHandle<S extends HubTypes> implements Hub<S> {
         link: this.#queuesLink,
         options: this.#options,
         warnings: this.#warnings,
+        life: () => this.#lifeOf(name),
         connect: () => {
           const connection = this.#connect()
           const link = new QueuesLink(connection, randomName())
@@ -153,6 +155,22 @@ class HubHandle<S extends HubTypes> implements Hub<S> {
       this.#queues.set(name, queue)
     }
     return queue as unknown as Queue<JobData<S, N>>
+  }
+
+  /** The topic with what happens to the jobs of a queue. */
+  #lifeOf(queue: string): Topic<LifeEvent> {
+    // Under no name, and over a connection of its own: a subscription that the program has there itself is another one.
+    const { client: _, ...options } = this.#options
+    const connection = this.#connect()
+    const context = {
+      connection,
+      options,
+      warnings: this.#warnings,
+      persistence: undefined,
+      scope: { ...this.#scope, client: undefined },
+      connect: () => this.#connect(),
+    }
+    return new TopicHandle<LifeEvent>(lifeTopic(queue), { ...context, closed: () => connection.close() })
   }
 
   async renew(): Promise<void> {

@@ -23,6 +23,8 @@ export type {
   JobLook,
   JobsPage,
   JobsQuery,
+  LifeEvent,
+  LifeKind,
   Missed,
   Schedule,
   ScheduleDraft,

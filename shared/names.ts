@@ -15,6 +15,24 @@ export function isQueueName(value: unknown): value is string {
   return isName(typeof value === 'string' && value.endsWith('/dead') ? value.slice(0, -5) : value)
 }
 
+/** In front of the name of a queue: the topic of its life. Nobody publishes there but the hub. */
+const LIFE_PREFIX = '$queue.'
+
+/** The topic with what happens to the jobs of a queue. */
+export function lifeTopic(queue: string): string {
+  return LIFE_PREFIX + queue
+}
+
+/** The queue whose life the topic has; `undefined` for any other topic. */
+export function queueOfLife(topic: string): string | undefined {
+  return topic.startsWith(LIFE_PREFIX) ? topic.slice(LIFE_PREFIX.length) : undefined
+}
+
+/** `true` for a name, and for the topic of a queue's life. */
+export function isTopicName(value: unknown): value is string {
+  return typeof value === 'string' && isName(queueOfLife(value) ?? value)
+}
+
 /** The sentence that tells a caller what a name has to look like. */
 export function nameRule(what: string, value: unknown): string {
   const shown = typeof value === 'string' ? JSON.stringify(value.slice(0, 40)) : typeof value

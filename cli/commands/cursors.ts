@@ -8,7 +8,7 @@ import { cell } from '../output/cells.ts'
 import { printLine } from '../output/output.ts'
 import {
   addRemoteOptions,
-  checkedName,
+  checkedTopic,
   type Fields,
   isRecord,
   type RemoteOptions,
@@ -24,7 +24,7 @@ export function addCursors(root: Command): void {
   const command = root
     .command('cursors')
     .description('List the cursors of a topic with their lag.')
-    .argument('<topic>', 'name of the topic', checkedName('the topic'))
+    .argument('<topic>', 'name of the topic', checkedTopic)
   addRemoteOptions(command)
     .option('--behind <offset>', 'only cursors that have not seen this offset', wholeNumber(1))
     .action(list)

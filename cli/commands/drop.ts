@@ -5,13 +5,13 @@ import { addExamples } from '../examples.ts'
 import { UsageError } from '../exit.ts'
 import { existing } from '../input/existing.ts'
 import { printJson, printLine } from '../output/output.ts'
-import { addRemoteOptions, checkedName, deleteAt, type RemoteOptions, topicRoute } from '../remote.ts'
+import { addRemoteOptions, checkedTopic, deleteAt, type RemoteOptions, topicRoute } from '../remote.ts'
 
 export function addDrop(root: Command): void {
   const command = root
     .command('drop')
     .description('Delete a topic and its events. Cursors and settings stay; readers are told what is gone.')
-    .argument('<topic>', 'name of the topic', checkedName('the topic'))
+    .argument('<topic>', 'name of the topic', checkedTopic)
   addRemoteOptions(command).option('--yes', 'confirm: deleted events do not come back').action(drop)
   addExamples(command, ['reprise drop orders --yes', 'delete the topic "orders"'])
 }

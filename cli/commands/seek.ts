@@ -11,6 +11,7 @@ import { printJson, printLine } from '../output/output.ts'
 import {
   addRemoteOptions,
   checkedName,
+  checkedTopic,
   isRecord,
   place,
   putJson,
@@ -29,7 +30,7 @@ export function addSeek(root: Command): void {
     .description(
       'Move the cursor of a client. A subscription that the client has open ends; its next one reads from there.',
     )
-    .argument('<topic>', 'name of the topic', checkedName('the topic'))
+    .argument('<topic>', 'name of the topic', checkedTopic)
     .argument('<client>', 'name of the client', checkedName('the client'))
     .argument('<place>', 'start, end, epoch:offset, last:n, a time, or 2h for two hours ago', place)
   addRemoteOptions(command).option('--subject <subject>', "whose client it is (default: the caller's)").action(seek)

@@ -8,7 +8,15 @@ import { UsageError } from '../exit.ts'
 import { follow } from '../follow.ts'
 import { missing } from '../input/existing.ts'
 import { note } from '../output/output.ts'
-import { addRemoteOptions, checkedName, connectTo, place, type RemoteOptions, wholeNumber } from '../remote.ts'
+import {
+  addRemoteOptions,
+  checkedName,
+  checkedTopic,
+  connectTo,
+  place,
+  type RemoteOptions,
+  wholeNumber,
+} from '../remote.ts'
 
 interface SubOptions extends RemoteOptions {
   readonly client?: string
@@ -23,7 +31,7 @@ export function addSub(root: Command): void {
     .command('sub')
     .alias('subscribe')
     .description('Print the events of a topic: first what was missed, then new ones as they come.')
-    .argument('<topic>', 'name of the topic', checkedName('the topic'))
+    .argument('<topic>', 'name of the topic', checkedTopic)
   addRemoteOptions(command)
     .option(
       '--client <name>',

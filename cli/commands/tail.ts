@@ -7,7 +7,7 @@ import { follow } from '../follow.ts'
 import { existing, missing } from '../input/existing.ts'
 import { eventJson, eventText } from '../output/events.ts'
 import { note, printLine } from '../output/output.ts'
-import { addRemoteOptions, checkedName, connectTo, type RemoteOptions, wholeNumber } from '../remote.ts'
+import { addRemoteOptions, checkedTopic, connectTo, type RemoteOptions, wholeNumber } from '../remote.ts'
 
 interface TailOptions extends RemoteOptions {
   readonly lines: number
@@ -20,7 +20,7 @@ export function addTail(root: Command): void {
   const command = root
     .command('tail')
     .description('Print the last events of a topic.')
-    .argument('<topic>', 'name of the topic', checkedName('the topic'))
+    .argument('<topic>', 'name of the topic', checkedTopic)
   addRemoteOptions(command)
     .option('-n, --lines <n>', 'how many events', wholeNumber(0), 10)
     .option('-f, --follow', 'go on and print new events as they come')

@@ -3,13 +3,13 @@
 import type { Command } from 'commander'
 import { addListCommand } from '../listing.ts'
 import { cell } from '../output/cells.ts'
-import { checkedName } from '../remote.ts'
+import { checkedTopic } from '../remote.ts'
 
 const COLUMNS = ['topic', 'first', 'last', 'events', 'bytes', 'subscribers', 'cursors'] as const
 
 export function addTopics(root: Command): void {
   addListCommand(root, 'topic', {
-    check: checkedName('the topic'),
+    check: checkedTopic,
     columns: COLUMNS,
     row: (topic) => COLUMNS.map((column) => cell(topic[column])),
     examples: [

@@ -2,7 +2,17 @@
 
 import type { ErrorCode, RepriseError } from '../../shared/errors.ts'
 import type { Durability, Headers } from '../../shared/protocol.ts'
-import type { Job, JobCounts, JobEnding, JobLook, JobsPage, JobsQuery } from '../../shared/queues.ts'
+import type {
+  Job,
+  JobCounts,
+  JobEnding,
+  JobLook,
+  JobsPage,
+  JobsQuery,
+  LifeEvent,
+  LifeKind,
+} from '../../shared/queues.ts'
+
 import type { CloseOptions } from '../connection/deadline.ts'
 import type { Undo } from '../connection/emitter.ts'
 import type { QueueSchedules } from '../schedules/api.ts'
@@ -150,6 +160,11 @@ export interface Queue<T = unknown> extends QueueSchedules<T> {
    * the shared connection; further ones at the same time get a connection and a name of their own.
    */
   consume(handler: Work<T>, options?: ConsumeOptions): Worker<T>
+  /**
+   * Calls the handler with what happens to jobs of the queue from now on; the result stops that. The queue has to have
+   * `events: true`, and the caller `read` on it. What happened before is in the topic `$queue.<name>`.
+   */
+  on<K extends LifeKind>(kind: K, handler: (event: LifeEvent & { readonly kind: K }) => unknown): () => void
   /** Closes the workers, empties the outbox within `drainMs`, ends requests with `unavailable`. */
   close(options?: CloseOptions): Promise<void>
   [Symbol.asyncDispose](): Promise<void>

@@ -2,8 +2,8 @@
 
 import { RepriseError } from '../../shared/errors.ts'
 import { DEFAULT_LIMITS } from '../../shared/protocol.ts'
-import type { JobDraft, Sent } from '../../shared/queues.ts'
-import type { ConnectOptions } from '../api.ts'
+import type { JobDraft, LifeEvent, LifeKind, Sent } from '../../shared/queues.ts'
+import type { ConnectOptions, Topic } from '../api.ts'
 import { atMost, type CloseOptions } from '../connection/deadline.ts'
 import { Asking } from '../connection/retryingCall.ts'
 import type { Warnings } from '../connection/warnings.ts'
@@ -16,6 +16,7 @@ import { randomName } from '../outgoing/randomName.ts'
 import { marked } from '../outgoing/receipts.ts'
 import type { QueueSchedules } from '../schedules/api.ts'
 import { schedulesOf } from '../schedules/schedules.ts'
+import { LifeListeners } from '../topics/lifeListeners.ts'
 import type { ConsumeOptions, Queue, RequestOptions, SendOptions, SendReceipt, Work, Worker } from './api.ts'
 import { looksOf } from './looks.ts'
 import type { QueuesLink } from './namespace.ts'
@@ -31,6 +32,8 @@ export interface QueueContext {
   readonly warnings: Warnings
   /** A link of its own for a second worker, and how to be rid of it. */
   connect(): { readonly link: QueuesLink; close(): void }
+  /** The topic with what happens to the jobs. */
+  life(): Topic<LifeEvent>
   /** The handle has left the queue. */
   closed(): void
 }
@@ -53,6 +56,7 @@ export class QueueHandle<T> implements Queue<T> {
   readonly #outbox: Outbox<SendReceipt>
   readonly #asking: Asking
   readonly #workers = new Set<QueueWorker<T>>()
+  readonly #life: LifeListeners
   readonly #user
   readonly #drainMs: number
   #closing: Promise<void> | undefined
@@ -61,6 +65,7 @@ export class QueueHandle<T> implements Queue<T> {
     this.name = name
     this.#context = context
     const { link, options } = context
+    this.#life = new LifeListeners(name, () => context.life(), context.warnings)
     this.#drainMs = durationOf('drainMs', options.drainMs, 5_000)
     this.#asking = new Asking(() => link.joined())
     this.#outbox = new Outbox<SendReceipt>(
@@ -210,6 +215,11 @@ export class QueueHandle<T> implements Queue<T> {
     return worker
   }
 
+  on<K extends LifeKind>(kind: K, handler: (event: LifeEvent & { readonly kind: K }) => unknown): () => void {
+    this.#checkOpen()
+    return this.#life.on(kind, handler as (event: LifeEvent) => unknown)
+  }
+
   close(options: CloseOptions = {}): Promise<void> {
     const closed = this.closed(drainMsOf(options, this.#drainMs))
     return this.calling ? Promise.resolve() : closed
@@ -239,7 +249,7 @@ export class QueueHandle<T> implements Queue<T> {
       void worker.close({ drainMs })
       return worker.ended
     })
-    await Promise.all([drained, ...closings])
+    await Promise.all([drained, this.#life.close(), ...closings])
     this.#outbox.fail(error)
     this.#context.link.unuse(this.#user)
     this.#context.closed()

@@ -1,6 +1,7 @@
 /** Who is calling and what they may do. A `Caller` goes through every call of the core; it is made by the edge. */
 
 import { RepriseError } from '../../shared/errors.ts'
+import { queueOfLife } from '../../shared/names.ts'
 
 export const ACTIONS = ['publish', 'subscribe', 'send', 'consume', 'request', 'read', 'admin'] as const
 export type Action = (typeof ACTIONS)[number]
@@ -72,8 +73,25 @@ export function authorize(caller: Caller, action: Action, name: string): void {
 /** What `authorize` would throw. Dead letters are their queue's, and whoever manages something may look at it. */
 export function refusalFor({ subject, access }: Caller, action: Action, name: string): RepriseError | undefined {
   if (access.ended !== undefined) return access.ended
+  const queue = queueOfLife(name)
+  if (queue !== undefined) return lifeRefusalFor(subject, access, action, name, queue)
   const of = name.endsWith(DEAD) ? name.slice(0, -DEAD.length) : name
   if (access.may(action, of) || (action === 'read' && access.may('admin', of))) return undefined
+  return new RepriseError('forbidden', `${subject} may not ${action} ${name}`)
+}
+
+/** What happens to the jobs of a queue sees whoever may look at the queue. */
+function lifeRefusalFor(
+  subject: string,
+  access: Access,
+  action: Action,
+  name: string,
+  queue: string,
+): RepriseError | undefined {
+  if (action === 'publish')
+    return new RepriseError('forbidden', `nobody publishes to ${name}: the hub writes it itself`)
+  const isLook = action === 'subscribe' || action === 'read'
+  if (access.may('admin', queue) || (isLook && access.may('read', queue))) return undefined
   return new RepriseError('forbidden', `${subject} may not ${action} ${name}`)
 }
 

@@ -2,7 +2,8 @@
 
 import { RepriseError } from '../../shared/errors.ts'
 
-export const PATTERN = /^[A-Za-z0-9*][A-Za-z0-9._:*-]{0,127}$/
+/** Also of the topics of queues' lives. */
+export const PATTERN = /^(?:\$queue\.)?[A-Za-z0-9*][A-Za-z0-9._:*-]{0,127}$/
 export const PATTERN_RULE = 'not a name pattern: 1 to 128 of A-Z a-z 0-9 . _ : - and * for any run of characters'
 
 /** Throws `bad_request` with what a pattern is. */

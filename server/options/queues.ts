@@ -69,6 +69,8 @@ export interface QueueOptions {
    * 10), went to the dead letters. Default `'off'`.
    */
   readonly breaker?: { readonly share: number; readonly min?: number } | 'off'
+  /** Tells what happens to the jobs in the topic `$queue.<name>`. Default `false`. */
+  readonly events?: boolean
   /** What the bindings may make their topics keep beyond their retention. Default 1 GiB. */
   readonly maxHoldBytes?: Size
   /** JSON Schema (2020-12) of the data of drafts. */
@@ -192,6 +194,7 @@ const queueOptions = known({
   fair: optional(yesOrNo),
   groupRate: optional(rate),
   breaker: optional(breaker),
+  events: optional(yesOrNo),
   maxHoldBytes: optional(size),
   schema: optional(jsonSchema),
 }) satisfies z.ZodType<QueueOverrides>

@@ -3,7 +3,7 @@
  * seconds. The script of a queue in Redis counts likewise, in deadLetters.lua.
  */
 
-import type { Breaker } from './contract/queues.ts'
+import type { Breaker } from './contract/store.ts'
 
 const PART_MS = 10_000
 const PARTS = 6

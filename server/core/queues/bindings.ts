@@ -15,7 +15,7 @@ import { type Kept, Packet } from '../topics/packet.ts'
 import type { Pages } from '../topics/pages.ts'
 import { itsTurn, PAGE_WEIGHT } from '../turns.ts'
 import { Allowance } from './allowance.ts'
-import { type BindingSettings, type HubQueueSettings, isGrouped } from './settings.ts'
+import { type BindingSettings, type HubQueueSettings, takenOf } from './settings.ts'
 
 /** The topic is looked at again after this time, as hints can be lost. */
 const LOOK_MS = 2_000
@@ -263,8 +263,7 @@ class Copier {
       await store.queues.enqueue(this.#queue, {
         subject: '',
         drafts: jobs,
-        limit: { jobs: now.maxJobs, bytes: now.maxBytes },
-        grouped: isGrouped(now),
+        ...takenOf(now),
         binding: { topic: this.#topic, from, to },
       })
       telemetry.meter.sent(this.#queue, jobs.length)

@@ -18,10 +18,16 @@ export class Losses {
   readonly #telemetry: Reports
   readonly #counted = new Map<string, { readonly lost: Lost; jobs: number }>()
   #timer: NodeJS.Timeout | undefined
+  #lives: (queue: string) => void = () => {}
   #isTold: (queue: string, consumer: Owner) => boolean = () => false
 
   constructor(telemetry: Reports) {
     this.#telemetry = telemetry
+  }
+
+  /** Queues whose life is to be moved are told of here. */
+  lives(told: (queue: string) => void): void {
+    this.#lives = told
   }
 
   /** Leases of these consumers are told of by whoever delivers to them. */
@@ -32,6 +38,10 @@ export class Losses {
   add(queue: string, loss: JobLoss): void {
     if (loss.kind === 'tripped') {
       this.#telemetry.happened({ kind: 'breakerTripped', queue, dead: loss.jobs, ended: loss.ended })
+      return
+    }
+    if (loss.kind === 'life') {
+      this.#lives(queue)
       return
     }
     if (loss.kind === 'lapsed' && this.#isTold(queue, loss.consumer)) return
@@ -77,7 +87,7 @@ function withoutNames(lost: Lost): Lost {
   return lost.kind === 'deadLetters' ? { ...lost, queue } : { kind: lost.kind, queue, jobs: lost.jobs }
 }
 
-function lostOf(queue: string, loss: Exclude<JobLoss, { kind: 'tripped' }>): Lost {
+function lostOf(queue: string, loss: Exclude<JobLoss, { kind: 'tripped' | 'life' }>): Lost {
   const { jobs } = loss
   if (loss.kind === 'dead') return { kind: 'deadLetters', queue, jobs, reason: loss.reason }
   const client = loss.consumer.client.replace(UNIQUE, '')

@@ -27,7 +27,7 @@ import type { Consumers } from './delivery/consumers.ts'
 import type { JobClient } from './delivery/outlet.ts'
 import { checkQueue, storedJobs } from './draft.ts'
 import { type Asker, type Ended, Requests } from './requests.ts'
-import { type HubQueueSettings, isGrouped, keepingOf } from './settings.ts'
+import { type HubQueueSettings, keepingOf, takenOf } from './settings.ts'
 
 /** Pages of jobs under way in the store for all callers of this node: what is published waits behind them. */
 const PAGES_AT_ONCE = 2
@@ -137,8 +137,7 @@ export class Queues {
         store.queues.enqueue(queue, {
           subject,
           drafts: replyMs === undefined ? stored : stored.map((draft) => ({ ...draft, replyMs: Math.ceil(replyMs) })),
-          limit: { jobs: now.maxJobs, bytes: now.maxBytes },
-          grouped: isGrouped(now),
+          ...takenOf(now),
           ...(producer === undefined ? {} : { producer }),
         }),
       )

@@ -1,6 +1,6 @@
 /** What holds for a queue by its name, and the topics that queues are bound to. */
 
-import type { Breaker, Keeping, QueuePolicy } from '../../store/contract/store.ts'
+import type { Breaker, Enqueue, Keeping, QueuePolicy } from '../../store/contract/store.ts'
 import { isSchema, type JsonSchema } from '../schema/schema.ts'
 import {
   type ByPattern,
@@ -43,6 +43,8 @@ export interface QueueSettings {
   readonly groupRate: number
   /** Dead letters within a minute at which the queue pauses itself. */
   readonly breaker: Breaker | 'off'
+  /** What happens to the jobs is told in the topic `$queue.<name>`. */
+  readonly events: boolean
   /** Topics whose events are copied into the queue. */
   readonly from: readonly BindingSettings[]
   /** What the bindings may make their topics keep beyond their retention, in bytes of all bodies of a topic. */
@@ -91,6 +93,7 @@ export const DEFAULT_QUEUE_SETTINGS: QueueSettings = {
   fair: false,
   groupRate: Number.POSITIVE_INFINITY,
   breaker: 'off',
+  events: false,
   from: [],
   maxHoldBytes: 2 ** 30,
 }
@@ -108,7 +111,7 @@ export interface HubQueueSettings extends Omit<PatternSettings<QueueSettings, Qu
 
 const NUMBERS = Object.entries(DEFAULT_QUEUE_SETTINGS).flatMap(([name, value]) =>
   typeof value === 'number'
-    ? [name as Exclude<keyof QueueSettings, 'from' | 'schema' | 'fair' | 'breaker' | 'keepDone'>]
+    ? [name as Exclude<keyof QueueSettings, 'from' | 'schema' | 'fair' | 'breaker' | 'keepDone' | 'events'>]
     : [],
 )
 
@@ -124,7 +127,10 @@ const QUEUES: Kind<QueueSettings, QueueOverrides> = {
       const value = numberFromDocument(document[name])
       if (value !== undefined) known[name] = value
     }
-    if (typeof document.fair === 'boolean') known.fair = document.fair
+    for (const name of ['fair', 'events'] as const) {
+      const value = document[name]
+      if (typeof value === 'boolean') known[name] = value
+    }
     if (document.breaker === 'off' || isBreaker(document.breaker)) known.breaker = document.breaker
     if (isKeepDone(document.keepDone)) known.keepDone = document.keepDone
     if (isSchema(document.schema)) known.schema = document.schema
@@ -191,7 +197,7 @@ const KEPT_PART = 16
 
 /** The settings as the store takes them, with a fresh roll of the jitter. */
 export function policyOf(settings: QueueSettings): QueuePolicy {
-  const { maxAttempts, backoffMs, maxBackoffMs, deadMs, breaker } = settings
+  const { maxAttempts, backoffMs, maxBackoffMs, deadMs, breaker, events } = settings
   const keep = keepingOf(settings)
   const delays: number[] = []
   for (let n = 0; n < Math.max(1, Math.min(maxAttempts, MAX_DOUBLINGS)); n++) {
@@ -199,12 +205,18 @@ export function policyOf(settings: QueueSettings): QueuePolicy {
     delays.push(Math.round(most * Math.random()))
     if (most >= maxBackoffMs) break
   }
-  const policy = { maxAttempts, backoffMs: delays, deadMs, grouped: isGrouped(settings), keep }
+  const policy = { maxAttempts, backoffMs: delays, deadMs, grouped: isGrouped(settings), keep, events }
   return breaker === 'off' ? policy : { ...policy, breaker }
 }
 
+/** What a call that adds jobs takes of the settings. */
+export function takenOf(settings: QueueSettings): Pick<Enqueue, 'limit' | 'grouped' | 'events'> {
+  const { maxJobs, maxBytes, events } = settings
+  return { limit: { jobs: maxJobs, bytes: maxBytes }, grouped: isGrouped(settings), events }
+}
+
 /** Whether deliveries go in turns over groups. */
-export function isGrouped({ fair, groupRate }: QueueSettings): boolean {
+function isGrouped({ fair, groupRate }: QueueSettings): boolean {
   return fair || groupRate !== Number.POSITIVE_INFINITY
 }
 

@@ -1,7 +1,7 @@
 /** A topic's log as callers use it: publish, read, look, drop. Knows who may; keeps nothing itself. */
 
 import { RepriseError } from '../../../shared/errors.ts'
-import { isName, nameRule } from '../../../shared/names.ts'
+import { isTopicName, nameRule } from '../../../shared/names.ts'
 import { type Position, placeIn } from '../../../shared/positions.ts'
 import type { Draft, Gap, Limits, ProducerSeq, Published, ReadPage } from '../../../shared/protocol.ts'
 import type {
@@ -246,7 +246,7 @@ export class Log {
 
 /** Throws `bad_request` for what no topic can be called. */
 export function checkTopic(topic: unknown): asserts topic is string {
-  if (!isName(topic)) throw new RepriseError('bad_request', nameRule('topic', topic))
+  if (!isTopicName(topic)) throw new RepriseError('bad_request', nameRule('topic', topic))
 }
 
 function pageOf(page: Bounds & { readonly events: readonly StoredEvent[] }, before: readonly Gap[] = []): LogPage {

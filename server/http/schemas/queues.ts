@@ -64,6 +64,7 @@ export const queueSettingsBody = z
     reconnectGraceMs: time,
     rate: z.union([z.number().gt(0), z.literal('unlimited')]),
     fair: z.boolean(),
+    events: z.boolean(),
     groupRate: z.union([z.number().gt(0), z.literal('unlimited')]),
     breaker: z.union([z.literal('off'), z.object({ share: z.number().gt(0).lt(1), min: count.optional() })]),
     maxHoldBytes: size,
@@ -132,6 +133,11 @@ export const counts = z
   })
   .meta({ id: 'JobCounts' })
 
+const tripped = z.object({ at: count, dead: count, ended: count }).meta({
+  id: 'Tripped',
+  description: 'It has paused itself: of `ended` jobs within a minute, `dead` went to the dead letters',
+})
+
 const queueFields = z.object({
   queue: z.string(),
   counts,
@@ -139,10 +145,7 @@ const queueFields = z.object({
   oldestReadyMs: count.nullable(),
   consumers: count.meta({ description: 'On all nodes' }),
   paused: z.boolean(),
-  tripped: z
-    .object({ at: count, dead: count, ended: count })
-    .optional()
-    .meta({ description: 'It has paused itself: of `ended` jobs within a minute, `dead` went to the dead letters' }),
+  tripped: tripped.optional(),
 })
 const EMAILS = {
   queue: 'emails',

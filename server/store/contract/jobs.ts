@@ -84,6 +84,8 @@ export type Answer =
 export type JobLoss =
   | { readonly kind: 'dead'; readonly reason: DeadReason; readonly jobs: number }
   | { readonly kind: 'lapsed'; readonly consumer: Owner; readonly jobs: number }
+  /** So many records of the queue's life wait to be moved. */
+  | { readonly kind: 'life'; readonly jobs: number }
   /** The queue has paused itself: of so many jobs that ended, `jobs` went to the dead letters. */
   | { readonly kind: 'tripped'; readonly jobs: number; readonly ended: number }
 
@@ -103,3 +105,35 @@ export type QueueNotification =
   | { readonly kind: 'changed' }
   /** Notifications may have been lost (a connection was rebuilt). */
   | { readonly kind: 'lost' }
+
+/** What happens to a job: `done` to `removed` may be the last of it, and what was dead-lettered may be redriven. */
+export type LifeKind = 'sent' | 'started' | 'progress' | 'done' | 'failed' | 'retrying' | 'dead' | 'removed'
+
+export interface LifeRecord {
+  readonly kind: LifeKind
+  readonly id: string
+  /** Which attempt it is of, from 1. */
+  readonly attempt?: number
+  /** When it is due, where that is not now. */
+  readonly dueAt?: number
+  readonly error?: string
+  /** The reply of `done`, the value of `progress`. */
+  readonly body?: Body
+}
+
+export interface StoredLife {
+  /** Names the row of numbers, from 1, in which these stand. */
+  readonly generation: string
+  /** The number of the first. */
+  readonly seq: number
+  readonly records: readonly LifeRecord[]
+}
+
+export interface LifeStep {
+  readonly limit: number
+  /** Of this row, all up to this number is moved; nothing is done for another one. */
+  readonly generation?: string
+  readonly moved?: number
+  /** Whoever takes them does not know that row any more: a new one begins. */
+  readonly isUnknown?: boolean
+}

@@ -46,6 +46,9 @@
  * end, before it claims, when the breaker says so for the last minute; time counts in parts of ten seconds. `tripped` tells
  * of it until the queue is resumed, and then counting begins anew.
  *
+ * Life. Where the policy has `events`, each step of a job is kept with it, numbered, until it is moved: see `life`. Who made
+ * the step is told of it, and after 2 s who fires the timers.
+ *
  * Timers. What falls due by itself (delays, lapses, expiry) happens when the timers of the queue are fired, a bounded
  * part at a time. `maintain` of the store does that; `claim`, `settle`, `attach`, `detach` begin with it. No expired job is
  * delivered, and no job before its time, however far that has come. The timers of a queue and of its dead letters are
@@ -67,7 +70,17 @@ import type { Position } from '../../../shared/positions.ts'
 import type { Durability } from '../../../shared/protocol.ts'
 import type { Body, ListQuery, Owner } from './basics.ts'
 import type { Finished, Keeping } from './finished.ts'
-import type { Answer, DeadReason, JobInfo, JobState, QueueInfo, QueueNotification } from './jobs.ts'
+import type {
+  Answer,
+  DeadReason,
+  JobInfo,
+  JobState,
+  LifeStep,
+  QueueInfo,
+  QueueNotification,
+  StoredLife,
+} from './jobs.ts'
+import type { QueuePolicy } from './policy.ts'
 
 export interface StoredJobDraft {
   /** As of events, without `id`: `{"data":…}` with `key` and `headers` when they are set. */
@@ -93,8 +106,9 @@ export interface Enqueue {
   readonly drafts: readonly StoredJobDraft[]
   /** `too_many` when the queue's ready, delayed and held jobs, or the bytes of their bodies, would exceed it. */
   readonly limit: { readonly jobs: number; readonly bytes: number }
-  /** As in the policy: what comes in stands in its group at once. */
+  /** Both as in the policy. */
   readonly grouped?: boolean
+  readonly events?: boolean
   /**
    * As in `append` of topics, per (queue, subject, name): a draft with a number already taken is a duplicate and has
    * the first one's id; `conflict` as there. Ids of the last 1,024 drafts are kept, for 7 days after the last use.
@@ -117,26 +131,6 @@ export interface Enqueued {
   /** Ids of the subject that were forgotten before their time, as it gave more than are remembered; only where there are any. */
   readonly forgottenIds?: number
   readonly durability: Durability
-}
-
-/** Dead letters within a minute at which a queue pauses itself: more than a share of all jobs that ended, and at least `min`. */
-export interface Breaker {
-  readonly share: number
-  readonly min: number
-}
-
-/** What happens to jobs that fail, as values: the hub's settings at this moment. */
-export interface QueuePolicy {
-  readonly maxAttempts: number
-  /** Never empty; includes the jitter already. */
-  readonly backoffMs: readonly number[]
-  /** How long dead letters are kept. */
-  readonly deadMs: number
-  /** Deliveries go in turns over groups. */
-  readonly grouped?: boolean
-  readonly breaker?: Breaker
-  /** What is kept of finished jobs; nothing where it is absent. */
-  readonly keep?: Keeping
 }
 
 export interface Claim {
@@ -332,6 +326,12 @@ export interface Queues extends Finished {
   pause(queue: string, paused: boolean): Promise<boolean>
 
   answer(queue: string, id: string): Promise<Answer | undefined>
+
+  /**
+   * Forgets what was moved of the queue's life, and answers what is next; `undefined` where it never had any. Above 100,000
+   * records `enqueue` is refused with `unavailable`.
+   */
+  life(queue: string, step: LifeStep): Promise<StoredLife | undefined>
 
   /** Queues that are known. A page is without `/dead`, and no more than it is read. */
   list(query: ListQuery): Promise<QueueInfo[]>

@@ -21,12 +21,14 @@ import type { DroppedLog, Lineage, Position } from '../../../shared/positions.ts
 import type { Durability } from '../../../shared/protocol.ts'
 import type { Body, ListQuery, Owner, PayloadChange, PayloadPlace, Rewritten } from './basics.ts'
 import type { JobLoss } from './jobs.ts'
-import type { QueuePolicy, Queues } from './queues.ts'
+import type { QueuePolicy } from './policy.ts'
+import type { Queues } from './queues.ts'
 import type { Schedules } from './schedules.ts'
 
 export type * from './basics.ts'
 export type * from './finished.ts'
 export type * from './jobs.ts'
+export type * from './policy.ts'
 export type * from './queues.ts'
 export type * from './schedules.ts'
 

@@ -13,6 +13,7 @@ import type {
   HeldJob,
   HistoryEntry,
   JobInfo,
+  LifeRecord,
   Notification,
   Settlement,
   Store,
@@ -137,6 +138,11 @@ function sealedQueues(queues: Store['queues'], ring: Keyring): Store['queues'] {
     if (ring.current === undefined) return enqueue
     return { ...enqueue, drafts: enqueue.drafts.map((draft) => drafted(queue, draft)) }
   }
+  const lifeIn = (queue: string, record: LifeRecord): LifeRecord => {
+    const { body, ...told } = errorOpened(queue, record)
+    const opened = body && ring.open(body, place.reply(queue))
+    return opened === undefined ? told : { ...told, body: opened }
+  }
   const scheduleIn = (queue: string, schedule: StoredSchedule): StoredSchedule => ({
     ...schedule,
     body: schedule.body && ring.open(schedule.body, place.job(queue)),
@@ -150,6 +156,10 @@ function sealedQueues(queues: Store['queues'], ring: Keyring): Store['queues'] {
     },
     fireSchedule: (queue, name, fire) =>
       queues.fireSchedule(queue, name, { ...fire, enqueue: adding(queue, fire.enqueue) }),
+    life: async (queue, step) => {
+      const life = await queues.life(queue, step)
+      return life && { ...life, records: life.records.map((record) => lifeIn(queue, record)) }
+    },
     schedules: async (queue, query) => (await queues.schedules(queue, query)).map((one) => scheduleIn(queue, one)),
     dueSchedules: async (limit, without) => {
       const found = await queues.dueSchedules(limit, without)

@@ -103,6 +103,7 @@ export class QueueModel extends Sending {
       }
       isolate(half, job)
       delivered(half, job, claim, this.now)
+      if (!half.isDead) this.lives(queue, { kind: 'started', id: job.id, attempt: job.attempts + 1 })
       const { id, attempts, deliveries, sentAt, dueAt, replyBy, body } = job
       const { token: lease, expiresAt } = job.lease
       jobs.push({
@@ -161,6 +162,8 @@ export class QueueModel extends Sending {
       half.jobs.delete(id)
       half.done++
       queue.finished.end(half, job, 'done', policy.keep, this.now, settlement.reply)
+      const body = settlement.reply
+      this.lives(queue, { kind: 'done', id, attempt: job.attempts + 1, ...(body && { body }) })
       if (half.isDead) queue.main.done++
       else queue.ended.push('done')
       if (!half.isDead) this.answer(queue, job, { state: 'done', ...(settlement.reply && { reply: settlement.reply }) })
@@ -180,6 +183,7 @@ export class QueueModel extends Sending {
         this.#giveBack(job, holder)
         job.dueAt += pauseMs
         if (pauseMs > 0) job.state = 'delayed'
+        if (!half.isDead) this.lives(queue, { kind: 'retrying', id, dueAt: job.dueAt })
       }
     }
     return 'ok'
@@ -235,6 +239,7 @@ export class QueueModel extends Sending {
       if (leaving === 'release') {
         half.settled.set(lease.token, { as: 'release', at: this.now })
         this.#giveBack(job, owner)
+        if (!half.isDead) this.lives(queue, { kind: 'retrying', id: job.id, dueAt: job.dueAt })
       } else if (leaving !== 'keep' && this.now + leaving.graceMs < lease.expiresAt) {
         lease.expiresAt = this.now + leaving.graceMs
         lease.capped = false
@@ -331,6 +336,7 @@ export class QueueModel extends Sending {
         },
       }
       this.note(job, { what: 'redriven' })
+      this.lives(queue, { kind: 'retrying', id, dueAt: now })
       queue.main.jobs.set(id, job)
       stand(queue.main)
     }

@@ -112,6 +112,10 @@ export class Sending extends Turning {
       dead: draft.dead === undefined ? undefined : { ...draft.dead, at: now },
       lease: undefined,
     })
+    this.lives(queue, { kind: 'sent', id: theirs, ...(!isDue && { dueAt }) })
+    if (draft.dead !== undefined) {
+      this.lives(queue, { kind: 'dead', id: theirs, error: draft.dead.error ?? draft.dead.reason })
+    }
     stand(half)
     return theirs
   }

@@ -5,6 +5,7 @@ import type {
   DeadReason,
   HistoryEntry,
   Keeping,
+  LifeRecord,
   Owner,
   QueueInfo,
   QueuePolicy,
@@ -28,6 +29,8 @@ export interface ModelQueue {
   readonly ended: ('done' | 'dead')[]
   outcomes: { readonly as: 'done' | 'dead'; readonly part: number }[]
   tripped: QueueInfo['tripped']
+  /** What happened to each job, by its id. */
+  readonly life: Map<string, LifeRecord[]>
 }
 
 /** What the watches of a queue have to be told, at least. */
@@ -70,9 +73,14 @@ export class Turning {
       ended: [],
       outcomes: [],
       tripped: undefined,
+      life: new Map(),
     }
     this.queues.set(base, queue)
     return queue
+  }
+
+  protected lives(queue: ModelQueue, record: LifeRecord): void {
+    queue.life.set(record.id, [...(queue.life.get(record.id) ?? []), record])
   }
 
   protected tell(queue: ModelQueue, what: Told): void {
@@ -167,6 +175,7 @@ export class Turning {
     job.state = 'ready'
     job.dueAt = this.now
     job.suspect = true
+    if (!half.isDead) this.lives(queue, { kind: 'retrying', id: job.id, dueAt: job.dueAt })
   }
 
   protected note(job: ModelJob, { holder, why, ...entry }: Omit<HistoryEntry, 'at'>): void {
@@ -184,12 +193,16 @@ export class Turning {
   ): void {
     job.attempts++
     this.note(job, entry)
+    const { id, attempts: attempt } = job
+    const error = entry.why ?? (entry.what === 'lapsed' ? 'lapsed' : undefined)
+    if (!half.isDead) this.lives(queue, { kind: 'failed', id, attempt, ...(error !== undefined && { error }) })
     if (!half.isDead && job.attempts >= maxAttempts) {
       this.bury(queue, job, 'max_attempts', entry.why, entry.holder)
       return
     }
     job.dueAt = this.now + (delayMs ?? backoffMs[Math.min(job.attempts, backoffMs.length) - 1] ?? 0)
     job.state = job.dueAt <= this.now ? 'ready' : 'delayed'
+    if (!half.isDead) this.lives(queue, { kind: 'retrying', id, attempt, dueAt: job.dueAt })
   }
 
   protected bury(queue: ModelQueue, job: ModelJob, reason: DeadReason, error?: string, holder?: Owner): void {
@@ -207,6 +220,7 @@ export class Turning {
     this.note(letter, { what: 'dead', ...(holder !== undefined && { holder }), why: error ?? reason })
     queue.dead.jobs.set(job.id, letter)
     if (reason !== 'expired') queue.ended.push('dead')
+    this.lives(queue, { kind: 'dead', id: job.id, attempt: job.attempts, error: error ?? reason })
   }
 
   protected answer(queue: ModelQueue, job: ModelJob, answer: Answer): void {
@@ -222,6 +236,7 @@ export class Turning {
     half.jobs.delete(job.id)
     queue.finished.end(half, job, 'removed', keep, this.now)
     half.removed++
+    this.lives(queue, { kind: 'removed', id: job.id })
     for (const [given, { id }] of queue.ids) {
       if (id === job.id && given.startsWith(`${job.subject}/`)) queue.ids.delete(given)
     }

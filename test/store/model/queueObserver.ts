@@ -1,7 +1,14 @@
 /** Compares all that can be seen of queues in an engine with the model, and that the watches were told enough. */
 
 import { expect } from 'vitest'
-import type { FinishedState, JobState, Owner, QueueNotification, Store } from '../../../server/store/contract/store.ts'
+import type {
+  FinishedState,
+  JobState,
+  LifeRecord,
+  Owner,
+  QueueNotification,
+  Store,
+} from '../../../server/store/contract/store.ts'
 import { infoOf, jobOf } from '../conformance/calls.ts'
 import type { QueueModel } from './queueModel.ts'
 import { infoOfHalf, infoOfJob, jobsIn, lineOf, nextDueAt, workAt } from './queueModelJobs.ts'
@@ -121,6 +128,14 @@ export class Observer {
     for (const name of names) {
       expect(await infoOf(queues, name)).toEqual(listed.find(({ queue }) => queue === name))
       const queue = model.queues.get(name)
+      // Of each job in order; among jobs the order is the engine's.
+      const life = new Map<string, LifeRecord[]>()
+      for (const record of (await queues.life(name, { limit: 100_000 }))?.records ?? []) {
+        life.set(record.id, [...(life.get(record.id) ?? []), record])
+      }
+      expect([...life].sort(([a], [b]) => (a < b ? -1 : 1))).toEqual(
+        [...(queue?.life ?? [])].sort(([a], [b]) => (a < b ? -1 : 1)),
+      )
       for (const [id, { replyBy, answer }] of [...(queue?.answers ?? [])].slice(-8)) {
         // Where the answer is over, a request with the same id may wait anew.
         if (replyBy <= model.now && queue?.main.jobs.has(id)) continue

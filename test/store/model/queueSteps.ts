@@ -78,7 +78,12 @@ export class Preparer {
     // Which of several groups loses a job first to a limit that is lower now is the engine's.
     const policy = POLICIES[this.#isGrouped(queue) ? 0 : index] ?? { maxAttempts: 1, backoffMs: [0], deadMs: DEAD_MS }
     const breaker = { share: 0.4, min: 2 }
-    return { ...policy, ...(this.#isGrouped(queue) && { grouped: true }), ...(this.hasBreaker && { breaker }) }
+    return {
+      ...policy,
+      events: true,
+      ...(this.#isGrouped(queue) && { grouped: true }),
+      ...(this.hasBreaker && { breaker }),
+    }
   }
 
   #isGrouped(queue: string): boolean {
@@ -253,6 +258,7 @@ export class Preparer {
       }),
       limit,
       grouped: this.#isGrouped(queue),
+      events: true,
       ...(binding !== undefined && { binding }),
       ...(seq !== undefined && { producer: { name, seq } }),
     }

@@ -9,7 +9,7 @@ import type { Store, StoredSchedule } from '../../../store/contract/store.ts'
 import type { StoreClock } from '../../clock.ts'
 import type { Telemetry } from '../../telemetry.ts'
 import { itsTurn } from '../../turns.ts'
-import { type HubQueueSettings, isGrouped } from '../settings.ts'
+import { type HubQueueSettings, takenOf } from '../settings.ts'
 import { jobsOf } from './jobs.ts'
 import { fire, readSpec, writeSpec } from './spec.ts'
 
@@ -154,8 +154,7 @@ export class Scheduler {
       enqueue: {
         subject: spec.subject,
         drafts: jobsOf(body, spec, { queue, name, limits, settings: own }, times, now),
-        limit,
-        grouped: isGrouped(own),
+        ...takenOf(own),
       },
     })
     this.#stuck.delete(queue)

@@ -10,7 +10,7 @@ import { plainData } from '../../body.ts'
 import type { Telemetry } from '../../telemetry.ts'
 import { itsTurn, PAGE_WEIGHT } from '../../turns.ts'
 import { checkQueue } from '../draft.ts'
-import { type HubQueueSettings, isGrouped } from '../settings.ts'
+import { type HubQueueSettings, takenOf } from '../settings.ts'
 import { type AnchoredTiming, anchored, checkTiming, firstDue, nextDues, type Timing } from './dueTimes.ts'
 import { jobsOf, keptDraft, wholeBody } from './jobs.ts'
 import { type KeptSpec, readSpec, writeSpec } from './spec.ts'
@@ -121,8 +121,7 @@ export class Schedules {
     const { ids, duplicates } = await store.queues.enqueue(queue, {
       subject: spec.subject,
       drafts: id === undefined ? drafts : drafts.map((draft) => ({ ...draft, id })),
-      limit: { jobs: own.maxJobs, bytes: own.maxBytes },
-      grouped: isGrouped(own),
+      ...takenOf(own),
     })
     telemetry.meter.sent(queue, ids.length - duplicates)
     return { id: ids[0] ?? '' }

@@ -129,6 +129,6 @@ export class Changes {
 }
 
 function causeOf(loss: JobLoss): string {
-  if (loss.kind === 'tripped') return ''
+  if (loss.kind === 'tripped' || loss.kind === 'life') return ''
   return loss.kind === 'dead' ? loss.reason : `${loss.consumer.subject}\n${loss.consumer.client}`
 }

@@ -210,6 +210,7 @@ export const TABLES = {
   groups: summed(json<GroupRecord>('groups')),
   finished: summed(json<readonly unknown[]>('finished')),
   finishedParts: summed(json<Told>('finished-parts')),
+  life: summed(raw('life')),
   settled: summed(raw('settled'), 12),
   answers: summed(json<AnswerRecord>('answers')),
   timers: raw('turns'),

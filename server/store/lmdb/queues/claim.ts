@@ -93,6 +93,7 @@ function deliver(
     bytes += job.bytes
     rate.take()
     jobs.push({ ...lend(transaction, jobSet, consumer, job, claim, token), body: jobSet.bodies.body(job) })
+    if (!jobSet.isDead) queue.life.tell('started', job.id, { attempt: job.attempts + 1 })
     turns?.taken(job)
     if (kind === INDEXES.suspects) break
   }

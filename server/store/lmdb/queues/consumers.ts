@@ -88,7 +88,7 @@ export function detach(
   for (const job of held) {
     if (leaving === 'release') {
       remember(transaction, jobSet, job, 'release')
-      release(transaction, jobSet, job, false)
+      release(transaction, queue, jobSet, job, false)
     } else if (leaving !== 'keep' && leaving.graceMs <= 0) {
       lapsed.push(job)
       lapse(transaction, queue, jobSet, job, policy)

@@ -11,8 +11,9 @@ import { type Job, newJob, note } from './storage/jobs.ts'
 import type { Queue } from './storage/queue.ts'
 
 /** The policy counts for what falls due without one, too. */
-export function keepPolicy(queue: Queue, { deadMs, grouped = false }: QueuePolicy): void {
+export function keepPolicy(queue: Queue, { deadMs, grouped = false, events = false }: QueuePolicy): void {
   queue.main.counters.grouped = grouped
+  queue.life.isOn = events
   if (queue.record.deadMs !== deadMs) queue.record.deadMs = Math.min(deadMs, Number.MAX_SAFE_INTEGER)
 }
 
@@ -33,6 +34,7 @@ export function deadLetter(transaction: Transaction, queue: Queue, job: Job, rea
   move(transaction, queue.main, queue.dead, job, { replyBy, ttlMs, attempts, startedAt, dead }, entry)
   transaction.lose(queue.name, { kind: 'dead', reason, jobs: 1 })
   if (reason !== 'expired') queue.ended.dead++
+  queue.life.tell('dead', job.id, { attempt: attempts, error: error ?? reason })
 }
 
 /** The queue pauses itself where too much of what ended of late went to the dead letters. */
@@ -55,6 +57,7 @@ export function tripBreaker(transaction: Transaction, queue: Queue, { breaker }:
 export function revive(transaction: Transaction, queue: Queue, letter: Job, ttlMs: number): void {
   queue.dead.counters.removed++
   const as = { replyBy: undefined, ttlMs, attempts: 0, startedAt: 0, dead: undefined }
+  queue.life.tell('retrying', letter.id, { dueAt: transaction.now })
   move(transaction, queue.dead, queue.main, letter, as, { at: transaction.now, what: 'redriven' })
 }
 
@@ -81,6 +84,7 @@ export function removeJob(transaction: Transaction, queue: Queue, jobSet: JobSet
   finish(transaction, queue, jobSet, job, 'removed', keep)
   jobSet.counters.removed++
   forgetId(transaction, queue, job)
+  queue.life.tell('removed', job.id)
   if (jobSet.isDead) queue.main.counters.removed++
   else keepAnswer(transaction, queue, job, { state: 'failed', reason: 'removed' })
 }

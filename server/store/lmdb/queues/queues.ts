@@ -9,6 +9,7 @@ import { bind, pause, purge, redrive, runNow } from './admin.ts'
 import { claim } from './claim.ts'
 import { attach, detach, touch } from './consumers.ts'
 import { awaitEnd, readFinished } from './finished.ts'
+import { lifeStep } from './life/step.ts'
 import { StoredQueue } from './reads.ts'
 import { fireSchedule, putSchedule, removeSchedule, schedulesDue, storedSchedules } from './schedules.ts'
 import { enqueue } from './send.ts'
@@ -55,6 +56,8 @@ export function createQueues(
         const start = Buffer.concat([Buffer.from(query.after ?? ''), Buffer.of(0)])
         return infosOf(environment.keys(TABLES.queues, { start, end: Buffer.of(0xff), limit: query.limit }).map(String))
       }),
+
+    life: (queue, step) => writer.write((transaction) => lifeStep(transaction, transaction.queue(queue), step)),
 
     bind: (queue, topic, position) => writer.write((transaction) => bind(transaction, queue, topic, position)),
 

@@ -28,6 +28,7 @@ export function enqueue(transaction: Transaction, name: string, enqueue: Enqueue
   const known = transaction.queue(name)
   const { subject, drafts, producer, binding, limit } = enqueue
   checkBinding(known, enqueue)
+  known?.life.checkRoom()
   const number = known?.record.main.number ?? UNKNOWN
   const sender = producer && new Producer(transaction, number, subject, producer.name)
   const repeated = producer && sender ? sender.duplicates(producer.seq, drafts.length) : []
@@ -79,6 +80,7 @@ export function enqueue(transaction: Transaction, name: string, enqueue: Enqueue
   }
   checkLimit(queue, limit, jobs, bytes)
 
+  if (enqueue.events !== undefined) queue.life.isOn = enqueue.events
   if (enqueue.grouped !== undefined) main.counters.grouped = enqueue.grouped
   for (const one of fresh) add(transaction, queue, subject, one)
   let forgotten = 0
@@ -162,5 +164,7 @@ function add(transaction: Transaction, queue: Queue, subject: string, { draft, n
     dead: draft.dead === undefined ? undefined : { ...draft.dead, at: now },
   })
   jobSet.add(transaction, job, sized)
+  queue.life.tell('sent', id, isDue ? {} : { dueAt })
+  if (draft.dead !== undefined) queue.life.tell('dead', id, { error: draft.dead.error ?? draft.dead.reason })
   if (draft.dead !== undefined) transaction.lose(queue.name, { kind: 'dead', reason: draft.dead.reason, jobs: 1 })
 }

@@ -83,7 +83,7 @@ function settleOne(
     const { error, delayMs } = settlement
     const given = { ...(error !== undefined && { error }), ...(delayMs !== undefined && { delayMs }) }
     fail(transaction, queue, jobSet, job, policy, { what: 'retry', ...given })
-  } else release(transaction, jobSet, job, true)
+  } else release(transaction, queue, jobSet, job, true)
   return 'ok'
 }
 
@@ -100,6 +100,7 @@ function done(
   { keep }: QueuePolicy,
   reply: Body | undefined,
 ): void {
+  queue.life.done(job.id, job.attempts + 1, reply)
   finish(transaction, queue, jobSet, job, 'done', keep, reply)
   jobSet.counters.done++
   if (jobSet.isDead) queue.main.counters.done++
@@ -113,7 +114,7 @@ function done(
  * Given back, no attempt and no suspicion: at its place again as its consumer leaves; or, with `isBehind`, behind what
  * waits, after a pause where the same consumer gives it back again and again.
  */
-export function release(transaction: Transaction, jobSet: JobSet, job: Job, isBehind: boolean): void {
+export function release(transaction: Transaction, queue: Queue, jobSet: JobSet, job: Job, isBehind: boolean): void {
   const pauseMs = isBehind && job.consumer !== undefined ? releasePauseMs(job.history, job.consumer) : 0
   note(job, { at: transaction.now, what: 'release', ...(job.consumer !== undefined && { holder: job.consumer }) })
   jobSet.change(job, () => {
@@ -124,6 +125,7 @@ export function release(transaction: Transaction, jobSet: JobSet, job: Job, isBe
     if (!jobSet.isDead) job.startedAt = 0
     if (isBehind) jobSet.moveBehind(job)
   })
+  if (!jobSet.isDead) queue.life.tell('retrying', job.id, { dueAt: job.dueAt })
 }
 
 /** Leases that were settled by somebody else than their consumer, who has to hear of it. */

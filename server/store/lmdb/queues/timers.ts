@@ -22,6 +22,7 @@ export function fireTimers(transaction: Transaction, queue: Queue, policy: Queue
     if (fireTimersOf(transaction, queue, jobSet, policy, part)) more = true
   }
   tripBreaker(transaction, queue, policy)
+  queue.life.fire(transaction, queue.name)
   return more
 }
 
@@ -100,6 +101,7 @@ export function lapse(transaction: Transaction, queue: Queue, jobSet: JobSet, jo
     job.suspect = true
     if (!jobSet.isDead) job.startedAt = 0
   })
+  if (!jobSet.isDead) queue.life.tell('retrying', job.id, { dueAt: job.dueAt })
 }
 
 /** A failure of a held job: another attempt later, or the dead letters. */
@@ -120,7 +122,10 @@ export function fail(
     job.state = 'delayed'
     job.dueAt = transaction.now + (delayMs ?? backoffMs[Math.min(job.attempts, backoffMs.length) - 1] ?? 0)
   })
-  if (!jobSet.isDead && job.attempts >= maxAttempts) {
+  const isLast = job.attempts >= maxAttempts
+  const told = error ?? (what === 'lapsed' ? what : undefined)
+  if (!jobSet.isDead) queue.life.failed(job.id, job.attempts, told, isLast ? undefined : job.dueAt)
+  if (!jobSet.isDead && isLast) {
     deadLetter(transaction, queue, job, 'max_attempts', error)
     return
   }

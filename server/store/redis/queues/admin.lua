@@ -106,6 +106,7 @@ function operations.redrive()
       j.token, j.consumer, j.dueAt, j.ttlMs = '', '', now, ttlMs
       fallDue(live, j)
       put(j)
+      life.retrying(live, j)
       found = found + 1
     end
   end

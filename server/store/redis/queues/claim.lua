@@ -100,6 +100,10 @@ function operations.claim()
     end
     records[n] = record
     p.deliveries = p.deliveries + 1
+    if s.events == 1 and not p.dead then
+      local j = decode(n, record)
+      life.tell('started', idOf(j), { attempt = j.attempts + 1 })
+    end
     names[#names + 1] = n
     rows[#rows + 1] = n
     rows[#rows + 1] = record

@@ -20,6 +20,7 @@ end
 local function removeJob(p, j)
   finish(p, j, finished.REMOVED, '')
   forgetIdOf(j)
+  life.tell('removed', idOf(j))
   p.removed = p.removed + 1
   if p.dead then live.removed = live.removed + 1 end
 end
@@ -48,6 +49,7 @@ local function deadLetter(j, reason, why, consumer)
   note(j, 'dead', consumer, why and why ~= '' and why or reason)
   enterDeadLetters(j, reason, why)
   if reason ~= 'expired' then breaker.dead = breaker.dead + 1 end
+  life.tell('dead', idOf(j), { attempt = j.attempts, error = why and why ~= '' and why or reason })
 end
 
 -- The queue pauses itself where too much of what ended of late went to the dead letters. See breaker.ts.

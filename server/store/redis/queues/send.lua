@@ -69,13 +69,14 @@ local function isTaken(id)
   return text and struct.unpack('<d', text) > now
 end
 
--- enqueue: subject token jobs bytes grouped producer seq topic from to count drafts; of each draft its body and its options, which
+-- enqueue: subject token jobs bytes grouped events producer seq topic from to count drafts; of each draft its body and its options, which
 -- are empty where they are those of the draft before.
 function operations.enqueue()
   local subject, token, maxJobs, maxBytes = arg(), arg(), num(), num()
-  local grouped, producer, seq = arg(), arg(), num()
+  local grouped, events, producer, seq = arg(), arg(), arg(), num()
   local topic, from, to, count, sent = arg(), arg(), arg(), num(), arg()
   if full then return { 'error', 'storage_full' } end
+  if life.isFull() then return { 'error', 'life' } end
   if topic ~= '' then
     local position = fieldOf(BINDINGS, topic)
     if position ~= from then return { 'error', 'moved', position or '' } end
@@ -133,6 +134,7 @@ function operations.enqueue()
   end
   if not ensureBorn() then return 'birth' end
   if grouped ~= '' then orderBy(tonumber(grouped)) end
+  if events ~= '' then s.events = tonumber(events) end
 
   local bodies, rows, names, ready, expiring, ids = {}, {}, {}, {}, {}, {}
   local taken, firstNumber = {}, s.number + 1
@@ -181,6 +183,11 @@ function operations.enqueue()
         state = SCHEDULED
       else
         expAt = math.min(now + d.ttlMs, request == 1 and replyBy or huge)
+      end
+      if s.events == 1 then
+        local told = named == 1 and id or idOf({ named = 0, n = n, id = token })
+        life.tell('sent', told, { dueAt = state == SCHEDULED and dueAt or nil })
+        if p.dead then life.tell('dead', told, { error = d.why ~= '' and d.why or REASONS[d.reason] }) end
       end
       p.sent = p.sent + 1
       p.count = p.count + 1

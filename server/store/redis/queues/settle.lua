@@ -2,14 +2,11 @@
 
 local CHUNK = 1024
 local ENTRY = 8
-local WORDS = { 'd', 'r', 'l', 'x', 'e' }
 local DONE, RETRY, RELEASE, DEAD, EXTEND = 1, 2, 3, 4, 5
-local SETTLEMENT = '<BddBc0Bc0I4c0I4c0'
 
 -- See releases.ts.
-local PAUSE_MS = 100
-local LONGEST_PAUSE_MS = 5000
 local function pauseOf(j)
+  local PAUSE_MS, LONGEST_PAUSE_MS = 100, 5000
   if j.history == 0 then return 0 end
   local list = cjson.decode(redis.call('HGET', HISTORY, j.n) or '[]')
   -- What stands behind a `#` in the name of a client is new with each connection or claim.
@@ -33,6 +30,7 @@ local function release(p, j, behind)
     j.sequence = p.lastSequence
   end
   readyAfter(p, j, pause)
+  life.retrying(p, j)
 end
 
 -- Of a lease: how it ended, the end of its token, when. Those of one delivery are the same.
@@ -45,7 +43,7 @@ local function entryOf(as, token)
   end
   local entry = ofKind[token]
   if not entry then
-    entry = WORDS[as] .. string.sub('....' .. token, -4) .. struct.pack('<I3', now % 16777216)
+    entry = string.sub('drlxe', as, as) .. string.sub('....' .. token, -4) .. struct.pack('<I3', now % 16777216)
     ofKind[token] = entry
   end
   return entry
@@ -112,6 +110,7 @@ settlers[DONE] = function(p, j, _, reply)
   else
     unwait(p, j)
   end
+  life.tell('done', idOf(j), { attempt = j.attempts + 1 }, reply)
   keepAnswer(j, reply == '' and 1 or 2, '', reply)
   finish(p, j, finished.DONE, reply)
   p.done = p.done + 1
@@ -203,7 +202,7 @@ function operations.settle()
   local parsed, names = {}, {}
   local at = 1
   for i = 1, count do
-    local each = { struct.unpack(SETTLEMENT, settlements, at) }
+    local each = { struct.unpack('<BddBc0Bc0I4c0I4c0', settlements, at) }
     parsed[i] = each
     names[i] = each[4]
     at = each[8]
@@ -246,7 +245,7 @@ function operations.settle()
           table.insert(others[by], n .. '.' .. whole(serial) .. '.' .. token)
         end
         -- The most common way to end needs none of the rest of the record.
-        if as == DONE and state == HELD and suspect + inDead + history + named + request == 0
+        if as == DONE and state == HELD and s.events == 0 and suspect + inDead + history + named + request == 0
           and finished.awaitedBy(n) == 0 and not changedRecords[n] and sub(record, KEY_LENGTH_AT, KEY_LENGTH_AT + 3) == NO_LENGTH then
           if by ~= consumer then
             consumer = by

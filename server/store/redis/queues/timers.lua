@@ -1,22 +1,23 @@
 -- What falls due by itself, a bounded number of each kind.
 
 local PART = 100
-
--- Jobs that take over another order of deliveries in one call.
+-- Jobs that take over another order of deliveries.
 local REGROUPED = 1000
+
 local function orderBy(grouped)
   if s.grouped == grouped then return end
   s.grouped = grouped
   due(now)
 end
 
--- What happens to jobs that fail. Arguments: maxAttempts deadMs backoffs grouped keep share min; no breaker has share 0
+-- What happens to jobs that fail. Arguments: maxAttempts deadMs backoffs grouped keep share min events; no breaker has share 0
 local function readPolicy()
   local maxAttempts, deadMs, text = num(), num(), arg()
   orderBy(num())
   local keep = arg()
   local delays
   local share, min = num(), num()
+  s.events = num()
   policy = {
     maxAttempts = maxAttempts, share = share > 0 and share or nil, min = min,
     keep = finished.keepOf(keep),
@@ -37,8 +38,13 @@ end
 -- A failure: another attempt later, or the end.
 local function fail(p, j, why, delayMs)
   j.attempts = j.attempts + 1
-  if not p.dead and j.attempts >= policy.maxAttempts then return deadLetter(j, 'max_attempts', why, j.consumer) end
+  local isLast = not p.dead and j.attempts >= policy.maxAttempts
+  if isLast then
+    life.failed(j, why or 'lapsed', true)
+    return deadLetter(j, 'max_attempts', why, j.consumer)
+  end
   readyAfter(p, j, delayMs >= 0 and delayMs or policy.backoff(j.attempts))
+  if not p.dead then life.failed(j, why or 'lapsed', false) end
 end
 local function isAlone(p, j)
   if j.alone == 0 then return false end
@@ -56,6 +62,7 @@ local function lapse(p, j)
   j.suspect = 1
   note(j, 'suspect', j.consumer)
   readyAfter(p, j, 0)
+  life.retrying(p, j)
 end
 
 -- What falls due, by kind.
@@ -121,7 +128,7 @@ local function setNextTimer()
   flush()
   s.nextTimer = math.min(
     nextOf(live), nextOf(dead), firstScore(live.expiries), firstScore(dead.expiries) + s.deadMs,
-    firstScore(live.remembered), groups.isMixed() and 0 or huge)
+    firstScore(live.remembered), groups.isMixed() and 0 or huge, s.lifeAt > 0 and s.lifeAt or huge)
 end
 
 -- `true` when there is more to do at once.
@@ -142,6 +149,7 @@ local function fireTimers()
   groups.wake(PART)
   breaker.trip()
   finished.trim()
+  life.fire()
   setNextTimer()
   return s.nextTimer <= now
 end

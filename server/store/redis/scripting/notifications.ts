@@ -104,7 +104,8 @@ export function tellLosses(
     const [kind, part] = name.toString('latin1', 0, 2)
     const cause = name.subarray(2)
     const jobs = Number(count)
-    if (kind === 'B') lost(queue, { kind: 'tripped', jobs, ended: Number(cause.toString()) })
+    if (kind === 'F') lost(queue, { kind: 'life', jobs })
+    else if (kind === 'B') lost(queue, { kind: 'tripped', jobs, ended: Number(cause.toString()) })
     else if (kind === 'D') lost(queue, { kind: 'dead', reason: cause.toString() as DeadReason, jobs })
     else lost(part === 'd' ? `${queue}/dead` : queue, { kind: 'lapsed', consumer: ownerOf(cause), jobs })
   }

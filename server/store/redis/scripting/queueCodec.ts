@@ -21,6 +21,7 @@ import type {
   StoredJobDraft,
 } from '../../contract/store.ts'
 import { duplicatesOf, forgottenOf } from '../../duplicates.ts'
+import { lifeFull } from '../../life.ts'
 import { queueFull } from '../../queueFull.ts'
 import { orRefusal } from '../../refusal.ts'
 import { unguessable } from '../../token.ts'
@@ -38,9 +39,17 @@ function timeAt(outcome: readonly Buffer[], index: number): number | undefined {
   return text === '' ? undefined : Number(text)
 }
 
-function policyWords({ maxAttempts, deadMs, backoffMs, grouped = false, keep, breaker }: QueuePolicy): string[] {
+function policyWords({
+  maxAttempts,
+  deadMs,
+  backoffMs,
+  grouped = false,
+  keep,
+  breaker,
+  events = false,
+}: QueuePolicy): string[] {
   const { share, min } = breaker ?? { share: 0, min: 0 }
-  const order = [grouped ? '1' : '0', keepWord(keep), String(share), numberText(min)]
+  const order = [grouped ? '1' : '0', keepWord(keep), String(share), numberText(min), events ? '1' : '0']
   return [numberText(maxAttempts), numberText(deadMs), backoffMs.join(' '), ...order]
 }
 
@@ -109,10 +118,10 @@ function isAlike(a: StoredJobDraft, b: StoredJobDraft | undefined): boolean {
 }
 
 export function enqueue(queue: string, given: Enqueue): Operation<Omit<Enqueued, 'durability'>> {
-  const { subject, drafts, limit, grouped, producer, binding } = given
+  const { subject, drafts, limit, producer, binding } = given
   const token = unguessable()
   const args: Argument[] = ['enqueue', subject, token, numberText(limit.jobs), numberText(limit.bytes)]
-  args.push(grouped === undefined ? '' : grouped ? '1' : '0')
+  args.push(...[given.grouped, given.events].map((is) => (is === undefined ? '' : is ? '1' : '0')))
   args.push(producer?.name ?? '', String(producer?.seq ?? -1))
   if (binding === undefined) args.push('', '', '')
   else args.push(binding.topic, positionText(binding.from), positionText(binding.to))
@@ -323,6 +332,7 @@ export function reasonOf(text: string): DeadReason | 'removed' {
 
 function refuse(queue: string, outcome: readonly Buffer[], given?: Enqueue): void {
   const own = (word: string, detail: string): RepriseError | undefined => {
+    if (word === 'life') return lifeFull()
     if (word === 'too_many' && given !== undefined) return queueFull(given.limit)
     if (word === 'not_found') return new RepriseError(word, `this client does not consume ${queue}`)
     if (word !== 'moved') return undefined

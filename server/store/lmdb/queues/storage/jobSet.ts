@@ -313,7 +313,8 @@ export class JobSet {
     this.refresh()
     if (this.ready.isMixed) return 0
     const expiry = this.indexes.of(INDEXES.expiries).lowest
-    return Math.min(this.nextDueAt, this.ready.groups.nextAt, this.isDead ? expiry + deadMs : expiry)
+    const lifeAt = this.counters.lifeAt || Number.POSITIVE_INFINITY
+    return Math.min(this.nextDueAt, lifeAt, this.ready.groups.nextAt, this.isDead ? expiry + deadMs : expiry)
   }
 
   /** Hands over all that changed, once at the end of each transaction. */

@@ -6,6 +6,7 @@ import type { Environment } from '../../engine/environment.ts'
 import { storeRecord } from '../../engine/epochs.ts'
 import { nameKey } from '../../engine/keys.ts'
 import { STORE_KEY, TABLES } from '../../engine/tables.ts'
+import { Outbox } from '../life/outbox.ts'
 import { FinishedJobs } from './finished.ts'
 import { JobSet } from './jobSet.ts'
 import { newCounters, type QueueRecord } from './records.ts'
@@ -34,6 +35,7 @@ export class Queue {
   readonly record: QueueRecord
   readonly main: JobSet
   readonly dead: JobSet
+  readonly life: Outbox
   /** Jobs that ended in this call, for its breaker. */
   readonly ended = { done: 0, dead: 0 }
   readonly finished: FinishedJobs
@@ -50,6 +52,7 @@ export class Queue {
     this.dead = new JobSet(environment, `${name}${DEAD}`, record.dead, true, isAnew)
     this.finished = new FinishedJobs(environment, name, record.main, this.main.indexes)
     this.isAnew = isAnew
+    this.life = new Outbox(record)
     this.#work = [this.main, this.dead].map((jobSet) => ({ jobSet, knownAt: workAtOf(jobSet), tellAt: NOTHING }))
     this.#stored = stored
   }
@@ -94,6 +97,7 @@ export class Queue {
   /** Hands over what changed, once at the end of each transaction. */
   complete(changes: Changes): void {
     this.finished.flush(changes)
+    this.life.complete(changes, this.name)
     for (const work of this.#work) {
       work.jobSet.complete(changes, this.record.deadMs)
       if (work.tellAt < NOTHING) {

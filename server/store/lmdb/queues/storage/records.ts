@@ -33,6 +33,8 @@ export interface Counters {
   resting?: number
   /** The last turn that a group was given. */
   lastTurn?: number
+  /** When it is told again of its life that waits; 0 where none does. */
+  lifeAt?: number
   /** When something falls due by itself; 0 where nothing does. */
   turnAt: number
   /** When the memory of settled leases is swept next; 0 where there is none. */
@@ -56,6 +58,8 @@ export interface QueueRecord {
   /** How long dead letters are kept, as the hub said last. */
   deadMs: number
   bindings: readonly QueueBinding[]
+  /** Its life that waits to be moved: numbers from `first` to before `next`, counted from `base` in their row. */
+  life?: { isOn: boolean; generation: string; base?: number; first: number; next: number }
   /** How jobs ended of late, where the queue has a breaker, and that it has paused the queue. */
   outcomes?: Outcomes
   tripped?: { readonly at: number; readonly dead: number; readonly ended: number }

@@ -11,6 +11,7 @@
 -- <tag>turns      groups by turn · `resting` those that have used up their rate, by the time at which they may go on
 -- <tag>groups     hash: `count turn until rateAt taken` by group · `remembered` those without jobs, until they are forgotten
 -- <tag>outcomes   how jobs ended in the last minute: the part of ten seconds, then of six parts those done and those dead
+-- <tag>life       list: what happened to jobs and is not moved yet · `lifeRow` the name of the row of their numbers
 -- <tag>heads      hash: the first job of a key's line, by key
 -- <tag>first      scheduled, numbers in fixed width by due time: not due yet for the first time
 -- <tag>again      retrying, numbers by due time: to be tried again · `againPlaces` the same by sequence
@@ -119,7 +120,10 @@ end
 local COMMON = { 'born', 'number', 'serial', 'session', 'nextTimer', 'deadMs' }
 local FIGURES = { 'sent', 'done', 'removed', 'count', 'bytes', 'lastSequence', 'deliveries', 'tat', 'paused', 'told' }
 -- Figures that came with later versions: those before wrote none.
-local LATER = { 'grouped', 'resting', 'lastTurn', 'trippedAt', 'trippedDead', 'trippedEnded' }
+local LATER = {
+  'grouped', 'resting', 'lastTurn', 'trippedAt', 'trippedDead', 'trippedEnded', 'events', 'lifeFirst', 'lifeNext', 'lifeBase',
+  'lifeAt',
+}
 local META = '<B'
 for _ = 1, #COMMON + 2 * #FIGURES do META = META .. 'd' end
 local META_SIZE = 1 + 8 * (#COMMON + 2 * #FIGURES)

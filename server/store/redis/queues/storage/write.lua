@@ -15,6 +15,7 @@ local function call(keys, args)
   flush()
   flushConsumers()
   writeEnded()
+  life.write()
   if s.born == 1 then
     local values = {}
     for i = 1, #COMMON do values[i] = s[COMMON[i]] end

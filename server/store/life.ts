@@ -1,0 +1,46 @@
+/** How what happened to a job is written, until it is moved to the topic of its queue's life. Redis has it likewise. */
+
+import { RepriseError } from '../../shared/errors.ts'
+import { encodeBody, readBody } from './codec.ts'
+import type { Body, LifeRecord } from './contract/store.ts'
+
+/** What a queue keeps of its life that is not moved yet. Above it takes no more jobs. */
+export const MAX_LIFE = 100_000
+/** Whatever is kept for longer is told again: the node that wrote it may be gone. */
+export const LIFE_MS = 2_000
+
+type Head = Omit<LifeRecord, 'body'>
+
+export function packLife({ body, ...head }: LifeRecord): Buffer {
+  return packedLife(head, body === undefined ? Buffer.alloc(0) : encodeBody(body))
+}
+
+/** Each part behind its length. */
+export function packedLife(head: Head, body: Buffer): Buffer {
+  const text = Buffer.from(JSON.stringify(head))
+  const packed = Buffer.allocUnsafe(8 + text.length + body.length)
+  packed.writeUInt32LE(text.length)
+  text.copy(packed, 4)
+  packed.writeUInt32LE(body.length, 4 + text.length)
+  body.copy(packed, 8 + text.length)
+  return packed
+}
+
+/** Records, one behind the other. */
+export function unpackLife(packed: Buffer): LifeRecord[] {
+  const records: LifeRecord[] = []
+  for (let at = 0; at + 8 <= packed.length; ) {
+    const bodyAt = at + 8 + packed.readUInt32LE(at)
+    const head = JSON.parse(packed.toString('utf8', at + 4, bodyAt - 4)) as Head
+    const bytes = packed.readUInt32LE(bodyAt - 4)
+    const body: Body | undefined = bytes === 0 ? undefined : readBody(packed, bodyAt, bodyAt + bytes)
+    records.push(body === undefined ? head : { ...head, body })
+    at = bodyAt + bytes
+  }
+  return records
+}
+
+export function lifeFull(): RepriseError {
+  const text = `${MAX_LIFE} events of the queue's life wait to be moved to its topic: it takes no more jobs for now`
+  return new RepriseError('unavailable', text)
+}

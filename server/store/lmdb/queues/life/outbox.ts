@@ -1,0 +1,70 @@
+/**
+ * What happened to the jobs of a queue, from the commit in which it happened until it is moved to the topic of the queue's
+ * life. Owns the numbers of the records; who moves them, and where to, is the hub's.
+ */
+
+import type { Body, LifeKind, LifeRecord } from '../../../contract/store.ts'
+import { LIFE_MS, lifeFull, MAX_LIFE, packLife } from '../../../life.ts'
+import type { Changes } from '../../engine/changes.ts'
+import { newEpoch } from '../../engine/epochs.ts'
+import { blockKey } from '../../engine/keys.ts'
+import { TABLES } from '../../engine/tables.ts'
+import type { QueueRecord } from '../storage/records.ts'
+
+export class Outbox {
+  readonly #record: QueueRecord
+  readonly #told: Buffer[] = []
+
+  constructor(record: QueueRecord) {
+    this.#record = record
+  }
+
+  /** As the hub's settings say now. What was written before is moved all the same. */
+  set isOn(isOn: boolean) {
+    if ((this.#record.life?.isOn ?? false) === isOn) return
+    const life = this.#record.life ?? { generation: newEpoch() + newEpoch(), first: 1, next: 1 }
+    this.#record.life = { ...life, isOn }
+  }
+
+  get waiting(): number {
+    const { first = 0, next = 0 } = this.#record.life ?? {}
+    return next - first
+  }
+
+  checkRoom(): void {
+    if (this.waiting >= MAX_LIFE) throw lifeFull()
+  }
+
+  tell(kind: LifeKind, id: string, more: Omit<LifeRecord, 'kind' | 'id'> = {}): void {
+    if (this.#record.life?.isOn === true) this.#told.push(packLife({ kind, id, ...more }))
+  }
+
+  /** The steps in which a job has failed, its last attempt included. */
+  failed(id: string, attempt: number, error: string | undefined, dueAt: number | undefined): void {
+    this.tell('failed', id, { attempt, ...(error !== undefined && { error }) })
+    if (dueAt !== undefined) this.tell('retrying', id, { attempt, dueAt })
+  }
+
+  done(id: string, attempt: number, body: Body | undefined): void {
+    this.tell('done', id, { attempt, ...(body !== undefined && { body }) })
+  }
+
+  /** Hands over what was told, once at the end of each transaction. */
+  complete(changes: Changes, queue: string): void {
+    const { life, main } = this.#record
+    if (life === undefined || this.#told.length === 0) return
+    changes.put(TABLES.life, blockKey(main.number, life.next), Buffer.concat(this.#told))
+    if (life.first === life.next) main.lifeAt = changes.now + LIFE_MS
+    life.next += this.#told.length
+    changes.lose(queue, { kind: 'life', jobs: this.#told.length })
+    this.#told.length = 0
+  }
+
+  /** Tells again of what waits for too long. */
+  fire(changes: Changes, queue: string): void {
+    const { main } = this.#record
+    if ((main.lifeAt ?? 0) === 0 || (main.lifeAt ?? 0) > changes.now) return
+    main.lifeAt = this.waiting > 0 ? changes.now + LIFE_MS : 0
+    if (this.waiting > 0) changes.lose(queue, { kind: 'life', jobs: this.waiting })
+  }
+}

@@ -1,0 +1,44 @@
+/** The step that gives up what was moved of a queue's life, and reads what is next. */
+
+import type { LifeRecord, LifeStep, StoredLife } from '../../../contract/store.ts'
+import { LIFE_MS, unpackLife } from '../../../life.ts'
+import { newEpoch } from '../../engine/epochs.ts'
+import { afterPrefix, countOf, numberKey } from '../../engine/keys.ts'
+import { TABLES } from '../../engine/tables.ts'
+import type { Transaction } from '../../engine/transaction.ts'
+import type { Queue } from '../storage/queue.ts'
+
+/** What one step reads, about. */
+const BYTES = 1_048_576
+
+/** Forgets what was moved, and answers what is next. */
+export function lifeStep(transaction: Transaction, queue: Queue | undefined, step: LifeStep): StoredLife | undefined {
+  const life = queue?.record.life
+  if (queue === undefined || life === undefined) return undefined
+  const { main } = queue.record
+  const base = life.base ?? 0
+  if (step.generation === life.generation) {
+    life.first = Math.max(life.first, Math.min(life.next, base + (step.moved ?? 0) + 1))
+    if (step.isUnknown === true) {
+      life.generation = newEpoch() + newEpoch()
+      life.base = life.first - 1
+    }
+  }
+  const prefix = numberKey(main.number)
+  const records: LifeRecord[] = []
+  let bytes = 0
+  for (const { key, value } of transaction.environment.records(TABLES.life, {
+    start: prefix,
+    end: afterPrefix(prefix),
+  })) {
+    const first = countOf(key)
+    const all = unpackLife(value)
+    if (first + all.length <= life.first) transaction.remove(TABLES.life, key)
+    else records.push(...all.slice(Math.max(0, life.first - first)))
+    bytes += value.length
+    if (records.length >= step.limit || bytes > BYTES) break
+  }
+  main.lifeAt = life.first === life.next ? 0 : transaction.now + LIFE_MS
+  const seq = life.first - (life.base ?? 0)
+  return { generation: life.generation, seq, records: records.slice(0, step.limit) }
+}

@@ -1,0 +1,166 @@
+/** What happens to jobs is kept, numbered, in the step in which it happens, until it is moved. */
+
+import { describe, expect, test } from 'vitest'
+import { Life } from '../../../../server/core/queues/life.ts'
+import { SILENT } from '../../../../server/core/telemetry.ts'
+import type { LifeStep, Store } from '../../../../server/store/contract/store.ts'
+import { RepriseError } from '../../../../shared/errors.ts'
+import type { LifeEvent } from '../../../../shared/queues.ts'
+import { until } from '../../../support/until.ts'
+import { remove } from '../calls.ts'
+import type { Case } from '../cursors.ts'
+import { text } from '../fixture.ts'
+import { deskOf, named, POLICY, TTL } from '../queueDesk.ts'
+
+const TOLD = { ...POLICY, maxAttempts: 2, backoffMs: [1_000], events: true }
+const ON = { events: true }
+
+export function describeQueueLife(given: () => Case): void {
+  const desk = (store = given().store) => deskOf(store, 'q', TOLD)
+  const life = async (step: Partial<LifeStep> = {}, store = given().store) =>
+    await store.queues.life('q', { limit: 100, ...step })
+  const kinds = async () => (await life())?.records.map(({ kind, id }) => `${kind} ${id}`)
+
+  describe('the life of a queue', () => {
+    test('has each step of a job once, in order, with what belongs to it', async () => {
+      const { engine, store } = given()
+      const q = desk()
+      const start = engine.clock.now
+      expect(await life()).toBeUndefined()
+      await q.send([named('a'), named('b', { due: { delayMs: 50 } })], ON)
+      await q.send([named('a')], ON)
+      await q.settle(await q.take('w'), { as: 'done', reply: text('yes') })
+      engine.clock.now += 50
+      await q.settle(await q.take('w'), { as: 'retry', error: 'no' })
+      engine.clock.now += 1_000
+      await q.settle(await q.take('w'), { as: 'release' })
+      await q.settle(await q.take('w'), { as: 'retry' })
+      expect(await store.queues.redrive('q', ['b'], { ttlMs: TTL })).toBe(1)
+      expect(await remove(store.queues, 'q', 'b')).toBe(true)
+      const now = engine.clock.now
+      expect((await life())?.records).toEqual([
+        { kind: 'sent', id: 'a' },
+        { kind: 'sent', id: 'b', dueAt: start + 50 },
+        { kind: 'started', id: 'a', attempt: 1 },
+        { kind: 'done', id: 'a', attempt: 1, body: text('yes') },
+        { kind: 'started', id: 'b', attempt: 1 },
+        { kind: 'failed', id: 'b', attempt: 1, error: 'no' },
+        { kind: 'retrying', id: 'b', attempt: 1, dueAt: now },
+        { kind: 'started', id: 'b', attempt: 2 },
+        { kind: 'retrying', id: 'b', dueAt: now },
+        { kind: 'started', id: 'b', attempt: 2 },
+        { kind: 'failed', id: 'b', attempt: 2 },
+        { kind: 'dead', id: 'b', attempt: 2, error: 'max_attempts' },
+        { kind: 'retrying', id: 'b', dueAt: now },
+        { kind: 'removed', id: 'b' },
+      ])
+    })
+
+    test('is kept until it is moved, also in a store that was opened anew, and a row that is not known begins anew', async () => {
+      const q = desk()
+      await q.send([named('a'), named('b'), named('c')], ON)
+      await q.send([named('d')], ON)
+      const first = await life({ limit: 2 })
+      expect(first).toMatchObject({ seq: 1, records: [{ id: 'a' }, { id: 'b' }] })
+      const generation = first?.generation ?? ''
+      expect(await life({ generation, moved: 2 })).toMatchObject({
+        generation,
+        seq: 3,
+        records: [{ id: 'c' }, { id: 'd' }],
+      })
+      // Told twice, or of another row, it is as it was.
+      expect(await life({ generation, moved: 1 })).toMatchObject({ generation, seq: 3 })
+      expect(await life({ generation: 'other', moved: 9 })).toMatchObject({ generation, seq: 3 })
+      const store = await given().reopen()
+      expect(await life({}, store)).toMatchObject({ generation, seq: 3, records: [{ id: 'c' }, { id: 'd' }] })
+      const renewed = await life({ generation, moved: 3, isUnknown: true }, store)
+      expect(renewed).toMatchObject({ seq: 1, records: [{ id: 'd' }] })
+      expect(renewed?.generation).not.toBe(generation)
+      await desk(store).send([named('e')], ON)
+      const last = { generation: renewed?.generation ?? '', moved: 2 }
+      expect(await life(last, store)).toMatchObject({ seq: 3, records: [] })
+    })
+
+    test('is in its topic once and in order, whoever moves it, and whatever answer is lost', async () => {
+      const { store } = given()
+      const q = desk()
+      let calls = 0
+      /** What is done is not always answered. */
+      const flaky = <A extends unknown[], T>(call: (...args: A) => Promise<T>) => {
+        return async (...args: A): Promise<T> => {
+          const answer = await call(...args)
+          if (++calls % 3 === 0) throw new RepriseError('unavailable', 'the answer was lost')
+          return answer
+        }
+      }
+      const { queues, topics } = store
+      const own = {
+        ...store,
+        queues: { ...queues, life: flaky(queues.life.bind(queues)) },
+        topics: { ...topics, append: flaky(topics.append.bind(topics)) },
+      } as Store
+      const retain = { events: 100_000, bytes: 1e9, ageMs: 1e12 }
+      const movers = [own, own, store].map((one) => new Life({ store: one, telemetry: SILENT, retainOf: () => retain }))
+      const ids = Array.from({ length: 1_200 }, (_, i) => `job-${i}`)
+      const seen = async () => {
+        const { events } = await topics.read('$queue.q', 0, { events: 10_000, bytes: 1e9 })
+        return events.flatMap((event) => ('body' in event ? [JSON.parse(event.body.json) as { data: LifeEvent }] : []))
+      }
+      for (let at = 0; at < ids.length; at += 300) {
+        await q.send(
+          ids.slice(at, at + 300).map((id) => named(id)),
+          ON,
+        )
+        for (const mover of movers) mover.told('q')
+        await q.settle(await q.take('w'), { as: 'done' })
+      }
+      await until(async () => {
+        for (const mover of movers) mover.told('q')
+        return (await life())?.records.length === 0
+      })
+      const told = (await seen()).map(({ data }) => data)
+      expect(told.filter(({ kind }) => kind === 'sent').map(({ id }) => id)).toEqual(ids)
+      expect(told.filter(({ kind }) => kind === 'done').map(({ id }) => id)).toEqual(ids.slice(0, 4))
+
+      // A topic that was dropped knows no numbers.
+      await topics.drop('$queue.q')
+      await q.settle(await q.take('w'), { as: 'done' })
+      await until(async () => {
+        for (const mover of movers) mover.told('q')
+        return (await life())?.records.length === 0
+      })
+      expect((await seen()).map(({ data }) => data.kind)).toEqual(['started', 'done'])
+      await Promise.all(movers.map((mover) => mover.close()))
+    })
+
+    test('begins and ends with the setting, and dead letters have none of their own', async () => {
+      const q = desk()
+      await deskOf(given().store).put('before')
+      await q.settle(await q.take('w'), { as: 'dead', error: 'bad' })
+      await q.settle(await q.take('w', {}, 'q/dead'), { as: 'retry' }, 'q/dead')
+      expect(await kinds()).toEqual(['started before', 'dead before'])
+      await q.send([named('after')], { events: false })
+      await deskOf(given().store).take('w')
+      expect((await kinds())?.filter((each) => each.endsWith('after'))).toEqual([])
+    })
+
+    test('jobs that lapse, expire or are copied by a binding have theirs, too', async () => {
+      const { engine, store } = given()
+      const q = desk()
+      const place = { epoch: 'e', offset: 0 }
+      await store.queues.bind('q', 't', place)
+      const binding = { topic: 't', from: place, to: { epoch: 'e', offset: 1 } }
+      await q.send([named('t:e:1', { dead: { reason: 'rejected', error: 'unfit' } })], { ...ON, subject: '', binding })
+      await q.send([named('a'), named('b'), named('x', { due: { delayMs: 10 }, ttlMs: 5 })], ON)
+      await q.claim('w', { max: 2, leaseMs: 1_000 })
+      engine.clock.now += 1_000
+      await q.turn()
+      await q.turn()
+      const told = await kinds()
+      expect(told?.slice(0, 7)).toEqual([
+        ...['sent t:e:1', 'dead t:e:1', 'sent a', 'sent b', 'sent x', 'started a', 'started b'],
+      ])
+      expect(told?.slice(7).sort()).toEqual(['dead x', 'retrying a', 'retrying b'])
+    })
+  })
+}
