@@ -182,6 +182,13 @@ const lineages: Table<readonly LineageEntry[]> = {
       }),
 }
 
+/** Written as their text, read as what it says. */
+const finished: Table<readonly unknown[] | string> = {
+  name: 'finished',
+  encode: (value) => Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)),
+  decode: (bytes) => JSON.parse(bytes.toString()) as readonly unknown[],
+}
+
 export const TABLES = {
   store: summed(json<StoreRecord>('store')),
   schema: json<number>('schema'),
@@ -208,7 +215,7 @@ export const TABLES = {
   pairs: summed(raw('pairs'), 16),
   consumers: summed(json<ConsumerRecord>('holders')),
   groups: summed(json<GroupRecord>('groups')),
-  finished: summed(json<readonly unknown[]>('finished')),
+  finished: summed(finished),
   finishedParts: summed(json<Told>('finished-parts')),
   life: summed(raw('life')),
   settled: summed(raw('settled'), 12),

@@ -33,6 +33,8 @@ export interface FinishedRecord {
   readonly bytes: number
   /** `apart`: it is in a record of its own. */
   readonly told: Told | 'apart' | undefined
+  /** As it is written, once it was: its neighbours come and go more often than it changes. */
+  text?: string
 }
 
 type Written = readonly [
@@ -141,9 +143,11 @@ export class FinishedJobs {
   }
 
   #count(state: FinishedState, jobs: number, bytes: number): void {
-    const { finished = {} } = this.#counters
-    const { jobs: jobsBefore, bytes: bytesBefore } = finished[state] ?? { jobs: 0, bytes: 0 }
-    this.#counters.finished = { ...finished, [state]: { jobs: jobsBefore + jobs, bytes: bytesBefore + bytes } }
+    this.#counters.finished ??= {}
+    const { finished } = this.#counters
+    finished[state] ??= { jobs: 0, bytes: 0 }
+    finished[state].jobs += jobs
+    finished[state].bytes += bytes
   }
 
   remove(changes: Changes, { n, id, state, until, bytes, told }: FinishedRecord): void {
@@ -213,7 +217,7 @@ export class FinishedJobs {
   /** Other texts of the same meaning in the same place. */
   retell(changes: Changes, record: FinishedRecord, told: Told): void {
     if (record.told === 'apart') changes.put(TABLES.finishedParts, this.#partKey(record.n), told)
-    else this.#put({ ...record, told })
+    else this.#put(withTold(record, told))
   }
 
   /** All of them, into indexes that are made anew. */
@@ -238,7 +242,7 @@ export class FinishedJobs {
       const key = blockKey(this.#counters.number, number)
       const chunk = this.#chunk(number)
       if (chunk.size === 0) changes.remove(TABLES.finished, key)
-      else changes.put(TABLES.finished, key, [...chunk.values()].map(written))
+      else changes.put(TABLES.finished, key, textOf(chunk))
     }
     this.#changed.clear()
     for (const number of this.#chunks.keys()) {
@@ -246,6 +250,20 @@ export class FinishedJobs {
       this.#chunks.delete(number)
     }
   }
+}
+
+/** The same with another text. */
+function withTold({ text: _, ...record }: FinishedRecord, told: Told): FinishedRecord {
+  return { ...record, told }
+}
+
+function textOf(chunk: ReadonlyMap<number, FinishedRecord>): string {
+  let text = ''
+  for (const record of chunk.values()) {
+    record.text ??= JSON.stringify(written(record))
+    text += text === '' ? record.text : `,${record.text}`
+  }
+  return `[${text}]`
 }
 
 function written(record: FinishedRecord): Written {

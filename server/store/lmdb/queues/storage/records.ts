@@ -40,7 +40,7 @@ export interface Counters {
   /** When the memory of settled leases is swept next; 0 where there is none. */
   sweepAt: number
   /** What is kept of finished jobs, and when the first of them is forgotten; of the queue itself. */
-  finished?: { readonly [State in FinishedState]?: { readonly jobs: number; readonly bytes: number } }
+  finished?: { [State in FinishedState]?: { jobs: number; bytes: number } }
   forgetAt?: number | undefined
 }
 
