@@ -139,10 +139,7 @@ export class Outbox<R> {
   #flush(): void {
     this.#scheduled = false
     if (this.size === 0 || this.#failed || this.#timer !== undefined) return
-    if (!this.#post.connected) {
-      this.#post.open()
-      return
-    }
+    if (!this.#post.connected) return void this.#post.open()
     if (this.#sent === 0) this.#fit()
     while (this.#inFlight < WINDOW && !this.#failed) {
       while (this.#earlier && this.#pipeline.length === 0) this.#nextRow()
@@ -333,9 +330,10 @@ export class Outbox<R> {
 
   #limit(entry: Entry<R>, timeoutMs: number): void {
     entry.expiresAt = entry.at + timeoutMs
-    entry.cancel = after(Math.max(0, entry.expiresAt - Date.now()), () => {
-      this.#settle(entry, lateReply(entry, timeoutMs), !entry.sent)
-    })
+    const leftMs = entry.expiresAt - Date.now()
+    const expire = () => this.#settle(entry, lateReply(entry, timeoutMs), !entry.sent)
+    if (leftMs < 0) expire()
+    else entry.cancel = after(leftMs, expire)
   }
 
   #settle(entry: Entry<R>, result: R | RepriseError, answered = true): void {

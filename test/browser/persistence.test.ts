@@ -5,12 +5,13 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Hub } from '../../client/index.ts'
 import { type BareSite, startBareSite } from '../support/browser/bare.ts'
 import { buildForBrowsers } from '../support/browser/built.ts'
-import { closeBrowser, openContext, openPage } from '../support/browser/chromium.ts'
+import { closeBrowser, heapBytes, openContext, openPage } from '../support/browser/chromium.ts'
 import { SECRET, tokenOf } from '../support/clients/tokens.ts'
 import { describeStores, type StoreKind } from '../support/hub/stores.ts'
 import { has, soak } from '../support/tools.ts'
 import { until } from '../support/until.ts'
 
+const LONG_MS = soak ? 1_200_000 : 120_000
 const LOST_CONNECTIONS = /net::ERR_|WebSocket connection to/
 
 declare global {
@@ -122,36 +123,41 @@ function tests(store: StoreKind): void {
     expect(await page.evaluate(() => got)).toEqual([1_005])
   })
 
-  it('publishes each draft once and in order, however often it is loaded again while it publishes', async () => {
-    const page = await openOffline(site)
-    const rounds = soak ? 50 : 12
-    const told: string[][] = []
-    for (let round = 0; round <= rounds; round++) {
-      const seen = await page.evaluate(async (last) => {
-        globalThis.hub = Reprise.connect(undefined, { client: 'burst', persist: true })
-        await hub.restored
-        const left = hub.outbox.map(({ data }) => String(data))
-        const outcomes = hub.outbox.map(({ outcome }) => outcome)
-        const first = Number(localStorage.published ?? 0)
-        if (!last) {
-          const topic = hub.topic('burst')
-          for (let i = first; i < first + 100; i++) topic.publish(String(i)).catch(() => {})
-          localStorage.published = first + 100
-        }
-        await Promise.all(outcomes)
-        return left
-      }, round === rounds)
-      told.push(seen)
-      // Somewhere within the round trips of those hundred.
-      if (round % 3 > 0) await page.evaluate((n) => new Promise((resolve) => setTimeout(resolve, n)), (round * 7) % 40)
-      if (round < rounds) await page.reload()
-    }
-    await page.waitForFunction(() => hub.outbox.length === 0)
-    const stored = (await dataOf(site, 'burst')).map(Number)
-    expect(stored).toEqual([...new Set(stored)].sort((a, b) => a - b))
-    expect(told.flat().filter((data) => !stored.includes(Number(data)))).toEqual([])
-    expect(stored.length).toBeGreaterThan(rounds * 40)
-  })
+  it(
+    'publishes each draft once and in order, however often it is loaded again while it publishes',
+    async () => {
+      const page = await openOffline(site)
+      const rounds = soak ? 50 : 12
+      const told: string[][] = []
+      for (let round = 0; round <= rounds; round++) {
+        const seen = await page.evaluate(async (last) => {
+          globalThis.hub = Reprise.connect(undefined, { client: 'burst', persist: true })
+          await hub.restored
+          const left = hub.outbox.map(({ data }) => String(data))
+          const outcomes = hub.outbox.map(({ outcome }) => outcome)
+          const first = Number(localStorage.published ?? 0)
+          if (!last) {
+            const topic = hub.topic('burst')
+            for (let i = first; i < first + 100; i++) topic.publish(String(i)).catch(() => {})
+            localStorage.published = first + 100
+          }
+          await Promise.all(outcomes)
+          return left
+        }, round === rounds)
+        told.push(seen)
+        // Somewhere within the round trips of those hundred.
+        if (round % 3 > 0)
+          await page.evaluate((n) => new Promise((resolve) => setTimeout(resolve, n)), (round * 7) % 40)
+        if (round < rounds) await page.reload()
+      }
+      await page.waitForFunction(() => hub.outbox.length === 0)
+      const stored = (await dataOf(site, 'burst')).map(Number)
+      expect(stored).toEqual([...new Set(stored)].sort((a, b) => a - b))
+      expect(told.flat().filter((data) => !stored.includes(Number(data)))).toEqual([])
+      expect(stored.length).toBeGreaterThan(rounds * 40)
+    },
+    LONG_MS,
+  )
 }
 
 describe.runIf(has('chromium'))('the storage of a page', () => {
@@ -164,6 +170,42 @@ describe.runIf(has('chromium'))('the storage of a page', () => {
   afterAll(async () => {
     await closeBrowser()
   })
+
+  it(
+    'takes no memory for what is handled and answered',
+    async () => {
+      const page = await openOffline(site)
+      await page.evaluate(async () => {
+        globalThis.hub = Reprise.connect(undefined, { persist: true })
+        globalThis.got = [0]
+        hub.topic('flat').subscribe(
+          ({ offset }) => {
+            got[0] = offset
+          },
+          { from: 'start' },
+        )
+        await hub.topic('flat').publish('first')
+      })
+      const total = soak ? 200_000 : 20_000
+      const heaps: number[] = []
+      for (let sent = 1; sent < total; sent += 1_000) {
+        // Most come from others, some of it from the page.
+        await Promise.all([
+          site.hub.topic('flat').publishAll(count(900)),
+          page.evaluate(() => Promise.all(Array.from({ length: 100 }, (_, i) => hub.topic('flat').publish(i)))),
+        ])
+        await page.waitForFunction((offset) => (got[0] ?? 0) >= offset, sent + 1_000, { timeout: 60_000 })
+        if (sent % (total / 10) < 1_000) heaps.push(await heapBytes(page))
+      }
+      const [, second = 0] = heaps
+      expect(Math.max(...heaps) - second, heaps.join(' ')).toBeLessThan(1_500_000)
+      expect(await page.evaluate(() => ({ storage: hub.storage, left: hub.outbox.length }))).toEqual({
+        storage: 'indexeddb',
+        left: 0,
+      })
+    },
+    LONG_MS,
+  )
 
   it('is another one for each user of an origin', async () => {
     const context = await openContext()

@@ -3,6 +3,7 @@ import { RepriseError } from '../../../client/index.ts'
 import { type DraftStore, Keeping, type KeptDraft, restored } from '../../../client/outgoing/keeping.ts'
 import { Outbox } from '../../../client/outgoing/outbox.ts'
 import type { DraftKey } from '../../../client/outgoing/packet.ts'
+import type { Draft, ProducerSeq } from '../../../shared/protocol.ts'
 import { StrictLog } from '../../support/sdk/strictLog.ts'
 import { type Kept, weather } from '../../support/sdk/weather.ts'
 import { type Random, runSeed, seededRandom } from '../../support/seed.ts'
@@ -112,6 +113,47 @@ class PageStore implements DraftStore {
     return this.#writes
   }
 }
+
+describe('what an earlier page has left', () => {
+  it('has an unknown outcome when the hub may have forgotten it, and all else is sent', async () => {
+    const sent: { data: unknown[]; seq: number; producer: string }[] = []
+    const post = {
+      connected: true,
+      open: () => {},
+      send: async (drafts: object, { producer, seq }: ProducerSeq) => {
+        const data = (drafts as readonly Draft[]).map((draft) => draft.data)
+        sent.push({ data, producer, seq })
+        return data.map((_, i) => ({ offset: seq + i }))
+      },
+    }
+    const week = Date.now() - 7 * 86_400_000
+    const draft = (n: number, producer?: string, sentAt = Date.now()): KeptDraft => ({
+      key: [1, 'page', n],
+      topic: 'topic',
+      draft: { data: n },
+      at: week,
+      ...(producer === undefined ? {} : { row: { producer, seq: n, sentAt } }),
+    })
+    const late = { ...draft(7), expiresAt: week + 1 }
+    const drafts = [draft(3, 'old', week), draft(4, 'old', week), draft(5, 'new'), draft(6), late]
+    const { rows, waiting } = restored<Kept>(drafts)
+    const outcomes = [...rows.flatMap(({ packets }) => packets.flatMap(({ entries }) => entries)), ...waiting]
+    const outbox = new Outbox<Kept>(post, { maxDrafts: 10, maxBytes: 1_000 })
+    outbox.restore(rows, waiting)
+    const settled = await Promise.allSettled(outcomes.map(({ outcome }) => outcome))
+    expect(settled.map((one) => (one.status === 'fulfilled' ? one.value : String(one.reason)))).toEqual([
+      expect.stringContaining('the outcome is unknown'),
+      expect.stringContaining('the outcome is unknown'),
+      { offset: 5 },
+      { offset: 1 },
+      expect.stringContaining('was not sent and will not be'),
+    ])
+    expect(sent).toEqual([
+      { data: [5], producer: 'new', seq: 5 },
+      { data: [6], producer: expect.not.stringMatching(/^(old|new)$/), seq: 1 },
+    ])
+  })
+})
 
 async function manyPages(random: Random, seed: number): Promise<void> {
   const where = `REPRISE_SEED=${seed}`
