@@ -91,7 +91,11 @@ export function plain(events: readonly StoredEvent[]): StoredEvent[] {
   return events.map((event) => {
     if ('damaged' in event) return event
     const { json, utf8, binaries } = event.body
-    if (utf8 !== undefined && utf8.toString() !== json) throw new Error(`${utf8} is not ${json}`)
+    if (utf8 !== undefined) {
+      const text = Buffer.alloc(utf8.length)
+      utf8.copyTo(text, 0)
+      if (text.toString() !== json) throw new Error(`${text} is not ${json}`)
+    }
     return { ...event, body: binaries === undefined ? { json } : { json, binaries } }
   })
 }
