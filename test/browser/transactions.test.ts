@@ -86,7 +86,7 @@ function tests(store: StoreKind): void {
           const events = numbers(Math.floor(((round - 1) * 1_000) / rounds) + 1, to).map((data) => ({ data }))
           await site.hub.topic(topic).publishAll(events)
           // Some of them are handled, others are on their way.
-          const from = Math.max(1, to - events.length + (round % 5) * 10)
+          const from = Math.max(1, to - Math.ceil((events.length * (4 - (round % 5))) / 5))
           await untilNoted(page, from)
           if (round % 4 > 0) await page.reload()
           else {
