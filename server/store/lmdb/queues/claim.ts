@@ -71,8 +71,9 @@ function deliver(
   const token = unguessable()
   const held = consumer.held
   const isEmpty = held.first() === undefined
-  if (!isEmpty && consumer.record.suspects > 0) return { jobs, stuck: false }
+  // Groups that need not rest any more are awake afterwards, whether there is something for this consumer or not.
   const turns = jobSet.ready.isGrouped ? new Turns(jobSet, claim.groupRate, transaction.now) : undefined
+  if (!isEmpty && consumer.record.suspects > 0) return { jobs, stuck: false }
   let bytes = 0
   let cleared = 0
   let kind: number = isEmpty && jobSet.counters.suspects > 0 ? INDEXES.suspects : INDEXES.ready

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import type { QueuePolicy, StoredJobDraft } from '../../../../server/store/contract/store.ts'
 import { remove } from '../calls.ts'
 import type { Case } from '../cursors.ts'
-import { deskOf, named, POLICY } from '../queueDesk.ts'
+import { deskOf, LEASE, named, POLICY } from '../queueDesk.ts'
 
 const FAIR = { ...POLICY, grouped: true }
 
@@ -145,6 +145,21 @@ export function describeQueueGroups(given: () => Case): void {
       expect(await q.ids('w', rated)).toEqual([])
       engine.clock.now += 10
       expect(await q.ids('w', rated)).toEqual(['a1'])
+    })
+
+    test('that is none any more holds nobody back, also when a consumer asks who gets nothing', async () => {
+      const { engine } = given()
+      const q = desk()
+      await q.send(of('a', ['a0', 'a1']), { grouped: true })
+      await q.claim('w', { max: 2 })
+      engine.clock.now += LEASE
+      await q.turn()
+      const [suspect] = (await q.claim('v', { max: 1 })).jobs
+      expect(suspect?.id).toBe('a0')
+      await q.send(of('b', ['b0', 'b1']), { grouped: true })
+      expect(await q.ids('u', { max: 1 })).toEqual(['a1'])
+      expect(await q.claim('x', { max: 9, groupRate: 2 })).toMatchObject({ jobs: [{ id: 'b0' }], waiting: 0 })
+      expect(await q.claim('v', { max: 9 })).toMatchObject({ jobs: [], waiting: 1 })
     })
 
     test('of a thousand groups that rest none is looked at again', async () => {
