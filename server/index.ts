@@ -63,7 +63,7 @@ export type { HubOptions, LogLevel, ServeOptions, TopicOptions } from './options
 export type { LimitOptions } from './options/limits.ts'
 export type { MetricsOptions } from './options/metrics.ts'
 export type { AllowOrigins } from './options/origins.ts'
-export type { BindingOption, QueueOptions } from './options/queues.ts'
+export type { BindingOption, KeepDoneOption, QueueOptions } from './options/queues.ts'
 export type { TlsOptions } from './options/tls.ts'
 export type { RunningServer } from './serve.ts'
 export { parser } from './socket/transport/encoder.ts'

@@ -31,9 +31,11 @@ describe('the hosted CI', () => {
 
   it('may read the code and nothing else, and ends', () => {
     expect(ci.permissions).toEqual({ contents: 'read' })
-    expect(Object.keys(ci.jobs)).toEqual(['test'])
-    expect(test.permissions).toBeUndefined()
-    expect(test['timeout-minutes']).toBeLessThanOrEqual(60)
+    expect(Object.keys(ci.jobs)).toEqual(['audit', 'test'])
+    for (const job of [ci.jobs.audit, test]) {
+      expect(job.permissions).toBeUndefined()
+      expect(job['timeout-minutes']).toBeLessThanOrEqual(60)
+    }
     const cache = test.steps.find((step: { uses?: string }) => step.uses?.startsWith('actions/setup-node'))
     expect(cache.with).toEqual({ 'node-version': expect.stringMatching(/^\$\{\{ matrix\.node \}\}$/), cache: 'npm' })
   })
