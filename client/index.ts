@@ -25,6 +25,7 @@ export type {
   JobsQuery,
   LifeEvent,
   LifeKind,
+  LookState,
   Missed,
   Schedule,
   ScheduleDraft,
@@ -55,11 +56,12 @@ export type {
   TransactionHandler,
   TransactionOptions,
 } from './api.ts'
-export { prepareDatabase } from './browser/transactions.ts'
+export { type Preparing, prepareDatabase } from './browser/transactions.ts'
 export { connect } from './connect.ts'
 export type { CloseOptions } from './connection/deadline.ts'
 export type { Undo } from './connection/emitter.ts'
 export type {
+  BulkDraft,
   ConsumeOptions,
   HeldJob,
   Queue,

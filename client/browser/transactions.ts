@@ -23,7 +23,7 @@ interface Transaction {
   abort(): void
 }
 
-interface Preparing {
+export interface Preparing {
   readonly objectStoreNames: { contains(name: string): boolean }
   createObjectStore(name: string): unknown
 }
