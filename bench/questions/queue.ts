@@ -16,6 +16,11 @@ const OUTSTANDING = 200
 const CONCURRENCY = 100
 const RATE = 100
 const APPENDFSYNC = 'everysec'
+/** A queue of which nothing is kept, as BullMQ's; the other one keeps the last thousand that are done, by default. */
+const FORGETFUL = 'forgetful'
+const OPTIONS = { queues: { [FORGETFUL]: { keepDone: false } } }
+/** What keeping may leave of the speed. */
+const LEAST_KEPT = 0.85
 
 export const queue: Question = {
   name: 'queue',
@@ -38,17 +43,22 @@ function plan(scale: Scale): Plan {
       await client.ask('open', { url: hub.url })
       return {
         measure: async () => {
-          const add = await withCost([hub], () =>
-            client.ask('add', { queue: 'bench', count: jobs, outstanding: OUTSTANDING }),
-          )
-          const process = await withCost([hub], () =>
-            client.ask('process', { queue: 'bench', count: jobs, concurrency: CONCURRENCY }),
-          )
+          const all = async (queue: string) => {
+            const add = await withCost([hub], () => client.ask('add', { queue, count: jobs, outstanding: OUTSTANDING }))
+            const process = await withCost([hub], () =>
+              client.ask('process', { queue, count: jobs, concurrency: CONCURRENCY }),
+            )
+            return { add, process }
+          }
+          const { add, process } = await all(FORGETFUL)
+          const kept = await all('keeping')
           return {
             add: perSecond(add.answer),
             addCost: add.us / jobs,
             process: perSecond(process.answer),
             processCost: process.us / jobs,
+            kept: perSecond(kept.process.answer),
+            keptCost: kept.process.us / jobs,
             way: await client.ask('trickle', way),
           }
         },
@@ -66,8 +76,10 @@ function plan(scale: Scale): Plan {
     rounds,
     warmUp: true,
     hubs: {
-      redis: hubOn(async (processes) => processes.startHub('hub-redis', (await processes.startRedis(APPENDFSYNC)).url)),
-      lmdb: hubOn((processes) => processes.startHub('hub-lmdb')),
+      redis: hubOn(async (processes) =>
+        processes.startHub('hub-redis', (await processes.startRedis(APPENDFSYNC)).url, OPTIONS),
+      ),
+      lmdb: hubOn((processes) => processes.startHub('hub-lmdb', undefined, OPTIONS)),
     },
     peers: { bull: openBull },
     findings: [
@@ -109,10 +121,13 @@ function plan(scale: Scale): Plan {
           { of: 'bull.process', name: 'BullMQ' },
         ],
       },
+      keptOn('Redis', 'redis'),
+      keptOn('LMDB', 'lmdb'),
       wayOn('LMDB', 'lmdb', 3),
       wayOn('Redis', 'redis', 4),
       costOf('adding', 'addCost'),
       costOf('processing', 'processCost'),
+      costOf('processing, finished jobs kept', 'keptCost'),
     ],
     notes: () => [
       'a Redis for the hub and one for BullMQ, with the same settings; jobs are no-ops and gone when they are done',
@@ -146,6 +161,16 @@ function plan(scale: Scale): Plan {
       better: 'less',
       subject: { of: `redis.${figure}`, name: redis },
       beside: [{ of: `lmdb.${figure}`, name: lmdb }],
+    }
+  }
+
+  function keptOn(store: string, side: string): Asked {
+    return {
+      what: `process on ${store}, finished jobs kept`,
+      unit: 'jobs/s',
+      better: 'more',
+      subject: { of: `${side}.kept`, name: 'the last 1,000' },
+      beside: [{ of: `${side}.process`, name: 'none', target: { of: 'ratio', least: LEAST_KEPT } }],
     }
   }
 
