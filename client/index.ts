@@ -17,10 +17,12 @@ export type {
 } from '../shared/protocol.ts'
 export type {
   Job,
+  JobBackoff,
   JobCounts,
   JobDraft,
   JobEnding,
   JobLook,
+  JobOptions,
   JobsPage,
   JobsQuery,
   LifeEvent,

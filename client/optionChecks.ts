@@ -31,6 +31,8 @@ const FOREIGN: Readonly<Record<string, string>> = {
   at: 'runAt timestamp',
   ttlMs: 'expiration ttl',
   maxAttempts: 'attempts maxRetries retries',
+  attempts: 'maxAttempts maxRetries retries',
+  keepDone: 'removeOnComplete',
   concurrency: 'credit prefetch prefetchCount',
   timeoutMs: 'ackTimeout timeout',
   readTimeoutMs: 'ackTimeout timeout',

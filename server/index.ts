@@ -50,7 +50,17 @@ export type {
   ReadPage,
   ReadQuery,
 } from '../shared/protocol.ts'
-export type { Job, JobDraft, Missed, Schedule, ScheduleDraft, ScheduleSpec, Sent } from '../shared/queues.ts'
+export type {
+  Job,
+  JobBackoff,
+  JobDraft,
+  JobOptions,
+  Missed,
+  Schedule,
+  ScheduleDraft,
+  ScheduleSpec,
+  Sent,
+} from '../shared/queues.ts'
 export type { Hub, HubQueue, HubTopic, LocalName } from './api.ts'
 export type { Action, Grant, Handshake, ProgramRules, Recognized } from './core/access.ts'
 export type { JsonSchema } from './core/schema/schema.ts'

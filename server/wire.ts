@@ -15,6 +15,7 @@ import {
   type RequestOptions,
   type Settlement,
 } from '../shared/queues.ts'
+import { jobOptionFields } from './wire/jobOptions.ts'
 
 /** The longest `id` and `key` of a draft, in characters. */
 export const MAX_LABEL_LENGTH = 256
@@ -102,6 +103,7 @@ export const jobDraftSchema = draftSchema
     delayMs: z.number().min(0).exactOptional(),
     at: z.number().min(0).exactOptional(),
     ttlMs: z.number().min(1).exactOptional(),
+    ...jobOptionFields,
   })
   .meta({ id: 'JobDraft', examples: [{ data: { to: 'ann' }, delayMs: 500 }] }) satisfies z.ZodType<JobDraft>
 

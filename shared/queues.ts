@@ -6,8 +6,27 @@ import type { Draft, Durability, Headers, Limits, ProducerSeq, Respond } from '.
 /** Where the queues live. */
 export const QUEUES_NAMESPACE = '/queues'
 
+/** When a job comes again after a failed attempt: after `ms` each time, or doubled at each further one, up to `maxMs`. */
+export interface JobBackoff {
+  readonly kind: 'fixed' | 'exponential'
+  /** At most a year. */
+  readonly ms: number
+  /** Default: the queue's `maxBackoffMs`, or `ms` where that is more. */
+  readonly maxMs?: number
+}
+
+/** What a job has by itself, in place of the queue's settings. */
+export interface JobOptions {
+  /** The most attempts of this job. Default: the queue's `maxAttempts`. */
+  readonly attempts?: number
+  /** Default: as the queue's `backoffMs` and `maxBackoffMs` say. */
+  readonly backoff?: JobBackoff
+  /** `false`: nothing is kept of it when it has ended. `ageMs`: how long it is kept, where the queue keeps any. */
+  readonly keepDone?: false | { readonly ageMs?: number }
+}
+
 /** What a producer sends. */
-export interface JobDraft<T = unknown> extends Draft<T> {
+export interface JobDraft<T = unknown> extends Draft<T>, JobOptions {
   /** Whose job it is, in a queue that is `fair` or has a `groupRate`. Default: its `key`. */
   readonly group?: string
   /** 0 to 9, higher first. Default 4. */
@@ -102,6 +121,10 @@ export interface JobLook<T = unknown> {
   readonly priority: number
   /** Failures. */
   readonly attempts: number
+  /** What its draft says; absent where it goes by the queue's settings. */
+  readonly maxAttempts?: number
+  readonly backoff?: JobBackoff
+  readonly keepDone?: JobOptions['keepDone']
   readonly deliveries: number
   readonly sentAt: number
   /** When its consumer began with it; of one that has ended, with its last run. */

@@ -35,9 +35,12 @@ async function explain(route: string, { id }: { readonly id: string }, options: 
   if (job.startedAt !== undefined) await tell('started', timeText(job.startedAt))
   if (job.endedAt !== undefined) await tell('ended', timeText(job.endedAt))
   if (job.state === 'delayed') await tell('due', timeText(job.dueAt))
-  await tell('tried', `${plural(job.attempts, 'failed attempt')}, delivered ${plural(job.deliveries, 'time')}`)
+  const most = job.maxAttempts === undefined ? '' : ` of ${cell(job.maxAttempts)} at most`
+  await tell('tried', `${plural(job.attempts, 'failed attempt')}${most}, delivered ${plural(job.deliveries, 'time')}`)
   if (job.key !== undefined) await tell('key', String(job.key))
   if (job.group !== undefined) await tell('group', String(job.group))
+  if (isRecord(job.backoff)) await tell('backoff', backoffText(job.backoff))
+  if (job.keepDone !== undefined) await tell('kept', keepText(job.keepDone))
   await tell('priority', String(cell(job.priority)))
   if (job.error !== undefined) await tell('error', String(cell(job.error)))
   if (job.state === 'done') await tell('result', resultText(job, MAX_DATA))
@@ -49,6 +52,14 @@ async function explain(route: string, { id }: { readonly id: string }, options: 
     const text = why === undefined ? '' : `: ${cell(why)}`
     await tell('history', `${timeText(at)} ${cell(what)}${by}${text}`)
   }
+}
+
+function backoffText({ kind, ms, maxMs }: Fields): string {
+  return kind === 'fixed' ? `${cell(ms)} ms after each` : `${cell(ms)} ms, doubled each time, at most ${cell(maxMs)} ms`
+}
+
+function keepText(keepDone: unknown): string {
+  return isRecord(keepDone) ? `${cell(keepDone.ageMs)} ms when it has ended` : 'not when it has ended'
 }
 
 function records(list: unknown): Fields[] {

@@ -27,6 +27,15 @@ interface SendOptions extends InputOptions {
   readonly priority?: number
   readonly group?: string
   readonly ttl?: number
+  readonly attempts?: number
+  readonly backoff?: Backoff
+  readonly keepDone?: false | { readonly ageMs: number }
+}
+
+interface Backoff {
+  readonly kind: 'fixed' | 'exponential'
+  readonly ms: number
+  readonly maxMs?: number
 }
 
 /** What one request carries, below what the hub takes. */
@@ -47,6 +56,9 @@ export function addSend(root: Command): void {
     .option('--group <group>', 'whose job it is, for a queue that is fair or has a groupRate (default: its key)')
     .option('--priority <0-9>', 'higher runs first (default: the setting of the queue, 4)', priority)
     .option('--ttl <time>', 'dead-letter it if it still waits this long after it is due, such as 7d', positiveDuration)
+    .option('--attempts <number>', "the most attempts of this job (default: the queue's maxAttempts)", attempts)
+    .option('--backoff <kind:time>', 'after a failed attempt, such as fixed:5s or exponential:1s:1h', backoff)
+    .option('--keep-done <time>', 'how long to keep what became of it, such as 7d; no: not at all', keepDone)
     .action(send)
   addExamples(
     command,
@@ -61,6 +73,23 @@ function priority(text: string): number {
   throw new InvalidArgumentError('It has to be a whole number from 0 to 9')
 }
 
+function attempts(text: string): number {
+  if (/^\d{1,15}$/.test(text) && Number(text) > 0) return Number(text)
+  throw new InvalidArgumentError('It has to be a whole number of 1 or more')
+}
+
+function backoff(text: string): Backoff {
+  const [kind, ms = '', maxMs, ...rest] = text.split(':')
+  if ((kind !== 'fixed' && kind !== 'exponential') || ms === '' || rest.length > 0) {
+    throw new InvalidArgumentError('It has to be such as fixed:5s, exponential:1s or exponential:1s:1h')
+  }
+  return { kind, ms: duration(ms), ...(maxMs !== undefined && { maxMs: duration(maxMs) }) }
+}
+
+function keepDone(text: string): false | { readonly ageMs: number } {
+  return text === 'no' ? false : { ageMs: duration(text) }
+}
+
 async function send(queue: string, data: string | undefined, options: SendOptions): Promise<void> {
   if (takesLines(data, options, 'job')) return await sendLines(queue, options)
   const draft = draftOf({ data: readData(data ?? '', options.text === true) }, options)
@@ -71,8 +100,9 @@ async function send(queue: string, data: string | undefined, options: SendOption
 }
 
 function draftOf(given: Fields, options: SendOptions): Fields {
-  const { id, key, group, header: headers, delay: delayMs, priority, ttl: ttlMs } = options
-  const own = { id, key, group, headers, priority, ttlMs, ...(given.at === undefined ? { delayMs } : {}) }
+  const { id, key, group, header: headers, delay: delayMs, priority, ttl: ttlMs, attempts, backoff, keepDone } = options
+  const common = { id, key, group, headers, priority, ttlMs, attempts, backoff, keepDone }
+  const own = { ...common, ...(given.at === undefined ? { delayMs } : {}) }
   const draft = { ...Object.fromEntries(Object.entries(own).filter(([, value]) => value !== undefined)), ...given }
   return isRecord(given.headers) ? { ...draft, headers: { ...headers, ...given.headers } } : draft
 }

@@ -20,6 +20,9 @@ export const SEND = [
   'delayMs',
   'at',
   'ttlMs',
+  'attempts',
+  'backoff',
+  'keepDone',
 ] as const satisfies readonly (keyof SendOptions)[]
 
 /** What a value takes in a packet. */
@@ -57,11 +60,18 @@ export function jobDraftOf(call: string, data: unknown, options: SendOptions | u
   const draft: { -readonly [K in keyof JobDraft]: JobDraft[K] } = withOptions(data, options)
   checkWord('group', options.group)
   if (options.group !== undefined) draft.group = options.group
-  for (const name of ['priority', 'delayMs', 'at', 'ttlMs'] as const) {
+  for (const name of ['priority', 'delayMs', 'at', 'ttlMs', 'attempts'] as const) {
     const value = options[name]
     if (value === undefined) continue
     if (!Number.isFinite(value)) throw new RepriseError('bad_request', `${name} has to be a number`)
     draft[name] = value
+  }
+  // What they have to be the hub says.
+  for (const name of ['backoff', 'keepDone'] as const) {
+    const value = options[name]
+    if (value === undefined) continue
+    measure(value)
+    draft[name] = value as never
   }
   return draft
 }

@@ -7,6 +7,7 @@ import type {
   JobCounts,
   JobEnding,
   JobLook,
+  JobOptions,
   JobsPage,
   JobsQuery,
   LifeEvent,
@@ -18,7 +19,7 @@ import type { Undo } from '../connection/emitter.ts'
 import type { QueueSchedules } from '../schedules/api.ts'
 import type { Outcome } from './outcome.ts'
 
-export interface SendOptions {
+export interface SendOptions extends JobOptions {
   /** Not stored again when seen within 5 minutes. 1 to 256 characters. */
   readonly id?: string
   /** Jobs of one key are worked on in order, one at a time. 1 to 256 characters. */

@@ -2,6 +2,7 @@
 
 import { contentOf } from '../core/body.ts'
 import type { Claimed } from '../core/queues/delivery/claim.ts'
+import { ownOf } from '../core/queues/looks.ts'
 import type { Queues } from '../core/queues/queues.ts'
 import { isDead } from '../core/queues/settings.ts'
 import { httpContent } from './content.ts'
@@ -18,11 +19,18 @@ export function claimedText(
 }
 
 /** `queue` is where the job is; dead letters that wait are `dead`. */
-export function lookedAt(queue: string, { body, state, ...rest }: JobInfo): object {
+export function lookedAt(queue: string, { body, state, policy, ...rest }: JobInfo): object {
   const told = isDead(queue) && state === 'ready' ? 'dead' : state
   const { dead } = rest
   const ended = dead === undefined ? {} : { endedAt: dead.at, error: dead.error ?? dead.reason }
-  return { queue, state: told, ...rest, ...ended, ...(body === undefined ? { damaged: true } : content(body)) }
+  return {
+    queue,
+    state: told,
+    ...rest,
+    ...ownOf(policy),
+    ...ended,
+    ...(body === undefined ? { damaged: true } : content(body)),
+  }
 }
 
 /** What is kept of one that has ended. */

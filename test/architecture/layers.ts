@@ -20,6 +20,7 @@ const PARTS = [
   'server/auth/',
   'server/options/',
   'server/telemetry/',
+  'server/wire/',
   'server/wire.ts',
   'server/scheduleWire.ts',
   'server/api.ts',
@@ -42,7 +43,7 @@ const PARTS = [
 
 type Part = (typeof PARTS)[number]
 
-const EDGE: readonly Part[] = ['server/core/', 'server/wire.ts', 'server/scheduleWire.ts', 'shared/']
+const EDGE: readonly Part[] = ['server/core/', 'server/wire/', 'server/wire.ts', 'server/scheduleWire.ts', 'shared/']
 const ENGINE: readonly Part[] = ['server/store/contract/', 'server/store/', 'shared/']
 
 const ABOVE_HUB: readonly Part[] = [
@@ -62,7 +63,8 @@ const MAY_IMPORT: Readonly<Record<Part, readonly Part[]>> = {
   'server/store/lmdb/': ENGINE,
   'server/store/redis/': ENGINE,
   'server/store/': ['server/store/contract/', 'server/store/lmdb/', 'server/store/redis/', 'shared/'],
-  'server/wire.ts': ['shared/'],
+  'server/wire/': ['shared/'],
+  'server/wire.ts': ['server/wire/', 'shared/'],
   'server/scheduleWire.ts': ['server/wire.ts', 'shared/'],
   'server/socket/': EDGE,
   'server/http/': EDGE,
@@ -165,7 +167,7 @@ const DRIVERS: Readonly<Record<string, readonly Part[]>> = {
   pino: ['server/telemetry/'],
   'prom-client': ['server/telemetry/'],
   '@opentelemetry/api': ['server/telemetry/', 'client/'],
-  zod: ['server/wire.ts', 'server/scheduleWire.ts', 'server/options/', 'server/http/'],
+  zod: ['server/wire/', 'server/wire.ts', 'server/scheduleWire.ts', 'server/options/', 'server/http/'],
   yaml: ['server/options/'],
   // The demo has a lane without the SDK, to compare with.
   'socket.io-client': ['client/', 'console/'],

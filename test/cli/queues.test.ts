@@ -30,6 +30,11 @@ describe('wrong use', () => {
   it.each<[string[], RegExp]>([
     [['send', 'q/dead', '1'], /^reprise: the queue "q\/dead" is not a name: .*\n$/],
     [['send', 'q', '1', '--priority', '10'], /^reprise: .*It has to be a whole number from 0 to 9\n$/],
+    [['send', 'q', '1', '--attempts', '0'], /^reprise: .*It has to be a whole number of 1 or more\n$/],
+    [
+      ['send', 'q', '1', '--backoff', 'linear:1s'],
+      /^reprise: .*It has to be such as fixed:5s, exponential:1s or .*\n$/,
+    ],
     [['send', 'q', '--id', 'x'], /^reprise: --id is for one job; lines carry theirs with --drafts\n$/],
     [['work', 'q', '--text'], /^reprise: --text is for a command\n$/],
     [['redrive', 'q', '--since', 'start'], /^reprise: start is not a time such as .*\n$/],
@@ -85,6 +90,23 @@ describe('send', () => {
     ])
     expect(await explain('one', 'a')).toMatchObject({ state: 'delayed', data: { to: 'ann' }, key: 'k', priority: 9 })
     expect(await claim('one')).toMatchObject([{ data: 'hello', headers: { a: 'b', c: 'd=e' } }])
+  })
+
+  it('sends what a job has by itself, tells it, and copies it with the job', async () => {
+    const own = ['--attempts', '1', '--backoff', 'exponential:2s:1m', '--keep-done', 'no']
+    expect(await cli(['send', 'own', '1', '--id', 'a', ...own])).toMatchObject({ code: 0, stdout: 'a\n' })
+    const backoff = { kind: 'exponential', ms: 2_000, maxMs: 60_000 }
+    const told = { maxAttempts: 1, backoff, keepDone: false, attempts: 0 }
+    expect(await explain('own', 'a')).toMatchObject(told)
+    const { stdout } = await cli(['explain', 'own', 'a'])
+    expect(stdout).toMatch(/tried +0 failed attempts of 1 at most, delivered 0 times\n/)
+    expect(stdout).toMatch(/backoff +2000 ms, doubled each time, at most 60000 ms\nkept +not when it has ended\n/)
+    const jobs = await cli(['jobs', 'own', '--json'])
+    expect(await cli(['send', 'copy', '--drafts'], jobs.stdout)).toMatchObject({ code: 0, stderr: '' })
+    const copied = (await cli(['jobs', 'copy', '--json'])).stdout
+    expect(linesOf(copied)).toMatchObject([told])
+    expect((await cli(['send', 'given', '--drafts'], '{"data":1,"id":"g","attempts":2}\n')).code).toBe(0)
+    expect(await explain('given', 'g')).toMatchObject({ maxAttempts: 2 })
   })
 
   it('sends lines in their order, as data, text or drafts', async () => {

@@ -109,7 +109,10 @@ function Told({ session, queue, job, again }: ToldProps) {
       </ul>
       <dl class="line">
         <Fact name="state" value={job.state} />
-        <Fact name="attempts" value={String(job.attempts)} />
+        <Fact
+          name="attempts"
+          value={job.maxAttempts === undefined ? String(job.attempts) : `${job.attempts} of ${job.maxAttempts}`}
+        />
         <Fact name="deliveries" value={String(job.deliveries)} />
         <Fact name="priority" value={String(job.priority)} />
         <Fact name="sent by" value={job.subject} />

@@ -7,6 +7,8 @@ export interface Job {
   readonly key?: string
   readonly group?: string
   readonly attempts: number
+  /** Where its sender said it. */
+  readonly maxAttempts?: number
   readonly deliveries: number
   readonly priority: number
   readonly sentAt: number

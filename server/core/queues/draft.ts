@@ -3,8 +3,8 @@
 import { RepriseError } from '../../../shared/errors.ts'
 import { isQueueName, nameRule } from '../../../shared/names.ts'
 import type { Limits } from '../../../shared/protocol.ts'
-import type { JobDraft } from '../../../shared/queues.ts'
-import type { StoredJobDraft } from '../../store/contract/store.ts'
+import type { JobBackoff, JobDraft, JobOptions } from '../../../shared/queues.ts'
+import type { JobPolicy, StoredJobDraft } from '../../store/contract/store.ts'
 import { bodiesOf } from '../body.ts'
 import { checkBodies } from '../schema/schema.ts'
 import { isDead, LONGEST_MS, type QueueSettings } from './settings.ts'
@@ -30,7 +30,9 @@ export function storedJobs(
   const bodies = bodiesOf(drafts.map(contents), limits)
   checkBodies(settings.schema, bodies, `queue ${queue}`)
   return bodies.map((body, index) => {
-    const { id, key, group, priority = settings.priority, ttlMs = settings.ttlMs, delayMs, at } = drafts[index] ?? {}
+    const draft: Partial<JobDraft> = drafts[index] ?? {}
+    const { id, key, group, priority = settings.priority, ttlMs = settings.ttlMs, delayMs, at } = draft
+    const policy = jobPolicy(draft, settings, `draft ${index}`)
     if (delayMs !== undefined && at !== undefined) {
       throw new RepriseError('bad_request', `draft ${index} has delayMs and at; it takes one of them`)
     }
@@ -45,10 +47,38 @@ export function storedJobs(
       ...(id === undefined ? {} : { id }),
       ...(key === undefined ? {} : { key }),
       ...(group === undefined || group === key ? {} : { group }),
+      ...(policy === undefined ? {} : { policy }),
       ...(delayMs === undefined || delayMs === 0 ? {} : { due: { delayMs: Math.ceil(delayMs) } }),
       ...(at === undefined ? {} : { due: { at: Math.ceil(at) } }),
     }
   })
+}
+
+/** What the job has in place of the queue's policy, as it is stored; its times in whole milliseconds. */
+function jobPolicy(
+  { attempts, backoff, keepDone }: JobOptions,
+  { maxBackoffMs }: QueueSettings,
+  what: string,
+): JobPolicy | undefined {
+  // Most have none.
+  if (attempts === undefined && backoff === undefined && keepDone === undefined) return undefined
+  const keepMs = keepDone === false ? 0 : keepDone?.ageMs
+  const policy = {
+    ...(attempts === undefined ? {} : { maxAttempts: attempts }),
+    ...(backoff === undefined ? {} : { backoff: storedBackoff(backoff, maxBackoffMs, what) }),
+    ...(keepMs === undefined ? {} : { keepMs: Math.min(Math.ceil(keepMs), LONGEST_MS) }),
+  }
+  return Object.keys(policy).length === 0 ? undefined : policy
+}
+
+function storedBackoff({ kind, ms, maxMs }: JobBackoff, maxBackoffMs: number, what: string) {
+  if (ms > YEAR_MS || (maxMs ?? 0) > YEAR_MS) {
+    throw new RepriseError('bad_request', `${what} has a backoff of more than a year`)
+  }
+  if (maxMs !== undefined && maxMs < ms) {
+    throw new RepriseError('bad_request', `${what} has a backoff whose maxMs, ${maxMs}, is less than its ms, ${ms}`)
+  }
+  return { kind, ms: Math.ceil(ms), maxMs: Math.ceil(maxMs ?? Math.max(ms, maxBackoffMs)) }
 }
 
 /** The id is the job's, not a part of what it holds. */

@@ -2,7 +2,7 @@
 
 import { hasCode, RepriseError } from '../../../shared/errors.ts'
 import type { JobLook, JobsPage, LookState } from '../../../shared/queues.ts'
-import type { FinishedJob, JobInfo } from '../../store/contract/store.ts'
+import type { FinishedJob, JobInfo, JobPolicy } from '../../store/contract/store.ts'
 import type { Caller } from '../access.ts'
 import { contentOf } from '../body.ts'
 import type { Queues } from './queues.ts'
@@ -75,11 +75,23 @@ async function partOf(
   return found.map((job) => ({ look: waitingLook(name, job), size: job.body?.json.length ?? 0 }))
 }
 
-function waitingLook(queue: string, { body, state, ...rest }: JobInfo): JobLook {
+/** As its sender says it. `attempts` of a look are those that failed. */
+export function ownOf(policy: JobPolicy | undefined): Pick<JobLook, 'maxAttempts' | 'backoff' | 'keepDone'> {
+  if (policy === undefined) return {}
+  const { maxAttempts, backoff, keepMs } = policy
+  return {
+    ...(maxAttempts !== undefined && { maxAttempts }),
+    ...(backoff !== undefined && { backoff }),
+    ...(keepMs !== undefined && { keepDone: keepMs === 0 ? false : { ageMs: keepMs } }),
+  }
+}
+
+function waitingLook(queue: string, { body, state, policy, ...rest }: JobInfo): JobLook {
   const { dead } = rest
   return {
     queue,
     ...rest,
+    ...ownOf(policy),
     state: isDead(queue) && state === 'ready' ? 'dead' : state,
     ...(dead !== undefined && { endedAt: dead.at, error: dead.error ?? dead.reason }),
     ...(body === undefined ? { damaged: true } : contentOf(body)),

@@ -200,10 +200,10 @@ export function policyOf(settings: QueueSettings): QueuePolicy {
   const { maxAttempts, backoffMs, maxBackoffMs, deadMs, breaker, events } = settings
   const keep = keepingOf(settings)
   const delays: number[] = []
-  for (let n = 0; n < Math.max(1, Math.min(maxAttempts, MAX_DOUBLINGS)); n++) {
+  for (let n = 0; n < MAX_DOUBLINGS; n++) {
     const most = Math.min(maxBackoffMs, backoffMs * 2 ** n)
     delays.push(Math.round(most * Math.random()))
-    if (most >= maxBackoffMs) break
+    if (most === 0 || most >= maxBackoffMs) break
   }
   const policy = { maxAttempts, backoffMs: delays, deadMs, grouped: isGrouped(settings), keep, events }
   return breaker === 'off' ? policy : { ...policy, breaker }

@@ -2,6 +2,7 @@
 
 import { z } from 'zod'
 import { REDRIVE_REASON_RULE, REDRIVE_REASONS } from '../../../shared/queues.ts'
+import { ownFields } from '../../wire/jobOptions.ts'
 import { content, count, whole } from './topics.ts'
 
 const MAX_JOBS = 500
@@ -69,6 +70,7 @@ const jobFields = z.object({
   group: z.string().optional().meta({ description: 'Where its sender gave one' }),
   priority: count,
   attempts: count,
+  ...ownFields,
   deliveries: count,
   sentAt: count,
   startedAt: count.optional().meta({ description: 'When its consumer began; of a dead letter, with its last run' }),

@@ -2,7 +2,7 @@
  * What is kept of jobs that have ended, as the contract has it.
  *
  * With `policy.keep`, what becomes of a job that is settled `done`, removed, purged, or dropped from the dead
- * letters by time is kept in the same step: for `keep.ageMs`, and of each of the two states no more than `keep.count`
+ * letters by time is kept in the same step: for `keep.ageMs`, or as long as the job's own `keepMs` says, and of each of the two states no more than `keep.count`
  * jobs and `keep.bytes` bytes. What is more than that goes with the calls that end jobs or settle leases, a bounded part
  * at a time; those go first whose time ends first, of one time any. A job larger than
  * `keep.bytes` is not kept. A job that comes with the id of a finished one takes its place. Answers to requests are kept

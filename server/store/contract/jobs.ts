@@ -2,6 +2,7 @@
 
 import type { Position } from '../../../shared/positions.ts'
 import type { Body, Owner } from './basics.ts'
+import type { JobPolicy } from './jobPolicy.ts'
 
 export type JobState = 'ready' | 'delayed' | 'held'
 
@@ -27,6 +28,8 @@ export interface JobInfo {
   readonly group?: string
   readonly priority: number
   readonly attempts: number
+  /** As its draft had it. */
+  readonly policy?: JobPolicy
   readonly deliveries: number
   readonly sentAt: number
   /** When its consumer began with it; of a dead letter, with the run that made it one. */

@@ -31,7 +31,7 @@
  * A failure raises `attempts`. At `policy.maxAttempts` the job goes to the dead letters (`max_attempts`), otherwise it
  * is `delayed` by `policy.backoffMs[attempts - 1]` (the last one for all further). A job that already has that many
  * attempts, because the limit was higher before, goes there in place of a delivery. In `<queue>/dead` attempts rise
- * without limit.
+ * without limit. What the draft's `policy` has counts for its job in place of the queue's, also when it is redriven.
  *
  * Releases. A released job is `ready` at once, behind all jobs that have a place. When the last things that happened to
  * it are releases, and the same consumer made some of them, it is `delayed`: by 100 ms, doubled for each further release
@@ -70,6 +70,7 @@ import type { Position } from '../../../shared/positions.ts'
 import type { Durability } from '../../../shared/protocol.ts'
 import type { Body, ListQuery, Owner } from './basics.ts'
 import type { Finished, Keeping } from './finished.ts'
+import type { JobPolicy } from './jobPolicy.ts'
 import type {
   Answer,
   DeadReason,
@@ -95,6 +96,7 @@ export interface StoredJobDraft {
   /** Falls due this long after now, or at that time; at once when absent. */
   readonly due?: { readonly delayMs: number } | { readonly at: number }
   readonly ttlMs: number
+  readonly policy?: JobPolicy
   /** Makes it a request: `replyBy` is this long after now. */
   readonly replyMs?: number
   /** Goes to the dead letters at once, with the error's text; counted as sent. Only for bindings. */

@@ -27,6 +27,7 @@ import type { Schedules } from './schedules.ts'
 
 export type * from './basics.ts'
 export type * from './finished.ts'
+export type * from './jobPolicy.ts'
 export type * from './jobs.ts'
 export type * from './policy.ts'
 export type * from './queues.ts'

@@ -10,6 +10,7 @@ import { describeLog } from './log.ts'
 import { describeQueueBreaker } from './queues/breaker.ts'
 import { describeQueueFinished } from './queues/finished.ts'
 import { describeQueueGroups } from './queues/groups.ts'
+import { describeJobPolicy } from './queues/jobPolicy.ts'
 import { describeQueueLife } from './queues/life.ts'
 import { describeQueueBounds } from './queuesBounds.ts'
 import { describeQueueCrowd, describeQueueEndings } from './queuesEndings.ts'
@@ -46,6 +47,7 @@ export function describeConformance(name: string, makeEngine: () => Promise<Engi
     describeQueueOrder(given)
     describeQueueGroups(given)
     describeQueueBreaker(given)
+    describeJobPolicy(given)
     describeQueueLife(given)
     describeQueueLeases(given)
     describeQueueEndings(given)

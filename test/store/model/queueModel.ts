@@ -77,7 +77,7 @@ export class QueueModel extends Sending {
       const asTheirs = inTurns?.find(({ id }) => id === theirs[jobs.length]?.id)
       const job = inTurns === undefined ? first : (asTheirs ?? inTurns[0])
       if (job === undefined) break
-      if (!half.isDead && job.attempts >= claim.policy.maxAttempts) {
+      if (!half.isDead && job.attempts >= (job.policy?.maxAttempts ?? claim.policy.maxAttempts)) {
         this.bury(queue, job, 'max_attempts')
         stand(half)
         continue

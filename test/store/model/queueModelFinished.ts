@@ -17,7 +17,8 @@ export class ModelFinished {
   #isOpen = false
 
   end(half: Half, job: ModelJob, state: FinishedState, keep: Keeping | undefined, now: number, result?: Body): void {
-    if (keep === undefined) return
+    const { keepMs = keep?.ageMs } = job.policy ?? {}
+    if (keep === undefined || keepMs === 0) return
     const { id, subject, key, priority, attempts, deliveries, sentAt, history, dead } = job
     const startedAt = half.isDead || job.state === 'held' ? job.startedAt : undefined
     const error = dead === undefined || state === 'done' ? undefined : dead.error || dead.reason
@@ -28,7 +29,7 @@ export class ModelFinished {
       ...(result !== undefined && { result }),
       ...(error !== undefined && { error }),
     }
-    this.#kept.set(id, { job: told, until: now + keep.ageMs })
+    this.#kept.set(id, { job: told, until: now + (keepMs ?? 0) })
   }
 
   trim({ count }: Keeping): void {

@@ -5,6 +5,7 @@ import type {
   Body,
   HistoryEntry,
   JobInfo,
+  JobPolicy,
   JobState,
   Owner,
   QueueInfo,
@@ -37,6 +38,7 @@ export interface ModelJob {
   readonly sentAt: number
   readonly cameAt: number
   readonly ttlMs: number
+  readonly policy: JobPolicy | undefined
   readonly replyBy: number | undefined
   readonly body: Body
   readonly dead: JobInfo['dead']
@@ -201,12 +203,13 @@ export function jobsIn(half: Half, state: JobState): ModelJob[] {
 
 export function infoOfJob(half: Half, job: ModelJob): JobInfo {
   const { id, state, subject, key, group, priority, attempts, deliveries, sentAt, dueAt, suspect, history, body } = job
-  const { replyBy, dead, lease } = job
+  const { replyBy, dead, lease, policy } = job
   const first = behind(half, job)
   return {
     ...{ id, state, subject, priority, attempts, deliveries, sentAt, dueAt, suspect, history, body },
     ...(key !== undefined && { key }),
     ...(group !== undefined && { group }),
+    ...(policy !== undefined && { policy }),
     ...((half.isDead || state === 'held') && job.startedAt !== undefined && { startedAt: job.startedAt }),
     ...(dead === undefined && { ttlAt: ttlAtOf(job) }),
     ...(replyBy !== undefined && { replyBy }),

@@ -85,7 +85,7 @@ export class Sending extends Turning {
     const { now } = this
     const isTaken = (id: string): boolean =>
       queue.main.jobs.has(id) || queue.dead.jobs.has(id) || (queue.answers.get(id)?.replyBy ?? 0) > now
-    const { key, group, body, priority, due, replyMs, ttlMs } = draft
+    const { key, group, body, priority, due, replyMs, ttlMs, policy } = draft
     const mayBe =
       draft.id === undefined || isTaken(draft.id)
         ? !isTaken(theirs) && theirs.startsWith(draft.id === undefined ? '' : `${draft.id}~`)
@@ -107,6 +107,7 @@ export class Sending extends Turning {
       ...{ id: theirs, n: queue.sends, subject, key, priority, sentAt: now, cameAt: now, dueAt, replyBy, body },
       group,
       ttlMs,
+      policy,
       ...{ state: isDue ? 'ready' : 'delayed', place: isDue ? ++half.places : 0, line: half.places },
       ...{ attempts: 0, deliveries: 0, suspect: false, history: [] },
       dead: draft.dead === undefined ? undefined : { ...draft.dead, at: now },

@@ -196,11 +196,14 @@ export class Turning {
     const { id, attempts: attempt } = job
     const error = entry.why ?? (entry.what === 'lapsed' ? 'lapsed' : undefined)
     if (!half.isDead) this.lives(queue, { kind: 'failed', id, attempt, ...(error !== undefined && { error }) })
-    if (!half.isDead && job.attempts >= maxAttempts) {
+    if (!half.isDead && job.attempts >= (job.policy?.maxAttempts ?? maxAttempts)) {
       this.bury(queue, job, 'max_attempts', entry.why, entry.holder)
       return
     }
-    job.dueAt = this.now + (delayMs ?? backoffMs[Math.min(job.attempts, backoffMs.length) - 1] ?? 0)
+    const { kind, ms, maxMs } = job.policy?.backoff ?? {}
+    let own = ms
+    for (let n = 1; n < job.attempts && kind === 'exponential'; n++) own = Math.min(maxMs ?? 0, 2 * (own ?? 0))
+    job.dueAt = this.now + (delayMs ?? own ?? backoffMs[Math.min(job.attempts, backoffMs.length) - 1] ?? 0)
     job.state = job.dueAt <= this.now ? 'ready' : 'delayed'
     if (!half.isDead) this.lives(queue, { kind: 'retrying', id, attempt, dueAt: job.dueAt })
   }

@@ -1,7 +1,7 @@
 /** Which operations the random tests of queues draw, and of what. Jobs and leases are drawn as places in what there is. */
 
 import fc from 'fast-check'
-import type { Leaving, Settlement } from '../../../server/store/contract/store.ts'
+import type { JobPolicy, Leaving, Settlement } from '../../../server/store/contract/store.ts'
 import { type DrawnSchedule, drawnSchedule } from '../scheduleSteps.ts'
 
 export interface DrawnDraft {
@@ -12,6 +12,7 @@ export interface DrawnDraft {
   readonly priority: number
   readonly due: { readonly delayMs: number } | { readonly inMs: number } | undefined
   readonly ttlMs: number
+  readonly own: JobPolicy | undefined
   readonly replyMs: number | undefined
   /** In a step of a binding. */
   readonly isGap: boolean
@@ -113,6 +114,16 @@ const draft: fc.Arbitrary<DrawnDraft> = fc.record({
     4,
   ),
   ttlMs,
+  own: option(
+    fc.constantFrom<JobPolicy>(
+      { maxAttempts: 1 },
+      { maxAttempts: 5, backoff: { kind: 'exponential', ms: 500, maxMs: 1_500 } },
+      { backoff: { kind: 'fixed', ms: 4_000, maxMs: 4_000 }, keepMs: 5_000 },
+      { backoff: { kind: 'fixed', ms: 0, maxMs: 0 } },
+      { keepMs: 0 },
+    ),
+    4,
+  ),
   replyMs: option(fc.constantFrom(1, 3_000, 60_000, 400_000), 4),
   isGap: fc.boolean(),
 })

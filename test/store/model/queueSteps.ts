@@ -280,7 +280,7 @@ export class Preparer {
   }
 
   #draft(
-    { size, id, key, group, priority, due, ttlMs, replyMs, isGap }: DrawnDraft,
+    { size, id, key, group, priority, due, ttlMs, own, replyMs, isGap }: DrawnDraft,
     bound: string | undefined,
   ): StoredJobDraft {
     const when = due === undefined || 'delayMs' in due ? due : { at: this.#model.now + due.inMs }
@@ -290,6 +290,7 @@ export class Preparer {
       ttlMs,
       ...(key !== undefined && { key }),
       ...(group !== undefined && { group }),
+      ...(own !== undefined && { policy: own }),
       ...(bound !== undefined ? { id: bound } : id !== undefined && { id }),
       ...(when !== undefined && bound === undefined && { due: when }),
       ...(replyMs !== undefined && bound === undefined && { replyMs }),

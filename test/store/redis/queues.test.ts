@@ -46,6 +46,26 @@ describe('queues in Redis', { timeout: 30_000 }, () => {
     await server.kill()
   })
 
+  test('keep what a job has by itself as long as the job: done, removed, redriven and removed', async () => {
+    const draft = { body: text(1), priority: 4, ttlMs: 3_600_000, policy: { maxAttempts: 1, keepMs: 0 } }
+    const drafts = ['done', 'removed', 'dead'].map((id) => ({ ...draft, id }))
+    await store.queues.enqueue('q', { subject: 'ann', drafts, limit: LIMIT })
+    const [key = ''] = (await server.cli('keys', '*policies')).trim().split('\n')
+    const jobs = async () => (await server.cli('hlen', key)).trim()
+    expect(await jobs()).toBe('3')
+    const session = await attached(store)
+    const held = await claimed(store, session)
+    const ended = held.map(({ id, lease }) => ({ id, lease, as: id === 'done' ? 'done' : 'retry' }) as const)
+    await store.queues.settle('q', ended, NOW)
+    expect((await infoOf(store.queues, 'q'))?.counts).toMatchObject({ done: 1, dead: 2 })
+    expect(await jobs()).toBe('2')
+    await store.queues.redrive('q', ['dead'], { ttlMs: 3_600_000 })
+    expect(await jobOf(store.queues, 'q', 'dead')).toMatchObject({ attempts: 0, policy: draft.policy })
+    await remove(store.queues, 'q', 'dead')
+    await remove(store.queues, 'q/dead', 'removed')
+    expect(await jobs()).toBe('0')
+  })
+
   test('go on when libraries and scripts are flushed between calls', async () => {
     const session = await attached(store)
     for (let i = 1; i <= 3; i++) {

@@ -3,6 +3,7 @@
 import { RepriseError } from '../../../../shared/errors.ts'
 import type { Claim, Claimed, HeldJob, QueuePolicy } from '../../contract/store.ts'
 import { DamagedQueue } from '../../damage.ts'
+import { maxAttemptsOf } from '../../jobPolicy.ts'
 import { unguessable } from '../../token.ts'
 import type { Transaction } from '../engine/transaction.ts'
 import { deadLetter, tripBreaker } from './deadLetters.ts'
@@ -102,20 +103,14 @@ function deliver(
 }
 
 /** A job that must not be delivered goes where it belongs. */
-function isClearedAway(
-  transaction: Transaction,
-  queue: Queue,
-  jobSet: JobSet,
-  job: Job,
-  { maxAttempts }: QueuePolicy,
-): boolean {
+function isClearedAway(transaction: Transaction, queue: Queue, jobSet: JobSet, job: Job, policy: QueuePolicy): boolean {
   if (jobSet.isDead) return false
   if (ttlAtOf(job) <= transaction.now) {
     deadLetter(transaction, queue, job, 'expired')
     return true
   }
   // The limit was higher when it failed last.
-  if (job.attempts < maxAttempts) return false
+  if (job.attempts < maxAttemptsOf(job, policy)) return false
   endLease(job)
   deadLetter(transaction, queue, job, 'max_attempts')
   return true

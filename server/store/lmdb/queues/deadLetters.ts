@@ -72,8 +72,8 @@ function move(
   const { now } = transaction
   const raw = from.bodies.raw(job)
   from.take(transaction, job)
-  const { id, sentAs, subject, key, group, priority, sentAt, bytes, deliveries, history } = job
-  const what = { id, sentAs, subject, key, group, priority, sentAt, bytes, deliveries, history }
+  const { id, sentAs, subject, key, group, priority, policy, sentAt, bytes, deliveries, history } = job
+  const what = { id, sentAs, subject, key, group, priority, policy, sentAt, bytes, deliveries, history }
   const moved = newJob({ ...what, ...as, ...to.next(), cameAt: now, dueAt: now })
   note(moved, entry)
   to.add(transaction, moved, { raw, bytes })

@@ -2,6 +2,7 @@
 
 import { encodeBody, readBody, readKnownBody } from '../../codec.ts'
 import type { Body, FinishedJob, FinishedQuery, FinishedState, Keeping, PayloadChange } from '../../contract/store.ts'
+import { keepOf } from '../../jobPolicy.ts'
 import type { Environment } from '../engine/environment.ts'
 import { blockKey, digest, digestKey } from '../engine/keys.ts'
 import { TABLES } from '../engine/tables.ts'
@@ -25,20 +26,21 @@ export function finish(
   result?: Body,
 ): void {
   jobSet.take(transaction, job)
-  if (keep === undefined || keep.count <= 0 || keep.ageMs <= 0) return
+  const kept = keepOf(job, keep)
+  if (kept === undefined) return
   const { id, subject, key, priority, attempts, deliveries, sentAt, startedAt, history, dead } = job
   const error = dead === undefined || state === 'done' ? undefined : dead.error || dead.reason
   const { now: endedAt } = transaction
   // Dead letters are numbered by themselves.
   const n = jobSet.isDead ? ++queue.main.counters.lastJob : job.n
-  const times = { sentAt, startedAt, endedAt, until: endedAt + keep.ageMs }
+  const times = { sentAt, startedAt, endedAt, until: endedAt + kept.ageMs }
   const record = { n, id, state, subject, key, priority, attempts, deliveries, ...times }
   const told: Told = {
     ...(result !== undefined && { result: encodeBody(result).toString('base64') }),
     ...(error !== undefined && { error }),
     ...(history.length > 0 && { history }),
   }
-  queue.finished.add(transaction, record, told, keep)
+  queue.finished.add(transaction, record, told, kept)
 }
 
 /** Somebody waits for the end of this job. */

@@ -138,6 +138,7 @@ function deadLetterLost(transaction: Transaction, { dead }: Queue, numbers: read
       cameAt: now,
       replyBy: undefined,
       ttlMs: 0,
+      policy: undefined,
       bytes: 0,
       dueAt: now,
       dead: { reason: 'rejected', error: 'damaged', at: now },

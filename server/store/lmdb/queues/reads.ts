@@ -57,13 +57,14 @@ export class StoredQueue {
 
   #info(job: Job): JobInfo {
     const { id, state, subject, priority, attempts, deliveries, sentAt, dueAt, suspect, history, dead } = job
-    const { key, group, startedAt, replyBy, consumer, expiresAt } = job
+    const { key, group, policy, startedAt, replyBy, consumer, expiresAt } = job
     const behind = this.#behind(job)
     const body = storedBody(this.#environment, this.#counters.number, job)
     return {
       ...{ id, state, subject, priority, attempts, deliveries, sentAt, dueAt, suspect, history, body },
       ...(key !== undefined && { key }),
       ...(group !== undefined && { group }),
+      ...(policy !== undefined && { policy }),
       ...(startedAt > 0 && { startedAt }),
       ...(dead === undefined && { ttlAt: ttlAtOf(job) }),
       ...(replyBy !== undefined && { replyBy }),

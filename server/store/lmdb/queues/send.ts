@@ -136,7 +136,7 @@ function checkFirst(limit: Enqueue['limit'], drafts: readonly StoredJobDraft[]):
 function add(transaction: Transaction, queue: Queue, subject: string, { draft, n, id, sized }: Fresh): void {
   const { now } = transaction
   const { record, main, dead } = queue
-  const { key, group, priority, due, ttlMs, replyMs } = draft
+  const { key, group, priority, due, ttlMs, policy, replyMs } = draft
   const jobSet = draft.dead === undefined ? main : dead
   const dueAt = due === undefined ? now : Math.max(now, 'at' in due ? due.at : now + due.delayMs)
   const isDue = dueAt <= now || jobSet.isDead
@@ -158,6 +158,7 @@ function add(transaction: Transaction, queue: Queue, subject: string, { draft, n
     cameAt: now,
     replyBy,
     ttlMs,
+    policy,
     bytes: sized.bytes,
     dueAt,
     sequence: isDue ? jobSet.counters.lastPlace : 0,

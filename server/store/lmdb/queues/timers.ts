@@ -1,6 +1,7 @@
 /** What falls due by itself: leases that lapse, jobs whose time has come, expiry. A bounded part at each call. */
 
 import type { HistoryEntry, Owner, QueuePolicy } from '../../contract/store.ts'
+import { backoffOf, maxAttemptsOf } from '../../jobPolicy.ts'
 import type { Transaction } from '../engine/transaction.ts'
 import { deadLetter, keepPolicy, removeJob, tripBreaker } from './deadLetters.ts'
 import { trimFinished } from './finished.ts'
@@ -113,16 +114,15 @@ export function fail(
   policy: QueuePolicy,
   how: { readonly what: HistoryEntry['what']; readonly error?: string; readonly delayMs?: number },
 ): void {
-  const { maxAttempts, backoffMs } = policy
   const { what, error, delayMs } = how
   const why = error === undefined ? {} : { why: error }
   note(job, { at: transaction.now, what, ...(job.consumer !== undefined && { holder: job.consumer }), ...why })
   jobSet.change(job, () => {
     job.attempts++
     job.state = 'delayed'
-    job.dueAt = transaction.now + (delayMs ?? backoffMs[Math.min(job.attempts, backoffMs.length) - 1] ?? 0)
+    job.dueAt = transaction.now + (delayMs ?? backoffOf(job, policy))
   })
-  const isLast = job.attempts >= maxAttempts
+  const isLast = job.attempts >= maxAttemptsOf(job, policy)
   const told = error ?? (what === 'lapsed' ? what : undefined)
   if (!jobSet.isDead) queue.life.failed(job.id, job.attempts, told, isLast ? undefined : job.dueAt)
   if (!jobSet.isDead && isLast) {

@@ -84,7 +84,8 @@ function operations.claim()
     if not p.dead then
       if expAt <= now then return 'expired' end
       -- The limit was higher when it failed last.
-      if struct.unpack('<I4', record, ATTEMPTS_AT) >= policy.maxAttempts then return 'failed' end
+      local attempts = struct.unpack('<I4', record, ATTEMPTS_AT)
+      if attempts >= policy.maxAttempts and attempts >= own.maxAttempts(decode(n, record)) then return 'failed' end
     end
     if #names > 0 and size + length > bytes then return 'large' end
     size = size + length

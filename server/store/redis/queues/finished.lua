@@ -56,6 +56,7 @@ local function remove(p, j)
   leaveLine(p, j)
   unscore(p.expiries, j.n)
   if j.history == 1 then field(HISTORY, j.n, false) end
+  if j.own then field(own.key, j.n, false) end
   if p.dead then field(DEATHS, j.n, false) end
   if j.named == 1 then field(NAMES, j.id, false) end
   if j.size > SMALL then field(BODIES, j.n, false) end
@@ -65,8 +66,8 @@ local function remove(p, j)
 end
 
 local function finish(p, j, state, result)
-  local keep = policy and policy.keep
-  if not finished.keeps(keep) then return remove(p, j) end
+  local keep = own.keep(j)
+  if not keep then return remove(p, j) end
   local history = j.history == 1 and redis.call('HGET', HISTORY, j.n) or ''
   local why, startedAt = '', not p.dead and j.state == HELD and j.expAt or 0
   if p.dead then

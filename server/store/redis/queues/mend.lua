@@ -97,6 +97,7 @@ local function deadLetterLost(n, name)
     j.size = 0
   end
   field(DEATHS, n, cjson.encode({ 'rejected', now, 'damaged' }))
+  field(own.key, n, false)
   lay(dead, j)
   put(j)
 end
@@ -169,7 +170,7 @@ function mending.mend()
   local lost = 0
   for n in pairs(named) do
     if tonumber(n) > highest then
-      for _, key in ipairs({ BODIES, HISTORY, DEATHS }) do redis.call('HDEL', key, n) end
+      for _, key in ipairs({ BODIES, HISTORY, DEATHS, own.key }) do redis.call('HDEL', key, n) end
       named[n] = nil
     end
   end

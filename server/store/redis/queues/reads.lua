@@ -1,6 +1,7 @@
 -- Reads only: `info` part · `jobs` part state limit id number token · `line` part key limit id number token ·
 -- `some` part, then id number token of each · `answer` id number token · `schedulesNamed` names ·
--- `due` limit · `finished`, see there. Each job is told by its number, record, body, history, death, and number and record of what it is behind.
+-- `due` limit · `finished`, see there. Each job is told by its number, record, body, history, death, number and record of what it is behind, and
+-- what it has in place of the policy.
 
 local function recordOf(n)
   local record = redis.call('HGET', JOBS, n)
@@ -18,6 +19,7 @@ local function told(reply, n, record)
   local head = j.state == BLOCKED and redis.call('HGET', HEADS, j.key)
   reply[at + 6] = head or ''
   reply[at + 7] = head and recordOf(head) or ''
+  reply[at + 8] = j.own and redis.call('HGET', own.key, n) or ''
 end
 
 local function toldAll(names, limit)

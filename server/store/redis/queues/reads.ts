@@ -28,7 +28,7 @@ export interface QueuesContext {
 }
 
 /** Values of one job in an answer. */
-const WIDTH = 7
+const WIDTH = 8
 
 export async function ask(
   context: QueuesContext,

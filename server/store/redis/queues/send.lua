@@ -70,7 +70,7 @@ local function isTaken(id)
 end
 
 -- enqueue: subject token jobs bytes grouped events producer seq topic from to count drafts; of each draft its body and its options, which
--- are empty where they are those of the draft before.
+-- are empty where they are those of the draft before. Behind the options stands what it has in place of the policy, as JSON.
 function operations.enqueue()
   local subject, token, maxJobs, maxBytes = arg(), arg(), num(), num()
   local grouped, events, producer, seq = arg(), arg(), arg(), num()
@@ -104,10 +104,11 @@ function operations.enqueue()
     bodyOf[i] = body
     if text ~= '' and text ~= options then
       options = text
-      local priority, kind, time, ttlMs, replyMs, reason, line, id, why, group = struct.unpack(OPTIONS, text)
+      local priority, kind, time, ttlMs, replyMs, reason, line, id, why, group, behind = struct.unpack(OPTIONS, text)
       draft = {
         priority = priority, kind = kind, time = time, ttlMs = ttlMs, replyMs = replyMs, reason = reason,
         key = line, id = id, why = why, group = group ~= '' and group or nil,
+        policy = behind <= #text and string.sub(text, behind) or nil,
       }
     end
     if i > repeated then
@@ -229,12 +230,13 @@ function operations.enqueue()
         end
         works(p, now)
       end
+      if d.policy then field(own.key, n, d.policy) end
       records[n] = nil
       -- Neighbours that are sent alike differ in their places.
       if d ~= like or #body ~= size or state ~= stateOf or named == 1 then
         like, size, stateOf = d, #body, state
         before = unheldIn(state) .. struct.pack(
-          '<' .. BEFORE_SEQUENCE, size, expAt, p.dead and 1 or 0, 0, named, request, d.priority, 0)
+          '<' .. BEFORE_SEQUENCE, size, expAt, p.dead and 1 or 0, d.policy and own.FLAG or 0, named, request, d.priority, 0)
         local keys, key = keyText(d)
         behind = struct.pack('<' .. AFTER_SEQUENCE, now, dueAt, replyBy, d.ttlMs, keys, #subject, #id)
         texts = key .. subject .. id

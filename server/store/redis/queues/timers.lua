@@ -38,12 +38,12 @@ end
 -- A failure: another attempt later, or the end.
 local function fail(p, j, why, delayMs)
   j.attempts = j.attempts + 1
-  local isLast = not p.dead and j.attempts >= policy.maxAttempts
+  local isLast = not p.dead and j.attempts >= own.maxAttempts(j)
   if isLast then
     life.failed(j, why or 'lapsed', true)
     return deadLetter(j, 'max_attempts', why, j.consumer)
   end
-  readyAfter(p, j, delayMs >= 0 and delayMs or policy.backoff(j.attempts))
+  readyAfter(p, j, delayMs >= 0 and delayMs or own.backoff(j))
   if not p.dead then life.failed(j, why or 'lapsed', false) end
 end
 local function isAlone(p, j)

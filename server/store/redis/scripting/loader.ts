@@ -84,8 +84,8 @@ export const QUEUE = {
     'queue',
     WRITING,
     ...[PRELUDE, QUEUE_RECORD, DEDUP, read('queues/storage/changes'), enclosed('queues/storage/groups')],
-    ...[enclosed('queues/storage/life'), read('queues/storage/jobSet'), read('queues/requests')],
-    ...[read('queues/finished'), read('queues/deadLetters'), enclosed('queues/mend')],
+    ...[enclosed('queues/storage/life'), enclosed('queues/storage/jobPolicy'), read('queues/storage/jobSet')],
+    ...[read('queues/requests'), read('queues/finished'), read('queues/deadLetters'), enclosed('queues/mend')],
     ...[read('queues/timers'), enclosed('queues/send'), enclosed('queues/claim'), read('queues/settle')],
     ...[
       enclosed('queues/consumers'),

@@ -76,12 +76,14 @@ export function idWords(id: string): [string, string, string] {
 const NOTHING = Buffer.alloc(0)
 const REASONS: readonly DeadReason[] = ['max_attempts', 'rejected', 'expired', 'gap']
 
-function optionsOf({ priority, due, ttlMs, replyMs = -1, dead, ...given }: StoredJobDraft): Buffer {
+function optionsOf({ priority, due, ttlMs, policy, replyMs = -1, dead, ...given }: StoredJobDraft): Buffer {
   const { key = '', id = '', group = '' } = given
   const error = dead?.error ?? ''
   const [keyBytes, idBytes, errorBytes] = [Buffer.byteLength(key), Buffer.byteLength(id), Buffer.byteLength(error)]
   const groupBytes = Buffer.byteLength(group)
-  const options = Buffer.allocUnsafe(43 + keyBytes + idBytes + errorBytes + groupBytes)
+  const own = policy === undefined ? '' : JSON.stringify(policy)
+  const length = 43 + keyBytes + idBytes + errorBytes + groupBytes
+  const options = Buffer.allocUnsafe(length + own.length)
   options[0] = priority
   const [kind, time] = due === undefined ? [0, 0] : 'delayMs' in due ? [1, due.delayMs] : [2, due.at]
   options[1] = kind
@@ -97,6 +99,7 @@ function optionsOf({ priority, due, ttlMs, replyMs = -1, dead, ...given }: Store
   options.write(error, 39 + keyBytes + idBytes)
   options.writeUInt32LE(groupBytes, 39 + keyBytes + idBytes + errorBytes)
   options.write(group, 43 + keyBytes + idBytes + errorBytes)
+  options.write(own, length, 'latin1')
   return options
 }
 
@@ -108,6 +111,7 @@ function isAlike(a: StoredJobDraft, b: StoredJobDraft | undefined): boolean {
     a.ttlMs === b.ttlMs &&
     a.key === b.key &&
     a.group === b.group &&
+    a.policy === b.policy &&
     a.id === undefined &&
     b.id === undefined &&
     a.due === undefined &&

@@ -3,7 +3,7 @@
  * written; says nothing about when they change. Bodies are elsewhere.
  */
 
-import type { DeadReason, HistoryEntry, JobState, Owner } from '../../../contract/store.ts'
+import type { DeadReason, HistoryEntry, JobPolicy, JobState, Owner } from '../../../contract/store.ts'
 import type { Environment } from '../../engine/environment.ts'
 import { blockKey } from '../../engine/keys.ts'
 import { TABLES } from '../../engine/tables.ts'
@@ -28,6 +28,7 @@ export interface Job {
   readonly replyBy: number | undefined
   /** How long it may wait from when it is due, each time anew; nothing counts in the dead letters. */
   readonly ttlMs: number
+  readonly policy: JobPolicy | undefined
   /** Of its body's record. */
   bytes: number
   /** Where its body is: the number in the key of its block, and the place in that. Block 0: not written yet. */
@@ -67,9 +68,17 @@ const FLAG = { suspect: 1, blocked: 2, alone: 4, capped: 8 } as const
 
 /** What few jobs have; written is only what there is. */
 type Extra = {
-  readonly [Name in 'key' | 'group' | 'sentAs' | 'replyBy' | 'cameAt' | 'line' | 'dead' | 'awaitBy' | 'history']?:
-    | Job[Name]
-    | undefined
+  readonly [Name in
+    | 'key'
+    | 'group'
+    | 'policy'
+    | 'sentAs'
+    | 'replyBy'
+    | 'cameAt'
+    | 'line'
+    | 'dead'
+    | 'awaitBy'
+    | 'history']?: Job[Name] | undefined
 }
 
 /** Times are written as what is between them and the one of sending. */
@@ -108,6 +117,7 @@ function flagsOf({ suspect, blocked, alone, capped }: Job): number {
 function extraOf({
   key,
   group,
+  policy,
   sentAs,
   replyBy,
   cameAt,
@@ -120,6 +130,7 @@ function extraOf({
   const has =
     key !== undefined ||
     group !== undefined ||
+    policy !== undefined ||
     sentAs !== undefined ||
     replyBy !== undefined ||
     cameAt !== sentAt ||
@@ -130,7 +141,7 @@ function extraOf({
   if (!has) return undefined
   const past = history.length === 0 ? undefined : history
   const came = cameAt === sentAt ? undefined : cameAt
-  return { key, group, sentAs, replyBy, cameAt: came, line, dead, awaitBy, history: past }
+  return { key, group, policy, sentAs, replyBy, cameAt: came, line, dead, awaitBy, history: past }
 }
 
 function decodeJob(written: Written): Job {
@@ -151,6 +162,7 @@ function decodeJob(written: Written): Job {
     cameAt: extra?.cameAt ?? sentAt,
     replyBy: extra?.replyBy,
     ttlMs,
+    policy: extra?.policy,
     bytes,
     block,
     at,
@@ -188,6 +200,7 @@ type Coming =
   | 'cameAt'
   | 'replyBy'
   | 'ttlMs'
+  | 'policy'
 /** What was before is of a job that moves. */
 type NewJob = Pick<Job, Coming | 'bytes' | 'dueAt' | 'sequence' | 'dead'> &
   Partial<Pick<Job, 'attempts' | 'deliveries' | 'startedAt' | 'history'>>
@@ -206,6 +219,7 @@ export function newJob(given: NewJob): Job {
     cameAt: given.cameAt,
     replyBy: given.replyBy,
     ttlMs: given.ttlMs,
+    policy: given.policy,
     bytes: given.bytes,
     block: 0,
     at: 0,

@@ -134,7 +134,7 @@ local function encode(j)
   local keys, key = keyText(j)
   return struct.pack(
     RECORD, j.state, j.suspect, j.alone, j.capped, j.deliveries, j.serial, j.expiresAt, j.capAt, #j.token, #j.consumer,
-    j.size, j.expAt, j.dead, j.history, j.named, j.request, j.priority, j.attempts,
+    j.size, j.expAt, j.dead, j.own and j.history + own.FLAG or j.history, j.named, j.request, j.priority, j.attempts,
     j.sequence, j.sentAt, j.dueAt, j.replyBy, j.ttlMs, keys, #j.subject, #j.id)
     .. j.body .. key .. j.subject .. j.id .. j.token .. j.consumer
 end

@@ -3,7 +3,7 @@
 --
 -- <tag>meta       figures of the queue and of its dead letters, packed
 -- <tag>jobs       hash: a job's record by its number · `bodies` its body where it is large · `history`, `deaths` what
---                 happened to it, as JSON
+--                 happened to it, as JSON · `policies` what a few have in place of the policy, see jobPolicy.lua
 -- <tag>names      hash: numbers of the jobs with ids of their senders' choice; in other ids the number is written
 -- <tag>ready      numbers by (9 - priority) * 2^49 + sequence: what can be delivered · `suspects` likewise
 -- <tag>behind     blocked, numbers by sequence: what waits behind another job of its key · `line:<key>` those of one key
@@ -77,12 +77,16 @@ local function keyOf(text)
   return string.sub(text, 5, 4 + length), string.sub(text, 5 + length)
 end
 
+-- Of jobs that have some of the policy by themselves; stands in the record with the `history`. See jobPolicy.lua.
+local own = { FLAG = 2 }
+
 local function decode(n, record)
   local j = { n = n }
   local keys, subjects, ids, tokens, consumers
   j.state, j.suspect, j.alone, j.capped, j.deliveries, j.serial, j.expiresAt, j.capAt, tokens, consumers,
     j.size, j.expAt, j.dead, j.history, j.named, j.request, j.priority, j.attempts,
     j.sequence, j.sentAt, j.dueAt, j.replyBy, j.ttlMs, keys, subjects, ids = struct.unpack(RECORD, record)
+  if j.history >= own.FLAG then j.history, j.own = j.history - own.FLAG, true end
   local at = RECORD_SIZE
   if j.size <= SMALL then
     j.body = string.sub(record, at + 1, at + j.size)
@@ -162,6 +166,7 @@ local function name()
   ANSWERS, BINDINGS, ENDED = tag .. 'answers', tag .. 'bindings', tag .. 'ended:'
   finished.key, finished.names, finished.sizes = tag .. 'finished', tag .. 'finished:names', tag .. 'finished:bytes'
   finished.awaits = tag .. 'awaits'
+  own.key = tag .. 'policies'
   finished.by = { tag .. 'finished:done', tag .. 'finished:removed' }
 end
 

@@ -1,7 +1,7 @@
 /** Jobs as the scripts of a queue keep them. The layout is that of `record.lua`. */
 
 import { readBody } from '../../../codec.ts'
-import type { DeadReason, HeldJob, HistoryEntry, JobInfo, JobState, Owner } from '../../../contract/store.ts'
+import type { DeadReason, HeldJob, HistoryEntry, JobInfo, JobPolicy, JobState, Owner } from '../../../contract/store.ts'
 import { ownerOf } from '../../scripting/keys.ts'
 
 export interface JobRecord {
@@ -133,12 +133,13 @@ export function leaseOf({ n, serial, token }: JobRecord): string {
 
 /** What `reads.lua` tells of a job. */
 export function jobInfo(told: readonly (Buffer | null)[]): JobInfo {
-  const [number, record, body, history, death, headNumber, headRecord] = told
+  const [number, record, body, history, death, headNumber, headRecord, own] = told
   const job = decodeJob(String(number), record ?? Buffer.alloc(0))
   const { state, dead, key, group, request, expAt } = job
   const ttlAt = Math.min(job.dueAt + job.ttlMs, request ? job.replyBy : Number.POSITIVE_INFINITY)
   const [, , , deadStartedAt] = dead ? (parsed<Death>(death) ?? []) : []
   const startedAt = dead ? deadStartedAt : state === 'held' ? expAt : undefined
+  const policy = parsed<JobPolicy>(own)
   const isBehind = headNumber !== null && headNumber !== undefined && headNumber.length > 0
   return {
     id: idOf(job),
@@ -146,6 +147,7 @@ export function jobInfo(told: readonly (Buffer | null)[]): JobInfo {
     subject: job.subject,
     ...(key !== '' && { key }),
     ...(group !== undefined && { group }),
+    ...(policy !== undefined && { policy }),
     priority: job.priority,
     attempts: job.attempts,
     deliveries: job.deliveries,

@@ -1,0 +1,11 @@
+/** What a job may have of the policy by itself, as values. */
+
+/** What a job has by itself, in the queue and in its dead letters. What is absent is as the policy says. */
+export interface JobPolicy {
+  /** In place of the policy's, whichever is more. */
+  readonly maxAttempts?: number
+  /** In place of `backoffMs`: `ms`, or `ms` doubled with each further attempt, at most `maxMs`. */
+  readonly backoff?: { readonly kind: 'fixed' | 'exponential'; readonly ms: number; readonly maxMs: number }
+  /** In place of `keep.ageMs`, where anything is kept; 0: this job is not. */
+  readonly keepMs?: number
+}

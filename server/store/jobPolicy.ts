@@ -1,0 +1,32 @@
+/** What counts for a job: what it has by itself, else the policy of its queue. The script of a queue has the same rules. */
+
+import type { JobPolicy, Keeping, QueuePolicy } from './contract/store.ts'
+
+/** Beyond it, doubling is over any bound. */
+const MAX_DOUBLED = 50
+
+interface Own {
+  readonly policy: JobPolicy | undefined
+}
+
+export function maxAttemptsOf({ policy: own }: Own, { maxAttempts }: Pick<QueuePolicy, 'maxAttempts'>): number {
+  return own?.maxAttempts ?? maxAttempts
+}
+
+/** How long it waits after its last failure, which counts already. */
+export function backoffOf(
+  { policy: own, attempts }: Own & { readonly attempts: number },
+  { backoffMs }: QueuePolicy,
+): number {
+  const backoff = own?.backoff
+  if (backoff === undefined) return backoffMs[Math.min(attempts, backoffMs.length) - 1] ?? 0
+  if (backoff.kind === 'fixed') return backoff.ms
+  return Math.min(backoff.maxMs, backoff.ms * 2 ** Math.min(attempts - 1, MAX_DOUBLED))
+}
+
+/** `undefined` where nothing is kept of it. */
+export function keepOf({ policy: own }: Own, keep: Keeping | undefined): Keeping | undefined {
+  if (keep === undefined || keep.count <= 0 || keep.ageMs <= 0) return undefined
+  const ageMs = own?.keepMs ?? keep.ageMs
+  return ageMs > 0 ? { ...keep, ageMs } : undefined
+}

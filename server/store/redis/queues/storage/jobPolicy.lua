@@ -1,0 +1,30 @@
+-- What counts for a job: what it has by itself, as JSON in `policies`, else the policy of its queue. See jobPolicy.ts.
+
+-- Beyond it, doubling is over any bound.
+local MAX_DOUBLED = 50
+
+local function ownOf(j)
+  if not j.own then return {} end
+  local isRead, has = pcall(cjson.decode, fieldOf(own.key, j.n) or '{}')
+  return isRead and type(has) == 'table' and has or {}
+end
+
+function own.maxAttempts(j)
+  return ownOf(j).maxAttempts or policy.maxAttempts
+end
+
+-- How long it waits after its last failure, which counts already.
+function own.backoff(j)
+  local backoff = ownOf(j).backoff
+  if not backoff then return policy.backoff(j.attempts) end
+  if backoff.kind == 'fixed' then return backoff.ms end
+  return math.min(backoff.maxMs, backoff.ms * 2 ^ math.min(j.attempts - 1, MAX_DOUBLED))
+end
+
+-- `nil` where nothing is kept of it.
+function own.keep(j)
+  local keep = policy and policy.keep
+  if not finished.keeps(keep) then return nil end
+  local ageMs = ownOf(j).keepMs or keep.ageMs
+  return ageMs > 0 and { count = keep.count, ageMs = ageMs, bytes = keep.bytes } or nil
+end

@@ -1,0 +1,74 @@
+/** Jobs that say themselves how often and when they are tried again and how long they are kept: end to end. */
+
+import { expect, test } from 'vitest'
+import { connect } from '../../../client/index.ts'
+import { startHub } from '../../support/hub/hub.ts'
+
+test('a job has attempts, a backoff and a time of its own, over the SDK, HTTP and a schedule; bad ones are refused', async () => {
+  const { url } = await startHub()
+  const hub = connect(url)
+  const queue = hub.queue('mails')
+  const ask = async (method: string, path: string, body?: unknown) => {
+    const init = { method, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) ?? null }
+    const answer = await fetch(`${url}/v1/queues/${path}`, init)
+    return { status: answer.status, ...((await answer.json()) as { readonly message?: string }) }
+  }
+  try {
+    const backoff = { kind: 'fixed', ms: 1 } as const
+    const receipts = await queue.sendAll([
+      { data: 'twice', attempts: 2, backoff },
+      { data: 'done', keepDone: false },
+      { data: 'kept', keepDone: { ageMs: 3_600_000 } },
+    ])
+    const [twice = '', done = '', kept = ''] = receipts.map(({ id }) => id)
+    const own = { maxAttempts: 2, backoff: { kind: 'fixed', ms: 1, maxMs: 300_000 } }
+    expect(await queue.job(twice)).toMatchObject({ attempts: 0, ...own })
+    expect(await ask('GET', `mails/jobs/${twice}`)).toMatchObject({ status: 200, attempts: 0, ...own })
+    expect(await queue.job(done)).toMatchObject({ keepDone: false })
+    const runs: unknown[] = []
+    const worker = queue.consume(({ data }) => {
+      runs.push(data)
+      if (data === 'twice') throw new Error('no')
+    })
+    expect((await queue.waitFor(twice)).state).toBe('dead')
+    expect((await queue.waitFor(kept)).state).toBe('done')
+    expect(runs.filter((data) => data === 'twice')).toHaveLength(2)
+    await worker.close()
+    expect(await queue.job(twice)).toMatchObject({ state: 'dead', attempts: 2, ...own })
+    expect([await queue.job(done), (await queue.job(kept))?.state]).toEqual([undefined, 'done'])
+
+    await queue.schedule('daily', { cron: '0 9 * * *', draft: { data: 1, attempts: 3, keepDone: false } })
+    const { id } = await queue.runSchedule('daily')
+    expect(await queue.job(id)).toMatchObject({ maxAttempts: 3, keepDone: false })
+
+    const refused = async (fields: object) => {
+      const { status, message } = await ask('POST', 'mails/jobs', { data: 1, ...fields })
+      return [status, message]
+    }
+    for (const [fields, text] of [
+      [{ attempts: 0 }, /attempts/],
+      [{ attempts: 1.5 }, /attempts/],
+      [{ backoff: 1_000 }, /backoff: is \{ kind: 'fixed' \| 'exponential', ms, maxMs\? \}/],
+      [{ backoff: { kind: 'linear', ms: 1 } }, /backoff\.kind: is 'fixed' or 'exponential'/],
+      [{ backoff: { kind: 'fixed' } }, /backoff\.ms/],
+      [{ backoff: { kind: 'fixed', ms: -1 } }, /backoff\.ms/],
+
+      [{ backoff: { kind: 'fixed', ms: 1e12 } }, /draft 0 has a backoff of more than a year/],
+      [{ backoff: { kind: 'exponential', ms: 9, maxMs: 8 } }, /maxMs, 8, is less than its ms, 9/],
+      [{ keepDone: true }, /keepDone: is false or \{ ageMs\? \}/],
+      [{ keepDone: { ageMs: -1 } }, /keepDone/],
+    ] as const) {
+      expect(await refused(fields)).toEqual([400, expect.stringMatching(text)])
+    }
+    expect(await refused({ backoff: { kind: 'fixed', ms: 1, times: 3 } })).toEqual([
+      426,
+      expect.stringMatching(/backoff: this hub does not know "times"/),
+    ])
+    const wrongly = (backoff: unknown) => queue.send(1, { backoff: backoff as never })
+    await expect(wrongly({ type: 'fixed', delay: 1 })).rejects.toThrow("kind: is 'fixed' or 'exponential'")
+    await expect(wrongly({ kind: 'fixed', ms: 1n })).rejects.toThrow('neither JSON nor binary can carry bigint')
+    await expect(queue.send(1, { maxAttempts: 2 } as never)).rejects.toThrow('here it is attempts')
+  } finally {
+    await hub.close()
+  }
+})
