@@ -30,6 +30,7 @@ test('a job has attempts, a backoff and a time of its own, over the SDK, HTTP an
       runs.push(data)
       if (data === 'twice') throw new Error('no')
     })
+    worker.onError(() => {})
     expect((await queue.waitFor(twice)).state).toBe('dead')
     expect((await queue.waitFor(kept)).state).toBe('done')
     expect(runs.filter((data) => data === 'twice')).toHaveLength(2)

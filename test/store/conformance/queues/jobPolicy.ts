@@ -115,6 +115,13 @@ export function describeJobPolicy(given: () => Case): void {
       await desk().put('j1')
       expect(await desk().job('j1')).not.toHaveProperty('policy')
       expect(await waits()).toHaveLength(2)
+      const unnamed = [1, 1, 2, undefined].map((n) => {
+        const { id: _, ...draft } = named('x', n === undefined ? {} : { policy: { maxAttempts: n } })
+        return draft
+      })
+      const { ids } = await desk().send(unnamed)
+      const own = await given().store.queues.jobs('q', { ids })
+      expect(own.map(({ policy }) => policy?.maxAttempts)).toEqual([1, 1, 2, undefined])
     })
   })
 }
