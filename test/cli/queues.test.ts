@@ -276,6 +276,7 @@ describe('looking', () => {
     expect(linesOf(json.stdout)).toMatchObject([
       { id: 'gone', state: 'dead', data: 'luck', dead: { error: 'no luck' } },
     ])
+    expect(await cli(['send', 'copied', '--drafts'], json.stdout)).toMatchObject({ code: 0, stderr: '' })
     expect(none.stdout).toBe('no ready jobs in jobs\n')
     expect(why.stdout).toMatch(/^job a in jobs: held\nwhy +me#\w+ works on it under a lease \(until .*\)\n/)
     expect(JSON.parse(dead.stdout)).toMatchObject({
