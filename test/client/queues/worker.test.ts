@@ -53,8 +53,8 @@ describe('what a handler does', () => {
     }
   })
 
-  it('a value travels only where somebody waits for it', async () => {
-    expect((await settlementOf(() => 7)).settlement).toEqual({ ...base, as: 'done' })
+  it('what it returns is the result; where nobody waits for it, what cannot travel is left out', async () => {
+    expect((await settlementOf(() => 7)).settlement).toEqual({ ...base, as: 'done', reply: 7 })
     expect((await settlementOf(() => () => {})).settlement).toEqual({ ...base, as: 'done' })
   })
 

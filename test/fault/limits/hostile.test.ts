@@ -262,7 +262,7 @@ describe('calls', () => {
     for (const forged of ['offset', 'at', 'from', 'subject', 'epoch']) {
       expect(await wire.call('publish', [{ data: 1, [forged]: 1 }]), forged).toMatchObject(refused('unsupported'))
     }
-    for (const forged of ['attempt', 'attempts', 'sentAt', 'subject', 'lease', 'replyBy']) {
+    for (const forged of ['attempt', 'maxAttempts', 'sentAt', 'subject', 'lease', 'replyBy']) {
       expect(await queues.call('send', 'q', [{ data: 1, [forged]: 1 }]), forged).toMatchObject(refused('unsupported'))
     }
     for (const credit of [-1, 0.5, 2 ** 31, null, 'many', {}]) {
@@ -274,6 +274,7 @@ describe('calls', () => {
       { delayMs: 'soon' },
       { ttlMs: 0 },
       { priority: 10 },
+      { attempts: 0 },
       { key: 'x'.repeat(10_000) },
     ]) {
       expect(await queues.call('send', 'q', [{ data: 1, ...draft }]), JSON.stringify(draft)).toMatchObject(
