@@ -266,7 +266,9 @@ export class Queues {
   async finished(caller: Caller, queue: string, query: FinishedQuery): Promise<FinishedJob[]> {
     checkQueue(queue, 'no dead')
     authorize(caller, 'read', queue)
-    return await this.#context.store.queues.finished(queue, query)
+    const { store } = this.#context
+    if ('ids' in query) return await store.queues.finished(queue, query)
+    return await this.#pages.run(() => store.queues.finished(queue, query))
   }
 
   /** What is kept for a request with this id, or for who waited for the end of a job. */
