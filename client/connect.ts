@@ -86,8 +86,8 @@ class HubHandle<S extends HubTypes> implements Hub<S> {
       this.#persistence = new Persistence(this.#scope, this.#warnings, (drafts) => this.#restore(drafts))
     }
     this.#shared = this.#connect()
-    // Also where the hub cannot be reached. Without a token there is another try with each handshake.
-    if (persist !== false) this.#shared.tokens.get().then(this.#shared.prepare, () => {})
+    // Also where the hub cannot be reached.
+    this.#persistence?.begin(this.#shared)
   }
 
   get storage(): 'indexeddb' | 'memory' {

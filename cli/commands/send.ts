@@ -87,7 +87,13 @@ function backoff(text: string): Backoff {
 }
 
 function keepDone(text: string): false | { readonly ageMs: number } {
-  return text === 'no' ? false : { ageMs: duration(text) }
+  if (text === 'no') return false
+  try {
+    return { ageMs: duration(text) }
+  } catch (error) {
+    if (!(error instanceof InvalidArgumentError)) throw error
+    throw new InvalidArgumentError(`${error.message}; or no`)
+  }
 }
 
 async function send(queue: string, data: string | undefined, options: SendOptions): Promise<void> {

@@ -1,6 +1,6 @@
 /**
  * One page at a time has a storage: a Web Lock says who. A page without a `client` takes the first storage that is free, and
- * after a reload the one that it had.
+ * after a reload the one that it had. Of two handles in a page each has its own, in the order in which they open.
  */
 
 /** A page that is loaded again may begin before the browser has let go of the one before it. */
@@ -16,15 +16,36 @@ export function occupy(name: string): Promise<Occupied | undefined> {
   return lock(name, RELOAD_MS)
 }
 
-/** A storage that no other page has: of those that are left, the oldest. */
+/** Numbers of the handles of this page that have storages of a name: each of them remembers its own. */
+const handles = new Map<string, Set<number>>()
+
+/** A storage that nobody else has: of those that are left, the oldest. */
 export async function occupyAny(name: string): Promise<Occupied> {
-  const before = remembered(name)
+  const numbers = handles.get(name) ?? new Set()
+  handles.set(name, numbers)
+  let number = 1
+  while (numbers.has(number)) number++
+  numbers.add(number)
+  const { name: taken, leave } = await takeAny(name, number === 1 ? name : `${name} handle ${number}`)
+  let left = false
+  return {
+    name: taken,
+    leave: () => {
+      if (!left) numbers.delete(number)
+      left = true
+      leave()
+    },
+  }
+}
+
+async function takeAny(name: string, memory: string): Promise<Occupied> {
+  const before = remembered(memory)
   const again = before === null ? undefined : await lock(before, RELOAD_MS)
   if (again !== undefined) return again
   for (let n = 1; ; n++) {
     const taken = await lock(`${name} ${n}`, 0)
     if (taken === undefined) continue
-    remember(name, taken.name)
+    remember(memory, taken.name)
     return taken
   }
 }

@@ -7,6 +7,8 @@ import { RepriseError } from '../../shared/errors.ts'
 import { join, whole } from '../../shared/joined.ts'
 import type { Position } from '../../shared/positions.ts'
 import type { From } from '../../shared/protocol.ts'
+import { fullJitter } from '../connection/backoff.ts'
+import type { Connection } from '../connection/transport.ts'
 import type { Warnings } from '../connection/warnings.ts'
 import type { DraftStore, KeptDraft } from '../outgoing/keeping.ts'
 import type { DraftKey } from '../outgoing/packet.ts'
@@ -41,6 +43,7 @@ export class Persistence implements DraftStore {
   #error: RepriseError | undefined
   #closed = false
   #known: () => void = () => {}
+  #timer: ReturnType<typeof setTimeout> | undefined
 
   constructor(scope: StorageScope, warnings: Warnings, found: (drafts: readonly KeptDraft[]) => void) {
     this.#scope = scope
@@ -59,6 +62,23 @@ export class Persistence implements DraftStore {
   /** Why it is memory. */
   get error(): RepriseError | undefined {
     return this.#error
+  }
+
+  /**
+   * Opens it before anybody connects, as a program may wait for that first. So a token function that fails is asked again:
+   * there may be no handshake that would.
+   */
+  begin(connection: Pick<Connection, 'tokens' | 'jitter' | 'tokenFailed'>, tries = 0): void {
+    const isOver = () => this.#closed || this.#opening !== undefined || this.#error !== undefined
+    if (isOver()) return
+    connection.tokens.get().then(
+      (token) => void (isOver() || this.prepare(token)),
+      (error: RepriseError) => {
+        if (isOver()) return
+        connection.tokenFailed(error)
+        this.#timer = setTimeout(() => this.begin(connection, tries + 1), fullJitter(tries, connection.jitter))
+      },
+    )
   }
 
   /** Before anything is said to the hub: opens what belongs to this token's subject. Resolves also where that cannot be. */
@@ -118,6 +138,7 @@ export class Persistence implements DraftStore {
 
   async close(): Promise<void> {
     this.#closed = true
+    clearTimeout(this.#timer)
     this.#known()
     await this.#stored?.close()
     this.#stored = undefined

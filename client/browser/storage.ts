@@ -21,7 +21,7 @@ export async function openStorage(
   const place = await (client === undefined ? occupyAny(name) : occupy(name))
   if (place === undefined) {
     throw new Error(
-      `another tab of this browser has the storage of client ${client}: each tab needs a client of its own`,
+      `another tab, or another handle of this page, has the storage of client ${client}: each needs a client of its own`,
     )
   }
   try {

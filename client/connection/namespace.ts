@@ -155,8 +155,10 @@ export class Link {
       token = await this.#token
     } catch (error) {
       if (handshake !== this.#handshake) return
+      const failure = error instanceof RepriseError ? error : RepriseError.fromWire(error)
       this.#leave()
-      this.#again(error instanceof RepriseError ? error : RepriseError.fromWire(error))
+      this.#connection.tokenFailed(failure)
+      this.#again(failure)
       return
     }
     await this.#connection.prepare?.(token)

@@ -191,6 +191,11 @@ export class Connection {
     this.#onClose()
   }
 
+  /** The program's token function has failed. Each try asks it again. */
+  tokenFailed({ message, cause }: RepriseError): void {
+    if (this.#warnings.watchers === 0) this.#warnings.tell('token', `${message}; it is asked again`, cause)
+  }
+
   /** Renews the token in place; the hub keeps one per connection. */
   renew(): Promise<void> {
     this.#renewing ??= this.#renew().finally(() => {

@@ -244,6 +244,29 @@ describe('what nobody listens to', () => {
   })
 })
 
+describe('a token function that fails', () => {
+  it('is told once, unless somebody watches', async () => {
+    const { url } = await startHub()
+    const warn = vi.spyOn(console, 'warn').mockImplementation(() => {})
+    atEnd(() => warn.mockRestore())
+    const asked = [0, 0]
+    const subs = asked.map((_, i) => {
+      const token = () => {
+        asked[i] = (asked[i] ?? 0) + 1
+        throw new Error('no session')
+      }
+      return open(url, { quiet: false, token, reconnect: { baseMs: 1, maxMs: 5 } })
+        .topic('orders')
+        .subscribe(() => {})
+    })
+    subs[1]?.onStatus(() => {})
+    await until(() => asked.every((times) => times > 2))
+    expect(warn.mock.calls).toEqual([
+      ['reprise: the token function failed; it is asked again', expect.objectContaining({ message: 'no session' })],
+    ])
+  })
+})
+
 describe('a middleware of the program around the hub', () => {
   it.each([
     ['bare', undefined, 'forbidden'],

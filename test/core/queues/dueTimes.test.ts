@@ -165,7 +165,7 @@ describe('a timing', () => {
   it.each<[Timing, RegExp]>([
     [{}, /either cron or everyMs/],
     [{ cron: '* * * * *', everyMs: 100 }, /either cron or everyMs/],
-    [{ cron: 'x' }, /cron: .*five fields/],
+    [{ cron: 'x' }, /: cron: "x" is no cron expression; five fields/],
     [{ cron: '60 * * * *' }, /cron: .*60/],
     [{ cron: '@reboot' }, /cron: /],
     [{ cron: '* * * * * * 2030' }, /five fields/],

@@ -16,6 +16,8 @@ const CALLER = anonymous()
 const HOUR = 3_600_000
 const DAY = 24 * HOUR
 const NONE: ReadonlySet<string> = new Set()
+/** A disk that others use may take its time with a step. */
+const PATIENT = { deadlineMs: 60_000 }
 
 const utc = (text: string) => new Date(text).getTime()
 
@@ -47,7 +49,7 @@ async function nodeOn(
 }
 
 function describeSchedules(name: string, makeEngine: () => Promise<Engine>): void {
-  describe(`schedules on ${name}`, () => {
+  describe(`schedules on ${name}`, { timeout: 120_000 }, () => {
     let engine: Engine
     let store: Store
 
@@ -75,6 +77,7 @@ function describeSchedules(name: string, makeEngine: () => Promise<Engine>): voi
       scheduler.look()
       await until(async () => (await store.queues.dueSchedules(1, without)).due.length === 0, {
         what: 'all to be fired',
+        ...PATIENT,
       })
     }
     /** A schedule that was made at this time, and what is there after the clock was set to these times one by one. */
@@ -195,10 +198,10 @@ function describeSchedules(name: string, makeEngine: () => Promise<Engine>): voi
       engine.clock.now = start + 3_000
       await fireAll(node, new Set(['full']))
       expect(await dues()).toHaveLength(3)
-      await until(() => node.noticed.length > 0)
+      await until(() => node.noticed.length > 0, PATIENT)
       expect(await dues('full')).toEqual([start + 1_000])
       await store.queues.purge('full', { ids: (await jobs('full')).map(({ id }) => id) })
-      await until(async () => (await dues('full')).length === 1)
+      await until(async () => (await dues('full')).length === 1, PATIENT)
       expect(await dues('full')).toEqual([start + 2_000])
       expect(await node.schedules.get(CALLER, 'full', 's')).toMatchObject({ fired: 2, missedCount: 0 })
       await node.scheduler.stop()

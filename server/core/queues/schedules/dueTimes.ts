@@ -49,7 +49,10 @@ export function checkTiming(timing: Timing): void {
     try {
       cronOf(timing)
     } catch (error) {
-      const reason = error instanceof Error ? error.message.replace(/^CronPattern: /, '') : 'not valid'
+      const fields = cron.trim().split(/\s+/).length
+      const said = error instanceof Error ? error.message.replace(/^CronPattern: /, '') : 'not valid'
+      // The library's text about another number of fields is about ones that it takes and a schedule does not.
+      const reason = fields === 5 || fields === 6 ? said : `${JSON.stringify(cron)} is no cron expression`
       throw wrong(
         `cron: ${reason.slice(0, 200)}; five fields (minute hour day month weekday), or six with the second first`,
       )

@@ -2,14 +2,14 @@
 
 import type { BrowserContext, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { Hub } from '../../client/index.ts'
-import { type BareSite, startBareSite } from '../support/browser/bare.ts'
-import { buildForBrowsers } from '../support/browser/built.ts'
-import { closeBrowser, heapBytes, openContext, openPage } from '../support/browser/chromium.ts'
-import { SECRET, tokenOf } from '../support/clients/tokens.ts'
-import { describeStores, type StoreKind } from '../support/hub/stores.ts'
-import { has, soak } from '../support/tools.ts'
-import { until } from '../support/until.ts'
+import type { Hub } from '../../../client/index.ts'
+import { type BareSite, startBareSite } from '../../support/browser/bare.ts'
+import { buildForBrowsers } from '../../support/browser/built.ts'
+import { closeBrowser, heapBytes, openContext, openPage } from '../../support/browser/chromium.ts'
+import { SECRET, tokenOf } from '../../support/clients/tokens.ts'
+import { describeStores, type StoreKind } from '../../support/hub/stores.ts'
+import { has, soak } from '../../support/tools.ts'
+import { until } from '../../support/until.ts'
 
 const LONG_MS = soak ? 1_200_000 : 120_000
 const LOST_CONNECTIONS = /net::ERR_|WebSocket connection to/
