@@ -8,8 +8,8 @@ import { jobDraftSchema, nameSchema, parse } from './wire.ts'
 const MAX_CRON_LENGTH = 256
 const MAX_ZONE_LENGTH = 64
 const YEAR_MS = 365 * 86_400_000
-/** A Date goes no further. */
-const LAST_TIME = 8_640_000_000_000_000
+/** The end of the year 9999: a Date goes further, times behind it do not. */
+const LAST_TIME = 253_402_300_799_999
 const MAX_PAGE = 100
 const MIN_EVERY_MS = 100
 

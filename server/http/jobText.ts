@@ -4,6 +4,7 @@ import { contentOf } from '../core/body.ts'
 import type { Claimed } from '../core/queues/delivery/claim.ts'
 import { ownOf } from '../core/queues/looks.ts'
 import type { Queues } from '../core/queues/queues.ts'
+import type { Ended } from '../core/queues/requests.ts'
 import { isDead } from '../core/queues/settings.ts'
 import { httpContent } from './content.ts'
 
@@ -36,6 +37,18 @@ export function lookedAt(queue: string, { body, state, policy, ...rest }: JobInf
 /** What is kept of one that has ended. */
 export function finishedText(queue: string, { result, ...rest }: FinishedJob): string {
   return JSON.stringify({ queue, ...rest, ...(result === undefined ? {} : resultOf(result)) })
+}
+
+/** How a job has ended of which nothing is kept. The answer has its result as it came. */
+export function endingText(
+  queue: string,
+  id: string,
+  { state, result, error }: Ended,
+  answer: Awaited<ReturnType<Queues['answer']>>,
+): string {
+  const reply = answer?.state === 'done' ? answer.reply : undefined
+  const told = reply !== undefined ? resultOf(reply) : result === undefined ? {} : { result }
+  return JSON.stringify({ queue, id, state, ...told, error })
 }
 
 function resultOf({ json, binaries }: ReadableJob['body']): object {

@@ -104,9 +104,13 @@ const priority = value('a priority: a whole number from 0 to 9', (input) => {
   return level === undefined || level > 9 ? undefined : level
 })
 
-const rate = bound('a number of jobs a second, above 0', (input) => {
+/** One in eleven days. */
+const MIN_RATE = 0.000001
+const MAX_RATE = 1_000_000
+
+const rate = bound('a number of jobs a second, 0.000001 to 1000000', (input) => {
   const perSecond = typeof input === 'string' && /^\d+(\.\d+)?$/.test(input.trim()) ? Number(input) : input
-  return typeof perSecond === 'number' && perSecond > 0 && perSecond <= 1_000_000 ? perSecond : undefined
+  return typeof perSecond === 'number' && perSecond >= MIN_RATE && perSecond <= MAX_RATE ? perSecond : undefined
 })
 
 const BREAKER_MIN = 10

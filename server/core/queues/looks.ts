@@ -54,9 +54,28 @@ export async function lookAtJobs(
       length += size
       last = look.id
     }
-    if (looks.length < part) return { jobs }
+    if (looks.length < part) {
+      if (last === undefined || looks.length > 0 || (await isPlace(queues, caller, queue, state, last))) return { jobs }
+      // Nobody knows what comes behind one that is gone.
+      if (jobs.length > 0) return { jobs, next: last }
+      throw new RepriseError('not_found', `the job ${last} is gone, so nothing is behind it: list from the beginning`)
+    }
     if (jobs.length >= limit || length >= PAGE_LENGTH) return { jobs, ...(last !== undefined && { next: last }) }
   }
+}
+
+/** Whether the job is where those of its state are looked for. */
+async function isPlace(queues: Queues, caller: Caller, queue: string, state: LookState, id: string): Promise<boolean> {
+  const ids = { ids: [id] }
+  if (state === 'done' || state === 'removed') {
+    return (await queues.finished(caller, mainQueue(queue), ids)).length > 0
+  }
+  return (await queues.jobs(caller, nameFor(queue, state), ids)).length > 0
+}
+
+/** Of the queue that has the waiting jobs, or dead letters, of a state. */
+function nameFor(queue: string, state: LookState): string {
+  return state === 'dead' ? `${mainQueue(queue)}/dead` : queue
 }
 
 async function partOf(
@@ -70,7 +89,7 @@ async function partOf(
     const found = await queues.finished(caller, mainQueue(queue), { state, ...from })
     return found.map((job) => ({ look: finishedLook(mainQueue(queue), job), size: job.result?.json.length ?? 0 }))
   }
-  const name = state === 'dead' ? `${mainQueue(queue)}/dead` : queue
+  const name = nameFor(queue, state)
   const found = await queues.jobs(caller, name, { state: state === 'dead' ? 'ready' : state, ...from })
   return found.map((job) => ({ look: waitingLook(name, job), size: job.body?.json.length ?? 0 }))
 }

@@ -8,7 +8,7 @@ import { isThere, redrive } from '../../core/queues/redrive.ts'
 import { isDead, mainQueue } from '../../core/queues/settings.ts'
 import { itsTurn, PAGE_WEIGHT } from '../../core/turns.ts'
 import { parse } from '../../wire.ts'
-import { type FinishedJob, finishedText, type JobInfo, lookedAt } from '../jobText.ts'
+import { endingText, type FinishedJob, finishedText, type JobInfo, lookedAt } from '../jobText.ts'
 import { type Call, JsonText, type Route, route } from '../routes.ts'
 import {
   explainAnswer,
@@ -108,25 +108,29 @@ async function look(call: Call, id: string, others: ListQuery): Promise<JsonText
 async function explain(call: Call, { waitMs = 0 }: Query<typeof jobQuery>): Promise<object> {
   const { param } = call
   const [queue, id] = [param('queue'), param('id')]
-  if (waitMs > 0) await waitForEnd(call, queue, id, Math.min(waitMs, MAX_WAIT_MS))
+  const ended = waitMs > 0 ? await waitForEnd(call, queue, id, Math.min(waitMs, MAX_WAIT_MS)) : undefined
   try {
     const found = await find(call, queue, id)
     return { ...lookedAt(found.queue, found.job), why: await whyOf(call, found) }
   } catch (error) {
     const finished = hasCode(error, 'not_found') ? await findFinished(call, id) : undefined
-    if (finished === undefined) throw error
-    return new JsonText(finishedText(queue, finished))
+    if (finished !== undefined) return new JsonText(finishedText(queue, finished))
+    if (ended === undefined) throw error
+    // Nothing is kept of it but what became of it, for who waited.
+    const answer = ended.state === 'done' ? await call.core.queues.answer(call.caller, queue, id) : undefined
+    return new JsonText(endingText(queue, id, ended, answer))
   }
 }
 
-/** Comes back when the job has ended, or the time is over. */
-async function waitForEnd({ core, caller, over }: Call, queue: string, id: string, waitMs: number): Promise<void> {
+/** Comes back with how the job has ended, or when the time is over. */
+async function waitForEnd({ core, caller, over }: Call, queue: string, id: string, waitMs: number) {
   const leave = core.callers.take('longPolls', caller)
   const asker = { gone: over(), willWait: () => () => {} }
   try {
-    await waitForJob(core.queues, caller, queue, id, waitMs, asker)
+    return await waitForJob(core.queues, caller, queue, id, waitMs, asker)
   } catch (error) {
     if (!hasCode(error, 'timeout') && !hasCode(error, 'unavailable')) throw error
+    return undefined
   } finally {
     leave()
   }

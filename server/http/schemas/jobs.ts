@@ -169,8 +169,19 @@ const waitingAnswer = jobFields.extend({ why: z.array(obstacle) }).meta({
   examples: [WAITING],
 })
 
+const endedJob = z
+  .object({
+    queue: z.string(),
+    id: z.string(),
+    state: z.enum(['done', 'dead', 'removed']),
+    result: finishedJob.shape.result,
+    binary: finishedJob.shape.binary,
+    error: z.string().optional(),
+  })
+  .meta({ id: 'JobEnded', description: 'For who waited, where nothing is kept of the job' })
+
 export const explainAnswer = z
-  .union([waitingAnswer, finishedJob])
+  .union([waitingAnswer, finishedJob, endedJob])
   .meta({ id: 'JobExplained', examples: [WAITING, FINISHED] })
 
 export const ranAnswer = z

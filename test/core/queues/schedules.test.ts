@@ -4,6 +4,7 @@ import { Scheduler } from '../../../server/core/queues/schedules/scheduler.ts'
 import { Schedules } from '../../../server/core/queues/schedules/schedules.ts'
 import { openQueueSettings, type QueueOverrides } from '../../../server/core/queues/settings.ts'
 import { SILENT } from '../../../server/core/telemetry.ts'
+import { turnNumber } from '../../../server/core/turns.ts'
 import type { Store } from '../../../server/store/contract/store.ts'
 import { DEFAULT_LIMITS } from '../../../shared/protocol.ts'
 import type { ScheduleSpec } from '../../../shared/queues.ts'
@@ -270,6 +271,25 @@ function describeSchedules(name: string, makeEngine: () => Promise<Engine>): voi
       const [, second] = await store.queues.jobs('q/dead', { state: 'ready', limit: 9 })
       expect(second).toMatchObject({ dead: { error: expect.stringMatching(/at most 20/) } })
       expect(await node.schedules.get(CALLER, 'q', 's')).toMatchObject({ fired: 2 })
+    })
+
+    it('give way to other work, each by itself, where a thousand due times of each are counted', async () => {
+      const turns: number[] = []
+      const { queues } = store
+      const fireSchedule: typeof queues.fireSchedule = (...given) => {
+        turns.push(turnNumber())
+        return queues.fireSchedule(...given)
+      }
+      const node = await nodeOn({ ...store, queues: { ...queues, fireSchedule } }, engine.clock)
+      const names = ['a', 'b', 'c']
+      for (const name of names) {
+        await node.schedules.put(CALLER, 'q', name, { cron: '* * * * *', draft: { data: name } })
+      }
+      engine.clock.now += DAY
+      await fireAll(node)
+      await node.scheduler.stop()
+      expect(await jobs()).toHaveLength(3)
+      expect(new Set(turns).size).toBe(3)
     })
 
     it('fire once where many nodes see them at the same moment', async () => {

@@ -3,10 +3,15 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join as joinPath } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { Life } from '../../../server/core/queues/life.ts'
+import { SILENT } from '../../../server/core/telemetry.ts'
 import type { ReadPage } from '../../../shared/protocol.ts'
+import { lmdbEngine } from '../../store/conformance/fixture.ts'
+import { deskOf, named } from '../../store/conformance/queueDesk.ts'
 import { join, type Wire } from '../../support/clients/wire.ts'
 import { startHub } from '../../support/hub/hub.ts'
 import { diskFolder } from '../../support/temp.ts'
+import { until } from '../../support/until.ts'
 
 const TOPIC = 'orders'
 
@@ -92,5 +97,34 @@ describe('a damaged record', () => {
     const third = await join(url, TOPIC, { client: 'a', onGap: 'fail' })
     await third.seen('live')
     expect(story(third)).toEqual(['301-301', 'live'])
+  })
+
+  it('of what happened to a job is left out, and the rest is moved once', async () => {
+    const engine = await lmdbEngine(await diskFolder())
+    const ids = ['first-job', 'second-job', 'third-job', 'fourth-job', 'fifth-job']
+    let store = await engine.open()
+    for (const id of ids) await deskOf(store).send([named(id)], { events: true })
+    await store.close()
+    await damage(
+      engine.folder,
+      ['second-job', 'fifth-job'].map((id) => `{"kind":"sent","id":"${id}"`),
+    )
+    store = await engine.open()
+    const retain = { events: 100, bytes: 1e9, ageMs: 1e12 }
+    const mover = new Life({ store, telemetry: SILENT, retainOf: () => retain })
+    const isMoved = async () => {
+      mover.told('q')
+      return (await store.topics.read('$queue.q', 0, { events: 9, bytes: 1e9 })).events.length > 2
+    }
+    await until(isMoved, { what: 'all to be moved' })
+    await mover.close()
+    await store.queues.life('q', { limit: 9 })
+    await deskOf(store).send([named('sixth-job')], { events: true })
+    expect(await store.queues.life('q', { limit: 9 })).toMatchObject({ records: [{ id: 'sixth-job' }] })
+    const { events } = await store.topics.read('$queue.q', 0, { events: 9, bytes: 1e9 })
+    expect(events.map((event) => 'body' in event && JSON.parse(event.body.json).data.id)).toEqual(
+      ids.filter((id) => id !== 'second-job' && id !== 'fifth-job'),
+    )
+    await engine.destroy()
   })
 })

@@ -117,6 +117,7 @@ describe('schedules over HTTP', () => {
       [{ cron: '* * * * *', timeZone: 'Nowhere', draft }, 'bad_request', /Nowhere.*Europe\/Berlin/],
       [{ cron: '0 0 31 2 *', draft }, 'bad_request', /never be due/],
       [{ everyMs: 100, startAt: 2, endAt: 1, draft }, 'bad_request', /startAt is after endAt/],
+      [{ cron: '* * * * *', startAt: 8_640_000_000_000_000, draft }, 'bad_request', /startAt.*253402300799999/],
       ['{', 'bad_request', /JSON/],
       ['null', 'bad_request', /schedule/],
     ]

@@ -61,6 +61,23 @@ describe.each(Object.entries(places))('the end of a job, at %s', (_, hubs) => {
     const ended = waiting('a', 20_000)
     queue.consume(() => 'yes')
     expect(await ended).toMatchObject({ state: 'done', result: 'yes' })
+    await asking(here.url)('PUT', '/v1/queues/never', { keepDone: false })
+    /** Told to who waited; where the job ended before the wait had begun, of another one. */
+    const endOf = async (data: unknown, end: (id: string) => Promise<unknown>) => {
+      for (let tries = 1; ; tries++) {
+        const id = `${tries} ${typeof data}`
+        await queue.pause()
+        await queue.send(data, { id })
+        const ended = waiting(id, 20_000)
+        await waiting(id, 1)
+        await end(id)
+        const told = await ended
+        if (told.code !== 'not_found' || tries === 20) return { ...told, id: id === (told as { id?: string }).id }
+      }
+    }
+    const done = await endOf({ x: 1 }, () => queue.resume())
+    expect(done).toEqual({ queue: 'never', id: true, state: 'done', result: 'yes' })
+    expect(await endOf(1, (id) => queue.remove(id))).toEqual({ queue: 'never', id: true, state: 'removed' })
     await hub.close()
   })
 
@@ -94,6 +111,9 @@ describe.each(Object.entries(places))('the end of a job, at %s', (_, hubs) => {
     await expect(queue.jobs({ state: 'over' as never })).rejects.toMatchObject({ code: 'bad_request' })
     expect(await queue.job(receipts[1]?.id ?? '')).toMatchObject({ state: 'ready', behind: receipts[0]?.id })
     expect(await queue.job('never')).toBeUndefined()
+    for (const state of ['ready', 'done'] as const) {
+      await expect(queue.jobs({ state, after: 'never' })).rejects.toMatchObject({ code: 'not_found' })
+    }
     const done = Promise.all(receipts.map(({ id }) => queue.waitFor(id, { timeoutMs: 60_000 })))
     queue.consume(({ data }) => (data as { i: number }).i)
     expect((await queue.counts()).ready).toBe(30)

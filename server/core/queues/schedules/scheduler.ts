@@ -8,10 +8,10 @@ import type { Limits } from '../../../../shared/protocol.ts'
 import type { Store, StoredSchedule } from '../../../store/contract/store.ts'
 import type { StoreClock } from '../../clock.ts'
 import type { Telemetry } from '../../telemetry.ts'
-import { itsTurn } from '../../turns.ts'
+import { itsTurn, PAGE_WEIGHT } from '../../turns.ts'
 import { type HubQueueSettings, takenOf } from '../settings.ts'
 import { jobsOf } from './jobs.ts'
-import { fire, readSpec, writeSpec } from './spec.ts'
+import { fire, LATE_MS, readSpec, writeSpec } from './spec.ts'
 
 export interface SchedulerContext {
   readonly store: Store
@@ -113,6 +113,9 @@ export class Scheduler {
 
   /** `taken`: another node was quicker, or it was changed. */
   async #fire(queue: string, schedule: StoredSchedule, now: number): Promise<'fired' | 'taken' | 'failed'> {
+    // There may be a thousand due times to be counted.
+    if (now - (schedule.nextAt ?? now) > LATE_MS) await itsTurn(2 * PAGE_WEIGHT)
+    if (this.#closed) return 'taken'
     const bytes = schedule.body?.json.length ?? 0
     const most = Math.max(1, Math.min(MOST_JOBS, Math.floor(MOST_BYTES / Math.max(1, bytes))))
     try {

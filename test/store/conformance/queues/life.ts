@@ -81,6 +81,30 @@ export function describeQueueLife(given: () => Case): void {
       expect(await life(last, store)).toMatchObject({ seq: 3, records: [] })
     })
 
+    test('goes on at once behind much that happened in one step', async () => {
+      const { store } = given()
+      const q = desk()
+      const ids = Array.from({ length: 300 }, (_, i) => `job-${i}`)
+      await q.send(
+        ids.map((id) => named(id)),
+        ON,
+      )
+      const { jobs } = await q.claim('w', { max: 300 })
+      const reply = text('x'.repeat(5_000))
+      const done = jobs.map(({ id, lease }) => ({ id, lease, as: 'done' as const, reply }))
+      await store.queues.settle('q', done, TOLD)
+      await q.send([named('last')], ON)
+      const seen: string[] = []
+      for (let step: Partial<LifeStep> = {}; ; ) {
+        const { generation = '', seq = 0, records = [] } = (await life(step)) ?? {}
+        if (records.length === 0) break
+        seen.push(...records.map(({ kind, id }) => `${kind} ${id}`))
+        step = { generation, moved: seq + records.length - 1 }
+      }
+      const each = (kind: string) => ids.map((id) => `${kind} ${id}`)
+      expect(seen).toEqual([...each('sent'), ...each('started'), ...each('done'), 'sent last'])
+    })
+
     test('is in its topic once and in order, whoever moves it, and whatever answer is lost', async () => {
       const { store } = given()
       const q = desk()

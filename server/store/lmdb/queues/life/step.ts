@@ -33,12 +33,27 @@ export function lifeStep(transaction: Transaction, queue: Queue | undefined, ste
   })) {
     const first = countOf(key)
     const all = unpackLife(value)
-    if (first + all.length <= life.first) transaction.remove(TABLES.life, key)
-    else records.push(...all.slice(Math.max(0, life.first - first)))
+    if (first + all.length <= life.first) {
+      transaction.remove(TABLES.life, key)
+      continue
+    }
+    // What stood before it is damaged, and is not told.
+    if (records.length === 0) life.first = Math.max(life.first, first)
+    if (first > life.first + records.length) break
+    for (let i = Math.max(0, life.first - first); i < all.length; i++) records.push(all[i] as LifeRecord)
     bytes += value.length
     if (records.length >= step.limit || bytes > BYTES) break
   }
+  if (records.length === 0) forgetRest(transaction, life, prefix)
   main.lifeAt = life.first === life.next ? 0 : transaction.now + LIFE_MS
   const seq = life.first - (life.base ?? 0)
   return { generation: life.generation, seq, records: records.slice(0, step.limit) }
+}
+
+/** Nothing more can be read: what is left is damaged. */
+function forgetRest(transaction: Transaction, life: { first: number; readonly next: number }, prefix: Buffer): void {
+  life.first = life.next
+  for (const key of transaction.environment.keys(TABLES.life, { start: prefix, end: afterPrefix(prefix) })) {
+    transaction.remove(TABLES.life, key)
+  }
 }
