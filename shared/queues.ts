@@ -6,14 +6,22 @@ import type { Draft, Durability, Headers, Limits, ProducerSeq, Respond } from '.
 /** Where the queues live. */
 export const QUEUES_NAMESPACE = '/queues'
 
-/** When a job comes again after a failed attempt: after `ms` each time, or doubled at each further one, up to `maxMs`. */
-export interface JobBackoff {
-  readonly kind: 'fixed' | 'exponential'
-  /** At most a year. */
-  readonly ms: number
-  /** Default: the queue's `maxBackoffMs`, or `ms` where that is more. */
-  readonly maxMs?: number
-}
+/**
+ * When a job comes again after a failed attempt: after `ms` each time, doubled at each further one up to `maxMs`, or after
+ * the times of a list, one after the other. No time is more than a year.
+ */
+export type JobBackoff =
+  | {
+      readonly kind: 'fixed' | 'exponential'
+      readonly ms: number
+      /** Default: the queue's `maxBackoffMs`, or `ms` where that is more. */
+      readonly maxMs?: number
+    }
+  /** 1 to 32 times; the last one counts for all further attempts. */
+  | { readonly kind: 'list'; readonly ms: readonly number[] }
+
+/** Times of a backoff's list. */
+export const MAX_BACKOFFS = 32
 
 /** What a job has by itself, in place of the queue's settings. */
 export interface JobOptions {

@@ -55,6 +55,7 @@ async function explain(route: string, { id }: { readonly id: string }, options: 
 }
 
 function backoffText({ kind, ms, maxMs }: Fields): string {
+  if (Array.isArray(ms)) return `${ms.map(cell).join(' ms, ')} ms, and so on`
   return kind === 'fixed' ? `${cell(ms)} ms after each` : `${cell(ms)} ms, doubled each time, at most ${cell(maxMs)} ms`
 }
 

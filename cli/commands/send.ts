@@ -32,11 +32,9 @@ interface SendOptions extends InputOptions {
   readonly keepDone?: false | { readonly ageMs: number }
 }
 
-interface Backoff {
-  readonly kind: 'fixed' | 'exponential'
-  readonly ms: number
-  readonly maxMs?: number
-}
+type Backoff =
+  | { readonly kind: 'fixed' | 'exponential'; readonly ms: number; readonly maxMs?: number }
+  | { readonly kind: 'list'; readonly ms: readonly number[] }
 
 /** What one request carries, below what the hub takes. */
 const MAX_DRAFTS = 500
@@ -57,7 +55,11 @@ export function addSend(root: Command): void {
     .option('--priority <0-9>', 'higher runs first (default: the setting of the queue, 4)', priority)
     .option('--ttl <time>', 'dead-letter it if it still waits this long after it is due, such as 7d', positiveDuration)
     .option('--attempts <number>', "the most attempts of this job (default: the queue's maxAttempts)", attempts)
-    .option('--backoff <kind:time>', 'after a failed attempt, such as fixed:5s or exponential:1s:1h', backoff)
+    .option(
+      '--backoff <kind:time>',
+      'after a failed attempt, such as fixed:5s, exponential:1s:1h, list:1s,10s,1m',
+      backoff,
+    )
     .option('--keep-done <time>', 'how long to keep what became of it, such as 7d; no: not at all', keepDone)
     .action(send)
   addExamples(
@@ -80,9 +82,11 @@ function attempts(text: string): number {
 
 function backoff(text: string): Backoff {
   const [kind, ms = '', maxMs, ...rest] = text.split(':')
-  if ((kind !== 'fixed' && kind !== 'exponential') || ms === '' || rest.length > 0) {
-    throw new InvalidArgumentError('It has to be such as fixed:5s, exponential:1s or exponential:1s:1h')
+  const isList = kind === 'list' && maxMs === undefined
+  if ((kind !== 'fixed' && kind !== 'exponential' && !isList) || ms === '' || rest.length > 0) {
+    throw new InvalidArgumentError('It has to be such as fixed:5s, exponential:1s, exponential:1s:1h or list:1s,10s,1m')
   }
+  if (kind === 'list') return { kind, ms: ms.split(',').map(duration) }
   return { kind, ms: duration(ms), ...(maxMs !== undefined && { maxMs: duration(maxMs) }) }
 }
 

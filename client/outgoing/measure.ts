@@ -12,6 +12,8 @@ import type { SendOptions } from '../queues/api.ts'
 /** Deeper values are left to JSON.stringify, which also finds the cycles. The hub takes none. */
 const MAX_DEPTH = 1_000
 
+const MOST_OPTION_BYTES = 1_024
+
 const PUBLISH = ['id', 'key', 'headers', 'timeoutMs'] as const satisfies readonly (keyof PublishOptions)[]
 export const SEND = [
   ...PUBLISH,
@@ -70,7 +72,13 @@ export function jobDraftOf(call: string, data: unknown, options: SendOptions | u
   for (const name of ['backoff', 'keepDone'] as const) {
     const value = options[name]
     if (value === undefined) continue
-    measure(value)
+    // What is not of the draft's size must not close the connection.
+    if (measure(value).bytes > MOST_OPTION_BYTES) {
+      throw new RepriseError(
+        'bad_request',
+        `${name} has more than ${MOST_OPTION_BYTES} bytes: no ${name} needs so many`,
+      )
+    }
     draft[name] = value as never
   }
   return draft

@@ -21,6 +21,7 @@ export function backoffOf(
   const backoff = own?.backoff
   if (backoff === undefined) return backoffMs[Math.min(attempts, backoffMs.length) - 1] ?? 0
   if (backoff.kind === 'fixed') return backoff.ms
+  if (backoff.kind === 'list') return backoff.ms[Math.min(attempts, backoff.ms.length) - 1] ?? 0
   return Math.min(backoff.maxMs, backoff.ms * 2 ** Math.min(attempts - 1, MAX_DOUBLED))
 }
 

@@ -1,19 +1,35 @@
 /** The schemas of what a job has by itself in place of its queue's settings, beside those of wire.ts. */
 
 import { z } from 'zod'
-import type { JobBackoff, JobOptions } from '../../shared/queues.ts'
+import { type JobBackoff, type JobOptions, MAX_BACKOFFS } from '../../shared/queues.ts'
 
-const BACKOFF_RULE = "is { kind: 'fixed' | 'exponential', ms, maxMs? }"
+const BACKOFF_RULE = "is { kind: 'fixed' | 'exponential', ms, maxMs? } or { kind: 'list', ms: […] }"
+const KIND_RULE = "kind is 'fixed', 'exponential' or 'list'"
+const LIST_RULE = `of a list: is a list of 1 to ${MAX_BACKOFFS} times in milliseconds, each 0 or more`
 const KEEP_RULE = 'is false or { ageMs? }'
 
+const listSchema = z
+  .custom<readonly number[]>(isListOfTimes, { error: LIST_RULE })
+  .meta({ type: 'array', items: { type: 'number', minimum: 0 }, minItems: 1, maxItems: MAX_BACKOFFS })
+
+/** Counted before its times are looked at. */
+function isListOfTimes(list: unknown): boolean {
+  const fits = Array.isArray(list) && list.length >= 1 && list.length <= MAX_BACKOFFS
+  return fits && list.every((ms) => typeof ms === 'number' && Number.isFinite(ms) && ms >= 0)
+}
+
 const backoffSchema = z
-  .strictObject(
-    {
-      kind: z.enum(['fixed', 'exponential'], { error: "is 'fixed' or 'exponential'" }),
-      ms: z.number().min(0),
-      maxMs: z.number().min(0).exactOptional(),
-    },
-    { error: ({ code }) => (code === 'invalid_type' ? BACKOFF_RULE : undefined) },
+  .discriminatedUnion(
+    'kind',
+    [
+      z.strictObject({
+        kind: z.enum(['fixed', 'exponential']),
+        ms: z.number().min(0),
+        maxMs: z.number().min(0).exactOptional(),
+      }),
+      z.strictObject({ kind: z.literal('list'), ms: listSchema }),
+    ],
+    { error: ({ code, input }) => (code === 'invalid_union' && typeof input === 'object' ? KIND_RULE : BACKOFF_RULE) },
   )
   .meta({ id: 'JobBackoff' }) satisfies z.ZodType<JobBackoff>
 
@@ -28,7 +44,8 @@ export const jobOptionFields = {
     .exactOptional()
     .meta({ description: 'The most attempts of this job, in place of the `maxAttempts` of the queue' }),
   backoff: backoffSchema.exactOptional().meta({
-    description: 'In place of the `backoffMs` of the queue: `ms` after each failed attempt, or doubled each time',
+    description:
+      'In place of the `backoffMs` of the queue: `ms` after each failed attempt, doubled each time, or one time of a list after the other',
   }),
   keepDone: keepSchema
     .exactOptional()

@@ -71,10 +71,14 @@ function jobPolicy(
   return Object.keys(policy).length === 0 ? undefined : policy
 }
 
-function storedBackoff({ kind, ms, maxMs }: JobBackoff, maxBackoffMs: number, what: string) {
-  if (ms > YEAR_MS || (maxMs ?? 0) > YEAR_MS) {
-    throw new RepriseError('bad_request', `${what} has a backoff of more than a year`)
+function storedBackoff(backoff: JobBackoff, maxBackoffMs: number, what: string): NonNullable<JobPolicy['backoff']> {
+  const tooLong = () => new RepriseError('bad_request', `${what} has a backoff of more than a year`)
+  if (backoff.kind === 'list') {
+    if (backoff.ms.some((ms) => ms > YEAR_MS)) throw tooLong()
+    return { kind: 'list', ms: backoff.ms.map(Math.ceil) }
   }
+  const { kind, ms, maxMs } = backoff
+  if (ms > YEAR_MS || (maxMs ?? 0) > YEAR_MS) throw tooLong()
   if (maxMs !== undefined && maxMs < ms) {
     throw new RepriseError('bad_request', `${what} has a backoff whose maxMs, ${maxMs}, is less than its ms, ${ms}`)
   }

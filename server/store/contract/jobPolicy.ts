@@ -4,8 +4,13 @@
 export interface JobPolicy {
   /** In place of the policy's, whichever is more. */
   readonly maxAttempts?: number
-  /** In place of `backoffMs`: `ms`, or `ms` doubled with each further attempt, at most `maxMs`. */
-  readonly backoff?: { readonly kind: 'fixed' | 'exponential'; readonly ms: number; readonly maxMs: number }
+  /**
+   * In place of `backoffMs`: `ms`, `ms` doubled with each further attempt, at most `maxMs`, or the times of a list, never
+   * empty, the last one for all further attempts.
+   */
+  readonly backoff?:
+    | { readonly kind: 'fixed' | 'exponential'; readonly ms: number; readonly maxMs: number }
+    | { readonly kind: 'list'; readonly ms: readonly number[] }
   /** In place of `keep.ageMs`, where anything is kept; 0: this job is not. */
   readonly keepMs?: number
 }

@@ -19,21 +19,27 @@ test('a job has attempts, a backoff and a time of its own, over the SDK, HTTP an
       { data: 'twice', attempts: 2, backoff },
       { data: 'done', keepDone: false },
       { data: 'kept', keepDone: { ageMs: 3_600_000 } },
+      { data: 'listed', attempts: 3, backoff: { kind: 'list', ms: [0.5, 2] } },
     ])
-    const [twice = '', done = '', kept = ''] = receipts.map(({ id }) => id)
+    const [twice = '', done = '', kept = '', listed = ''] = receipts.map(({ id }) => id)
     const own = { maxAttempts: 2, backoff: { kind: 'fixed', ms: 1, maxMs: 300_000 } }
     expect(await queue.job(twice)).toMatchObject({ attempts: 0, ...own })
     expect(await ask('GET', `mails/jobs/${twice}`)).toMatchObject({ status: 200, attempts: 0, ...own })
     expect(await queue.job(done)).toMatchObject({ keepDone: false })
+    const list = { backoff: { kind: 'list', ms: [1, 2] } }
+    expect(await queue.job(listed)).toMatchObject(list)
+    expect(await ask('GET', `mails/jobs/${listed}`)).toMatchObject(list)
     const runs: unknown[] = []
     const worker = queue.consume(({ data }) => {
       runs.push(data)
-      if (data === 'twice') throw new Error('no')
+      if (data === 'twice' || data === 'listed') throw new Error('no')
     })
     worker.onError(() => {})
     expect((await queue.waitFor(twice)).state).toBe('dead')
+    expect((await queue.waitFor(listed)).state).toBe('dead')
     expect((await queue.waitFor(kept)).state).toBe('done')
     expect(runs.filter((data) => data === 'twice')).toHaveLength(2)
+    expect(runs.filter((data) => data === 'listed')).toHaveLength(3)
     await worker.close()
     expect(await queue.job(twice)).toMatchObject({ state: 'dead', attempts: 2, ...own })
     expect([await queue.job(done), (await queue.job(kept))?.state]).toEqual([undefined, 'done'])
@@ -49,11 +55,16 @@ test('a job has attempts, a backoff and a time of its own, over the SDK, HTTP an
     for (const [fields, text] of [
       [{ attempts: 0 }, /attempts/],
       [{ attempts: 1.5 }, /attempts/],
-      [{ backoff: 1_000 }, /backoff: is \{ kind: 'fixed' \| 'exponential', ms, maxMs\? \}/],
-      [{ backoff: { kind: 'linear', ms: 1 } }, /backoff\.kind: is 'fixed' or 'exponential'/],
+      [{ backoff: 1_000 }, /backoff: is \{ kind: 'fixed' \| 'exponential', ms, maxMs\? \} or \{ kind: 'list'/],
+      [{ backoff: { kind: 'linear', ms: 1 } }, /kind is 'fixed', 'exponential' or 'list'/],
       [{ backoff: { kind: 'fixed' } }, /backoff\.ms/],
       [{ backoff: { kind: 'fixed', ms: -1 } }, /backoff\.ms/],
-
+      [{ backoff: { kind: 'fixed', ms: [1] } }, /backoff\.ms/],
+      [{ backoff: { kind: 'list', ms: 5 } }, /backoff\.ms: of a list: is a list of 1 to 32 times/],
+      [{ backoff: { kind: 'list', ms: [] } }, /backoff\.ms: of a list: is a list of 1 to 32 times/],
+      [{ backoff: { kind: 'list', ms: Array(33).fill(1) } }, /backoff\.ms: of a list: is a list of 1 to 32 times/],
+      [{ backoff: { kind: 'list', ms: [1, -1] } }, /each 0 or more/],
+      [{ backoff: { kind: 'list', ms: [1, 1e12] } }, /draft 0 has a backoff of more than a year/],
       [{ backoff: { kind: 'fixed', ms: 1e12 } }, /draft 0 has a backoff of more than a year/],
       [{ backoff: { kind: 'exponential', ms: 9, maxMs: 8 } }, /maxMs, 8, is less than its ms, 9/],
       [{ keepDone: true }, /keepDone: is false or \{ ageMs\? \}/],
@@ -66,7 +77,9 @@ test('a job has attempts, a backoff and a time of its own, over the SDK, HTTP an
       expect.stringMatching(/backoff: this hub does not know "times"/),
     ])
     const wrongly = (backoff: unknown) => queue.send(1, { backoff: backoff as never })
-    await expect(wrongly({ type: 'fixed', delay: 1 })).rejects.toThrow("kind: is 'fixed' or 'exponential'")
+    await expect(wrongly({ type: 'fixed', delay: 1 })).rejects.toThrow("kind is 'fixed', 'exponential' or 'list'")
+    const huge = { kind: 'list', ms: Array(1e6).fill(1) }
+    await expect(wrongly(huge)).rejects.toThrow('backoff has more than 1024 bytes')
     await expect(wrongly({ kind: 'fixed', ms: 1n })).rejects.toThrow('neither JSON nor binary can carry bigint')
     await expect(queue.send(1, { maxAttempts: 2 } as never)).rejects.toThrow('here it is attempts')
   } finally {

@@ -200,9 +200,12 @@ export class Turning {
       this.bury(queue, job, 'max_attempts', entry.why, entry.holder)
       return
     }
-    const { kind, ms, maxMs } = job.policy?.backoff ?? {}
-    let own = ms
-    for (let n = 1; n < job.attempts && kind === 'exponential'; n++) own = Math.min(maxMs ?? 0, 2 * (own ?? 0))
+    const backoff = job.policy?.backoff
+    const times = backoff?.kind === 'list' ? backoff.ms : backoff && [backoff.ms]
+    let own = times?.[Math.min(job.attempts, times.length) - 1]
+    for (let n = 1; n < job.attempts && backoff?.kind === 'exponential'; n++) {
+      own = Math.min(backoff.maxMs, 2 * (own ?? 0))
+    }
     job.dueAt = this.now + (delayMs ?? own ?? backoffMs[Math.min(job.attempts, backoffMs.length) - 1] ?? 0)
     job.state = job.dueAt <= this.now ? 'ready' : 'delayed'
     if (!half.isDead) this.lives(queue, { kind: 'retrying', id, attempt, dueAt: job.dueAt })

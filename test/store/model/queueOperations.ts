@@ -120,6 +120,7 @@ const draft: fc.Arbitrary<DrawnDraft> = fc.record({
       { maxAttempts: 5, backoff: { kind: 'exponential', ms: 500, maxMs: 1_500 } },
       { backoff: { kind: 'fixed', ms: 4_000, maxMs: 4_000 }, keepMs: 5_000 },
       { backoff: { kind: 'fixed', ms: 0, maxMs: 0 } },
+      { maxAttempts: 4, backoff: { kind: 'list', ms: [1_000, 0, 3_000] } },
       { keepMs: 0 },
     ),
     4,

@@ -69,7 +69,7 @@ export function describeJobPolicy(given: () => Case): void {
       expect(await desk().job('a', 'q/dead')).toMatchObject({ attempts: 2, policy })
     })
 
-    test('wait twice as long after each failure, up to a bound, and else as the queue says', async () => {
+    test('wait twice as long after each failure, up to a bound, or the times of a list, and else as the queue says', async () => {
       const backoff = { kind: 'exponential', ms: 100, maxMs: 500 } as const
       await desk().send([named('a', { policy: { maxAttempts: 70, backoff } })])
       const waited = await waits(69)
@@ -78,6 +78,8 @@ export function describeJobPolicy(given: () => Case): void {
       await desk().take('w')
       await desk().send([named('b', { policy: { backoff: { kind: 'fixed', ms: 3, maxMs: 3 } } })])
       expect(await waits()).toEqual([3, 3])
+      await desk().send([named('l', { policy: { maxAttempts: 5, backoff: { kind: 'list', ms: [9, 0, 4] } } })])
+      expect(await waits()).toEqual([9, 0, 4, 4])
       await desk().send([named('c', { policy: { maxAttempts: 4 } })])
       expect(await waits()).toEqual([1_000, 5_000, 5_000])
       await desk().send([named('d', { policy: { backoff: { kind: 'exponential', ms: 0, maxMs: 0 } } })])

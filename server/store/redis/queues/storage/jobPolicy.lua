@@ -18,6 +18,7 @@ function own.backoff(j)
   local backoff = ownOf(j).backoff
   if not backoff then return policy.backoff(j.attempts) end
   if backoff.kind == 'fixed' then return backoff.ms end
+  if backoff.kind == 'list' then return backoff.ms[math.min(j.attempts, #backoff.ms)] or 0 end
   return math.min(backoff.maxMs, backoff.ms * 2 ^ math.min(j.attempts - 1, MAX_DOUBLED))
 end
 
