@@ -3,6 +3,7 @@
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
 import { expect } from 'vitest'
 import { atEnd } from '../ending.ts'
+import { MEMORY } from '../temp.ts'
 import { pathOf } from '../tools.ts'
 
 const ARGS = [
@@ -16,14 +17,29 @@ const ARGS = [
   '--disable-sync',
 ]
 
+/** It would share memory between its processes through files in /tmp. */
+const IGNORED = MEMORY === '/dev/shm' ? ['--disable-dev-shm-usage'] : []
+
 let browser: Promise<Browser> | undefined
 
 /** A context of its own: storage, network, tabs. One browser serves a file's tests. */
 export async function openContext(): Promise<BrowserContext> {
-  browser ??= chromium.launch({ executablePath: pathOf('chromium'), args: ARGS })
+  browser ??= launch()
   const context = await (await browser).newContext({ viewport: { width: 1400, height: 900 } })
   atEnd(() => context.close())
   return context
+}
+
+/** What it keeps of pages is no concern of a disk. */
+async function launch(): Promise<Browser> {
+  const before = process.env.TMPDIR
+  process.env.TMPDIR = MEMORY
+  try {
+    return await chromium.launch({ executablePath: pathOf('chromium'), args: ARGS, ignoreDefaultArgs: IGNORED })
+  } finally {
+    if (before === undefined) delete process.env.TMPDIR
+    else process.env.TMPDIR = before
+  }
 }
 
 export async function closeBrowser(): Promise<void> {
