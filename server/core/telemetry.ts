@@ -27,6 +27,9 @@ export type TelemetryEvent =
   | { readonly kind: 'deadLetters'; readonly queue: string; readonly jobs: number; readonly reason: string }
   /** A queue has paused itself: of so many jobs that ended within a minute, `dead` went to the dead letters. */
   | { readonly kind: 'breakerTripped'; readonly queue: string; readonly dead: number; readonly ended: number }
+  /** What happens to the jobs of a queue cannot be moved to its topic; `lifeMoved`: it can again. */
+  | { readonly kind: 'lifeStuck'; readonly queue: string; readonly reason: string }
+  | { readonly kind: 'lifeMoved'; readonly queue: string }
   | { readonly kind: 'leasesLapsed'; readonly queue: string; readonly client?: string; readonly jobs: number }
   | {
       readonly kind: 'gap'

@@ -4,8 +4,9 @@ import { RepriseError } from '../../shared/errors.ts'
 import { encodeBody, readBody } from './codec.ts'
 import type { Body, LifeRecord } from './contract/store.ts'
 
-/** What a queue keeps of its life that is not moved yet. Above it takes no more jobs. */
+/** What a queue keeps of its life that is not moved yet: where it is full, no jobs come and none are handed out. */
 export const MAX_LIFE = 100_000
+export const MAX_LIFE_BYTES = 33_554_432
 /** Whatever is kept for longer is told again: the node that wrote it may be gone. */
 export const LIFE_MS = 2_000
 
@@ -40,7 +41,18 @@ export function unpackLife(packed: Buffer): LifeRecord[] {
   return records
 }
 
-export function lifeFull(): RepriseError {
-  const text = `${MAX_LIFE} events of the queue's life wait to be moved to its topic: it takes no more jobs for now`
+interface Waiting {
+  readonly events: number
+  readonly bytes: number
+}
+
+/** What is told of a queue whose life is full. */
+export function fullLife(waiting: Waiting): { readonly lifeFull?: Waiting } {
+  return waiting.events >= MAX_LIFE || waiting.bytes >= MAX_LIFE_BYTES ? { lifeFull: waiting } : {}
+}
+
+export function lifeFull(waiting: Waiting): RepriseError {
+  const { events, bytes } = waiting
+  const text = `${events} events of the queue's life (${bytes} bytes) wait to be moved to its topic: until they are, it takes no jobs and hands none out`
   return new RepriseError('unavailable', text)
 }

@@ -16,6 +16,8 @@ export const WORDS: Readonly<Record<TelemetryEvent['kind'], readonly [Level, str
   consumerLost: ['warn', 'consumer lost'],
   deadLetters: ['warn', 'dead letters'],
   breakerTripped: ['error', 'queue paused itself'],
+  lifeStuck: ['error', 'the life of a queue cannot be moved to its topic'],
+  lifeMoved: ['info', 'the life of a queue is moved to its topic again'],
   leasesLapsed: ['warn', 'leases lapsed'],
   acted: ['info', 'changed'],
   gap: ['warn', 'gap told'],

@@ -7,6 +7,8 @@ export const HAPPENING_KINDS = [
   'leasesLapsed',
   'deadLetters',
   'breakerTripped',
+  'lifeStuck',
+  'lifeMoved',
   'slow',
   'takeover',
   'refused',

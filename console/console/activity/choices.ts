@@ -17,7 +17,7 @@ export const CHOICES = {
   },
   work: {
     name: 'failed work',
-    query: { kinds: ['consumerLost', 'leasesLapsed', 'deadLetters', 'breakerTripped'] },
+    query: { kinds: ['consumerLost', 'leasesLapsed', 'deadLetters', 'breakerTripped', 'lifeStuck', 'lifeMoved'] },
     empty: 'No consumer was lost and no job failed for good since this node started.',
   },
   clients: {

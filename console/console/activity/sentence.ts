@@ -48,6 +48,10 @@ export function sentenceOf({ kind, text, details }: Happening): string {
       return `${plural(number('jobs'), 'job')} went to the dead letters: ${word('reason')}`
     case 'breakerTripped':
       return `The queue paused itself: ${number('dead')} of ${plural(number('ended'), 'job')} went to the dead letters within a minute`
+    case 'lifeStuck':
+      return `What happens to its jobs cannot be moved to its topic: ${word('reason')}`
+    case 'lifeMoved':
+      return 'What happens to its jobs is moved to its topic again'
     case 'leasesLapsed':
       return `${plural(number('jobs'), 'lease')} lapsed${details.client === undefined ? '' : ` of ${who}`}`
     case 'idsForgotten':

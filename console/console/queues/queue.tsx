@@ -25,6 +25,7 @@ interface QueueInfo {
   readonly consumers: number
   readonly paused: boolean
   readonly tripped?: { readonly at: number; readonly dead: number; readonly ended: number }
+  readonly lifeFull?: { readonly events: number }
   readonly bindings: readonly {
     readonly topic: string
     readonly position: { readonly offset: number }
@@ -59,6 +60,12 @@ export function QueuePage({ session, queue }: { readonly session: Session; reado
           This queue is paused: jobs are taken in, and none is handed out.
           {info.tripped !== undefined &&
             ` It paused itself ${moment(info.tripped.at)}: ${count(info.tripped.dead)} of ${count(info.tripped.ended)} jobs went to the dead letters within a minute.`}
+        </p>
+      )}
+      {info?.lifeFull !== undefined && (
+        <p class="banner">
+          {count(info.lifeFull.events)} events of this queue's life wait to be moved to its topic: until they are, no
+          jobs are taken in, and none is handed out. The activity says what holds them up.
         </p>
       )}
       {!isAdmin && (

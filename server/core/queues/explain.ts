@@ -1,11 +1,22 @@
 /** Why a job is not moving: the one question that a person who looks at a queue has. */
 
+import { lifeTopic } from '../../../shared/names.ts'
 import type { JobInfo, QueueInfo } from '../../store/contract/store.ts'
-import type { QueueSettings } from './settings.ts'
+import { mainQueue, type QueueSettings } from './settings.ts'
 
 /** One thing that keeps a job where it is. */
 export interface Obstacle {
-  readonly reason: 'held' | 'delayed' | 'behind' | 'suspect' | 'paused' | 'no_consumer' | 'rate' | 'dead' | 'waiting'
+  readonly reason:
+    | 'held'
+    | 'delayed'
+    | 'behind'
+    | 'suspect'
+    | 'paused'
+    | 'life'
+    | 'no_consumer'
+    | 'rate'
+    | 'dead'
+    | 'waiting'
   /** A sentence for people. */
   readonly text: string
   /** Until when, where that is known; milliseconds since 1970. */
@@ -43,6 +54,11 @@ export function obstacles(job: JobInfo, queue: QueueInfo, settings: QueueSetting
     const why =
       tripped && `, by itself: ${tripped.dead} of ${tripped.ended} jobs went to the dead letters within a minute`
     found.push({ reason: 'paused', text: `${queue.queue} is paused${why ?? ''}` })
+  }
+  if (queue.lifeFull !== undefined) {
+    const { events, bytes } = queue.lifeFull
+    const text = `${events} events of its life (${bytes} bytes) wait to be moved to ${lifeTopic(mainQueue(queue.queue))}: until they are, it takes no jobs and hands none out; the hub's log says what holds them up`
+    found.push({ reason: 'life', text })
   }
   if (queue.consumers === 0) found.push({ reason: 'no_consumer', text: `nobody consumes ${queue.queue}` })
   if (job.suspect) {

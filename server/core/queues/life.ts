@@ -3,7 +3,7 @@
  * order: the topic knows the numbers of what it has, and the store forgets what was moved only afterwards. Any node may do it.
  */
 
-import { RepriseError } from '../../../shared/errors.ts'
+import { messageOf, RepriseError } from '../../../shared/errors.ts'
 import { lifeTopic } from '../../../shared/names.ts'
 import type { LifeEvent } from '../../../shared/queues.ts'
 import type { Body, LifeRecord, LifeStep, Retention, Store } from '../../store/contract/store.ts'
@@ -13,6 +13,8 @@ import { itsTurn, PAGE_WEIGHT } from '../turns.ts'
 
 /** Below what a topic remembers of a producer's numbers. */
 const AT_ONCE = 500
+/** So many failures in a row are told. */
+const TOLD_FAILURES = 3
 const NO_LIMITS = { payload: Number.POSITIVE_INFINITY, batch: 1, packet: Number.POSITIVE_INFINITY }
 
 export interface LifeContext {
@@ -26,6 +28,8 @@ export class Life {
   readonly #context: LifeContext
   /** Queues at work; `true` where there is more since. */
   readonly #queues = new Map<string, { more: boolean; readonly done: Promise<void> }>()
+  /** Queues whose life cannot be moved, by how often that failed in a row. */
+  readonly #failures = new Map<string, number>()
   #isOver = false
 
   constructor(context: LifeContext) {
@@ -53,14 +57,29 @@ export class Life {
         const work = this.#queues.get(queue)
         if (work !== undefined) work.more = false
         await this.#move(queue)
+        this.#moved(queue)
       } while (this.#queues.get(queue)?.more === true && !this.#isOver)
     } catch (error) {
       // Who fires the timers of the queue tells of it again.
-      const isPassing = error instanceof RepriseError && error.retryable
-      if (!isPassing) this.#context.telemetry.failed(`telling the life of queue ${queue}`, error)
+      this.#failed(queue, error)
     } finally {
       this.#queues.delete(queue)
     }
+  }
+
+  #failed(queue: string, error: unknown): void {
+    const { telemetry } = this.#context
+    const failures = (this.#failures.get(queue) ?? 0) + 1
+    this.#failures.set(queue, failures)
+    const isPassing = error instanceof RepriseError && error.retryable
+    if (!isPassing && failures === 1) telemetry.failed(`telling the life of queue ${queue}`, error)
+    if (failures === TOLD_FAILURES) telemetry.happened({ kind: 'lifeStuck', queue, reason: messageOf(error) })
+  }
+
+  #moved(queue: string): void {
+    const failures = this.#failures.get(queue) ?? 0
+    this.#failures.delete(queue)
+    if (failures >= TOLD_FAILURES) this.#context.telemetry.happened({ kind: 'lifeMoved', queue })
   }
 
   async #move(queue: string): Promise<void> {

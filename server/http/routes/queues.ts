@@ -205,11 +205,13 @@ function sizeOf(
     consumers,
     paused,
     tripped,
+    lifeFull,
   }: Awaited<ReturnType<Call['core']['queues']['info']>>,
   now: number,
 ) {
   const oldestReadyMs = oldestReadyAt === undefined ? null : Math.max(0, Math.round(now - oldestReadyAt))
-  return { queue, counts, bytes, oldestReadyMs, consumers, paused, ...(tripped !== undefined && { tripped }) }
+  const told = { ...(tripped !== undefined && { tripped }), ...(lifeFull !== undefined && { lifeFull }) }
+  return { queue, counts, bytes, oldestReadyMs, consumers, paused, ...told }
 }
 
 async function putSettings(

@@ -138,6 +138,11 @@ const tripped = z.object({ at: count, dead: count, ended: count }).meta({
   description: 'It has paused itself: of `ended` jobs within a minute, `dead` went to the dead letters',
 })
 
+const fullLife = z.object({ events: count, bytes: count }).meta({
+  id: 'FullLife',
+  description: 'So much of its life waits to be moved to its topic that it takes no jobs and hands none out',
+})
+
 const queueFields = z.object({
   queue: z.string(),
   counts,
@@ -146,6 +151,7 @@ const queueFields = z.object({
   consumers: count.meta({ description: 'On all nodes' }),
   paused: z.boolean(),
   tripped: tripped.optional(),
+  lifeFull: fullLife.optional(),
 })
 const EMAILS = {
   queue: 'emails',

@@ -73,6 +73,8 @@ export interface QueueInfo {
   readonly paused: boolean
   /** It has paused itself: when, and what of the jobs that ended in the minute before went to the dead letters. */
   readonly tripped?: { readonly at: number; readonly dead: number; readonly ended: number }
+  /** Of its life so much waits to be moved that it takes no jobs and delivers none. */
+  readonly lifeFull?: { readonly events: number; readonly bytes: number }
   /** The position of each binding. */
   readonly bindings: readonly { readonly topic: string; readonly position: Position }[]
 }

@@ -47,7 +47,10 @@
  * of it until the queue is resumed, and then counting begins anew.
  *
  * Life. Where the policy has `events`, each step of a job is kept with it, numbered, until it is moved: see `life`. Who made
- * the step is told of it, and after 2 s who fires the timers.
+ * the step is told of it, and after 2 s who fires the timers. What is kept so is bounded: with 100,000 of them, or 32 MiB, the
+ * life is full. While it is, `enqueue`, `purge` and `redrive` are refused with `unavailable`, `claim` delivers nothing (its
+ * `nextAt` is in 2 s), nothing expires, and progress is not told. What is held can be settled, and adds to it. When there is
+ * room again, listeners are told `changed`.
  *
  * Timers. What falls due by itself (delays, lapses, expiry) happens when the timers of the queue are fired, a bounded
  * part at a time. `maintain` of the store does that; `claim`, `settle`, `attach`, `detach` begin with it. No expired job is
@@ -330,8 +333,7 @@ export interface Queues extends Finished {
   answer(queue: string, id: string): Promise<Answer | undefined>
 
   /**
-   * Forgets what was moved of the queue's life, and answers what is next; `undefined` where it never had any. Above 100,000
-   * records `enqueue` is refused with `unavailable`.
+   * Forgets what was moved of the queue's life, and answers what is next; `undefined` where it never had any.
    */
   life(queue: string, step: LifeStep): Promise<StoredLife | undefined>
 

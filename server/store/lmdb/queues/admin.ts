@@ -10,6 +10,7 @@ import { type Job, note } from './storage/jobs.ts'
 export function purge(transaction: Transaction, name: string, query: PurgeQuery, keep?: Keeping): number {
   const queue = transaction.queue(name)
   if (queue === undefined) return 0
+  queue.life.checkRoom()
   const jobSet = queue.jobSet(name)
   let removed = 0
   const remove = (job: Job | undefined): void => {
@@ -56,6 +57,7 @@ export function runNow(transaction: Transaction, name: string, ids: readonly str
 export function redrive(transaction: Transaction, name: string, ids: readonly string[], ttlMs: number): number {
   const queue = transaction.queue(name)
   if (queue === undefined) return 0
+  queue.life.checkRoom()
   let found = 0
   for (const id of ids) {
     const job = queue.dead.find(transaction, id)

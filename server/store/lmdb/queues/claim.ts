@@ -4,6 +4,7 @@ import { RepriseError } from '../../../../shared/errors.ts'
 import type { Claim, Claimed, HeldJob, QueuePolicy } from '../../contract/store.ts'
 import { DamagedQueue } from '../../damage.ts'
 import { maxAttemptsOf } from '../../jobPolicy.ts'
+import { LIFE_MS } from '../../life.ts'
 import { unguessable } from '../../token.ts'
 import type { Transaction } from '../engine/transaction.ts'
 import { deadLetter, tripBreaker } from './deadLetters.ts'
@@ -34,9 +35,13 @@ export function claim(transaction: Transaction, name: string, claim: Claim): Cla
   }
   fireTimers(transaction, queue, claim.policy)
   const rate = new Rate(jobSet.counters, claim.rate, transaction.now)
+  const { room } = queue.life
+  if (room === 0 && !jobSet.counters.paused) {
+    return { jobs: [], waiting: 0, suspects: 0, nextAt: transaction.now + LIFE_MS }
+  }
   const { jobs, stuck } = jobSet.counters.paused
     ? { jobs: [], stuck: false }
-    : deliver(transaction, queue, jobSet, consumer, claim, rate)
+    : deliver(transaction, queue, jobSet, consumer, { ...claim, max: Math.min(claim.max, room) }, rate)
   tripBreaker(transaction, queue, claim.policy)
   if (jobSet.counters.paused) return { jobs, waiting: 0, suspects: 0 }
 

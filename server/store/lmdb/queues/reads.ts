@@ -1,6 +1,7 @@
 /** What is told of queues and jobs as they are stored. Reads only. */
 
 import type { Answer, JobInfo, JobState, JobsQuery, QueueInfo } from '../../contract/store.ts'
+import { fullLife } from '../../life.ts'
 import type { Environment } from '../engine/environment.ts'
 import { digest, digestKey, nameKey } from '../engine/keys.ts'
 import { TABLES } from '../engine/tables.ts'
@@ -174,7 +175,7 @@ export class StoredQueue {
 
   info(now: number): QueueInfo {
     const { sent, ready, delayed, held, done, removed, bytes, paused } = this.#counters
-    const { dead: letters, bindings, tripped } = this.#record
+    const { dead: letters, bindings, tripped, life } = this.#record
     const isDead = isDeadName(this.#name)
     const dead = isDead ? 0 : letters.ready + letters.delayed + letters.held
     const [oldest] = this.#ready(0)
@@ -186,6 +187,7 @@ export class StoredQueue {
       consumers: countConsumers(this.#environment, this.#name, now),
       paused,
       ...(tripped !== undefined && !isDead && { tripped }),
+      ...(life?.isOn === true && fullLife({ events: life.next - life.first, bytes: life.bytes ?? 0 })),
       bindings: isDead ? [] : bindings.map(({ topic, epoch, offset }) => ({ topic, position: { epoch, offset } })),
     }
   }

@@ -28,7 +28,7 @@ export function enqueue(transaction: Transaction, name: string, enqueue: Enqueue
   const known = transaction.queue(name)
   const { subject, drafts, producer, binding, limit } = enqueue
   checkBinding(known, enqueue)
-  known?.life.checkRoom()
+  if (enqueue.events !== false) known?.life.checkRoom()
   const number = known?.record.main.number ?? UNKNOWN
   const sender = producer && new Producer(transaction, number, subject, producer.name)
   const repeated = producer && sender ? sender.duplicates(producer.seq, drafts.length) : []

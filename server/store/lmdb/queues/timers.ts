@@ -2,6 +2,7 @@
 
 import type { HistoryEntry, Owner, QueuePolicy } from '../../contract/store.ts'
 import { backoffOf, maxAttemptsOf } from '../../jobPolicy.ts'
+import { LIFE_MS } from '../../life.ts'
 import type { Transaction } from '../engine/transaction.ts'
 import { deadLetter, keepPolicy, removeJob, tripBreaker } from './deadLetters.ts'
 import { trimFinished } from './finished.ts'
@@ -36,6 +37,8 @@ function fireTimersOf(
 ): boolean {
   const { now } = transaction
   if (jobSet.nextTimerAt(policy.deadMs) > now) return false
+  // How many they are, nobody knows.
+  jobSet.expiresFrom = queue.life.room === 0 ? now + LIFE_MS : 0
   jobSet.ready.regroup(REGROUPED, (n) => jobSet.indexed(n, 'ready'))
   const lapsed: Job[] = []
   for (let job = jobSet.nextLapse(); job !== undefined && job.expiresAt <= now; job = jobSet.nextLapse()) {
@@ -62,7 +65,7 @@ function fireTimersOf(
   jobSet.refresh()
 
   const expired = jobSet.isDead ? now - policy.deadMs : now
-  for (let done = 0; done < part; done++) {
+  for (let done = 0; done < part && jobSet.expiresFrom === 0; done++) {
     const job = jobSet.nextExpiry()
     if (job === undefined || (jobSet.isDead ? job.cameAt : ttlAtOf(job)) > expired) break
     if (jobSet.isDead) removeJob(transaction, queue, jobSet, job, policy.keep)

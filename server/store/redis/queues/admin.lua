@@ -21,6 +21,10 @@ function operations.purge()
   local p = partOf(arg())
   policy = { keep = finished.keepOf(arg()) }
   local before, limit, ids = num(), num(), num()
+  if life.room() == 0 then
+    argi = argi + 3 * ids
+    return life.refused()
+  end
   local count = 0
   flush()
   for _ = 1, ids do
@@ -86,6 +90,10 @@ end
 -- redrive: ttlMs count, then for each: id number token
 function operations.redrive()
   local ttlMs, count = num(), num()
+  if life.room() == 0 then
+    argi = argi + 3 * count
+    return life.refused()
+  end
   local found = 0
   flush()
   for _ = 1, count do

@@ -45,6 +45,9 @@ function operations.claim()
   if session ~= h.session or not isAttached(h) then return { 'error', 'not_found' } end
   fireTimers()
   if p.paused == 1 then return { 'done', '0', '0', '' } end
+  local room = life.room()
+  if room == 0 then return { 'done', '0', '0', whole(now + life.MS) } end
+  max = math.min(max, room)
   flush()
 
   local usedTo, allowed, ofQueue = 0, huge, rate > 0 and rateOf(rate)

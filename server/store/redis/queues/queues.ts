@@ -10,6 +10,7 @@ import type { Part } from '../scripting/queueCodec.ts'
 import * as codec from '../scripting/queueCodec.ts'
 import { type QueuesContext, readAnswer, readFinished, readInfo, readJobs, readSession } from './reads.ts'
 import { createSchedules } from './schedules.ts'
+import { enqueue } from './send.ts'
 
 const DEAD = '/dead'
 
@@ -37,7 +38,7 @@ export function createQueues(context: QueuesContext, now: () => Promise<number>)
 
   return {
     enqueue: async (queue, given) => {
-      const { value, replicas } = await batcher.run(queue, codec.enqueue(queue, given))
+      const { value, replicas } = await batcher.run(queue, enqueue(queue, given))
       return { ...value, durability: durable.reached(replicas) }
     },
 

@@ -67,6 +67,7 @@ function reads.info()
     record and whole(decode(oldest[1], record).dueAt) or '',
     whole(redis.call('ZCOUNT', p.present, now - TOUCH_MS, '+inf')), whole(p.paused),
     whole(p.dead and 0 or s.trippedAt), whole(s.trippedDead), whole(s.trippedEnded),
+    whole(s.events == 1 and s.lifeNext - s.lifeFirst or 0), whole(s.events == 1 and s.lifeBytes or 0),
   }
   if not p.dead then
     for _, value in ipairs(redis.call('HGETALL', BINDINGS)) do reply[#reply + 1] = value end

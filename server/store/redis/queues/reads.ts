@@ -3,6 +3,7 @@
 import { readBody } from '../../codec.ts'
 import { WAIT_MS } from '../../contract/basics.ts'
 import type { Answer, FinishedJob, FinishedQuery, JobInfo, JobsQuery, Owner, QueueInfo } from '../../contract/store.ts'
+import { fullLife } from '../../life.ts'
 import type { Argument } from '../connection/connection.ts'
 import type { Durable } from '../connection/durability.ts'
 import { failure } from '../connection/errors.ts'
@@ -71,12 +72,12 @@ export async function readInfo(
 ): Promise<QueueInfo | undefined> {
   const reply = (await ask(context, name, ['info', part])).map(String)
   if (reply.length === 0) return undefined
-  const [at = 0, letters = 0, ended = 0] = reply.slice(11, 14).map(Number)
+  const [at = 0, letters = 0, ended = 0, events = 0, lifeBytes = 0] = reply.slice(11, 16).map(Number)
   const numbers = reply.slice(0, 11).map(Number)
   const [sent = 0, ready = 0, delayed = 0, held = 0, done = 0, dead = 0, removed = 0, bytes = 0] = numbers
   const [oldest = '', consumers, paused] = reply.slice(8, 11)
   const bindings = []
-  for (let i = 14; i + 1 < reply.length; i += 2) {
+  for (let i = 16; i + 1 < reply.length; i += 2) {
     bindings.push({ topic: reply[i] ?? '', position: positionOf(reply[i + 1] ?? '') })
   }
   return {
@@ -87,6 +88,7 @@ export async function readInfo(
     consumers: Number(consumers),
     paused: paused === '1',
     ...(at > 0 && { tripped: { at, dead: letters, ended } }),
+    ...fullLife({ events, bytes: lifeBytes }),
     bindings: bindings.sort((a, b) => (a.topic < b.topic ? -1 : 1)),
   }
 }

@@ -76,7 +76,7 @@ function operations.enqueue()
   local grouped, events, producer, seq = arg(), arg(), arg(), num()
   local topic, from, to, count, sent = arg(), arg(), arg(), num(), arg()
   if full then return { 'error', 'storage_full' } end
-  if life.isFull() then return { 'error', 'life' } end
+  if events ~= '0' and life.room() == 0 then return life.refused() end
   if topic ~= '' then
     local position = fieldOf(BINDINGS, topic)
     if position ~= from then return { 'error', 'moved', position or '' } end

@@ -126,8 +126,11 @@ end
 
 local function setNextTimer()
   flush()
+  local expiresAt = math.min(firstScore(live.expiries), firstScore(dead.expiries) + s.deadMs)
+  -- How many they are, nobody knows: there is no room to tell of them.
+  if life.room() == 0 then expiresAt = math.max(expiresAt, now + life.MS) end
   s.nextTimer = math.min(
-    nextOf(live), nextOf(dead), firstScore(live.expiries), firstScore(dead.expiries) + s.deadMs,
+    nextOf(live), nextOf(dead), expiresAt,
     firstScore(live.remembered), groups.isMixed() and 0 or huge, s.lifeAt > 0 and s.lifeAt or huge)
 end
 
@@ -144,7 +147,9 @@ local function fireTimers()
     local members = redis.call('ZRANGEBYSCORE', p.scheduled, '-inf', now, 'LIMIT', 0, PART)
     for _, member in ipairs(members) do falling.fallsDue(p, member) end
     for _, n in ipairs(falling.overIn(p.retrying, now)) do falling.retry(p, n) end
-    for _, n in ipairs(falling.overIn(p.expiries, p.dead and now - s.deadMs or now)) do falling.expire(p, n) end
+    if life.room() > 0 then
+      for _, n in ipairs(falling.overIn(p.expiries, p.dead and now - s.deadMs or now)) do falling.expire(p, n) end
+    end
   end
   groups.wake(PART)
   breaker.trip()

@@ -10,7 +10,6 @@ import type {
   Claimed,
   DeadReason,
   Enqueue,
-  Enqueued,
   Keeping,
   Leaving,
   Owner,
@@ -18,9 +17,7 @@ import type {
   QueuePolicy,
   Settlement,
   SettleOutcome,
-  StoredJobDraft,
 } from '../../contract/store.ts'
-import { duplicatesOf, forgottenOf } from '../../duplicates.ts'
 import { lifeFull } from '../../life.ts'
 import { queueFull } from '../../queueFull.ts'
 import { orRefusal } from '../../refusal.ts'
@@ -58,7 +55,7 @@ function keepWord(keep: Keeping | undefined): string {
   return keep === undefined ? '' : [keep.count, keep.ageMs, keep.bytes].map(numberText).join(' ')
 }
 
-function positionText({ epoch, offset }: Position): string {
+export function positionText({ epoch, offset }: Position): string {
   return `${epoch} ${offset}`
 }
 
@@ -74,94 +71,8 @@ export function idWords(id: string): [string, string, string] {
 }
 
 const NOTHING = Buffer.alloc(0)
-const REASONS: readonly DeadReason[] = ['max_attempts', 'rejected', 'expired', 'gap']
-
-function optionsOf({ priority, due, ttlMs, policy, replyMs = -1, dead, ...given }: StoredJobDraft): Buffer {
-  const { key = '', id = '', group = '' } = given
-  const error = dead?.error ?? ''
-  const [keyBytes, idBytes, errorBytes] = [Buffer.byteLength(key), Buffer.byteLength(id), Buffer.byteLength(error)]
-  const groupBytes = Buffer.byteLength(group)
-  const own = policy === undefined ? '' : JSON.stringify(policy)
-  const length = 43 + keyBytes + idBytes + errorBytes + groupBytes
-  const options = Buffer.allocUnsafe(length + own.length)
-  options[0] = priority
-  const [kind, time] = due === undefined ? [0, 0] : 'delayMs' in due ? [1, due.delayMs] : [2, due.at]
-  options[1] = kind
-  options.writeDoubleLE(time, 2)
-  options.writeDoubleLE(ttlMs, 10)
-  options.writeDoubleLE(replyMs, 18)
-  options[26] = dead === undefined ? 0 : REASONS.indexOf(dead.reason) + 1
-  options.writeUInt32LE(keyBytes, 27)
-  options.write(key, 31)
-  options.writeUInt32LE(idBytes, 31 + keyBytes)
-  options.write(id, 35 + keyBytes)
-  options.writeUInt32LE(errorBytes, 35 + keyBytes + idBytes)
-  options.write(error, 39 + keyBytes + idBytes)
-  options.writeUInt32LE(groupBytes, 39 + keyBytes + idBytes + errorBytes)
-  options.write(group, 43 + keyBytes + idBytes + errorBytes)
-  options.write(own, length, 'latin1')
-  return options
-}
-
-/** Whether two drafts have the same options, as far as a glance tells. */
-function isAlike(a: StoredJobDraft, b: StoredJobDraft | undefined): boolean {
-  return (
-    b !== undefined &&
-    a.priority === b.priority &&
-    a.ttlMs === b.ttlMs &&
-    a.key === b.key &&
-    a.group === b.group &&
-    a.policy === b.policy &&
-    a.id === undefined &&
-    b.id === undefined &&
-    a.due === undefined &&
-    b.due === undefined &&
-    a.replyMs === b.replyMs &&
-    a.dead === b.dead
-  )
-}
-
-export function enqueue(queue: string, given: Enqueue): Operation<Omit<Enqueued, 'durability'>> {
-  const { subject, drafts, limit, producer, binding } = given
-  const token = unguessable()
-  const args: Argument[] = ['enqueue', subject, token, numberText(limit.jobs), numberText(limit.bytes)]
-  args.push(...[given.grouped, given.events].map((is) => (is === undefined ? '' : is ? '1' : '0')))
-  args.push(producer?.name ?? '', String(producer?.seq ?? -1))
-  if (binding === undefined) args.push('', '', '')
-  else args.push(binding.topic, positionText(binding.from), positionText(binding.to))
-  const parts = drafts.flatMap((draft, i) => {
-    const options = isAlike(draft, drafts[i - 1]) ? NOTHING : optionsOf(draft)
-    const body = encodeBody(draft.body)
-    return [lengthOf(body), body, lengthOf(options), options]
-  })
-  const packed = Buffer.concat(parts)
-  args.push(String(drafts.length), packed)
-  const read = (outcome: readonly Buffer[]): Omit<Enqueued, 'durability'> => {
-    refuse(queue, outcome, given)
-    if (textAt(outcome, 0) === 'new') {
-      const first = numberAt(outcome, 1)
-      return { ids: drafts.map((_, i) => `${(first + i).toString(36)}-${token}`), duplicates: 0 }
-    }
-    const ids = outcome.slice(2).map(String)
-    const duplicatesAt = ids.flatMap((text, i) => (text.startsWith('!') ? [i] : []))
-    return { ids: ids.map(idGiven), ...duplicatesOf(duplicatesAt), ...forgottenOf(numberAt(outcome, 1)) }
-  }
-  return { args, bytes: packed.length, size: drafts.length, read }
-}
-
-function lengthOf({ length }: Buffer): Buffer {
-  const packed = Buffer.allocUnsafe(4)
-  packed.writeUInt32LE(length)
-  return packed
-}
-
-/** `=<id>`, or `#<number>-<token>`; behind a `!` that of a duplicate. */
-function idGiven(given: string): string {
-  const text = given.startsWith('!') ? given.slice(1) : given
-  if (text.startsWith('=')) return text.slice(1)
-  const dash = text.indexOf('-')
-  return Number(text.slice(1, dash)).toString(36) + text.slice(dash)
-}
+/** In the order of their numbers. */
+export const REASONS: readonly DeadReason[] = ['max_attempts', 'rejected', 'expired', 'gap']
 
 export function claim(queue: string, part: Part, given: Claim): Operation<Claimed> {
   const { consumer, session, max, bytes, leaseMs, capMs, rate = 0, groupRate = 0, policy } = given
@@ -300,7 +211,10 @@ export function purge(part: Part, query: PurgeQuery, keep?: Keeping): Operation<
   const { before, limit, ids } = 'ids' in query ? { before: 0, limit: 0, ids: query.ids } : { ...query, ids: [] }
   const bounds = [keepWord(keep), numberText(before), numberText(limit), String(ids.length)]
   const args = ['purge', part, ...bounds, ...ids.flatMap(idWords)]
-  return operation(args, (outcome) => numberAt(outcome, 1))
+  return operation(args, (outcome) => {
+    refuse('', outcome)
+    return numberAt(outcome, 1)
+  })
 }
 
 export function awaitEnd(id: string, until: number): Operation<boolean> {
@@ -314,7 +228,10 @@ export function runNow(part: Part, ids: readonly string[]): Operation<number> {
 
 export function redrive(ids: readonly string[], ttlMs: number): Operation<number> {
   const args = ['redrive', numberText(ttlMs), String(ids.length), ...ids.flatMap(idWords)]
-  return operation(args, (outcome) => numberAt(outcome, 1))
+  return operation(args, (outcome) => {
+    refuse('', outcome)
+    return numberAt(outcome, 1)
+  })
 }
 
 export function pause(part: Part, paused: boolean): Operation<boolean> {
@@ -334,9 +251,9 @@ export function reasonOf(text: string): DeadReason | 'removed' {
   return text === 'removed' ? text : (REASONS.find((reason) => reason === text) ?? 'rejected')
 }
 
-function refuse(queue: string, outcome: readonly Buffer[], given?: Enqueue): void {
+export function refuse(queue: string, outcome: readonly Buffer[], given?: Enqueue): void {
   const own = (word: string, detail: string): RepriseError | undefined => {
-    if (word === 'life') return lifeFull()
+    if (word === 'life') return lifeFull({ events: numberAt(outcome, 2), bytes: numberAt(outcome, 3) })
     if (word === 'too_many' && given !== undefined) return queueFull(given.limit)
     if (word === 'not_found') return new RepriseError(word, `this client does not consume ${queue}`)
     if (word !== 'moved') return undefined

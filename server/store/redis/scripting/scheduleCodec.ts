@@ -5,9 +5,9 @@ import type { Enqueued, FireSchedule, PutSchedule } from '../../contract/store.t
 import { scheduleChanged, tooManySchedules } from '../../scheduleRefusals.ts'
 import { unguessable } from '../../token.ts'
 import type { Argument } from '../connection/connection.ts'
+import { enqueue } from '../queues/send.ts'
 import type { Operation } from './batcher.ts'
 import { operation, refuse, textAt } from './codec.ts'
-import { enqueue } from './queueCodec.ts'
 
 export function putSchedule(queue: string, name: string, given: PutSchedule): Operation<string> {
   const version = unguessable()

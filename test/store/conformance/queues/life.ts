@@ -7,7 +7,7 @@ import type { LifeStep, Store } from '../../../../server/store/contract/store.ts
 import { RepriseError } from '../../../../shared/errors.ts'
 import type { LifeEvent } from '../../../../shared/queues.ts'
 import { until } from '../../../support/until.ts'
-import { remove } from '../calls.ts'
+import { infoOf, remove } from '../calls.ts'
 import type { Case } from '../cursors.ts'
 import { text } from '../fixture.ts'
 import { deskOf, named, POLICY, TTL } from '../queueDesk.ts'
@@ -155,6 +155,83 @@ export function describeQueueLife(given: () => Case): void {
       })
       expect((await seen()).map(({ data }) => data.kind)).toEqual(['started', 'done'])
       await Promise.all(movers.map((mover) => mover.close()))
+    })
+
+    test('that cannot be moved has a bound: nothing comes and nothing is handed out until it is moved, once and in order', async () => {
+      const { engine, store } = given()
+      const q = desk()
+      const refused = { code: 'unavailable', message: expect.stringContaining("events of the queue's life") }
+      const ids = Array.from({ length: 25 }, (_, i) => `job-${i}`)
+      await q.send([named('dies'), ...ids.map((id) => named(id)), named('expires', { ttlMs: 5_000 })], ON)
+      await q.settle(await q.take('w'), { as: 'dead' })
+      const happened: string[] = []
+      const telemetry = { ...SILENT, happened: ({ kind }: { readonly kind: string }) => void happened.push(kind) }
+      let away = true
+      const append: Store['topics']['append'] = async (...args) => {
+        if (away) throw new RepriseError('unavailable', 'half of the store is away')
+        return await store.topics.append(...args)
+      }
+      const topics = { ...store.topics, append }
+      const retain = { events: 100_000, bytes: 1e9, ageMs: 1e12 }
+      const mover = new Life({ store: { ...store, topics }, telemetry, retainOf: () => retain })
+      const result = text('x'.repeat(2_097_152))
+      const done: string[] = []
+      const [held] = (await q.claim('late')).jobs
+      for (;;) {
+        mover.told('q')
+        const { jobs } = await q.claim('w', { max: 3 })
+        if (jobs.length === 0) break
+        for (const job of jobs) await q.settle(job, { as: 'done', reply: result })
+        done.push(...jobs.map(({ id }) => id))
+      }
+      expect(done.length).toBeGreaterThan(14)
+      expect(done.length).toBeLessThan(20)
+      const full = await infoOf(store.queues, 'q')
+      expect(full?.lifeFull?.bytes).toBeGreaterThan(32 * 1_048_576)
+      expect(full?.lifeFull?.bytes).toBeLessThan(40 * 1_048_576)
+      expect(await q.claim('w')).toEqual({ jobs: [], waiting: 0, suspects: 0, nextAt: engine.clock.now + 2_000 })
+      await expect(q.send([named('more')], ON)).rejects.toMatchObject(refused)
+      await expect(remove(store.queues, 'q', 'expires')).rejects.toMatchObject(refused)
+      await expect(store.queues.redrive('q', ['dies'], { ttlMs: TTL })).rejects.toMatchObject(refused)
+      expect(await q.settle(held as NonNullable<typeof held>, { as: 'release' })).toBe('ok')
+      engine.clock.now += 5_000
+      await q.turn()
+      expect((await q.books())?.dead).toBe(1)
+      await until(() => {
+        mover.told('q')
+        return happened.length > 0
+      })
+      expect(happened).toEqual(['lifeStuck'])
+
+      const told: string[] = []
+      const stop = await store.queues.watch('q', ({ kind }) => void told.push(kind))
+      away = false
+      const isMoved = () => {
+        mover.told('q')
+        return happened.length > 1
+      }
+      await until(isMoved, { everyMs: 50, deadlineMs: 60_000 })
+      expect(happened).toEqual(['lifeStuck', 'lifeMoved'])
+      expect((await life())?.records).toEqual([])
+      await until(() => told.includes('changed'))
+      stop()
+      expect((await infoOf(store.queues, 'q'))?.lifeFull).toBeUndefined()
+      await q.turn()
+      expect((await q.books())?.dead).toBe(2)
+      expect((await q.claim('w')).jobs).toHaveLength(1)
+      await q.send([named('more')], ON)
+      const seen: LifeEvent[] = []
+      for (let at = 0; ; ) {
+        const { events } = await store.topics.read('$queue.q', at, { events: 1_000, bytes: 4e6 })
+        if (events.length === 0) break
+        for (const event of events) {
+          if ('body' in event) seen.push((JSON.parse(event.body.json) as { data: LifeEvent }).data)
+          at = event.offset
+        }
+      }
+      expect(seen.filter(({ kind }) => kind === 'sent')).toHaveLength(ids.length + 2)
+      expect(seen.filter(({ kind }) => kind === 'done').map(({ id }) => id)).toEqual(done)
+      await mover.close()
     })
 
     test('begins and ends with the setting, and dead letters have none of their own', async () => {

@@ -4,7 +4,7 @@
  */
 
 import type { Body, LifeKind, LifeRecord } from '../../../contract/store.ts'
-import { LIFE_MS, lifeFull, MAX_LIFE, packLife } from '../../../life.ts'
+import { LIFE_MS, lifeFull, MAX_LIFE, MAX_LIFE_BYTES, packLife } from '../../../life.ts'
 import type { Changes } from '../../engine/changes.ts'
 import { newEpoch } from '../../engine/epochs.ts'
 import { blockKey } from '../../engine/keys.ts'
@@ -14,6 +14,7 @@ import type { QueueRecord } from '../storage/records.ts'
 export class Outbox {
   readonly #record: QueueRecord
   readonly #told: Buffer[] = []
+  #toldBytes = 0
 
   constructor(record: QueueRecord) {
     this.#record = record
@@ -31,12 +32,31 @@ export class Outbox {
     return next - first
   }
 
+  /** Of a queue without a life, there is always room. */
+  get room(): number {
+    const { isOn = false } = this.#record.life ?? {}
+    if (!isOn) return Number.POSITIVE_INFINITY
+    const { events, bytes } = this.size
+    return bytes >= MAX_LIFE_BYTES ? 0 : Math.max(0, MAX_LIFE - events)
+  }
+
+  /** What waits, and what this commit adds. */
+  get size(): { readonly events: number; readonly bytes: number } {
+    const bytes = (this.#record.life?.bytes ?? 0) + this.#toldBytes
+    return { events: this.waiting + this.#told.length, bytes }
+  }
+
   checkRoom(): void {
-    if (this.waiting >= MAX_LIFE) throw lifeFull()
+    if (this.room === 0) throw lifeFull(this.size)
   }
 
   tell(kind: LifeKind, id: string, more: Omit<LifeRecord, 'kind' | 'id'> = {}): void {
-    if (this.#record.life?.isOn === true) this.#told.push(packLife({ kind, id, ...more }))
+    if (this.#record.life?.isOn !== true) return
+    // A later one says all that it does.
+    if (kind === 'progress' && this.room === 0) return
+    const packed = packLife({ kind, id, ...more })
+    this.#told.push(packed)
+    this.#toldBytes += packed.length
   }
 
   /** The steps in which a job has failed, its last attempt included. */
@@ -56,8 +76,10 @@ export class Outbox {
     changes.put(TABLES.life, blockKey(main.number, life.next), Buffer.concat(this.#told))
     if (life.first === life.next) main.lifeAt = changes.now + LIFE_MS
     life.next += this.#told.length
+    life.bytes = (life.bytes ?? 0) + this.#toldBytes
     changes.lose(queue, { kind: 'life', jobs: this.#told.length })
     this.#told.length = 0
+    this.#toldBytes = 0
   }
 
   /** Tells again of what waits for too long. */

@@ -17,6 +17,7 @@ export function lifeStep(transaction: Transaction, queue: Queue | undefined, ste
   if (queue === undefined || life === undefined) return undefined
   const { main } = queue.record
   const base = life.base ?? 0
+  const wasFull = queue.life.room === 0
   if (step.generation === life.generation) {
     life.first = Math.max(life.first, Math.min(life.next, base + (step.moved ?? 0) + 1))
     if (step.isUnknown === true) {
@@ -35,6 +36,7 @@ export function lifeStep(transaction: Transaction, queue: Queue | undefined, ste
     const all = unpackLife(value)
     if (first + all.length <= life.first) {
       transaction.remove(TABLES.life, key)
+      life.bytes = Math.max(0, (life.bytes ?? 0) - value.length)
       continue
     }
     // What stood before it is damaged, and is not told.
@@ -45,14 +47,23 @@ export function lifeStep(transaction: Transaction, queue: Queue | undefined, ste
     if (records.length >= step.limit || bytes > BYTES) break
   }
   if (records.length === 0) forgetRest(transaction, life, prefix)
+  if (wasFull && queue.life.room > 0) {
+    transaction.notifyQueue(queue.name, { kind: 'changed' })
+    for (const jobSet of [queue.main, queue.dead]) jobSet.expiresFrom = 0
+  }
   main.lifeAt = life.first === life.next ? 0 : transaction.now + LIFE_MS
   const seq = life.first - (life.base ?? 0)
   return { generation: life.generation, seq, records: records.slice(0, step.limit) }
 }
 
 /** Nothing more can be read: what is left is damaged. */
-function forgetRest(transaction: Transaction, life: { first: number; readonly next: number }, prefix: Buffer): void {
+function forgetRest(
+  transaction: Transaction,
+  life: { first: number; readonly next: number; bytes?: number },
+  prefix: Buffer,
+): void {
   life.first = life.next
+  life.bytes = 0
   for (const key of transaction.environment.keys(TABLES.life, { start: prefix, end: afterPrefix(prefix) })) {
     transaction.remove(TABLES.life, key)
   }

@@ -54,6 +54,8 @@ export class JobSet {
   readonly consumers: ConsumerEntries
   readonly settled: SettledLeases
   readonly ready: ReadyJobs
+  /** Nothing expires before that, as there is no room to tell of it. */
+  expiresFrom = 0
   readonly #environment: Environment
   readonly #isAnew: boolean
   readonly #expiryOf: (job: Job) => number
@@ -116,12 +118,10 @@ export class JobSet {
     return job
   }
 
-  /** Jobs of a chunk. */
   jobsIn(chunk: number): Job[] {
     return this.#chunk(chunk).jobs.filter((job) => job !== undefined)
   }
 
-  /** The job with this id. */
   find(changes: Changes, id: string): Job | undefined {
     const named = this.job(numberIn(id, '-'))
     if (named?.id === id) return named
@@ -312,9 +312,9 @@ export class JobSet {
   nextTimerAt(deadMs: number): number {
     this.refresh()
     if (this.ready.isMixed) return 0
-    const expiry = this.indexes.of(INDEXES.expiries).lowest
+    const expiry = this.indexes.of(INDEXES.expiries).lowest + (this.isDead ? deadMs : 0)
     const lifeAt = this.counters.lifeAt || Number.POSITIVE_INFINITY
-    return Math.min(this.nextDueAt, lifeAt, this.ready.groups.nextAt, this.isDead ? expiry + deadMs : expiry)
+    return Math.min(this.nextDueAt, lifeAt, this.ready.groups.nextAt, Math.max(expiry, this.expiresFrom))
   }
 
   /** Hands over all that changed, once at the end of each transaction. */

@@ -58,8 +58,8 @@ export interface QueueRecord {
   /** How long dead letters are kept, as the hub said last. */
   deadMs: number
   bindings: readonly QueueBinding[]
-  /** Its life that waits to be moved: numbers from `first` to before `next`, counted from `base` in their row. */
-  life?: { isOn: boolean; generation: string; base?: number; first: number; next: number }
+  /** Its life that waits to be moved: numbers from `first` to before `next`, counted from `base` in their row, of so many bytes. */
+  life?: { isOn: boolean; generation: string; base?: number; first: number; next: number; bytes?: number }
   /** How jobs ended of late, where the queue has a breaker, and that it has paused the queue. */
   outcomes?: Outcomes
   tripped?: { readonly at: number; readonly dead: number; readonly ended: number }

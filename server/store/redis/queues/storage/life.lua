@@ -2,20 +2,25 @@
 -- life.ts, packed, in a list. `lifeFirst` of the figures counts those that were moved, `lifeNext` all, and numbers of a row
 -- begin behind `lifeBase`.
 
-local MAX_LIFE, LIFE_MS, BYTES = 100000, 2000, 1048576
+local MAX_LIFE, MAX_LIFE_BYTES, LIFE_MS, BYTES = 100000, 33554432, 2000, 1048576
 local told
+life.MS = LIFE_MS
 beginnings[#beginnings + 1] = function()
-  told = {}
+  told, life.toldBytes = {}, 0
 end
 
 -- `more` has what a record has besides.
 function life.tell(kind, id, more, body)
   if s.events ~= 1 then return end
+  -- A later one says all that it does.
+  if kind == 'progress' and life.room() == 0 then return end
   more = more or {}
   more.kind, more.id = kind, id
   local text = cjson.encode(more)
   body = body or ''
-  told[#told + 1] = struct.pack('<I4c0I4c0', #text, text, #body, body)
+  local packed = struct.pack('<I4c0I4c0', #text, text, #body, body)
+  told[#told + 1] = packed
+  life.toldBytes = life.toldBytes + #packed
 end
 
 -- The steps in which a job has failed, its last attempt included.
@@ -28,8 +33,14 @@ function life.retrying(p, j)
   if not p.dead then life.tell('retrying', idOf(j), { dueAt = j.dueAt }) end
 end
 
-function life.isFull()
-  return s.lifeNext - s.lifeFirst >= MAX_LIFE
+-- How many more there is room for, with those of this call; any number in a queue without a life.
+function life.room()
+  if s.events ~= 1 then return huge end
+  if s.lifeBytes + life.toldBytes >= MAX_LIFE_BYTES then return 0 end
+  return math.max(0, MAX_LIFE - (s.lifeNext - s.lifeFirst) - #told)
+end
+function life.refused()
+  return { 'error', 'life', whole(s.lifeNext - s.lifeFirst + #told), whole(s.lifeBytes + life.toldBytes) }
 end
 
 -- Last of all that a call writes but the figures.
@@ -41,6 +52,7 @@ function life.write()
     due(s.lifeAt)
   end
   s.lifeNext = s.lifeNext + #told
+  s.lifeBytes = s.lifeBytes + life.toldBytes
   losses.Fm = #told
 end
 
@@ -57,6 +69,7 @@ function operations.life()
   local generation, moved, isUnknown, limit, token = arg(), num(), arg(), num(), arg()
   if s.lifeNext == 0 then return { 'none' } end
   local key, rowKey = tag .. 'life', tag .. 'lifeRow'
+  local wasFull = life.room() == 0
   local row = redis.call('GET', rowKey)
   if not row then
     row = token
@@ -71,6 +84,7 @@ function operations.life()
   if generation == row then
     local over = math.min(s.lifeNext, s.lifeBase + moved) - s.lifeFirst
     if over > 0 then
+      for _, record in ipairs(redis.call('LRANGE', key, 0, over - 1)) do s.lifeBytes = s.lifeBytes - #record end
       redis.call('LTRIM', key, over, -1)
       s.lifeFirst = s.lifeFirst + over
     end
@@ -79,12 +93,20 @@ function operations.life()
       redis.call('SET', rowKey, row)
     end
   end
+  if s.lifeFirst == s.lifeNext or s.lifeBytes < 0 then s.lifeBytes = 0 end
+  if wasFull and life.room() > 0 then
+    tell('C')
+    due(now)
+  end
   s.lifeAt = s.lifeFirst < s.lifeNext and now + LIFE_MS or 0
   if s.lifeAt > 0 then due(s.lifeAt) end
   local records, bytes = {}, 0
+  -- Each part is twice the last one: how large the first ones are says how large the next will be.
+  local count = 1
   while #records < limit and bytes < BYTES do
-    local part = redis.call('LRANGE', key, #records, #records + 99)
+    local part = redis.call('LRANGE', key, #records, #records + count - 1)
     if #part == 0 then break end
+    count = math.min(2 * count, 100)
     for _, record in ipairs(part) do
       if #records < limit and bytes < BYTES then
         records[#records + 1] = record

@@ -126,7 +126,7 @@ local FIGURES = { 'sent', 'done', 'removed', 'count', 'bytes', 'lastSequence', '
 -- Figures that came with later versions: those before wrote none.
 local LATER = {
   'grouped', 'resting', 'lastTurn', 'trippedAt', 'trippedDead', 'trippedEnded', 'events', 'lifeFirst', 'lifeNext', 'lifeBase',
-  'lifeAt',
+  'lifeAt', 'lifeBytes',
 }
 local META = '<B'
 for _ = 1, #COMMON + 2 * #FIGURES do META = META .. 'd' end
