@@ -1,8 +1,8 @@
 /** How what happened to a job is written, until it is moved to the topic of its queue's life. Redis has it likewise. */
 
 import { RepriseError } from '../../shared/errors.ts'
-import { encodeBody, readBody } from './codec.ts'
-import type { Body, LifeRecord } from './contract/store.ts'
+import { encodeBody, readBody, readKnownBody } from './codec.ts'
+import type { Body, LifeRecord, PayloadChange } from './contract/store.ts'
 
 /** What a queue keeps of its life that is not moved yet: where it is full, no jobs come and none are handed out. */
 export const MAX_LIFE = 100_000
@@ -39,6 +39,26 @@ export function unpackLife(packed: Buffer): LifeRecord[] {
     at = bodyAt + bytes
   }
   return records
+}
+
+/** The same records with other payloads; `undefined` where they are as they shall be. Damaged ones stay. */
+export function repackLife(packed: Buffer, change: PayloadChange): Buffer | undefined {
+  const parts: Buffer[] = []
+  let changed = false
+  for (let at = 0; at + 8 <= packed.length; ) {
+    const bodyAt = at + 8 + packed.readUInt32LE(at)
+    const end = bodyAt + packed.readUInt32LE(bodyAt - 4)
+    const head = JSON.parse(packed.toString('utf8', at + 4, bodyAt - 4)) as Head
+    const raw = packed.subarray(bodyAt, end)
+    const known = raw.length === 0 ? undefined : readKnownBody(raw)
+    const body = known && change.body(known, 'reply')
+    const error = head.error === undefined ? undefined : change.text(head.error)
+    changed ||= body !== undefined || error !== undefined
+    const other = error === undefined ? head : { ...head, error }
+    parts.push(packedLife(other, body === undefined ? raw : encodeBody(body)))
+    at = end
+  }
+  return changed ? Buffer.concat(parts) : undefined
 }
 
 interface Waiting {

@@ -1,4 +1,4 @@
-/** Payloads in all their places, each with a mark in it: an event, jobs, schedules, a dead letter, a history, answers. */
+/** Payloads in all their places, each with a mark in it: an event, jobs, schedules, a dead letter, a history, a life, answers. */
 
 import { expect } from 'vitest'
 import type { QueuePolicy, Settlement, Store } from '../../server/store/contract/store.ts'
@@ -14,16 +14,21 @@ const POLICY: QueuePolicy = {
 export const MARK = 'M4rk-of-a-payload'
 
 /** Each claims what is there and ends it so. */
-async function end(store: Store, queue: string, ending: (id: string, lease: string) => Settlement): Promise<void> {
+async function end(
+  store: Store,
+  queue: string,
+  ending: (id: string, lease: string) => Settlement,
+  policy = POLICY,
+): Promise<void> {
   const consumer = { subject: 'ann', client: 'worker' }
-  const { session } = await store.queues.attach(queue, consumer, { leaseMs: 30_000, policy: POLICY })
-  const claim = { consumer, session, max: 10, bytes: 1e9, leaseMs: 30_000, capMs: 60_000, policy: POLICY }
+  const { session } = await store.queues.attach(queue, consumer, { leaseMs: 30_000, policy })
+  const claim = { consumer, session, max: 10, bytes: 1e9, leaseMs: 30_000, capMs: 60_000, policy }
   const { jobs } = await store.queues.claim(queue, claim)
   for (const { body } of jobs) expect(body?.json).toContain(MARK)
   await store.queues.settle(
     queue,
     jobs.map(({ id, lease }) => ending(id, lease)),
-    POLICY,
+    policy,
   )
 }
 
@@ -56,6 +61,14 @@ export async function fill(store: Store): Promise<void> {
     },
   )
   await end(store, 'ended', (id, lease) => ({ id, lease, as: 'done', reply: text(MARK) }))
+  // Its life waits to be moved.
+  const told = { ...POLICY, events: true }
+  const events = true
+  const sendTold = () => store.queues.enqueue('told', { subject: 'ann', drafts: [draft], limit: LIMIT, events })
+  await sendTold()
+  await end(store, 'told', (id, lease) => ({ id, lease, as: 'retry', error: MARK }), told)
+  await sendTold()
+  await end(store, 'told', (id, lease) => ({ id, lease, as: 'done', reply: text(MARK) }), told)
   await send('asked', { id: 'r1', replyMs: 60_000 })
   await end(store, 'asked', (id, lease) => ({ id, lease, as: 'done', reply: text(MARK) }))
   await send('asked', { id: 'r2', replyMs: 60_000 })
@@ -78,6 +91,7 @@ export async function readAgain(store: Store): Promise<unknown> {
       result?.json,
       history.map(({ why }) => why),
     ]),
+    life: (await store.queues.life('told', { limit: 100 }))?.records.map(({ id: _, ...record }) => record),
     answers: [await store.queues.answer('asked', 'r1'), await store.queues.answer('asked', 'r2')],
   }
 }

@@ -1,4 +1,4 @@
-/** The contract's `rewrite` over LMDB: blocks of events, chunks of jobs, of finished ones and answers are put in their own places. */
+/** The contract's `rewrite` over LMDB: blocks of events, chunks of jobs, of finished ones, answers and life are put in their own places. */
 
 import type { PayloadChange, Rewritten, Store } from '../contract/store.ts'
 import { blockKey, countOf } from './engine/keys.ts'
@@ -6,6 +6,7 @@ import { TABLES } from './engine/tables.ts'
 import type { Transaction } from './engine/transaction.ts'
 import type { Writer } from './engine/writer.ts'
 import { rewriteFinished } from './queues/finished.ts'
+import { rewriteLife } from './queues/life/step.ts'
 import { rewriteAnswers } from './queues/requests.ts'
 import { rewriteSchedules } from './queues/schedules.ts'
 import type { JobSet } from './queues/storage/jobSet.ts'
@@ -19,9 +20,10 @@ const BLOCKS = 64
 const CHUNKS = 16
 const ANSWERS = 256
 const SCHEDULES = 16
+const LIFE = 64
 
-/** Where a queue's part goes on: its jobs, its dead letters, finished jobs, its answers, its schedules. */
-const PARTS = ['m', 'd', 'f', 'a', 's'] as const
+/** Where a queue's part goes on: its jobs, its dead letters, finished jobs, its answers, its schedules, its life. */
+const PARTS = ['m', 'd', 'f', 'a', 's', 'l'] as const
 
 export function createRewriting(writer: Writer): Store['rewrite'] {
   return (place, from, change) =>
@@ -67,7 +69,11 @@ function rewriteQueue(transaction: Transaction, name: string, from: string, chan
   if (part === 's') {
     const { number } = queue.record.main
     const { next, ...done } = rewriteSchedules(transaction, number, from.slice(1), SCHEDULES, change)
-    return { ...done, ...(next !== undefined && { next: `s${next}` }) }
+    return { ...done, next: next === undefined ? 'l' : `s${next}` }
+  }
+  if (part === 'l') {
+    const { next, ...done } = rewriteLife(transaction, queue, Number(from.slice(1)) || 0, LIFE, PART_BYTES, change)
+    return { ...done, ...(next !== undefined && { next: `l${next}` }) }
   }
   const jobSet = part === 'd' ? queue.dead : queue.main
   const table = part === 'f' ? TABLES.finished : TABLES.jobs

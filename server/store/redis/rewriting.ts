@@ -6,12 +6,13 @@
 import { encodeBody, readKnownBody } from '../codec.ts'
 import { WAIT_MS } from '../contract/basics.ts'
 import type { Body, PayloadChange, Rewritten, Store } from '../contract/store.ts'
+import { repackLife } from '../life.ts'
 import type { Argument } from './connection/connection.ts'
 import { failure, storageFull } from './connection/errors.ts'
 import type { QueuesContext } from './queues/reads.ts'
 import { rewrittenRow } from './queues/storage/finished.ts'
 import { inlineBody } from './queues/storage/records.ts'
-import { operation, textAt } from './scripting/codec.ts'
+import { numberAt, operation, textAt } from './scripting/codec.ts'
 import { entriesOf, type TopicsContext } from './topics/topics.ts'
 
 /** What one call does at most. */
@@ -85,8 +86,11 @@ const NOTHING = Buffer.alloc(0)
 
 const HASHES = ['jobs', 'history', 'deaths', 'finished', 'answers', 'scheduleBodies'] as const
 type Hash = (typeof HASHES)[number]
+/** Behind them. Records may be as large as results. */
+const LIFE = 'life'
+const LIFE_AT_ONCE = 10
 
-/** `from`: a hash and where its scan is. */
+/** `from`: a hash and where its scan is; then the life, and the number where it goes on. */
 async function rewriteQueue(
   context: QueuesContext,
   queue: string,
@@ -94,6 +98,7 @@ async function rewriteQueue(
   change: PayloadChange,
 ): Promise<Rewritten> {
   const [word, at = '0'] = from.split(' ')
+  if (word === LIFE) return await rewriteLife(context, queue, Number(at), change)
   const hash = HASHES.find((one) => one === word) ?? 'jobs'
   const key = context.keys.payloads(queue, hash)
   const [cursor, found] = (await command(context, context.keys.queue(queue), ['HSCAN', key, at, 'COUNT', FIELDS])) as [
@@ -110,7 +115,26 @@ async function rewriteQueue(
   }
   if (String(cursor) !== '0') return { ...done, next: `${hash} ${cursor}` }
   const following = HASHES[HASHES.indexOf(hash) + 1]
-  return { ...done, ...(following && { next: following }) }
+  return { ...done, next: following ?? LIFE }
+}
+
+async function rewriteLife(
+  context: QueuesContext,
+  queue: string,
+  from: number,
+  change: PayloadChange,
+): Promise<Rewritten> {
+  const read = (outcome: readonly Buffer[]) => ({ first: numberAt(outcome, 1), records: outcome.slice(2) })
+  const asked = operation(['lifeAt', String(from), String(LIFE_AT_ONCE)], read)
+  const { first, records } = (await context.queueBatcher.run(queue, asked)).value
+  const outcomes = await Promise.all(
+    records.map(async (record, i) => {
+      const other = repackLife(record, change)
+      return other !== undefined && (await put(context, queue, ['rewriteLife', String(first + i), record, other]))
+    }),
+  )
+  const done = { seen: 0, changed: outcomes.filter((changed) => changed).length }
+  return records.length < LIFE_AT_ONCE ? done : { ...done, next: `${LIFE} ${first + records.length}` }
 }
 
 async function rewriteBody(

@@ -1,9 +1,9 @@
 /** The step that gives up what was moved of a queue's life, and reads what is next. */
 
-import type { LifeRecord, LifeStep, StoredLife } from '../../../contract/store.ts'
-import { LIFE_MS, unpackLife } from '../../../life.ts'
+import type { LifeRecord, LifeStep, PayloadChange, StoredLife } from '../../../contract/store.ts'
+import { LIFE_MS, repackLife, unpackLife } from '../../../life.ts'
 import { newEpoch } from '../../engine/epochs.ts'
-import { afterPrefix, countOf, numberKey } from '../../engine/keys.ts'
+import { afterPrefix, blockKey, countOf, numberKey } from '../../engine/keys.ts'
 import { TABLES } from '../../engine/tables.ts'
 import type { Transaction } from '../../engine/transaction.ts'
 import type { Queue } from '../storage/queue.ts'
@@ -67,4 +67,32 @@ function forgetRest(
   for (const key of transaction.environment.keys(TABLES.life, { start: prefix, end: afterPrefix(prefix) })) {
     transaction.remove(TABLES.life, key)
   }
+}
+
+/** Payloads of what waits, in other bytes: so many records from a number on, and where it goes on. */
+export function rewriteLife(
+  transaction: Transaction,
+  { record }: Queue,
+  from: number,
+  limit: number,
+  most: number,
+  change: PayloadChange,
+): { readonly next?: number; readonly seen: number; readonly changed: number } {
+  const { life, main } = record
+  if (life === undefined) return { seen: 0, changed: 0 }
+  const range = { start: blockKey(main.number, from), end: afterPrefix(numberKey(main.number)), limit: limit + 1 }
+  let [seen, changed, bytes] = [0, 0, 0]
+  for (const { key, value } of transaction.environment.records(TABLES.life, range)) {
+    if (seen === limit || bytes > most) return { next: countOf(key), seen: 0, changed }
+    seen++
+    bytes += value.length
+    // What is moved in this very commit is not put back.
+    if (transaction.get(TABLES.life, key) === undefined) continue
+    const other = repackLife(value, change)
+    if (other === undefined) continue
+    transaction.put(TABLES.life, key, other)
+    life.bytes = (life.bytes ?? 0) + other.length - value.length
+    changed++
+  }
+  return { seen: 0, changed }
 }

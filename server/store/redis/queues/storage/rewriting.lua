@@ -23,6 +23,23 @@ function operations.rewriteBody()
   return { '1' }
 end
 
+-- lifeAt: number limit; the number of the first one that it answers, and the records
+function operations.lifeAt()
+  local number, limit = num(), num()
+  local first = math.max(number, s.lifeFirst)
+  local at = first - s.lifeFirst
+  return { 'done', whole(first), unpack(redis.call('LRANGE', tag .. 'life', at, at + limit - 1)) }
+end
+
+-- rewriteLife: number old new
+function operations.rewriteLife()
+  local at, old, new = whole(num() - s.lifeFirst), arg(), arg()
+  if tonumber(at) < 0 or redis.call('LINDEX', tag .. 'life', at) ~= old then return { '0' } end
+  redis.call('LSET', tag .. 'life', at, new)
+  s.lifeBytes = s.lifeBytes + #new - #old
+  return { '1' }
+end
+
 -- rewriteText: hash field old new; the hash is `history`, `deaths`, `finished`, `answers` or `scheduleBodies`
 function operations.rewriteText()
   local key, name, old, new = tag .. arg(), arg(), arg(), arg()
