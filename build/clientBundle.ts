@@ -13,6 +13,9 @@ const NAME = 'reprise-client'
 const DECLARATION_HEAD = `/// <reference lib="esnext.disposable" />
 declare global { interface AbortSignal {} }`
 
+/** What is for programs that use React. */
+const REACT = `${NAME}.react`
+
 /** What is loaded with the first `persist`. */
 const STORAGE = `${NAME}.storage`
 
@@ -41,6 +44,7 @@ export async function bundleClient(outDir: string): Promise<void> {
     banner: { dts: DECLARATION_HEAD },
     outExtensions: ({ format }) => (format === 'cjs' ? { js: '.cjs', dts: '.d.cts' } : { js: '.mjs', dts: '.d.mts' }),
   })
+  await bundleReact(outDir)
   await build({
     ...common,
     format: 'iife',
@@ -52,6 +56,40 @@ export async function bundleClient(outDir: string): Promise<void> {
     plugins: [slim()],
     outputOptions: { entryFileNames: `${NAME}.global.js`, codeSplitting: false },
   })
+}
+
+/**
+ * Writes `reprise-client.react.mjs`, `.cjs`, `.d.mts` and `.d.cts`: hooks, which use a hub's handle and nothing of the SDK but
+ * its types.
+ */
+async function bundleReact(outDir: string): Promise<void> {
+  for (const [kind, format] of [['mjs', 'esm'] as const, ['cjs', 'cjs'] as const]) {
+    const types = { id: `./${NAME}.${kind}`, external: true }
+    await build({
+      cwd: ROOT,
+      config: false,
+      entry: { [REACT]: join(ROOT, 'client/react/index.ts') },
+      outDir,
+      clean: false,
+      target: 'es2022',
+      logLevel: 'error',
+      report: false,
+      format,
+      platform: 'neutral',
+      minify: true,
+      deps: { neverBundle: ['react'] },
+      plugins: [
+        {
+          name: 'types',
+          resolveId: { order: 'pre', handler: (id: string) => (id === '../index.ts' ? types : undefined) },
+        },
+      ],
+      dts: true,
+      // For frameworks that ask each module where it runs.
+      banner: { js: "'use client'" },
+      outExtensions: () => ({ js: `.${kind}`, dts: kind === 'cjs' ? '.d.cts' : '.d.mts' }),
+    })
+  }
 }
 
 /**
@@ -81,7 +119,8 @@ function slim() {
 /** Lays out the package `reprise-client` in `folder`, ready for `npm pack`, from the bundles in `bundles`. */
 export async function writeClientPackage(folder: string, bundles: string): Promise<void> {
   await mkdir(folder, { recursive: true })
-  for (const ending of ['mjs', 'cjs', 'd.mts', 'd.cts', 'global.js', 'storage.mjs', 'storage.cjs']) {
+  const parts = ['', 'react.'].flatMap((part) => ['mjs', 'cjs', 'd.mts', 'd.cts'].map((kind) => part + kind))
+  for (const ending of [...parts, 'global.js', 'storage.mjs', 'storage.cjs']) {
     await cp(join(bundles, `${NAME}.${ending}`), join(folder, `${NAME}.${ending}`))
   }
   const main = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8'))
@@ -95,6 +134,7 @@ export async function writeClientPackage(folder: string, bundles: string): Promi
     main: `./${NAME}.cjs`,
     module: `./${NAME}.mjs`,
     types: `./${NAME}.d.cts`,
+    typesVersions: { '*': { react: [`./${REACT}.d.cts`] } },
     unpkg: `./${NAME}.global.js`,
     jsdelivr: `./${NAME}.global.js`,
     exports: {
@@ -102,12 +142,18 @@ export async function writeClientPackage(folder: string, bundles: string): Promi
         import: { types: `./${NAME}.d.mts`, default: `./${NAME}.mjs` },
         require: { types: `./${NAME}.d.cts`, default: `./${NAME}.cjs` },
       },
+      './react': {
+        import: { types: `./${REACT}.d.mts`, default: `./${REACT}.mjs` },
+        require: { types: `./${REACT}.d.cts`, default: `./${REACT}.cjs` },
+      },
       './script': `./${NAME}.global.js`,
       './package.json': './package.json',
     },
     sideEffects: false,
     files: [`${NAME}.*`],
     dependencies: { 'socket.io-client': main.dependencies['socket.io-client'] },
+    peerDependencies: { react: main.peerDependencies.react },
+    peerDependenciesMeta: { react: { optional: true } },
   }
   await writeFile(join(folder, 'package.json'), `${JSON.stringify(manifest, undefined, 2)}\n`)
   await cp(join(ROOT, 'LICENSE'), join(folder, 'LICENSE'))

@@ -81,6 +81,8 @@ export interface Hub<S extends HubTypes = HubTypes> {
   topic<N extends keyof TopicsOf<S> & string>(name: N): Topic<TopicsOf<S>[N]>
   /** The handle of a queue, or with `<queue>/dead` of its dead letters; the same one for the same name until it is closed. */
   queue<N extends QueueName<S>>(name: N): Queue<JobData<S, N>>
+  /** The name that `connect` was given. */
+  readonly client: string | undefined
   /** Publishes that the hub has not answered yet, in their order; with `persist` also those of earlier pages. */
   readonly outbox: readonly PendingPublish[]
   /** Resolves when those are in `outbox`. Never rejects; resolves at once without `persist`. */

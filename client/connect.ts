@@ -90,6 +90,10 @@ class HubHandle<S extends HubTypes> implements Hub<S> {
     this.#persistence?.begin(this.#shared)
   }
 
+  get client(): string | undefined {
+    return this.#options.client
+  }
+
   get storage(): 'indexeddb' | 'memory' {
     return this.#persistence?.storage ?? 'memory'
   }

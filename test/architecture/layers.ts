@@ -172,6 +172,7 @@ const DRIVERS: Readonly<Record<string, readonly Part[]>> = {
   // The demo has a lane without the SDK, to compare with.
   'socket.io-client': ['client/', 'console/'],
   idb: ['client/'],
+  react: ['client/'],
   commander: ['cli/'],
   'cli-progress': ['cli/'],
   picocolors: ['cli/'],

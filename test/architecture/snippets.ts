@@ -22,6 +22,7 @@ export interface Block {
 /** What the fences may say; CONTRIBUTING.md tells what it means. */
 const MODES: Readonly<Record<string, readonly string[]>> = {
   ts: ['', 'stays', 'types'],
+  tsx: ['types'],
   sh: ['', 'stays'],
   text: [''],
   yaml: [''],
@@ -31,7 +32,7 @@ const MODES: Readonly<Record<string, readonly string[]>> = {
 }
 
 /** Packages that a snippet may use beside Reprise itself. */
-const PACKAGES = ['@types/node', 'express', '@types/express', 'socket.io', 'socket.io-client']
+const PACKAGES = ['@types/node', 'express', '@types/express', 'socket.io', 'socket.io-client', 'react', '@types/react']
 
 export function readBlocks(paper: string): Block[] {
   const blocks: Block[] = []
@@ -105,15 +106,17 @@ export async function checkTypes(papers: Readonly<Record<string, readonly Block[
   const { folder } = await layOut([], '')
   let programs = 0
   for (const [paper, blocks] of Object.entries(papers)) {
-    for (const block of blocks.filter(({ language }) => language === 'ts')) {
+    for (const block of blocks.filter(({ language }) => language.startsWith('ts'))) {
       programs += 1
-      await writeProgram(folder, `${paper.replaceAll('/', '-')}-${block.line}.ts`, block, 'http://127.0.0.1:3000')
+      const name = `${paper.replaceAll('/', '-')}-${block.line}.${block.language}`
+      await writeProgram(folder, name, block, 'http://127.0.0.1:3000')
     }
   }
   if (programs === 0) return ''
   const compilerOptions = { strict: true, noEmit: true, module: 'NodeNext', target: 'ES2023', skipLibCheck: true }
   const lib = ['ES2023', 'ESNext.Disposable', 'DOM']
-  const config = { compilerOptions: { ...compilerOptions, lib, types: ['node'] }, include: ['*.ts'] }
+  const options = { ...compilerOptions, lib, types: ['node'], jsx: 'react-jsx' }
+  const config = { compilerOptions: options, include: ['*.ts', '*.tsx'] }
   await writeFile(join(folder, 'tsconfig.json'), JSON.stringify(config))
   const tsc = join(ROOT, 'node_modules/typescript/bin/tsc')
   const { code, stdout } = await run([process.execPath, tsc, '-p', folder, '--pretty', 'false'], { cwd: folder })

@@ -12,6 +12,7 @@ import {
   type WorkerStatus,
   type WorkFailure,
 } from '../../client/index.ts'
+import { type HubStatus, usePublish, useQueue, useStatus, useTopic } from '../../client/react/index.ts'
 
 interface Order {
   readonly id: number
@@ -31,6 +32,12 @@ interface Queues {
 
 interface Email {
   readonly to: string
+}
+
+declare module '../../client/react/index.ts' {
+  interface Register {
+    types: { topics: Topics; queues: Queues }
+  }
 }
 
 const queues = connect<{ queues: Queues }>('http://127.0.0.1:9')
@@ -136,6 +143,28 @@ async function rightAndWrongWork(): Promise<void> {
   await untyped.queue('anything').send(1)
 }
 
+/** Checked by tsc, never called. */
+async function Component(): Promise<void> {
+  const { status, error } = useTopic('orders', (event) => void expectTypeOf(event).toEqualTypeOf<Received<Order>>())
+  expectTypeOf(status).toEqualTypeOf<Status>()
+  expectTypeOf(error).toEqualTypeOf<Error | undefined>()
+  const first = { reduce: (ids: number[], { data }: Received<Order>) => [...ids, data.id], initial: [] }
+  expectTypeOf(useTopic('eu.west', first, { from: { last: 5 } }).state).toEqualTypeOf<number[]>()
+  useTopic('notes', { reduce: (text, { data }) => text + data, initial: '' }).state.trim()
+  useTopic(status.state === 'live' ? 'notes' : undefined, () => {})
+  // @ts-expect-error no such topic was described
+  useTopic('unknown', () => {})
+  // @ts-expect-error a component does not acknowledge
+  useTopic('notes', () => {}, { ack: 'manual' })
+  expectTypeOf(await usePublish('orders')({ id: 1 })).toEqualTypeOf<Receipt>()
+  // @ts-expect-error notes are strings
+  await usePublish('notes')({ id: 1 })
+  expectTypeOf(await useQueue('emails').send({ to: 'a' })).toEqualTypeOf<SendReceipt>()
+  // @ts-expect-error an email has a receiver
+  await useQueue('emails').send({})
+  expectTypeOf(useStatus()).toEqualTypeOf<HubStatus>()
+}
+
 /** Every state is told apart by its name, and there are no others. */
 function describeWork(status: WorkerStatus): string {
   switch (status.state) {
@@ -158,6 +187,7 @@ describe('types', () => {
     expectTypeOf(queues.topic).parameter(0).toEqualTypeOf<string>()
     expectTypeOf(describeWork).returns.toBeString()
     expectTypeOf(rightAndWrongWork).returns.resolves.toBeVoid()
+    expectTypeOf(Component).returns.resolves.toBeVoid()
   })
 
   it('follow the description of topics', () => {

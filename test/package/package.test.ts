@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, symlink, writeFile } from 'node:fs/promises'
 import { join, posix } from 'node:path'
 import { createContext, runInContext } from 'node:vm'
 import { gzipSync } from 'node:zlib'
@@ -11,6 +11,7 @@ import { ensureBuilt } from '../support/built.ts'
 import { run, startChild } from '../support/hub/process.ts'
 import { diskFolder } from '../support/temp.ts'
 import { until } from '../support/until.ts'
+import { CLIENT_PROGRAM, LOADER, REACT_PROGRAM, SERVER_PROGRAM } from './programs.ts'
 
 interface Packed {
   readonly filename: string
@@ -107,75 +108,13 @@ const BUNDLER = { module: 'ESNext', moduleResolution: 'bundler' }
 const NODENEXT = { module: 'NodeNext' }
 const BROWSER = { types: [], lib: ['ES2022', 'DOM'] }
 
-const CLIENT_PROGRAM = `
-  import { connect, RepriseError } from 'PACKAGE'
-  interface Order { readonly id: number }
-  const hub = connect<{ topics: { orders: Order } }>('http://127.0.0.1:3000', { client: 'me' })
-  const orders = hub.topic('orders')
-  export async function main(): Promise<string> {
-    const receipt: { epoch: string; offset: number } = await orders.publish({ id: 1 })
-    // @ts-expect-error an order has an id
-    await orders.publish({ name: 'x' })
-    const sub = orders.subscribe(async (event) => { const id: number = event.data.id; void id }, { from: 'start' })
-    await sub.close()
-    await hub.close()
-    return new RepriseError('gap', receipt.epoch).code
+/** React as a program has it, which has installed nothing of ours for that. */
+async function addReact(folder: string): Promise<void> {
+  await mkdir(join(folder, 'node_modules/@types'), { recursive: true })
+  for (const name of ['react', 'react-dom', 'scheduler', 'csstype', '@types/react']) {
+    await symlink(join(ROOT, 'node_modules', name), join(folder, 'node_modules', name))
   }
-`
-
-const SERVER_PROGRAM = `
-  import { createServer } from 'node:http'
-  import { connect } from 'reprise/client'
-  import { createHub, RepriseError, startServer, type Hub, type HubTopic, type Subscription } from 'reprise'
-  import { createTestHub, type TestHub } from 'reprise/testing'
-  interface Order { readonly id: number }
-  interface Types { topics: { orders: Order }; queues: { emails: { to: string } } }
-  export async function main(): Promise<unknown[]> {
-    const hub: Hub<Types> = createHub<Types>({ topics: { orders: { retain: { age: '1d' } } } })
-    hub.attach(createServer(hub.handler))
-    const orders: HubTopic<Order> = hub.topic('orders')
-    await orders.publish({ id: 1 })
-    // @ts-expect-error an order has an id
-    await orders.publish({ name: 'x' })
-    // @ts-expect-error no such topic was described
-    hub.topic('unknown')
-    const sub: Subscription<Order> = orders.subscribe((event) => void event.data.id.toFixed(), { client: 'me' })
-    hub.queue('emails').consume(async (job) => job.data.to.trim(), { concurrency: 2 })
-    const reply: string = await hub.queue('emails').request<string>({ to: 'ann' })
-    const test: TestHub<Types> = await createTestHub<Types>()
-    const untyped: TestHub = await createTestHub()
-    const client = connect<Types>(test.url)
-    return [sub, reply, untyped, client, startServer, RepriseError]
-  }
-`
-
-/** A loader as Jest's: modules run in a context with globals of its own, and only \`require\` finds them. */
-const LOADER = `
-  const { readFileSync } = require('node:fs')
-  const { createRequire, isBuiltin } = require('node:module')
-  const { dirname } = require('node:path')
-  const vm = require('node:vm')
-  const context = vm.createContext({ ...Object.fromEntries(Object.getOwnPropertyNames(globalThis)
-    .filter((name) => !vm.runInNewContext('Object.getOwnPropertyNames(globalThis)').includes(name))
-    .map((name) => [name, globalThis[name]])), Uint8Array, ArrayBuffer, console })
-  context.global = context
-  const modules = new Map()
-  function load(path) {
-    if (isBuiltin(path) || /lmdb|\\.(node|mjs)$/.test(path)) return require(path)
-    if (path.endsWith('.json')) return JSON.parse(readFileSync(path, 'utf8'))
-    if (modules.has(path)) return modules.get(path).exports
-    const module = { exports: {}, filename: path, id: path, children: [], paths: [] }
-    modules.set(path, module)
-    const own = createRequire(path)
-    const wrapped = vm.runInContext('(function (exports, require, module, __filename, __dirname) {' +
-      readFileSync(path, 'utf8').replace(/^#!.*/, '') + '\\n})', context, { filename: path })
-    const find = (name) => load(own.resolve(name))
-    find.resolve = own.resolve
-    wrapped.call(module.exports, module.exports, find, module, path, dirname(path))
-    return module.exports
-  }
-  load(__dirname + '/program.cjs')
-`
+}
 
 describe('the package', () => {
   let tarball = ''
@@ -186,6 +125,7 @@ describe('the package', () => {
     await ensureBuilt()
     ;({ tarball, files } = await pack(ROOT))
     ;({ folder, told } = await install(tarball))
+    await addReact(folder)
   }, 240_000)
 
   it('holds what is built and the papers, no sources and no tests', () => {
@@ -308,9 +248,31 @@ describe('the package', () => {
     expect(await runModule(folder, 'stack.cjs', text)).toMatch(/at .*resolveHubOptions .*server\/options\/hub\.ts:\d+/)
   })
 
+  it('gives import and require hooks, to a program that has React', async () => {
+    const text = `
+      const { createElement } = require('react')
+      const { renderToString } = require('react-dom/server')
+      const { connect } = require('reprise/client')
+      const { HubProvider, useStatus, useTopic } = require('reprise/react')
+      const Page = () => useTopic('orders', { reduce: (n) => n + 1, initial: 7 }).state + useStatus().state
+      const hub = connect('http://127.0.0.1:9')
+      console.log(renderToString(createElement(HubProvider, { hub }, createElement(Page))))
+    `
+    const outputs = await Promise.all([
+      runModule(folder, 'react.cjs', text),
+      runModule(folder, 'react.mjs', text.replaceAll(/const (\{.*\}) = require\((.*)\)/g, 'import $1 from $2')),
+    ])
+    expect(outputs).toEqual(['7idle', '7idle'])
+    for (const kind of ['mjs', 'cjs']) {
+      const hooks = await readFile(join(ROOT, `dist/sdk/reprise-client.react.${kind}`))
+      expect(gzipSync(hooks).length).toBeLessThan(3 * 1024)
+    }
+  })
+
   it('has types for strict programs: modules, CommonJS and bundlers', async () => {
     const both = { 'module.mts': SERVER_PROGRAM, 'common.cts': SERVER_PROGRAM }
-    const inBrowsers = { 'client.mts': CLIENT_PROGRAM.replace('PACKAGE', 'reprise/client') }
+    const hooks = REACT_PROGRAM.replace("'PACKAGE'", "'reprise/client'").replaceAll('PACKAGE', 'reprise')
+    const inBrowsers = { 'client.mts': CLIENT_PROGRAM.replace('PACKAGE', 'reprise/client'), 'hooks.mts': hooks }
     const errors = await typeErrors(folder, [
       { files: both, options: NODENEXT },
       // The same declarations, found in another way.
@@ -321,7 +283,13 @@ describe('the package', () => {
   }, 180_000)
 
   it('exports every type that its declarations name', async () => {
-    const declarations = ['server/index.d.ts', 'server/index.d.cts', 'server/testing.d.ts', 'sdk/reprise-client.d.mts']
+    const declarations = [
+      'server/index.d.ts',
+      'server/index.d.cts',
+      'server/testing.d.ts',
+      'sdk/reprise-client.d.mts',
+      'sdk/reprise-client.react.d.mts',
+    ]
     for (const path of declarations) expect(await unexported(join(ROOT, 'dist', path)), path).toEqual([])
   })
 
@@ -360,6 +328,7 @@ describe('reprise-client', () => {
     source = await diskFolder()
     await writeClientPackage(source, join(ROOT, 'dist/sdk'))
     ;({ folder, told } = await install((await pack(source)).tarball))
+    await addReact(folder)
   }, 240_000)
 
   it('needs nothing of the server', async () => {
@@ -389,7 +358,8 @@ describe('reprise-client', () => {
     const required = "console.log(typeof require('reprise-client').connect)"
     expect(await runModule(folder, 'client.cjs', required)).toBe('function')
     const text = CLIENT_PROGRAM.replace('PACKAGE', 'reprise-client')
-    const both = { 'module.mts': text, 'common.cts': text }
+    const hooks = REACT_PROGRAM.replaceAll('PACKAGE', 'reprise-client')
+    const both = { 'module.mts': text, 'common.cts': text, 'hooks.mts': hooks, 'hooks.cts': hooks }
     // With the types of a browser; in the other test of them, with those of Node.
     expect(await typeErrors(folder, [{ files: both, options: { ...NODENEXT, ...BROWSER } }])).toBe('')
   }, 180_000)
