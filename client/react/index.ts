@@ -101,7 +101,7 @@ export function useTopic(
     throw new TypeError(`useTopic has no option ${odd}: call hub.topic(name).subscribe in an effect`)
   const reduces = reducer !== undefined
   const key = JSON.stringify(options)
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the key stands for the options; the first state is the one that counts.
+  // The key stands for the options, and the first `initial` is the one that counts.
   const store = useMemo(() => new TopicStore(streams, name, options, reducer), [streams, name, key, reduces])
   useInsertionEffect(() => {
     store.work = handler ?? ((event, state) => reducer?.reduce(state, event))
