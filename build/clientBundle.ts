@@ -16,12 +16,12 @@ declare global { interface AbortSignal {} }`
 /** What is for programs that use React. */
 const REACT = `${NAME}.react`
 
-/** What is loaded with the first `persist`. */
-const STORAGE = `${NAME}.storage`
+/** What is loaded with the first `persist`, with the first `share`, and with either. */
+const PARTS = ['storage', 'tabs', 'names']
 
 /**
- * Writes `reprise-client.mjs`, `.cjs`, `.d.mts`, `.d.cts` (Socket.IO's client stays outside), `reprise-client.storage.mjs` and
- * `.cjs`, which they load when a program asks for it, and `.global.js` with all within.
+ * Writes `reprise-client.mjs`, `.cjs`, `.d.mts`, `.d.cts` (Socket.IO's client stays outside), its parts such as
+ * `reprise-client.storage.mjs` and `.cjs`, which they load when a program asks for it, and `.global.js` with all within.
  */
 export async function bundleClient(outDir: string): Promise<void> {
   const common = {
@@ -39,7 +39,7 @@ export async function bundleClient(outDir: string): Promise<void> {
     format: ['esm', 'cjs'],
     platform: 'neutral',
     deps: { neverBundle: ['socket.io-client'], alwaysBundle: ['idb'] },
-    outputOptions: ({ format }) => ({ chunkFileNames: `${STORAGE}.${format === 'cjs' ? 'cjs' : 'mjs'}` }),
+    outputOptions: ({ format }) => ({ chunkFileNames: `${NAME}.[name].${format === 'cjs' ? 'cjs' : 'mjs'}` }),
     dts: true,
     banner: { dts: DECLARATION_HEAD },
     outExtensions: ({ format }) => (format === 'cjs' ? { js: '.cjs', dts: '.d.cts' } : { js: '.mjs', dts: '.d.mts' }),
@@ -98,17 +98,20 @@ async function bundleReact(outDir: string): Promise<void> {
  */
 function slim() {
   const { resolve } = createRequire(import.meta.url)
-  const manager = join(dirname(resolve('socket.io-client/package.json')), 'build/esm/manager.js')
+  const fileOf = (name: string, file: string) => join(dirname(resolve(`${name}/package.json`)), 'build/esm', file)
+  const socketIo = `export { Manager } from ${JSON.stringify(fileOf('socket.io-client', 'manager.js'))}
+    export { WS as WebSocket } from ${JSON.stringify(fileOf('engine.io-client', 'transports/websocket.js'))}`
   const nothing: Readonly<Record<string, string>> = {
     '/webtransport.js': 'export class WT {}',
     '/backo2.js': 'export class Backoff { reset() {} setMin() {} setMax() {} setJitter() {} }',
     '/tracing.ts': 'export const traced = (job, work) => work()',
     '/carrying.ts': 'export const carrying = (draft) => draft',
+    '/socket.io-client': socketIo,
   }
   return {
     name: 'slim',
     resolveId(id: string) {
-      if (id === 'socket.io-client') return manager
+      if (id === 'socket.io-client') return '\0nothing/socket.io-client'
       const left = Object.keys(nothing).find((ending) => id.endsWith(ending))
       return left === undefined ? undefined : `\0nothing${left}`
     },
@@ -119,8 +122,9 @@ function slim() {
 /** Lays out the package `reprise-client` in `folder`, ready for `npm pack`, from the bundles in `bundles`. */
 export async function writeClientPackage(folder: string, bundles: string): Promise<void> {
   await mkdir(folder, { recursive: true })
-  const parts = ['', 'react.'].flatMap((part) => ['mjs', 'cjs', 'd.mts', 'd.cts'].map((kind) => part + kind))
-  for (const ending of [...parts, 'global.js', 'storage.mjs', 'storage.cjs']) {
+  const typed = ['', 'react.'].flatMap((part) => ['mjs', 'cjs', 'd.mts', 'd.cts'].map((kind) => part + kind))
+  const parts = PARTS.flatMap((part) => [`${part}.mjs`, `${part}.cjs`])
+  for (const ending of [...typed, 'global.js', ...parts]) {
     await cp(join(bundles, `${NAME}.${ending}`), join(folder, `${NAME}.${ending}`))
   }
   const main = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8'))

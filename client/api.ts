@@ -74,6 +74,19 @@ export interface ConnectOptions {
    * and client, and by this name where one is given. In memory where there is none, which `hub.storage` says.
    */
   readonly persist?: boolean | string
+  /**
+   * The tabs of one origin use one connection, as long as they are of the same hub, subject and options. Subscriptions, workers
+   * and acknowledgements of each tab stay its own. Where that cannot be, each tab connects for itself: see `hub.status`.
+   */
+  readonly share?: boolean
+}
+
+/** Over whose connection a handle reaches the hub. */
+export interface HubStatus {
+  /** Its own, which other tabs use too; that of another tab; its own alone. `undefined` until it is known. */
+  readonly shared: 'leader' | 'follower' | 'alone' | undefined
+  /** Why it is `alone` although `share` asks for more. */
+  readonly reason?: RepriseError
 }
 
 export interface Hub<S extends HubTypes = HubTypes> {
@@ -91,6 +104,9 @@ export interface Hub<S extends HubTypes = HubTypes> {
   readonly storage: 'indexeddb' | 'memory'
   /** Why that is `memory` although `persist` asks for more. */
   readonly storageError: RepriseError | undefined
+  readonly status: HubStatus
+  /** The listener is called at each change. Every `on…` returns its undo. */
+  onStatus(listener: (status: HubStatus) => void): Undo
   /** Asks the token function again and renews the token of the open connection in place. */
   renew(): Promise<void>
   /** Cuts the transport and stays away until `resume`. Drafts wait in the outbox, subscriptions go on from their place. */

@@ -1,13 +1,26 @@
 /** Builds a hub's handle: its connections, its topics and queues, and the order of closing. */
 
+import { Manager } from 'socket.io-client'
 import { RepriseError } from '../shared/errors.ts'
 import { isName, isQueueName, isTopicName, lifeTopic, nameRule } from '../shared/names.ts'
 import type { LifeEvent } from '../shared/queues.ts'
-import type { ConnectOptions, Hub, HubTypes, JobData, PendingPublish, QueueName, Topic, TopicsOf } from './api.ts'
+import type {
+  ConnectOptions,
+  Hub,
+  HubStatus,
+  HubTypes,
+  JobData,
+  PendingPublish,
+  QueueName,
+  Topic,
+  TopicsOf,
+} from './api.ts'
 import { Persistence } from './browser/persistence.ts'
+import { Sharing } from './browser/sharing.ts'
 import type { StorageScope } from './browser/stored.ts'
 import type { CloseOptions } from './connection/deadline.ts'
-import { Connection } from './connection/transport.ts'
+import type { Undo } from './connection/emitter.ts'
+import { Connection, managerOptions } from './connection/transport.ts'
 import { Warnings } from './connection/warnings.ts'
 import { addressOf, check, checkNames, countOf, drainMsOf, durationOf } from './optionChecks.ts'
 import type { KeptDraft } from './outgoing/keeping.ts'
@@ -30,6 +43,7 @@ const OPTIONS = [
   'socketOptions',
   'quiet',
   'persist',
+  'share',
 ] as const satisfies readonly (keyof ConnectOptions)[]
 
 /**
@@ -46,13 +60,14 @@ export function connect<S extends HubTypes = HubTypes>(url?: string | URL, optio
   const known = Array.isArray(transports) && transports.every((one) => one === 'websocket' || one === 'polling')
   check('transports', transports, known && transports.length > 0, "a list of 'websocket' and 'polling'")
   check('socketOptions', socketOptions, typeof socketOptions === 'object' && socketOptions !== null, 'an object')
-  const { persist } = options
+  const { persist, share } = options
   check(
     'persist',
     persist,
     typeof persist === 'boolean' || (typeof persist === 'string' && persist !== ''),
     'true or a name',
   )
+  check('share', share, typeof share === 'boolean', 'true or false')
   check('quiet', quiet, typeof quiet === 'boolean', 'true or false')
   for (const name of ['drainMs', 'readTimeoutMs'] as const) durationOf(name, options[name], 0)
   for (const name of ['maxOutbox', 'maxOutboxBytes'] as const) countOf(name, options[name], 1)
@@ -70,6 +85,7 @@ class HubHandle<S extends HubTypes> implements Hub<S> {
   readonly #shared: Connection
   readonly #scope: StorageScope
   readonly #persistence: Persistence | undefined
+  readonly #sharing: Sharing | undefined
   readonly #topics = new Map<string, TopicHandle<unknown>>()
   readonly #queues = new Map<string, QueueHandle<unknown>>()
   #queuesLink: QueuesLink | undefined
@@ -85,6 +101,7 @@ class HubHandle<S extends HubTypes> implements Hub<S> {
     if (persist !== false) {
       this.#persistence = new Persistence(this.#scope, this.#warnings, (drafts) => this.#restore(drafts))
     }
+    if (options.share) this.#sharing = this.#share()
     this.#shared = this.#connect()
     // Also where the hub cannot be reached.
     this.#persistence?.begin(this.#shared)
@@ -100,6 +117,14 @@ class HubHandle<S extends HubTypes> implements Hub<S> {
 
   get storageError(): RepriseError | undefined {
     return this.#persistence?.error
+  }
+
+  get status(): HubStatus {
+    return this.#sharing?.status ?? { shared: 'alone' }
+  }
+
+  onStatus(listener: (status: HubStatus) => void): Undo {
+    return this.#sharing?.onStatus(listener) ?? (() => {})
   }
 
   get restored(): Promise<void> {
@@ -207,6 +232,7 @@ class HubHandle<S extends HubTypes> implements Hub<S> {
     await Promise.all([...this.#topics.values(), ...this.#queues.values()].map((handle) => handle.closed(drainMs)))
     this.#queuesLink?.close()
     for (const connection of this.#connections) connection.close()
+    this.#sharing?.close()
     await this.#persistence?.close()
   }
 
@@ -217,6 +243,19 @@ class HubHandle<S extends HubTypes> implements Hub<S> {
     }
   }
 
+  #share(): Sharing {
+    const { transports, socketOptions } = this.#options
+    return new Sharing({
+      scope: this.#scope,
+      options: { transports, socketOptions },
+      uplink: (parser) => new Manager(this.#url, { ...managerOptions(this.#options), parser }),
+      warnings: this.#warnings,
+      again: () => {
+        for (const connection of this.#connections) connection.again()
+      },
+    })
+  }
+
   #connect(): Connection {
     const persistence = this.#persistence
     const connection: Connection = new Connection(
@@ -225,6 +264,7 @@ class HubHandle<S extends HubTypes> implements Hub<S> {
       this.#warnings,
       () => this.#connections.delete(connection),
       persistence && ((token) => persistence.prepare(token)),
+      this.#sharing,
     )
     if (this.#suspended) connection.suspend()
     this.#connections.add(connection)

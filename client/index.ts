@@ -39,6 +39,7 @@ export type {
   Failure,
   Handler,
   Hub,
+  HubStatus,
   HubTypes,
   Jitter,
   JobData,

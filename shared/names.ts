@@ -41,3 +41,11 @@ export function nameRule(what: string, value: unknown): string {
 
 /** Where the topics live: `/topics/<topic>`. */
 export const TOPIC_PREFIX = '/topics/'
+
+/** A number behind the name of a namespace: another place of the connection in it. */
+const PLACE = /^(\/topics\/.*|\/queues)#([2-9]|[1-9]\d{1,2})$/s
+
+/** The namespace, without the number of a place. */
+export function withoutPlace(namespace: string): string {
+  return PLACE.exec(namespace)?.[1] ?? namespace
+}

@@ -3,14 +3,15 @@
  * What a namespace does with it is the link's affair.
  */
 
-import { Manager, type Socket } from 'socket.io-client'
+import { Manager, type ManagerOptions, type Socket } from 'socket.io-client'
 import { RepriseError } from '../../shared/errors.ts'
 import { DEFAULT_LIMITS, type Limits, type Reply } from '../../shared/protocol.ts'
 import type { ConnectOptions, Jitter } from '../api.ts'
+import type { Sharing } from '../browser/sharing.ts'
 import { jitterOf } from '../optionChecks.ts'
 import { fullJitter } from './backoff.ts'
 import { watchPage } from './page.ts'
-import { Tokens } from './token.ts'
+import { type Token, Tokens } from './token.ts'
 import { UNREACHABLE_MS, type Warnings } from './warnings.ts'
 
 /** A hub of an older version tells them with a subscription only. */
@@ -26,6 +27,18 @@ interface RawManager {
   readonly nsps: Record<string, Socket>
   readonly engine?: { readonly hostname?: string; _hasPingExpired?(): boolean }
   _packet(packet: { readonly type: number; readonly nsp: string }): void
+}
+
+export function managerOptions({ transports, path, socketOptions }: ConnectOptions) {
+  return {
+    transports: [...(transports ?? ['websocket', 'polling'])],
+    tryAllTransports: true,
+    ...(path === undefined ? {} : { path }),
+    ...socketOptions,
+    autoConnect: false,
+    // Socket.IO's own reconnection has no full jitter, and would race with that of a connection.
+    reconnection: false,
+  } satisfies Partial<ManagerOptions>
 }
 
 export class Connection {
@@ -64,6 +77,7 @@ export class Connection {
     warnings: Warnings,
     onClose: () => void,
     prepare?: (token: string | undefined) => Promise<void>,
+    sharing?: Sharing,
   ) {
     this.#onClose = onClose
     this.prepare = prepare
@@ -71,15 +85,8 @@ export class Connection {
     this.#url = url
     this.tokens = new Tokens(options.token)
     this.jitter = jitterOf('reconnect', options.reconnect, 250, 5_000)
-    this.#manager = new Manager(url, {
-      transports: [...(options.transports ?? ['websocket', 'polling'])],
-      tryAllTransports: true,
-      ...(options.path === undefined ? {} : { path: options.path }),
-      ...options.socketOptions,
-      autoConnect: false,
-      // Socket.IO's own reconnection has no full jitter, and would race with this one.
-      reconnection: false,
-    })
+    const shared = sharing?.transport(() => this.#tokenOf())
+    this.#manager = new Manager(url, { ...managerOptions(options), ...(shared && { transports: [shared] }) })
     this.#unwatch = watchPage({ offline: () => this.#goneOffline(), back: () => this.#back() })
     // Ahead of the sockets' own listeners.
     this.#manager.on('packet', ({ type, nsp }) => this.#heard(type, nsp))
@@ -102,6 +109,16 @@ export class Connection {
       this.#released.clear()
       this.#retry()
     })
+  }
+
+  /** Before there is a connection, as its name says which of those that tabs share. */
+  async #tokenOf(): Token {
+    try {
+      return await this.tokens.get()
+    } catch (error) {
+      this.tokenFailed(RepriseError.fromWire(error))
+      throw error
+    }
   }
 
   /** Why there is no connection, where that is known better than to Socket.IO. */
@@ -231,6 +248,11 @@ export class Connection {
     if (this.#manager._readyState === 'open' && this.#raw.engine?._hasPingExpired?.()) {
       this.#cut('the page or its network was asleep')
     }
+    this.again()
+  }
+
+  /** What waits for the next try is tried now. */
+  again(): void {
     if (this.#timer === undefined) return
     this.#attempts = 0
     this.#reopen()

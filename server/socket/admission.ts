@@ -5,7 +5,7 @@ import type { Socket } from 'socket.io'
 import { DEMO_NAMESPACE, DEMO_TOPIC } from '../../shared/console/demo.ts'
 import { CONSOLE_NAMESPACE } from '../../shared/console/protocol.ts'
 import { RepriseError } from '../../shared/errors.ts'
-import { TOPIC_PREFIX } from '../../shared/names.ts'
+import { TOPIC_PREFIX, withoutPlace } from '../../shared/names.ts'
 import { type From, type OnGap, PROTOCOL_VERSION } from '../../shared/protocol.ts'
 import { QUEUES_NAMESPACE } from '../../shared/queues.ts'
 import { authorize, type Caller, callerOf, type Gate, type Session } from '../core/access.ts'
@@ -73,7 +73,7 @@ export interface TopicAdmission extends Admitted {
 }
 
 export async function admit(socket: Socket, context: GatewayContext): Promise<Admission> {
-  const { name } = socket.nsp
+  const name = withoutPlace(socket.nsp.name)
   if (name === QUEUES_NAMESPACE) return { kind: 'queues', ...(await admitTo(socket, queuesAuthSchema, context)) }
   if (name === CONSOLE_NAMESPACE && context.console) return await admitToConsole(socket, context)
   if (name === DEMO_NAMESPACE && context.console) return await admitToDemo(socket, context)

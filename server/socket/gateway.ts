@@ -39,7 +39,7 @@ const CONNECT_ERROR = 4
  */
 export function openGateway(io: Server, context: GatewayContext, guests?: GuestRequests): Entrances {
   // Matched loosely, so that a wrong name is refused below with its reason instead of Socket.IO's bare text.
-  const names = guests === undefined ? /^\/.+$/s : /^\/(topics\/.*|queues|console)$/s
+  const names = guests === undefined ? /^\/.+$/s : /^\/(topics\/.*|queues(#.*)?|console)$/s
   if ([...rawOf(io).parentNamespacesFromRegExp.keys()].some(({ source }) => source === names.source)) {
     throw new RepriseError('conflict', 'attach: another hub is attached to this Socket.IO server')
   }

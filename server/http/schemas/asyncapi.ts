@@ -303,7 +303,8 @@ function makeDocument(): object {
       operate(`on.${packet}`, 'send', { summary }, message)
     }
     const parameters = address.includes('{') ? { parameters: { topic: { description: 'Name of a topic' } } } : {}
-    return { address, ...parameters, messages: own }
+    const description = 'A connection may have further places in it: the same name and #2 to #999.'
+    return { address, ...(name === 'console' ? {} : { description }), ...parameters, messages: own }
   }
 
   /** A list of that many, as AsyncAPI's JSON Schema (draft 7) has it. */

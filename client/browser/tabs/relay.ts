@@ -1,0 +1,247 @@
+/**
+ * The one connection of all tabs, in the tab that leads: what its members send goes to the hub, each in places of its own in
+ * the namespaces, and what the hub sends goes to the member whose place it is. To a member it is what a hub would be.
+ */
+
+import type { Manager } from 'socket.io-client'
+import { CONNECT, CONNECT_ERROR, DISCONNECT, type Frame, frameText, readFrame } from './frames.ts'
+import type { Data } from './pipe.ts'
+
+/** Engine.IO's packets: the handshake, heartbeats, and in front of a text. */
+const OPEN = '0'
+const PING = '2'
+const PONG = '3'
+const MESSAGE = '4'
+/** A member that has not answered a heartbeat for so long, when the next one comes, is gone. */
+const SILENT_MS = 20_000
+
+/** The way to a member. */
+export interface Port {
+  deliver(data: Data): void
+  /** There is no connection any more. */
+  close(): void
+}
+
+interface RawEngine {
+  on(event: 'handshake', listener: (handshake: object) => void): void
+  write(data: Data): void
+  _hasPingExpired(): boolean
+}
+
+/** Gives what Socket.IO's connection gets to `take`, as it came. */
+function rawParser(take: (data: Data) => void) {
+  class Raw {
+    add = take
+    on(): this {
+      return this
+    }
+    off(): this {
+      return this
+    }
+    encode(): [] {
+      return []
+    }
+    destroy(): void {}
+  }
+  return { Encoder: Raw, Decoder: Raw }
+}
+
+export type Uplink = (parser: ReturnType<typeof rawParser>) => Manager
+
+export class Relay {
+  readonly #manager: Manager
+  /** By the number of their place. */
+  readonly #members = new Map<number, Member>()
+  /** Members that wait for the connection. */
+  readonly #waiting = new Set<Member>()
+  /** Namespaces with the numbers of places whose handshake the hub has not answered. */
+  readonly #entering = new Map<number, Set<string>>()
+  #handshake: object = {}
+  /** Whose binary frames come next, and how many. */
+  #binary: { readonly member: Member | undefined; left: number } = { member: undefined, left: 0 }
+
+  constructor(uplink: Uplink) {
+    this.#manager = uplink(rawParser((data) => this.#take(data)))
+    this.#manager.on('open', () => {
+      for (const member of this.#waiting) this.#welcome(member)
+      this.#waiting.clear()
+    })
+    this.#manager.on('error', () => {
+      if (this.#manager._readyState === 'closed') this.#lost()
+    })
+    this.#manager.on('close', () => this.#lost())
+    this.#manager.on('ping', () => {
+      for (const member of [...this.#members.values()]) member.ping()
+    })
+  }
+
+  get #engine(): RawEngine {
+    return (this.#manager as unknown as { readonly engine: RawEngine }).engine
+  }
+
+  /** A member that has not joined yet. */
+  member(port: Port): Member {
+    const member: Member = new Member(port, {
+      join: () => this.#join(member),
+      send: (frame, binary) => this.#send(member, frame, binary),
+      left: () => this.#left(member),
+    })
+    return member
+  }
+
+  #join(member: Member): void {
+    // It may have died while all slept.
+    if (this.#manager._readyState === 'open' && this.#engine._hasPingExpired()) this.#manager._close()
+    if (this.#manager._readyState === 'open') this.#welcome(member)
+    else {
+      this.#waiting.add(member)
+      if (this.#manager._readyState === 'closed') this.#open()
+    }
+  }
+
+  close(): void {
+    this.#manager._close()
+    this.#lost()
+  }
+
+  #open(): void {
+    this.#manager.open()
+    this.#engine.on('handshake', (handshake) => {
+      this.#handshake = handshake
+    })
+  }
+
+  #welcome(member: Member): void {
+    let place = 1
+    while (this.#members.has(place) || this.#entering.has(place)) place++
+    member.place = place
+    this.#members.set(place, member)
+    member.deliver(OPEN + JSON.stringify({ ...this.#handshake, upgrades: [] }))
+  }
+
+  #lost(): void {
+    const members = [...this.#members.values(), ...this.#waiting]
+    this.#members.clear()
+    this.#waiting.clear()
+    this.#entering.clear()
+    this.#binary = { member: undefined, left: 0 }
+    for (const member of members) member.close()
+  }
+
+  #left(member: Member): void {
+    this.#waiting.delete(member)
+    if (this.#members.get(member.place) === member) {
+      this.#members.delete(member.place)
+      for (const namespace of member.inside) this.#disconnect(namespace, member.place)
+    }
+    if (this.#members.size + this.#waiting.size === 0) this.#manager._close()
+  }
+
+  #disconnect(namespace: string, place: number): void {
+    this.#engine.write(frameText({ type: DISCONNECT, attachments: 0, namespace, place, rest: '' }, place))
+  }
+
+  #send(member: Member, frame: Frame, binary: readonly Data[]): void {
+    const { place } = member
+    if (this.#members.get(place) !== member) return
+    if (frame.type === CONNECT) {
+      const entering = this.#entering.get(place) ?? new Set()
+      this.#entering.set(place, entering.add(frame.namespace))
+    } else if (frame.type === DISCONNECT) member.inside.delete(frame.namespace)
+    this.#engine.write(frameText(frame, place))
+    for (const data of binary) this.#engine.write(data)
+  }
+
+  #take(data: Data): void {
+    if (typeof data !== 'string') {
+      if (this.#binary.left-- > 0) this.#binary.member?.deliver(data)
+      return
+    }
+    const frame = readFrame(data)
+    if (frame === undefined) return
+    const { type, attachments, namespace, place } = frame
+    const member = this.#members.get(place)
+    this.#binary = { member, left: attachments }
+    if (type === CONNECT || type === CONNECT_ERROR) this.#answered(namespace, place)
+    if (type === CONNECT && member === undefined) this.#disconnect(namespace, place)
+    else if (type === CONNECT) member?.inside.add(namespace)
+    else if (type === DISCONNECT) member?.inside.delete(namespace)
+    member?.deliver(MESSAGE + frameText(frame, 1))
+  }
+
+  #answered(namespace: string, place: number): void {
+    const entering = this.#entering.get(place)
+    entering?.delete(namespace)
+    if (entering?.size === 0) this.#entering.delete(place)
+  }
+}
+
+interface MemberOwner {
+  join(): void
+  send(frame: Frame, binary: readonly Data[]): void
+  left(): void
+}
+
+/** A connection of a tab, seen from the connection of all. */
+export class Member {
+  place = 0
+  /** The namespaces that it is in. */
+  readonly inside = new Set<string>()
+  readonly #port: Port
+  readonly #owner: MemberOwner
+  /** A packet whose attachments are not all there: they go together. */
+  #waiting: { readonly frame: Frame; readonly binary: Data[] } | undefined
+  /** When it was asked whether it is there. */
+  #askedAt: number | undefined
+
+  constructor(port: Port, owner: MemberOwner) {
+    this.#port = port
+    this.#owner = owner
+  }
+
+  /** It is told when there is a connection. */
+  join(): void {
+    this.#owner.join()
+  }
+
+  deliver(data: Data): void {
+    this.#port.deliver(data)
+  }
+
+  ping(): void {
+    const now = performance.now()
+    if (this.#askedAt !== undefined && now - this.#askedAt > SILENT_MS) {
+      this.close()
+      this.leave()
+      return
+    }
+    this.#askedAt ??= now
+    this.deliver(PING)
+  }
+
+  /** From the member. */
+  take(data: Data): void {
+    if (typeof data !== 'string') {
+      const waiting = this.#waiting
+      if (waiting === undefined) return
+      if (waiting.binary.push(data) < waiting.frame.attachments) return
+      this.#waiting = undefined
+      this.#owner.send(waiting.frame, waiting.binary)
+    } else if (data === PONG) this.#askedAt = undefined
+    else if (data.startsWith(MESSAGE)) {
+      const frame = readFrame(data.slice(MESSAGE.length))
+      if (frame === undefined) return
+      if (frame.attachments > 0) this.#waiting = { frame, binary: [] }
+      else this.#owner.send(frame, [])
+    }
+  }
+
+  /** It goes. */
+  leave(): void {
+    this.#owner.left()
+  }
+
+  close(): void {
+    this.#port.close()
+  }
+}

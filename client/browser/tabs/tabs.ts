@@ -1,0 +1,214 @@
+/**
+ * One of the tabs that share a connection. The one with the lock leads and has the connection; the others follow. When it goes,
+ * the lock goes to another one at once. From one that is frozen or blocked it is taken away.
+ */
+
+import { Follower } from './follower.ts'
+import { Host } from './host.ts'
+import { type Held, hold, holderOf } from './locks.ts'
+import { type Call, lifeOf } from './messages.ts'
+import type { Pipe } from './pipe.ts'
+import { Relay, type Uplink } from './relay.ts'
+
+export { storageName } from '../names.ts'
+
+/** The handle that takes part. */
+export interface Sharer {
+  became(shared: 'leader' | 'follower' | 'alone', error?: unknown): void
+  /** There is somebody new to ask. */
+  again(): void
+}
+
+export class Tabs {
+  readonly #name: string
+  readonly #uplink: Uplink
+  readonly #sharer: Sharer
+  #tab: Tab | undefined
+
+  constructor(name: string, uplink: Uplink, sharer: Sharer) {
+    this.#name = name
+    this.#uplink = uplink
+    this.#sharer = sharer
+    addEventListener('pagehide', this.#hiding, true)
+    globalThis.document?.addEventListener('freeze', this.#leave)
+  }
+
+  open(pipe: Pipe): void {
+    this.#tab ??= new Tab(this.#name, this.#uplink, this.#sharer)
+    this.#tab.open(pipe)
+  }
+
+  close(): void {
+    removeEventListener('pagehide', this.#hiding, true)
+    globalThis.document?.removeEventListener('freeze', this.#leave)
+    this.#leave()
+  }
+
+  /** A page in the cache holds nothing up. When it is back, its connections are opened again, and so is this. */
+  readonly #leave = (): void => {
+    this.#tab?.leave()
+    this.#tab = undefined
+  }
+
+  /** Behind all that others have to say before the page is hidden. */
+  readonly #hiding = (): void => addEventListener('pagehide', this.#leave, { once: true })
+}
+
+/** From where a page takes part until it leaves. */
+class Tab {
+  readonly #id = crypto.randomUUID()
+  readonly #name: string
+  readonly #uplink: Uplink
+  readonly #sharer: Sharer
+  readonly #calls: BroadcastChannel
+  readonly #leaving = new AbortController()
+  /** Of the waiting for the lock. */
+  #queueing = new AbortController()
+  #taking = false
+  #follower: Follower | undefined
+  #relay: Relay | undefined
+  #host: Host | undefined
+  #held: Held | undefined
+  /** The page that had the lock when this one looked for who leads. */
+  #holder: string | undefined
+  readonly #early: Pipe[] = []
+
+  constructor(name: string, uplink: Uplink, sharer: Sharer) {
+    this.#name = name
+    this.#uplink = uplink
+    this.#sharer = sharer
+    this.#calls = new BroadcastChannel(name)
+    this.#calls.onmessage = ({ data }: MessageEvent<Call>) => this.#hear(data)
+    this.#begin().catch((error: unknown) => this.#alone(error))
+  }
+
+  open(pipe: Pipe): void {
+    if (this.#relay !== undefined) attach(this.#relay, pipe)
+    else if (this.#follower !== undefined) this.#follower.attach(pipe)
+    else this.#early.push(pipe)
+  }
+
+  leave(): void {
+    if (this.#left) return
+    this.#leaving.abort()
+    this.#queueing.abort()
+    this.#calls.close()
+    for (const pipe of [...(this.#follower?.close() ?? []), ...this.#early]) pipe.end()
+    this.#host?.close()
+    this.#relay?.close()
+    this.#held?.release()
+  }
+
+  get #left(): boolean {
+    return this.#leaving.signal.aborted
+  }
+
+  async #begin(): Promise<void> {
+    const life = await hold(lifeOf(this.#name, this.#id), {})
+    this.#leaving.signal.addEventListener('abort', life.release)
+    if (this.#left) life.release()
+    else this.#follow()
+  }
+
+  #follow(): void {
+    this.#follower = new Follower(this.#name, this.#id, this.#calls, {
+      welcomed: () => {
+        this.#sharer.became('follower')
+        this.#sharer.again()
+      },
+      unanswered: () => void this.#takeOver().catch(() => {}),
+    })
+    this.#seek()
+    for (const pipe of this.#early.splice(0)) this.#follower.attach(pipe)
+    const queueing = new AbortController()
+    this.#queueing = queueing
+    hold(this.#name, { signal: queueing.signal }).then(
+      (held) => this.#lead(held),
+      (error: unknown) => {
+        if (!queueing.signal.aborted && this.#held === undefined) this.#alone(error)
+      },
+    )
+  }
+
+  #seek(): void {
+    this.#follower?.seek()
+    holderOf(this.#name).then(
+      (holder) => {
+        this.#holder = holder
+      },
+      () => {},
+    )
+  }
+
+  #hear(call: Call): void {
+    if (call.kind === 'follows') this.#host?.welcome(call.tab)
+    // One that leads still, and should not any more, hears of it by its lock.
+    else if (this.#host === undefined) this.#seek()
+  }
+
+  /** The leader is there and says nothing. Of several that find this one takes its lock. */
+  async #takeOver(): Promise<void> {
+    if (this.#taking) return
+    this.#taking = true
+    const signal = this.#leaving.signal
+    try {
+      const turn = await hold(`${this.#name} turn`, { signal })
+      try {
+        const holder = await holderOf(this.#name)
+        const isDead = holder !== undefined && holder === this.#holder
+        if (isDead && this.#relay === undefined && !this.#left) this.#lead(await hold(this.#name, { steal: true }))
+      } finally {
+        turn.release()
+      }
+    } finally {
+      this.#taking = false
+    }
+  }
+
+  #lead(held: Held): void {
+    if (this.#left || this.#relay !== undefined) {
+      held.release()
+      return
+    }
+    this.#held = held
+    held.stolen = () => this.#deposed()
+    this.#queueing.abort()
+    this.#connect()
+    if (this.#relay === undefined) return
+    this.#host = new Host(this.#name, this.#id, this.#relay)
+    this.#calls.postMessage({ kind: 'leads', tab: this.#id } satisfies Call)
+    this.#sharer.became('leader')
+    this.#sharer.again()
+  }
+
+  #deposed(): void {
+    if (this.#left) return
+    this.#held = undefined
+    this.#host?.close()
+    this.#relay?.close()
+    this.#host = this.#relay = undefined
+    this.#follow()
+  }
+
+  #alone(error: unknown): void {
+    if (this.#left) return
+    this.#connect()
+    this.#sharer.became('alone', error)
+  }
+
+  #connect(): void {
+    const relay = new Relay(this.#uplink)
+    const waiting = [...this.#early.splice(0), ...(this.#follower?.close() ?? [])]
+    this.#follower = undefined
+    this.#relay = relay
+    for (const pipe of waiting) attach(relay, pipe)
+  }
+}
+
+/** Within the page. */
+function attach(relay: Relay, pipe: Pipe): void {
+  if (pipe.closed) return
+  const member = relay.member({ deliver: (data) => pipe.receive(data), close: () => pipe.end() })
+  pipe.lead({ send: (data) => member.take(data), close: () => member.leave() })
+  member.join()
+}

@@ -1,0 +1,180 @@
+/** Tabs of one origin that share a connection: who leads, what becomes of the others when that one goes, and who shares at all. */
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { BrowserContext, Page } from 'playwright-core'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import type { Hub } from '../../client/index.ts'
+import { type BareSite, startBareSite } from '../support/browser/bare.ts'
+import { buildForBrowsers } from '../support/browser/built.ts'
+import { closeBrowser, openContext, openPage } from '../support/browser/chromium.ts'
+import { atEnd } from '../support/ending.ts'
+import { describeStores, type StoreKind } from '../support/hub/stores.ts'
+import { has, soak } from '../support/tools.ts'
+import { until } from '../support/until.ts'
+
+const LONG_MS = soak ? 1_200_000 : 120_000
+
+/** What a tab has seen and done. */
+interface Tab {
+  /** The offset that its subscription began at. */
+  first: number
+  events: number[]
+  published: number
+  refused: string[]
+}
+
+declare global {
+  var hub: Hub
+  var tab: Tab
+}
+
+if (has('chromium')) describeStores('tabs that share a connection, on $name', tests)
+
+function tests(store: StoreKind): void {
+  let site: BareSite
+
+  beforeAll(async () => {
+    await buildForBrowsers()
+    site = await startBareSite({ store: (await store.place()).location })
+  })
+  afterAll(async () => {
+    await closeBrowser()
+  })
+
+  /** A tab that gets the events of a topic, publishes to it all the time, and works. */
+  async function open(context: BrowserContext, name: string): Promise<Page> {
+    const page = await openPage(context, { expected: /net::ERR_/ })
+    await page.goto(site.url)
+    await page.evaluate(async (name) => {
+      globalThis.tab = { first: 0, events: [], published: 0, refused: [] }
+      globalThis.hub = Reprise.connect(undefined, { share: true, client: name })
+      const topic = hub.topic('shared')
+      const subscription = topic.subscribe(({ offset }) => void tab.events.push(offset))
+      hub.queue('shared').consume(() => {})
+      await new Promise<void>((resolve) => {
+        subscription.onStatus(({ state }) => {
+          if (tab.first === 0) tab.first = (subscription.position?.offset ?? 0) + 1
+          if (state === 'live') resolve()
+        })
+      })
+      const publish = () => {
+        topic.publish(`${name} ${tab.published + 1}`).then(
+          () => {
+            tab.published++
+            setTimeout(publish, 50)
+          },
+          (error) => tab.refused.push(String(error)),
+        )
+      }
+      publish()
+    }, name)
+    return page
+  }
+
+  async function connections(): Promise<number> {
+    const text = await (await fetch(`${site.url}metrics`)).text()
+    return Number(/^reprise_connections (\d+)/m.exec(text)?.[1])
+  }
+
+  async function jobs(): Promise<{ readonly done: number }> {
+    const response = await fetch(`${site.url}v1/queues/shared`)
+    return ((await response.json()) as { readonly counts: { readonly done: number } }).counts
+  }
+
+  /** All that the topic has. */
+  async function dataOf(topic: string): Promise<unknown[]> {
+    const all: unknown[] = []
+    for (let after = 0; ; ) {
+      const response = await fetch(`${site.url}v1/topics/${topic}/events?after=${after}&limit=1000`)
+      const { events } = (await response.json()) as { events: { data: unknown; offset: number }[] }
+      if (events.length === 0) return all
+      all.push(...events.map(({ data }) => data))
+      after = events.at(-1)?.offset ?? after
+    }
+  }
+
+  it(
+    'miss nothing when the one that leads crashes, stands still or is closed, again and again under load',
+    async () => {
+      const context = await openContext()
+      const pages = new Map<Page, string>()
+      let opened = 0
+      const add = async () => {
+        const name = `tab-${++opened}`
+        pages.set(await open(context, name), name)
+      }
+      for (let i = 0; i < 5; i++) await add()
+      await until(async () => (await connections()) === 1, { what: 'one connection' })
+
+      let sent = 0
+      let over = false
+      const load = (async () => {
+        while (!over) {
+          await Promise.all([site.hub.topic('shared').publish(++sent), site.hub.queue('shared').send(sent)])
+          await sleep(5)
+        }
+      })()
+      atEnd(async () => {
+        over = true
+        await load
+      })
+      const leading = async () => {
+        for (const page of pages.keys()) if ((await page.evaluate(() => hub.status.shared)) === 'leader') return page
+        return undefined
+      }
+      /** What each tab knows to be stored. */
+      const published: Record<string, number> = {}
+      const note = async (page: Page, name: string) => {
+        published[name] = await page.evaluate(() => tab.published)
+      }
+      const ways = ['crash', 'stand still', 'close']
+      for (const round of Array.from({ length: soak ? 60 : 3 }).keys()) {
+        const leader = await until(leading, { what: 'a leader' })
+        const name = pages.get(leader) ?? ''
+        pages.delete(leader)
+        const way = ways[round % ways.length]
+        const debug = await context.newCDPSession(leader)
+        if (way === 'stand still') {
+          // No event tells of it, and its lock is held.
+          await debug.send('Debugger.enable')
+          await debug.send('Debugger.pause')
+        } else {
+          await note(leader, name)
+          if (way === 'close') await leader.close()
+          else await leader.goto('chrome://crash').catch(() => {})
+        }
+        await until(leading, { what: 'another leader' })
+        for (const page of pages.keys()) {
+          const before = await page.evaluate(() => tab.events.length)
+          await page.waitForFunction((n) => tab.events.length > n + 50, before)
+        }
+        if (way === 'stand still') {
+          await debug.send('Debugger.disable')
+          await leader.waitForFunction(() => hub.status.shared === 'follower')
+          pages.set(leader, name)
+        } else await add()
+        await until(async () => (await connections()) === 1, { what: 'one connection again' })
+      }
+
+      over = true
+      await load
+      const last = await site.hub.topic('shared').publish('last')
+      for (const [page, name] of pages) {
+        await page.waitForFunction((offset) => tab.events.includes(offset), last.offset)
+        const all = await page.evaluate(() => tab)
+        await note(page, name)
+        expect(all.refused).toEqual([])
+        const events = all.events.slice(0, last.offset - all.first + 1)
+        expect(events, name).toEqual(events.map((_, i) => all.first + i))
+      }
+      const stored = (await dataOf('shared')).filter((data) => typeof data === 'string')
+      for (const [name, count] of Object.entries(published)) {
+        const own = stored.filter((data) => data.startsWith(`${name} `))
+        expect(own.length).toBeGreaterThanOrEqual(count)
+        expect(own).toEqual(own.map((_, i) => `${name} ${i + 1}`))
+      }
+      await until(async () => (await jobs()).done === sent, { what: 'all jobs to be done', deadlineMs: 30_000 })
+    },
+    LONG_MS,
+  )
+}
