@@ -56,6 +56,44 @@ describe('a handshake', () => {
     expect((await wire.eventsSeen(1)).map(({ data }) => data)).toEqual([3])
   })
 
+  it('to a further place is one more of the same connection: its own client, subscription and calls', async () => {
+    const first = await join(url, 'places', { client: 'one' })
+    await first.seen('subscribed')
+    const { io } = first.socket
+    const second = io.socket('/topics/places#2', { auth: { client: 'two' } })
+    const got: number[] = []
+    second.on('events', ({ events }) => got.push(...events.map(({ data }: { data: number }) => data)))
+    second.connect()
+    await new Promise((resolve) => second.once('live', resolve))
+    await first.value('publish', [{ data: 7 }])
+    const { value } = await second.emitWithAck('publish', [{ data: 8 }])
+    expect(value.offsets).toEqual([2])
+    expect((await first.eventsSeen(2)).map(({ data }) => data)).toEqual([7, 8])
+    await until(() => got.length === 2, { what: 'the events at the second place' })
+    await first.value('ack', { epoch: value.epoch, offset: 2 })
+    const { cursors } = await (await fetch(`${url}/v1/topics/places/cursors`)).json()
+    expect(cursors).toMatchObject([
+      { client: 'one', position: { offset: 2 } },
+      { client: 'two', position: { offset: 0 } },
+    ])
+    const queues = [io.socket('/queues'), io.socket('/queues#999')]
+    await Promise.all(
+      queues.map((socket) => new Promise((resolve) => socket.once('connect', () => resolve(socket)).connect())),
+    )
+    for (const namespace of [
+      '/topics/places#1',
+      '/topics/places#02',
+      '/topics/places#1000',
+      '/topics/#2',
+      '/queues#0',
+    ]) {
+      const refusal = await new Promise<Error & { data?: { code: string } }>((resolve) => {
+        io.socket(namespace).once('connect_error', resolve).connect()
+      })
+      expect(refusal.data?.code, namespace).toBe(namespace.startsWith('/queues') ? 'not_found' : 'bad_request')
+    }
+  })
+
   it('for a topic whose name every object has passes, positions or not', async () => {
     for (const topic of ['constructor', 'toString', 'hasOwnProperty']) {
       const wire = await join(url, topic, { client: topic, positions: {} })
