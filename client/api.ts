@@ -82,7 +82,7 @@ export interface ConnectOptions {
 }
 
 /** Over whose connection a handle reaches the hub. */
-export interface HubStatus {
+export interface SharedStatus {
   /** Its own, which other tabs use too; that of another tab; its own alone. `undefined` until it is known. */
   readonly shared: 'leader' | 'follower' | 'alone' | undefined
   /** Why it is `alone` although `share` asks for more. */
@@ -104,9 +104,10 @@ export interface Hub<S extends HubTypes = HubTypes> {
   readonly storage: 'indexeddb' | 'memory'
   /** Why that is `memory` although `persist` asks for more. */
   readonly storageError: RepriseError | undefined
-  readonly status: HubStatus
+  /** Whether tabs share its connection. */
+  readonly status: SharedStatus
   /** The listener is called at each change. Every `on…` returns its undo. */
-  onStatus(listener: (status: HubStatus) => void): Undo
+  onStatus(listener: (status: SharedStatus) => void): Undo
   /** Asks the token function again and renews the token of the open connection in place. */
   renew(): Promise<void>
   /** Cuts the transport and stays away until `resume`. Drafts wait in the outbox, subscriptions go on from their place. */

@@ -7,11 +7,11 @@ import type { LifeEvent } from '../shared/queues.ts'
 import type {
   ConnectOptions,
   Hub,
-  HubStatus,
   HubTypes,
   JobData,
   PendingPublish,
   QueueName,
+  SharedStatus,
   Topic,
   TopicsOf,
 } from './api.ts'
@@ -119,11 +119,11 @@ class HubHandle<S extends HubTypes> implements Hub<S> {
     return this.#persistence?.error
   }
 
-  get status(): HubStatus {
+  get status(): SharedStatus {
     return this.#sharing?.status ?? { shared: 'alone' }
   }
 
-  onStatus(listener: (status: HubStatus) => void): Undo {
+  onStatus(listener: (status: SharedStatus) => void): Undo {
     return this.#sharing?.onStatus(listener) ?? (() => {})
   }
 

@@ -5,7 +5,7 @@
 
 import { WebSocket } from 'socket.io-client'
 import { RepriseError } from '../../shared/errors.ts'
-import type { HubStatus } from '../api.ts'
+import type { SharedStatus } from '../api.ts'
 import { Emitter, type Undo } from '../connection/emitter.ts'
 import type { Token } from '../connection/token.ts'
 import type { Warnings } from '../connection/warnings.ts'
@@ -26,8 +26,8 @@ export interface SharingContext {
 
 export class Sharing {
   readonly #context: SharingContext
-  readonly #reports = new Emitter<HubStatus>()
-  #status: HubStatus = { shared: undefined }
+  readonly #reports = new Emitter<SharedStatus>()
+  #status: SharedStatus = { shared: undefined }
   #tabs: { readonly name: string; readonly tabs: Tabs } | undefined
   #closed = false
 
@@ -37,11 +37,11 @@ export class Sharing {
     if (lacking !== undefined) this.became('alone', new Error(lacking))
   }
 
-  get status(): HubStatus {
+  get status(): SharedStatus {
     return this.#status
   }
 
-  onStatus(listener: (status: HubStatus) => void): Undo {
+  onStatus(listener: (status: SharedStatus) => void): Undo {
     return this.#reports.on(listener)
   }
 
