@@ -67,7 +67,7 @@ export function startRunner(program: string, args: readonly string[], { text }: 
       })
       child.once('close', (code, signal) => {
         over()
-        if (lost) return reject(new Error('the lease was lost'))
+        if (lost) return reject(job.signal.reason)
         if (code !== 0) return reject(new Error(failureOf(errors.toString(), code, signal)))
         if (outputBytes > MAX_OUTPUT_BYTES) return reject(new Error(`the output is over ${MAX_OUTPUT_BYTES} bytes`))
         resolve(replyOf(Buffer.concat(output).toString()))

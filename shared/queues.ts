@@ -23,12 +23,19 @@ export type JobBackoff =
 /** Times of a backoff's list. */
 export const MAX_BACKOFFS = 32
 
+/** Why a run that took too long is a failed attempt. */
+export function overrunText(runMs: number): string {
+  return `ran longer than its runMs of ${runMs} ms`
+}
+
 /** What a job has by itself, in place of the queue's settings. */
 export interface JobOptions {
   /** The most attempts of this job. Default: the queue's `maxAttempts`. */
   readonly attempts?: number
   /** Default: as the queue's `backoffMs` and `maxBackoffMs` say. */
   readonly backoff?: JobBackoff
+  /** A run that takes longer is over, and a failed attempt: from 1 ms to a year. Default: as long as its lease is extended. */
+  readonly runMs?: number
   /** `false`: nothing is kept of it when it has ended. `ageMs`: how long it is kept, where the queue keeps any. */
   readonly keepDone?: false | { readonly ageMs?: number }
 }
@@ -65,6 +72,8 @@ export interface Job<T = unknown> {
   readonly headers?: Headers
   /** Of a request: until then somebody waits for the reply. */
   readonly replyBy?: number
+  /** Where its draft had it: so long after this delivery the lease ends for good. */
+  readonly runMs?: number
 }
 
 export interface Sent {
@@ -132,6 +141,7 @@ export interface JobLook<T = unknown> {
   /** What its draft says; absent where it goes by the queue's settings. */
   readonly maxAttempts?: number
   readonly backoff?: JobBackoff
+  readonly runMs?: number
   readonly keepDone?: JobOptions['keepDone']
   readonly deliveries: number
   readonly sentAt: number

@@ -40,6 +40,7 @@ async function explain(route: string, { id }: { readonly id: string }, options: 
   if (job.key !== undefined) await tell('key', String(job.key))
   if (job.group !== undefined) await tell('group', String(job.group))
   if (isRecord(job.backoff)) await tell('backoff', backoffText(job.backoff))
+  if (job.runMs !== undefined) await tell('run', `${cell(job.runMs)} ms at most`)
   if (job.keepDone !== undefined) await tell('kept', keepText(job.keepDone))
   await tell('priority', String(cell(job.priority)))
   if (job.error !== undefined) await tell('error', String(cell(job.error)))

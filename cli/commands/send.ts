@@ -29,6 +29,7 @@ interface SendOptions extends InputOptions {
   readonly ttl?: number
   readonly attempts?: number
   readonly backoff?: Backoff
+  readonly runTime?: number
   readonly keepDone?: false | { readonly ageMs: number }
 }
 
@@ -60,6 +61,7 @@ export function addSend(root: Command): void {
       'after a failed attempt, such as fixed:5s, exponential:1s:1h, list:1s,10s,1m',
       backoff,
     )
+    .option('--run-time <time>', 'a run of it that takes longer is a failed attempt, such as 30s', positiveDuration)
     .option('--keep-done <time>', 'how long to keep what became of it, such as 7d; no: not at all', keepDone)
     .action(send)
   addExamples(
@@ -111,7 +113,7 @@ async function send(queue: string, data: string | undefined, options: SendOption
 
 function draftOf(given: Fields, options: SendOptions): Fields {
   const { id, key, group, header: headers, delay: delayMs, priority, ttl: ttlMs, attempts, backoff, keepDone } = options
-  const common = { id, key, group, headers, priority, ttlMs, attempts, backoff, keepDone }
+  const common = { id, key, group, headers, priority, ttlMs, attempts, backoff, runMs: options.runTime, keepDone }
   const own = { ...common, ...(given.at === undefined ? { delayMs } : {}) }
   const draft = { ...Object.fromEntries(Object.entries(own).filter(([, value]) => value !== undefined)), ...given }
   return isRecord(given.headers) ? { ...draft, headers: { ...headers, ...given.headers } } : draft

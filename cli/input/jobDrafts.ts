@@ -4,7 +4,7 @@ import { RepriseError } from '../../shared/errors.ts'
 import { parseExact } from '../../shared/exactNumbers.ts'
 import { isRecord } from '../remote.ts'
 
-const OWN = ['attempts', 'backoff', 'keepDone']
+const OWN = ['attempts', 'backoff', 'runMs', 'keepDone']
 const FIELDS = ['data', 'base64', 'id', 'key', 'group', 'headers', 'priority', 'delayMs', 'at', 'ttlMs', ...OWN]
 
 /** Tells of a job what the queue it was in gave it; a copy gets its own. */

@@ -24,6 +24,7 @@ export const SEND = [
   'ttlMs',
   'attempts',
   'backoff',
+  'runMs',
   'keepDone',
 ] as const satisfies readonly (keyof SendOptions)[]
 
@@ -62,7 +63,7 @@ export function jobDraftOf(call: string, data: unknown, options: SendOptions | u
   const draft: { -readonly [K in keyof JobDraft]: JobDraft[K] } = withOptions(data, options)
   checkWord('group', options.group)
   if (options.group !== undefined) draft.group = options.group
-  for (const name of ['priority', 'delayMs', 'at', 'ttlMs', 'attempts'] as const) {
+  for (const name of ['priority', 'delayMs', 'at', 'ttlMs', 'attempts', 'runMs'] as const) {
     const value = options[name]
     if (value === undefined) continue
     if (!Number.isFinite(value)) throw new RepriseError('bad_request', `${name} has to be a number`)

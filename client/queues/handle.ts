@@ -20,7 +20,7 @@ import { LifeListeners } from '../topics/lifeListeners.ts'
 import type { ConsumeOptions, Queue, RequestOptions, SendOptions, SendReceipt, Work, Worker } from './api.ts'
 import { looksOf } from './looks.ts'
 import type { QueuesLink } from './namespace.ts'
-import { QueueWorker } from './worker.ts'
+import { QueueWorker } from './working/worker.ts'
 
 const REQUEST_MS = 30_000
 const MAX_REQUEST_MS = 3_600_000

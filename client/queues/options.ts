@@ -5,7 +5,7 @@ import type { Limits } from '../../shared/protocol.ts'
 import type { Warnings } from '../connection/warnings.ts'
 import { checkNames, countOf } from '../optionChecks.ts'
 import type { ConsumeOptions } from './api.ts'
-import { checkLease } from './leasedJob.ts'
+import { checkLease } from './working/leasedJob.ts'
 
 export interface WorkerContext {
   readonly queue: string

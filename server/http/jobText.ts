@@ -14,9 +14,10 @@ export type JobInfo = Awaited<ReturnType<Queues['job']>>
 
 export function claimedText(
   queue: string,
-  { id, lease, attempts, deliveries, sentAt, expiresAt, replyBy, body }: ReadableJob,
+  { id, lease, attempts, deliveries, sentAt, expiresAt, replyBy, runMs, body }: ReadableJob,
 ): string {
-  return JSON.stringify({ queue, id, lease, attempts, deliveries, sentAt, expiresAt, replyBy, ...content(body) })
+  const counts = { attempts, deliveries, sentAt, expiresAt, replyBy, runMs }
+  return JSON.stringify({ queue, id, lease, ...counts, ...content(body) })
 }
 
 /** `queue` is where the job is; dead letters that wait are `dead`. */

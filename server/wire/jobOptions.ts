@@ -47,6 +47,11 @@ export const jobOptionFields = {
     description:
       'In place of the `backoffMs` of the queue: `ms` after each failed attempt, doubled each time, or one time of a list after the other',
   }),
+  runMs: z
+    .number()
+    .min(1)
+    .exactOptional()
+    .meta({ description: 'A run that takes longer is a failed attempt; its lease cannot be extended beyond' }),
   keepDone: keepSchema
     .exactOptional()
     .meta({ description: '`false`: nothing is kept of it when it has ended; `ageMs`: how long it is kept' }),
@@ -56,5 +61,6 @@ export const jobOptionFields = {
 export const ownFields = {
   maxAttempts: z.int().optional().meta({ description: 'Where its draft had `attempts`' }),
   backoff: backoffSchema.optional(),
+  runMs: z.number().optional(),
   keepDone: keepSchema.optional(),
 }

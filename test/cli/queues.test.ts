@@ -90,14 +90,16 @@ describe('send', () => {
   })
 
   it('sends what a job has by itself, tells it, and copies it with the job', async () => {
-    const own = ['--attempts', '1', '--backoff', 'exponential:2s:1m', '--keep-done', 'no']
+    const own = ['--attempts', '1', '--backoff', 'exponential:2s:1m', '--run-time', '5s', '--keep-done', 'no']
     expect(await cli(['send', 'own', '1', '--id', 'a', ...own])).toMatchObject({ code: 0, stdout: 'a\n' })
     const backoff = { kind: 'exponential', ms: 2_000, maxMs: 60_000 }
-    const told = { maxAttempts: 1, backoff, keepDone: false, attempts: 0 }
+    const told = { maxAttempts: 1, backoff, runMs: 5_000, keepDone: false, attempts: 0 }
     expect(await explain('own', 'a')).toMatchObject(told)
     const { stdout } = await cli(['explain', 'own', 'a'])
     expect(stdout).toMatch(/tried +0 failed attempts of 1 at most, delivered 0 times\n/)
-    expect(stdout).toMatch(/backoff +2000 ms, doubled each time, at most 60000 ms\nkept +not when it has ended\n/)
+    expect(stdout).toMatch(
+      /backoff +2000 ms, doubled each time, at most 60000 ms\nrun +5000 ms at most\nkept +not when it has ended\n/,
+    )
     await cli(['send', 'listed', '1', '--id', 'l', '--backoff', 'list:500ms,1m'])
     expect(await explain('listed', 'l')).toMatchObject({ backoff: { kind: 'list', ms: [500, 60_000] } })
     expect((await cli(['explain', 'listed', 'l'])).stdout).toMatch(/backoff +500 ms, 60000 ms, and so on\n/)

@@ -8,7 +8,7 @@ import { ask, linkHere } from '../frame/route.ts'
 import { part } from '../hub/http.ts'
 import type { Session } from '../hub/session.ts'
 import { useLook } from '../hub/useLook.ts'
-import { moment } from '../hub/words.ts'
+import { duration, moment } from '../hub/words.ts'
 import type { Job } from './jobInfo.ts'
 import { isOver } from './jobs.tsx'
 
@@ -113,6 +113,7 @@ function Told({ session, queue, job, again }: ToldProps) {
           name="attempts"
           value={job.maxAttempts === undefined ? String(job.attempts) : `${job.attempts} of ${job.maxAttempts}`}
         />
+        {job.runMs !== undefined && <Fact name="runs at most" value={duration(job.runMs)} />}
         <Fact name="deliveries" value={String(job.deliveries)} />
         <Fact name="priority" value={String(job.priority)} />
         <Fact name="sent by" value={job.subject} />

@@ -9,6 +9,8 @@ export interface Job {
   readonly attempts: number
   /** Where its sender said it. */
   readonly maxAttempts?: number
+  /** The longest that a run may take, where its sender said it. */
+  readonly runMs?: number
   readonly deliveries: number
   readonly priority: number
   readonly sentAt: number

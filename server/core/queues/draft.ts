@@ -56,16 +56,18 @@ export function storedJobs(
 
 /** What the job has in place of the queue's policy, as it is stored; its times in whole milliseconds. */
 function jobPolicy(
-  { attempts, backoff, keepDone }: JobOptions,
+  { attempts, backoff, runMs, keepDone }: JobOptions,
   { maxBackoffMs }: QueueSettings,
   what: string,
 ): JobPolicy | undefined {
   // Most have none.
-  if (attempts === undefined && backoff === undefined && keepDone === undefined) return undefined
+  if (attempts === undefined && backoff === undefined && runMs === undefined && keepDone === undefined) return undefined
+  if ((runMs ?? 0) > YEAR_MS) throw new RepriseError('bad_request', `${what} has a runMs of more than a year`)
   const keepMs = keepDone === false ? 0 : keepDone?.ageMs
   const policy = {
     ...(attempts === undefined ? {} : { maxAttempts: attempts }),
     ...(backoff === undefined ? {} : { backoff: storedBackoff(backoff, maxBackoffMs, what) }),
+    ...(runMs === undefined ? {} : { runMs: Math.ceil(runMs) }),
     ...(keepMs === undefined ? {} : { keepMs: Math.min(Math.ceil(keepMs), LONGEST_MS) }),
   }
   return Object.keys(policy).length === 0 ? undefined : policy

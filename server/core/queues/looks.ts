@@ -95,12 +95,13 @@ async function partOf(
 }
 
 /** As its sender says it. `attempts` of a look are those that failed. */
-export function ownOf(policy: JobPolicy | undefined): Pick<JobLook, 'maxAttempts' | 'backoff' | 'keepDone'> {
+export function ownOf(policy: JobPolicy | undefined): Pick<JobLook, 'maxAttempts' | 'backoff' | 'runMs' | 'keepDone'> {
   if (policy === undefined) return {}
-  const { maxAttempts, backoff, keepMs } = policy
+  const { maxAttempts, backoff, runMs, keepMs } = policy
   return {
     ...(maxAttempts !== undefined && { maxAttempts }),
     ...(backoff !== undefined && { backoff }),
+    ...(runMs !== undefined && { runMs }),
     ...(keepMs !== undefined && { keepDone: keepMs === 0 ? false : { ageMs: keepMs } }),
   }
 }

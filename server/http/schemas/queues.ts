@@ -111,6 +111,9 @@ export const leased = {
   sentAt: count,
   expiresAt: count,
   replyBy: count.exactOptional(),
+  runMs: count
+    .exactOptional()
+    .meta({ description: 'Where its draft had it: so long after this delivery the lease ends' }),
 } as const
 
 const claimedJob = z.object({ ...leased, ...content }).meta({ id: 'ClaimedJob' })

@@ -11,6 +11,8 @@ export interface JobPolicy {
   readonly backoff?:
     | { readonly kind: 'fixed' | 'exponential'; readonly ms: number; readonly maxMs: number }
     | { readonly kind: 'list'; readonly ms: readonly number[] }
+  /** A lease and its extensions end so long after the delivery, where that is earlier than the cap of the claim. */
+  readonly runMs?: number
   /** In place of `keep.ageMs`, where anything is kept; 0: this job is not. */
   readonly keepMs?: number
 }

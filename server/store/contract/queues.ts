@@ -22,7 +22,8 @@
  *
  * Leases. A delivery gives the job a new lease: a token nobody can guess, and a time at which it lapses. Its consumer is
  * alone with the job as long as, from this delivery on, it never holds another job of the queue. When a lease lapses:
- * - at its cap, up to which it was extended, or when its consumer was alone with the job: a failure (see below);
+ * - at its cap, up to which it was extended, or lent where the cap is the `runMs` of the job, or when its consumer was alone
+ *   with the job: a failure (see below). The error of one that lapses at its `runMs` says so;
  * - otherwise nobody knows which of the consumer's jobs was the cause: the job is a suspect, `ready` at once, no attempt.
  * A suspect is only handed to a consumer that holds nothing. That consumer then gets nothing else until the suspect is
  * settled or lapses, and it gets suspects before other jobs. Settling ends the suspicion, and so does a late
@@ -68,7 +69,6 @@
  * empty; only `enqueue`, `attach`, `pause(true)`, `bind` to a position and `putSchedule` make one.
  */
 
-import type { RepriseError } from '../../../shared/errors.ts'
 import type { Position } from '../../../shared/positions.ts'
 import type { Durability } from '../../../shared/protocol.ts'
 import type { Body, ListQuery, Owner } from './basics.ts'
@@ -84,6 +84,7 @@ import type {
   QueueNotification,
   StoredLife,
 } from './jobs.ts'
+import type { Attached, Attaching, Claim, Claimed, Leaving, Settlement, SettleOutcome } from './leases.ts'
 import type { QueuePolicy } from './policy.ts'
 
 export interface StoredJobDraft {
@@ -137,100 +138,6 @@ export interface Enqueued {
   readonly forgottenIds?: number
   readonly durability: Durability
 }
-
-export interface Claim {
-  readonly consumer: Owner
-  readonly session: number
-  /** At most this many jobs, 1 or more. */
-  readonly max: number
-  /** Bytes of bodies; at least one job is delivered, however large. */
-  readonly bytes: number
-  readonly leaseMs: number
-  /** A lease and its extensions end this long after the delivery at the latest. */
-  readonly capMs: number
-  /** Deliveries of the queue per second, over all consumers; evenly, with a burst of a tenth of a second, 1 at least. */
-  readonly rate?: number
-  /** The same for each group by itself; only where the policy is `grouped`. */
-  readonly groupRate?: number
-  readonly policy: QueuePolicy
-}
-
-export interface HeldJob {
-  readonly id: string
-  readonly lease: string
-  /** When the lease lapses. */
-  readonly expiresAt: number
-  /** Failures before this delivery. */
-  readonly attempts: number
-  /** Deliveries, including this one. */
-  readonly deliveries: number
-  readonly sentAt: number
-  /** When it fell due. */
-  readonly dueAt: number
-  readonly replyBy?: number
-  /** `undefined`: the checksum is wrong. The job is delivered all the same, for its consumer to end it. */
-  readonly body: Body | undefined
-}
-
-export interface Claimed {
-  /** In the order of their delivery. */
-  readonly jobs: readonly HeldJob[]
-  /**
-   * Further jobs that could have been delivered now, as many as the rate allows, with suspects; 0 while paused. Those of
-   * resting groups are not among them; of other groups all are, whatever their rate.
-   */
-  readonly waiting: number
-  /** Suspects among them. */
-  readonly suspects: number
-  /** When something more can be claimed: a due time, a lapse, the rate. `undefined`: when a notification tells. */
-  readonly nextAt?: number
-}
-
-export type Settlement = {
-  readonly id: string
-  readonly lease: string
-} /** `reply` is the answer of a request, and the result of any job. */ & (
-  | { readonly as: 'done'; readonly reply?: Body }
-  /** `delayMs` in place of the policy's backoff. */
-  | { readonly as: 'retry'; readonly delayMs?: number; readonly error?: string }
-  | { readonly as: 'release' }
-  | { readonly as: 'dead'; readonly error?: string }
-  | { readonly as: 'extend'; readonly leaseMs: number }
-)
-
-/** Of an extension that the cap has cut: when the lease lapses. */
-export type Settled = 'ok' | 'lost' | { readonly expiresAt: number }
-
-export interface SettleOutcome {
-  readonly settled: readonly Settled[]
-  /** Of `next`: what a claim would have answered, or been refused with. */
-  readonly claimed?: Claimed | RepriseError
-}
-
-/** A lease that returns to its consumer. */
-export interface KeptLease {
-  readonly id: string
-  readonly lease: string
-  readonly expiresAt: number
-}
-
-export interface Attaching {
-  readonly leaseMs: number
-  readonly holding?: readonly string[]
-  /** The consumer's session when the caller last looked. When it is another one now: `conflict`, and nothing is done. */
-  readonly since?: number
-  readonly policy: QueuePolicy
-}
-
-export interface Attached {
-  /** Higher than every earlier one of this consumer at this queue. */
-  readonly session: number
-  /** All leases that it holds now. */
-  readonly held: readonly KeptLease[]
-}
-
-/** How a consumer leaves. `keep`: it takes no more, its jobs stay held. `release`: all its jobs are released. */
-export type Leaving = 'keep' | 'release' | { readonly graceMs: number }
 
 export type JobsQuery =
   | { readonly state: JobState; readonly after?: string; readonly limit: number }

@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from 'vitest'
 import { Warnings } from '../../../client/connection/warnings.ts'
 import { RepriseError, release, retry } from '../../../client/index.ts'
-import { QueueWorker } from '../../../client/queues/worker.ts'
+import { QueueWorker } from '../../../client/queues/working/worker.ts'
 import { DEFAULT_LIMITS } from '../../../shared/protocol.ts'
 import type { ConsumeOptions, Settlement } from '../../../shared/queues.ts'
 import { StrictQueue } from '../../support/sdk/strictQueue.ts'
@@ -142,7 +142,9 @@ async function oneRound(random: Random, seed: number): Promise<void> {
       detach: () => {},
     },
   )
-  for (let i = 0; i < count; i++) queue.send(String(i))
+  for (let i = 0; i < count; i++) {
+    queue.send(String(i), random.chance(0.3) ? random.pick([1_500, 5_000]) : undefined)
+  }
   connected = true
   worker.joined()
 

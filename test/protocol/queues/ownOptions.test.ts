@@ -2,7 +2,59 @@
 
 import { expect, test } from 'vitest'
 import { connect } from '../../../client/index.ts'
+import { joinQueues } from '../../support/clients/jobs.ts'
+import { queueCalls } from '../../support/clients/queueCalls.ts'
 import { startHub } from '../../support/hub/hub.ts'
+import { until } from '../../support/until.ts'
+
+test('a run takes no longer than its job says, over the plain wire, HTTP and the SDK, and fails with that', async () => {
+  const { url } = await startHub()
+  const hub = connect(url)
+  const queue = hub.queue('runs')
+  const runMs = 1_500
+  const error = `ran longer than its runMs of ${runMs} ms`
+  try {
+    const receipts = await queue.sendAll([1, 2, 3].map((data) => ({ data, attempts: 1, runMs })))
+    const [wired = '', claimed = '', worked = ''] = receipts.map(({ id }) => id)
+    expect(await queue.job(wired)).toMatchObject({ runMs })
+
+    const wire = await joinQueues(url, { client: 'plain' })
+    await wire.consume('runs', { credit: 1 })
+    const [job] = await wire.jobsSeen(1)
+    expect(job).toMatchObject({ id: wired, runMs })
+    await wire.value('cancel', 'runs')
+    const longer = (one: { readonly id: string; readonly lease: string } | undefined) =>
+      ({ id: one?.id ?? '', lease: one?.lease ?? '', as: 'extend', leaseMs: 60_000 }) as const
+    expect(await wire.settle('runs', longer(job))).toEqual([{ expiresAt: job?.expiresAt }])
+
+    const { claim, settle } = queueCalls(url)
+    const [other] = await claim('runs', { leaseMs: 60_000 })
+    expect(other).toMatchObject({ id: claimed, runMs })
+    expect(await settle('runs', longer(other))).toEqual([{ expiresAt: other?.expiresAt }])
+
+    const told: unknown[] = []
+    const worker = queue.consume(
+      ({ signal }) =>
+        new Promise((resolve) => {
+          signal.addEventListener('abort', () => {
+            told.push(signal.reason.message)
+            resolve('late')
+          })
+        }),
+    )
+    worker.onError(({ then, job: { id } }) => told.push(then, id))
+    const ended = await Promise.all([wired, claimed, worked].map((id) => queue.waitFor(id)))
+    expect(ended).toEqual([1, 2, 3].map(() => ({ state: 'dead', error })))
+    await until(() => told.length > 2)
+    expect(told).toEqual([error, 'retry', worked])
+    expect((await queue.job(worked))?.history.at(-1)).toMatchObject({ why: error })
+    for (const wrong of [0, -1, Number.NaN, 1e12, '1s']) {
+      await expect(queue.send(1, { runMs: wrong as number })).rejects.toMatchObject({ code: 'bad_request' })
+    }
+  } finally {
+    await hub.close()
+  }
+})
 
 test('a job has attempts, a backoff and a time of its own, over the SDK, HTTP and a schedule; bad ones are refused', async () => {
   const { url } = await startHub()

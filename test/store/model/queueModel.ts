@@ -88,7 +88,9 @@ export class QueueModel extends Sending {
       rate.take()
       half.handOuts++
       this.#handOuts++
-      const capAt = this.now + claim.capMs
+      const { runMs } = job.policy ?? {}
+      const capAt = this.now + Math.min(claim.capMs, runMs ?? claim.capMs)
+      const expiresAt = Math.min(this.now + claim.leaseMs, capAt)
       job.state = 'held'
       job.deliveries++
       if (!half.isDead) job.startedAt = this.now
@@ -96,16 +98,16 @@ export class QueueModel extends Sending {
         token: theirs[jobs.length]?.lease ?? '',
         holder: claim.consumer,
         handOut: this.#handOuts,
-        expiresAt: Math.min(this.now + claim.leaseMs, capAt),
+        expiresAt,
         capAt,
         alone: true,
-        capped: false,
+        capped: runMs !== undefined && expiresAt === this.now + runMs,
       }
       isolate(half, job)
       delivered(half, job, claim, this.now)
       if (!half.isDead) this.lives(queue, { kind: 'started', id: job.id, attempt: job.attempts + 1 })
       const { id, attempts, deliveries, sentAt, dueAt, replyBy, body } = job
-      const { token: lease, expiresAt } = job.lease
+      const { token: lease } = job.lease
       jobs.push({
         id,
         lease,
@@ -115,6 +117,7 @@ export class QueueModel extends Sending {
         sentAt,
         dueAt,
         ...(replyBy !== undefined && { replyBy }),
+        ...(runMs !== undefined && { runMs }),
         body,
       })
       if (job.suspect) break

@@ -167,8 +167,13 @@ export class Turning {
     const { lease } = job
     if (lease === undefined) throw new Error('a held job has a lease')
     this.tell(queue, { kind: 'lapsed', holder: lease.holder, id: job.id })
-    if (lease.alone || (lease.capped && this.now >= lease.capAt)) {
-      this.fail(queue, half, job, policy, { what: 'lapsed', holder: lease.holder })
+    const isAtCap = lease.capped && this.now >= lease.capAt
+    if (lease.alone || isAtCap) {
+      const { runMs } = job.policy ?? {}
+      const ranMs = half.isDead ? Number.POSITIVE_INFINITY : this.now - (job.startedAt ?? this.now)
+      const isOver = isAtCap && runMs !== undefined && ranMs >= runMs
+      const why = isOver ? `ran longer than its runMs of ${runMs} ms` : undefined
+      this.fail(queue, half, job, policy, { what: 'lapsed', holder: lease.holder, ...(why && { why }) })
       return
     }
     this.note(job, { what: 'suspect', holder: lease.holder })

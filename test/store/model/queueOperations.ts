@@ -122,6 +122,8 @@ const draft: fc.Arbitrary<DrawnDraft> = fc.record({
       { backoff: { kind: 'fixed', ms: 0, maxMs: 0 } },
       { maxAttempts: 4, backoff: { kind: 'list', ms: [1_000, 0, 3_000] } },
       { keepMs: 0 },
+      { runMs: 5_000 },
+      { runMs: 20_000, maxAttempts: 2 },
     ),
     4,
   ),

@@ -5,6 +5,7 @@ import { jobOf } from './workerDesk.ts'
 
 interface Held {
   readonly id: string
+  readonly capAt: number
   endsAt: number
 }
 
@@ -13,6 +14,8 @@ export class StrictQueue {
   readonly faults: string[] = []
   readonly #leaseMs: number
   #ready: string[] = []
+  /** How long a run of a job may take, of those that say so. */
+  readonly #runMs = new Map<string, number>()
   readonly #held = new Map<string, Held>()
   /** Settled leases, and as what. */
   readonly #settled = new Map<string, string>()
@@ -31,7 +34,8 @@ export class StrictQueue {
     return this.#left
   }
 
-  send(id: string): void {
+  send(id: string, runMs?: number): void {
+    if (runMs !== undefined) this.#runMs.set(id, runMs)
     this.#left++
     this.#ready.push(id)
   }
@@ -58,9 +62,12 @@ export class StrictQueue {
     while (this.#held.size < this.#credit && this.#ready.length > 0) {
       const id = this.#ready.shift() ?? ''
       const lease = `lease ${++this.#leases}`
-      this.#held.set(lease, { id, endsAt: performance.now() + this.#leaseMs })
+      const runMs = this.#runMs.get(id)
+      const capAt = performance.now() + (runMs ?? Number.POSITIVE_INFINITY)
+      const endsAt = Math.min(performance.now() + this.#leaseMs, capAt)
+      this.#held.set(lease, { id, capAt, endsAt })
       this.#newest.set(id, lease)
-      jobs.push(jobOf(id, { lease }))
+      jobs.push(jobOf(id, { lease, expiresAt: endsAt, ...(runMs !== undefined && { runMs }) }))
     }
     return jobs
   }
@@ -90,8 +97,9 @@ export class StrictQueue {
     if (as === 'extend') {
       const held = this.#held.get(lease)
       if (held === undefined) return 'lost'
-      held.endsAt = performance.now() + one.leaseMs
-      return 'ok'
+      const asked = performance.now() + one.leaseMs
+      held.endsAt = Math.min(asked, held.capAt)
+      return held.endsAt < asked ? { expiresAt: held.endsAt } : 'ok'
     }
     this.#settled.set(lease, as)
     this.#held.delete(lease)

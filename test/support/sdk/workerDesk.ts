@@ -4,7 +4,7 @@ import { onTestFinished, vi } from 'vitest'
 import { Warnings } from '../../../client/connection/warnings.ts'
 import { RepriseError } from '../../../client/index.ts'
 import type { ConsumeOptions, Work, WorkerStatus, WorkFailure } from '../../../client/queues/api.ts'
-import { QueueWorker } from '../../../client/queues/worker.ts'
+import { QueueWorker } from '../../../client/queues/working/worker.ts'
 import { DEFAULT_LIMITS, type Limits } from '../../../shared/protocol.ts'
 import type { Job, KeptLease, Settled, Settlement } from '../../../shared/queues.ts'
 

@@ -1,7 +1,7 @@
 /** One consumer of a queue on this node: its credit, and the leases it has as far as this node knows. */
 
 import { RepriseError } from '../../../../shared/errors.ts'
-import type { KeptLease, Owner } from '../../../store/contract/store.ts'
+import type { Claim, HeldJob, KeptLease, Owner } from '../../../store/contract/store.ts'
 import type { JobClient } from './outlet.ts'
 
 /** A settlement with another job's id is none of this one. */
@@ -115,9 +115,23 @@ export class Consumer {
     return [...this.#held, ...this.#settling].map(([lease, { id, expiresAt }]) => ({ id, lease, expiresAt }))
   }
 
-  took({ id, lease, expiresAt }: KeptLease, capAt = Number.POSITIVE_INFINITY, startedAt = 0): void {
-    this.#held.set(lease, { id, capAt, expiresAt, startedAt, isAtCap: false })
-    this.#soonest = Math.min(this.#soonest, expiresAt)
+  /** It had it before; how long it can have it the store knows. */
+  took({ id, lease, expiresAt }: KeptLease): void {
+    this.#took(lease, { id, capAt: Number.POSITIVE_INFINITY, expiresAt, startedAt: 0, isAtCap: false })
+  }
+
+  /** Under these bounds of the claim, and what the job says itself. */
+  delivered(job: HeldJob, { leaseMs, capMs }: Pick<Claim, 'leaseMs' | 'capMs'>, startedAt: number): void {
+    const { id, lease, expiresAt, runMs = capMs } = job
+    const mostMs = Math.min(runMs, capMs)
+    const capAt = expiresAt + mostMs - Math.min(leaseMs, mostMs)
+    // One that is lent up to its cap is not at it: its consumer has to be heard of all the same.
+    this.#took(lease, { id, capAt, expiresAt, startedAt, isAtCap: false })
+  }
+
+  #took(lease: string, held: Held): void {
+    this.#held.set(lease, held)
+    this.#soonest = Math.min(this.#soonest, held.expiresAt)
   }
 
   extended(lease: string, expiresAt: number): void {

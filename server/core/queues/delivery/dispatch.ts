@@ -274,7 +274,7 @@ export class Dispatch {
     }
     if (consumer.over) this.#endUnseen(jobs.map(({ id, lease }) => ({ id, lease, as: 'release' })))
     else {
-      this.#deliver(consumer, jobs.filter(isReadable), capMs - leaseMs)
+      this.#deliver(consumer, jobs.filter(isReadable), { leaseMs, capMs })
       this.#endUnseen(endingsOf(jobs, isDead(this.queue)))
     }
     return claimed
@@ -286,10 +286,10 @@ export class Dispatch {
     this.#context.silence.doubt(consumer.client)
   }
 
-  #deliver(consumer: Consumer, jobs: readonly ReadableJob[], untilCapMs: number): void {
+  #deliver(consumer: Consumer, jobs: readonly ReadableJob[], bounds: Pick<Claim, 'leaseMs' | 'capMs'>): void {
     if (jobs.length > 0) this.#context.turns.given(consumer.client)
     this.#lapses.replaced(consumer, jobs)
-    for (const job of jobs) consumer.took(job, job.expiresAt + untilCapMs, performance.now())
+    for (const job of jobs) consumer.delivered(job, bounds, performance.now())
     if (jobs.length > 0) this.#context.telemetry.meter.started(this.queue, jobs)
     for (const packet of jobsPackets(this.queue, jobs)) consumer.client.outlet.jobs(packet)
   }

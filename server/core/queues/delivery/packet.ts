@@ -36,11 +36,12 @@ export class JobsPacket {
 
 function jobText(
   queue: string,
-  { id, lease, attempts, deliveries, sentAt, expiresAt, replyBy, body }: ReadableJob,
+  { id, lease, attempts, deliveries, sentAt, expiresAt, replyBy, runMs, body }: ReadableJob,
 ): string {
   const reply = replyBy === undefined ? '' : `"replyBy":${replyBy},`
+  const run = runMs === undefined ? '' : `"runMs":${runMs},`
   const counts = `"attempts":${attempts},"deliveries":${deliveries},"sentAt":${sentAt},"expiresAt":${expiresAt}`
-  return `{"queue":${queue},"id":${JSON.stringify(id)},"lease":${JSON.stringify(lease)},${counts},${reply}${body.json.slice(1)}`
+  return `{"queue":${queue},"id":${JSON.stringify(id)},"lease":${JSON.stringify(lease)},${counts},${reply}${run}${body.json.slice(1)}`
 }
 
 export function jobObject(queue: string, { body, ...rest }: ReadableJob): Job {

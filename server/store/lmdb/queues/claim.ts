@@ -3,7 +3,7 @@
 import { RepriseError } from '../../../../shared/errors.ts'
 import type { Claim, Claimed, HeldJob, QueuePolicy } from '../../contract/store.ts'
 import { DamagedQueue } from '../../damage.ts'
-import { maxAttemptsOf } from '../../jobPolicy.ts'
+import { lendingOf, maxAttemptsOf } from '../../jobPolicy.ts'
 import { LIFE_MS } from '../../life.ts'
 import { unguessable } from '../../token.ts'
 import type { Transaction } from '../engine/transaction.ts'
@@ -170,6 +170,7 @@ function lend(
   const held = consumer.held
   const first = held.first()
   if (first !== undefined) endSolitude(jobSet, jobSet.job(first.a))
+  const lending = lendingOf(job, claim)
   counters.handOuts++
   jobSet.change(job, () => {
     job.state = 'held'
@@ -177,16 +178,20 @@ function lend(
     if (!jobSet.isDead) job.startedAt = now
     job.handOut = counters.handOuts
     job.lease = `${job.n.toString(36)}.${counters.handOuts.toString(36)}.${token}`
-    job.capAt = now + claim.capMs
-    job.expiresAt = Math.min(now + claim.leaseMs, job.capAt)
+    job.capAt = now + lending.capMs
+    job.expiresAt = now + lending.leaseMs
     job.consumer = claim.consumer
     job.alone = first === undefined
-    job.capped = false
+    job.capped = lending.capped
   })
   record.handOut = job.handOut
   jobSet.consumers.change(consumer)
-  const { id, lease, expiresAt, attempts, deliveries, sentAt, dueAt, replyBy } = job
-  return { id, lease, expiresAt, attempts, deliveries, sentAt, dueAt, ...(replyBy !== undefined && { replyBy }) }
+  const { id, lease, expiresAt, attempts, deliveries, sentAt, dueAt, replyBy, policy } = job
+  return {
+    ...{ id, lease, expiresAt, attempts, deliveries, sentAt, dueAt },
+    ...(replyBy !== undefined && { replyBy }),
+    ...(policy?.runMs !== undefined && { runMs: policy.runMs }),
+  }
 }
 
 /** A consumer that gets another job is no longer alone with the one it has. */

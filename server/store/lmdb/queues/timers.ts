@@ -1,7 +1,7 @@
 /** What falls due by itself: leases that lapse, jobs whose time has come, expiry. A bounded part at each call. */
 
 import type { HistoryEntry, Owner, QueuePolicy } from '../../contract/store.ts'
-import { backoffOf, maxAttemptsOf } from '../../jobPolicy.ts'
+import { backoffOf, maxAttemptsOf, overrunOf } from '../../jobPolicy.ts'
 import { LIFE_MS } from '../../life.ts'
 import type { Transaction } from '../engine/transaction.ts'
 import { deadLetter, keepPolicy, removeJob, tripBreaker } from './deadLetters.ts'
@@ -94,8 +94,10 @@ export function tellLapsed(transaction: Transaction, queue: Queue, jobs: readonl
 /** The lease of a held job is over. It can still be settled while no other delivery has begun. */
 export function lapse(transaction: Transaction, queue: Queue, jobSet: JobSet, job: Job, policy: QueuePolicy): void {
   // One that ends before its cap does so for another reason.
-  if (job.alone || (job.capped && transaction.now >= job.capAt)) {
-    fail(transaction, queue, jobSet, job, policy, { what: 'lapsed' })
+  const isAtCap = job.capped && transaction.now >= job.capAt
+  if (job.alone || isAtCap) {
+    const error = isAtCap ? overrunOf(job, jobSet.isDead, transaction.now) : undefined
+    fail(transaction, queue, jobSet, job, policy, { what: 'lapsed', ...(error !== undefined && { error }) })
     return
   }
   note(job, { at: transaction.now, what: 'suspect', ...(job.consumer !== undefined && { holder: job.consumer }) })

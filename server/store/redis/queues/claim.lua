@@ -80,6 +80,8 @@ function operations.claim()
   local expiresAt, capAt = now + math.min(leaseMs, capMs), now + capMs
   local startedText = struct.pack('<d', now)
   local tailText, expiresText = token .. consumer, whole(expiresAt)
+  -- Of those that say how long a run may take: their places in the answer, and how long.
+  local runs = {}
 
   -- Takes a job, or says why not: it has to go to the dead letters, or does not fit.
   local function take(n, record)
@@ -94,8 +96,20 @@ function operations.claim()
     size = size + length
     if length > SMALL then large[#large + 1] = n end
     s.serial = s.serial + 1
+    local endsAt, cappedAt, capped, endsText = expiresAt, capAt, 0, expiresText
+    local runMs = string.byte(record, DEAD_AT + 1) >= own.FLAG and own.runMs(n)
+    if runMs then
+      runs[#runs + 1] = #names
+      runs[#runs + 1] = whole(runMs)
+      if runMs <= capMs then
+        cappedAt, capped = now + runMs, runMs <= leaseMs and 1 or 0
+        endsAt = math.min(expiresAt, cappedAt)
+        endsText = whole(endsAt)
+        due(endsAt)
+      end
+    end
     local lease = struct.pack(
-      '<' .. LEASE, HELD, suspect, 0, 0, deliveries + 1, s.serial, expiresAt, capAt, #token, #consumer)
+      '<' .. LEASE, HELD, suspect, 0, capped, deliveries + 1, s.serial, endsAt, cappedAt, #token, #consumer)
     if p.dead then
       record = lease .. string.sub(record, LEASE_SIZE + 1, -1 - tokens - consumers) .. tailText
     else
@@ -111,7 +125,7 @@ function operations.claim()
     names[#names + 1] = n
     rows[#rows + 1] = n
     rows[#rows + 1] = record
-    held[#held + 1] = expiresText
+    held[#held + 1] = endsText
     held[#held + 1] = n
     return 'taken'
   end
@@ -259,7 +273,8 @@ function operations.claim()
   if p.paused == 1 then
     waiting, suspects, nextAt = 0, 0, huge
   end
-  -- Each with the length of its number, and its number, in front of its record; then the large bodies.
+  -- Each with the length of its number, and its number, in front of its record; then how long runs may take, and the large
+  -- bodies.
   local parts = {}
   for i = 1, #names do
     local n = names[i]
@@ -267,8 +282,9 @@ function operations.claim()
   end
   local reply = {
     'done', whole(waiting), whole(math.min(suspects, waiting)), timeText(math.max(now, nextAt)), table.concat(parts),
+    table.concat(runs, ' '),
   }
   local bodies = valuesOf(BODIES, large)
-  for i = 1, #large do reply[5 + i] = bodies[i] end
+  for i = 1, #large do reply[6 + i] = bodies[i] end
   return reply
 end

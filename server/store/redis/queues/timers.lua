@@ -55,9 +55,11 @@ local function lapse(p, j)
   unhold(p, j)
   tellLapsed(j)
   -- One that ends before its cap does so for another reason.
-  if (j.capped == 1 and now >= j.capAt) or isAlone(p, j) then
-    note(j, 'lapsed', j.consumer)
-    return fail(p, j, nil, -1)
+  local isAtCap = j.capped == 1 and now >= j.capAt
+  if isAtCap or isAlone(p, j) then
+    local why = isAtCap and own.overrun(p, j) or nil
+    note(j, 'lapsed', j.consumer, why)
+    return fail(p, j, why, -1)
   end
   j.suspect = 1
   note(j, 'suspect', j.consumer)

@@ -84,7 +84,7 @@ export function claim(queue: string, part: Part, given: Claim): Operation<Claime
     const nextAt = timeAt(outcome, 3)
     return {
       // A paused queue answers without any.
-      jobs: decodeHanded(outcome[4] ?? NOTHING, outcome.slice(5), token),
+      jobs: decodeHanded(outcome[4] ?? NOTHING, textAt(outcome, 5), outcome.slice(6), token),
       waiting: numberAt(outcome, 1),
       suspects: numberAt(outcome, 2),
       ...(nextAt !== undefined && { nextAt }),

@@ -1,9 +1,9 @@
 /** The contract's jobs that have some of the policy by themselves: attempts, backoff, and how long they are kept. */
 
 import { describe, expect, test } from 'vitest'
-import type { JobPolicy, Keeping } from '../../../../server/store/contract/store.ts'
+import type { HeldJob, JobPolicy, Keeping } from '../../../../server/store/contract/store.ts'
 import type { Case } from '../cursors.ts'
-import { deskOf, named, POLICY } from '../queueDesk.ts'
+import { deskOf, holder, named, POLICY } from '../queueDesk.ts'
 
 const DAY = 86_400_000
 const KEEP: Keeping = { count: 3, ageMs: DAY, bytes: 1e9 }
@@ -100,6 +100,61 @@ export function describeJobPolicy(given: () => Case): void {
       expect(await kept()).toEqual(['x', 'y', 'z'])
       await work('none', { keepMs: DAY }, { ...KEEP, count: 0 })
       expect(await kept()).toEqual([])
+    })
+
+    test('are nobody’s for longer than a run of theirs may take, whatever is asked for, and then that is the failure', async () => {
+      let q = desk()
+      const now = () => given().engine.clock.now
+      await q.send([named('a', { policy: { runMs: 1_000 } }), named('b', { policy: { runMs: 50_000 } }), named('c')])
+      const { jobs } = await q.claim('w', { max: 9 })
+      expect(jobs.map(({ runMs }) => runMs)).toEqual([1_000, 50_000, undefined])
+      expect(jobs.map(({ expiresAt }) => expiresAt - now())).toEqual([1_000, 30_000, 30_000])
+      const [a, b, c] = jobs as [HeldJob, HeldJob, HeldJob]
+      const first = now()
+      expect(await q.settle(a, { as: 'extend', leaseMs: 60_000 })).toEqual({ expiresAt: first + 1_000 })
+      expect(await q.settle(b, { as: 'extend', leaseMs: 60_000 })).toEqual({ expiresAt: first + 50_000 })
+      await given().reopen()
+      q = desk()
+      pass(1_000)
+      await q.turn()
+      // The others stay with their consumer, and no one is a suspect.
+      expect(await q.listed('held')).toEqual(['b', 'c'])
+      await q.settle(c, { as: 'done' })
+      const over = { attempts: 1, suspect: false, state: 'delayed', policy: { runMs: 1_000 } }
+      const why = 'ran longer than its runMs of 1000 ms'
+      const history = [{ at: now(), what: 'lapsed', holder: holder('w'), why }]
+      expect(await q.job('a')).toMatchObject({ ...over, history })
+      expect(await q.settle(a, { as: 'extend', leaseMs: 1_000 })).toBe('lost')
+      pass(1_000)
+      const again = await q.take('v')
+      expect(again).toMatchObject({ id: 'a', attempts: 1, deliveries: 2, expiresAt: now() + 1_000, runMs: 1_000 })
+      expect(await q.settle(again, { as: 'done' })).toBe('ok')
+      // A consumer that comes back has no more time than that either.
+      pass(first + 49_000 - now())
+      await q.attach('w', undefined, 30_000)
+      expect((await q.job('b'))?.expiresAt).toBe(first + 50_000)
+      // The cap of the claim counts where it is earlier, and then the run is not over.
+      await q.send([named('d', { policy: { runMs: 90_000, maxAttempts: 1 } })])
+      const d = await q.take('x', { capMs: 20_000 })
+      expect(d).toMatchObject({ expiresAt: now() + 20_000, runMs: 90_000 })
+      expect(await q.settle(d, { as: 'extend', leaseMs: 60_000 })).toEqual({ expiresAt: now() + 20_000 })
+      pass(20_000)
+      await q.turn()
+      expect((await q.job('d', 'q/dead'))?.dead).toEqual({ reason: 'max_attempts', at: now() })
+    })
+
+    test('go to the dead letters by the time of a run, which counts there, too', async () => {
+      await desk().send([named('a', { policy: { runMs: 5, maxAttempts: 1 } })])
+      await desk().take('w')
+      pass(5)
+      await desk().turn()
+      const error = 'ran longer than its runMs of 5 ms'
+      const at = given().engine.clock.now
+      expect((await desk().job('a', 'q/dead'))?.dead).toEqual({ reason: 'max_attempts', error, at })
+      expect(await desk().take('w', {}, 'q/dead')).toMatchObject({ runMs: 5, expiresAt: at + 5 })
+      pass(5)
+      await desk().turn('q/dead')
+      expect((await desk().job('a', 'q/dead'))?.history.at(-1)).toMatchObject({ what: 'lapsed', why: error })
     })
 
     test('are many in a call, each with its own, and leave no trace when they are gone', async () => {

@@ -22,6 +22,17 @@ function own.backoff(j)
   return math.min(backoff.maxMs, backoff.ms * 2 ^ math.min(j.attempts - 1, MAX_DOUBLED))
 end
 
+-- How long a run may take, by the number of a job that has something of the policy.
+function own.runMs(n)
+  return ownOf({ own = true, n = n }).runMs
+end
+
+-- Why a lease has lapsed at its cap, where the job has said that. Of a dead letter another run stands there.
+function own.overrun(p, j)
+  local runMs = ownOf(j).runMs
+  return runMs and (p.dead or now - j.expAt >= runMs) and string.format('ran longer than its runMs of %s ms', whole(runMs)) or nil
+end
+
 -- `nil` where nothing is kept of it.
 function own.keep(j)
   local keep = policy and policy.keep

@@ -83,10 +83,19 @@ export function decodeJob(n: string, record: Buffer): JobRecord {
 
 /**
  * What a claim answers: the jobs, of each the length of its number, the number and the record, and the large bodies by
- * themselves. `token` is that of the delivery. The rest of a record is not looked at, as there are many.
+ * themselves. `runs`: places of jobs, from 0, each with how long a run of it may take. `token` is that of the delivery.
+ * The rest of a record is not looked at, as there are many.
  */
-export function decodeHanded(records: Buffer, large: readonly (Buffer | null)[], token: string): HeldJob[] {
+export function decodeHanded(
+  records: Buffer,
+  runs: string,
+  large: readonly (Buffer | null)[],
+  token: string,
+): HeldJob[] {
   const handed: HeldJob[] = []
+  const runMsAt = new Map<number, number>()
+  const words = runs === '' ? [] : runs.split(' ').map(Number)
+  for (let i = 0; i + 1 < words.length; i += 2) runMsAt.set(words[i] ?? 0, words[i + 1] ?? 0)
   let nextLarge = 0
   let numberAt = 0
   while (numberAt < records.length) {
@@ -100,6 +109,7 @@ export function decodeHanded(records: Buffer, large: readonly (Buffer | null)[],
     const tokenAt = idAt + records.readUInt32LE(at + 104)
     const id = records.toString('utf8', idAt, tokenAt)
     const body = isSmall ? records.subarray(bodyAt, keyAt) : large[nextLarge++]
+    const runMs = runMsAt.get(handed.length)
     handed.push({
       id: records[at + 49] === 1 ? id : `${Number(n).toString(36)}-${id}`,
       lease: `${n}.${records.readDoubleLE(at + 8)}.${token}`,
@@ -109,6 +119,7 @@ export function decodeHanded(records: Buffer, large: readonly (Buffer | null)[],
       sentAt: records.readDoubleLE(at + 64),
       dueAt: records.readDoubleLE(at + 72),
       ...(records[at + 50] === 1 && { replyBy: records.readDoubleLE(at + 80) }),
+      ...(runMs !== undefined && { runMs }),
       body: body == null ? undefined : readBody(body),
     })
     numberAt = tokenAt + records.readUInt8(at + 32) + records.readUInt16LE(at + 33)

@@ -3,28 +3,24 @@
  * reconnections. How it reaches the hub is the link's affair.
  */
 
-import { RepriseError } from '../../shared/errors.ts'
-import type { Consuming, Job, Settled } from '../../shared/queues.ts'
-import { fullJitter } from '../connection/backoff.ts'
-import { atMost, type CloseOptions } from '../connection/deadline.ts'
-import { Emitter, type Undo } from '../connection/emitter.ts'
-import { Standing } from '../connection/standing.ts'
-import { drainMsOf } from '../optionChecks.ts'
-import { measure } from '../outgoing/measure.ts'
-import type { ConsumeOptions, Work, Worker, WorkerEnding, WorkerStatus, WorkFailure } from './api.ts'
-import { checkLease, closedError, Lease, type LeasedJob, lostError } from './leasedJob.ts'
+import { RepriseError } from '../../../shared/errors.ts'
+import type { Consuming, Job, Settled } from '../../../shared/queues.ts'
+import { atMost, type CloseOptions } from '../../connection/deadline.ts'
+import { Emitter, type Undo } from '../../connection/emitter.ts'
+import { Standing } from '../../connection/standing.ts'
+import { drainMsOf } from '../../optionChecks.ts'
+import type { ConsumeOptions, Work, Worker, WorkerEnding, WorkerStatus, WorkFailure } from '../api.ts'
+import type { Consumer } from '../namespace.ts'
+import { checkConsume, type WorkerContext } from '../options.ts'
+import { type Decision, decisionOf, failed } from '../outcome.ts'
+import { Intake } from './intake.ts'
+import { checkLease, closedError, Lease, type LeasedJob, lostError, overrunError } from './leasedJob.ts'
 import { Renewal } from './leases.ts'
-import type { Consumer } from './namespace.ts'
-import { checkConsume, type WorkerContext } from './options.ts'
-import { type Decision, decisionOf, failed } from './outcome.ts'
 import { Prefetch } from './prefetch.ts'
 import { Running } from './running.ts'
 import { type Item, replying, Settlements } from './settlements.ts'
 import { Standstill } from './standstill.ts'
 
-const CONSUME_AGAIN = { baseMs: 100, maxMs: 5_000 }
-/** Leases that one `consume` may name. */
-const MAX_HOLDING = 10_000
 /** What is given back at the end has at least so long to be answered. */
 const GOODBYE_MS = 1_000
 
@@ -32,7 +28,7 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
   readonly queue: string
   readonly ended: Promise<WorkerEnding>
   readonly #context: WorkerContext
-  readonly #askedLease: { readonly leaseMs?: number }
+  readonly #intake: Intake
   readonly #standing: Standing<WorkerStatus>
   readonly #errorReports = new Emitter<WorkFailure<T>>()
   readonly #settlements: Settlements<T>
@@ -43,19 +39,14 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
   /** By lease: waiting, running, or settled and not answered. */
   readonly #held = new Map<string, Lease<T>>()
   #leaseMs: number
-  /** Counts connections: what an older one answers is of no interest. */
-  #visit = 0
-  #refusals = 0
-  #timer: ReturnType<typeof setTimeout> | undefined
   #closing: Promise<void> | undefined
-  readonly #cancel = () => this.#context.call('cancel', this.queue).catch(() => {})
   #resolveEnded: (ending: WorkerEnding) => void = () => {}
 
   constructor(handler: Work<T>, options: ConsumeOptions, context: WorkerContext) {
     const { concurrency, leaseMs, asked } = checkConsume(handler, options)
     this.queue = context.queue
     this.#context = context
-    this.#askedLease = asked
+    this.#intake = this.#startIntake(asked)
     this.#leaseMs = leaseMs
     this.#prefetch = new Prefetch(concurrency)
     this.#standstill.watch(this.#leaseMs)
@@ -69,7 +60,7 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
       },
       send: (settlements) => context.call<readonly Settled[]>('settle', context.queue, settlements),
       answered: (item, result) => this.#answered(item, result),
-      travelled: (ms) => this.#travelled(ms),
+      travelled: (ms) => this.#tune(() => this.#prefetch.travelled(ms)),
     })
     this.#running = new Running<T>(handler, concurrency, {
       open: () => this.#closing === undefined && !this.#standing.over,
@@ -79,7 +70,7 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
     this.#renewal = new Renewal<T>({
       held: () => this.#held.values(),
       renew: (lease) => this.#renew(lease, lease.leaseMs),
-      expired: (lease) => this.#lose(lease, new RepriseError('timeout', 'the lease has run out')),
+      expired: (lease) => this.#expired(lease),
     })
   }
 
@@ -116,16 +107,13 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
   }
 
   joined(): void {
-    this.#visit++
-    this.#refusals = 0
     this.#settlements.limits = this.#context.limits ?? this.#settlements.limits
-    this.#announce()
+    this.#intake.joined()
     this.#settlements.joined()
   }
 
   lost(reason: RepriseError): void {
-    this.#visit++
-    clearTimeout(this.#timer)
+    this.#intake.lost()
     if (this.#closing === undefined) this.#standing.report({ state: 'offline', reason })
   }
 
@@ -150,43 +138,34 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
       } else this.#running.add(lease)
     }
     this.#running.pump()
+    if (jobs.some(({ runMs }) => runMs !== undefined)) this.#tune(() => this.#prefetch.plain())
   }
 
   lostJobs(ids: readonly string[]): void {
     const gone = new Set(ids)
     for (const lease of [...this.#held.values()]) if (gone.has(lease.job.id)) this.#lose(lease, lostError(), true)
-    if (this.#standing.now.state === 'working') this.#announceCredit(this.#prefetch.credit)
+    if (this.#standing.now.state === 'working') this.#intake.credit(this.#prefetch.credit)
   }
 
-  #announceCredit(credit: number): void {
-    this.#context.call('consume', this.queue, { credit, ...this.#askedLease }).catch(() => {})
-  }
-
-  #announce(): void {
-    if (this.#closing === undefined) void this.#consume()
-    else if (this.running > 0) {
-      // Only to be known again as the holder of what still runs: with a credit that it has used up.
-      void this.#consume()
-      void this.#cancel()
-    }
-  }
-
-  async #consume(): Promise<void> {
-    const visit = this.#visit
-    const holding = [...this.#held.keys()].slice(-MAX_HOLDING)
-    const credit = this.#closing === undefined ? this.#prefetch.credit : 1
-    try {
-      const fits = measure(holding).bytes < this.#settlements.limits.packet / 2
-      const options = { credit, ...(fits ? { holding } : {}), ...this.#askedLease }
-      const consuming = await this.#context.call<Consuming>('consume', this.queue, options)
-      if (visit === this.#visit && !this.#standing.over) this.#consuming(consuming, holding)
-    } catch (error) {
-      if (visit !== this.#visit || this.#standing.over) return
-      const refusal = RepriseError.fromWire(error)
-      if (!refusal.retryable) return this.#end({ code: refusal.code, error: refusal })
-      const delayMs = fullJitter(this.#refusals++, CONSUME_AGAIN, refusal.retryAfterMs)
-      this.#timer = setTimeout(() => this.#announce(), delayMs)
-    }
+  #startIntake(lease: { readonly leaseMs?: number }): Intake {
+    const worker = this
+    return new Intake(this.#context, lease, {
+      get state() {
+        return worker.#standing.over ? 'over' : worker.#closing === undefined ? 'open' : 'closing'
+      },
+      get running() {
+        return worker.running
+      },
+      get credit() {
+        return worker.#prefetch.credit
+      },
+      get packet() {
+        return worker.#settlements.limits.packet
+      },
+      leases: () => this.#held.keys(),
+      consuming: (answer, asked) => this.#consuming(answer, asked),
+      refused: (error) => this.#end({ code: error.code, error }),
+    })
   }
 
   #consuming({ leaseMs, limits, held }: Consuming, holding: readonly string[]): void {
@@ -208,7 +187,7 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
   }
 
   #threw(lease: Lease<T>, error: unknown): void {
-    const told = !lease.gone && !this.#standing.over
+    const told = !lease.gone && !lease.overran && !this.#standing.over
     this.#finished(lease, failed(error))
     if (told) this.#tell(error, lease.job, 'retry')
   }
@@ -264,7 +243,7 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
       extended?.resolve(result !== 'lost')
       return
     }
-    const known = lease.stage === 'lost'
+    const known = lease.stage === 'lost' || lease.overran
     lease.stage = 'over'
     this.#held.delete(lease.job.lease)
     if (result === 'ok' || known || this.#standing.over || settlement.as === 'release') return
@@ -280,8 +259,29 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
     this.#running.pump()
   }
 
+  #expired(lease: Lease<T>): void {
+    if (lease.stage === 'running' && lease.isOverrun(performance.now())) this.#overran(lease)
+    // It cannot begin any more, and may not fail for that.
+    else if (lease.stage === 'waiting' && performance.now() < lease.endsAt) this.#settle(lease, { as: 'release' })
+    else this.#lose(lease, new RepriseError('timeout', 'the lease has run out'))
+  }
+
+  /** The run has failed, whether the hub has noticed it already or not. */
+  #overran(lease: Lease<T>): void {
+    const error = overrunError(lease.job)
+    lease.overran = true
+    this.#finished(lease, { as: 'retry', error: error.message })
+    lease.abort(error)
+    this.#tell(error, lease.job, 'retry')
+    this.#running.pump()
+  }
+
   /** `told`: by the hub. Otherwise it may still turn out to be ours. */
   #lose(lease: Lease<T>, error: RepriseError, told = false): void {
+    if (told && lease.stage === 'running' && lease.isOverrun(performance.now())) {
+      this.#overran(lease)
+      return
+    }
     if (told) lease.gone = true
     // What is settled waits for its answer.
     if (!lease.live) return
@@ -295,18 +295,18 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
     this.#running.pump()
   }
 
-  #travelled(ms: number): void {
-    this.#prefetch.travelled(ms)
+  #tune(learn: () => void): void {
+    learn()
     const credit = this.#standing.now.state === 'working' ? this.#prefetch.tune() : undefined
-    if (credit !== undefined) this.#announceCredit(credit)
+    if (credit !== undefined) this.#intake.credit(credit)
   }
 
   async #close(drainMs: number): Promise<void> {
     if (this.#standing.over) return
     this.#standing.report({ state: 'closing' })
-    clearTimeout(this.#timer)
+    this.#intake.stop()
     const endsAt = performance.now() + drainMs
-    const cancelled = this.#cancel()
+    const cancelled = this.#intake.cancel()
     this.#giveBack('waiting')
     await atMost(drainMs, [this.#running.rested(), this.ended])
     this.#giveBack('running')
@@ -330,7 +330,7 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
 
   #end(ending: WorkerEnding): void {
     if (this.#standing.over) return
-    clearTimeout(this.#timer)
+    this.#intake.stop()
     this.#renewal.stop()
     this.#standstill.stop()
     const error = 'error' in ending ? ending.error : closedError()

@@ -1,8 +1,8 @@
 /** Calls a worker's handler for its jobs: first in, first out, so many at a time. What comes of each is its owner's affair. */
 
-import { Calling } from '../calling.ts'
-import { isPromiseLike } from '../runner.ts'
-import type { HeldJob, Work } from './api.ts'
+import { Calling } from '../../calling.ts'
+import { isPromiseLike } from '../../runner.ts'
+import type { HeldJob, Work } from '../api.ts'
 import type { Lease } from './leasedJob.ts'
 import { traced } from './tracing.ts'
 
@@ -54,7 +54,7 @@ export class Running<T> {
         this.#waiting = this.#waiting.slice(this.#next)
         this.#next = 0
       }
-      if (lease?.stage === 'waiting' && now < lease.endsAt) return lease
+      if (lease?.stage === 'waiting' && now < lease.overAt) return lease
     }
     this.#waiting = []
     this.#next = 0

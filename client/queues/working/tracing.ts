@@ -1,9 +1,9 @@
 /** Spans of OpenTelemetry around a worker's handler. */
 
-import { readTraceparent, TRACEPARENT } from '../../shared/traceparent.ts'
-import { registeredApi } from '../registeredApi.ts'
-import { isPromiseLike } from '../runner.ts'
-import type { HeldJob } from './api.ts'
+import { readTraceparent, TRACEPARENT } from '../../../shared/traceparent.ts'
+import { registeredApi } from '../../registeredApi.ts'
+import { isPromiseLike } from '../../runner.ts'
+import type { HeldJob } from '../api.ts'
 
 /** OpenTelemetry's numbers. */
 const CONSUMER = 4

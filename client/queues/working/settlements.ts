@@ -3,14 +3,14 @@
  * The hub answers the same one the same for some minutes, so a lost reply costs nothing.
  */
 
-import { RepriseError } from '../../shared/errors.ts'
-import { DEFAULT_LIMITS, type Limits } from '../../shared/protocol.ts'
-import type { Settled, Settlement } from '../../shared/queues.ts'
-import { fullJitter } from '../connection/backoff.ts'
-import { packed } from '../outgoing/joining.ts'
-import { measure } from '../outgoing/measure.ts'
+import { RepriseError } from '../../../shared/errors.ts'
+import { DEFAULT_LIMITS, type Limits } from '../../../shared/protocol.ts'
+import type { Settled, Settlement } from '../../../shared/queues.ts'
+import { fullJitter } from '../../connection/backoff.ts'
+import { packed } from '../../outgoing/joining.ts'
+import { measure } from '../../outgoing/measure.ts'
+import { type Decision, textOf } from '../outcome.ts'
 import type { Lease } from './leasedJob.ts'
-import { type Decision, textOf } from './outcome.ts'
 
 /** Packets in flight. What comes meanwhile travels together. */
 const WINDOW = 2

@@ -7,6 +7,8 @@ const MAX_CREDIT = 10_000
 /** A settlement there, new jobs back. */
 const TRAVELS = 2
 const WEIGHT = 0.1
+/** So long after a job that is to begin at once there are none in reserve. */
+const PLAIN_MS = 60_000
 /** The credit changes not more often than this, and not for less than a quarter. */
 const TUNE_MS = 200
 const TUNE_PART = 0.25
@@ -17,6 +19,7 @@ export class Prefetch {
   #travelMs: number | undefined
   #credit: number
   #tunedAt = 0
+  #plainUntil = -Infinity
 
   constructor(concurrency: number) {
     this.#concurrency = Math.min(concurrency, MAX_CREDIT)
@@ -31,6 +34,11 @@ export class Prefetch {
     this.#travelMs = mean(this.#travelMs, ms)
   }
 
+  /** A job has come whose time runs from its delivery on: others like it should not lie here. */
+  plain(): void {
+    this.#plainUntil = performance.now() + PLAIN_MS
+  }
+
   /** What the hub should be told. */
   get credit(): number {
     return this.#credit
@@ -39,9 +47,10 @@ export class Prefetch {
   /** The new credit, where the hub should be told of another. */
   tune(): number | undefined {
     const now = performance.now()
-    if (now - this.#tunedAt < TUNE_MS) return undefined
-    const wanted = this.#wanted()
-    if (Math.abs(wanted - this.#credit) <= this.#credit * TUNE_PART) return undefined
+    const isPlain = now < this.#plainUntil
+    if (!isPlain && now - this.#tunedAt < TUNE_MS) return undefined
+    const wanted = isPlain ? this.#concurrency : this.#wanted()
+    if (Math.abs(wanted - this.#credit) <= (isPlain ? 0 : this.#credit * TUNE_PART)) return undefined
     this.#tunedAt = now
     this.#credit = wanted
     return wanted

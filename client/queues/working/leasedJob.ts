@@ -1,13 +1,19 @@
 /** A job in a worker's hands: what the handler sees of it, and what the worker knows of its lease. */
 
-import { RepriseError } from '../../shared/errors.ts'
-import type { Headers } from '../../shared/protocol.ts'
-import type { Job } from '../../shared/queues.ts'
-import type { HeldJob } from './api.ts'
+import { RepriseError } from '../../../shared/errors.ts'
+import type { Headers } from '../../../shared/protocol.ts'
+import { type Job, overrunText } from '../../../shared/queues.ts'
+import type { HeldJob } from '../api.ts'
 
 type Extend<T> = (lease: Lease<T>, leaseMs: number | undefined) => Promise<boolean>
 
 /** `waiting` for the handler, `running`, `settling` until the hub has answered; the rest is over for the worker. */
+/** The hub counts from the delivery: what it tells may come so much earlier than what is counted here. */
+const NEAR = 0.1
+const NEAR_MS = 1_000
+/** Of how long a run may take, what a job may lie here before it begins; then it is given back. */
+const LATEST_BEGIN = 0.1
+
 export type Stage = 'waiting' | 'running' | 'settling' | 'lost' | 'over'
 
 /** The worker's side of a job; apart, so that a handler that prints its job sees the job alone. */
@@ -22,18 +28,31 @@ export class Lease<T> {
   startedAt = 0
   /** The hub has said that it is lost, or it was given back: nothing but a result is worth telling. */
   gone = false
+  /** It ran for longer than its sender allows; whatever comes of it now does not count. */
+  overran = false
   /** It came late: to be begun when the hub has said that it is still ours. */
   doubtful = false
   readonly extend: Extend<T>
+  /** When it ends for good, as its sender wants it. */
+  readonly #runEndsAt: number
+  readonly #latestBegin: number
   #abort: AbortController | undefined
   #ended: RepriseError | undefined
 
   constructor(job: Job<T>, leaseMs: number, now: number, extend: Extend<T>) {
     this.job = new LeasedJob(job, this)
     this.leaseMs = leaseMs
-    this.endsAt = now + leaseMs
-    this.renewAt = now + leaseMs / 3
+    const { runMs = Infinity } = job
+    this.#runEndsAt = now + runMs
+    this.#latestBegin = now + runMs * LATEST_BEGIN
+    this.endsAt = Math.min(now + leaseMs, this.#runEndsAt)
+    this.renewAt = this.#renewalAfter(now)
     this.extend = extend
+  }
+
+  /** At a third of it; never where no renewal makes it longer. */
+  #renewalAfter(now: number): number {
+    return this.endsAt === this.#runEndsAt ? Infinity : now + this.leaseMs / 3
   }
 
   /** Granted for `leaseMs` from `at` on; or with `capAt` until then by the hub's clock, which no renewal changes. */
@@ -41,8 +60,8 @@ export class Lease<T> {
     const { job, endsAt } = this
     if (capAt === undefined) {
       this.leaseMs = leaseMs
-      this.endsAt = at + leaseMs
-      this.renewAt = at + leaseMs / 3
+      this.endsAt = Math.min(at + leaseMs, this.#runEndsAt)
+      this.renewAt = this.#renewalAfter(at)
     } else {
       this.endsAt = Math.min(endsAt + capAt - job.expiresAt, at + leaseMs)
       this.renewAt = Infinity
@@ -58,7 +77,18 @@ export class Lease<T> {
 
   /** When it is to be looked at. */
   get dueAt(): number {
-    return Math.min(this.renewAt, this.endsAt)
+    return Math.min(this.renewAt, this.overAt)
+  }
+
+  /** When nothing more can come of it: its end, or while it waits the last moment at which it may begin. */
+  get overAt(): number {
+    return this.stage === 'waiting' ? Math.min(this.endsAt, this.#latestBegin) : this.endsAt
+  }
+
+  /** Whether its time is over because of its sender's `runMs`, or as good as over. */
+  isOverrun(now: number): boolean {
+    const { runMs } = this.job
+    return runMs !== undefined && now >= this.#runEndsAt - Math.min(runMs * NEAR, NEAR_MS)
   }
 
   get live(): boolean {
@@ -94,6 +124,7 @@ export class LeasedJob<T> implements HeldJob<T> {
   declare readonly key?: string
   declare readonly headers?: Headers
   declare readonly replyBy?: number
+  declare readonly runMs?: number
   readonly #lease: Lease<T>
 
   constructor(job: Job<T>, lease: Lease<T>) {
@@ -108,6 +139,7 @@ export class LeasedJob<T> implements HeldJob<T> {
     if (job.key !== undefined) this.key = job.key
     if (job.headers !== undefined) this.headers = job.headers
     if (job.replyBy !== undefined) this.replyBy = job.replyBy
+    if (job.runMs !== undefined) this.runMs = job.runMs
     this.#lease = lease
   }
 
@@ -122,6 +154,10 @@ export class LeasedJob<T> implements HeldJob<T> {
 
 export function lostError(): RepriseError {
   return new RepriseError('conflict', 'the lease was lost: another consumer may have the job')
+}
+
+export function overrunError({ runMs = 0 }: { readonly runMs?: number }): RepriseError {
+  return new RepriseError('timeout', overrunText(runMs))
 }
 
 export function closedError(): RepriseError {

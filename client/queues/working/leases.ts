@@ -1,6 +1,6 @@
 /** Watches a worker's leases: asks for more time at a third of each, together where they are near, and tells what has run out. */
 
-import { LONGEST_MS } from '../connection/timer.ts'
+import { LONGEST_MS } from '../../connection/timer.ts'
 import type { Lease } from './leasedJob.ts'
 
 /** Leases within this part of their time are renewed together. */
@@ -42,7 +42,7 @@ export class Renewal<T> {
     let next: Lease<T> | undefined
     for (const lease of this.#owner.held()) {
       if (!lease.live) continue
-      if (now >= lease.endsAt) this.#owner.expired(lease)
+      if (now >= lease.overAt) this.#owner.expired(lease)
       else {
         if (lease.renewAt <= now + lease.leaseMs * TOGETHER) this.#owner.renew(lease)
         if (next === undefined || lease.dueAt < next.dueAt) next = lease
