@@ -41,14 +41,40 @@ export function blockKey(topicNumber: number, offset: number): Buffer {
   return key
 }
 
-/** Sixteen bytes that stand for texts of any length; each text is told apart from its neighbour. */
+/** Digests of the latest short texts: the id of a job is looked for, put and removed within few commits. */
+const latest = new Map<string, Buffer>()
+const MOST_LATEST = 4_096
+const SHORT = 64
+
+/** Sixteen bytes that stand for texts of any length; each text is told apart from its neighbour. Not to be written to. */
 export function digest(...texts: string[]): Buffer {
-  return hash('sha256', texts.length === 1 ? (texts[0] ?? '') : JSON.stringify(texts), 'buffer').subarray(0, DIGEST)
+  const [text = ''] = texts
+  if (texts.length !== 1) return digestOf(JSON.stringify(texts))
+  const known = latest.get(text)
+  if (known !== undefined) return known
+  const made = digestOf(text)
+  if (text.length > SHORT) return made
+  if (latest.size >= MOST_LATEST) latest.clear()
+  latest.set(text, made)
+  return made
+}
+
+function digestOf(text: string): Buffer {
+  return hash('sha256', text, 'buffer').subarray(0, DIGEST)
 }
 
 /** A subject, producer or id of a topic. */
 export function digestKey(topicNumber: number, ...digests: Buffer[]): Buffer {
-  return Buffer.concat([numberKey(topicNumber), ...digests])
+  let length = NUMBER
+  for (const part of digests) length += part.length
+  const key = Buffer.allocUnsafe(length)
+  key.writeUInt32BE(topicNumber)
+  let at = NUMBER
+  for (const part of digests) {
+    key.set(part, at)
+    at += part.length
+  }
+  return key
 }
 
 /** Ordered by topic, subject and client. */

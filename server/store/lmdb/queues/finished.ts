@@ -25,22 +25,35 @@ export function finish(
   keep: Keeping | undefined,
   result?: Body,
 ): void {
-  jobSet.take(transaction, job)
   const kept = keepOf(job, keep)
-  if (kept === undefined) return
+  const isKept = kept !== undefined && add(transaction, queue, jobSet, job, state, kept, result)
+  // Its id goes on naming the same number.
+  jobSet.take(transaction, job, isKept && !jobSet.isDead)
+}
+
+/** `false` for one that is too large to be kept. */
+function add(
+  transaction: Transaction,
+  queue: Queue,
+  jobSet: JobSet,
+  job: Job,
+  state: FinishedState,
+  keep: Keeping,
+  result: Body | undefined,
+): boolean {
   const { id, subject, key, priority, attempts, deliveries, sentAt, startedAt, history, dead } = job
   const error = dead === undefined || state === 'done' ? undefined : dead.error || dead.reason
   const { now: endedAt } = transaction
   // Dead letters are numbered by themselves.
   const n = jobSet.isDead ? ++queue.main.counters.lastJob : job.n
-  const times = { sentAt, startedAt, endedAt, until: endedAt + kept.ageMs }
+  const times = { sentAt, startedAt, endedAt, until: endedAt + keep.ageMs }
   const record = { n, id, state, subject, key, priority, attempts, deliveries, ...times }
   const told: Told = {
     ...(result !== undefined && { result: encodeBody(result).toString('base64') }),
     ...(error !== undefined && { error }),
     ...(history.length > 0 && { history }),
   }
-  queue.finished.add(transaction, record, told, kept)
+  return queue.finished.add(transaction, record, told, keep, !jobSet.isDead)
 }
 
 /** Somebody waits for the end of this job. */

@@ -39,9 +39,10 @@ beginnings[#beginnings + 1] = function()
   finished.next, finished.isAwaited = nil, nil
 end
 -- The same of a record as it is, whose job has no key and no history, up to where the token of its lease begins.
-finished.plain = { key = '', named = 0 }
-function finished.addPlain(n, record, last, size, result)
+finished.plain = { key = '' }
+function finished.addPlain(n, record, last, size, result, named, id)
   local plain = finished.plain
+  plain.named, plain.id = named, id
   plain.n, plain.deliveries, plain.priority = n, struct.unpack('<I4', record, 5), string.byte(record, ATTEMPTS_AT - 1)
   plain.attempts = struct.unpack('<I4', record, ATTEMPTS_AT)
   plain.sentAt = struct.unpack('<d', record, 65)
@@ -85,19 +86,22 @@ end
 -- Takes some of those that ended so away.
 function finished.drop(state, names)
   if #names == 0 then return 0 end
-  local numbers, ids, bytes = {}, {}, 0
+  local numbers, given, owners, gone, bytes = {}, {}, {}, {}, 0
   for i = 1, #names do numbers[i] = whole(tonumber(names[i])) end
   for i, row in ipairs(valuesOf(finished.key, numbers)) do
     if row then
       bytes = bytes + #row
       if string.byte(row, 2) == 1 then
-        local id = finished.read(row).id
-        if redis.call('HGET', finished.names, id) == numbers[i] then ids[#ids + 1] = id end
+        given[#given + 1] = finished.read(row).id
+        owners[#owners + 1] = numbers[i]
       end
     end
   end
+  for i, owner in ipairs(valuesOf(finished.names, given)) do
+    if owner == owners[i] then gone[#gone + 1] = given[i] end
+  end
   many('HDEL', finished.key, numbers)
-  many('HDEL', finished.names, ids)
+  many('HDEL', finished.names, gone)
   many('ZREM', finished.by[state], names)
   return tonumber(redis.call('HINCRBY', finished.sizes, state, -bytes))
 end

@@ -212,15 +212,16 @@ function operations.settle()
   local outcomes = {}
   local isDead = p.dead and 1 or 0
   -- What is done leaves all lists of its queue alike, and together.
-  local gone, large, hands, consumer = {}, {}, {}, nil
+  local gone, large, given, hands, consumer = {}, {}, {}, {}, nil
   local others, cut = {}, {}
   local function clear()
     if #gone == 0 then return end
     for _, key in ipairs({ p.held, p.expiries }) do many('ZREM', key, gone) end
     many('HDEL', JOBS, gone)
     many('HDEL', BODIES, large)
+    many('HDEL', NAMES, given)
     for by, names in pairs(hands) do many('SREM', p.heldBy .. by, names) end
-    gone, large, hands, consumer = {}, {}, {}, nil
+    gone, large, given, hands, consumer = {}, {}, {}, {}, nil
   end
   local leaving
   local keeps = finished.keeps(policy.keep)
@@ -245,7 +246,7 @@ function operations.settle()
           table.insert(others[by], n .. '.' .. whole(serial) .. '.' .. token)
         end
         -- The most common way to end needs none of the rest of the record.
-        if as == DONE and state == HELD and s.events == 0 and suspect + inDead + history + named + request == 0
+        if as == DONE and state == HELD and s.events == 0 and suspect + inDead + history + request == 0
           and finished.awaitedBy(n) == 0 and not changedRecords[n] and sub(record, KEY_LENGTH_AT, KEY_LENGTH_AT + 3) == NO_LENGTH then
           if by ~= consumer then
             consumer = by
@@ -258,7 +259,8 @@ function operations.settle()
           local a, b, c, d = byte(record, SIZE_AT, SIZE_AT + 3)
           local size = a + 256 * b + 65536 * c + 16777216 * d
           if size > SMALL then large[#large + 1] = n end
-          if keeps then finished.addPlain(n, record, last, size, extra) end
+          if named == 1 then given[#given + 1] = id end
+          if keeps then finished.addPlain(n, record, last, size, extra, named, id) end
           p.count = p.count - 1
           p.bytes = p.bytes - size
           p.done = p.done + 1

@@ -120,20 +120,27 @@ export class FinishedJobs {
     return blockKey(this.#counters.number, n)
   }
 
-  /** Nothing for one that has more bytes than are kept. */
-  add(changes: Changes, record: Omit<FinishedRecord, 'bytes' | 'told'>, told: Told, keep: Keeping): void {
+  /** `false`: it has more bytes than are kept. `hasId`: its id names its number already. */
+  add(
+    changes: Changes,
+    record: Omit<FinishedRecord, 'bytes' | 'told'>,
+    told: Told,
+    keep: Keeping,
+    hasId: boolean,
+  ): boolean {
     const text = Object.keys(told).length === 0 ? '' : JSON.stringify(told)
     const { n, id, state, subject, key = '', until } = record
     const bytes = BARE + id.length + subject.length + key.length + Buffer.byteLength(text)
-    if (bytes > keep.bytes) return
+    if (bytes > keep.bytes) return false
     const isApart = text.length > TOGETHER
     if (isApart) changes.put(TABLES.finishedParts, this.#partKey(n), told)
     this.#put({ ...record, bytes, told: isApart ? 'apart' : text === '' ? undefined : told })
-    if (!isNamed(record)) changes.put(TABLES.jobIds, this.#idKey(id), n)
+    if (!hasId && !isNamed(record)) changes.put(TABLES.jobIds, this.#idKey(id), n)
     this.#index(state).add(until, n)
     this.#count(state, 1, bytes)
     this.#added++
     if (this.#counters.forgetAt === undefined || until < this.#counters.forgetAt) this.#forgetAt(changes, until)
+    return true
   }
 
   #put(record: FinishedRecord): void {
@@ -155,8 +162,9 @@ export class FinishedJobs {
     this.#chunk(chunk).delete(n)
     this.#changed.add(chunk)
     if (told === 'apart') changes.remove(TABLES.finishedParts, this.#partKey(n))
-    if (!isNamed({ id, n }) && changes.get(TABLES.jobIds, this.#idKey(id)) === n) {
-      changes.remove(TABLES.jobIds, this.#idKey(id))
+    if (!isNamed({ id, n })) {
+      const idKey = this.#idKey(id)
+      if (changes.get(TABLES.jobIds, idKey) === n) changes.remove(TABLES.jobIds, idKey)
     }
     this.#index(state).remove(until, n)
     this.#count(state, -1, -bytes)
@@ -270,8 +278,8 @@ function written(record: FinishedRecord): Written {
   const { n, id, state, subject, key, priority, attempts, deliveries, sentAt, startedAt, endedAt } = record
   const { until, bytes, told } = record
   const started = startedAt === 0 ? null : startedAt - sentAt
-  const times = [sentAt, started, endedAt - sentAt, until - endedAt] as const
-  const head = [
+  const [ended, kept] = [endedAt - sentAt, until - endedAt]
+  const common = [
     n,
     id,
     STATES.indexOf(state),
@@ -279,10 +287,11 @@ function written(record: FinishedRecord): Written {
     priority,
     attempts,
     deliveries,
-    ...times,
-    bytes,
-    key ?? 0,
+    sentAt,
+    started,
+    ended,
   ] as const
+  const head = [...common, kept, bytes, key ?? (0 as const)] as const
   return told === undefined ? head : [...head, told === 'apart' ? 1 : told]
 }
 

@@ -248,7 +248,7 @@ export class JobSet {
   }
 
   /** The job leaves this queue for good; the next one of its line can be delivered. */
-  take(changes: Changes, job: Job): void {
+  take(changes: Changes, job: Job, idStays = false): void {
     this.touch(job)
     this.#index(job, -1)
     const chunk = this.#chunk(chunkOfJob(job.n))
@@ -256,7 +256,7 @@ export class JobSet {
     if (!chunk.jobs.some((other) => other?.block === job.block)) this.bodies.removeBlock(changes, job.block)
     this.bodies.forget(job.n)
     this.counters.bytes -= job.bytes
-    if (!isNamed(job)) changes.remove(TABLES.jobIds, this.#idKey(job.id))
+    if (!idStays && !isNamed(job)) changes.remove(TABLES.jobIds, this.#idKey(job.id))
     if (this.isDead || job.key === undefined || job.sequence === 0) return
     this.line(job.key).remove(job.line ?? job.sequence, job.n)
     const next = this.first(job.key)
