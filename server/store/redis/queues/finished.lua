@@ -2,9 +2,22 @@
 
 -- Those that are over what is kept and go with one call, and those that are over their time and go in one part of a sweep.
 finished.PART, finished.FORGOTTEN = 100, 200
+-- What is added and not yet written, as the commands take it.
+function finished.none()
+  finished.rows, finished.ids, finished.times = {}, {}, { {}, {} }
+end
 beginnings[#beginnings + 1] = function()
   -- Since the last look at what is over: jobs, and bytes by how they ended.
   finished.added, finished.bytes = 0, { 0, 0 }
+  finished.none()
+end
+-- Part of `flush`.
+function finished.write()
+  if #finished.rows == 0 then return end
+  many('HSET', finished.key, finished.rows)
+  many('HSET', finished.names, finished.ids)
+  for state = 1, 2 do many('ZADD', finished.by[state], finished.times[state]) end
+  finished.none()
 end
 
 function finished.keepOf(text)
@@ -22,9 +35,15 @@ function finished.add(j, state, ageMs, texts, lengths, result, why, history, sta
     finished.ROW, state, j.named, j.priority, j.sentAt, startedAt, now, over, j.attempts, j.deliveries, lengths[1],
     lengths[2], lengths[3], #result, #why, #history) .. texts .. result .. why .. history
   if #row > policy.keep.bytes then return end
-  field(finished.key, j.n, row)
-  score(finished.by[state], string.format('%014.0f', j.n), over)
-  if j.named == 1 then field(finished.names, j.id, j.n) end
+  local rows, ids, times = finished.rows, finished.ids, finished.times[state]
+  rows[#rows + 1] = j.n
+  rows[#rows + 1] = row
+  times[#times + 1] = over
+  times[#times + 1] = finished.name(j.n)
+  if j.named == 1 then
+    ids[#ids + 1] = j.id
+    ids[#ids + 1] = j.n
+  end
   finished.added = finished.added + 1
   finished.bytes[state] = finished.bytes[state] + #row
   if not finished.next then
@@ -92,7 +111,7 @@ function finished.drop(state, names)
     if row then
       bytes = bytes + #row
       if string.byte(row, 2) == 1 then
-        given[#given + 1] = finished.read(row).id
+        given[#given + 1] = finished.idIn(row)
         owners[#owners + 1] = numbers[i]
       end
     end
@@ -135,11 +154,12 @@ end
 
 -- What was kept under this id is forgotten: another job gets it.
 function finished.forget(id)
-  local n = fieldOf(finished.names, id)
+  finished.write()
+  local n = redis.call('HGET', finished.names, id)
   if not n then return end
   flush()
   for state = 1, 2 do
-    local name = string.format('%014.0f', n)
+    local name = finished.name(n)
     if redis.call('ZSCORE', finished.by[state], name) then finished.drop(state, { name }) end
   end
 end

@@ -150,8 +150,8 @@ local function keptAs(id, n, token)
   local number = named or n
   local row = number ~= '' and redis.call('HGET', finished.key, number)
   if not row or (not named and string.byte(row, 2) == 1) then return nil end
-  local f = finished.read(row)
-  if f.over <= now or f.id ~= (named and id or token) then return nil end
+  local rowId, over = finished.idIn(row)
+  if over <= now or rowId ~= (named and id or token) then return nil end
   return number, row
 end
 
@@ -175,7 +175,7 @@ function reads.finished()
   local from = 0
   if id ~= '' then
     local n = keptAs(id, arg(), arg())
-    local rank = n and redis.call('ZREVRANK', key, string.format('%014.0f', n))
+    local rank = n and redis.call('ZREVRANK', key, finished.name(n))
     if not rank then return reply end
     from = rank + 1
   end
@@ -184,7 +184,7 @@ function reads.finished()
   for i, member in ipairs(members) do names[i] = whole(tonumber(member)) end
   for i = 1, #names do
     local row = redis.call('HGET', finished.key, names[i])
-    if row and finished.read(row).over > now then add(names[i], row) end
+    if row and select(2, finished.idIn(row)) > now then add(names[i], row) end
   end
   return reply
 end

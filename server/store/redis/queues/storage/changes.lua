@@ -110,6 +110,7 @@ local function flush()
     pending, fields = false, {}
   end
   groups.flush()
+  finished.write()
   if next(changedRecords) then
     writeKey(JOBS, changedRecords, 'HSET', 'HDEL')
     changedRecords = {}

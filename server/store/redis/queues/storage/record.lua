@@ -148,10 +148,15 @@ end
 
 -- What is kept of a finished job, by how it ended; then its key, subject and id, its result, the error, the history.
 local finished = { ROW = '<BBBddddI4I4I4I4I4I4I4I4', SIZE = 67, DONE = 1, REMOVED = 2 }
-function finished.read(row)
+-- A number as it stands in the lists: of equal times in their order.
+function finished.name(n)
+  return string.sub('00000000000000' .. n, -14)
+end
+-- Its id, and when it is forgotten.
+function finished.idIn(row)
   local _, _, _, _, _, _, over, _, _, keys, subjects, ids = struct.unpack(finished.ROW, row)
   local at = finished.SIZE + keys + subjects
-  return { over = over, id = string.sub(row, at + 1, at + ids) }
+  return string.sub(row, at + 1, at + ids), over
 end
 
 local s = {}
