@@ -233,6 +233,8 @@ function describeSchedules(name: string, makeEngine: () => Promise<Engine>): voi
       const before = await node.schedules.put(CALLER, 'strict', 's', spec)
       const wrong: [Partial<ScheduleSpec>, RegExp][] = [
         [{ cron: '0 0 30 2 *' }, /never be due: there is no such time/],
+        [{ cron: '0 0 1 13 *' }, /Invalid value for month: 13; five fields/],
+        [{ cron: '2030-12-01T09:00:00' }, /is no cron expression; five fields/],
         [{ endAt: engine.clock.now - DAY }, /never be due: endAt is over/],
         [{ everyMs: 1_000 }, /either cron or everyMs/],
         [{ draft: { data: {} } }, /does not fit the schema/],

@@ -45,19 +45,29 @@ export function checkTiming(timing: Timing): void {
     }
   }
   if (startAt !== undefined && endAt !== undefined && startAt > endAt) throw wrong('startAt is after endAt')
-  if (cron !== undefined) {
-    try {
-      cronOf(timing)
-    } catch (error) {
-      const fields = cron.trim().split(/\s+/).length
-      const said = error instanceof Error ? error.message.replace(/^CronPattern: /, '') : 'not valid'
-      // The library's text about another number of fields is about ones that it takes and a schedule does not.
-      const reason = fields === 5 || fields === 6 ? said : `${JSON.stringify(cron)} is no cron expression`
-      throw wrong(
-        `cron: ${reason.slice(0, 200)}; five fields (minute hour day month weekday), or six with the second first`,
-      )
-    }
+  if (cron !== undefined) checkCron(cron, timing)
+}
+
+function checkCron(cron: string, timing: Timing): void {
+  const fields = cron.trim().split(/\s+/).length
+  // The library also takes dates, of one field or two.
+  const isCron = fields === 5 || fields === 6 || cron.startsWith('@')
+  let reason = `${JSON.stringify(cron)} is no cron expression`
+  try {
+    if (isCron) return void cronOf(timing)
+  } catch (error) {
+    if (fields > 1 && error instanceof Error) reason = reasonOf(error)
   }
+  throw wrong(
+    `cron: ${reason.slice(0, 200)}; five fields (minute hour day month weekday), or six with the second first`,
+  )
+}
+
+/** The library counts days and months from 0. */
+function reasonOf({ message }: Error): string {
+  return message
+    .replace(/^CronPattern: /, '')
+    .replace(/(day|month): (-?\d+)$/, (_, field: string, value: string) => `${field}: ${Number(value) + 1}`)
 }
 
 function wrong(text: string): RepriseError {
