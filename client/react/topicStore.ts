@@ -54,7 +54,11 @@ export class TopicStore implements Member {
     // A component that React had put away goes on with its state, so behind what is in it.
     const { stream, leave } = this.#streams.join(this.#topic, this.#options, this, this.#stream)
     this.#stream = stream
-    if (this.#seesStatus) stream.watch()
+    if (this.#seesStatus) {
+      stream.watch()
+      // It may be live already, for others.
+      this.#told()
+    }
     return () => {
       this.#notify = () => {}
       leave()
