@@ -231,6 +231,8 @@ export interface QueueCalls {
     respond: Respond<{ readonly id: string }>,
   ): void
   removeSchedule(queue: string, name: string, respond: Respond<boolean>): void
+  /** The hub disconnects the namespace, and keeps its jobs for the grace, as after a lost connection. */
+  away(respond: Respond<null>): void
   auth(credentials: { readonly token: string }, respond: Respond<null>): void
 }
 

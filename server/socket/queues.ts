@@ -140,6 +140,12 @@ const CALLS: Calls<QueuesState> = {
     return await core.schedules.remove(caller, parse(queueNameSchema, queue, 'removeSchedule'), named(name))
   },
 
+  async away({ socket }) {
+    // Behind the reply. What a client says on leaving would give its jobs back.
+    setImmediate(() => socket.disconnect())
+    return null
+  },
+
   async auth({ session }, [credentials]) {
     await session.renew(parse(credentialsSchema, credentials, 'auth').token)
     return null

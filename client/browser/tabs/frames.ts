@@ -6,6 +6,8 @@
 /** Socket.IO's numbers of packets. */
 export const CONNECT = 0
 export const DISCONNECT = 1
+export const EVENT = 2
+export const ACK = 3
 export const CONNECT_ERROR = 4
 
 export interface Frame {

@@ -43,8 +43,9 @@ export class Pipe {
   end(error?: unknown): void {
     if (this.#closed) return
     this.#closed = true
-    if (error === undefined) this.onclose({})
-    else this.onerror(error)
+    // As a WebSocket does, and Engine.IO hears nothing else while it opens.
+    if (!this.#opened || error !== undefined) this.onerror(error)
+    else this.onclose({})
   }
 
   send(data: Data): void {

@@ -4,7 +4,8 @@
  */
 
 import type { Manager } from 'socket.io-client'
-import { CONNECT, CONNECT_ERROR, DISCONNECT, type Frame, frameText, readFrame } from './frames.ts'
+import { QUEUES_NAMESPACE } from '../../../shared/queues.ts'
+import { ACK, CONNECT, CONNECT_ERROR, DISCONNECT, EVENT, type Frame, frameText, readFrame } from './frames.ts'
 import type { Data } from './pipe.ts'
 
 /** Engine.IO's packets: the handshake, heartbeats, and in front of a text. */
@@ -12,6 +13,9 @@ const OPEN = '0'
 const PING = '2'
 const PONG = '3'
 const MESSAGE = '4'
+/** The call that leaves `/queues` as if the connection was lost, with its number, and how its refusal begins. */
+const AWAY = '0["away"]'
+const REFUSED = '0[{"ok":false'
 /** A member that has not answered a heartbeat for so long, when the next one comes, is gone. */
 const SILENT_MS = 20_000
 
@@ -54,8 +58,8 @@ export class Relay {
   readonly #members = new Map<number, Member>()
   /** Members that wait for the connection. */
   readonly #waiting = new Set<Member>()
-  /** Namespaces with the numbers of places whose handshake the hub has not answered. */
-  readonly #entering = new Map<number, Set<string>>()
+  /** By the number of their place: namespaces whose handshake the hub has not answered, or that it is asked to leave. */
+  readonly #passing = new Map<number, Set<string>>()
   #handshake: object = {}
   /** Whose binary frames come next, and how many. */
   #binary: { readonly member: Member | undefined; left: number } = { member: undefined, left: 0 }
@@ -113,7 +117,7 @@ export class Relay {
 
   #welcome(member: Member): void {
     let place = 1
-    while (this.#members.has(place) || this.#entering.has(place)) place++
+    while (this.#members.has(place) || this.#passing.has(place)) place++
     member.place = place
     this.#members.set(place, member)
     member.deliver(OPEN + JSON.stringify({ ...this.#handshake, upgrades: [] }))
@@ -123,7 +127,7 @@ export class Relay {
     const members = [...this.#members.values(), ...this.#waiting]
     this.#members.clear()
     this.#waiting.clear()
-    this.#entering.clear()
+    this.#passing.clear()
     this.#binary = { member: undefined, left: 0 }
     for (const member of members) member.close()
   }
@@ -132,22 +136,38 @@ export class Relay {
     this.#waiting.delete(member)
     if (this.#members.get(member.place) === member) {
       this.#members.delete(member.place)
-      for (const namespace of member.inside) this.#disconnect(namespace, member.place)
+      for (const namespace of member.inside) this.#leave(namespace, member.place)
     }
     if (this.#members.size + this.#waiting.size === 0) this.#manager._close()
   }
 
-  #disconnect(namespace: string, place: number): void {
-    this.#engine.write(frameText({ type: DISCONNECT, attachments: 0, namespace, place, rest: '' }, place))
+  /** As a connection that is lost: jobs are kept for whoever comes back for them. */
+  #leave(namespace: string, place: number): void {
+    if (namespace === QUEUES_NAMESPACE) {
+      this.#pass(namespace, place)
+      this.#write(EVENT, namespace, place, AWAY)
+    } else this.#write(DISCONNECT, namespace, place)
+  }
+
+  #write(type: number, namespace: string, place: number, rest = ''): void {
+    this.#engine.write(frameText({ type, attachments: 0, namespace, place, rest }, place))
+  }
+
+  #pass(namespace: string, place: number): void {
+    this.#passing.set(place, (this.#passing.get(place) ?? new Set()).add(namespace))
+  }
+
+  #passed(namespace: string, place: number): void {
+    const passing = this.#passing.get(place)
+    passing?.delete(namespace)
+    if (passing?.size === 0) this.#passing.delete(place)
   }
 
   #send(member: Member, frame: Frame, binary: readonly Data[]): void {
     const { place } = member
     if (this.#members.get(place) !== member) return
-    if (frame.type === CONNECT) {
-      const entering = this.#entering.get(place) ?? new Set()
-      this.#entering.set(place, entering.add(frame.namespace))
-    } else if (frame.type === DISCONNECT) member.inside.delete(frame.namespace)
+    if (frame.type === CONNECT) this.#pass(frame.namespace, place)
+    else if (frame.type === DISCONNECT) member.inside.delete(frame.namespace)
     this.#engine.write(frameText(frame, place))
     for (const data of binary) this.#engine.write(data)
   }
@@ -162,17 +182,15 @@ export class Relay {
     const { type, attachments, namespace, place } = frame
     const member = this.#members.get(place)
     this.#binary = { member, left: attachments }
-    if (type === CONNECT || type === CONNECT_ERROR) this.#answered(namespace, place)
-    if (type === CONNECT && member === undefined) this.#disconnect(namespace, place)
-    else if (type === CONNECT) member?.inside.add(namespace)
+    if (type === CONNECT || type === CONNECT_ERROR || type === DISCONNECT) this.#passed(namespace, place)
+    if (type === CONNECT) member?.inside.add(namespace)
     else if (type === DISCONNECT) member?.inside.delete(namespace)
-    member?.deliver(MESSAGE + frameText(frame, 1))
-  }
-
-  #answered(namespace: string, place: number): void {
-    const entering = this.#entering.get(place)
-    entering?.delete(namespace)
-    if (entering?.size === 0) this.#entering.delete(place)
+    if (member !== undefined) member.deliver(MESSAGE + frameText(frame, 1))
+    else if (type === CONNECT) this.#leave(namespace, place)
+    else if (type === ACK && frame.rest.startsWith(REFUSED)) {
+      this.#passed(namespace, place)
+      this.#write(DISCONNECT, namespace, place)
+    }
   }
 }
 

@@ -167,6 +167,7 @@ function tables() {
     pause: { summary: 'Deliver nothing any more', args: [queue], value: nothing },
     resume: { summary: 'Deliver again', args: [queue], value: nothing },
     ...scheduleCalls(queue),
+    away: { summary: 'Leave as if the connection was lost: jobs stay held for the grace', args: [], value: nothing },
     auth,
   }
 

@@ -191,15 +191,19 @@ describe('a consumer', () => {
     ])
   })
 
-  it('that blinks keeps its jobs, counted against its credit', async () => {
+  it.each(['blinks', 'is-away'])('that %s keeps its jobs, counted against its credit', async (client) => {
     const queue = nextQueue()
     const other = await joinQueues(url)
-    const before = await joinQueues(url, { client: 'blinks' })
+    const before = await joinQueues(url, { client })
     await before.consume(queue, { credit: 2 })
     await before.send(queue, { data: 1 }, { data: 2 }, { data: 3 })
     const held = await before.jobsSeen(2)
-    before.cut()
-    const after = await joinQueues(url, { client: 'blinks' })
+    if (client === 'blinks') before.cut()
+    else {
+      await before.value('away')
+      expect(await before.disconnected).toBe('io server disconnect')
+    }
+    const after = await joinQueues(url, { client })
     const consuming = await after.consume(queue, { credit: 2 })
     expect(consuming.held.map(({ lease }) => lease).sort()).toEqual(held.map(({ lease }) => lease).sort())
     await other.consume(queue, { credit: 5 })
