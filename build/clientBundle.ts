@@ -39,7 +39,10 @@ export async function bundleClient(outDir: string): Promise<void> {
     format: ['esm', 'cjs'],
     platform: 'neutral',
     deps: { neverBundle: ['socket.io-client'], alwaysBundle: ['idb'] },
-    outputOptions: ({ format }) => ({ chunkFileNames: `${NAME}.[name].${format === 'cjs' ? 'cjs' : 'mjs'}` }),
+    outputOptions: ({ format }) => ({
+      chunkFileNames: `${NAME}.[name].${format === 'cjs' ? 'cjs' : 'mjs'}`,
+      codeSplitting: { groups: [{ name: 'names', test: /browser\/(names|occupancy)\.ts$/ }] },
+    }),
     dts: true,
     banner: { dts: DECLARATION_HEAD },
     outExtensions: ({ format }) => (format === 'cjs' ? { js: '.cjs', dts: '.d.cts' } : { js: '.mjs', dts: '.d.mts' }),

@@ -76,7 +76,8 @@ export interface ConnectOptions {
   readonly persist?: boolean | string
   /**
    * The tabs of one origin use one connection, as long as they are of the same hub, subject and options. Subscriptions, workers
-   * and acknowledgements of each tab stay its own. Where that cannot be, each tab connects for itself: see `hub.status`.
+   * and acknowledgements of each tab stay its own, also where all have one `client`: from the second tab on it has a number
+   * behind it. Where tabs cannot share, each connects for itself: see `hub.status`.
    */
   readonly share?: boolean
 }

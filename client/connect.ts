@@ -2,7 +2,7 @@
 
 import { Manager } from 'socket.io-client'
 import { RepriseError } from '../shared/errors.ts'
-import { isName, isQueueName, isTopicName, lifeTopic, nameRule } from '../shared/names.ts'
+import { isName, isQueueName, isTopicName, lifeTopic, MAX_NAME_LENGTH, nameRule } from '../shared/names.ts'
 import type { LifeEvent } from '../shared/queues.ts'
 import type {
   ConnectOptions,
@@ -46,6 +46,9 @@ const OPTIONS = [
   'share',
 ] as const satisfies readonly (keyof ConnectOptions)[]
 
+/** What may stand behind the name of a client in a tab. */
+const NUMBER_LENGTH = ':999'.length
+
 /**
  * A handle of the hub at `url` (in a browser by default the page's origin). Nothing is sent until a topic or a queue is used, and
  * it comes back by itself after every loss. Throws `bad_request` for what is no address, for an option that is not known, and
@@ -71,9 +74,10 @@ export function connect<S extends HubTypes = HubTypes>(url?: string | URL, optio
   check('quiet', quiet, typeof quiet === 'boolean', 'true or false')
   for (const name of ['drainMs', 'readTimeoutMs'] as const) durationOf(name, options[name], 0)
   for (const name of ['maxOutbox', 'maxOutboxBytes'] as const) countOf(name, options[name], 1)
-  if (options.client !== undefined && !isName(options.client)) {
-    throw new RepriseError('bad_request', nameRule('client', options.client))
-  }
+  const { client } = options
+  if (client !== undefined && !isName(client)) throw new RepriseError('bad_request', nameRule('client', client))
+  const longest = share ? MAX_NAME_LENGTH - NUMBER_LENGTH : MAX_NAME_LENGTH
+  check('client', client, (client?.length ?? 0) <= longest, `at most ${longest} characters long with share`)
   return new HubHandle<S>(address, options)
 }
 
@@ -89,6 +93,8 @@ class HubHandle<S extends HubTypes> implements Hub<S> {
   readonly #topics = new Map<string, TopicHandle<unknown>>()
   readonly #queues = new Map<string, QueueHandle<unknown>>()
   #queuesLink: QueuesLink | undefined
+  /** What the hub knows this handle as. */
+  #client: string | undefined
   #suspended = false
   #closing: Promise<void> | undefined
 
@@ -98,10 +104,17 @@ class HubHandle<S extends HubTypes> implements Hub<S> {
     this.#warnings = new Warnings(options.quiet ?? false)
     const { persist = false, client, path } = options
     this.#scope = { url, path, client, name: typeof persist === 'string' ? persist : undefined }
+    this.#client = client
+    const sharing = options.share === true ? this.#share() : undefined
+    this.#sharing = sharing
     if (persist !== false) {
-      this.#persistence = new Persistence(this.#scope, this.#warnings, (drafts) => this.#restore(drafts))
+      this.#persistence = new Persistence(
+        this.#scope,
+        this.#warnings,
+        (drafts) => this.#restore(drafts),
+        sharing && ((token) => sharing.clientOf(token)),
+      )
     }
-    if (options.share) this.#sharing = this.#share()
     this.#shared = this.#connect()
     // Also where the hub cannot be reached.
     this.#persistence?.begin(this.#shared)
@@ -151,6 +164,7 @@ class HubHandle<S extends HubTypes> implements Hub<S> {
         warnings: this.#warnings,
         persistence: this.#persistence,
         scope: this.#scope,
+        clientNow: () => this.#client,
         connect: () => this.#connect(),
         closed: () => this.#topics.delete(name),
       })
@@ -162,7 +176,10 @@ class HubHandle<S extends HubTypes> implements Hub<S> {
   queue<N extends QueueName<S>>(name: N): Queue<JobData<S, N>> {
     if (!isQueueName(name)) throw new RepriseError('bad_request', nameRule('queue', name))
     if (this.#closing !== undefined) throw new RepriseError('unavailable', 'this handle was closed')
-    this.#queuesLink ??= new QueuesLink(this.#shared, this.#options.client ?? randomName())
+    if (this.#queuesLink === undefined) {
+      const holder = randomName()
+      this.#queuesLink = new QueuesLink(this.#shared, () => this.#client ?? holder)
+    }
     let queue = this.#queues.get(name)
     if (queue === undefined) {
       queue = new QueueHandle(name, {
@@ -172,7 +189,8 @@ class HubHandle<S extends HubTypes> implements Hub<S> {
         life: () => this.#lifeOf(name),
         connect: () => {
           const connection = this.#connect()
-          const link = new QueuesLink(connection, randomName())
+          const holder = randomName()
+          const link = new QueuesLink(connection, () => holder)
           const close = () => {
             link.close()
             connection.close()
@@ -197,6 +215,7 @@ class HubHandle<S extends HubTypes> implements Hub<S> {
       warnings: this.#warnings,
       persistence: undefined,
       scope: { ...this.#scope, client: undefined },
+      clientNow: () => undefined,
       connect: () => this.#connect(),
     }
     return new TopicHandle<LifeEvent>(lifeTopic(queue), { ...context, closed: () => connection.close() })
@@ -256,14 +275,20 @@ class HubHandle<S extends HubTypes> implements Hub<S> {
     })
   }
 
+  /** Before a handshake. */
+  async #prepare(token: string | undefined): Promise<void> {
+    if (this.#sharing !== undefined) this.#client = await this.#sharing.clientOf(token)
+    await this.#persistence?.prepare(token)
+  }
+
   #connect(): Connection {
-    const persistence = this.#persistence
+    const isPrepared = this.#persistence !== undefined || this.#sharing !== undefined
     const connection: Connection = new Connection(
       this.#url,
       this.#options,
       this.#warnings,
       () => this.#connections.delete(connection),
-      persistence && ((token) => persistence.prepare(token)),
+      isPrepared ? (token) => this.#prepare(token) : undefined,
       this.#sharing,
     )
     if (this.#suspended) connection.suspend()

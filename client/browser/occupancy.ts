@@ -8,12 +8,14 @@ const RELOAD_MS = 2_000
 
 export interface Occupied {
   readonly name: string
+  /** Of several with the same beginning, from 1. */
+  readonly number: number
   leave(): void
 }
 
 /** The storage of a client. `undefined`: another page has it. */
-export function occupy(name: string): Promise<Occupied | undefined> {
-  return lock(name, RELOAD_MS)
+export async function occupy(name: string): Promise<Occupied | undefined> {
+  return await lock(name, RELOAD_MS)
 }
 
 /** Numbers of the handles of this page that have storages of a name: each of them remembers its own. */
@@ -26,10 +28,11 @@ export async function occupyAny(name: string): Promise<Occupied> {
   let number = 1
   while (numbers.has(number)) number++
   numbers.add(number)
-  const { name: taken, leave } = await takeAny(name, number === 1 ? name : `${name} handle ${number}`)
+  const { name: taken, number: place, leave } = await takeAny(name, number === 1 ? name : `${name} handle ${number}`)
   let left = false
   return {
     name: taken,
+    number: place,
     leave: () => {
       if (!left) numbers.delete(number)
       left = true
@@ -50,16 +53,20 @@ async function takeAny(name: string, memory: string): Promise<Occupied> {
   }
 }
 
+/** Rejects where there can be no lock. */
 function lock(name: string, waitMs: number): Promise<Occupied | undefined> {
-  return new Promise((resolve) => {
+  return new Promise((resolve, reject) => {
     const options = waitMs === 0 ? { ifAvailable: true } : { signal: AbortSignal.timeout(waitMs) }
     const held = (taken: Lock | null) =>
       new Promise<void>((leave) => {
-        if (taken !== null) return resolve({ name, leave })
+        if (taken !== null) return resolve({ name, number: Number(name.slice(name.lastIndexOf(' '))), leave })
         resolve(undefined)
         leave()
       })
-    navigator.locks.request(name, options, held).catch(() => resolve(undefined))
+    navigator.locks.request(name, options, held).catch((error: unknown) => {
+      if (Object(error).name === 'TimeoutError') resolve(undefined)
+      else reject(error)
+    })
   })
 }
 

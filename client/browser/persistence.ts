@@ -32,6 +32,7 @@ export class Persistence implements DraftStore {
   readonly #scope: StorageScope
   readonly #warnings: Warnings
   readonly #found: (drafts: readonly KeptDraft[]) => void
+  readonly #clientOf: ((token: string | undefined) => Promise<string | undefined>) | undefined
   readonly #page = randomName()
   readonly #startedAt = Date.now()
   #positions: ReadonlyMap<string, Position> = new Map()
@@ -45,8 +46,15 @@ export class Persistence implements DraftStore {
   #known: () => void = () => {}
   #timer: ReturnType<typeof setTimeout> | undefined
 
-  constructor(scope: StorageScope, warnings: Warnings, found: (drafts: readonly KeptDraft[]) => void) {
+  /** `clientOf`: what the client is called under a token, where that is another name in each tab. */
+  constructor(
+    scope: StorageScope,
+    warnings: Warnings,
+    found: (drafts: readonly KeptDraft[]) => void,
+    clientOf?: (token: string | undefined) => Promise<string | undefined>,
+  ) {
     this.#scope = scope
+    this.#clientOf = clientOf
     this.#warnings = warnings
     this.#found = found
     this.restored = new Promise((resolve) => {
@@ -93,7 +101,8 @@ export class Persistence implements DraftStore {
   async #open(token: string | undefined): Promise<void> {
     try {
       const { openStorage } = await import('./storage.ts')
-      const { stored, positions, drafts } = await openStorage(this.#scope, token, (error) => this.#lost(error))
+      const scope = this.#clientOf === undefined ? this.#scope : { ...this.#scope, client: await this.#clientOf(token) }
+      const { stored, positions, drafts } = await openStorage(scope, token, (error) => this.#lost(error))
       if (this.#closed) return await stored.close()
       this.#stored = stored
       this.#positions = positions

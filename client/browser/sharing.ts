@@ -9,6 +9,7 @@ import type { SharedStatus } from '../api.ts'
 import { Emitter, type Undo } from '../connection/emitter.ts'
 import type { Token } from '../connection/token.ts'
 import type { Warnings } from '../connection/warnings.ts'
+import type { Occupied } from './occupancy.ts'
 import type { StorageScope } from './stored.ts'
 import { Pipe } from './tabs/pipe.ts'
 import type { Uplink } from './tabs/relay.ts'
@@ -26,6 +27,8 @@ export interface SharingContext {
 
 export class Sharing {
   readonly #context: SharingContext
+  /** The number of this tab among those of the same client. */
+  #place: { readonly name: string; readonly taken: Promise<Occupied> } | undefined
   readonly #reports = new Emitter<SharedStatus>()
   #status: SharedStatus = { shared: undefined }
   #tabs: { readonly name: string; readonly tabs: Tabs } | undefined
@@ -60,12 +63,36 @@ export class Sharing {
     }
   }
 
+  /** What the client is called in this tab: each tab has cursors and jobs of its own. */
+  async clientOf(known: string | undefined): Promise<string | undefined> {
+    const { client } = this.#context.scope
+    if (client === undefined || this.#status.shared === 'alone') return client
+    try {
+      const { occupyAny } = await import('./tabs/tabs.ts')
+      const name = `${await this.#nameOf(known)} ${client}`
+      if (this.#place?.name !== name) {
+        this.#leavePlace()
+        this.#place = { name, taken: occupyAny(name) }
+      }
+      const { number } = await this.#place.taken
+      return number === 1 ? client : `${client}:${number}`
+    } catch {
+      return client
+    }
+  }
+
   close(): void {
     this.#closed = true
     this.#tabs?.tabs.close()
+    this.#leavePlace()
   }
 
-  became(shared: 'leader' | 'follower' | 'alone', cause?: unknown): void {
+  #leavePlace(): void {
+    this.#place?.taken.then(({ leave }) => leave()).catch(() => {})
+    this.#place = undefined
+  }
+
+  became(shared: SharedStatus['shared'], cause?: unknown): void {
     if (this.#status.shared === shared) return
     this.#status = cause === undefined ? { shared } : { shared, reason: reasonOf(cause) }
     if (this.#status.reason !== undefined) this.#context.warnings.tell('shared', this.#status.reason.message)
@@ -76,15 +103,19 @@ export class Sharing {
     this.#context.again()
   }
 
+  async #nameOf(known: string | undefined): Promise<string> {
+    const { storageName } = await import('./tabs/tabs.ts')
+    const { scope, options } = this.#context
+    return `${await storageName({ ...scope, client: undefined, name: JSON.stringify(options) }, known)} tabs`
+  }
+
   async #open(pipe: Pipe, token: () => Token): Promise<void> {
-    const [{ storageName, Tabs }, known] = await Promise.all([import('./tabs/tabs.ts'), token()])
-    const { scope, options, uplink } = this.#context
-    const name = `${await storageName({ ...scope, client: undefined, name: JSON.stringify(options) }, known)} tabs`
+    const [{ Tabs }, name] = await Promise.all([import('./tabs/tabs.ts'), token().then((known) => this.#nameOf(known))])
     if (this.#closed) return pipe.end()
     // The token may be of another user by now.
     if (this.#tabs?.name !== name) {
       this.#tabs?.tabs.close()
-      this.#tabs = { name, tabs: new Tabs(name, uplink, this) }
+      this.#tabs = { name, tabs: new Tabs(name, this.#context.uplink, this) }
     }
     this.#tabs.tabs.open(pipe)
   }

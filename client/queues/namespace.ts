@@ -29,10 +29,10 @@ export class QueuesLink {
   readonly #users = new Set<QueuesUser>()
   readonly #consumers = new Map<string, Consumer>()
 
-  /** `client` names the holder of jobs, so that a blink keeps them. */
-  constructor(connection: Connection, client: string) {
+  /** `clientNow` names the holder of jobs, so that a blink keeps them. */
+  constructor(connection: Connection, clientNow: () => string) {
     this.#link = new Link(connection, QUEUES_NAMESPACE, {
-      introduce: (): QueuesAuth => ({ client }),
+      introduce: (): QueuesAuth => ({ client: clientNow() }),
       joined: () => {
         for (const consumer of [...this.#consumers.values()]) consumer.joined()
         for (const user of [...this.#users]) user.joined()

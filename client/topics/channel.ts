@@ -32,15 +32,18 @@ export class Channel {
   readonly #link: Link
   #subscriber: Subscriber | undefined
 
-  constructor(connection: Connection, topic: string, client: string | undefined, owner?: ChannelOwner) {
+  constructor(connection: Connection, topic: string, clientNow: () => string | undefined, owner?: ChannelOwner) {
     this.#link = new Link(connection, TOPIC_PREFIX + topic, {
       prepare: (token) => this.#subscriber?.prepare(token),
-      introduce: (): TopicAuth => ({
-        ...(client === undefined ? {} : { client }),
-        paced: true,
-        joined: true,
-        ...(this.#subscriber?.introduce() ?? { from: 'none' }),
-      }),
+      introduce: (): TopicAuth => {
+        const client = clientNow()
+        return {
+          ...(client === undefined ? {} : { client }),
+          paced: true,
+          joined: true,
+          ...(this.#subscriber?.introduce() ?? { from: 'none' }),
+        }
+      },
       joined: () => {
         this.#subscriber?.joined()
         owner?.joined()

@@ -40,6 +40,8 @@ export interface TopicContext {
   /** What outlives the page. */
   readonly persistence: Persistence | undefined
   readonly scope: StorageScope
+  /** What the hub is told of who this is; asked at each handshake. */
+  clientNow(): string | undefined
   /** A connection for a second subscription; a namespace carries one at a time. */
   connect(): Connection
   /** The handle has left the topic. */
@@ -61,7 +63,7 @@ export class TopicHandle<T> implements Topic<T> {
     this.name = name
     this.#context = context
     const { connection, options, persistence } = context
-    const channel = new Channel(connection, name, options.client, {
+    const channel = new Channel(connection, name, context.clientNow, {
       joined: () => this.#outbox.joined(),
       refused: (error) => this.#refused(error),
     })
@@ -137,7 +139,7 @@ export class TopicHandle<T> implements Topic<T> {
     const handling = transactions?.around<T>(handler) ?? (handler as Handler<T>)
     const shared = !this.#channel.subscribed
     const own = shared ? undefined : this.#context.connect()
-    const channel = own === undefined ? this.#channel : new Channel(own, this.name, client)
+    const channel = own === undefined ? this.#channel : new Channel(own, this.name, this.#context.clientNow)
     const subscription: TopicSubscription<T> = new TopicSubscription(handling, options, {
       topic: this.name,
       client,

@@ -11,10 +11,11 @@ import type { Pipe } from './pipe.ts'
 import { Relay, type Uplink } from './relay.ts'
 
 export { storageName } from '../names.ts'
+export { occupyAny } from '../occupancy.ts'
 
 /** The handle that takes part. */
 export interface Sharer {
-  became(shared: 'leader' | 'follower' | 'alone', error?: unknown): void
+  became(shared: 'leader' | 'follower' | 'alone' | undefined, error?: unknown): void
   /** There is somebody new to ask. */
   again(): void
 }
@@ -24,34 +25,51 @@ export class Tabs {
   readonly #uplink: Uplink
   readonly #sharer: Sharer
   #tab: Tab | undefined
+  #away = false
+  readonly #over = new AbortController()
 
   constructor(name: string, uplink: Uplink, sharer: Sharer) {
     this.#name = name
     this.#uplink = uplink
     this.#sharer = sharer
-    addEventListener('pagehide', this.#hiding, true)
-    globalThis.document?.addEventListener('freeze', this.#leave)
+    const { signal } = this.#over
+    const { document } = globalThis
+    const back = () => {
+      this.#away = false
+    }
+    const leave = () => {
+      this.#away = true
+      this.#leave()
+    }
+    // Behind all that others have to say before the page is hidden.
+    const hiding = () => addEventListener('pagehide', leave, { once: true })
+    addEventListener('pagehide', hiding, { capture: true, signal })
+    addEventListener('pageshow', back, { capture: true, signal })
+    document?.addEventListener('freeze', leave, { signal })
+    document?.addEventListener('resume', back, { capture: true, signal })
   }
 
   open(pipe: Pipe): void {
+    // A page in the cache holds nothing up, and what it has not done before it is frozen waits until it is back.
+    if (this.#away) {
+      pipe.end()
+      return
+    }
     this.#tab ??= new Tab(this.#name, this.#uplink, this.#sharer)
     this.#tab.open(pipe)
   }
 
   close(): void {
-    removeEventListener('pagehide', this.#hiding, true)
-    globalThis.document?.removeEventListener('freeze', this.#leave)
+    this.#over.abort()
     this.#leave()
   }
 
-  /** A page in the cache holds nothing up. When it is back, its connections are opened again, and so is this. */
-  readonly #leave = (): void => {
-    this.#tab?.leave()
+  #leave(): void {
+    if (this.#tab === undefined) return
+    this.#tab.leave()
     this.#tab = undefined
+    this.#sharer.became(undefined)
   }
-
-  /** Behind all that others have to say before the page is hidden. */
-  readonly #hiding = (): void => addEventListener('pagehide', this.#leave, { once: true })
 }
 
 /** From where a page takes part until it leaves. */
