@@ -4,7 +4,7 @@
  */
 
 import type { Manager } from 'socket.io-client'
-import { QUEUES_NAMESPACE } from '../../../shared/queues.ts'
+import type { QUEUES_NAMESPACE } from '../../../shared/queues.ts'
 import { ACK, CONNECT, CONNECT_ERROR, DISCONNECT, EVENT, type Frame, frameText, readFrame } from './frames.ts'
 import type { Data } from './pipe.ts'
 
@@ -13,7 +13,9 @@ const OPEN = '0'
 const PING = '2'
 const PONG = '3'
 const MESSAGE = '4'
-/** The call that leaves `/queues` as if the connection was lost, with its number, and how its refusal begins. */
+/** Said here too: this is loaded apart from whatever else says it. */
+const QUEUES: typeof QUEUES_NAMESPACE = '/queues'
+/** The call that leaves it as if the connection was lost, with its number, and how its refusal begins. */
 const AWAY = '0["away"]'
 const REFUSED = '0[{"ok":false'
 /** A member that has not answered a heartbeat for so long, when the next one comes, is gone. */
@@ -143,7 +145,7 @@ export class Relay {
 
   /** As a connection that is lost: jobs are kept for whoever comes back for them. */
   #leave(namespace: string, place: number): void {
-    if (namespace === QUEUES_NAMESPACE) {
+    if (namespace === QUEUES) {
       this.#pass(namespace, place)
       this.#write(EVENT, namespace, place, AWAY)
     } else this.#write(DISCONNECT, namespace, place)
