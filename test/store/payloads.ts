@@ -61,18 +61,26 @@ export async function fill(store: Store): Promise<void> {
     },
   )
   await end(store, 'ended', (id, lease) => ({ id, lease, as: 'done', reply: text(MARK) }))
-  // Its life waits to be moved.
-  const told = { ...POLICY, events: true }
-  const events = true
-  const sendTold = () => store.queues.enqueue('told', { subject: 'ann', drafts: [draft], limit: LIMIT, events })
-  await sendTold()
-  await end(store, 'told', (id, lease) => ({ id, lease, as: 'retry', error: MARK }), told)
-  await sendTold()
-  await end(store, 'told', (id, lease) => ({ id, lease, as: 'done', reply: text(MARK) }), told)
+  await live(store, 'told')
   await send('asked', { id: 'r1', replyMs: 60_000 })
   await end(store, 'asked', (id, lease) => ({ id, lease, as: 'done', reply: text(MARK) }))
   await send('asked', { id: 'r2', replyMs: 60_000 })
   await end(store, 'asked', (id, lease) => ({ id, lease, as: 'dead', error: MARK }))
+}
+
+/** A queue whose life waits to be moved. */
+export async function live(store: Store, queue: string): Promise<void> {
+  const told = { ...POLICY, events: true }
+  const drafts = [{ body: text(MARK), priority: 4, ttlMs: 3_600_000 }]
+  const send = () => store.queues.enqueue(queue, { subject: 'ann', drafts, limit: LIMIT, events: true })
+  await send()
+  await end(store, queue, (id, lease) => ({ id, lease, as: 'retry', error: MARK }), told)
+  await send()
+  await end(store, queue, (id, lease) => ({ id, lease, as: 'done', reply: text(MARK) }), told)
+}
+
+export async function lifeOf(store: Store, queue: string): Promise<unknown> {
+  return (await store.queues.life(queue, { limit: 100 }))?.records.map(({ id: _, ...record }) => record)
 }
 
 export async function readAgain(store: Store): Promise<unknown> {
@@ -91,7 +99,7 @@ export async function readAgain(store: Store): Promise<unknown> {
       result?.json,
       history.map(({ why }) => why),
     ]),
-    life: (await store.queues.life('told', { limit: 100 }))?.records.map(({ id: _, ...record }) => record),
+    life: await lifeOf(store, 'told'),
     answers: [await store.queues.answer('asked', 'r1'), await store.queues.answer('asked', 'r2')],
   }
 }
