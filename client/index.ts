@@ -16,8 +16,10 @@ export type {
   ReadQuery,
 } from '../shared/protocol.ts'
 export type {
+  ChildDraft,
   Job,
   JobBackoff,
+  JobChild,
   JobCounts,
   JobDraft,
   JobEnding,

@@ -107,12 +107,6 @@ export const jobDraftSchema = draftSchema
   })
   .meta({ id: 'JobDraft', examples: [{ data: { to: 'ann' }, delayMs: 500 }] }) satisfies z.ZodType<JobDraft>
 
-/** The drafts of a `send`, as `parseDrafts` does it. */
-export function parseJobDrafts(value: unknown, what: string, most: number): readonly JobDraft[] {
-  checkDraftCount(value, what, most)
-  return parseEach(value, isBareDraft, jobDraftSchema, what)
-}
-
 /** The drafts of a call. Most hold data and nothing else: those are known at a glance, which the schema costs 30 times. */
 export function parseDrafts(value: unknown, what: string, most: number): readonly Draft[] {
   checkDraftCount(value, what, most)
@@ -127,7 +121,7 @@ export function checkDraftCount(value: unknown, what: string, most: number): ass
 }
 
 /** One after the other, up to the first that is wrong: a schema of the list would collect what is wrong with each. */
-function parseEach<T>(
+export function parseEach<T>(
   values: readonly unknown[],
   isBare: (value: unknown) => boolean,
   schema: z.ZodType<T>,
@@ -136,7 +130,7 @@ function parseEach<T>(
   return values.map((value, index) => (isBare(value) ? (value as T) : parse(schema, value, what, [index])))
 }
 
-function isBareDraft(value: unknown): boolean {
+export function isBareDraft(value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return false
   for (const name in value) if (name !== 'data') return false
   return Object.hasOwn(value, 'data') && (value as { readonly data?: unknown }).data !== undefined

@@ -52,6 +52,33 @@ export interface JobDraft<T = unknown> extends Draft<T>, JobOptions {
   readonly at?: number
   /** Dead-lettered when it still waits so long after falling due. Default 7 days. */
   readonly ttlMs?: number
+  /** Jobs that are stored with it, in one step. It falls due when all of them have ended, and gets their results. */
+  readonly children?: readonly ChildDraft[]
+  /**
+   * When a child is dead-lettered or removed: `fail` (the default) takes it to the dead letters, too; `skip` lets it go on
+   * without the child.
+   */
+  readonly onDeadChild?: 'fail' | 'skip'
+}
+
+/** A job that another one waits for. */
+export interface ChildDraft<T = unknown> extends Omit<JobDraft<T>, 'id'> {
+  /** The queue of its parent, by default. */
+  readonly queue?: string
+}
+
+/** A draft, its children, theirs, and so on. */
+export const MAX_GENERATIONS = 5
+
+/** What became of a child. `open`: nothing yet, where its parent was redriven before. */
+export interface JobChild<T = unknown> {
+  readonly queue: string
+  readonly id: string
+  readonly state: 'open' | 'done' | 'dead' | 'removed'
+  /** What its consumer answered. */
+  readonly result?: T
+  /** Why it is dead, or why its result is not here. */
+  readonly error?: string
 }
 
 /** What a consumer gets. Times by the store's clock. */
@@ -74,6 +101,8 @@ export interface Job<T = unknown> {
   readonly replyBy?: number
   /** Where its draft had it: so long after this delivery the lease ends for good. */
   readonly runMs?: number
+  /** What became of the jobs that it waited for, in the order of their drafts. */
+  readonly children?: readonly JobChild[]
 }
 
 export interface Sent {
@@ -125,7 +154,7 @@ export type Settlement = { readonly id: string; readonly lease: string } & (
 export type Settled = 'ok' | 'lost' | { readonly expiresAt: number }
 
 /** In which state jobs are looked at: as they wait or are held, and as they ended. */
-export const LOOK_STATES = ['ready', 'delayed', 'held', 'dead', 'done', 'removed'] as const
+export const LOOK_STATES = ['ready', 'delayed', 'held', 'waiting', 'dead', 'done', 'removed'] as const
 export type LookState = (typeof LOOK_STATES)[number]
 
 /** A job as it is looked at. Times by the store's clock. */
@@ -161,6 +190,10 @@ export interface JobLook<T = unknown> {
   readonly expiresAt?: number
   readonly suspect?: boolean
   readonly behind?: string
+  /** How many children it has, and how many of them have not ended. */
+  readonly children?: { readonly count: number; readonly open: number }
+  /** The job that has it as a child. */
+  readonly parent?: string
   readonly dead?: { readonly reason: string; readonly error?: string; readonly at: number }
   readonly history: readonly { readonly at: number; readonly what: string; readonly why?: string }[]
   /** Of one that waits or is held, and of dead letters. */
@@ -192,7 +225,9 @@ export interface JobEnding {
   readonly error?: string
 }
 
-export type JobCounts = Readonly<Record<'sent' | 'ready' | 'delayed' | 'held' | 'done' | 'dead' | 'removed', number>>
+export type JobCounts = Readonly<
+  Record<'sent' | 'ready' | 'delayed' | 'held' | 'waiting' | 'done' | 'dead' | 'removed', number>
+>
 
 export interface RequestOptions {
   /** How long the answer is waited for. Default 30 s, at most an hour. */
@@ -249,10 +284,10 @@ export interface QueuePackets {
 }
 
 /** Why dead letters that can be brought back were dead-lettered. */
-export const REDRIVE_REASONS = ['max_attempts', 'rejected', 'expired'] as const
+export const REDRIVE_REASONS = ['max_attempts', 'rejected', 'expired', 'child'] as const
 
 export const REDRIVE_REASON_RULE =
-  'max_attempts, rejected or expired: a gap stands for events that were not copied, so there is no job to bring back'
+  'max_attempts, rejected, expired or child: a gap stands for events that were not copied, so there is no job to bring back'
 
 /** What becomes of due times that nobody saw: one job for all of them, one for each, none. */
 export type Missed = 'one' | 'all' | 'none'
@@ -277,7 +312,7 @@ export interface ScheduleSpec<T = unknown> {
   readonly missed?: Missed
 }
 
-export type ScheduleDraft<T = unknown> = Omit<JobDraft<T>, 'id' | 'at'>
+export type ScheduleDraft<T = unknown> = Omit<JobDraft<T>, 'id' | 'at' | 'children' | 'onDeadChild'>
 
 export interface Schedule<T = unknown> extends ScheduleSpec<T> {
   readonly queue: string

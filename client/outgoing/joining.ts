@@ -15,8 +15,14 @@ export function packedDraft<D extends Draft>(draft: D, attachments: number): obj
 }
 
 /** Events or jobs as they came, with all their data in place. */
-export function unpacked<T extends { data: unknown; joined?: Joined }>(items: readonly T[]): readonly T[] {
+export function unpacked<T extends { data: unknown; joined?: Joined; joinedChildren?: Joined; children?: unknown }>(
+  items: readonly T[],
+): readonly T[] {
   for (const item of items) {
+    if (item.joinedChildren !== undefined) {
+      item.children = whole(item.joinedChildren)
+      delete item.joinedChildren
+    }
     if (item.joined === undefined) continue
     item.data = whole(item.joined)
     delete item.joined

@@ -3,7 +3,7 @@
 import { RepriseError } from '../../shared/errors.ts'
 import { isBytes, isMark } from '../../shared/joined.ts'
 import type { Draft, Headers, Limits } from '../../shared/protocol.ts'
-import type { JobDraft } from '../../shared/queues.ts'
+import type { ChildDraft, JobDraft } from '../../shared/queues.ts'
 import { TRACEPARENT } from '../../shared/traceparent.ts'
 import type { PublishOptions } from '../api.ts'
 import { checkNames, durationOf } from '../optionChecks.ts'
@@ -26,6 +26,8 @@ export const SEND = [
   'backoff',
   'runMs',
   'keepDone',
+  'children',
+  'onDeadChild',
 ] as const satisfies readonly (keyof SendOptions)[]
 
 /** What a value takes in a packet. */
@@ -82,7 +84,26 @@ export function jobDraftOf(call: string, data: unknown, options: SendOptions | u
     }
     draft[name] = value as never
   }
+  if (options.onDeadChild !== undefined) draft.onDeadChild = options.onDeadChild
+  if (options.children !== undefined) draft.children = childDraftsOf(options.children)
   return draft
+}
+
+function childDraftsOf(children: readonly ChildDraft[]): ChildDraft[] {
+  if (!Array.isArray(children)) throw new RepriseError('bad_request', 'children are a list of { data, … }')
+  return children.map((child: ChildDraft) => {
+    if (typeof child !== 'object' || child === null || !('data' in child)) {
+      throw new RepriseError('bad_request', 'each child is { data, … }, with the options of send beside data')
+    }
+    const { data, queue, ...options } = child
+    if ('id' in child) throw new RepriseError('bad_request', 'a child takes no id: it comes once with its parent')
+    return { ...jobDraftOf('children', data, options), ...(queue !== undefined && { queue }) }
+  })
+}
+
+/** The draft and all its children: each by itself. */
+export function withChildren(draft: JobDraft): JobDraft[] {
+  return draft.children === undefined ? [draft] : [draft, ...draft.children.flatMap(withChildren)]
 }
 
 /** The size of the draft's values. Throws `bad_request` for what cannot travel. */

@@ -3,6 +3,7 @@
 import type { ErrorCode, RepriseError } from '../../shared/errors.ts'
 import type { Durability, Headers } from '../../shared/protocol.ts'
 import type {
+  ChildDraft,
   Job,
   JobCounts,
   JobEnding,
@@ -36,6 +37,13 @@ export interface SendOptions extends JobOptions {
   /** Dead-lettered when it still waits so long after falling due. Default 7 days. */
   readonly ttlMs?: number
   /**
+   * Jobs that are stored with it, in one step. It falls due when all of them have ended, and its handler gets their results
+   * as `job.children`. With them the call is as `sendAll`: it rejects with `timeout` after 30 s by default.
+   */
+  readonly children?: readonly ChildDraft[]
+  /** When a child is dead-lettered or removed: `fail` (the default) takes this job to the dead letters, `skip` goes on. */
+  readonly onDeadChild?: 'fail' | 'skip'
+  /**
    * Rejects with `timeout` after so many milliseconds. A job that was not sent by then never is; of one that was sent
    * the outcome is unknown. Default: waits as long as it takes, also for room in a full queue.
    */
@@ -47,7 +55,7 @@ export interface BulkDraft<T = unknown> extends Omit<SendOptions, 'timeoutMs'> {
   readonly data: T
 }
 
-export interface RequestOptions extends Omit<SendOptions, 'timeoutMs'> {
+export interface RequestOptions extends Omit<SendOptions, 'timeoutMs' | 'children' | 'onDeadChild'> {
   /** How long the answer is waited for. Default 30,000 ms, at most an hour. */
   readonly timeoutMs?: number
 }

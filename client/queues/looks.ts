@@ -6,7 +6,7 @@ import type { JobDraft, JobEnding, JobLook, JobsPage, JobsQuery, Sent } from '..
 import { checkNames, durationOf } from '../optionChecks.ts'
 import { carrying } from '../outgoing/carrying.ts'
 import { packed } from '../outgoing/joining.ts'
-import { jobDraftOf, measureDraft, tooLarge } from '../outgoing/measure.ts'
+import { jobDraftOf, measureDraft, tooLarge, withChildren } from '../outgoing/measure.ts'
 import { randomName } from '../outgoing/randomName.ts'
 import type { BulkDraft, Queue, SendReceipt } from './api.ts'
 
@@ -32,14 +32,15 @@ export function looksOf<T>(queue: string, context: LooksContext): Looks<T> {
       if (drafts.length === 0) return []
       // The same ids every time: what is sent again after a lost answer is kept once.
       const all = drafts.map((draft: BulkDraft<T>): JobDraft => carrying({ id: randomName(), ...bulkDraftOf(draft) }))
-      const sizes = all.map((draft) => measureDraft(draft))
+      const sizes = all.flatMap(withChildren).map((draft) => measureDraft(draft))
       const attachments = sizes.reduce((sum, size) => sum + size.attachments, 0)
       const sent = packed(all, attachments)
       let tries = 0
       return await ask(timeoutMs, async () => {
         const limits = context.limits ?? DEFAULT_LIMITS
-        if (all.length > limits.batch) {
-          throw new RepriseError('too_large', `sendAll: ${all.length} jobs in one call; at most ${limits.batch}`)
+        if (sizes.length > limits.batch) {
+          const text = `sendAll: ${sizes.length} jobs in one call, with all children; at most ${limits.batch}`
+          throw new RepriseError('too_large', text)
         }
         for (const { bytes } of sizes) {
           const refusal = tooLarge(bytes, limits)

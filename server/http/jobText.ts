@@ -14,10 +14,11 @@ export type JobInfo = Awaited<ReturnType<Queues['job']>>
 
 export function claimedText(
   queue: string,
-  { id, lease, attempts, deliveries, sentAt, expiresAt, replyBy, runMs, body }: ReadableJob,
+  { id, lease, attempts, deliveries, sentAt, expiresAt, replyBy, runMs, children, body }: ReadableJob,
 ): string {
   const counts = { attempts, deliveries, sentAt, expiresAt, replyBy, runMs }
-  return JSON.stringify({ queue, id, lease, ...counts, ...content(body) })
+  const family = children?.map(({ result, ...rest }) => ({ queue, ...rest, ...(result && resultOf(result)) }))
+  return JSON.stringify({ queue, id, lease, ...counts, ...(family && { children: family }), ...content(body) })
 }
 
 /** `queue` is where the job is; dead letters that wait are `dead`. */

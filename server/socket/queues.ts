@@ -6,6 +6,7 @@ import type { Core } from '../core/core.ts'
 import type { JobClient } from '../core/queues/delivery/outlet.ts'
 import { lookAtJob, lookAtJobs, waitForJob } from '../core/queues/looks.ts'
 import { parseSchedule, scheduleListSchema, scheduleRunSchema } from '../scheduleWire.ts'
+import { parseJobDrafts } from '../wire/children.ts'
 import {
   consumeSchema,
   credentialsSchema,
@@ -14,7 +15,6 @@ import {
   jobsQuerySchema,
   nameSchema,
   parse,
-  parseJobDrafts,
   parseSettlements,
   producerSchema,
   queueNameSchema,

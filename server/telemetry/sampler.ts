@@ -27,7 +27,7 @@ export class TopicGauges {
 }
 
 export class QueueGauges {
-  readonly jobs: Record<JobState | 'dead', number> = { ready: 0, delayed: 0, held: 0, dead: 0 }
+  readonly jobs: Record<JobState | 'dead', number> = { ready: 0, delayed: 0, held: 0, waiting: 0, dead: 0 }
   oldestReadyMs = 0
 }
 
@@ -155,7 +155,8 @@ export class Sampler {
       names.queues += page.length
       for (const { queue, counts, bytes, consumers, paused, oldestReadyAt = now } of page) {
         const gauges = queues.of(this.#around.queuePattern(queue))
-        for (const state of ['ready', 'delayed', 'held', 'dead'] as const) gauges.jobs[state] += counts[state]
+        for (const state of ['ready', 'delayed', 'held', 'waiting', 'dead'] as const)
+          gauges.jobs[state] += counts[state]
         const oldestReadyMs = Math.max(0, now - oldestReadyAt)
         gauges.oldestReadyMs = Math.max(gauges.oldestReadyMs, oldestReadyMs)
         const { removed: _, ...told } = counts

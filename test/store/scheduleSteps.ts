@@ -36,7 +36,12 @@ interface SchedulingModel {
   readonly now: number
   readonly schedules: ModelSchedules
   know(queue: string): void
-  enqueue(queue: string, enqueue: Enqueue, theirs: readonly string[]): { ids: string[]; duplicates: number }
+  enqueue(
+    queue: string,
+    enqueue: Enqueue,
+    theirs: readonly string[],
+    theirChildren?: readonly string[],
+  ): { ids: string[]; duplicates: number }
 }
 
 let specs = 0
@@ -65,7 +70,7 @@ export function scheduleStep(
     const before = known.get(name)
     if (before === undefined || stale || before.nextAt === undefined || before.nextAt > model.now) refuse('conflict')
     const theirs = answer as Enqueued | undefined
-    const { ids, duplicates } = model.enqueue(queue, enqueue, theirs?.ids ?? [])
+    const { ids, duplicates } = model.enqueue(queue, enqueue, theirs?.ids ?? [], theirs?.childIds)
     expect([theirs?.ids, theirs?.duplicates]).toEqual([ids, duplicates])
     known.set(name, after)
   }

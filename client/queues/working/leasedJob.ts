@@ -2,7 +2,7 @@
 
 import { RepriseError } from '../../../shared/errors.ts'
 import type { Headers } from '../../../shared/protocol.ts'
-import { type Job, overrunText } from '../../../shared/queues.ts'
+import { type Job, type JobChild, overrunText } from '../../../shared/queues.ts'
 import type { HeldJob } from '../api.ts'
 
 type Extend<T> = (lease: Lease<T>, leaseMs: number | undefined) => Promise<boolean>
@@ -125,6 +125,7 @@ export class LeasedJob<T> implements HeldJob<T> {
   declare readonly headers?: Headers
   declare readonly replyBy?: number
   declare readonly runMs?: number
+  declare readonly children?: readonly JobChild[]
   readonly #lease: Lease<T>
 
   constructor(job: Job<T>, lease: Lease<T>) {
@@ -140,6 +141,7 @@ export class LeasedJob<T> implements HeldJob<T> {
     if (job.headers !== undefined) this.headers = job.headers
     if (job.replyBy !== undefined) this.replyBy = job.replyBy
     if (job.runMs !== undefined) this.runMs = job.runMs
+    if (job.children !== undefined) this.children = job.children
     this.#lease = lease
   }
 

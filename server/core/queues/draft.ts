@@ -2,11 +2,12 @@
 
 import { RepriseError } from '../../../shared/errors.ts'
 import { isQueueName, nameRule } from '../../../shared/names.ts'
-import type { Limits } from '../../../shared/protocol.ts'
+import { type Limits, MAX_BATCH_BYTES } from '../../../shared/protocol.ts'
 import type { JobBackoff, JobDraft, JobOptions } from '../../../shared/queues.ts'
 import type { JobPolicy, StoredJobDraft } from '../../store/contract/store.ts'
-import { bodiesOf } from '../body.ts'
+import { bodiesOf, bodyBytes } from '../body.ts'
 import { checkBodies } from '../schema/schema.ts'
+import { countOf, withChildren } from './children.ts'
 import { isDead, LONGEST_MS, type QueueSettings } from './settings.ts'
 
 const YEAR_MS = 365 * 86_400_000
@@ -21,6 +22,33 @@ export function checkQueue(queue: string, dead: 'dead' | 'no dead'): void {
 
 /** Stored forms of the drafts of one call. Throws `bad_request` or `too_large`, naming the draft. */
 export function storedJobs(
+  queue: string,
+  drafts: readonly JobDraft[],
+  limits: Limits,
+  settings: QueueSettings,
+  now: number,
+): StoredJobDraft[] {
+  const total = countOf(drafts)
+  if (total > limits.batch) {
+    throw new RepriseError('too_large', `${total} drafts in one call, with all children; at most ${limits.batch}`)
+  }
+  const stored = storedDrafts(queue, drafts, limits, settings, now)
+  // Those of one list are counted already.
+  const most = Math.max(MAX_BATCH_BYTES, limits.payload)
+  if (total > drafts.length && bytesOf(stored) > most) {
+    throw new RepriseError(
+      'too_large',
+      `the drafts of one call, with all children, have more than ${most} bytes together`,
+    )
+  }
+  return stored
+}
+
+function bytesOf(drafts: readonly StoredJobDraft[]): number {
+  return drafts.reduce((sum, { body, children }) => sum + bodyBytes(body) + bytesOf(children?.drafts ?? []), 0)
+}
+
+function storedDrafts(
   queue: string,
   drafts: readonly JobDraft[],
   limits: Limits,
@@ -50,6 +78,9 @@ export function storedJobs(
       ...(policy === undefined ? {} : { policy }),
       ...(delayMs === undefined || delayMs === 0 ? {} : { due: { delayMs: Math.ceil(delayMs) } }),
       ...(at === undefined ? {} : { due: { at: Math.ceil(at) } }),
+      ...withChildren(queue, draft, `draft ${index}`, limits, (children) =>
+        storedDrafts(queue, children, limits, settings, now),
+      ),
     }
   })
 }

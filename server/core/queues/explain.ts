@@ -9,6 +9,7 @@ export interface Obstacle {
   readonly reason:
     | 'held'
     | 'delayed'
+    | 'children'
     | 'behind'
     | 'suspect'
     | 'paused'
@@ -45,6 +46,11 @@ export function obstacles(job: JobInfo, queue: QueueInfo, settings: QueueSetting
     const why =
       job.attempts === 0 ? 'it was sent with a delay' : `attempt ${job.attempts} failed, it waits for the next`
     found.push({ reason: 'delayed', text: why, until: job.dueAt })
+  }
+  if (state === 'waiting') {
+    const { open = 0, count = 0 } = job.children ?? {}
+    found.push({ reason: 'children', text: `${open} of its ${count} children have not ended` })
+    return found
   }
   if (behind !== undefined) {
     found.push({ reason: 'behind', text: `job ${behind} is before it in the line of key ${key ?? ''}`, job: behind })

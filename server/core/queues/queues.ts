@@ -23,6 +23,7 @@ import type { StoreClock } from '../clock.ts'
 import type { CallerLimits } from '../guards/callers.ts'
 import type { Telemetry } from '../telemetry.ts'
 import { itsTurn, PAGE_WEIGHT } from '../turns.ts'
+import { countOf, readyOf } from './children.ts'
 import type { Consumers } from './delivery/consumers.ts'
 import type { JobClient } from './delivery/outlet.ts'
 import { checkQueue, storedJobs } from './draft.ts'
@@ -118,7 +119,7 @@ export class Queues {
 
   async #enqueue(caller: Caller, queue: string, drafts: readonly JobDraft[], how: Sending): Promise<Sent> {
     const { callers, telemetry } = this.#context
-    const counted = callers.publishing(caller, drafts.length)
+    const counted = callers.publishing(caller, countOf(drafts))
     if (counted !== undefined) await counted
     return await telemetry.spans.around('send', queue, drafts, (traced) => this.#store(caller, queue, traced, how))
   }
@@ -141,11 +142,11 @@ export class Queues {
           ...(producer === undefined ? {} : { producer }),
         }),
       )
-      const ready = stored.filter(({ due }) => due === undefined).length
+      const ready = readyOf(stored)
       if (ready > 0) consumers.sending(queue, ready)
-      const { forgottenIds: ids, ...sent } = await sending
+      const { forgottenIds: ids, childIds = [], ...sent } = await sending
       if (ids !== undefined) telemetry.happened({ kind: 'idsForgotten', queue, subject, ids })
-      telemetry.meter.sent(queue, drafts.length - sent.duplicates)
+      telemetry.meter.sent(queue, drafts.length - sent.duplicates + childIds.length)
       return sent
     } catch (error) {
       if (!hasCode(error, 'too_many') || error.retryAfterMs !== undefined) throw error

@@ -9,6 +9,7 @@ import { previewSettings } from '../../core/queues/preview.ts'
 import { isDead, type KeepDone, mainQueue, type QueueOverrides } from '../../core/queues/settings.ts'
 import { boundParts } from '../../core/schema/schema.ts'
 import { consumersOf } from '../../core/seeing/consumers.ts'
+import { checkFamilies } from '../../wire/children.ts'
 import { parse, parseSettlements, settlementsSchema } from '../../wire.ts'
 import { DRAFT_HEADERS, draftsOf } from '../drafts.ts'
 import { whenWritten } from '../ending.ts'
@@ -49,7 +50,9 @@ export const queueRoutes: readonly Route[] = [
     answer: sentAnswer,
     async run(call) {
       const most = call.core.queues.limits.batch
-      const drafts = draftsOf(jobDrafts, await call.json(), call.request, most)
+      const body = await call.json()
+      checkFamilies(Array.isArray(body) ? body : [body], 'drafts', most)
+      const drafts = draftsOf(jobDrafts, body, call.request, most)
       // The body may have taken a while to come.
       call.core.admit()
       return await call.core.queues.send(call.caller, call.param('queue'), drafts)

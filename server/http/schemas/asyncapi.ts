@@ -19,6 +19,7 @@ import {
   type QueueCalls,
   type QueuePackets,
 } from '../../../shared/queues.ts'
+import { sentDraftSchema } from '../../wire/children.ts'
 import {
   consumeSchema,
   credentialsSchema,
@@ -136,7 +137,7 @@ function tables() {
   const queueCalls: Readonly<Record<keyof QueueCalls, Called>> = {
     send: {
       summary: 'Send jobs: all of them or none',
-      args: [queue, z.array(jobDraftSchema).min(1), producerSchema],
+      args: [queue, z.array(sentDraftSchema).min(1), producerSchema],
       optional: 1,
       value: sentAnswer,
     },

@@ -1,14 +1,14 @@
 /** What requests about single jobs may say and what answers hold, over HTTP. */
 
 import { z } from 'zod'
-import { REDRIVE_REASON_RULE, REDRIVE_REASONS } from '../../../shared/queues.ts'
+import { LOOK_STATES, REDRIVE_REASON_RULE, REDRIVE_REASONS } from '../../../shared/queues.ts'
 import { ownFields } from '../../wire/jobOptions.ts'
 import { content, count, whole } from './topics.ts'
 
 const MAX_JOBS = 500
 const MAX_FILTER_IDS = 1_000
 
-const STATES = ['ready', 'delayed', 'held', 'dead', 'done', 'removed'] as const
+const STATES = LOOK_STATES
 const DEAD_REASONS = [...REDRIVE_REASONS, 'gap'] as const
 
 export const jobQuery = {
@@ -65,7 +65,7 @@ const happening = z
 const jobFields = z.object({
   queue: z.string(),
   id: z.string(),
-  state: z.enum(['ready', 'delayed', 'held', 'dead']),
+  state: z.enum(['ready', 'delayed', 'held', 'waiting', 'dead']),
   subject: z.string(),
   group: z.string().optional().meta({ description: 'Where its sender gave one' }),
   priority: count,
@@ -83,6 +83,11 @@ const jobFields = z.object({
   expiresAt: count.optional(),
   suspect: z.boolean(),
   behind: z.string().optional(),
+  children: z
+    .object({ count, open: count })
+    .optional()
+    .meta({ description: 'How many it has, and how many of them have not ended' }),
+  parent: z.string().optional().meta({ description: 'The job that has it as a child' }),
   dead: deadLetter.optional(),
   history: z.array(happening),
   damaged: z.literal(true).optional().meta({ description: 'Its record does not fit its checksum: no data is told' }),

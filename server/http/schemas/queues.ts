@@ -3,17 +3,18 @@
 import { z } from 'zod'
 import type { JobDraft } from '../../../shared/queues.ts'
 import type { ConsumerSeen } from '../../core/seeing/consumers.ts'
-import { consumeSchema, jobDraftSchema, nameSchema, positionSchema } from '../../wire.ts'
+import { sentDraftSchema } from '../../wire/children.ts'
+import { consumeSchema, nameSchema, positionSchema } from '../../wire.ts'
 import { base64, bound, content, count, jsonSchema, whole } from './topics.ts'
 
 const MAX_CLAIM = 1_000
 const MAX_WAIT_MS = 20_000
 const MAX_CONSUMERS = 200
 
-const { data: _data, ...labels } = jobDraftSchema.shape
+const { data: _data, ...labels } = sentDraftSchema.shape
 
 export const jobDrafts = {
-  json: jobDraftSchema,
+  json: sentDraftSchema,
   binary: z
     .strictObject({ base64, ...labels })
     .transform(({ base64, ...rest }): JobDraft => ({ data: base64, ...rest }))
@@ -130,6 +131,7 @@ export const counts = z
     ready: count,
     delayed: count,
     held: count,
+    waiting: count,
     done: count,
     dead: count,
     removed: count,
@@ -158,7 +160,7 @@ const queueFields = z.object({
 })
 const EMAILS = {
   queue: 'emails',
-  counts: { sent: 12, ready: 1, delayed: 0, held: 1, done: 10, dead: 0, removed: 0 },
+  counts: { sent: 12, ready: 1, delayed: 0, held: 1, waiting: 0, done: 10, dead: 0, removed: 0 },
   bytes: 512,
   oldestReadyMs: 40,
   consumers: 2,

@@ -2,12 +2,16 @@
 
 import type { Position } from '../../../shared/positions.ts'
 import type { Body, Owner } from './basics.ts'
+import type { ChildCounts } from './children.ts'
 import type { JobPolicy } from './jobPolicy.ts'
 
-export type JobState = 'ready' | 'delayed' | 'held'
+export type JobState = 'ready' | 'delayed' | 'held' | 'waiting'
 
-/** Why a job is in the dead letters; `gap`: not a job, but events that a binding could not copy. */
-export type DeadReason = 'max_attempts' | 'rejected' | 'expired' | 'gap'
+/**
+ * Why a job is in the dead letters; `child`: a child of it is there, or was removed; `gap`: not a job, but events that a
+ * binding could not copy.
+ */
+export type DeadReason = 'max_attempts' | 'rejected' | 'expired' | 'child' | 'gap'
 
 export interface HistoryEntry {
   readonly at: number
@@ -45,6 +49,9 @@ export interface JobInfo {
   readonly suspect: boolean
   /** The id of the job that is first in its key's line, when that is another job. */
   readonly behind?: string
+  readonly children?: ChildCounts
+  /** The id of the job that has it as a child. */
+  readonly parent?: string
   /** In the dead letters. */
   readonly dead?: { readonly reason: DeadReason; readonly error?: string; readonly at: number }
   /** The last 20, oldest first. */
@@ -60,6 +67,8 @@ export interface QueueInfo {
     readonly ready: number
     readonly delayed: number
     readonly held: number
+    /** For their children. */
+    readonly waiting: number
     readonly done: number
     readonly dead: number
     readonly removed: number

@@ -2,6 +2,7 @@
 
 import type { RepriseError } from '../../../shared/errors.ts'
 import type { Body, Owner } from './basics.ts'
+import type { Child } from './children.ts'
 import type { QueuePolicy } from './policy.ts'
 
 export interface Claim {
@@ -9,7 +10,7 @@ export interface Claim {
   readonly session: number
   /** At most this many jobs, 1 or more. */
   readonly max: number
-  /** Bytes of bodies; at least one job is delivered, however large. */
+  /** Bytes of bodies and of children's results; at least one job is delivered, however large. */
   readonly bytes: number
   readonly leaseMs: number
   /** A lease and its extensions end this long after the delivery at the latest, or after the `runMs` of the job. */
@@ -36,6 +37,8 @@ export interface HeldJob {
   readonly replyBy?: number
   /** As its draft had it. */
   readonly runMs?: number
+  /** Those that it waited for, in the order of their drafts. */
+  readonly children?: readonly Child[]
   /** `undefined`: the checksum is wrong. The job is delivered all the same, for its consumer to end it. */
   readonly body: Body | undefined
 }

@@ -61,7 +61,7 @@
  *
  * Counters. `sent` counts jobs ever accepted, `done` those settled as done, `removed` those removed, purged or dropped
  * from the dead letters by time, `dead` those in the dead letters now. At every moment
- * sent = ready + delayed + held + done + dead + removed. A dead letter that is settled `done` moves from `dead` to
+ * sent = ready + delayed + held + waiting + done + dead + removed. A dead letter that is settled `done` moves from `dead` to
  * `done`, and a redriven one moves to `ready`. The counters of `<queue>/dead` itself: `sent` counts the dead letters that
  * came, `removed` also those that were redriven, `dead` is 0.
  *
@@ -72,6 +72,7 @@
 import type { Position } from '../../../shared/positions.ts'
 import type { Durability } from '../../../shared/protocol.ts'
 import type { Body, ListQuery, Owner } from './basics.ts'
+import type { StoredChildren } from './children.ts'
 import type { Finished, Keeping } from './finished.ts'
 import type { JobPolicy } from './jobPolicy.ts'
 import type {
@@ -101,6 +102,8 @@ export interface StoredJobDraft {
   readonly due?: { readonly delayMs: number } | { readonly at: number }
   readonly ttlMs: number
   readonly policy?: JobPolicy
+  /** Never of a request or a binding. */
+  readonly children?: StoredChildren
   /** Makes it a request: `replyBy` is this long after now. */
   readonly replyMs?: number
   /** Goes to the dead letters at once, with the error's text; counted as sent. Only for bindings. */
@@ -110,7 +113,7 @@ export interface StoredJobDraft {
 export interface Enqueue {
   readonly subject: string
   readonly drafts: readonly StoredJobDraft[]
-  /** `too_many` when the queue's ready, delayed and held jobs, or the bytes of their bodies, would exceed it. */
+  /** `too_many` when the queue's ready, delayed, held and waiting jobs, or the bytes of their bodies, would exceed it. */
   readonly limit: { readonly jobs: number; readonly bytes: number }
   /** Both as in the policy. */
   readonly grouped?: boolean
@@ -134,6 +137,8 @@ export interface Enqueued {
   readonly duplicates: number
   /** The places of the duplicates in the call, from 0, ascending; only when there are any. */
   readonly duplicatesAt?: readonly number[]
+  /** All children of the drafts that are no duplicates, depth first; only where there are any. */
+  readonly childIds?: readonly string[]
   /** Ids of the subject that were forgotten before their time, as it gave more than are remembered; only where there are any. */
   readonly forgottenIds?: number
   readonly durability: Durability

@@ -26,6 +26,7 @@ import type { Queues } from './queues.ts'
 import type { Schedules } from './schedules.ts'
 
 export type * from './basics.ts'
+export type * from './children.ts'
 export type * from './finished.ts'
 export type * from './jobPolicy.ts'
 export type * from './jobs.ts'

@@ -5,6 +5,7 @@ import { blockKey, countOf } from './engine/keys.ts'
 import { TABLES } from './engine/tables.ts'
 import type { Transaction } from './engine/transaction.ts'
 import type { Writer } from './engine/writer.ts'
+import { rewriteChildren } from './queues/children.ts'
 import { rewriteFinished } from './queues/finished.ts'
 import { rewriteLife } from './queues/life/step.ts'
 import { rewriteAnswers } from './queues/requests.ts'
@@ -21,9 +22,10 @@ const CHUNKS = 16
 const ANSWERS = 256
 const SCHEDULES = 16
 const LIFE = 64
+const CHILDREN = 64
 
-/** Where a queue's part goes on: its jobs, its dead letters, finished jobs, its answers, its schedules, its life. */
-const PARTS = ['m', 'd', 'f', 'a', 's', 'l'] as const
+/** Where a queue's part goes on: its jobs, its dead letters, finished jobs, its answers, its schedules, what is known of children, its life. */
+const PARTS = ['m', 'd', 'f', 'a', 's', 'c', 'l'] as const
 
 export function createRewriting(writer: Writer): Store['rewrite'] {
   return (place, from, change) =>
@@ -69,7 +71,12 @@ function rewriteQueue(transaction: Transaction, name: string, from: string, chan
   if (part === 's') {
     const { number } = queue.record.main
     const { next, ...done } = rewriteSchedules(transaction, number, from.slice(1), SCHEDULES, change)
-    return { ...done, next: next === undefined ? 'l' : `s${next}` }
+    return { ...done, next: next === undefined ? 'c' : `s${next}` }
+  }
+  if (part === 'c') {
+    const key = from === 'c' ? undefined : Buffer.from(from.slice(1), 'hex')
+    const { next, ...done } = rewriteChildren(transaction, queue, key, CHILDREN, PART_BYTES, change)
+    return { ...done, next: next === undefined ? 'l' : `c${next.toString('hex')}` }
   }
   if (part === 'l') {
     const { next, ...done } = rewriteLife(transaction, queue, Number(from.slice(1)) || 0, LIFE, PART_BYTES, change)

@@ -10,6 +10,7 @@ import { repackLife } from '../life.ts'
 import type { Argument } from './connection/connection.ts'
 import { failure, storageFull } from './connection/errors.ts'
 import type { QueuesContext } from './queues/reads.ts'
+import { otherOutcome } from './queues/storage/children.ts'
 import { rewrittenRow } from './queues/storage/finished.ts'
 import { inlineBody } from './queues/storage/records.ts'
 import { numberAt, operation, textAt } from './scripting/codec.ts'
@@ -84,7 +85,7 @@ async function rewriteTopic(
 
 const NOTHING = Buffer.alloc(0)
 
-const HASHES = ['jobs', 'history', 'deaths', 'finished', 'answers', 'scheduleBodies'] as const
+const HASHES = ['jobs', 'history', 'deaths', 'finished', 'answers', 'scheduleBodies', 'children'] as const
 type Hash = (typeof HASHES)[number]
 /** Behind them. Records may be as large as results. */
 const LIFE = 'life'
@@ -167,9 +168,11 @@ async function rewriteText(
       ? otherAnswer(value, change)
       : hash === 'scheduleBodies'
         ? changedRecord(value, 'job', change)
-        : hash === 'finished'
-          ? rewrittenRow(value, change, (history) => otherTexts(history, 'history', change))
-          : otherTexts(value, hash, change)
+        : hash === 'children'
+          ? otherOutcome(field.toString(), value, change)
+          : hash === 'finished'
+            ? rewrittenRow(value, change, (history) => otherTexts(history, 'history', change))
+            : otherTexts(value, hash, change)
   return other === undefined ? false : await put(context, queue, ['rewriteText', hash, field, value, other])
 }
 

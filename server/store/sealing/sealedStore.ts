@@ -7,6 +7,7 @@ import { SealedBody } from '../codec.ts'
 import type {
   Answer,
   Body,
+  Child,
   Claimed,
   Enqueue,
   FinishedJob,
@@ -94,14 +95,26 @@ function sealedQueues(queues: Store['queues'], ring: Keyring): Store['queues'] {
     ...job,
     body: job.body && ring.open(job.body, place.job(queue)),
   })
+  const childIn = (queue: string, child: Child): Child => {
+    const { result: sealed, ...told } = errorOpened(queue, child)
+    const result = sealed && ring.open(sealed, place.reply(queue))
+    return { ...told, ...(result && { result }) }
+  }
+  const heldIn = (queue: string, job: HeldJob): HeldJob => ({
+    ...bodyIn(queue, job),
+    ...(job.children && { children: job.children.map((child) => childIn(queue, child)) }),
+  })
   const claimedIn = (queue: string, claimed: Claimed): Claimed => {
-    if (!claimed.jobs.some(({ body }) => isSealed(body))) return claimed
-    return { ...claimed, jobs: claimed.jobs.map((job) => bodyIn(queue, job)) }
+    if (!claimed.jobs.some(({ body, children }) => isSealed(body) || children !== undefined)) return claimed
+    return { ...claimed, jobs: claimed.jobs.map((job) => heldIn(queue, job)) }
   }
   const drafted = (queue: string, draft: StoredJobDraft): StoredJobDraft => ({
     ...draft,
     body: ring.seal(draft.body, place.job(queue)),
     ...(draft.dead && { dead: errorSealed(queue, draft.dead) }),
+    ...(draft.children && {
+      children: { ...draft.children, drafts: draft.children.drafts.map((child) => drafted(queue, child)) },
+    }),
   })
   function errorSealed<T extends { readonly error?: string }>(queue: string, from: T): T {
     const { error } = from

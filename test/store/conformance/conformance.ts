@@ -8,6 +8,7 @@ import { describeCursors } from './cursors.ts'
 import type { Engine } from './fixture.ts'
 import { describeLog } from './log.ts'
 import { describeQueueBreaker } from './queues/breaker.ts'
+import { describeQueueChildren } from './queues/children.ts'
 import { describeQueueFinished } from './queues/finished.ts'
 import { describeQueueGroups } from './queues/groups.ts'
 import { describeJobPolicy } from './queues/jobPolicy.ts'
@@ -53,6 +54,7 @@ export function describeConformance(name: string, makeEngine: () => Promise<Engi
     describeQueueEndings(given)
     describeQueueNext(given)
     describeQueueReturns(given)
+    describeQueueChildren(given)
     describeQueueFinished(given)
     describeQueueBounds(given)
     describeSchedules(given)

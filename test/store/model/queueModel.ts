@@ -20,6 +20,7 @@ import { RepriseError } from '../../../shared/errors.ts'
 import type { Position } from '../../../shared/positions.ts'
 import { delivered, firstInTurns, restingIn, stand, wakeBeyond } from './queueModelGroups.ts'
 import {
+  childrenOf,
   extend,
   type Half,
   heldBy,
@@ -82,7 +83,7 @@ export class QueueModel extends Sending {
         stand(half)
         continue
       }
-      const size = sizeBody(job.body).bytes
+      const size = sizeBody(job.body).bytes + (job.children?.bytes ?? 0)
       if (jobs.length > 0 && bytes + size > claim.bytes) break
       bytes += size
       rate.take()
@@ -118,6 +119,7 @@ export class QueueModel extends Sending {
         dueAt,
         ...(replyBy !== undefined && { replyBy }),
         ...(runMs !== undefined && { runMs }),
+        ...(job.children && { children: childrenOf(job) ?? [] }),
         body,
       })
       if (job.suspect) break
@@ -170,6 +172,7 @@ export class QueueModel extends Sending {
       if (half.isDead) queue.main.done++
       else queue.ended.push('done')
       if (!half.isDead) this.answer(queue, job, { state: 'done', ...(settlement.reply && { reply: settlement.reply }) })
+      this.childEnded(queue, job, 'done', { result: settlement.reply })
     } else if (as === 'dead' && !half.isDead) this.bury(queue, job, 'rejected', settlement.error, holder)
     else {
       job.lease = undefined
@@ -281,6 +284,8 @@ export class QueueModel extends Sending {
     // In which order they go, and with that who comes next in which line, is the engine's.
     if (half !== undefined) half.tie = ++half.lastTurn
     for (const job of old) {
+      // It may have gone with its child.
+      if (half?.jobs.get(job.id) !== job) continue
       if (queue !== undefined && half !== undefined && (old.length <= limit || gone?.(job.id) === true)) {
         this.takeAway(queue, half, job, keep)
       }

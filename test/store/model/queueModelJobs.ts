@@ -3,6 +3,7 @@
 import { sizeBody } from '../../../server/store/codec.ts'
 import type {
   Body,
+  Child,
   HistoryEntry,
   JobInfo,
   JobPolicy,
@@ -54,10 +55,25 @@ export interface ModelJob {
   history: readonly HistoryEntry[]
   /** When the run began that is under way; of a dead letter, the one that made it one. */
   startedAt?: number | undefined
+  /** What it waits for, and what has become of that. */
+  readonly children?: ModelChildren | undefined
+  readonly parent?: { readonly id: string; readonly at: number; readonly among: ModelChildren } | undefined
   /** Until then somebody waits for its end. */
   awaitBy?: number
   /** While it counts. */
   lease: ModelLease | undefined
+}
+
+export interface ModelChildren {
+  readonly ids: string[]
+  readonly ended: Map<number, Child>
+  readonly most: number
+  readonly onDead: 'fail' | 'skip'
+  bytes: number
+}
+
+export function childrenOf({ children }: ModelJob): Child[] | undefined {
+  return children?.ids.map((id, at) => children.ended.get(at) ?? { id, state: 'open' })
 }
 
 export interface ModelGroup {
@@ -198,12 +214,15 @@ export function jobsIn(half: Half, state: JobState): ModelJob[] {
   const last = Number.MAX_SAFE_INTEGER
   return [...half.jobs.values()]
     .filter((job) => job.state === state)
-    .sort((a, b) => (a.place || last) - (b.place || last) || a.dueAt - b.dueAt || a.n - b.n)
+    .sort((a, b) => {
+      const due = state === 'waiting' ? 0 : a.dueAt - b.dueAt
+      return (a.place || last) - (b.place || last) || due || a.n - b.n
+    })
 }
 
 export function infoOfJob(half: Half, job: ModelJob): JobInfo {
   const { id, state, subject, key, group, priority, attempts, deliveries, sentAt, dueAt, suspect, history, body } = job
-  const { replyBy, dead, lease, policy } = job
+  const { replyBy, dead, lease, policy, children, parent } = job
   const first = behind(half, job)
   return {
     ...{ id, state, subject, priority, attempts, deliveries, sentAt, dueAt, suspect, history, body },
@@ -215,6 +234,8 @@ export function infoOfJob(half: Half, job: ModelJob): JobInfo {
     ...(replyBy !== undefined && { replyBy }),
     ...(state === 'held' && lease !== undefined && { holder: lease.holder, expiresAt: lease.expiresAt }),
     ...(first !== undefined && { behind: first.id }),
+    ...(children && { children: { count: children.ids.length, open: children.ids.length - children.ended.size } }),
+    ...(parent && { parent: parent.id }),
     ...(dead !== undefined && { dead }),
   }
 }
@@ -223,7 +244,8 @@ export function infoOfJob(half: Half, job: ModelJob): JobInfo {
 export function infoOfHalf(half: Half, dead: number, now: number): Omit<QueueInfo, 'queue' | 'bindings'> {
   const { sent, done, removed, paused } = half
   const count = (state: JobState): number => [...half.jobs.values()].filter((job) => job.state === state).length
-  const counts = { sent, ready: count('ready'), delayed: count('delayed'), held: count('held'), done, dead, removed }
+  const waiting = { ready: count('ready'), delayed: count('delayed'), held: count('held'), waiting: count('waiting') }
+  const counts = { sent, ...waiting, done, dead, removed }
   const [oldest] = jobsIn(half, 'ready')
   const there = [...half.holders.values()].filter(({ attached, touchedAt }) => attached && now - touchedAt <= TOUCH_MS)
   const bytes = bytesOf(half)

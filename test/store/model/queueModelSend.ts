@@ -5,10 +5,15 @@ import type { Enqueue, StoredJobDraft } from '../../../server/store/contract/sto
 import { RepriseError } from '../../../shared/errors.ts'
 import type { ModelSchedules } from '../scheduleSteps.ts'
 import { stand } from './queueModelGroups.ts'
-import { bytesOf, MINUTE } from './queueModelJobs.ts'
+import { bytesOf, MINUTE, type ModelJob } from './queueModelJobs.ts'
 import { type ModelQueue, Turning } from './queueModelTimers.ts'
 
 const DAY = 86_400_000
+
+/** Itself and all below. */
+function withChildren(draft: StoredJobDraft): StoredJobDraft[] {
+  return [draft, ...(draft.children?.drafts.flatMap(withChildren) ?? [])]
+}
 
 export class Sending extends Turning {
   readonly schedules: ModelSchedules = new Map()
@@ -22,6 +27,7 @@ export class Sending extends Turning {
     name: string,
     given: Enqueue,
     theirs: readonly string[],
+    theirChildren: readonly string[] = [],
   ): { ids: string[]; duplicates: number; duplicatesAt?: number[] } {
     const known = this.queues.get(name)
     const { subject, drafts, limit, producer, binding } = given
@@ -61,14 +67,25 @@ export class Sending extends Turning {
       }
     })
     const jobs = [...fresh.values()].filter(({ dead }) => dead === undefined)
-    const bytes = jobs.reduce((sum, { body }) => sum + sizeBody(body).bytes, 0)
+    const all = jobs.flatMap(withChildren)
+    const bytes = all.reduce((sum, { body }) => sum + sizeBody(body).bytes, 0)
     const [has, hasBytes] = known === undefined ? [0, 0] : [known.main.jobs.size, bytesOf(known.main)]
-    if (jobs.length > 0 && (has + jobs.length > limit.jobs || hasBytes + bytes > limit.bytes)) {
+    if (jobs.length > 0 && (has + all.length > limit.jobs || hasBytes + bytes > limit.bytes)) {
       throw new RepriseError('too_many', 'full')
     }
     const queue = this.made(name)
     if (given.grouped !== undefined) queue.main.grouped = given.grouped
-    for (const [i, draft] of fresh) ids[i] = this.#add(queue, subject, draft, theirs[i] ?? '', binding === undefined)
+    const childIds = [...theirChildren]
+    const add = (draft: StoredJobDraft, id: string, remembers: boolean, parent?: ModelJob['parent']): string => {
+      const made = this.#add(queue, subject, draft, id, remembers, parent)
+      const among = queue.main.jobs.get(made)?.children
+      draft.children?.drafts.forEach((child, at) => {
+        if (among !== undefined) among.ids.push(add(child, childIds.shift() ?? '', false, { id: made, at, among }))
+      })
+      return made
+    }
+    for (const [i, draft] of fresh) ids[i] = add(draft, theirs[i] ?? '', binding === undefined)
+    if (childIds.length > 0) throw new Error(`there are more children than were sent: ${childIds}`)
     for (const [i, first] of sameAs) ids[i] = ids[first] ?? ''
     if (producer !== undefined) {
       const taken = row ?? { start: producer.seq, usedAt: 0, ids: [] }
@@ -81,7 +98,14 @@ export class Sending extends Turning {
     return { ids, duplicates: duplicatesAt.length, ...(duplicatesAt.length > 0 && { duplicatesAt }) }
   }
 
-  #add(queue: ModelQueue, subject: string, draft: StoredJobDraft, theirs: string, remembers: boolean): string {
+  #add(
+    queue: ModelQueue,
+    subject: string,
+    draft: StoredJobDraft,
+    theirs: string,
+    remembers: boolean,
+    parent: ModelJob['parent'],
+  ): string {
     const { now } = this
     const isTaken = (id: string): boolean =>
       queue.main.jobs.has(id) || queue.dead.jobs.has(id) || (queue.answers.get(id)?.replyBy ?? 0) > now
@@ -103,12 +127,17 @@ export class Sending extends Turning {
     queue.main.sent++
     if (half.isDead) half.sent++
     const isDue = dueAt <= now
+    const { children } = draft
+    const waits = children !== undefined
     half.jobs.set(theirs, {
       ...{ id: theirs, n: queue.sends, subject, key, priority, sentAt: now, cameAt: now, dueAt, replyBy, body },
       group,
       ttlMs,
       policy,
-      ...{ state: isDue ? 'ready' : 'delayed', place: isDue ? ++half.places : 0, line: half.places },
+      ...{ state: waits ? 'waiting' : isDue ? 'ready' : 'delayed' },
+      ...{ place: isDue && !waits ? ++half.places : 0, line: half.places },
+      parent,
+      children: children && { ids: [], ended: new Map(), bytes: 0, most: children.bytes, onDead: children.onDead },
       ...{ attempts: 0, deliveries: 0, suspect: false, history: [] },
       dead: draft.dead === undefined ? undefined : { ...draft.dead, at: now },
       lease: undefined,

@@ -1,7 +1,11 @@
 /** What happens to the model's jobs by itself or as an ending: turns, failures, the way into the dead letters. */
 
+import { childFailed, NO_ROOM } from '../../../server/store/children.ts'
+import { sizeBody } from '../../../server/store/codec.ts'
 import type {
   Answer,
+  Body,
+  ChildState,
   DeadReason,
   HistoryEntry,
   Keeping,
@@ -230,8 +234,38 @@ export class Turning {
     }
     this.note(letter, { what: 'dead', ...(holder !== undefined && { holder }), why: error ?? reason })
     queue.dead.jobs.set(job.id, letter)
-    if (reason !== 'expired') queue.ended.push('dead')
+    if (reason !== 'expired' && reason !== 'child') queue.ended.push('dead')
     this.lives(queue, { kind: 'dead', id: job.id, attempt: job.attempts, error: error ?? reason })
+    this.childEnded(queue, job, 'dead', { error: error ?? reason })
+  }
+
+  /** Its parent gets what became of it, or fails with it. */
+  protected childEnded(
+    queue: ModelQueue,
+    { id, parent: place }: ModelJob,
+    state: ChildState,
+    { result, error }: { readonly result?: Body | undefined; readonly error?: string } = {},
+  ): void {
+    if (place === undefined || place.among.ended.has(place.at)) return
+    const parent = queue.main.jobs.get(place.id) ?? queue.dead.jobs.get(place.id)
+    const { among } = place
+    if (parent?.children !== among) return
+    const size = result === undefined ? 0 : sizeBody(result).bytes
+    const fits = among.bytes + size <= among.most
+    if (fits) among.bytes += size
+    const why = fits ? error : NO_ROOM
+    const told = { ...(fits && result !== undefined && { result }), ...(why !== undefined && { error: why }) }
+    among.ended.set(place.at, { id, state, ...told })
+    if (parent.state !== 'waiting') return
+    stand(queue.main)
+    if (state !== 'done' && among.onDead === 'fail') this.bury(queue, parent, 'child', childFailed(id, state))
+    else if (among.ended.size === among.ids.length) {
+      parent.state = parent.dueAt > this.now ? 'delayed' : 'ready'
+      if (parent.state === 'delayed') return
+      parent.dueAt = this.now
+      parent.line = parent.place = ++queue.main.places
+      stand(queue.main)
+    }
   }
 
   protected answer(queue: ModelQueue, job: ModelJob, answer: Answer): void {
@@ -253,6 +287,7 @@ export class Turning {
     }
     if (half.isDead) queue.main.removed++
     else this.answer(queue, job, { state: 'failed', reason: 'removed' })
+    this.childEnded(queue, job, 'removed')
   }
 }
 

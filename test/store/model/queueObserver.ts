@@ -17,7 +17,7 @@ import type { QueueOperation } from './queueOperations.ts'
 
 const NAMES = ['p', 'q'] as const
 const HALVES = ['p', 'p/dead', 'q', 'q/dead'] as const
-const STATES: readonly JobState[] = ['ready', 'delayed', 'held']
+const STATES: readonly JobState[] = ['ready', 'delayed', 'held', 'waiting']
 /** As operations draw them. */
 const KEYS = ['k', 'l'] as const
 const NOTHING = Number.POSITIVE_INFINITY
@@ -186,8 +186,9 @@ export class Observer {
     const tripped = isDead(name) ? undefined : this.#model.queues.get(base)?.tripped
     const own = infoOfHalf(half, dead, this.#model.now)
     expect(info).toEqual({ queue: name, ...own, ...(tripped && { tripped }), bindings })
-    const { sent, ready, delayed, held, done, dead: died, removed } = info?.counts ?? infoOfHalf(half, dead, 0).counts
-    expect(ready + delayed + held + done + died + removed).toBe(sent)
+    const counts = info?.counts ?? infoOfHalf(half, dead, 0).counts
+    const { sent, ready, delayed, held, waiting, done, dead: died, removed } = counts
+    expect(ready + delayed + held + waiting + done + died + removed).toBe(sent)
 
     for (const state of STATES) {
       const ours = jobsIn(half, state).map((job) => infoOfJob(half, job))

@@ -16,6 +16,16 @@ export interface DrawnDraft {
   readonly replyMs: number | undefined
   /** In a step of a binding. */
   readonly isGap: boolean
+  /** Each of them may have as many of its own. */
+  readonly children: DrawnChildren | undefined
+}
+
+export type DrawnChild = Omit<DrawnDraft, 'id' | 'replyMs' | 'isGap' | 'children'>
+
+export interface DrawnChildren {
+  readonly drafts: readonly (DrawnChild & { readonly children: DrawnChildren | undefined })[]
+  readonly onDead: 'fail' | 'skip'
+  readonly bytes: number
 }
 
 export interface DrawnSettlement {
@@ -100,9 +110,8 @@ const ttlMs = fc.constantFrom(1, 1_000, 4_000, 60_000, 600_000, 600_000)
 const option = <T>(arbitrary: fc.Arbitrary<T>, oneIn: number) =>
   fc.oneof({ weight: oneIn - 1, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary })
 
-const draft: fc.Arbitrary<DrawnDraft> = fc.record({
+const plain = {
   size: fc.oneof({ weight: 8, arbitrary: fc.nat(60) }, { weight: 1, arbitrary: fc.nat(8_000) }),
-  id: option(fc.constantFrom('i', 'j', 'k', 'l', '1-n', 'i~1'), 3),
   key: option(fc.constantFrom('k', 'l'), 3),
   group: option(fc.constantFrom('k', 'g', 'h'), 3),
   priority: fc.constantFrom(4, 4, 4, 0, 9, 5),
@@ -127,8 +136,27 @@ const draft: fc.Arbitrary<DrawnDraft> = fc.record({
     ),
     4,
   ),
+}
+
+/** Of so many generations. */
+function family(depth: number): fc.Arbitrary<DrawnChildren | undefined> {
+  const children = depth === 1 ? fc.constant(undefined) : family(depth - 1)
+  return option(
+    fc.record({
+      drafts: fc.array(fc.record({ ...plain, children }), { minLength: 1, maxLength: 2 }),
+      onDead: fc.constantFrom('fail', 'skip'),
+      bytes: fc.constantFrom(1_000, 1_000, 20),
+    }),
+    depth === 1 ? 3 : 6,
+  )
+}
+
+const draft: fc.Arbitrary<DrawnDraft> = fc.record({
+  ...plain,
+  id: option(fc.constantFrom('i', 'j', 'k', 'l', '1-n', 'i~1'), 3),
   replyMs: option(fc.constantFrom(1, 3_000, 60_000, 400_000), 4),
   isGap: fc.boolean(),
+  children: family(2),
 })
 
 const settlement: fc.Arbitrary<DrawnSettlement> = fc.record({

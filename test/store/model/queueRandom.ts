@@ -150,7 +150,7 @@ class Run {
     if (operation.kind === 'enqueue' || operation.kind === 'schedule') {
       const queue = this.#model.queues.get(operation.queue)
       const jobs = (queue?.main.jobs.size ?? 0) + (queue?.dead.jobs.size ?? 0)
-      return jobs + 6 * (isTogether ? 6 : 1) < MOST_JOBS
+      return jobs + 12 * (isTogether ? 4 : 1) < MOST_JOBS
     }
     if (!isTogether) return true
     // Which jobs a purge takes first, and in which order those of one time come to the dead letters, is the engine's.

@@ -2,7 +2,7 @@
 
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import type { QueuePolicy, Settlement } from '../../../server/store/contract/store.ts'
+import type { QueuePolicy, Settlement, StoredChildren } from '../../../server/store/contract/store.ts'
 import { START } from '../conformance/fixture.ts'
 import { holder, LEASE, named, POLICY, ROOM } from '../conformance/queueDesk.ts'
 import { QueueModel } from './queueModel.ts'
@@ -29,7 +29,7 @@ class Case {
     if (letter !== undefined) return letter.state === 'held' ? 'dead held' : 'dead'
     const job = queue?.main.jobs.get('x')
     if (queue === undefined || job === undefined) return 'gone'
-    if (job.state === 'held') return 'held'
+    if (job.state === 'held' || job.state === 'waiting') return job.state
     if (job.state === 'delayed') return job.place === 0 ? 'scheduled' : job.lease === undefined ? 'retrying' : 'lapsed'
     return job.suspect ? 'suspect' : openOf(queue.main).includes(job) ? 'ready' : 'blocked'
   }
@@ -42,6 +42,27 @@ class Case {
   send(id: string, options: Parameters<typeof named>[1] = {}): this {
     this.model.enqueue(baseOf(this.name), { subject: 'ann', drafts: [named(id, options)], limit: ROOM }, [id])
     return this
+  }
+
+  /** `x` with the child `c`. */
+  sendParent(onDead: 'fail' | 'skip' = 'fail', options: Parameters<typeof named>[1] = {}): this {
+    const children = { drafts: [{ ...named('c'), id: undefined }], onDead, bytes: 0 } as unknown as StoredChildren
+    const drafts = [named('x', { ttlMs: TTL_MS, ...options, children })]
+    this.model.enqueue('q', { subject: 'ann', drafts, limit: ROOM }, ['x'], ['c'])
+    return this
+  }
+
+  /** Sent anew, so. */
+  again(options: Parameters<typeof named>[1], onDead: 'fail' | 'skip' = 'fail'): this {
+    for (const id of ['x', 'c']) this.model.remove('q', id)
+    return this.sendParent(onDead, options)
+  }
+
+  /** Its child is claimed and settled so. */
+  endChild(as: 'done' | 'dead'): void {
+    this.claim('v')
+    const lease = this.model.queues.get('q')?.main.jobs.get('c')?.lease?.token ?? ''
+    this.model.settle('q', [{ id: 'c', lease, as }], POLICY)
   }
 
   claim(client: string, max = 1): this {
@@ -76,6 +97,7 @@ class Case {
 }
 
 const STATES: Readonly<Record<string, () => Case>> = {
+  waiting: () => new Case().sendParent(),
   scheduled: () => new Case().send('x', { ttlMs: TTL_MS, due: { delayMs: 1_000 } }),
   ready: () => new Case().send('x', { ttlMs: TTL_MS }),
   blocked: () => new Case().send('first', { key: 'k' }).send('x', { ttlMs: TTL_MS, key: 'k' }),
@@ -89,6 +111,11 @@ const STATES: Readonly<Record<string, () => Case>> = {
 
 const EVENTS: Readonly<Record<string, (given: Case) => void>> = {
   'its time comes': (given) => given.pass(1_000),
+  'its last child is done': (given) => given.endChild('done'),
+  'its last child is done, its own time is to come': (given) =>
+    given.again({ due: { delayMs: 1_000 } }).endChild('done'),
+  'a child is dead, and it fails with it': (given) => given.endChild('dead'),
+  'its last child is dead, and it goes on without it': (given) => given.again({}, 'skip').endChild('dead'),
   'the job before it leaves': ({ model }) => model.remove('q', 'first'),
   'another consumer claims': (given) => given.claim('v'),
   'settled `done`': (given) => given.settle('done'),

@@ -14,6 +14,7 @@ import type {
   Settlement,
   SettleOutcome,
   Store,
+  StoredChildren,
   StoredJobDraft,
 } from '../../../server/store/contract/store.ts'
 import { RepriseError } from '../../../shared/errors.ts'
@@ -23,7 +24,14 @@ import { scheduleStep } from '../scheduleSteps.ts'
 import type { QueueModel } from './queueModel.ts'
 import { heldBy, ownerName } from './queueModelJobs.ts'
 import { baseOf, isDead } from './queueModelTimers.ts'
-import type { DrawnClaim, DrawnDraft, DrawnSettlement, QueueOperation } from './queueOperations.ts'
+import type {
+  DrawnChild,
+  DrawnChildren,
+  DrawnClaim,
+  DrawnDraft,
+  DrawnSettlement,
+  QueueOperation,
+} from './queueOperations.ts'
 
 export const DEAD_MS = 120_000
 const POLICIES: readonly QueuePolicy[] = [
@@ -223,7 +231,7 @@ export class Preparer {
       case 'schedule': {
         const { queue, drawn, limit } = operation
         const drafts = operation.drafts.map((one) => this.#draft(one, undefined))
-        const enqueue = { subject: 'ann', drafts, limit, grouped: this.#isGrouped(queue) }
+        const enqueue = { subject: 'ann', drafts, limit, grouped: this.#isGrouped(queue), events: true }
         return scheduleStep(model, this.#store, queue, drawn, enqueue)
       }
       default:
@@ -266,7 +274,7 @@ export class Preparer {
       engine: () => this.#store.queues.enqueue(queue, enqueue),
       model: (answer) => {
         const theirs = answer as Enqueued | undefined
-        const { ids, duplicates } = model.enqueue(queue, enqueue, theirs?.ids ?? [])
+        const { ids, duplicates } = model.enqueue(queue, enqueue, theirs?.ids ?? [], theirs?.childIds)
         expect([theirs?.ids, theirs?.duplicates]).toEqual([ids, duplicates])
       },
     }
@@ -279,10 +287,20 @@ export class Preparer {
     return draft
   }
 
-  #draft(
-    { size, id, key, group, priority, due, ttlMs, own, replyMs, isGap }: DrawnDraft,
-    bound: string | undefined,
-  ): StoredJobDraft {
+  #draft({ id, replyMs, isGap, children, ...plain }: DrawnDraft, bound: string | undefined): StoredJobDraft {
+    const isParent = children !== undefined && bound === undefined && replyMs === undefined
+    const { due, ...drawn } = this.#plain(plain)
+    return {
+      ...drawn,
+      ...(bound !== undefined ? { id: bound } : id !== undefined && { id }),
+      ...(due !== undefined && bound === undefined && { due }),
+      ...(replyMs !== undefined && bound === undefined && { replyMs }),
+      ...(bound !== undefined && isGap && { dead: { reason: 'gap' as const, error: 'trimmed' } }),
+      ...(isParent && { children: this.#children(children) }),
+    }
+  }
+
+  #plain({ size, key, group, priority, due, ttlMs, own }: DrawnChild): StoredJobDraft {
     const when = due === undefined || 'delayMs' in due ? due : { at: this.#model.now + due.inMs }
     return {
       body: body(size),
@@ -291,10 +309,17 @@ export class Preparer {
       ...(key !== undefined && { key }),
       ...(group !== undefined && { group }),
       ...(own !== undefined && { policy: own }),
-      ...(bound !== undefined ? { id: bound } : id !== undefined && { id }),
-      ...(when !== undefined && bound === undefined && { due: when }),
-      ...(replyMs !== undefined && bound === undefined && { replyMs }),
-      ...(bound !== undefined && isGap && { dead: { reason: 'gap' as const, error: 'trimmed' } }),
+      ...(when !== undefined && { due: when }),
+    }
+  }
+
+  #children({ drafts, ...how }: DrawnChildren): StoredChildren {
+    return {
+      ...how,
+      drafts: drafts.map(({ children, ...child }) => ({
+        ...this.#plain(child),
+        ...(children !== undefined && { children: this.#children(children) }),
+      })),
     }
   }
 

@@ -1,9 +1,10 @@
 /** Jobs on their way to a consumer. Their JSON text is put together from the texts that are stored. */
 
-import { MAX_ATTACHMENTS } from '../../../../shared/joined.ts'
+import { type Joined, join, MAX_ATTACHMENTS } from '../../../../shared/joined.ts'
 import type { Job } from '../../../../shared/queues.ts'
 import { bodyBytes } from '../../body.ts'
 import { attachmentsOf, carried } from '../../joining.ts'
+import { childObjects, childrenText, haveBinary } from '../children.ts'
 import type { ReadableJob } from './damaged.ts'
 
 const PACKET_BYTES = 262_144
@@ -36,16 +37,35 @@ export class JobsPacket {
 
 function jobText(
   queue: string,
-  { id, lease, attempts, deliveries, sentAt, expiresAt, replyBy, runMs, body }: ReadableJob,
+  { id, lease, attempts, deliveries, sentAt, expiresAt, replyBy, runMs, children, body }: ReadableJob,
 ): string {
   const reply = replyBy === undefined ? '' : `"replyBy":${replyBy},`
   const run = runMs === undefined ? '' : `"runMs":${runMs},`
+  const family = children === undefined ? '' : `"children":${childrenText(queue, children)},`
   const counts = `"attempts":${attempts},"deliveries":${deliveries},"sentAt":${sentAt},"expiresAt":${expiresAt}`
-  return `{"queue":${queue},"id":${JSON.stringify(id)},"lease":${JSON.stringify(lease)},${counts},${reply}${run}${body.json.slice(1)}`
+  return `{"queue":${queue},"id":${JSON.stringify(id)},"lease":${JSON.stringify(lease)},${counts},${reply}${run}${family}${body.json.slice(1)}`
 }
 
-export function jobObject(queue: string, { body, ...rest }: ReadableJob): Job {
-  return { queue, ...rest, ...carried(body) }
+/** Results with binary are joined, all of them: how many attachments they have, nobody bounds. */
+export function jobObject(
+  queue: string,
+  { body, children, ...rest }: ReadableJob,
+): Job & { readonly joinedChildren?: Joined } {
+  const job = { queue, ...rest, ...carried(body, body.binaries !== undefined || haveBinary(children)) }
+  if (children === undefined) return job
+  const told = childObjects(queue, children)
+  return haveBinary(children) ? { ...job, joinedChildren: join(told) } : { ...job, children: told }
+}
+
+function hasBinary({ body, children }: Pick<ReadableJob, 'body' | 'children'>): boolean {
+  return body.binaries !== undefined || haveBinary(children)
+}
+
+/** Of all results. */
+function childrenBytes({ children = [] }: ReadableJob): number {
+  let bytes = 0
+  for (const { result } of children) if (result !== undefined) bytes += bodyBytes(result)
+  return bytes
 }
 
 /** Cuts jobs into packets, in order. */
@@ -61,12 +81,12 @@ export function jobsPackets(queue: string, jobs: readonly ReadableJob[]): JobsPa
     bytes = attachments = 0
   }
   for (const job of jobs) {
-    const size = bodyBytes(job.body)
-    const hasBinary = job.body.binaries !== undefined
-    const more = attachmentsOf(job.body)
+    const size = bodyBytes(job.body) + (job.children === undefined ? 0 : childrenBytes(job))
+    const isBinary = hasBinary(job)
+    const more = attachmentsOf(job.body) + (haveBinary(job.children) ? 1 : 0)
     const full = bytes + size > PACKET_BYTES || attachments + more > MAX_ATTACHMENTS
-    if (run.length > 0 && (full || hasBinary !== binary)) flush()
-    binary = hasBinary
+    if (run.length > 0 && (full || isBinary !== binary)) flush()
+    binary = isBinary
     bytes += size
     attachments += more
     run.push(job)

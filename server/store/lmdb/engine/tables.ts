@@ -4,6 +4,7 @@ import { crc32 } from 'node:zlib'
 import type { DroppedLog, LineageEntry } from '../../../../shared/positions.ts'
 import type {
   AnswerRecord,
+  ChildRecord,
   ConsumerRecord,
   GroupRecord,
   QueueRecord,
@@ -218,6 +219,7 @@ export const TABLES = {
   finished: summed(finished),
   finishedParts: summed(json<Told>('finished-parts')),
   life: summed(raw('life')),
+  children: summed(json<ChildRecord>('children')),
   settled: summed(raw('settled'), 12),
   answers: summed(json<AnswerRecord>('answers')),
   timers: raw('turns'),

@@ -14,7 +14,8 @@ export function purge(transaction: Transaction, name: string, query: PurgeQuery,
   const jobSet = queue.jobSet(name)
   let removed = 0
   const remove = (job: Job | undefined): void => {
-    if (job === undefined || job.state === 'held') return
+    // It may have gone with its child.
+    if (job === undefined || job.state === 'held' || jobSet.job(job.n) !== job) return
     removeJob(transaction, queue, jobSet, job, keep)
     removed++
   }

@@ -7,6 +7,7 @@ import { lendingOf, maxAttemptsOf } from '../../jobPolicy.ts'
 import { LIFE_MS } from '../../life.ts'
 import { unguessable } from '../../token.ts'
 import type { Transaction } from '../engine/transaction.ts'
+import { childrenOf } from './children.ts'
 import { deadLetter, tripBreaker } from './deadLetters.ts'
 import { type ConsumerEntry, isAttached } from './storage/consumerRecords.ts'
 import { INDEXES, RANKS } from './storage/indexes.ts'
@@ -96,10 +97,13 @@ function deliver(
       if (cleared === CLEARED) return { jobs, stuck: true }
       continue
     }
-    if (jobs.length > 0 && bytes + job.bytes > claim.bytes) break
-    bytes += job.bytes
+    const size = job.bytes + (job.children?.bytes ?? 0)
+    if (jobs.length > 0 && bytes + size > claim.bytes) break
+    bytes += size
     rate.take()
-    jobs.push({ ...lend(transaction, jobSet, consumer, job, claim, token), body: jobSet.bodies.body(job) })
+    const children = job.children && { children: childrenOf(transaction, queue, job) }
+    const lent = lend(transaction, jobSet, consumer, job, claim, token)
+    jobs.push({ ...lent, ...children, body: jobSet.bodies.body(job) })
     if (!jobSet.isDead) queue.life.tell('started', job.id, { attempt: job.attempts + 1 })
     turns?.taken(job)
     if (kind === INDEXES.suspects) break

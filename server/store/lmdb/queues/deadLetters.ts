@@ -1,8 +1,10 @@
 /** The way of a job into the dead letters, back out of them, and away. */
 
 import { overIn, withEnded } from '../../breaker.ts'
+import { childFailed } from '../../children.ts'
 import type { DeadReason, HistoryEntry, Keeping, QueuePolicy } from '../../contract/store.ts'
 import type { Transaction } from '../engine/transaction.ts'
+import { childEnded, type Failing } from './children.ts'
 import { finish } from './finished.ts'
 import { keepAnswer } from './requests.ts'
 import { forgetId } from './storage/jobNames.ts'
@@ -33,8 +35,15 @@ export function deadLetter(transaction: Transaction, queue: Queue, job: Job, rea
   } as const
   move(transaction, queue.main, queue.dead, job, { replyBy, ttlMs, attempts, startedAt, dead }, entry)
   transaction.lose(queue.name, { kind: 'dead', reason, jobs: 1 })
-  if (reason !== 'expired') queue.ended.dead++
+  if (reason !== 'expired' && reason !== 'child') queue.ended.dead++
   queue.life.tell('dead', job.id, { attempt: attempts, error: error ?? reason })
+  failParent(transaction, queue, childEnded(transaction, queue, job, 'dead', { error: error ?? reason }))
+}
+
+/** A parent that waits goes with its child. */
+export function failParent(transaction: Transaction, queue: Queue, failing: Failing | undefined): void {
+  if (failing === undefined) return
+  deadLetter(transaction, queue, failing.parent, 'child', childFailed(failing.child, failing.state))
 }
 
 /** The queue pauses itself where too much of what ended of late went to the dead letters. */
@@ -72,8 +81,10 @@ function move(
   const { now } = transaction
   const raw = from.bodies.raw(job)
   from.take(transaction, job)
-  const { id, sentAs, subject, key, group, priority, policy, sentAt, bytes, deliveries, history } = job
-  const what = { id, sentAs, subject, key, group, priority, policy, sentAt, bytes, deliveries, history }
+  const { id, sentAs, subject, key, group, priority, policy, sentAt, bytes, deliveries, history, children, parent } =
+    job
+  const family = { children, parent }
+  const what = { id, sentAs, subject, key, group, priority, policy, sentAt, bytes, deliveries, history, ...family }
   const moved = newJob({ ...what, ...as, ...to.next(), cameAt: now, dueAt: now })
   note(moved, entry)
   to.add(transaction, moved, { raw, bytes })
@@ -81,10 +92,11 @@ function move(
 
 /** Takes a job out of the counters as removed, and its id out of memory. */
 export function removeJob(transaction: Transaction, queue: Queue, jobSet: JobSet, job: Job, keep?: Keeping): void {
-  finish(transaction, queue, jobSet, job, 'removed', keep)
+  const failing = finish(transaction, queue, jobSet, job, 'removed', keep)
   jobSet.counters.removed++
   forgetId(transaction, queue, job)
   queue.life.tell('removed', job.id)
   if (jobSet.isDead) queue.main.counters.removed++
   else keepAnswer(transaction, queue, job, { state: 'failed', reason: 'removed' })
+  failParent(transaction, queue, failing)
 }

@@ -7,6 +7,7 @@ import type { Environment } from '../engine/environment.ts'
 import { blockKey, digest, digestKey } from '../engine/keys.ts'
 import { TABLES } from '../engine/tables.ts'
 import type { Transaction } from '../engine/transaction.ts'
+import { childEnded, type Failing, forgetChildren } from './children.ts'
 import { type FinishedRecord, indexOf, storedFinished } from './storage/finished.ts'
 import { setKey } from './storage/indexes.ts'
 import type { JobSet } from './storage/jobSet.ts'
@@ -15,7 +16,7 @@ import type { Queue } from './storage/queue.ts'
 import type { QueueRecord, Told } from './storage/records.ts'
 import { type Pair, pairsDown } from './storage/sortedIndex.ts'
 
-/** The job is taken from the queue for good. */
+/** The job is taken from the queue for good. Answers its parent, where that fails with it. */
 export function finish(
   transaction: Transaction,
   queue: Queue,
@@ -24,11 +25,13 @@ export function finish(
   state: FinishedState,
   keep: Keeping | undefined,
   result?: Body,
-): void {
+): Failing | undefined {
   const kept = keepOf(job, keep)
   const isKept = kept !== undefined && add(transaction, queue, jobSet, job, state, kept, result)
   // Its id goes on naming the same number.
   jobSet.take(transaction, job, isKept && !jobSet.isDead)
+  forgetChildren(transaction, queue, job)
+  return childEnded(transaction, queue, job, state, { result })
 }
 
 /** `false` for one that is too large to be kept. */

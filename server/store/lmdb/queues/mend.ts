@@ -3,11 +3,14 @@
  * there, or a job is in no index. A job whose record is lost is dead-lettered by its number, so that it is told.
  */
 
+import { LOST } from '../../children.ts'
 import { mended } from '../../damage.ts'
 import { newEpoch } from '../engine/epochs.ts'
 import { ALL, afterPrefix, countOf, dueKey, nameKey, numberKey, partsOfDue } from '../engine/keys.ts'
 import { TABLES } from '../engine/tables.ts'
 import type { Transaction } from '../engine/transaction.ts'
+import { childEnded, lostChildren } from './children.ts'
+import { failParent } from './deadLetters.ts'
 import { INDEXES } from './storage/indexes.ts'
 import type { JobSet } from './storage/jobSet.ts'
 import { newJob, note } from './storage/jobs.ts'
@@ -45,6 +48,9 @@ export function mendRecord(transaction: Transaction, name: string, record: Queue
   }
   queue.finished.gather(transaction)
   deadLetterLost(transaction, queue, [...named].slice(0, LETTERS))
+  for (const child of lostChildren(transaction, queue)) {
+    failParent(transaction, queue, childEnded(transaction, queue, child, 'dead', { error: LOST }))
+  }
   transaction.environment.damage.tell(mended(name, named.size + namedDead.size))
 }
 
@@ -60,6 +66,7 @@ function namedIn(transaction: Transaction, { number }: Counters): Set<number> {
     INDEXES.retrying,
     INDEXES.line,
     INDEXES.grouped,
+    INDEXES.waiting,
   ]
   for (const { key, value } of transaction.environment.records(TABLES.pairs, {
     start: prefix,
@@ -79,7 +86,7 @@ function clear(transaction: Transaction, counters: Counters): void {
   for (const key of transaction.environment.keys(TABLES.pairs, all)) transaction.remove(TABLES.pairs, key)
   for (const key of transaction.environment.keys(TABLES.groups, all)) transaction.remove(TABLES.groups, key)
   if (counters.turnAt > 0) transaction.remove(TABLES.timers, dueKey(counters.turnAt, 0, prefix))
-  const none = { ready: 0, delayed: 0, held: 0, bytes: 0, suspects: 0, turnAt: 0, inGroups: 0, resting: 0 }
+  const none = { ready: 0, delayed: 0, held: 0, waiting: 0, bytes: 0, suspects: 0, turnAt: 0, inGroups: 0, resting: 0 }
   Object.assign(counters, { ...none, open: Array(10).fill(0) })
 }
 

@@ -58,7 +58,7 @@ export class StoredQueue {
 
   #info(job: Job): JobInfo {
     const { id, state, subject, priority, attempts, deliveries, sentAt, dueAt, suspect, history, dead } = job
-    const { key, group, policy, startedAt, replyBy, consumer, expiresAt } = job
+    const { key, group, policy, startedAt, replyBy, consumer, expiresAt, children, parent } = job
     const behind = this.#behind(job)
     const body = storedBody(this.#environment, this.#counters.number, job)
     return {
@@ -71,6 +71,8 @@ export class StoredQueue {
       ...(replyBy !== undefined && { replyBy }),
       ...(state === 'held' && consumer !== undefined && { holder: consumer, expiresAt }),
       ...(behind !== undefined && { behind }),
+      ...(children !== undefined && { children: { count: children.count, open: children.open } }),
+      ...(parent !== undefined && { parent: parent.id }),
       ...(dead !== undefined && { dead }),
     }
   }
@@ -118,6 +120,10 @@ export class StoredQueue {
         held.push(...jobs.filter((job) => job.state === 'held' && job.sequence > (last?.sequence ?? 0)))
       }
       yield* held.sort((a, b) => a.sequence - b.sequence)
+      return
+    }
+    if (state === 'waiting') {
+      for (const { b } of this.#pairs(INDEXES.waiting, (last?.n ?? 0) + 1)) yield* this.#one(b)
       return
     }
     if (last === undefined || last.sequence > 0) {
@@ -174,14 +180,14 @@ export class StoredQueue {
   }
 
   info(now: number): QueueInfo {
-    const { sent, ready, delayed, held, done, removed, bytes, paused } = this.#counters
+    const { sent, ready, delayed, held, waiting = 0, done, removed, bytes, paused } = this.#counters
     const { dead: letters, bindings, tripped, life } = this.#record
     const isDead = isDeadName(this.#name)
     const dead = isDead ? 0 : letters.ready + letters.delayed + letters.held
     const [oldest] = this.#ready(0)
     return {
       queue: this.#name,
-      counts: { sent, ready, delayed, held, done, dead, removed },
+      counts: { sent, ready, delayed, held, waiting, done, dead, removed },
       bytes,
       ...(oldest !== undefined && { oldestReadyAt: oldest.dueAt }),
       consumers: countConsumers(this.#environment, this.#name, now),

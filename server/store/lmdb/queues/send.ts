@@ -9,11 +9,13 @@ import { unguessable } from '../../token.ts'
 import { Ids } from '../dedup/ids.ts'
 import { Producer } from '../dedup/producers.ts'
 import type { Transaction } from '../engine/transaction.ts'
+import { keepChildren } from './children.ts'
 import { forgetFinished } from './finished.ts'
 import { rememberRequest, requestOf } from './requests.ts'
 import { freeId, howNamed, idOf, NAMED, newId } from './storage/jobNames.ts'
 import { newJob } from './storage/jobs.ts'
 import type { Queue } from './storage/queue.ts'
+import type { Family } from './storage/records.ts'
 
 interface Fresh {
   readonly draft: StoredJobDraft
@@ -21,6 +23,9 @@ interface Fresh {
   readonly id: string
   readonly sized: SizedBody
   readonly found: number
+  readonly family?: Family
+  /** Of its own children. */
+  readonly childIds?: readonly string[]
 }
 
 export function enqueue(transaction: Transaction, name: string, enqueue: Enqueue, maxIds: number): Enqueued {
@@ -47,6 +52,7 @@ export function enqueue(transaction: Transaction, name: string, enqueue: Enqueue
   const found = [...repeated]
   const fresh: Fresh[] = []
   const duplicatesAt = repeated.map((_, i) => i)
+  const childIds: string[] = []
   let [jobs, bytes] = [0, 0]
   for (const draft of drafts.slice(repeated.length)) {
     const { id } = draft
@@ -75,6 +81,18 @@ export function enqueue(transaction: Transaction, name: string, enqueue: Enqueue
     taken.add(named)
     if (id !== undefined) given.set(id, one)
     fresh.push(one)
+    if (draft.children !== undefined) {
+      const family = beget(
+        one,
+        () => ++numbers.main,
+        (number) => newId(queue, number, enqueue, token),
+      )
+      fresh[fresh.length - 1] = family.parent
+      fresh.push(...family.children)
+      childIds.push(...family.children.map((child) => child.id))
+      jobs += family.children.length
+      bytes += family.children.reduce((sum, { sized }) => sum + sized.bytes, 0)
+    }
     found.push(one.found)
     ids.push(named)
   }
@@ -100,7 +118,8 @@ export function enqueue(transaction: Transaction, name: string, enqueue: Enqueue
       one.topic === binding.topic ? { topic: one.topic, epoch: binding.to.epoch, offset: binding.to.offset } : one,
     )
   }
-  return { ids, ...duplicatesOf(duplicatesAt), ...forgottenOf(forgotten), durability: 'fsync' }
+  const told = { ...duplicatesOf(duplicatesAt), ...forgottenOf(forgotten), ...(childIds.length > 0 && { childIds }) }
+  return { ids, ...told, durability: 'fsync' }
 }
 
 /** No queue has this number. */
@@ -116,24 +135,61 @@ function checkBinding(queue: Queue | undefined, { binding }: Enqueue): void {
 }
 
 function checkLimit({ record }: Queue, limit: Enqueue['limit'], jobs: number, bytes: number): void {
-  const { ready, delayed, held, bytes: kept } = record.main
-  if (jobs > 0 && (ready + delayed + held + jobs > limit.jobs || kept + bytes > limit.bytes)) throw queueFull(limit)
+  const { ready, delayed, held, waiting = 0, bytes: kept } = record.main
+  if (jobs > 0 && (ready + delayed + held + waiting + jobs > limit.jobs || kept + bytes > limit.bytes))
+    throw queueFull(limit)
 }
 
 /** A call that is refused makes no queue. */
 function checkFirst(limit: Enqueue['limit'], drafts: readonly StoredJobDraft[]): void {
   const ids = new Set<string>()
   let [jobs, bytes] = [0, 0]
-  for (const { id, body, dead } of drafts) {
+  for (const draft of drafts) {
+    const { id, dead } = draft
     if (dead !== undefined || (id !== undefined && ids.has(id))) continue
     if (id !== undefined) ids.add(id)
-    jobs++
-    bytes += sizeBody(body).bytes
+    for (const { body } of withChildren(draft)) {
+      jobs++
+      bytes += sizeBody(body).bytes
+    }
   }
   if (jobs > limit.jobs || bytes > limit.bytes) throw queueFull(limit)
 }
 
-function add(transaction: Transaction, queue: Queue, subject: string, { draft, n, id, sized }: Fresh): void {
+function* withChildren(draft: StoredJobDraft): Generator<StoredJobDraft> {
+  yield draft
+  for (const child of draft.children?.drafts ?? []) yield* withChildren(child)
+}
+
+/** The children of a draft, depth first, and itself as their parent. They have higher numbers than it has. */
+function beget(
+  one: Fresh,
+  number: () => number,
+  idOf: (n: number) => string,
+): { readonly parent: Fresh; readonly children: readonly Fresh[] } {
+  const { drafts, onDead, bytes: most } = one.draft.children ?? { drafts: [], onDead: 'skip', bytes: 0 }
+  const count = drafts.length
+  const own: string[] = []
+  const children = drafts.flatMap((draft, at) => {
+    const n = number()
+    const id = idOf(n)
+    own.push(id)
+    const family = { parent: { id: one.id, as: one.n, at } }
+    const child = { draft, n, id, sized: sizeBody(draft.body), found: n * 4 + NAMED.byStore, family }
+    if (draft.children === undefined) return [child]
+    const below = beget(child, number, idOf)
+    return [below.parent, ...below.children]
+  })
+  const family = { ...one.family, children: { as: one.n, count, open: count, bytes: 0, most, onDead } }
+  return { parent: { ...one, family, childIds: own }, children }
+}
+
+function add(
+  transaction: Transaction,
+  queue: Queue,
+  subject: string,
+  { draft, n, id, sized, family, childIds }: Fresh,
+): void {
   const { now } = transaction
   const { record, main, dead } = queue
   const { key, group, priority, due, ttlMs, policy, replyMs } = draft
@@ -145,7 +201,9 @@ function add(transaction: Transaction, queue: Queue, subject: string, { draft, n
   record.main.sent++
   if (jobSet.isDead) jobSet.counters.sent++
   jobSet.counters.lastJob = n
-  if (isDue) jobSet.counters.lastPlace++
+  const waits = childIds !== undefined
+  const hasPlace = isDue && !waits
+  if (hasPlace) jobSet.counters.lastPlace++
   const job = newJob({
     n,
     id,
@@ -161,10 +219,13 @@ function add(transaction: Transaction, queue: Queue, subject: string, { draft, n
     policy,
     bytes: sized.bytes,
     dueAt,
-    sequence: isDue ? jobSet.counters.lastPlace : 0,
+    sequence: hasPlace ? jobSet.counters.lastPlace : 0,
+    ...(waits && { state: 'waiting' as const }),
+    ...family,
     dead: draft.dead === undefined ? undefined : { ...draft.dead, at: now },
   })
   jobSet.add(transaction, job, sized)
+  if (waits) keepChildren(transaction, queue, n, childIds)
   queue.life.tell('sent', id, isDue ? {} : { dueAt })
   if (draft.dead !== undefined) queue.life.tell('dead', id, { error: draft.dead.error ?? draft.dead.reason })
   if (draft.dead !== undefined) transaction.lose(queue.name, { kind: 'dead', reason: draft.dead.reason, jobs: 1 })

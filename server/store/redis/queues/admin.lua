@@ -31,7 +31,7 @@ function operations.purge()
     local n, record = resolve(arg(), arg(), arg(), recordOf)
     if take(p, record and decode(n, record)) then count = count + 1 end
   end
-  for _, key in ipairs({ p.suspects, p.blocked, p.ready, p.grouped, p.retrying, p.scheduled }) do
+  for _, key in ipairs({ p.waiting, p.suspects, p.blocked, p.ready, p.grouped, p.retrying, p.scheduled }) do
     local skipped = 0
     while count < limit do
       flush()

@@ -92,8 +92,9 @@ function operations.claim()
       local attempts = struct.unpack('<I4', record, ATTEMPTS_AT)
       if attempts >= policy.maxAttempts and attempts >= own.maxAttempts(decode(n, record)) then return 'failed' end
     end
-    if #names > 0 and size + length > bytes then return 'large' end
-    size = size + length
+    local total = length + family.bytes(n, record)
+    if #names > 0 and size + total > bytes then return 'large' end
+    size = size + total
     if length > SMALL then large[#large + 1] = n end
     s.serial = s.serial + 1
     local endsAt, cappedAt, capped, endsText = expiresAt, capAt, 0, expiresText
@@ -286,5 +287,8 @@ function operations.claim()
   }
   local bodies = valuesOf(BODIES, large)
   for i = 1, #large do reply[6 + i] = bodies[i] end
+  for i = 1, #names do
+    if family.isIn(rows[2 * i]) then reply[#reply + 1] = family.told(names[i]) end
+  end
   return reply
 end

@@ -48,8 +48,13 @@ local function deadLetter(j, reason, why, consumer)
   keepAnswer(j, why and why ~= '' and 4 or 3, reason, why or '')
   note(j, 'dead', consumer, why and why ~= '' and why or reason)
   enterDeadLetters(j, reason, why)
-  if reason ~= 'expired' then breaker.dead = breaker.dead + 1 end
+  if reason ~= 'expired' and reason ~= 'child' then breaker.dead = breaker.dead + 1 end
   life.tell('dead', idOf(j), { attempt = j.attempts, error = why and why ~= '' and why or reason })
+  family.ended(j, family.DEAD, why and why ~= '' and why or reason, '')
+end
+-- A parent that waits goes with its child.
+function family.fail(parent, why)
+  deadLetter(parent, 'child', why)
 end
 
 -- The queue pauses itself where too much of what ended of late went to the dead letters. See breaker.ts.

@@ -77,6 +77,7 @@ local function remove(p, j)
   unscore(p.expiries, j.n)
   if j.history == 1 then field(HISTORY, j.n, false) end
   if j.own then field(own.key, j.n, false) end
+  if j.family then family.forget(j.n) end
   if p.dead then field(DEATHS, j.n, false) end
   if j.named == 1 then field(NAMES, j.id, false) end
   if j.size > SMALL then field(BODIES, j.n, false) end
@@ -86,8 +87,16 @@ local function remove(p, j)
 end
 
 local function finish(p, j, state, result)
+  local parent = j.family and family.of(j.n).p
+  local function gone()
+    remove(p, j)
+    if parent then
+      local how = state == finished.DONE and family.DONE or family.REMOVED
+      family.report(parent.n, parent.i, idOf(j), how, '', result)
+    end
+  end
   local keep = own.keep(j)
-  if not keep then return remove(p, j) end
+  if not keep then return gone() end
   local history = j.history == 1 and redis.call('HGET', HISTORY, j.n) or ''
   local why, startedAt = '', not p.dead and j.state == HELD and j.expAt or 0
   if p.dead then
@@ -97,7 +106,7 @@ local function finish(p, j, state, result)
       if state == finished.REMOVED then why = death[3] ~= '' and death[3] or death[1] or '' end
     end
   end
-  remove(p, j)
+  gone()
   local lengths = { #j.key, #j.subject, #j.id }
   finished.add(j, state, keep.ageMs, j.key .. j.subject .. j.id, lengths, result, why, history, startedAt)
 end

@@ -10,7 +10,7 @@ local function isWhole(record)
   local keys, subjects, ids = struct.unpack('<I4I4I4', record, KEY_LENGTH_AT)
   keys = keys % GROUPED
   local small = size <= SMALL and size or 0
-  return state <= 4 and #record == RECORD_SIZE + small + keys + subjects + ids + tokens + consumers
+  return state <= WAITING and #record == RECORD_SIZE + small + keys + subjects + ids + tokens + consumers
 end
 
 -- `lost`: how many jobs this call has found lost, where it had to mend.
@@ -23,7 +23,7 @@ function mending.fits()
   if redis.call('HLEN', JOBS) ~= live.count + dead.count then return false end
   for _, p in ipairs({ live, dead }) do
     local count = 0
-    for _, key in ipairs({ p.ready, p.suspects, p.grouped, p.blocked, p.scheduled, p.retrying, p.held }) do
+    for _, key in ipairs({ p.ready, p.suspects, p.grouped, p.blocked, p.scheduled, p.retrying, p.held, p.waiting }) do
       count = count + redis.call('ZCARD', key)
     end
     -- The first job that waits behind another one stands in the line of its key.
@@ -40,7 +40,7 @@ local function takeLists(present)
   local named = {}
   for _, p in ipairs({ live, dead }) do
     for _, key in ipairs({
-      p.ready, p.suspects, p.grouped, p.blocked, p.retrying, p.retryingBySequence, p.held, p.expiries, p.scheduled,
+      p.ready, p.suspects, p.grouped, p.blocked, p.retrying, p.retryingBySequence, p.held, p.expiries, p.scheduled, p.waiting,
     }) do
       for _, member in ipairs(redis.call('ZRANGE', key, 0, -1)) do
         local n = whole(tonumber(member) or 0)
@@ -70,6 +70,8 @@ local function lay(p, j)
       h.suspects = h.suspects + 1
       putConsumer(p, j.consumer, h)
     end
+  elseif j.state == WAITING then
+    score(p.waiting, j.n, tonumber(j.n))
   elseif j.state == RETRYING then
     makeRetrying(p, j)
   elseif j.state == BLOCKED then
@@ -98,6 +100,7 @@ local function deadLetterLost(n, name)
   end
   field(DEATHS, n, cjson.encode({ 'rejected', now, 'damaged' }))
   field(own.key, n, false)
+  family.forget(n)
   lay(dead, j)
   put(j)
 end
@@ -151,7 +154,7 @@ function mending.mend()
   end
   local heads = {}
   for _, j in ipairs(jobs) do
-    if j.key ~= '' and j.dead == 0 and j.state ~= SCHEDULED and j.state ~= BLOCKED then heads[j.key] = j.n end
+    if j.key ~= '' and j.dead == 0 and j.state ~= SCHEDULED and j.state ~= BLOCKED and j.state ~= WAITING then heads[j.key] = j.n end
   end
   for _, j in ipairs(jobs) do
     local p = j.dead == 1 and dead or live
@@ -182,6 +185,10 @@ function mending.mend()
   s.born, s.nextTimer = 1, math.min(s.nextTimer, now)
   live.told, dead.told = huge, huge
   works(live, now)
+  flush()
+  for _, j in ipairs(jobs) do
+    if j.state == WAITING and j.dead == 0 then family.mend(j, present) end
+  end
   flush()
   mending.lost = (mending.lost or 0) + lost
 end

@@ -1,7 +1,7 @@
 -- Reads only: `info` part · `jobs` part state limit id number token · `line` part key limit id number token ·
 -- `some` part, then id number token of each · `answer` id number token · `schedulesNamed` names ·
 -- `due` limit · `finished`, see there. Each job is told by its number, record, body, history, death, number and record of what it is behind, and
--- what it has in place of the policy.
+-- what it has in place of the policy, and its family.
 
 local function recordOf(n)
   local record = redis.call('HGET', JOBS, n)
@@ -20,6 +20,7 @@ local function told(reply, n, record)
   reply[at + 6] = head or ''
   reply[at + 7] = head and recordOf(head) or ''
   reply[at + 8] = j.own and redis.call('HGET', own.key, n) or ''
+  reply[at + 9] = j.family and redis.call('HGET', tag .. 'family', n) or ''
 end
 
 local function toldAll(names, limit)
@@ -62,7 +63,7 @@ function reads.info()
   local oldest = bySequence(p, 0, 1, { p.ready, p.suspects, p.blocked, p.grouped })[1]
   local record = oldest and recordOf(oldest[1])
   local reply = {
-    'known', whole(p.sent), count(p.ready, p.suspects, p.blocked, p.grouped), count(p.scheduled, p.retrying), count(p.held), whole(p.done),
+    'known', whole(p.sent), count(p.ready, p.suspects, p.blocked, p.grouped), count(p.scheduled, p.retrying), count(p.held), count(p.waiting), whole(p.done),
     whole(p.dead and 0 or dead.count), whole(p.removed), whole(p.bytes),
     record and whole(decode(oldest[1], record).dueAt) or '',
     whole(redis.call('ZCOUNT', p.present, now - TOUCH_MS, '+inf')), whole(p.paused),
@@ -100,6 +101,9 @@ function reads.jobs()
     end
     table.sort(held, function(a, b) return a[2] < b[2] end)
     for i = 1, math.min(limit, #held) do names[i] = held[i][1] end
+  elseif state == 'waiting' then
+    local from = after and '(' .. after.n or '-inf'
+    names = redis.call('ZRANGEBYSCORE', p.waiting, from, '+inf', 'LIMIT', 0, limit)
   else
     local from = 0
     if after and after.state == SCHEDULED then

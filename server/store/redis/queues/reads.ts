@@ -29,7 +29,7 @@ export interface QueuesContext {
 }
 
 /** Values of one job in an answer. */
-const WIDTH = 8
+const WIDTH = 9
 
 export async function ask(
   context: QueuesContext,
@@ -72,17 +72,17 @@ export async function readInfo(
 ): Promise<QueueInfo | undefined> {
   const reply = (await ask(context, name, ['info', part])).map(String)
   if (reply.length === 0) return undefined
-  const [at = 0, letters = 0, ended = 0, events = 0, lifeBytes = 0] = reply.slice(11, 16).map(Number)
-  const numbers = reply.slice(0, 11).map(Number)
-  const [sent = 0, ready = 0, delayed = 0, held = 0, done = 0, dead = 0, removed = 0, bytes = 0] = numbers
-  const [oldest = '', consumers, paused] = reply.slice(8, 11)
+  const [at = 0, letters = 0, ended = 0, events = 0, lifeBytes = 0] = reply.slice(12, 17).map(Number)
+  const numbers = reply.slice(0, 9).map(Number)
+  const [sent = 0, ready = 0, delayed = 0, held = 0, waiting = 0, done = 0, dead = 0, removed = 0, bytes = 0] = numbers
+  const [oldest = '', consumers, paused] = reply.slice(9, 12)
   const bindings = []
-  for (let i = 16; i + 1 < reply.length; i += 2) {
+  for (let i = 17; i + 1 < reply.length; i += 2) {
     bindings.push({ topic: reply[i] ?? '', position: positionOf(reply[i + 1] ?? '') })
   }
   return {
     queue,
-    counts: { sent, ready, delayed, held, done, dead, removed },
+    counts: { sent, ready, delayed, held, waiting, done, dead, removed },
     bytes,
     ...(oldest !== '' && { oldestReadyAt: Number(oldest) }),
     consumers: Number(consumers),

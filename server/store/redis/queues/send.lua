@@ -1,7 +1,7 @@
 -- The operation that adds jobs, with what it has to remember of their senders: numbers and ids.
 
-local REASONS = { 'max_attempts', 'rejected', 'expired', 'gap' }
-local DRAFT, OPTIONS = '<I4c0I4c0', '<BBdddBI4c0I4c0I4c0I4c0'
+local REASONS = { 'max_attempts', 'rejected', 'expired', 'gap', 'child' }
+local DRAFT, OPTIONS, CHILDREN = '<I4c0I4c0', '<BBdddBI4c0I4c0I4c0I4c0I4c0', '<BdI4'
 -- The part of a record that deliveries change, of a job that had none, by its state.
 local unheld = {}
 local function unheldIn(state)
@@ -69,8 +69,47 @@ local function isTaken(id)
   return text and struct.unpack('<d', text) > now
 end
 
+-- A draft, as its options say; `jobs` and `bytes` are those of all its children.
+local function draftOf(text)
+  local priority, kind, time, ttlMs, replyMs, reason, line, id, why, group, policy, behind = struct.unpack(OPTIONS, text)
+  local d = {
+    priority = priority, kind = kind, time = time, ttlMs = ttlMs, replyMs = replyMs, reason = reason,
+    key = line, id = id, why = why, group = group ~= '' and group or nil, policy = policy ~= '' and policy or nil,
+    jobs = 0, bytes = 0,
+  }
+  if behind > #text then return d end
+  local fails, most, count
+  fails, most, count, behind = struct.unpack(CHILDREN, text, behind)
+  d.children = { fails = fails, most = most, count = count }
+  for i = 1, count do
+    local body, own
+    body, own, behind = struct.unpack(DRAFT, text, behind)
+    local child = draftOf(own)
+    child.body = body
+    d.children[i] = child
+    d.jobs, d.bytes = d.jobs + 1 + child.jobs, d.bytes + #body + child.bytes
+  end
+  return d
+end
+
+-- Drafts with their children behind them, depth first: each with its body, its place in the call where it is no child, and
+-- else with where its parent stands and its place among the children.
+local function unfold(drafts, bodyOf, first, count)
+  local all = { drafts = {}, bodies = {}, places = {}, parents = {}, at = {} }
+  local function add(d, body, place, parent, at)
+    local k = #all.drafts + 1
+    all.drafts[k], all.bodies[k], all.places[k], all.parents[k], all.at[k] = d, body, place, parent, at
+    for i, child in ipairs(d.children or {}) do add(child, child.body, false, k, i - 1) end
+  end
+  for i = first, count do
+    if drafts[i] then add(drafts[i], bodyOf[i], i) end
+  end
+  return all
+end
+
 -- enqueue: subject token jobs bytes grouped events producer seq topic from to count drafts; of each draft its body and its options, which
--- are empty where they are those of the draft before. Behind the options stands what it has in place of the policy, as JSON.
+-- are empty where they are those of the draft before. The last of the options is what it has in place of the policy, as JSON;
+-- behind them stand its children: whether it fails with one, the most bytes of their results, how many, and their drafts.
 function operations.enqueue()
   local subject, token, maxJobs, maxBytes = arg(), arg(), num(), num()
   local grouped, events, producer, seq = arg(), arg(), arg(), num()
@@ -95,7 +134,7 @@ function operations.enqueue()
   -- What is new of the drafts, without a write.
   local hash = tag .. 'ids:' .. subject
   local drafts, inThisCall, sameAs, duplicates = {}, {}, {}, repeated
-  local jobs, bytes = 0, 0
+  local jobs, bytes, hasChildren = 0, 0, false
   local options, draft
   local bodyOf, at = {}, 1
   for i = 1, count do
@@ -104,12 +143,7 @@ function operations.enqueue()
     bodyOf[i] = body
     if text ~= '' and text ~= options then
       options = text
-      local priority, kind, time, ttlMs, replyMs, reason, line, id, why, group, behind = struct.unpack(OPTIONS, text)
-      draft = {
-        priority = priority, kind = kind, time = time, ttlMs = ttlMs, replyMs = replyMs, reason = reason,
-        key = line, id = id, why = why, group = group ~= '' and group or nil,
-        policy = behind <= #text and string.sub(text, behind) or nil,
-      }
+      draft = draftOf(text)
     end
     if i > repeated then
       local id = draft.id
@@ -124,9 +158,10 @@ function operations.enqueue()
         if id ~= '' then inThisCall[id] = true end
         drafts[i] = draft
         if draft.reason == 0 then
-          jobs = jobs + 1
-          bytes = bytes + #body
+          jobs = jobs + 1 + draft.jobs
+          bytes = bytes + #body + draft.bytes
         end
+        if draft.children then hasChildren = true end
       end
     end
   end
@@ -141,14 +176,17 @@ function operations.enqueue()
   local taken, firstNumber = {}, s.number + 1
   local lastExpAt, expText
   local like, size, stateOf, before, behind, texts
-  local plain = duplicates == 0
-  for i = repeated + 1, count do
-    local d = drafts[i]
-    if not d then
-      -- A duplicate of a draft of this call has the id that this one got.
-      if sameAs[i] then given[i] = taken[sameAs[i]] end
+  local plain = duplicates == 0 and not hasChildren
+  local all = hasChildren and unfold(drafts, bodyOf, repeated + 1, count)
+  local numbers, jobIds, childrenOf, childIds = {}, {}, {}, {}
+  for k = all and 1 or repeated + 1, all and #all.drafts or count do
+    local d, i, body
+    if all then
+      d, i, body = all.drafts[k], all.places[k], all.bodies[k]
     else
-      local body = bodyOf[i]
+      d, i, body = drafts[k], k, bodyOf[k]
+    end
+    if d then
       s.number = s.number + 1
       local n = digits(s.number)
       local named, id = 0, token
@@ -161,7 +199,7 @@ function operations.enqueue()
         field(NAMES, id, n)
         taken[d.id] = '=' .. id
         given[i] = '=' .. id
-      else
+      elseif i then
         given[i] = n
       end
       local dueAt = now
@@ -180,14 +218,29 @@ function operations.enqueue()
       if d.reason > 0 then
         p, dueAt, expAt = dead, now, now
         live.sent = live.sent + 1
+      elseif d.children then
+        state = WAITING
       elseif dueAt > now then
         state = SCHEDULED
       else
         expAt = math.min(now + d.ttlMs, request == 1 and replyBy or huge)
       end
+      local hasFamily = all and (d.children or all.parents[k])
+      if all then
+        numbers[k], jobIds[k] = n, named == 1 and id or idOf({ named = 0, n = n, id = token })
+        local parent = all.parents[k]
+        if parent then
+          childIds[#childIds + 1] = '#' .. n .. '-' .. token
+          table.insert(childrenOf[parent], jobIds[k])
+        end
+        if d.children then childrenOf[k] = {} end
+        if hasFamily then
+          family.begin(n, d.children, parent and { n = numbers[parent], id = jobIds[parent], i = whole(all.at[k]) })
+        end
+      end
       if s.events == 1 then
         local told = named == 1 and id or idOf({ named = 0, n = n, id = token })
-        life.tell('sent', told, { dueAt = state == SCHEDULED and dueAt or nil })
+        life.tell('sent', told, { dueAt = dueAt > now and dueAt or nil })
         if p.dead then life.tell('dead', told, { error = d.why ~= '' and d.why or REASONS[d.reason] }) end
       end
       p.sent = p.sent + 1
@@ -198,6 +251,8 @@ function operations.enqueue()
         score(p.scheduled, string.format('%014.0f', s.number), dueAt)
         due(dueAt)
         works(p, dueAt)
+      elseif state == WAITING then
+        score(p.waiting, n, s.number)
       else
         p.lastSequence = p.lastSequence + 1
         sequence = p.lastSequence
@@ -236,7 +291,8 @@ function operations.enqueue()
       if d ~= like or #body ~= size or state ~= stateOf or named == 1 then
         like, size, stateOf = d, #body, state
         before = unheldIn(state) .. struct.pack(
-          '<' .. BEFORE_SEQUENCE, size, expAt, p.dead and 1 or 0, d.policy and own.FLAG or 0, named, request, d.priority, 0)
+          '<' .. BEFORE_SEQUENCE, size, expAt, p.dead and 1 or 0,
+          (d.policy and own.FLAG or 0) + (hasFamily and own.FAMILY or 0), named, request, d.priority, 0)
         local keys, key = keyText(d)
         behind = struct.pack('<' .. AFTER_SEQUENCE, now, dueAt, replyBy, d.ttlMs, keys, #subject, #id)
         texts = key .. subject .. id
@@ -249,6 +305,13 @@ function operations.enqueue()
       end
       rows[#rows + 1] = before .. struct.pack('<d', sequence) .. behind .. body .. texts
     end
+  end
+  -- A duplicate of a draft of this call has the id that this one got.
+  for i = repeated + 1, count do
+    if sameAs[i] then given[i] = taken[sameAs[i]] end
+  end
+  for k, n in ipairs(numbers) do
+    if all.drafts[k].children then family.keepIds(n, childrenOf[k]) end
   end
   many('HSET', BODIES, bodies)
   many('HSET', JOBS, rows)
@@ -267,5 +330,6 @@ function operations.enqueue()
   if plain then return { 'new', whole(firstNumber) } end
   local reply = { 'mixed', whole(forgotten) }
   for i = 1, count do reply[#reply + 1] = (drafts[i] and '' or '!') .. given[i] end
+  for i = 1, #childIds do reply[#reply + 1] = childIds[i] end
   return reply
 end

@@ -1,7 +1,7 @@
 /** How the script of a queue is asked to add jobs, and what it answers. */
 
 import { encodeBody } from '../../codec.ts'
-import type { Enqueue, Enqueued, StoredJobDraft } from '../../contract/store.ts'
+import type { Enqueue, Enqueued, StoredChildren, StoredJobDraft } from '../../contract/store.ts'
 import { duplicatesOf, forgottenOf } from '../../duplicates.ts'
 import { unguessable } from '../../token.ts'
 import type { Argument } from '../connection/connection.ts'
@@ -11,14 +11,16 @@ import { positionText, REASONS, refuse } from '../scripting/queueCodec.ts'
 
 const NOTHING = Buffer.alloc(0)
 
-function optionsOf({ priority, due, ttlMs, policy, replyMs = -1, dead, ...given }: StoredJobDraft): Buffer {
+function optionsOf({ priority, due, ttlMs, policy, children, replyMs = -1, dead, ...given }: StoredJobDraft): Buffer {
   const { key = '', id = '', group = '' } = given
   const error = dead?.error ?? ''
   const [keyBytes, idBytes, errorBytes] = [Buffer.byteLength(key), Buffer.byteLength(id), Buffer.byteLength(error)]
   const groupBytes = Buffer.byteLength(group)
   const own = policy === undefined ? '' : JSON.stringify(policy)
-  const length = 43 + keyBytes + idBytes + errorBytes + groupBytes
-  const options = Buffer.allocUnsafe(length + own.length)
+  const below = children === undefined ? NOTHING : childrenText(children)
+  const ownAt = 43 + keyBytes + idBytes + errorBytes + groupBytes
+  const length = 4 + ownAt + own.length
+  const options = Buffer.allocUnsafe(length + below.length)
   options[0] = priority
   const [kind, time] = due === undefined ? [0, 0] : 'delayMs' in due ? [1, due.delayMs] : [2, due.at]
   options[1] = kind
@@ -34,8 +36,20 @@ function optionsOf({ priority, due, ttlMs, policy, replyMs = -1, dead, ...given 
   options.write(error, 39 + keyBytes + idBytes)
   options.writeUInt32LE(groupBytes, 39 + keyBytes + idBytes + errorBytes)
   options.write(group, 43 + keyBytes + idBytes + errorBytes)
-  options.write(own, length, 'latin1')
+  options.writeUInt32LE(own.length, ownAt)
+  options.write(own, ownAt + 4, 'latin1')
+  below.copy(options, length)
   return options
+}
+
+/** Whether it fails with one, the most bytes of results, how many, and their drafts. */
+function childrenText({ drafts, onDead, bytes }: StoredChildren): Buffer {
+  const head = Buffer.allocUnsafe(13)
+  head[0] = onDead === 'fail' ? 1 : 0
+  head.writeDoubleLE(bytes, 1)
+  head.writeUInt32LE(drafts.length, 9)
+  const parts = drafts.flatMap((draft) => [encodeBody(draft.body), optionsOf(draft)])
+  return Buffer.concat([head, ...parts.flatMap((part) => [lengthOf(part), part])])
 }
 
 /** Whether two drafts have the same options, as far as a glance tells. */
@@ -47,6 +61,8 @@ function isAlike(a: StoredJobDraft, b: StoredJobDraft | undefined): boolean {
     a.key === b.key &&
     a.group === b.group &&
     a.policy === b.policy &&
+    a.children === undefined &&
+    b.children === undefined &&
     a.id === undefined &&
     b.id === undefined &&
     a.due === undefined &&
@@ -77,11 +93,22 @@ export function enqueue(queue: string, given: Enqueue): Operation<Omit<Enqueued,
       const first = numberAt(outcome, 1)
       return { ids: drafts.map((_, i) => `${(first + i).toString(36)}-${token}`), duplicates: 0 }
     }
-    const ids = outcome.slice(2).map(String)
+    const ids = outcome.slice(2, 2 + drafts.length).map(String)
+    const childIds = outcome.slice(2 + drafts.length).map((id) => idGiven(String(id)))
     const duplicatesAt = ids.flatMap((text, i) => (text.startsWith('!') ? [i] : []))
-    return { ids: ids.map(idGiven), ...duplicatesOf(duplicatesAt), ...forgottenOf(numberAt(outcome, 1)) }
+    return {
+      ids: ids.map(idGiven),
+      ...duplicatesOf(duplicatesAt),
+      ...forgottenOf(numberAt(outcome, 1)),
+      ...(childIds.length > 0 && { childIds }),
+    }
   }
-  return { args, bytes: packed.length, size: drafts.length, read }
+  return { args, bytes: packed.length, size: jobsIn(drafts), read }
+}
+
+/** With all children. */
+function jobsIn(drafts: readonly StoredJobDraft[]): number {
+  return drafts.reduce((sum, { children }) => sum + 1 + (children === undefined ? 0 : jobsIn(children.drafts)), 0)
 }
 
 function lengthOf({ length }: Buffer): Buffer {

@@ -24,7 +24,16 @@ export interface Keys {
   /** The hashes of a queue that hold payloads: of its jobs, and what is kept of them by itself. */
   payloads(
     queue: string,
-    hash: 'jobs' | 'bodies' | 'history' | 'deaths' | 'finished' | 'answers' | 'schedules' | 'scheduleBodies',
+    hash:
+      | 'jobs'
+      | 'bodies'
+      | 'history'
+      | 'deaths'
+      | 'finished'
+      | 'answers'
+      | 'schedules'
+      | 'scheduleBodies'
+      | 'children',
   ): string
   /** Of a queue or its dead letters: their consumers. */
   consumers(queue: string, dead: boolean): string

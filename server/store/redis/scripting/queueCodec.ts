@@ -72,7 +72,7 @@ export function idWords(id: string): [string, string, string] {
 
 const NOTHING = Buffer.alloc(0)
 /** In the order of their numbers. */
-export const REASONS: readonly DeadReason[] = ['max_attempts', 'rejected', 'expired', 'gap']
+export const REASONS: readonly DeadReason[] = ['max_attempts', 'rejected', 'expired', 'gap', 'child']
 
 export function claim(queue: string, part: Part, given: Claim): Operation<Claimed> {
   const { consumer, session, max, bytes, leaseMs, capMs, rate = 0, groupRate = 0, policy } = given

@@ -26,7 +26,8 @@ export function fits(environment: Environment, { counters, isDead }: JobSet): bo
     counts.set(kind, (counts.get(kind) ?? 0) + pairs.length)
     if (kind === INDEXES.line) lines.add(key.toString('latin1', 0, key.length - 12))
     if (kind === INDEXES.heldBy) for (const { a } of pairs) holding.add(chunkOfJob(a))
-    if (kind <= INDEXES.retrying || kind === INDEXES.grouped) for (const { b } of pairs) waiting.add(chunkOfJob(b))
+    const isWaiting = kind <= INDEXES.retrying || kind === INDEXES.grouped || kind === INDEXES.waiting
+    if (isWaiting) for (const { b } of pairs) waiting.add(chunkOfJob(b))
     if (kind === INDEXES.held) for (const { b } of pairs) lapsing.add(b)
     if (kind === INDEXES.turns || kind === INDEXES.resting) for (const { b } of pairs) turns.add(b)
     if (kind === INDEXES.group) {
@@ -51,6 +52,7 @@ export function fits(environment: Environment, { counters, isDead }: JobSet): bo
     of(INDEXES.scheduled) + of(INDEXES.retrying) === counters.delayed &&
     of(INDEXES.retryingBySequence) === of(INDEXES.retrying) &&
     of(INDEXES.heldBy) === counters.held &&
+    of(INDEXES.waiting) === (counters.waiting ?? 0) &&
     waits &&
     inGroups === (counters.inGroups ?? 0) &&
     inGroups === of(INDEXES.grouped) &&

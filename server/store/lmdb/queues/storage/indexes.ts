@@ -38,6 +38,8 @@ export const INDEXES = {
   /** (until, number) of finished jobs by how they ended. */
   done: 17,
   removed: 18,
+  /** (number, number) of the jobs that wait for their children. */
+  waiting: 19,
 } as const
 
 export const RANKS = 2 ** 42

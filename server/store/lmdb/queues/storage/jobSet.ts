@@ -179,6 +179,9 @@ export class JobSet {
         put(INDEXES.retrying, job.dueAt)
         put(INDEXES.retryingBySequence, job.sequence)
       }
+    } else if (job.state === 'waiting') {
+      counters.waiting = (counters.waiting ?? 0) + by
+      put(INDEXES.waiting, job.n)
     } else {
       counters.held += by
       if (job.consumer !== undefined) this.consumers.hold(job.consumer, job, by)

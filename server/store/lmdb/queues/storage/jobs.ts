@@ -7,6 +7,7 @@ import type { DeadReason, HistoryEntry, JobPolicy, JobState, Owner } from '../..
 import type { Environment } from '../../engine/environment.ts'
 import { blockKey } from '../../engine/keys.ts'
 import { TABLES } from '../../engine/tables.ts'
+import type { Family } from './records.ts'
 
 /** Jobs whose numbers share a chunk are written together. */
 export const PER_CHUNK = 32
@@ -58,12 +59,14 @@ export interface Job {
   capped: boolean
   consumer: Owner | undefined
   dead: { readonly reason: DeadReason; readonly error?: string; readonly at: number } | undefined
+  children: Family['children']
+  readonly parent: Family['parent']
   /** Until then somebody waits for its end. */
   awaitBy: number | undefined
   history: readonly HistoryEntry[]
 }
 
-const STATES = ['ready', 'delayed', 'held'] as const
+const STATES = ['ready', 'delayed', 'held', 'waiting'] as const
 const FLAG = { suspect: 1, blocked: 2, alone: 4, capped: 8 } as const
 
 /** What few jobs have; written is only what there is. */
@@ -77,6 +80,8 @@ type Extra = {
     | 'cameAt'
     | 'line'
     | 'dead'
+    | 'children'
+    | 'parent'
     | 'awaitBy'
     | 'history']?: Job[Name] | undefined
 }
@@ -114,34 +119,14 @@ function flagsOf({ suspect, blocked, alone, capped }: Job): number {
   )
 }
 
-function extraOf({
-  key,
-  group,
-  policy,
-  sentAs,
-  replyBy,
-  cameAt,
-  sentAt,
-  line,
-  dead,
-  awaitBy,
-  history,
-}: Job): Extra | undefined {
-  const has =
-    key !== undefined ||
-    group !== undefined ||
-    policy !== undefined ||
-    sentAs !== undefined ||
-    replyBy !== undefined ||
-    cameAt !== sentAt ||
-    line !== undefined ||
-    dead !== undefined ||
-    awaitBy !== undefined ||
-    history.length > 0
-  if (!has) return undefined
-  const past = history.length === 0 ? undefined : history
-  const came = cameAt === sentAt ? undefined : cameAt
-  return { key, group, policy, sentAs, replyBy, cameAt: came, line, dead, awaitBy, history: past }
+function extraOf(job: Job): Extra | undefined {
+  const { key, group, policy, sentAs, replyBy, line, dead, children, parent, awaitBy } = job
+  const history = job.history.length === 0 ? undefined : job.history
+  const cameAt = job.cameAt === job.sentAt ? undefined : job.cameAt
+  // One after the other: most have none, and a list of them would be made for each.
+  const few = key ?? group ?? policy ?? sentAs ?? replyBy ?? cameAt ?? line ?? dead ?? children ?? parent ?? awaitBy
+  if (few === undefined && history === undefined) return undefined
+  return { key, group, policy, sentAs, replyBy, cameAt, line, dead, children, parent, awaitBy, history }
 }
 
 function decodeJob(written: Written): Job {
@@ -183,6 +168,8 @@ function decodeJob(written: Written): Job {
     capped: (flags & FLAG.capped) !== 0,
     consumer: has ? { subject: written[19], client: written[20] } : undefined,
     dead: extra?.dead,
+    children: extra?.children,
+    parent: extra?.parent,
     awaitBy: extra?.awaitBy,
     history: extra?.history ?? NONE,
   }
@@ -203,7 +190,7 @@ type Coming =
   | 'policy'
 /** What was before is of a job that moves. */
 type NewJob = Pick<Job, Coming | 'bytes' | 'dueAt' | 'sequence' | 'dead'> &
-  Partial<Pick<Job, 'attempts' | 'deliveries' | 'startedAt' | 'history'>>
+  Partial<Pick<Job, 'attempts' | 'deliveries' | 'startedAt' | 'history' | 'state' | 'children' | 'parent'>>
 
 /** A job as it comes; everything about leases and failures begins empty. Field by field: spread, it is read slowly. */
 export function newJob(given: NewJob): Job {
@@ -223,7 +210,7 @@ export function newJob(given: NewJob): Job {
     bytes: given.bytes,
     block: 0,
     at: 0,
-    state: given.sequence > 0 ? 'ready' : 'delayed',
+    state: given.state ?? (given.sequence > 0 ? 'ready' : 'delayed'),
     attempts: given.attempts ?? 0,
     deliveries: given.deliveries ?? 0,
     startedAt: given.startedAt ?? 0,
@@ -240,6 +227,8 @@ export function newJob(given: NewJob): Job {
     capped: false,
     consumer: undefined,
     dead: given.dead,
+    children: given.children,
+    parent: given.parent,
     awaitBy: undefined,
     history: given.history ?? NONE,
   }

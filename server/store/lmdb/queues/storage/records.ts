@@ -1,7 +1,7 @@
 /** What is kept of a queue as a whole, of its consumers and of its answers. Jobs are in jobs.ts. */
 
 import type { Outcomes } from '../../../breaker.ts'
-import type { DeadReason, FinishedState, HistoryEntry } from '../../../contract/store.ts'
+import type { ChildState, DeadReason, FinishedState, HistoryEntry } from '../../../contract/store.ts'
 
 /** The state of a queue, or of its dead letters, which are a queue of their own. */
 export interface Counters {
@@ -15,7 +15,9 @@ export interface Counters {
   ready: number
   delayed: number
   held: number
-  /** Bytes of the bodies of ready, delayed and held jobs. */
+  /** For their children; absent in what earlier versions wrote. */
+  waiting?: number
+  /** Bytes of the bodies of all these. */
   bytes: number
   /** Ready jobs of each priority that can be delivered, suspects apart. */
   open: number[]
@@ -108,6 +110,27 @@ export type AnswerRecord = { readonly replyBy: number } & (
   | { readonly state: 'failed'; readonly reason: DeadReason | 'removed'; readonly error?: string }
   | { readonly state: 'asked'; readonly id: string }
 )
+
+/** What a job is to its children, and what it is to its parent. */
+export interface Family {
+  /** `as`: the number that it had when it came, which stands for it in keys. */
+  readonly children?: {
+    readonly as: number
+    readonly count: number
+    readonly open: number
+    readonly bytes: number
+    readonly most: number
+    readonly onDead: 'fail' | 'skip'
+  }
+  /** `at`: its place among the children. */
+  readonly parent?: { readonly id: string; readonly as: number; readonly at: number }
+}
+
+/** Of a parent the ids of its children, then of each what became of it. */
+export type ChildRecord =
+  | { readonly ids: readonly string[] }
+  /** `result`: a body's record in base64. */
+  | { readonly state: ChildState; readonly result?: string; readonly error?: string }
 
 /** What is kept of a finished job that only some have. */
 export interface Told {

@@ -81,8 +81,8 @@ local function fieldOf(key, name)
 end
 
 -- See groups.lua and mend.lua, and what ended for the breaker of deadLetters.lua: how many were done before this call, and
--- how many were dead-lettered since; and life.lua.
-local groups, mending, breaker, life = {}, {}, {}, {}
+-- how many were dead-lettered since; and life.lua; and children.lua.
+local groups, mending, breaker, life, family = {}, {}, {}, {}, {}
 
 -- Makes a key as a map says, by the commands that add and that take away.
 local function writeKey(key, map, add, takeAway)
@@ -133,9 +133,10 @@ local function keyText(j)
 end
 local function encode(j)
   local keys, key = keyText(j)
+  local flags = j.history + (j.own and own.FLAG or 0) + (j.family and own.FAMILY or 0)
   return struct.pack(
     RECORD, j.state, j.suspect, j.alone, j.capped, j.deliveries, j.serial, j.expiresAt, j.capAt, #j.token, #j.consumer,
-    j.size, j.expAt, j.dead, j.own and j.history + own.FLAG or j.history, j.named, j.request, j.priority, j.attempts,
+    j.size, j.expAt, j.dead, flags, j.named, j.request, j.priority, j.attempts,
     j.sequence, j.sentAt, j.dueAt, j.replyBy, j.ttlMs, keys, #j.subject, #j.id)
     .. j.body .. key .. j.subject .. j.id .. j.token .. j.consumer
 end

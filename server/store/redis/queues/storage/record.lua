@@ -15,6 +15,7 @@
 -- <tag>heads      hash: the first job of a key's line, by key
 -- <tag>first      scheduled, numbers in fixed width by due time: not due yet for the first time
 -- <tag>again      retrying, numbers by due time: to be tried again · `againPlaces` the same by sequence
+-- <tag>waiting    numbers by themselves: what waits for its children, see children.lua for `family` and `children`
 -- <tag>held       numbers by the time at which the lease lapses · `hands:<consumer>` those of one consumer
 -- <tag>expiring   expiries, numbers by the time at which they expire; of dead letters, at which they came
 -- <tag>holders    consumers, hash: `session touchedAt attached lastSerial suspects` by name · `present` attached ones by touchedAt
@@ -50,7 +51,7 @@ local BAND = 2 ^ 49
 local TOUCH_MS = 60000
 
 -- The states of a job.
-local SCHEDULED, READY, HELD, RETRYING, BLOCKED = 0, 1, 2, 3, 4
+local SCHEDULED, READY, HELD, RETRYING, BLOCKED, WAITING = 0, 1, 2, 3, 4, 5
 
 -- Whether a job is a request, or was sent anew from the dead letters.
 local REQUEST, REDRIVEN = 1, 2
@@ -77,8 +78,9 @@ local function keyOf(text)
   return string.sub(text, 5, 4 + length), string.sub(text, 5 + length)
 end
 
--- Of jobs that have some of the policy by themselves; stands in the record with the `history`. See jobPolicy.lua.
-local own = { FLAG = 2 }
+-- Of jobs that have some of the policy by themselves, and of those with children or a parent; they stand in the record with the
+-- `history`. See jobPolicy.lua and children.lua.
+local own = { FLAG = 2, FAMILY = 4 }
 
 local function decode(n, record)
   local j = { n = n }
@@ -86,6 +88,7 @@ local function decode(n, record)
   j.state, j.suspect, j.alone, j.capped, j.deliveries, j.serial, j.expiresAt, j.capAt, tokens, consumers,
     j.size, j.expAt, j.dead, j.history, j.named, j.request, j.priority, j.attempts,
     j.sequence, j.sentAt, j.dueAt, j.replyBy, j.ttlMs, keys, subjects, ids = struct.unpack(RECORD, record)
+  if j.history >= own.FAMILY then j.history, j.family = j.history - own.FAMILY, true end
   if j.history >= own.FLAG then j.history, j.own = j.history - own.FLAG, true end
   local at = RECORD_SIZE
   if j.size <= SMALL then
@@ -136,7 +139,7 @@ local META_SIZE = 1 + 8 * (#COMMON + 2 * #FIGURES)
 local LISTS = {
   ready = 'ready', suspects = 'suspects', blocked = 'behind', scheduled = 'first', retrying = 'again',
   retryingBySequence = 'againPlaces', grouped = 'grouped', turns = 'turns', resting = 'resting',
-  remembered = 'remembered', groups = 'groups', held = 'held', expiries = 'expiring', consumers = 'holders', present = 'present',
+  remembered = 'remembered', groups = 'groups', waiting = 'waiting', held = 'held', expiries = 'expiring', consumers = 'holders', present = 'present',
 }
 
 local function partAt(prefix, isDead)

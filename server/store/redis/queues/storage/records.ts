@@ -3,6 +3,7 @@
 import { readBody } from '../../../codec.ts'
 import type { DeadReason, HeldJob, HistoryEntry, JobInfo, JobPolicy, JobState, Owner } from '../../../contract/store.ts'
 import { ownerOf } from '../../scripting/keys.ts'
+import { childrenIn, type FamilyRecord, familyOf } from './children.ts'
 
 export interface JobRecord {
   /** Its number. */
@@ -33,12 +34,15 @@ export interface JobRecord {
   readonly consumer: Buffer
 }
 
-const STATES: readonly JobState[] = ['delayed', 'ready', 'held', 'delayed', 'ready']
+const STATES: readonly JobState[] = ['delayed', 'ready', 'held', 'delayed', 'ready', 'waiting']
 const FIXED = 108
 /** The largest body that is kept in its record. */
 const SMALL = 256
 /** Behind a length of this or more stand the length of the key, the key, and the group. */
 const GROUPED = 2 ** 31
+/** Of jobs with children or a parent. */
+const FAMILY = 4
+const NOTHING = Buffer.alloc(0)
 
 export function decodeJob(n: string, record: Buffer): JobRecord {
   const [tokens, consumers] = [record.readUInt8(32), record.readUInt16LE(33)]
@@ -82,9 +86,9 @@ export function decodeJob(n: string, record: Buffer): JobRecord {
 }
 
 /**
- * What a claim answers: the jobs, of each the length of its number, the number and the record, and the large bodies by
- * themselves. `runs`: places of jobs, from 0, each with how long a run of it may take. `token` is that of the delivery.
- * The rest of a record is not looked at, as there are many.
+ * What a claim answers: the jobs, of each the length of its number, the number and the record, and by themselves the large
+ * bodies, and what is told of children. `runs`: places of jobs, from 0, each with how long a run of it may take. `token` is
+ * that of the delivery. The rest of a record is not looked at, as there are many.
  */
 export function decodeHanded(
   records: Buffer,
@@ -96,6 +100,7 @@ export function decodeHanded(
   const runMsAt = new Map<number, number>()
   const words = runs === '' ? [] : runs.split(' ').map(Number)
   for (let i = 0; i + 1 < words.length; i += 2) runMsAt.set(words[i] ?? 0, words[i + 1] ?? 0)
+  const withFamily: number[] = []
   let nextLarge = 0
   let numberAt = 0
   while (numberAt < records.length) {
@@ -108,6 +113,7 @@ export function decodeHanded(
     const idAt = keyAt + (records.readUInt32LE(at + 96) % GROUPED) + records.readUInt32LE(at + 100)
     const tokenAt = idAt + records.readUInt32LE(at + 104)
     const id = records.toString('utf8', idAt, tokenAt)
+    if ((records[at + 48] ?? 0) >= FAMILY) withFamily.push(handed.length)
     const body = isSmall ? records.subarray(bodyAt, keyAt) : large[nextLarge++]
     const runMs = runMsAt.get(handed.length)
     handed.push({
@@ -123,6 +129,11 @@ export function decodeHanded(
       body: body == null ? undefined : readBody(body),
     })
     numberAt = tokenAt + records.readUInt8(at + 32) + records.readUInt16LE(at + 33)
+  }
+  for (const [i, at] of withFamily.entries()) {
+    const job = handed[at]
+    const children = childrenIn(large[nextLarge + i] ?? NOTHING)
+    if (job !== undefined && children !== undefined) handed[at] = { ...job, children }
   }
   return handed
 }
@@ -144,7 +155,7 @@ export function leaseOf({ n, serial, token }: JobRecord): string {
 
 /** What `reads.lua` tells of a job. */
 export function jobInfo(told: readonly (Buffer | null)[]): JobInfo {
-  const [number, record, body, history, death, headNumber, headRecord, own] = told
+  const [number, record, body, history, death, headNumber, headRecord, own, family] = told
   const job = decodeJob(String(number), record ?? Buffer.alloc(0))
   const { state, dead, key, group, request, expAt } = job
   const ttlAt = Math.min(job.dueAt + job.ttlMs, request ? job.replyBy : Number.POSITIVE_INFINITY)
@@ -159,6 +170,7 @@ export function jobInfo(told: readonly (Buffer | null)[]): JobInfo {
     ...(key !== '' && { key }),
     ...(group !== undefined && { group }),
     ...(policy !== undefined && { policy }),
+    ...familyOf(parsed<FamilyRecord>(family)),
     priority: job.priority,
     attempts: job.attempts,
     deliveries: job.deliveries,

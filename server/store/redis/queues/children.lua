@@ -1,0 +1,115 @@
+-- Jobs that wait for others: what they wait for, and what has become of that.
+--
+-- <tag>family    hash: what a job is to its children and to its parent by its number, as JSON: `c` has of its children the
+--                count, how many are open, the bytes of their results and the most there may be, and whether it fails with
+--                one; `p` has of its parent the number and the id, and its place among the children
+-- <tag>children  hash: the ids of the children by their parent's number, as JSON, and behind a `:` and a place what became of
+--                that child: its state, the length of an error, the error, the result
+
+local FAMILY, CHILDREN = 'family', 'children'
+local OUTCOME = '<BI4'
+local NO_ROOM = 'its result is left out: those of all children are together larger than their parent may get'
+
+family.DONE, family.DEAD, family.REMOVED = 1, 2, 3
+
+function family.of(n)
+  local isRead, has = pcall(cjson.decode, fieldOf(tag .. FAMILY, n) or '{}')
+  return isRead and type(has) == 'table' and has or {}
+end
+
+local function keep(n, has)
+  field(tag .. FAMILY, n, cjson.encode(has))
+end
+
+-- A job that comes: of its children how many there are, the most bytes and whether it fails; of its parent number, id, place.
+function family.begin(n, children, parent)
+  local c = children and { k = children.count, o = children.count, b = 0, m = children.most, f = children.fails }
+  keep(n, { c = c or nil, p = parent or nil })
+end
+function family.keepIds(n, ids)
+  field(tag .. CHILDREN, n, cjson.encode(ids))
+end
+
+-- Its children have ended.
+local function fallsDue(parent)
+  unwait(live, parent)
+  if parent.dueAt > now then
+    parent.state = SCHEDULED
+    score(live.scheduled, string.format('%014.0f', parent.n), parent.dueAt)
+    due(parent.dueAt)
+    works(live, parent.dueAt)
+  else
+    parent.dueAt = now
+    fallDue(live, parent)
+  end
+  put(parent)
+end
+
+-- A child has ended: its parent gets what became of it, or fails with it. What was told first counts.
+function family.report(parentNumber, place, id, state, why, result)
+  local parent = jobOf(parentNumber)
+  local name = parentNumber .. ':' .. place
+  if not parent or not parent.family or fieldOf(tag .. CHILDREN, name) then return end
+  local has = family.of(parent.n)
+  local c = has.c
+  if not c then return end
+  if c.b + #result > c.m then why, result = NO_ROOM, '' end
+  c.b, c.o = c.b + #result, c.o - 1
+  field(tag .. CHILDREN, name, struct.pack(OUTCOME, state, #why) .. why .. result)
+  keep(parent.n, has)
+  if parent.state ~= WAITING or parent.dead == 1 then return end
+  if state ~= family.DONE and c.f == 1 then
+    unwait(live, parent)
+    family.fail(parent, 'its child ' .. id .. (state == family.DEAD and ' is dead' or ' was removed'))
+  elseif c.o == 0 then
+    fallsDue(parent)
+  end
+end
+function family.ended(j, state, why, result)
+  local p = j.family and family.of(j.n).p
+  if p then family.report(p.n, p.i, idOf(j), state, why, result) end
+end
+
+-- The job is gone, and with it what it knew of its children.
+function family.forget(n)
+  local c = family.of(n).c
+  field(tag .. FAMILY, n, false)
+  if not c then return end
+  field(tag .. CHILDREN, n, false)
+  for i = 0, c.k - 1 do field(tag .. CHILDREN, n .. ':' .. whole(i), false) end
+end
+
+-- Of a record: whether it has a family, and the bytes of its children's results.
+function family.isIn(record)
+  return string.byte(record, DEAD_AT + 1) >= own.FAMILY
+end
+function family.bytes(n, record)
+  local c = family.isIn(record) and family.of(n).c
+  return c and c.b or 0
+end
+
+-- What is known of the children of a job that is delivered: their ids, and of each what became of it, behind its length.
+function family.told(n)
+  local ids = fieldOf(tag .. CHILDREN, n)
+  if not ids then return '' end
+  local parts = { struct.pack('<I4c0', #ids, ids) }
+  local c = family.of(n).c
+  for i = 0, (c and c.k or 0) - 1 do
+    local outcome = fieldOf(tag .. CHILDREN, n .. ':' .. whole(i)) or ''
+    parts[#parts + 1] = struct.pack('<I4c0', #outcome, outcome)
+  end
+  return table.concat(parts)
+end
+
+-- Children of a parent that waits, without a word of their end, that are not there.
+function family.mend(parent, present)
+  local isRead, ids = pcall(cjson.decode, fieldOf(tag .. CHILDREN, parent.n) or '[]')
+  local c = family.of(parent.n).c
+  for i = 1, c and c.k or 0 do
+    local id = isRead and type(ids) == 'table' and ids[i] or ''
+    local digits = string.match(id, '^([0-9a-z]+)%-')
+    if not (digits and present[whole(tonumber(digits, 36))]) then
+      family.report(parent.n, whole(i - 1), id, family.DEAD, 'damaged', '')
+    end
+  end
+end

@@ -1,0 +1,131 @@
+/** Jobs that wait for others, as those see them who send, work and look. */
+
+import { expect, test } from 'vitest'
+import { connect, type JobChild } from '../../../client/index.ts'
+import { atEnd } from '../../support/ending.ts'
+import { startHub } from '../../support/hub/hub.ts'
+import { until } from '../../support/until.ts'
+
+async function started() {
+  const { url } = await startHub({ limits: { payload: 20_000, batch: 12 } })
+  const hub = connect(url)
+  atEnd(() => hub.close())
+  const ask = async (method: string, path: string, body?: unknown) => {
+    const init = { method, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) ?? null }
+    const answer = await fetch(`${url}/v1/queues/${path}`, init)
+    const told = (await answer.json()) as Record<string, unknown>
+    return Object.assign(told, { status: answer.status })
+  }
+  return { hub, ask, queue: hub.queue('pages') }
+}
+
+test('a parent gets what its children answered, binary in place, and is told to be waiting before', async () => {
+  const { ask, queue } = await started()
+  const bytes = new Uint8Array([1, 2, 3])
+  const { id } = await queue.send('report', {
+    children: [{ data: 'a', children: [{ data: 'c' }] }, { data: { b: bytes } }, { data: 'fails', attempts: 1 }],
+    onDeadChild: 'skip',
+  })
+  expect(await queue.counts()).toMatchObject({ sent: 5, ready: 3, waiting: 2 })
+  expect(await queue.job(id)).toMatchObject({ state: 'waiting', children: { count: 3, open: 3 } })
+  expect((await queue.jobs({ state: 'waiting' })).jobs.map(({ data }) => data)).toEqual(['report', 'a'])
+  expect(await ask('GET', `pages/jobs/${id}`)).toMatchObject({
+    state: 'waiting',
+    children: { count: 3, open: 3 },
+    why: [{ reason: 'children', text: '3 of its 3 children have not ended' }],
+  })
+  const worked: (readonly [unknown, readonly JobChild[] | undefined])[] = []
+  const worker = queue.consume(
+    ({ data, children }) => {
+      worked.push([data, children])
+      if (data === 'fails') throw new Error('no page')
+      return data === 'a' ? { text: 'A', raw: bytes } : data
+    },
+    { concurrency: 1 },
+  )
+  worker.onError(() => {})
+  const last = async () => (await queue.waitFor(id)).state
+  expect(await last()).toBe('done')
+  const family = worked.filter(([, children]) => children !== undefined)
+  expect(family.map(([data]) => data)).toEqual(['a', 'report'])
+  expect(family[0]?.[1]).toEqual([{ queue: 'pages', id: expect.any(String), state: 'done', result: 'c' }])
+  expect(family[1]?.[1]).toEqual([
+    { queue: 'pages', id: expect.any(String), state: 'done', result: { text: 'A', raw: expect.any(Uint8Array) } },
+    { queue: 'pages', id: expect.any(String), state: 'done', result: { b: expect.any(Uint8Array) } },
+    { queue: 'pages', id: expect.any(String), state: 'dead', error: 'Error: no page' },
+  ])
+  expect(Array.from((family[1]?.[1]?.[0]?.result as { raw?: Uint8Array } | undefined)?.raw ?? [])).toEqual([1, 2, 3])
+  await worker.close()
+})
+
+test('over HTTP the same is sent, claimed and explained, and a dead child takes its parent along', async () => {
+  const { ask } = await started()
+  const claim = async () =>
+    ((await ask('POST', 'pages/claims', { waitMs: 5_000 })).jobs as Record<string, unknown>[])[0]
+  const settle = async ({ id, lease }: Record<string, unknown> = {}, ending: object) =>
+    expect(await await ask('POST', 'pages/settlements', [{ id, lease, ...ending }])).toMatchObject({ status: 200 })
+  await ask('POST', 'pages/jobs', { data: 'p', id: 'p', children: [{ data: 1 }, { data: 2, queue: 'pages' }] })
+  const child = await claim()
+  expect(await ask('GET', `pages/jobs/${child?.id}`)).toMatchObject({ parent: 'p' })
+  await settle(child, { as: 'done', reply: { base64: 'AAEC' } })
+  await settle(await claim(), { as: 'done' })
+  expect(await claim()).toMatchObject({
+    id: 'p',
+    children: [
+      { queue: 'pages', id: child?.id, state: 'done', result: { base64: 'AAEC' } },
+      { queue: 'pages', state: 'done' },
+    ],
+  })
+  await ask('POST', 'pages/jobs', { data: 'q', id: 'q', children: [{ data: 3 }] })
+  const dies = await claim()
+  await settle(dies, { as: 'dead', reason: 'gone' })
+  expect(await ask('GET', 'pages/jobs/q')).toMatchObject({
+    state: 'dead',
+    dead: { reason: 'child', error: `its child ${dies?.id} is dead` },
+  })
+  const redriven = await ask('POST', 'pages/redrive', { filter: { reason: 'child' } })
+  expect(redriven).toMatchObject({ moved: 1 })
+  expect((await claim())?.children).toEqual([{ queue: 'pages', id: dies?.id, state: 'dead', error: 'gone' }])
+})
+
+test('what is wrong with children is said, and nothing is stored', async () => {
+  const { ask, queue, hub } = await started()
+  const deep = (depth: number): object => (depth === 0 ? { data: 0 } : { data: depth, children: [deep(depth - 1)] })
+  const wrong: [object, RegExp][] = [
+    [{ data: 0, children: [] }, /children: is a list of at least one draft/],
+    [{ data: 0, children: {} }, /children/],
+    [{ data: 0, children: [{}] }, /data is missing/],
+    [{ data: 0, children: [{ data: 1, id: 'c' }] }, /a child takes no id/],
+    [
+      { data: 0, children: [{ data: 1, queue: 'other' }] },
+      /child 0 is of the queue other; children are of their parent's, pages/,
+    ],
+    [{ data: 0, children: [{ data: 1 }], onDeadChild: 'wait' }, /is 'fail' or 'skip'/],
+    [{ data: 0, onDeadChild: 'skip' }, /draft 0 has onDeadChild, but no children/],
+    [{ data: 0, children: [{ data: 1, delayMs: 1, at: 1 }] }, /children of draft 0: draft 0 has delayMs and at/],
+    [{ data: 0, children: [{ data: 'x'.repeat(30_000) }] }, /children of draft 0: draft 0 has \d+ bytes/],
+    [
+      { data: 0, children: Array.from({ length: 12 }, () => ({ data: 1 })) },
+      /more than 12 drafts in one call, with all children/,
+    ],
+    [deep(5), /4 generations deep at most/],
+    [deep(1_500), /4 generations deep at most|drafts in one call/],
+  ]
+  for (const [draft, message] of wrong) {
+    const answer = await ask('POST', 'pages/jobs', draft)
+    expect([answer.status >= 400 && answer.status < 500, answer.detail ?? answer.message]).toEqual([
+      true,
+      expect.stringMatching(message),
+    ])
+  }
+  await expect(queue.send(0, { children: [{ data: 1, queue: 'other' }] })).rejects.toThrow(
+    /children are of their parent's/,
+  )
+  await expect(queue.send(0, { children: [{ data: 1, id: 'x' } as never] })).rejects.toThrow(/a child takes no id/)
+  await expect(queue.request(0, { children: [{ data: 1 }] } as never)).rejects.toMatchObject({ code: 'bad_request' })
+  const draft = { data: 0, children: [{ data: 1 }] }
+  await expect(queue.schedule('s', { everyMs: 1_000, draft } as never)).rejects.toMatchObject({ code: 'bad_request' })
+  expect(await hub.queue('pages').counts()).toMatchObject({ sent: 0 })
+  await queue.send(0, deep(4) as never)
+  await until(async () => (await queue.counts()).waiting === 4)
+})
