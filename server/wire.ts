@@ -15,6 +15,7 @@ import {
   type RequestOptions,
   type Settlement,
 } from '../shared/queues.ts'
+import { checkDraftCount, checkFamilies, parentSchema } from './wire/children.ts'
 import { jobOptionFields } from './wire/jobOptions.ts'
 
 /** The longest `id` and `key` of a draft, in characters. */
@@ -107,21 +108,21 @@ export const jobDraftSchema = draftSchema
   })
   .meta({ id: 'JobDraft', examples: [{ data: { to: 'ann' }, delayMs: 500 }] }) satisfies z.ZodType<JobDraft>
 
+/** The drafts of a `send`, as `parseDrafts` does it. */
+export function parseJobDrafts(value: unknown, what: string, most: number): readonly JobDraft[] {
+  checkDraftCount(value, what, most)
+  checkFamilies(value, what, most)
+  return parseEach(value, isBareDraft, sentDraftSchema, what)
+}
+
 /** The drafts of a call. Most hold data and nothing else: those are known at a glance, which the schema costs 30 times. */
 export function parseDrafts(value: unknown, what: string, most: number): readonly Draft[] {
   checkDraftCount(value, what, most)
   return parseEach(value, isBareDraft, draftSchema, what)
 }
 
-/** Throws before a draft is looked at: `bad_request` for no list or an empty one, `too_large` for more than `most`. */
-export function checkDraftCount(value: unknown, what: string, most: number): asserts value is readonly unknown[] {
-  if (!Array.isArray(value)) throw new RepriseError('bad_request', `${what}: drafts come as a list`)
-  if (value.length === 0) throw new RepriseError('bad_request', `${what}: at least one draft`)
-  if (value.length > most) throw new RepriseError('too_large', `${value.length} drafts in one call; at most ${most}`)
-}
-
 /** One after the other, up to the first that is wrong: a schema of the list would collect what is wrong with each. */
-export function parseEach<T>(
+function parseEach<T>(
   values: readonly unknown[],
   isBare: (value: unknown) => boolean,
   schema: z.ZodType<T>,
@@ -130,7 +131,7 @@ export function parseEach<T>(
   return values.map((value, index) => (isBare(value) ? (value as T) : parse(schema, value, what, [index])))
 }
 
-export function isBareDraft(value: unknown): boolean {
+function isBareDraft(value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return false
   for (const name in value) if (name !== 'data') return false
   return Object.hasOwn(value, 'data') && (value as { readonly data?: unknown }).data !== undefined
@@ -173,6 +174,12 @@ export const subscribeSchema = z.strictObject({
 export const queueNameSchema = z
   .custom<string>(isQueueName, { error: (issue) => nameRule('the queue', issue.input) })
   .meta({ id: 'QueueName', type: 'string' })
+
+/** What `send` takes. */
+export const sentDraftSchema = parentSchema(jobDraftSchema, queueNameSchema).meta({
+  id: 'SentDraft',
+  examples: [{ data: 'all', children: [{ data: 1 }] }],
+}) satisfies z.ZodType<JobDraft>
 
 const leaseMs = z.number().min(MIN_LEASE_MS).max(MAX_LEASE_MS)
 

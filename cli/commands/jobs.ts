@@ -23,7 +23,7 @@ export function addJobs(root: Command): void {
   addRemoteOptions(command)
     .addOption(
       new Option('--state <state>', 'state of the jobs')
-        .choices(['ready', 'delayed', 'held', 'dead', 'done', 'removed'])
+        .choices(['ready', 'delayed', 'held', 'waiting', 'dead', 'done', 'removed'])
         .default('ready'),
     )
     .option('--key <key>', 'list those with this key')

@@ -4,13 +4,13 @@ import { RepriseError } from '../../shared/errors.ts'
 import { parseExact } from '../../shared/exactNumbers.ts'
 import { isRecord } from '../remote.ts'
 
-const OWN = ['attempts', 'backoff', 'runMs', 'keepDone']
+const OWN = ['attempts', 'backoff', 'runMs', 'keepDone', 'children', 'onDeadChild']
 const FIELDS = ['data', 'base64', 'id', 'key', 'group', 'headers', 'priority', 'delayMs', 'at', 'ttlMs', ...OWN]
 
 /** Tells of a job what the queue it was in gave it; a copy gets its own. */
 const LEFT_BEHIND = [
   ...['queue', 'state', 'why', 'subject', 'lease', 'deliveries', 'sentAt', 'dueAt', 'ttlAt', 'expiresAt'],
-  ...['replyBy', 'holder', 'suspect', 'behind', 'dead', 'history', 'startedAt', 'endedAt', 'error'],
+  ...['replyBy', 'holder', 'suspect', 'behind', 'dead', 'history', 'startedAt', 'endedAt', 'error', 'parent'],
 ]
 
 /** A line as a draft is written, or as `jobs --json` and `work --json` print it. */
@@ -21,11 +21,11 @@ export function readJobDraft(text: string): Record<string, unknown> {
     throw new RepriseError('bad_request', 'that job holds what cannot be sent over HTTP')
   }
   const draft: Record<string, unknown> = {}
-  // Of a job `attempts` are those that failed, and the most of them is `maxAttempts`.
+  // Of a job `attempts` are those that failed, and the most of them is `maxAttempts`; `children` are those it had.
   const isJob = 'deliveries' in given
   for (const [name, value] of Object.entries(given)) {
     if (isJob && name === 'maxAttempts') draft.attempts = value
-    else if (isJob && name === 'attempts') continue
+    else if (isJob && ['attempts', 'children'].includes(name)) continue
     else if (FIELDS.includes(name)) draft[name] = value
     else if (!LEFT_BEHIND.includes(name)) {
       throw new RepriseError('bad_request', `${name} is no part of a draft; known: ${FIELDS.join(', ')}`)

@@ -3,7 +3,8 @@
 import type { z } from 'zod'
 import { RepriseError } from '../../shared/errors.ts'
 import { readTraceparent, TRACEPARENT } from '../../shared/traceparent.ts'
-import { checkDraftCount, parse } from '../wire.ts'
+import { checkDraftCount } from '../wire/children.ts'
+import { parse } from '../wire.ts'
 
 /** The schemas of one kind of draft. */
 export interface DraftSchemas<Draft> {

@@ -6,7 +6,6 @@ import type { Core } from '../core/core.ts'
 import type { JobClient } from '../core/queues/delivery/outlet.ts'
 import { lookAtJob, lookAtJobs, waitForJob } from '../core/queues/looks.ts'
 import { parseSchedule, scheduleListSchema, scheduleRunSchema } from '../scheduleWire.ts'
-import { parseJobDrafts } from '../wire/children.ts'
 import {
   consumeSchema,
   credentialsSchema,
@@ -15,6 +14,7 @@ import {
   jobsQuerySchema,
   nameSchema,
   parse,
+  parseJobDrafts,
   parseSettlements,
   producerSchema,
   queueNameSchema,
@@ -34,7 +34,7 @@ export interface QueuesState {
 }
 
 const REQUEST_MS = 30_000
-const NO_JOBS = { sent: 0, ready: 0, delayed: 0, held: 0, done: 0, dead: 0, removed: 0 }
+const NO_JOBS = { sent: 0, ready: 0, delayed: 0, held: 0, waiting: 0, done: 0, dead: 0, removed: 0 }
 
 const CALLS: Calls<QueuesState> = {
   async send({ core, caller }, [queue, drafts, row]) {

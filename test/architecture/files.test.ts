@@ -14,6 +14,7 @@ const LONG_LISTS: Readonly<Record<string, string>> = {
   'cli/commands': 'one file a command, and their list',
   'bench/questions': 'one file a question',
   'bench/roles': 'one file a kind of process',
+  'server/store/lmdb/queues': 'one file a rule, as its twin',
   'server/store/redis/queues': 'one file a rule, as its twin',
 }
 

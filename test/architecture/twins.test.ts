@@ -74,6 +74,7 @@ describe('the two engines', () => {
       'turns',
       'resting',
       'remembered',
+      'waiting',
     ])
   })
 })

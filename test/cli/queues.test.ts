@@ -37,9 +37,9 @@ describe('wrong use', () => {
     [['redrive', 'q', '--since', 'start'], /^reprise: start is not a time such as .*\n$/],
     [
       ['redrive', 'q', '--reason', 'gap'],
-      /^reprise: .*max_attempts, rejected or expired: a gap stands for events that .*\n$/,
+      /^reprise: .*max_attempts, rejected, expired or child: a gap stands for events that .*\n$/,
     ],
-    [['redrive', 'q', '--reason', 'bored'], /^reprise: .*It has to be max_attempts, rejected or expired\b.*\n$/],
+    [['redrive', 'q', '--reason', 'bored'], /^reprise: .*It has to be max_attempts, rejected, expired or child\b.*\n$/],
     [['purge', 'q'], /^reprise: purge removes what waits in q for good; give --yes to do it\n$/],
   ])('%j ends with 2 and one line', async (args, line) => {
     const { code, stdout, stderr } = await runCli(args)

@@ -71,7 +71,7 @@ describe('jobs', () => {
       'redrive',
       { filter: { reason: 'gap' } },
       400,
-      'reason is max_attempts, rejected or expired: a gap stands for events',
+      'reason is max_attempts, rejected, expired or child: a gap stands for events',
     ],
     ['redrive', { rate: 0 }, 400, 'redrive: rate: '],
   ])('POST %s %j is refused: %i', async (route, body, status, sentence) => {
@@ -96,7 +96,7 @@ describe('jobs', () => {
       '/q/jobs?state=lost',
       '',
       400,
-      'query: state is one of ready, delayed, held, dead, done, removed; not "lost"',
+      'query: state is one of ready, delayed, held, waiting, dead, done, removed; not "lost"',
     ],
     ['GET', '/q/jobs?limit=0', '', 400, 'query: limit is a whole number of 1 or more'],
     ['GET', '/nothing', '', 404, 'there is no queue nothing: nothing was sent to it'],
@@ -139,7 +139,7 @@ describe('leases', () => {
       'lost',
     ])
     expect((await look('slow.settled')).counts).toEqual({
-      ...{ sent: 5, ready: 1, delayed: 1, held: 1, done: 1, dead: 1, removed: 0 },
+      ...{ sent: 5, ready: 1, delayed: 1, held: 1, waiting: 0, done: 1, dead: 1, removed: 0 },
     })
     expect(await settle('slow.settled', ...as.slice(0, 1))).toEqual(['ok'])
   })
@@ -178,7 +178,7 @@ describe('queues', () => {
     const { body } = await ask<Looked>('GET', '/v1/queues/shown')
     expect(body).toMatchObject({
       queue: 'shown',
-      counts: { sent: 2, ready: 1, delayed: 1, held: 0, done: 0, dead: 0, removed: 0 },
+      counts: { sent: 2, ready: 1, delayed: 1, held: 0, waiting: 0, done: 0, dead: 0, removed: 0 },
       bytes: expect.any(Number),
       oldestReadyMs: expect.any(Number),
       consumers: 1,

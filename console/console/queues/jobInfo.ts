@@ -3,7 +3,7 @@
 export interface Job {
   readonly queue: string
   readonly id: string
-  readonly state: 'ready' | 'delayed' | 'held' | 'dead' | 'done' | 'removed'
+  readonly state: 'ready' | 'delayed' | 'held' | 'waiting' | 'dead' | 'done' | 'removed'
   readonly key?: string
   readonly group?: string
   readonly attempts: number

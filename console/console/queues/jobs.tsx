@@ -10,7 +10,7 @@ import { duration, moment } from '../hub/words.ts'
 import type { Job } from './jobInfo.ts'
 import { useSearch } from './search.ts'
 
-const STATES = ['ready', 'delayed', 'held', 'done', 'removed'] as const
+const STATES = ['ready', 'delayed', 'held', 'waiting', 'done', 'removed'] as const
 const PAGE = 50
 
 export function Jobs({ session, queue }: { readonly session: Session; readonly queue: string }) {

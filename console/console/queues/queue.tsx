@@ -19,7 +19,9 @@ import { Rates } from './rates.tsx'
 import { Schedules } from './schedules.tsx'
 
 interface QueueInfo {
-  readonly counts: Readonly<Record<'sent' | 'ready' | 'delayed' | 'held' | 'done' | 'dead' | 'removed', number>>
+  readonly counts: Readonly<
+    Record<'sent' | 'ready' | 'delayed' | 'held' | 'waiting' | 'done' | 'dead' | 'removed', number>
+  >
   readonly bytes: number
   readonly oldestReadyMs: number | null
   readonly consumers: number

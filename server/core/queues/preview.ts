@@ -49,8 +49,8 @@ export async function previewSettings(
       ? await count(queue, ['delayed', 'ready'], ({ attempts }) => attempts >= would.maxAttempts)
       : 0
   const info = await queues.known(caller, queue)
-  const { ready = 0, delayed = 0, held = 0 } = info?.counts ?? {}
-  const refuses = ready + delayed + held >= would.maxJobs || (info?.bytes ?? 0) >= would.maxBytes
+  const { ready = 0, delayed = 0, held = 0, waiting = 0 } = info?.counts ?? {}
+  const refuses = ready + delayed + held + waiting >= would.maxJobs || (info?.bytes ?? 0) >= would.maxBytes
   const topicsOf = ({ from }: QueueSettings): string[] => from.map(({ topic }) => topic)
   const [bound, wanted] = [topicsOf(before), topicsOf(would)]
   return {

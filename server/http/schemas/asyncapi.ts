@@ -19,7 +19,6 @@ import {
   type QueueCalls,
   type QueuePackets,
 } from '../../../shared/queues.ts'
-import { sentDraftSchema } from '../../wire/children.ts'
 import {
   consumeSchema,
   credentialsSchema,
@@ -34,6 +33,7 @@ import {
   queuesAuthSchema,
   readSchema,
   requestSchema,
+  sentDraftSchema,
   settlementsSchema,
   subscribeSchema,
   topicAuthSchema,

@@ -62,6 +62,10 @@ const happening = z
   .object({ at: count, what: z.string(), holder: owner.optional(), why: z.string().optional() })
   .meta({ id: 'Happening' })
 
+const childCounts = z
+  .object({ count, open: count })
+  .meta({ id: 'ChildCounts', description: 'How many children it has, and how many of them have not ended' })
+
 const jobFields = z.object({
   queue: z.string(),
   id: z.string(),
@@ -83,10 +87,7 @@ const jobFields = z.object({
   expiresAt: count.optional(),
   suspect: z.boolean(),
   behind: z.string().optional(),
-  children: z
-    .object({ count, open: count })
-    .optional()
-    .meta({ description: 'How many it has, and how many of them have not ended' }),
+  children: childCounts.optional(),
   parent: z.string().optional().meta({ description: 'The job that has it as a child' }),
   dead: deadLetter.optional(),
   history: z.array(happening),

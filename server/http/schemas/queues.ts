@@ -3,8 +3,7 @@
 import { z } from 'zod'
 import type { JobDraft } from '../../../shared/queues.ts'
 import type { ConsumerSeen } from '../../core/seeing/consumers.ts'
-import { sentDraftSchema } from '../../wire/children.ts'
-import { consumeSchema, nameSchema, positionSchema } from '../../wire.ts'
+import { consumeSchema, nameSchema, positionSchema, sentDraftSchema } from '../../wire.ts'
 import { base64, bound, content, count, jsonSchema, whole } from './topics.ts'
 
 const MAX_CLAIM = 1_000

@@ -18,15 +18,6 @@
  */
 
 import type { Body } from './basics.ts'
-import type { StoredJobDraft } from './queues.ts'
-
-export interface StoredChildren {
-  /** 1 or more, without `id`, `replyMs` and `dead`. */
-  readonly drafts: readonly StoredJobDraft[]
-  readonly onDead: 'fail' | 'skip'
-  /** Of all results together, as an engine writes them. */
-  readonly bytes: number
-}
 
 /** What has become of a child; `open`: nothing yet. */
 export type ChildState = 'open' | 'done' | 'dead' | 'removed'

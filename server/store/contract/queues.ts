@@ -72,7 +72,6 @@
 import type { Position } from '../../../shared/positions.ts'
 import type { Durability } from '../../../shared/protocol.ts'
 import type { Body, ListQuery, Owner } from './basics.ts'
-import type { StoredChildren } from './children.ts'
 import type { Finished, Keeping } from './finished.ts'
 import type { JobPolicy } from './jobPolicy.ts'
 import type {
@@ -108,6 +107,15 @@ export interface StoredJobDraft {
   readonly replyMs?: number
   /** Goes to the dead letters at once, with the error's text; counted as sent. Only for bindings. */
   readonly dead?: { readonly reason: DeadReason; readonly error?: string }
+}
+
+/** See children.ts. */
+export interface StoredChildren {
+  /** 1 or more, without `id`, `replyMs` and `dead`. */
+  readonly drafts: readonly StoredJobDraft[]
+  readonly onDead: 'fail' | 'skip'
+  /** Of all results together, as an engine writes them. */
+  readonly bytes: number
 }
 
 export interface Enqueue {

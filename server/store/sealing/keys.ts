@@ -130,7 +130,8 @@ export async function* placesIn(store: Store, behind?: PayloadPlace): AsyncGener
   let after = afterQueue
   for (;;) {
     const page = await store.queues.list({ ...(after !== undefined && { after }), limit: PAGE })
-    for (const { queue, counts } of page) yield [{ queue }, counts.ready + counts.delayed + counts.held + counts.dead]
+    for (const { queue, counts } of page)
+      yield [{ queue }, counts.ready + counts.delayed + counts.held + counts.waiting + counts.dead]
     after = page.at(-1)?.queue
     if (page.length < PAGE) break
   }

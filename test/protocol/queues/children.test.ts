@@ -122,9 +122,9 @@ test('what is wrong with children is said, and nothing is stored', async () => {
     /children are of their parent's/,
   )
   await expect(queue.send(0, { children: [{ data: 1, id: 'x' } as never] })).rejects.toThrow(/a child takes no id/)
-  await expect(queue.request(0, { children: [{ data: 1 }] } as never)).rejects.toMatchObject({ code: 'bad_request' })
+  await expect(queue.request(0, { children: [{ data: 1 }] } as never)).rejects.toThrow(/children/)
   const draft = { data: 0, children: [{ data: 1 }] }
-  await expect(queue.schedule('s', { everyMs: 1_000, draft } as never)).rejects.toMatchObject({ code: 'bad_request' })
+  await expect(queue.schedule('s', { everyMs: 1_000, draft } as never)).rejects.toThrow(/children/)
   expect(await hub.queue('pages').counts()).toMatchObject({ sent: 0 })
   await queue.send(0, deep(4) as never)
   await until(async () => (await queue.counts()).waiting === 4)

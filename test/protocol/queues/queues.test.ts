@@ -54,7 +54,16 @@ describe('a job', () => {
     expect(await holder.settle(queue, settlement(job as Job))).toEqual(['ok'])
     // The same again within five minutes answers the same.
     expect(await holder.settle(queue, settlement(job as Job))).toEqual(['ok'])
-    expect(await countsOf(queue)).toEqual({ sent: 1, ready: 0, delayed: 0, held: 0, done: 1, dead: 0, removed: 0 })
+    expect(await countsOf(queue)).toEqual({
+      sent: 1,
+      ready: 0,
+      delayed: 0,
+      held: 0,
+      waiting: 0,
+      done: 1,
+      dead: 0,
+      removed: 0,
+    })
     expect(one.jobs().length + two.jobs().length).toBe(1)
   })
 

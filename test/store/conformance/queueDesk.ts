@@ -96,8 +96,8 @@ export function deskOf(store: Store, queue = 'q', policy = POLICY) {
     async books(name = queue) {
       const counts = (await infoOf(queues, name))?.counts
       if (counts === undefined) return undefined
-      const { sent, ready, delayed, held, done, dead, removed } = counts
-      expect(ready + delayed + held + done + dead + removed).toBe(sent)
+      const { sent, ready, delayed, held, waiting, done, dead, removed } = counts
+      expect(ready + delayed + held + waiting + done + dead + removed).toBe(sent)
       return counts
     },
   }

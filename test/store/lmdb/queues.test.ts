@@ -240,7 +240,7 @@ describe('queues in the LMDB store', () => {
       await store.maintain(() => POLICY, 'q')
       while ((await maintain(store)).more);
     }
-    const counts = { sent: 300, ready: 0, delayed: 0, held: 0, done: 290, dead: 0, removed: 10 }
+    const counts = { sent: 300, ready: 0, delayed: 0, held: 0, waiting: 0, done: 290, dead: 0, removed: 10 }
     expect((await infoOf(queues, 'q'))?.counts).toEqual(counts)
     await store.close()
     const root = openLmdb<Buffer, Buffer>({ path: engine.folder, noSubdir: false, overlappingSync: false, ...BINARY })

@@ -1,6 +1,5 @@
 /** What happens to the model's jobs by itself or as an ending: turns, failures, the way into the dead letters. */
 
-import { childFailed, NO_ROOM } from '../../../server/store/children.ts'
 import { sizeBody } from '../../../server/store/codec.ts'
 import type {
   Answer,
@@ -14,6 +13,7 @@ import type {
   QueueInfo,
   QueuePolicy,
 } from '../../../server/store/contract/store.ts'
+import { childFailed, NO_ROOM } from '../../../server/store/lmdb/queues/children.ts'
 import type { Position } from '../../../shared/positions.ts'
 import { ModelFinished } from './queueModelFinished.ts'
 import { beginTurns, stand } from './queueModelGroups.ts'

@@ -14,24 +14,17 @@ import type {
   Settlement,
   SettleOutcome,
   Store,
-  StoredChildren,
   StoredJobDraft,
 } from '../../../server/store/contract/store.ts'
 import { RepriseError } from '../../../shared/errors.ts'
 import { jobOf, remove } from '../conformance/calls.ts'
 import { text } from '../conformance/fixture.ts'
+import { plainDraft, storedChildren } from '../queueDrafts.ts'
 import { scheduleStep } from '../scheduleSteps.ts'
 import type { QueueModel } from './queueModel.ts'
 import { heldBy, ownerName } from './queueModelJobs.ts'
 import { baseOf, isDead } from './queueModelTimers.ts'
-import type {
-  DrawnChild,
-  DrawnChildren,
-  DrawnClaim,
-  DrawnDraft,
-  DrawnSettlement,
-  QueueOperation,
-} from './queueOperations.ts'
+import type { DrawnClaim, DrawnDraft, DrawnSettlement, QueueOperation } from './queueOperations.ts'
 
 export const DEAD_MS = 120_000
 const POLICIES: readonly QueuePolicy[] = [
@@ -60,8 +53,6 @@ export function compareRefusals(code: string | undefined, { code: refused }: Rep
 
 /** Every lease that there was, by half. */
 type Leases = Map<string, { readonly id: string; readonly lease: string }[]>
-
-let bodies = 0
 
 export class Preparer {
   readonly #model: QueueModel
@@ -289,37 +280,14 @@ export class Preparer {
 
   #draft({ id, replyMs, isGap, children, ...plain }: DrawnDraft, bound: string | undefined): StoredJobDraft {
     const isParent = children !== undefined && bound === undefined && replyMs === undefined
-    const { due, ...drawn } = this.#plain(plain)
+    const { due, ...drawn } = plainDraft(plain, this.#model.now)
     return {
       ...drawn,
       ...(bound !== undefined ? { id: bound } : id !== undefined && { id }),
       ...(due !== undefined && bound === undefined && { due }),
       ...(replyMs !== undefined && bound === undefined && { replyMs }),
       ...(bound !== undefined && isGap && { dead: { reason: 'gap' as const, error: 'trimmed' } }),
-      ...(isParent && { children: this.#children(children) }),
-    }
-  }
-
-  #plain({ size, key, group, priority, due, ttlMs, own }: DrawnChild): StoredJobDraft {
-    const when = due === undefined || 'delayMs' in due ? due : { at: this.#model.now + due.inMs }
-    return {
-      body: body(size),
-      priority,
-      ttlMs,
-      ...(key !== undefined && { key }),
-      ...(group !== undefined && { group }),
-      ...(own !== undefined && { policy: own }),
-      ...(when !== undefined && { due: when }),
-    }
-  }
-
-  #children({ drafts, ...how }: DrawnChildren): StoredChildren {
-    return {
-      ...how,
-      drafts: drafts.map(({ children, ...child }) => ({
-        ...this.#plain(child),
-        ...(children !== undefined && { children: this.#children(children) }),
-      })),
+      ...(isParent && { children: storedChildren(children, this.#model.now) }),
     }
   }
 
@@ -392,11 +360,4 @@ export class Preparer {
     const ids = [...(this.#model.half(queue)?.jobs.keys() ?? [])]
     return ids[pick % Math.max(1, ids.length + (pick > 25 ? 1 : 0))] ?? (isDead(queue) ? 'none' : '1-none')
   }
-}
-
-function body(size: number): Body {
-  bodies++
-  if (bodies % 9 !== 0) return text(`${bodies} ${'x'.repeat(size)}`)
-  const bytes = new Uint8Array(size).fill(bodies)
-  return { json: `{"data":{"${bodies}":null}}`, binaries: [{ path: [`${bodies}`], bytes }] }
 }

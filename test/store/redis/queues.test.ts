@@ -109,7 +109,7 @@ describe('queues in Redis', { timeout: 30_000 }, () => {
     await attached(store)
     await server.cli('config', 'set', 'maxmemory', '0')
     expect((await infoOf(store.queues, 'q'))?.counts).toEqual({
-      ...{ sent: 4, ready: 0, delayed: 1, held: 0, done: 1, dead: 1, removed: 1 },
+      ...{ sent: 4, ready: 0, delayed: 1, held: 0, waiting: 0, done: 1, dead: 1, removed: 1 },
     })
     expect((await send(store, 5)).ids).toHaveLength(1)
   })

@@ -11,12 +11,13 @@ export interface Counts {
   readonly ready: number
   readonly delayed: number
   readonly held: number
+  readonly waiting: number
   readonly done: number
   readonly dead: number
   readonly removed: number
 }
 
-const NOTHING: Counts = { sent: 0, ready: 0, delayed: 0, held: 0, done: 0, dead: 0, removed: 0 }
+const NOTHING: Counts = { sent: 0, ready: 0, delayed: 0, held: 0, waiting: 0, done: 0, dead: 0, removed: 0 }
 
 /** Waits while the store is away. */
 export async function countsOf(url: string, queue: string): Promise<Counts> {
@@ -32,8 +33,8 @@ export async function countsOf(url: string, queue: string): Promise<Counts> {
   )
 }
 
-export function balance({ sent, ready, delayed, held, done, dead, removed }: Counts): void {
-  expect(ready + delayed + held + done + dead + removed).toBe(sent)
+export function balance({ sent, ready, delayed, held, waiting, done, dead, removed }: Counts): void {
+  expect(ready + delayed + held + waiting + done + dead + removed).toBe(sent)
 }
 
 /** Resolves when `worker`, the last one, has emptied the queue. */
@@ -42,8 +43,8 @@ export async function drained(url: string, queue: string, worker: Worker, books:
   await until(
     async () => {
       counted = await countsOf(url, queue)
-      const { ready, delayed, held } = counted
-      return ready + delayed + held === 0 && worker.idle
+      const { ready, delayed, held, waiting } = counted
+      return ready + delayed + held + waiting === 0 && worker.idle
     },
     {
       what: 'the queue to be empty',

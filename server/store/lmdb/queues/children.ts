@@ -1,6 +1,5 @@
 /** Jobs that wait for others: what they wait for, and what has become of that. */
 
-import { NO_ROOM } from '../../children.ts'
 import { encodeBody, readBody, readKnownBody, sizeBody } from '../../codec.ts'
 import type { Body, Child, ChildState, PayloadChange } from '../../contract/store.ts'
 import { afterPrefix, countKey, numberKey } from '../engine/keys.ts'
@@ -10,6 +9,17 @@ import type { JobSet } from './storage/jobSet.ts'
 import type { Job } from './storage/jobs.ts'
 import type { Queue } from './storage/queue.ts'
 import type { ChildRecord } from './storage/records.ts'
+
+/** The error of a parent that fails with its child. */
+export function childFailed(id: string, state: ChildState): string {
+  return state === 'dead' ? `its child ${id} is dead` : `its child ${id} was removed`
+}
+
+/** In the place of a result. Redis has the same words. */
+export const NO_ROOM = 'its result is left out: those of all children are together larger than their parent may get'
+
+/** In the place of what became of a child whose record is gone. */
+export const LOST = 'damaged'
 
 /** A parent that has to go to the dead letters because of its child. */
 export interface Failing {

@@ -1,10 +1,9 @@
 /** The way of a job into the dead letters, back out of them, and away. */
 
 import { overIn, withEnded } from '../../breaker.ts'
-import { childFailed } from '../../children.ts'
 import type { DeadReason, HistoryEntry, Keeping, QueuePolicy } from '../../contract/store.ts'
 import type { Transaction } from '../engine/transaction.ts'
-import { childEnded, type Failing } from './children.ts'
+import { childEnded, childFailed, type Failing } from './children.ts'
 import { finish } from './finished.ts'
 import { keepAnswer } from './requests.ts'
 import { forgetId } from './storage/jobNames.ts'

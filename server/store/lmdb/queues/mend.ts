@@ -3,13 +3,12 @@
  * there, or a job is in no index. A job whose record is lost is dead-lettered by its number, so that it is told.
  */
 
-import { LOST } from '../../children.ts'
 import { mended } from '../../damage.ts'
 import { newEpoch } from '../engine/epochs.ts'
 import { ALL, afterPrefix, countOf, dueKey, nameKey, numberKey, partsOfDue } from '../engine/keys.ts'
 import { TABLES } from '../engine/tables.ts'
 import type { Transaction } from '../engine/transaction.ts'
-import { childEnded, lostChildren } from './children.ts'
+import { childEnded, LOST, lostChildren } from './children.ts'
 import { failParent } from './deadLetters.ts'
 import { INDEXES } from './storage/indexes.ts'
 import type { JobSet } from './storage/jobSet.ts'

@@ -57,7 +57,7 @@ function family.report(parentNumber, place, id, state, why, result)
   c.b, c.o = c.b + #result, c.o - 1
   field(tag .. CHILDREN, name, struct.pack(OUTCOME, state, #why) .. why .. result)
   keep(parent.n, has)
-  if parent.state ~= WAITING or parent.dead == 1 then return end
+  if parent.state ~= family.WAITING or parent.dead == 1 then return end
   if state ~= family.DONE and c.f == 1 then
     unwait(live, parent)
     family.fail(parent, 'its child ' .. id .. (state == family.DEAD and ' is dead' or ' was removed'))

@@ -10,7 +10,7 @@ local function isWhole(record)
   local keys, subjects, ids = struct.unpack('<I4I4I4', record, KEY_LENGTH_AT)
   keys = keys % GROUPED
   local small = size <= SMALL and size or 0
-  return state <= WAITING and #record == RECORD_SIZE + small + keys + subjects + ids + tokens + consumers
+  return state <= family.WAITING and #record == RECORD_SIZE + small + keys + subjects + ids + tokens + consumers
 end
 
 -- `lost`: how many jobs this call has found lost, where it had to mend.
@@ -70,7 +70,7 @@ local function lay(p, j)
       h.suspects = h.suspects + 1
       putConsumer(p, j.consumer, h)
     end
-  elseif j.state == WAITING then
+  elseif j.state == family.WAITING then
     score(p.waiting, j.n, tonumber(j.n))
   elseif j.state == RETRYING then
     makeRetrying(p, j)
@@ -154,7 +154,7 @@ function mending.mend()
   end
   local heads = {}
   for _, j in ipairs(jobs) do
-    if j.key ~= '' and j.dead == 0 and j.state ~= SCHEDULED and j.state ~= BLOCKED and j.state ~= WAITING then heads[j.key] = j.n end
+    if j.key ~= '' and j.dead == 0 and j.state ~= SCHEDULED and j.state ~= BLOCKED and j.state ~= family.WAITING then heads[j.key] = j.n end
   end
   for _, j in ipairs(jobs) do
     local p = j.dead == 1 and dead or live
@@ -187,7 +187,7 @@ function mending.mend()
   works(live, now)
   flush()
   for _, j in ipairs(jobs) do
-    if j.state == WAITING and j.dead == 0 then family.mend(j, present) end
+    if j.state == family.WAITING and j.dead == 0 then family.mend(j, present) end
   end
   flush()
   mending.lost = (mending.lost or 0) + lost

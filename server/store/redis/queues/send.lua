@@ -219,7 +219,7 @@ function operations.enqueue()
         p, dueAt, expAt = dead, now, now
         live.sent = live.sent + 1
       elseif d.children then
-        state = WAITING
+        state = family.WAITING
       elseif dueAt > now then
         state = SCHEDULED
       else
@@ -251,7 +251,7 @@ function operations.enqueue()
         score(p.scheduled, string.format('%014.0f', s.number), dueAt)
         due(dueAt)
         works(p, dueAt)
-      elseif state == WAITING then
+      elseif state == family.WAITING then
         score(p.waiting, n, s.number)
       else
         p.lastSequence = p.lastSequence + 1

@@ -35,6 +35,9 @@ local function readPolicy()
   end
 end
 
+-- What falls due, by kind.
+local falling = {}
+
 -- A failure: another attempt later, or the end.
 local function fail(p, j, why, delayMs)
   j.attempts = j.attempts + 1
@@ -46,7 +49,7 @@ local function fail(p, j, why, delayMs)
   readyAfter(p, j, delayMs >= 0 and delayMs or own.backoff(j))
   if not p.dead then life.failed(j, why or 'lapsed', false) end
 end
-local function isAlone(p, j)
+function falling.isAlone(p, j)
   if j.alone == 0 then return false end
   local h = consumerOf(p, j.consumer)
   return not h or h.lastSerial == j.serial
@@ -56,7 +59,7 @@ local function lapse(p, j)
   tellLapsed(j)
   -- One that ends before its cap does so for another reason.
   local isAtCap = j.capped == 1 and now >= j.capAt
-  if isAtCap or isAlone(p, j) then
+  if isAtCap or falling.isAlone(p, j) then
     local why = isAtCap and own.overrun(p, j) or nil
     note(j, 'lapsed', j.consumer, why)
     return fail(p, j, why, -1)
@@ -67,8 +70,6 @@ local function lapse(p, j)
   life.retrying(p, j)
 end
 
--- What falls due, by kind.
-local falling = {}
 function falling.overIn(key, time)
   flush()
   local entries = redis.call('ZRANGEBYSCORE', key, '-inf', time, 'WITHSCORES', 'LIMIT', 0, PART)

@@ -188,7 +188,6 @@ export class JobSet {
     }
   }
 
-  /** The job's record is written with this commit. */
   touch(job: Job): void {
     const chunk = this.#chunk(chunkOfJob(job.n))
     this.#changed.add(chunk)
@@ -287,7 +286,6 @@ export class JobSet {
     return to
   }
 
-  /** The held job that lapses next. */
   nextLapse(): Job | undefined {
     return this.#nextOf(this.indexes.of(INDEXES.held).first(), lapseOf)
   }

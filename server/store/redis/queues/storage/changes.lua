@@ -81,8 +81,8 @@ local function fieldOf(key, name)
 end
 
 -- See groups.lua and mend.lua, and what ended for the breaker of deadLetters.lua: how many were done before this call, and
--- how many were dead-lettered since; and life.lua; and children.lua.
-local groups, mending, breaker, life, family = {}, {}, {}, {}, {}
+-- how many were dead-lettered since; and life.lua; and children.lua, with the state of a job that waits for its children.
+local groups, mending, breaker, life, family = {}, {}, {}, {}, { WAITING = 5 }
 
 -- Makes a key as a map says, by the commands that add and that take away.
 local function writeKey(key, map, add, takeAway)

@@ -88,14 +88,14 @@ local function unwait(p, j)
     unscore(p.retryingBySequence, j.n)
   elseif j.state == SCHEDULED then
     unscore(p.scheduled, string.format('%014.0f', j.n))
-  elseif j.state == WAITING then
+  elseif j.state == family.WAITING then
     unscore(p.waiting, j.n)
   end
 end
 
 -- A job that leaves the queue makes the next one of its key the first.
 local function leaveLine(p, j)
-  if j.key == '' or p.dead or j.state == BLOCKED or j.state == SCHEDULED or j.state == WAITING then return end
+  if j.key == '' or p.dead or j.state == BLOCKED or j.state == SCHEDULED or j.state == family.WAITING then return end
   flush()
   local following = redis.call('ZPOPMIN', p.line .. j.key)[1]
   if not following then

@@ -51,7 +51,7 @@ local BAND = 2 ^ 49
 local TOUCH_MS = 60000
 
 -- The states of a job.
-local SCHEDULED, READY, HELD, RETRYING, BLOCKED, WAITING = 0, 1, 2, 3, 4, 5
+local SCHEDULED, READY, HELD, RETRYING, BLOCKED = 0, 1, 2, 3, 4
 
 -- Whether a job is a request, or was sent anew from the dead letters.
 local REQUEST, REDRIVEN = 1, 2
