@@ -2,7 +2,9 @@
 
 import type { WireError } from './errors.ts'
 import type { Draft, Durability, Headers, Limits, ProducerSeq, Respond } from './protocol.ts'
+import type { JobChild } from './queues/children.ts'
 
+export { type JobChild, MAX_GENERATIONS } from './queues/children.ts'
 export { LIFE_KINDS, type LifeEvent, type LifeKind } from './queues/life.ts'
 
 /** Where the queues live. */
@@ -67,20 +69,6 @@ export interface JobDraft<T = unknown> extends Draft<T>, JobOptions {
 export interface ChildDraft<T = unknown> extends Omit<JobDraft<T>, 'id'> {
   /** The queue of its parent, by default. */
   readonly queue?: string
-}
-
-/** A draft, its children, theirs, and so on. */
-export const MAX_GENERATIONS = 5
-
-/** What became of a child. `open`: nothing yet, where its parent was redriven before. */
-export interface JobChild<T = unknown> {
-  readonly queue: string
-  readonly id: string
-  readonly state: 'open' | 'done' | 'dead' | 'removed'
-  /** What its consumer answered. */
-  readonly result?: T
-  /** Why it is dead, or why its result is not here. */
-  readonly error?: string
 }
 
 /** What a consumer gets. Times by the store's clock. */

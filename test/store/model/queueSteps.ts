@@ -3,7 +3,6 @@
 import { expect } from 'vitest'
 import type {
   Attached,
-  Body,
   Claim,
   Claimed,
   Enqueue,
