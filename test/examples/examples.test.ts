@@ -15,6 +15,7 @@ const SAYS: Readonly<Record<string, readonly string[]>> = {
   'worker.ts': ['sent to ann, attempt 1', 'sent to busy, attempt 2', "dead letter: { to: 'nobody' }"],
   'requestReply.ts': ['roots: [ 2, 3, 4 ]', 'failed', '-1 has no root'],
   'embedded.ts': ['received: hello'],
+  'snapshot.ts': [Array.from({ length: 10 }, () => 'a page has 200 pears\n').join('')],
   'sessions.ts': ['ann has: hello', 'inbox of bob: forbidden'],
 }
 
