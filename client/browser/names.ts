@@ -1,5 +1,6 @@
 /** How storage is named: by hub, subject and client, so that two users on one origin never see each other's. */
 
+import { RepriseError } from '../../shared/errors.ts'
 import type { StorageScope } from './stored.ts'
 
 /** The name of the database, without the place that a page without a `client` takes. */
@@ -24,6 +25,11 @@ async function subjectOf(token: string | undefined): Promise<string> {
   if (token === undefined) return ''
   const claim = claimOf(token)
   if (claim !== undefined) return claim
+  // Browsers have it only where nobody on the way can change a page.
+  if (crypto.subtle === undefined) {
+    const text = 'a token that is no JWT and no API key names a storage only on a page from https or localhost'
+    throw new RepriseError('unsupported', text)
+  }
   const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(token))
   return `~${[...new Uint8Array(digest, 0, 12)].map((byte) => byte.toString(16).padStart(2, '0')).join('')}`
 }

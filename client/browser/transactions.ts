@@ -74,6 +74,7 @@ export class Transactions implements Place {
       this.#kept = (await answerOf(asked)) as Position | undefined
       this.#name = name
     } catch (cause) {
+      if (cause instanceof RepriseError) throw cause
       throw new RepriseError('unavailable', 'the database cannot be read', { cause })
     }
   }
