@@ -79,6 +79,32 @@ export async function live(store: Store, queue: string): Promise<void> {
   await end(store, queue, (id, lease) => ({ id, lease, as: 'done', reply: text(MARK) }), told)
 }
 
+/** A job that waits for one of its children; of the others one has answered and one is dead. */
+export async function family(store: Store, queue: string): Promise<void> {
+  const draft = { body: text(MARK), priority: 4, ttlMs: 3_600_000 }
+  const children = {
+    drafts: [draft, draft, { ...draft, due: { delayMs: 3_600_000 } }],
+    onDead: 'skip',
+    bytes: 1e6,
+  } as const
+  await store.queues.enqueue(queue, { subject: 'ann', drafts: [{ ...draft, id: 'parent', children }], limit: LIMIT })
+  let ended = 0
+  await end(store, queue, (id, lease) =>
+    ended++ === 0 ? { id, lease, as: 'done', reply: text(MARK) } : { id, lease, as: 'dead', error: MARK },
+  )
+}
+
+/** What the job gets of its children, when the last one is gone. */
+export async function childrenIn(store: Store, queue: string): Promise<unknown> {
+  const rest = (await store.queues.jobs(queue, { state: 'delayed', limit: 9 })).map(({ id }) => id)
+  await store.queues.purge(queue, { ids: rest })
+  const consumer = { subject: 'ann', client: 'late' }
+  const { session } = await store.queues.attach(queue, consumer, { leaseMs: 30_000, policy: POLICY })
+  const claim = { consumer, session, max: 10, bytes: 1e9, leaseMs: 30_000, capMs: 60_000, policy: POLICY }
+  const { jobs } = await store.queues.claim(queue, claim)
+  return jobs.map(({ body, children }) => [body?.json, children?.map(({ id: _, ...told }) => told)])
+}
+
 export async function lifeOf(store: Store, queue: string): Promise<unknown> {
   return (await store.queues.life(queue, { limit: 100 }))?.records.map(({ id: _, ...record }) => record)
 }

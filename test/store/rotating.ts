@@ -8,7 +8,7 @@ import { knownKeys, type Pass, passIn } from '../../server/store/sealing/keys.ts
 import { atEnd } from '../support/ending.ts'
 import { until } from '../support/until.ts'
 import { dataOf, publish, text } from './conformance/fixture.ts'
-import { fill, lifeOf, live, readAgain } from './payloads.ts'
+import { childrenIn, family, fill, lifeOf, live, MARK, readAgain } from './payloads.ts'
 
 const K1 = Buffer.alloc(32, 1)
 const K2 = Buffer.alloc(32, 2)
@@ -70,12 +70,17 @@ export async function movesAll(location: string): Promise<void> {
     const { store, ended } = await opened(location, encryption)
     await ended()
     expect(await readAgain(store)).toEqual(expected)
-    if (encryption === under1) await live(store, 'under k1')
+    if (encryption === under1) {
+      await live(store, 'under k1')
+      await family(store, 'family under k1')
+    }
     await store.close()
     // What comes under the first key is under the second one then, alone.
     if (refused !== undefined && encryption === to2) {
       const { store } = await opened(location, only2, false)
       expect(await lifeOf(store, 'under k1')).toEqual(await lifeOf(store, 'told'))
+      const told = [{ state: 'done', result: text(MARK) }, { state: 'dead', error: MARK }, { state: 'removed' }]
+      expect(await childrenIn(store, 'family under k1')).toEqual([[text(MARK).json, told]])
       await store.close()
     }
     if (refused === undefined) await expect(opened(location)).rejects.toThrow(/encryption\.keys\.k1: is missing/)
@@ -83,7 +88,7 @@ export async function movesAll(location: string): Promise<void> {
   // Nothing is under a key any more.
   const again = await opened(location)
   expect(await readAgain(again.store)).toEqual(expected)
-  const others = (await again.store.queues.list({ limit: 10 })).filter(({ queue }) => queue !== 'under k1')
+  const others = (await again.store.queues.list({ limit: 10 })).filter(({ queue }) => !queue.endsWith('under k1'))
   expect(others).toEqual(counts)
 }
 

@@ -11,7 +11,7 @@ import { runSeed, seededRandom } from '../../support/seed.ts'
 import { tempFolder } from '../../support/temp.ts'
 import { soak } from '../../support/tools.ts'
 import { publish, START } from '../conformance/fixture.ts'
-import { deskOf, named } from '../conformance/queueDesk.ts'
+import { deskOf, named, TTL } from '../conformance/queueDesk.ts'
 import type { Change, Outcome } from './damagedChild.ts'
 
 const MAIN = new URL('../../../', import.meta.url)
@@ -42,6 +42,10 @@ async function made(): Promise<Made> {
   await send('q', 12, (i) => ({ key: `key-${i % 3}` }))
   await send('q', 6, () => ({ due: { delayMs: 1_800_000 } }))
   await send('p', 20)
+  const child = { body: { json: '{"data":0}' }, priority: 0, ttlMs: TTL }
+  const family = named('parent', { children: { drafts: [child, child], onDead: 'fail', bytes: 1_000 } })
+  const { childIds = [] } = await desk.send([family])
+  ids.push('parent', ...childIds)
   const { jobs } = await desk.claim('old', { max: 8 })
   const [first, second, third] = jobs
   if (first === undefined || second === undefined || third === undefined) throw new Error('nothing was handed out')
@@ -147,6 +151,7 @@ test('a record of any table that is spoilt or gone stops nothing for good', {
     'holders',
     'settled',
     'turns',
+    'children',
     'due',
     'cursors',
   ]
@@ -154,7 +159,7 @@ test('a record of any table that is spoilt or gone stops nothing for good', {
     Array.from({ length: soak ? 20 : 1 }, () => ({ table, at: random.integer(0, 10_000), how: 'spoilt' })),
   )
   // What is taken away whole leaves nothing to be told of, but where something else leads to it.
-  for (const table of ['jobs', 'pairs', 'store', 'lineages', 'holders', 'settled', 'due']) {
+  for (const table of ['jobs', 'pairs', 'children', 'store', 'lineages', 'holders', 'settled', 'due']) {
     for (let i = 0; i < (soak ? 20 : 1); i++) changes.push({ table, at: random.integer(0, 10_000), how: 'removed' })
   }
   const tried = random.shuffle(changes).slice(0, soak ? changes.length : 7)

@@ -125,8 +125,9 @@ async function work(store: Store): Promise<Omit<Outcome, 'change' | 'told'>> {
     const dead = await attempt('letters', () => store.queues.jobs(`${name}/dead`, { state: 'ready', limit: 1_000 }))
     letters.push(...(dead ?? []).map(({ id }) => id))
     const info = await attempt('info', () => infoOf(store.queues, name))
-    const { ready, delayed, held } = info?.counts ?? { ready: 0, delayed: 0, held: 0 }
-    if (ready + delayed + held > 0) wrong.push(`${name} still has ${ready} ready, ${delayed} delayed, ${held} held`)
+    const { ready = 0, delayed = 0, held = 0, waiting = 0 } = info?.counts ?? {}
+    const left = ready + delayed + held + waiting
+    if (left > 0) wrong.push(`${name} still has ${ready} ready, ${delayed} delayed, ${held} held, ${waiting} waiting`)
   }
   return { jobs, letters, events: events.length, wrong }
 }

@@ -8,7 +8,7 @@ import { runSeed, seededRandom } from '../../support/seed.ts'
 import { has, soak } from '../../support/tools.ts'
 import { infoOf, maintain } from '../conformance/calls.ts'
 import { ALL, publish, START } from '../conformance/fixture.ts'
-import { deskOf, named } from '../conformance/queueDesk.ts'
+import { deskOf, named, TTL } from '../conformance/queueDesk.ts'
 
 const LATER = START + 3_600_000
 const JOBS = 12
@@ -40,6 +40,10 @@ async function made(server: RedisServer) {
   await send(JOBS, (i) => (i % 3 === 0 ? { body: { json: JSON.stringify({ data: 'x'.repeat(700) }) } } : {}))
   await send(4, (i) => ({ key: `key-${i % 2}` }))
   await send(3, () => ({ due: { delayMs: 1_800_000 } }))
+  const drafts = ['a', 'b'].map((data) => ({ body: { json: JSON.stringify({ data }) }, priority: 0, ttlMs: TTL }))
+  const family = named('parent', { children: { drafts, onDead: 'fail', bytes: 1_000 } })
+  const { childIds = [] } = await desk.send([family])
+  ids.push('parent', ...childIds)
   const { jobs } = await desk.claim('old', { max: 8 })
   const [dead, retried, done] = jobs
   if (dead === undefined || retried === undefined || done === undefined) throw new Error('nothing was handed out')
@@ -87,8 +91,14 @@ async function worked(store: Store): Promise<{ jobs: string[]; letters: string[]
     await attempt(() => store.queues.settle('q', done, desk.policy))
   }
   const letters = (await attempt(() => desk.listed('ready', 'q/dead'))) ?? []
-  const { ready = 0, delayed = 0, held = 0 } = (await attempt(() => infoOf(store.queues, 'q')))?.counts ?? {}
-  if (ready + delayed + held > 0) wrong.push(`still ${ready} ready, ${delayed} delayed, ${held} held`)
+  const {
+    ready = 0,
+    delayed = 0,
+    held = 0,
+    waiting = 0,
+  } = (await attempt(() => infoOf(store.queues, 'q')))?.counts ?? {}
+  const left = ready + delayed + held + waiting
+  if (left > 0) wrong.push(`still ${ready} ready, ${delayed} delayed, ${held} held, ${waiting} waiting`)
   await attempt(() => maintain(store))
   return { jobs, letters, wrong }
 }
@@ -126,14 +136,25 @@ describe.runIf(has('redis-server'))('a queue in Redis', () => {
   })
 
   test('goes on where one record of a key goes away or is spoilt', { timeout: 60_000 }, async () => {
-    for (const number of some(['2', '4', '13', '17', '19'])) {
+    for (const number of some(['2', '4', '13', '17', '19', '20', '21'])) {
       await goesOn(`job ${number} deleted`, () => server.cli('hdel', `${TAG}jobs`, number))
       await goesOn(`job ${number} cut`, () => server.cli('hset', `${TAG}jobs`, number, 'spoilt'))
     }
-    for (const list of some(['ready', 'held', 'again', 'againPlaces', 'behind', 'expiring'])) {
+    for (const list of some(['ready', 'held', 'again', 'againPlaces', 'behind', 'expiring', 'waiting'])) {
       await goesOn(`${list} lacks one`, () => server.cli('zpopmin', `${TAG}${list}`))
       await goesOn(`${list} has a stranger`, () => server.cli('zadd', `${TAG}${list}`, '1', '12345'))
     }
+    for (const hash of ['family', 'children']) {
+      await goesOn(`${hash} is gone`, () => server.cli('del', `${TAG}${hash}`))
+      for (const n of some(['20', '21']))
+        await goesOn(`${hash} lacks ${n}`, () => server.cli('hdel', `${TAG}${hash}`, n))
+      await goesOn(`${hash} is spoilt`, () => server.cli('eval', SPOIL, '1', `${TAG}${hash}`))
+    }
+    await goesOn('a child is gone with its place', async () => {
+      await server.cli('hdel', `${TAG}jobs`, '22')
+      await server.cli('zrem', `${TAG}ready`, '22')
+      await server.cli('hdel', `${TAG}family`, '22')
+    })
     await goesOn('a head of a line is gone', () => server.cli('hset', `${TAG}heads`, 'key-0', '12345'))
     await goesOn('the figures are cut', () => server.cli('set', `${TAG}meta`, 'spoilt'))
     await goesOn('a holder is spoilt', async () => {

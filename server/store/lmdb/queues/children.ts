@@ -64,7 +64,7 @@ export function childEnded(
   })
   const jobSet = inMain === undefined ? dead : main
   jobSet.touch(parent)
-  parent.children = { ...children, open: children.open - 1, bytes: children.bytes + (fits ? size : 0) }
+  parent.children = { ...children, open: Math.max(0, children.open - 1), bytes: children.bytes + (fits ? size : 0) }
   if (parent.state !== 'waiting') return undefined
   if (state !== 'done' && children.onDead === 'fail') return { parent, child: id, state }
   if (parent.children.open === 0) fallDue(transaction, main, parent)

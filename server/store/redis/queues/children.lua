@@ -65,9 +65,24 @@ function family.report(parentNumber, place, id, state, why, result)
     fallsDue(parent)
   end
 end
+-- The place of a job among the children of its parent. Where that is gone, whoever waits is looked for behind this call.
+function family.placeOf(j)
+  if not j.family then return nil end
+  local has = family.of(j.n)
+  if not has.p and not has.c then family.isBroken = true end
+  return has.p
+end
 function family.ended(j, state, why, result)
-  local p = j.family and family.of(j.n).p
+  local p = family.placeOf(j)
   if p then family.report(p.n, p.i, idOf(j), state, why, result) end
+end
+beginnings[#beginnings + 1] = function()
+  family.isBroken = false
+end
+
+-- Whether all that wait can know of what.
+function family.fits()
+  return redis.call('HLEN', tag .. FAMILY) >= redis.call('ZCARD', live.waiting)
 end
 
 -- The job is gone, and with it what it knew of its children.
@@ -101,15 +116,22 @@ function family.told(n)
   return table.concat(parts)
 end
 
--- Children of a parent that waits, without a word of their end, that are not there.
+-- Children of a parent that waits, without a word of their end, that are not there; those that are know their place again.
 function family.mend(parent, present)
-  local isRead, ids = pcall(cjson.decode, fieldOf(tag .. CHILDREN, parent.n) or '[]')
   local c = family.of(parent.n).c
-  for i = 1, c and c.k or 0 do
+  if not c then
+    unwait(live, parent)
+    return family.fail(parent, 'damaged', 'rejected')
+  end
+  local isRead, ids = pcall(cjson.decode, fieldOf(tag .. CHILDREN, parent.n) or '[]')
+  for i = 1, c.k do
     local id = isRead and type(ids) == 'table' and ids[i] or ''
-    local digits = string.match(id, '^([0-9a-z]+)%-')
-    if not (digits and present[whole(tonumber(digits, 36))]) then
-      family.report(parent.n, whole(i - 1), id, family.DEAD, 'damaged', '')
+    local digits, place = string.match(id, '^([0-9a-z]+)%-'), whole(i - 1)
+    local n = digits and whole(tonumber(digits, 36))
+    if not n or not present[n] then
+      family.report(parent.n, place, id, family.DEAD, 'damaged', '')
+    elseif not family.of(n).p then
+      keep(n, { c = family.of(n).c, p = { n = parent.n, id = idOf(parent), i = place } })
     end
   end
 end

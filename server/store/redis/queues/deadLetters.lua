@@ -53,8 +53,8 @@ local function deadLetter(j, reason, why, consumer)
   family.ended(j, family.DEAD, why and why ~= '' and why or reason, '')
 end
 -- A parent that waits goes with its child.
-function family.fail(parent, why)
-  deadLetter(parent, 'child', why)
+function family.fail(parent, why, reason)
+  deadLetter(parent, reason or 'child', why)
 end
 
 -- The queue pauses itself where too much of what ended of late went to the dead letters. See breaker.ts.

@@ -87,7 +87,7 @@ local function remove(p, j)
 end
 
 local function finish(p, j, state, result)
-  local parent = j.family and family.of(j.n).p
+  local parent = family.placeOf(j)
   local function gone()
     remove(p, j)
     if parent then

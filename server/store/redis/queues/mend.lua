@@ -32,7 +32,7 @@ function mending.fits()
     if waits and not (j and fieldOf(HEADS, j.key) and redis.call('ZSCORE', p.line .. j.key, waits)) then return false end
     if count ~= p.count or redis.call('ZCARD', p.retryingBySequence) ~= redis.call('ZCARD', p.retrying) then return false end
   end
-  return groups.fit()
+  return family.fits() and groups.fit()
 end
 
 -- Numbers that lists name, and the lists themselves away.
@@ -187,7 +187,8 @@ function mending.mend()
   works(live, now)
   flush()
   for _, j in ipairs(jobs) do
-    if j.state == family.WAITING and j.dead == 0 then family.mend(j, present) end
+    local waits = j.state == family.WAITING and j.dead == 0 and jobOf(j.n)
+    if waits and waits.state == family.WAITING and waits.dead == 0 then family.mend(waits, present) end
   end
   flush()
   mending.lost = (mending.lost or 0) + lost

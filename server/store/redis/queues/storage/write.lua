@@ -12,6 +12,7 @@ local function call(keys, args)
   if refused then return refused end
   mending.look(false)
   local stopped, outcomes = operate()
+  if family.isBroken then mending.mend() end
   flush()
   flushConsumers()
   writeEnded()
