@@ -39,13 +39,18 @@ async function explain(route: string, { id }: { readonly id: string }, options: 
   await tell('tried', `${plural(job.attempts, 'failed attempt')}${most}, delivered ${plural(job.deliveries, 'time')}`)
   if (job.key !== undefined) await tell('key', String(job.key))
   if (job.group !== undefined) await tell('group', String(job.group))
+  if (job.parent !== undefined) await tell('parent', `job ${cell(job.parent)} waits for it`)
+  if (isRecord(job.children)) {
+    await tell('children', `${cell(job.children.count)}, ${cell(job.children.open)} of them have not ended`)
+  }
   if (isRecord(job.backoff)) await tell('backoff', backoffText(job.backoff))
   if (job.runMs !== undefined) await tell('run', `${cell(job.runMs)} ms at most`)
   if (job.keepDone !== undefined) await tell('kept', keepText(job.keepDone))
   await tell('priority', String(cell(job.priority)))
   if (job.error !== undefined) await tell('error', String(cell(job.error)))
   if (job.state === 'done') await tell('result', resultText(job, MAX_DATA))
-  if (job.ttlAt !== undefined && job.state !== 'held') await tell('expires', `${timeText(job.ttlAt)} if it still waits`)
+  const waits = job.state !== 'held' && job.state !== 'waiting'
+  if (job.ttlAt !== undefined && waits) await tell('expires', `${timeText(job.ttlAt)} if it still waits`)
   if (job.replyBy !== undefined) await tell('request', `somebody waits for the reply until ${timeText(job.replyBy)}`)
   if ('data' in job || 'base64' in job || job.damaged === true) await tell('data', dataText(job, MAX_DATA))
   for (const { at, what, holder, why } of records(job.history)) {
