@@ -2,8 +2,8 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { BrowserContext, Page } from 'playwright-core'
-import { afterAll, beforeAll, expect, it } from 'vitest'
-import type { Hub } from '../../client/index.ts'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { ConnectOptions, Hub } from '../../client/index.ts'
 import { type BareSite, startBareSite } from '../support/browser/bare.ts'
 import { buildForBrowsers } from '../support/browser/built.ts'
 import { closeBrowser, openContext, openPage } from '../support/browser/chromium.ts'
@@ -27,6 +27,103 @@ declare global {
   var hub: Hub
   var tab: Tab
 }
+
+describe.runIf(has('chromium'))('a tab that shares a connection', () => {
+  let site: BareSite
+
+  beforeAll(async () => {
+    await buildForBrowsers()
+    site = await startBareSite()
+  })
+  afterAll(async () => {
+    await closeBrowser()
+  })
+
+  /** Subscribes, and loads the page again at its turn, in a pause between two acknowledgements. */
+  async function start(page: Page, topic: string, options: ConnectOptions = {}, turn?: number): Promise<void> {
+    await page.evaluate(
+      async ({ topic, options, turn }) => {
+        globalThis.tab = { first: 0, events: [], published: 0, refused: [] }
+        globalThis.hub = Reprise.connect(undefined, { share: true, client: 'app', quiet: true, ...options })
+        const subscription = hub.topic(topic).subscribe(({ offset, data }) => {
+          tab.events.push(offset)
+          if (data === turn) location.reload()
+        })
+        await new Promise<void>((resolve) => void subscription.onStatus(({ state }) => state === 'live' && resolve()))
+      },
+      { topic, options, turn: turn ?? null },
+    )
+  }
+
+  async function open(context: BrowserContext): Promise<Page> {
+    const page = await openPage(context)
+    await page.goto(site.url)
+    return page
+  }
+
+  const standing = async (page: Page | undefined) => {
+    return await page?.evaluate(() => ({ shared: hub.status.shared, storage: hub.storage }))
+  }
+
+  it('gets nothing again of what it had handled before it was loaded again, and keeps its name', async () => {
+    const context = await openContext()
+    const pages = [await open(context), await open(context), await open(context)]
+    for (const [turn, page] of pages.entries()) await start(page, 'again', {}, turn)
+    expect(await standing(pages[0])).toEqual({ shared: 'leader', storage: 'memory' })
+    for (const turn of [1, 0, 2]) {
+      const page = pages[turn]
+      const gone = page?.waitForEvent('load')
+      await site.hub
+        .topic('again')
+        .publishAll(Array.from({ length: 10 }, (_, i) => ({ data: i === 9 ? turn : 'other' })))
+      await gone
+      if (page !== undefined) await start(page, 'again', {}, turn)
+      expect(await page?.evaluate(() => tab.events)).toEqual([])
+    }
+    for (const page of pages) await page.evaluate(() => hub.close())
+    const response = await fetch(`${site.url}v1/topics/again/cursors`)
+    const { cursors } = (await response.json()) as { cursors: unknown[] }
+    expect(cursors).toMatchObject(['app', 'app:2', 'app:3'].map((client) => ({ client, position: { offset: 30 } })))
+  })
+
+  it('leaves what it leads when its page is frozen or hidden for good, and follows when it is back', async () => {
+    const context = await openContext()
+    const [first, second] = [await open(context), await open(context)]
+    for (const page of [first, second]) await start(page, 'leaves', { persist: true })
+    let [leader, other] = [first, second]
+    for (const [leaves, returns] of [
+      ['freeze', 'resume'],
+      ['pagehide', 'pageshow'],
+    ]) {
+      expect(await standing(leader)).toEqual({ shared: 'leader', storage: 'indexeddb' })
+      expect(await standing(other)).toEqual({ shared: 'follower', storage: 'indexeddb' })
+      await leader.evaluate((event = '') => {
+        const target = event === 'freeze' ? document : window
+        target.dispatchEvent(new Event(event))
+      }, leaves)
+      await leader.waitForFunction(() => hub.status.shared === undefined)
+      await other.waitForFunction(() => hub.status.shared === 'leader')
+      await leader.evaluate((event = '') => {
+        const target = event === 'resume' ? document : window
+        target.dispatchEvent(new Event(event))
+      }, returns)
+      await leader.waitForFunction(() => hub.status.shared === 'follower')
+      ;[leader, other] = [other, leader]
+    }
+    const { offset } = await site.hub.topic('leaves').publish('both get it')
+    for (const page of [first, second]) await page.waitForFunction((n) => tab.events.at(-1) === n, offset)
+  })
+
+  it('connects for itself where it cannot, and says why', async () => {
+    const page = await openPage(await openContext())
+    await page.addInitScript(() => Object.defineProperty(navigator, 'locks', { value: undefined }))
+    await page.goto(site.url)
+    await start(page, 'alone')
+    const { shared, why } = await page.evaluate(() => ({ ...hub.status, why: hub.status.reason?.message }))
+    expect(shared).toBe('alone')
+    expect(why).toContain('Web Locks')
+  })
+})
 
 if (has('chromium')) describeStores('tabs that share a connection, on $name', tests)
 

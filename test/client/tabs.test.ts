@@ -93,7 +93,7 @@ describe('handles that share a connection', () => {
     expect(await connections(url)).toBe(1)
 
     page.dispatchEvent(new Event('pagehide'))
-    expect(sharedOf(hubsOf(others))).toEqual([undefined, undefined])
+    await until(() => sharedOf(hubsOf(others)).every((shared) => shared === undefined), { what: 'both to leave' })
     await until(async () => (await connections(url)) === 0, { what: 'no connection' })
     expect((await locks.query()).held).toEqual([])
     page.dispatchEvent(new Event('pageshow'))

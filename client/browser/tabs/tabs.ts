@@ -34,16 +34,20 @@ export class Tabs {
     this.#sharer = sharer
     const { signal } = this.#over
     const { document } = globalThis
+    let hiding: ReturnType<typeof setTimeout> | undefined
     const back = () => {
+      clearTimeout(hiding)
       this.#away = false
     }
     const leave = () => {
       this.#away = true
       this.#leave()
     }
-    // Behind all that others have to say before the page is hidden.
-    const hiding = () => addEventListener('pagehide', leave, { once: true })
-    addEventListener('pagehide', hiding, { capture: true, signal })
+    // Behind all that others have to say before the page is hidden. One that is frozen before that hears of it, or is replaced.
+    const hide = () => {
+      hiding = setTimeout(leave)
+    }
+    addEventListener('pagehide', hide, { signal })
     addEventListener('pageshow', back, { capture: true, signal })
     document?.addEventListener('freeze', leave, { signal })
     document?.addEventListener('resume', back, { capture: true, signal })
