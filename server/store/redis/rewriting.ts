@@ -163,17 +163,31 @@ async function rewriteText(
   value: Buffer,
   change: PayloadChange,
 ): Promise<boolean> {
-  const other =
-    hash === 'answers'
-      ? otherAnswer(value, change)
-      : hash === 'scheduleBodies'
-        ? changedRecord(value, 'job', change)
-        : hash === 'children'
-          ? otherOutcome(field.toString(), value, change)
-          : hash === 'finished'
-            ? rewrittenRow(value, change, (history) => otherTexts(history, 'history', change))
-            : otherTexts(value, hash, change)
-  return other === undefined ? false : await put(context, queue, ['rewriteText', hash, field, value, other])
+  const { keys } = context
+  for (let there: Buffer | null = value; there !== null; ) {
+    const other = otherIn(hash, field, there, change)
+    if (other === undefined) return false
+    if (await put(context, queue, ['rewriteText', hash, field, there, other])) return true
+    // Something was added meanwhile, to what is as it was.
+    const again = ['HGET', keys.payloads(queue, hash), field] as const
+    there = (await command(context, keys.queue(queue), again)) as Buffer | null
+  }
+  return false
+}
+
+function otherIn(hash: Hash, field: Buffer, value: Buffer, change: PayloadChange): Buffer | undefined {
+  switch (hash) {
+    case 'answers':
+      return otherAnswer(value, change)
+    case 'scheduleBodies':
+      return changedRecord(value, 'job', change)
+    case 'children':
+      return otherOutcome(field.toString(), value, change)
+    case 'finished':
+      return rewrittenRow(value, change, (history) => otherTexts(history, 'history', change))
+    default:
+      return otherTexts(value, hash, change)
+  }
 }
 
 /** As requests.lua packs them: a time, what it is, the length of the reason, the reason, the content. */

@@ -227,6 +227,7 @@ export const NEEDS: readonly Need[] = [
     ],
     note: 'renewing takes a good token of the same subject',
   },
+  { what: 'leave a place of a connection', calls: [queues('away')] },
 ]
 
 /** The table of docs/security.md. */
