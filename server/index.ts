@@ -51,8 +51,10 @@ export type {
   ReadQuery,
 } from '../shared/protocol.ts'
 export type {
+  ChildDraft,
   Job,
   JobBackoff,
+  JobChild,
   JobDraft,
   JobOptions,
   Missed,
