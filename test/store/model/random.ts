@@ -5,6 +5,7 @@
 
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { acksLast, type CursorCall } from '../../../server/store/acksLast.ts'
 import type { Body, Notification, Store, StoredEvent } from '../../../server/store/contract/store.ts'
 import { RepriseError } from '../../../shared/errors.ts'
 import type { LineageEntry, Position } from '../../../shared/positions.ts'
@@ -41,6 +42,21 @@ class Names {
   }
 }
 
+type Expected<T> = { readonly value: T } | { readonly error: RepriseError }
+
+interface Turn {
+  readonly about: CursorCall
+  readonly run: () => void
+}
+
+function aboutOf(operation: Operation): CursorCall {
+  if (!('owner' in operation)) return {}
+  const cursor = JSON.stringify([operation.topic, operation.owner])
+  if (operation.kind !== 'commit') return { cursor }
+  const { offset, epoch, old } = operation
+  return { cursor, ack: { key: JSON.stringify([cursor, epoch, old]), offset } }
+}
+
 class Run {
   readonly #engine: Engine
   readonly #model = new Model(START, MAX_IDS)
@@ -52,6 +68,10 @@ class Run {
   readonly #sessions = new Map<number, number>()
   #store: Store
   #count = 0
+  /** What the model has to do of calls that are being made together. */
+  #turns: Turn[] | undefined
+  /** The call that is being made. */
+  #about: CursorCall = {}
 
   constructor(engine: Engine, store: Store) {
     this.#engine = engine
@@ -80,8 +100,16 @@ class Run {
       const { operations } = operation
       const rows = this.#engine.ordersByTopic ? byTopic(operations) : [operations]
       for (const row of rows) {
-        const prepared = row.map((each) => this.#prepare(each))
-        await Promise.all(prepared.map((start) => start()))
+        const prepared = row.map((each) => ({ each, start: this.#prepare(each) }))
+        this.#turns = []
+        const answers = prepared.map(({ each, start }) => {
+          this.#about = aboutOf(each)
+          return start()
+        })
+        const { others, acks } = acksLast(this.#turns, ({ about }) => about)
+        this.#turns = undefined
+        for (const { run } of [...others, ...acks.flat()]) run()
+        await Promise.all(answers)
         // A topic that was dropped changes the epoch that all others would begin with.
         await this.#compare()
       }
@@ -237,17 +265,27 @@ class Run {
       (value) => ({ value }),
       (error: unknown) => ({ error }),
     )
-    let expected: { value: T } | { error: unknown }
-    try {
-      expected = { value: ours() }
-    } catch (error) {
-      if (!(error instanceof RepriseError)) throw error
-      expected = { error }
-    }
+    const expected = await this.#inTurn(ours)
     const got = await answer
-    if ('error' in expected) expect(got).toMatchObject({ error: { code: (expected.error as RepriseError).code } })
+    if ('error' in expected) expect(got).toMatchObject({ error: { code: expected.error.code } })
     else if ('error' in got) throw got.error
     else compare(expected.value, got.value)
+  }
+
+  /** At once; of calls that are made together, when all are made, acknowledgements last: see acksLast.ts. */
+  #inTurn<T>(ours: () => T): Promise<Expected<T>> {
+    return new Promise((resolve, reject) => {
+      const run = (): void => {
+        try {
+          resolve({ value: ours() })
+        } catch (error) {
+          if (error instanceof RepriseError) resolve({ error })
+          else reject(error)
+        }
+      }
+      if (this.#turns === undefined) run()
+      else this.#turns.push({ about: this.#about, run })
+    })
   }
 
   /** Everything that can be observed is the same. */
@@ -339,7 +377,7 @@ export function describeRandom(name: string, makeEngine: () => Promise<Engine>):
     )
     await fc.assert(
       property,
-      SOAK ? { seed, numRuns: 2_000, interruptAfterTimeLimit: 3_000_000 } : { seed, numRuns: 4 },
+      SOAK ? { seed, numRuns: 2_000, interruptAfterTimeLimit: 3_000_000 } : { seed, numRuns: 4, endOnFailure: true },
     )
   })
 }
