@@ -1,6 +1,7 @@
 /** How vitest runs the tests. `npm test` (test/support/run.ts) prepares what they need and calls it. */
 
 import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config'
+import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
 const soak = process.env.REPRISE_SOAK === '1'
 const timeoutMs = soak ? 30 * 60_000 : 30_000
@@ -12,6 +13,18 @@ const everyFile = 'test/support/fileRun.ts'
 
 /** They stop the clock, and count its timers: what other files left behind would stand still, or count with them. */
 const STILL = 'test/{core/log,client/{topics/outboxFaults,queues/send,queues/worker*}}.test.ts'
+
+/** Small files that take long. Begun last, as small files are, they would be waited for alone. */
+const LONG =
+  /test\/(store\/(redis|lmdb)\/(cluster|conformance|faults|random)|architecture\/snippets|package\/package|fault\/(schedules|load\/many)|nodes\/nginx)\.test\.ts$/
+
+class LongFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files)
+    const isLong = ({ moduleId }: TestSpecification): boolean => LONG.test(moduleId)
+    return [...sorted.filter(isLong), ...sorted.filter((file) => !isLong(file))]
+  }
+}
 
 const common = {
   pool: 'forks',
@@ -26,6 +39,7 @@ export default defineConfig({
   test: {
     pool: 'forks',
     maxWorkers: WORKERS,
+    sequence: { sequencer: LongFirst },
     projects: [
       {
         test: {

@@ -68,6 +68,8 @@ export class QueueModel extends Sending {
     const jobs: HeldJob[] = []
     if (mine.some(({ suspect }) => suspect)) return jobs
     let bytes = 0
+    const sizeOf = ({ body, children }: ModelJob) => sizeBody(body).bytes + (children?.bytes ?? 0)
+    const fits = (job: ModelJob) => jobs.length === 0 || bytes + sizeOf(job) <= claim.bytes
     while (jobs.length < claim.max && rate.left > 0) {
       const open = openOf(half)
       const suspects = mine.length + jobs.length > 0 ? [] : open.filter(({ suspect }) => suspect)
@@ -76,16 +78,17 @@ export class QueueModel extends Sending {
       const inTurns = half.grouped && suspects.length === 0 ? firstInTurns(half, claim, this.now) : undefined
       const [first] = from.sort((a, b) => (isOldest ? 0 : b.priority - a.priority) || a.place - b.place)
       const asTheirs = inTurns?.find(({ id }) => id === theirs[jobs.length]?.id)
-      const job = inTurns === undefined ? first : (asTheirs ?? inTurns[0])
+      // Of groups that have a turn together, the engine's own choice; one that does not fit is seen by where it stops.
+      const tooLarge = theirs.length > jobs.length ? undefined : inTurns?.find((one) => !fits(one))
+      const job = inTurns === undefined ? first : (asTheirs ?? tooLarge ?? inTurns[0])
       if (job === undefined) break
       if (!half.isDead && job.attempts >= (job.policy?.maxAttempts ?? claim.policy.maxAttempts)) {
         this.bury(queue, job, 'max_attempts')
         stand(half)
         continue
       }
-      const size = sizeBody(job.body).bytes + (job.children?.bytes ?? 0)
-      if (jobs.length > 0 && bytes + size > claim.bytes) break
-      bytes += size
+      if (!fits(job)) break
+      bytes += sizeOf(job)
       rate.take()
       half.handOuts++
       this.#handOuts++
