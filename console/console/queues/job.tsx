@@ -4,7 +4,7 @@ import { useState } from 'preact/hooks'
 import { messageOf } from '../../../shared/errors.ts'
 import { Act } from '../frame/confirm.tsx'
 import { Fact } from '../frame/fact.tsx'
-import { ask, linkHere } from '../frame/route.ts'
+import { ask, linkHere, route } from '../frame/route.ts'
 import { part } from '../hub/http.ts'
 import type { Session } from '../hub/session.ts'
 import { useLook } from '../hub/useLook.ts'
@@ -79,11 +79,16 @@ interface ToldProps {
   readonly again: () => void
 }
 
+/** Another job, or the list, unless the person has gone elsewhere meanwhile. */
+function lookAt(from: string, job: string | undefined): void {
+  if (route.value.query.get('job') === from) ask({ job })
+}
+
 function Told({ session, queue, job, again }: ToldProps) {
   const isAdmin = session.may('admin', queue)
   const remove = async () => {
     await session.http.ask('DELETE', `/queues/${part(job.queue)}/jobs/${part(job.id)}`)
-    ask({ job: undefined })
+    lookAt(job.id, undefined)
     return 'removed'
   }
   const runNow = async () => {
@@ -195,7 +200,7 @@ function Edit({ session, queue, job }: { readonly session: Session; readonly que
     const { ids } = await session.http.ask<{ ids: string[] }>('POST', `/queues/${part(queue)}/jobs`, draft)
     // Behind the sending: what fails in between leaves the dead letter where it is.
     await session.http.ask('DELETE', `/queues/${part(job.queue)}/jobs/${part(job.id)}`)
-    ask({ job: ids[0] })
+    lookAt(job.id, ids[0])
     return 'sent'
   }
   return (
