@@ -124,6 +124,8 @@ export interface QueueRow {
   readonly ready: number
   readonly delayed: number
   readonly held: number
+  /** For their children. */
+  readonly waiting: number
   readonly done: number
   readonly dead: number
   readonly bytes: number
@@ -141,6 +143,7 @@ export const QUEUE_SORTS = [
   'ready',
   'delayed',
   'held',
+  'waiting',
   'done',
   'dead',
   'bytes',

@@ -47,7 +47,7 @@ export function consoleTables() {
   const topic = z
     .object({ topic: z.string(), ...rowOf(numbers) })
     .meta({ id: 'TopicRow' }) satisfies z.ZodType<TopicRow>
-  const counts = ['sent', 'ready', 'delayed', 'held', 'done', 'dead', 'bytes'] as const
+  const counts = ['sent', 'ready', 'delayed', 'held', 'waiting', 'done', 'dead', 'bytes'] as const
   const rates = ['oldestReadyMs', 'consumers', 'sentPerSecond', 'donePerSecond'] as const
   const queue = z
     .object({ queue: z.string(), paused: z.boolean(), ...rowOf(counts), ...rowOf(rates) })
