@@ -3,7 +3,6 @@
 import { z } from 'zod'
 import { HAPPENING_KINDS } from '../shared/console/happenings.ts'
 import { CLIENT_SORTS } from '../shared/console/protocol.ts'
-import { RepriseError } from '../shared/errors.ts'
 import { isName, isQueueName, NAME, nameRule } from '../shared/names.ts'
 import type { Position } from '../shared/positions.ts'
 import type { Draft, From, Headers, OnGap, ProducerSeq, ReadQuery, SubscribeQuery } from '../shared/protocol.ts'
@@ -13,25 +12,21 @@ import {
   type JobsQuery,
   LOOK_STATES,
   type RequestOptions,
-  type Settlement,
 } from '../shared/queues.ts'
 import { checkDraftCount, checkFamilies, parentSchema } from './wire/children.ts'
 import { jobOptionFields } from './wire/jobOptions.ts'
+import { leaseMs, MAX_CREDIT, MAX_ID_LENGTH, MAX_LEASE_LENGTH } from './wire/leases.ts'
+import { MAX_SHOWN_LENGTH, parseEach } from './wire/parse.ts'
+
+export { parseReports, parseSettlements, reportsSchema, settlementsSchema } from './wire/leases.ts'
+export { parse } from './wire/parse.ts'
 
 /** The longest `id` and `key` of a draft, in characters. */
 export const MAX_LABEL_LENGTH = 256
 const MAX_HEADERS = 64
 const MAX_EPOCH_LENGTH = 64
-/** Unsettled jobs that one consumer may have. */
-export const MAX_CREDIT = 10_000
-export const MIN_LEASE_MS = 100
-const MAX_LEASE_MS = 86_400_000
 /** How long an answer may be waited for, in milliseconds. */
 export const MAX_REQUEST_MS = 3_600_000
-const MAX_LEASE_LENGTH = 128
-/** Ids of bound jobs have a topic, an epoch and an offset in them. */
-const MAX_ID_LENGTH = 512
-const YEAR_MS = 365 * 86_400_000
 
 const offset = z.int().min(0)
 const LONE_SURROGATE = /\p{Surrogate}/u
@@ -121,16 +116,6 @@ export function parseDrafts(value: unknown, what: string, most: number): readonl
   return parseEach(value, isBareDraft, draftSchema, what)
 }
 
-/** One after the other, up to the first that is wrong: a schema of the list would collect what is wrong with each. */
-function parseEach<T>(
-  values: readonly unknown[],
-  isBare: (value: unknown) => boolean,
-  schema: z.ZodType<T>,
-  what: string,
-): readonly T[] {
-  return values.map((value, index) => (isBare(value) ? (value as T) : parse(schema, value, what, [index])))
-}
-
 function isBareDraft(value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return false
   for (const name in value) if (name !== 'data') return false
@@ -181,8 +166,6 @@ export const sentDraftSchema = parentSchema(jobDraftSchema, queueNameSchema).met
   examples: [{ data: 'all', children: [{ data: 1 }] }],
 }) satisfies z.ZodType<JobDraft>
 
-const leaseMs = z.number().min(MIN_LEASE_MS).max(MAX_LEASE_MS)
-
 export const consumeSchema = z.strictObject({
   credit: z.int().min(1).max(MAX_CREDIT),
   leaseMs: leaseMs.exactOptional(),
@@ -199,50 +182,6 @@ function isHolding(value: unknown): boolean {
     value.length <= MAX_CREDIT &&
     value.every((lease) => typeof lease === 'string' && lease.length <= most)
   )
-}
-
-const lease = { id: z.string().min(1).max(MAX_ID_LENGTH), lease: z.string().min(1).max(MAX_LEASE_LENGTH) }
-
-const settlementSchema = z
-  .discriminatedUnion(
-    'as',
-    [
-      z.strictObject({ ...lease, as: z.literal('done'), reply: z.unknown().optional() }),
-      z.strictObject({
-        ...lease,
-        as: z.literal('retry'),
-        delayMs: z.number().min(0).max(YEAR_MS).exactOptional(),
-        error: z.string().exactOptional(),
-      }),
-      z.strictObject({ ...lease, as: z.literal('release') }),
-      z.strictObject({ ...lease, as: z.literal('dead'), reason: z.string().exactOptional() }),
-      z.strictObject({ ...lease, as: z.literal('extend'), leaseMs }),
-    ],
-    { error: "a settlement is { id, lease, as } with as 'done', 'retry', 'release', 'dead' or 'extend'" },
-  )
-  .meta({ id: 'Settlement', examples: [{ id: '12', lease: 'q7Lx', as: 'done' }] }) satisfies z.ZodType<Settlement>
-
-/** For the document alone: `parseSettlements` counts them first. */
-export const settlementsSchema = z.array(settlementSchema).min(1).max(MAX_CREDIT)
-
-/** The settlements of a call. Most say `done` and nothing else: those are known at a glance. */
-export function parseSettlements(value: unknown, what: string): readonly Settlement[] {
-  const wrong = (rule: string) => new RepriseError('bad_request', `${what}: ${rule}`)
-  if (!Array.isArray(value)) throw wrong('settlements come as a list')
-  if (value.length === 0) throw wrong('at least one settlement')
-  if (value.length > MAX_CREDIT) throw wrong(`${value.length} settlements in one call; at most ${MAX_CREDIT}`)
-  return parseEach(value, isBareDone, settlementSchema, what)
-}
-
-function isBareDone(value: unknown): boolean {
-  if (typeof value !== 'object' || value === null) return false
-  for (const name in value) if (name !== 'id' && name !== 'lease' && name !== 'as' && name !== 'reply') return false
-  const { id, lease, as } = value as { readonly id?: unknown; readonly lease?: unknown; readonly as?: unknown }
-  return as === 'done' && isText(id, MAX_ID_LENGTH) && isText(lease, MAX_LEASE_LENGTH)
-}
-
-function isText(value: unknown, most: number): boolean {
-  return typeof value === 'string' && value.length > 0 && value.length <= most
 }
 
 export const requestSchema = z.strictObject({
@@ -318,32 +257,3 @@ export const topicAuthSchema = z.looseObject({
 })
 
 export const credentialsSchema = z.strictObject({ token: z.string() })
-
-/** Names of the caller's that an error repeats: so many, and so much of each. What was sent may be megabytes of them. */
-const MAX_SHOWN_KEYS = 3
-const MAX_SHOWN_LENGTH = 80
-
-/** The value as the schema has it; `at` is its place in what came. Throws `bad_request`, or `unsupported` for a key that this hub does not know. */
-export function parse<T>(schema: z.ZodType<T>, value: unknown, what: string, at: readonly PropertyKey[] = []): T {
-  const result = schema.safeParse(value)
-  if (result.success) return result.data
-  const issue = result.error.issues[0]
-  const path = [...at, ...(issue?.path ?? [])]
-  const where = path.length === 0 ? what : `${what}: ${pathText(path)}`
-  if (issue?.code === 'unrecognized_keys') {
-    const keys = issue.keys.slice(0, MAX_SHOWN_KEYS).map((key) => JSON.stringify(key.slice(0, MAX_SHOWN_LENGTH)))
-    const more = issue.keys.length - keys.length
-    const rest = more > 0 ? ` and ${more} more` : ''
-    throw new RepriseError('unsupported', `${where}: this hub does not know ${keys.join(', ')}${rest}`)
-  }
-  throw new RepriseError('bad_request', `${where}: ${issue?.message ?? 'not valid'}`)
-}
-
-function pathText(path: readonly PropertyKey[]): string {
-  let text = ''
-  for (const step of path) {
-    if (typeof step === 'number') text += `[${step}]`
-    else text += `${text === '' ? '' : '.'}${String(step).slice(0, MAX_SHOWN_LENGTH)}`
-  }
-  return text
-}

@@ -3,9 +3,11 @@
 import type { WireError } from './errors.ts'
 import type { Draft, Durability, Headers, Limits, ProducerSeq, Respond } from './protocol.ts'
 import type { JobChild } from './queues/children.ts'
+import type { JobReport, LogLine, Reported } from './queues/progress.ts'
 
 export { type JobChild, MAX_GENERATIONS } from './queues/children.ts'
 export { LIFE_KINDS, type LifeEvent, type LifeKind } from './queues/life.ts'
+export type { JobReport, LogLine, Reported } from './queues/progress.ts'
 
 /** Where the queues live. */
 export const QUEUES_NAMESPACE = '/queues'
@@ -189,6 +191,9 @@ export interface JobLook<T = unknown> {
   /** Of one that waits or is held, and of dead letters. */
   readonly data?: T
   readonly headers?: Headers
+  /** What its consumers told: the last value, and the last lines of its log. */
+  readonly progress?: unknown
+  readonly log?: readonly LogLine[]
   /** The record of its data is damaged. */
   readonly damaged?: boolean
 }
@@ -238,6 +243,7 @@ export interface QueueCalls {
   consume(queue: string, options: ConsumeOptions, respond: Respond<Consuming>): void
   cancel(queue: string, respond: Respond<null>): void
   settle(queue: string, settlements: readonly Settlement[], respond: Respond<readonly Settled[]>): void
+  progress(queue: string, reports: readonly JobReport[], respond: Respond<readonly Reported[]>): void
   request(queue: string, draft: JobDraft, options: RequestOptions | null, respond: Respond<unknown>): void
   remove(queue: string, id: string, respond: Respond<boolean>): void
   job(queue: string, id: string, respond: Respond<JobLook>): void

@@ -22,7 +22,7 @@ export function claimedText(
 }
 
 /** `queue` is where the job is; dead letters that wait are `dead`. */
-export function lookedAt(queue: string, { body, state, policy, ...rest }: JobInfo): object {
+export function lookedAt(queue: string, { body, state, policy, progress, ...rest }: JobInfo): object {
   const told = isDead(queue) && state === 'ready' ? 'dead' : state
   const { dead } = rest
   const ended = dead === undefined ? {} : { endedAt: dead.at, error: dead.error ?? dead.reason }
@@ -32,13 +32,14 @@ export function lookedAt(queue: string, { body, state, policy, ...rest }: JobInf
     ...rest,
     ...ownOf(policy),
     ...ended,
+    ...progressOf(progress),
     ...(body === undefined ? { damaged: true } : content(body)),
   }
 }
 
 /** What is kept of one that has ended. */
-export function finishedText(queue: string, { result, ...rest }: FinishedJob): string {
-  return JSON.stringify({ queue, ...rest, ...(result === undefined ? {} : resultOf(result)) })
+export function finishedText(queue: string, { result, progress, ...rest }: FinishedJob): string {
+  return JSON.stringify({ queue, ...rest, ...progressOf(progress), ...(result === undefined ? {} : resultOf(result)) })
 }
 
 /** How a job has ended of which nothing is kept. The answer has its result as it came. */
@@ -53,9 +54,23 @@ export function endingText(
   return JSON.stringify({ queue, id, state, ...told, error })
 }
 
-function resultOf({ json, binaries }: ReadableJob['body']): object {
+type StoredBody = ReadableJob['body']
+
+function resultOf(body: StoredBody): object {
+  const { value, binary } = valueIn(body)
+  return { result: value, ...(binary !== undefined && { binary }) }
+}
+
+function progressOf(body: StoredBody | undefined): object {
+  if (body === undefined) return {}
+  const { value, binary } = valueIn(body)
+  return { progress: value, ...(binary !== undefined && { progressBinary: binary }) }
+}
+
+/** A value as JSON, and the ways to the bytes in it, which are base64. */
+function valueIn({ json, binaries }: StoredBody): { value: unknown; binary?: unknown } {
   const { data, base64, binary } = httpContent(contentOf({ json }), binaries) as Record<string, unknown>
-  return { result: base64 ?? data, ...(base64 !== undefined ? { binary: [[]] } : binary !== undefined && { binary }) }
+  return { value: base64 ?? data, ...(base64 !== undefined ? { binary: [[]] } : binary !== undefined && { binary }) }
 }
 
 function content({ json, binaries }: ReadableJob['body']): object {

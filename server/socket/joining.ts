@@ -23,13 +23,13 @@ export function replying(value: unknown): unknown {
 }
 
 /** A list as a client sends it: joined as a whole, or with items that have `joined` in place of what is called `name`. */
-export function incomingList(list: unknown, name: 'data' | 'reply'): unknown {
+export function incomingList(list: unknown, name: 'data' | 'reply' | 'value'): unknown {
   if (Array.isArray(list)) return list.some(isJoined) ? list.map((item) => incoming(item, name)) : list
   return isJoined(list) ? whole(list.joined, parseExact) : list
 }
 
 /** One that may have `joined` in place of what is called `name`. */
-export function incoming(item: unknown, name: 'data' | 'reply'): unknown {
+export function incoming(item: unknown, name: 'data' | 'reply' | 'value'): unknown {
   if (!isJoined(item)) return item
   const { joined, [name]: plain = null, ...rest } = item as Record<string, unknown>
   if (plain !== null) throw new RepriseError('bad_request', `joined stands in place of ${name}, not beside it`)

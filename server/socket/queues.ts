@@ -15,6 +15,7 @@ import {
   nameSchema,
   parse,
   parseJobDrafts,
+  parseReports,
   parseSettlements,
   producerSchema,
   queueNameSchema,
@@ -68,6 +69,12 @@ const CALLS: Calls<QueuesState> = {
       parseSettlements(incomingList(settlements, 'reply'), 'settle'),
       client,
     )
+  },
+
+  async progress({ core, caller }, [queue, reports]) {
+    const name = parse(queueNameSchema, queue, 'progress')
+    const parsed = parseReports(incomingList(reports, 'value'), 'progress')
+    return await core.queues.progress(caller, name, parsed)
   },
 
   async request({ core, caller }, [queue, draft, options], call) {

@@ -7,6 +7,9 @@ import type { Body, LifeRecord, PayloadChange } from './contract/store.ts'
 /** What a queue keeps of its life that is not moved yet: where it is full, no jobs come and none are handed out. */
 export const MAX_LIFE = 100_000
 export const MAX_LIFE_BYTES = 33_554_432
+/** Where so much waits, progress is left out: what comes later says all that it does. */
+export const MUCH_LIFE = 1_000
+export const MUCH_LIFE_BYTES = 1_048_576
 /** Whatever is kept for longer is told again: the node that wrote it may be gone. */
 export const LIFE_MS = 2_000
 

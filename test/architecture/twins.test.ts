@@ -42,8 +42,9 @@ describe('the two engines', () => {
     const bounds = (files: readonly string[]) => new Map(files.flatMap((path) => boundsIn(readText(path))))
     const inTs = bounds(
       filesOf(LMDB, '.ts').concat(
-        'server/store/releases.ts',
-        'server/store/jobPolicy.ts',
+        'server/store/jobs/releases.ts',
+        'server/store/jobs/jobPolicy.ts',
+        'server/store/jobs/progress.ts',
         ...filesOf('server/store/lmdb/dedup', '.ts'),
       ),
     )

@@ -55,6 +55,8 @@ describe('input at its limits', () => {
       queues.call('settle', nextName(), [{ id: 'x', lease: 'y', as: 'done', reply: nested }]),
     )
     expect(settled).toMatchObject(tooLarge)
+    const told = await promptly(() => queues.call('progress', nextName(), [{ id: 'x', lease: 'y', value: nested }]))
+    expect(told).toMatchObject(refused('too_large', 'the value of report 0 has more than 65536 bytes'))
     expect(await wire.call('publish', [{ data: 1 }])).toMatchObject({ ok: true })
   })
 
@@ -81,6 +83,8 @@ describe('input at its limits', () => {
     expect(await promptly(() => queues.call('send', queue, many))).toMatchObject(tooMany)
     const settle = await promptly(() => queues.call('settle', queue, many))
     expect(settle).toMatchObject(refused('bad_request', '150000 settlements in one call; at most 10000'))
+    const told = await promptly(() => queues.call('progress', queue, many))
+    expect(told).toMatchObject(refused('bad_request', '150000 reports in one call; at most 10000'))
     const consume = await promptly(() => queues.call('consume', queue, { credit: 1, holding: many }))
     expect(consume).toMatchObject(refused('bad_request', 'at most 10000 leases'))
     const wrong = Array.from({ length: 1_000 }, () => ({}))

@@ -1,7 +1,7 @@
 /** Payloads in all their places, each with a mark in it: an event, jobs, schedules, a dead letter, a history, a life, answers. */
 
 import { expect } from 'vitest'
-import type { QueuePolicy, Settlement, Store } from '../../server/store/contract/store.ts'
+import type { HeldJob, QueuePolicy, Settlement, Store, Told } from '../../server/store/contract/store.ts'
 import { KEEP, text } from './conformance/fixture.ts'
 
 const LIMIT = { jobs: 1e6, bytes: 1e9 }
@@ -25,11 +25,17 @@ async function end(
   const claim = { consumer, session, max: 10, bytes: 1e9, leaseMs: 30_000, capMs: 60_000, policy }
   const { jobs } = await store.queues.claim(queue, claim)
   for (const { body } of jobs) expect(body?.json).toContain(MARK)
+  await report(store, queue, jobs, policy)
   await store.queues.settle(
     queue,
     jobs.map(({ id, lease }) => ending(id, lease)),
     policy,
   )
+}
+
+async function report(store: Store, queue: string, jobs: readonly HeldJob[], policy = POLICY): Promise<void> {
+  const reports = jobs.map(({ id, lease }) => ({ id, lease, value: text(MARK), log: [MARK, `${MARK}2`] }))
+  expect(await store.queues.progress(queue, reports, policy)).toEqual(jobs.map(() => 'ok'))
 }
 
 /** An event, a job that waits, schedules, a dead letter with its error, a reply, and a failed request. */
@@ -61,6 +67,11 @@ export async function fill(store: Store): Promise<void> {
     },
   )
   await end(store, 'ended', (id, lease) => ({ id, lease, as: 'done', reply: text(MARK) }))
+  await send('worked', {})
+  const consumer = { subject: 'ann', client: 'worker' }
+  const { session } = await store.queues.attach('worked', consumer, { leaseMs: 60_000, policy: POLICY })
+  const claim = { consumer, session, max: 1, bytes: 1e9, leaseMs: 60_000, capMs: 60_000, policy: POLICY }
+  await report(store, 'worked', (await store.queues.claim('worked', claim)).jobs)
   await live(store, 'told')
   await send('asked', { id: 'r1', replyMs: 60_000 })
   await end(store, 'asked', (id, lease) => ({ id, lease, as: 'done', reply: text(MARK) }))
@@ -120,12 +131,17 @@ export async function readAgain(store: Store): Promise<unknown> {
     waiting: (await jobs('waiting')).map(({ body }) => body?.json),
     planned: (await store.queues.schedules('planned', { limit: 9 })).map(({ name, body }) => [name, body?.json]),
     bound: (await jobs('bound/dead')).map(({ dead }) => dead?.error),
-    letter: [letter?.body?.json, letter?.dead?.error, letter?.history.map(({ why }) => why)],
-    ended: (await store.queues.finished('ended', { state: 'done', limit: 1 })).map(({ result, history }) => [
-      result?.json,
-      history.map(({ why }) => why),
+    worked: (await store.queues.jobs('worked', { state: 'held', limit: 9 })).map(toldOf),
+    letter: [letter && toldOf(letter), letter?.body?.json, letter?.dead?.error, letter?.history.map(({ why }) => why)],
+    ended: (await store.queues.finished('ended', { state: 'done', limit: 1 })).map((job) => [
+      ...[job.result?.json, job.history.map(({ why }) => why)],
+      toldOf(job),
     ]),
     life: await lifeOf(store, 'told'),
     answers: [await store.queues.answer('asked', 'r1'), await store.queues.answer('asked', 'r2')],
   }
+}
+
+function toldOf({ progress, log }: Told): unknown {
+  return [progress?.json, log?.map(({ text }) => text)]
 }

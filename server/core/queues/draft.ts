@@ -1,16 +1,17 @@
-/** From what a sender hands in to what a queue stores. */
+/** From what a sender or a consumer hands in to what a queue stores. */
 
 import { RepriseError } from '../../../shared/errors.ts'
 import { isQueueName, nameRule } from '../../../shared/names.ts'
 import { type Limits, MAX_BATCH_BYTES } from '../../../shared/protocol.ts'
-import type { JobBackoff, JobDraft, JobOptions } from '../../../shared/queues.ts'
-import type { JobPolicy, StoredJobDraft } from '../../store/contract/store.ts'
+import type { JobBackoff, JobDraft, JobOptions, Settlement } from '../../../shared/queues.ts'
+import type { JobPolicy, StoredJobDraft, Settlement as StoredSettlement } from '../../store/contract/store.ts'
 import { bodiesOf, bodyBytes } from '../body.ts'
 import { checkBodies } from '../schema/schema.ts'
 import { countOf, withChildren } from './children.ts'
 import { isDead, LONGEST_MS, type QueueSettings } from './settings.ts'
 
 const YEAR_MS = 365 * 86_400_000
+const MAX_ERROR_LENGTH = 2_000
 
 /** The name of a queue, or with `dead` also of its dead letters. Throws `bad_request`. */
 export function checkQueue(queue: string, dead: 'dead' | 'no dead'): void {
@@ -116,6 +117,43 @@ function storedBackoff(backoff: JobBackoff, maxBackoffMs: number, what: string):
     throw new RepriseError('bad_request', `${what} has a backoff whose maxMs, ${maxMs}, is less than its ms, ${ms}`)
   }
   return { kind, ms: Math.ceil(ms), maxMs: Math.ceil(maxMs ?? Math.max(ms, maxBackoffMs)) }
+}
+
+/** The stored form of a settlement; texts are cut, replies are not: `too_large`. */
+export function storedSettlement(settlement: Settlement, limits: Limits): StoredSettlement {
+  const { id, lease } = settlement
+  switch (settlement.as) {
+    case 'done': {
+      if (settlement.reply === undefined) return { id, lease, as: 'done' }
+      const [reply] = bodiesOf([{ data: settlement.reply }], limits)
+      return reply === undefined ? { id, lease, as: 'done' } : { id, lease, as: 'done', reply }
+    }
+    case 'retry': {
+      const { delayMs, error } = settlement
+      return {
+        id,
+        lease,
+        as: 'retry',
+        ...(delayMs === undefined ? {} : { delayMs: Math.ceil(delayMs) }),
+        ...(error === undefined ? {} : { error: short(error) }),
+      }
+    }
+    case 'dead':
+      return {
+        id,
+        lease,
+        as: 'dead',
+        ...(settlement.reason === undefined ? {} : { error: short(settlement.reason) }),
+      }
+    case 'extend':
+      return { ...settlement, leaseMs: Math.ceil(settlement.leaseMs) }
+    default:
+      return settlement
+  }
+}
+
+function short(text: string): string {
+  return text.length > MAX_ERROR_LENGTH ? `${text.slice(0, MAX_ERROR_LENGTH)}…` : text
 }
 
 /** The id is the job's, not a part of what it holds. */

@@ -5,6 +5,7 @@ import type { JobLook, JobsPage, LookState } from '../../../shared/queues.ts'
 import type { FinishedJob, JobInfo, JobPolicy } from '../../store/contract/store.ts'
 import type { Caller } from '../access.ts'
 import { contentOf } from '../body.ts'
+import { toldOf, toldSize } from './delivery/progress.ts'
 import type { Queues } from './queues.ts'
 import type { Ended } from './requests.ts'
 import { isDead, mainQueue } from './settings.ts'
@@ -87,11 +88,14 @@ async function partOf(
 ): Promise<{ readonly look: JobLook; readonly size: number }[]> {
   if (state === 'done' || state === 'removed') {
     const found = await queues.finished(caller, mainQueue(queue), { state, ...from })
-    return found.map((job) => ({ look: finishedLook(mainQueue(queue), job), size: job.result?.json.length ?? 0 }))
+    return found.map((job) => ({
+      look: finishedLook(mainQueue(queue), job),
+      size: (job.result?.json.length ?? 0) + toldSize(job),
+    }))
   }
   const name = nameFor(queue, state)
   const found = await queues.jobs(caller, name, { state: state === 'dead' ? 'ready' : state, ...from })
-  return found.map((job) => ({ look: waitingLook(name, job), size: job.body?.json.length ?? 0 }))
+  return found.map((job) => ({ look: waitingLook(name, job), size: (job.body?.json.length ?? 0) + toldSize(job) }))
 }
 
 /** As its sender says it. `attempts` of a look are those that failed. */
@@ -106,20 +110,23 @@ export function ownOf(policy: JobPolicy | undefined): Pick<JobLook, 'maxAttempts
   }
 }
 
-function waitingLook(queue: string, { body, state, policy, ...rest }: JobInfo): JobLook {
+function waitingLook(queue: string, job: JobInfo): JobLook {
+  const { body, state, policy, progress: _, ...rest } = job
   const { dead } = rest
   return {
     queue,
     ...rest,
     ...ownOf(policy),
+    ...toldOf(job),
     state: isDead(queue) && state === 'ready' ? 'dead' : state,
     ...(dead !== undefined && { endedAt: dead.at, error: dead.error ?? dead.reason }),
     ...(body === undefined ? { damaged: true } : contentOf(body)),
   }
 }
 
-function finishedLook(queue: string, { result, ...rest }: FinishedJob): JobLook {
-  return { queue, ...rest, ...(result !== undefined && { result: contentOf(result).data }) }
+function finishedLook(queue: string, job: FinishedJob): JobLook {
+  const { result, progress: _, ...rest } = job
+  return { queue, ...rest, ...toldOf(job), ...(result !== undefined && { result: contentOf(result).data }) }
 }
 
 /** What became of a job; `undefined` where it is not known any more. */

@@ -3,6 +3,7 @@
 import { randomBytes } from 'node:crypto'
 import { hasCode, RepriseError } from '../../../shared/errors.ts'
 import type { Limits, ProducerSeq } from '../../../shared/protocol.ts'
+import type { JobReport, Reported } from '../../../shared/queues/progress.ts'
 import type { JobDraft, Sent, Settled, Settlement } from '../../../shared/queues.ts'
 import type {
   Answer,
@@ -14,11 +15,9 @@ import type {
   PageQuery,
   QueueInfo,
   Store,
-  Settlement as StoredSettlement,
 } from '../../store/contract/store.ts'
 import { authorize, type Caller } from '../access.ts'
 import { AtOnce } from '../atOnce.ts'
-import { bodiesOf } from '../body.ts'
 import type { StoreClock } from '../clock.ts'
 import type { CallerLimits } from '../guards/callers.ts'
 import type { Telemetry } from '../telemetry.ts'
@@ -26,9 +25,10 @@ import { itsTurn, PAGE_WEIGHT } from '../turns.ts'
 import { countOf, readyOf } from './children.ts'
 import type { Consumers } from './delivery/consumers.ts'
 import type { JobClient } from './delivery/outlet.ts'
-import { checkQueue, storedJobs } from './draft.ts'
+import { mergedReports } from './delivery/progress.ts'
+import { checkQueue, storedJobs, storedSettlement } from './draft.ts'
 import { type Asker, type Ended, Requests } from './requests.ts'
-import { type HubQueueSettings, keepingOf, takenOf } from './settings.ts'
+import { type HubQueueSettings, keepingOf, policyOf, takenOf } from './settings.ts'
 
 /** Pages of jobs under way in the store for all callers of this node: what is published waits behind them. */
 const PAGES_AT_ONCE = 2
@@ -49,7 +49,6 @@ export interface QueuesContext {
 
 /** A full queue has room again when work is done: how soon a sender may ask again. */
 const FULL_RETRY_MS = 1_000
-const MAX_ERROR_LENGTH = 2_000
 const PURGE_PART = 500
 
 /** How jobs are sent. */
@@ -163,7 +162,7 @@ export class Queues {
     checkQueue(queue, 'dead')
     authorize(caller, 'consume', queue)
     const { consumers, telemetry } = this.#context
-    const stored = settlements.map((settlement) => this.#stored(settlement))
+    const stored = settlements.map((settlement) => storedSettlement(settlement, this.limits))
     const settled = await this.#busy(consumers.settle(queue, stored, client))
     for (const [i, { as }] of settlements.entries()) {
       if (as !== 'extend' && settled[i] === 'ok') telemetry.meter.settled(queue, as)
@@ -171,36 +170,13 @@ export class Queues {
     return settled
   }
 
-  #stored(settlement: Settlement): StoredSettlement {
-    const { id, lease } = settlement
-    switch (settlement.as) {
-      case 'done': {
-        if (settlement.reply === undefined) return { id, lease, as: 'done' }
-        const [reply] = bodiesOf([{ data: settlement.reply }], this.limits)
-        return reply === undefined ? { id, lease, as: 'done' } : { id, lease, as: 'done', reply }
-      }
-      case 'retry': {
-        const { delayMs, error } = settlement
-        return {
-          id,
-          lease,
-          as: 'retry',
-          ...(delayMs === undefined ? {} : { delayMs: Math.ceil(delayMs) }),
-          ...(error === undefined ? {} : { error: short(error) }),
-        }
-      }
-      case 'dead':
-        return {
-          id,
-          lease,
-          as: 'dead',
-          ...(settlement.reason === undefined ? {} : { error: short(settlement.reason) }),
-        }
-      case 'extend':
-        return { ...settlement, leaseMs: Math.ceil(settlement.leaseMs) }
-      default:
-        return settlement
-    }
+  /** What consumers tell of jobs that they hold. */
+  async progress(caller: Caller, queue: string, given: readonly JobReport[]): Promise<readonly Reported[]> {
+    checkQueue(queue, 'dead')
+    authorize(caller, 'consume', queue)
+    const { reports, answers } = mergedReports(given, this.limits)
+    const policy = policyOf(this.#context.settings.forQueue(queue))
+    return answers(await this.#busy(this.#context.store.queues.progress(queue, reports, policy)))
   }
 
   /** A waiting job is taken away: by its sender, or by whoever may manage the queue. */
@@ -336,8 +312,4 @@ export class Queues {
       this.#working.delete(work)
     }
   }
-}
-
-function short(text: string): string {
-  return text.length > MAX_ERROR_LENGTH ? `${text.slice(0, MAX_ERROR_LENGTH)}…` : text
 }

@@ -1,6 +1,7 @@
 /** The routes of the jobs in a queue: list, explain, run now, remove, redrive. */
 
 import { hasCode, RepriseError } from '../../../shared/errors.ts'
+import { toldSize } from '../../core/queues/delivery/progress.ts'
 import { type Obstacle, obstacles } from '../../core/queues/explain.ts'
 import { isFitting, LOOK } from '../../core/queues/filter.ts'
 import { waitForJob } from '../../core/queues/looks.ts'
@@ -204,7 +205,7 @@ async function list(call: Call, { state = 'ready', ...query }: ListQuery): Promi
       if (texts.length >= limit || length >= PAGE_LENGTH) return page(texts, last)
       if (looked >= LOOK.jobs || bytes >= LOOK.bytes) return page(texts, last)
       looked++
-      bytes += job.body?.json.length ?? 0
+      bytes += (job.body?.json.length ?? 0) + toldSize(job)
       last = job.id
       if (!isFitting(job, filter) || job.state !== stored) continue
       const text = JSON.stringify(lookedAt(queue, job))

@@ -10,7 +10,7 @@ import { isDead, type KeepDone, mainQueue, type QueueOverrides } from '../../cor
 import { boundParts } from '../../core/schema/schema.ts'
 import { consumersOf } from '../../core/seeing/consumers.ts'
 import { checkFamilies } from '../../wire/children.ts'
-import { parse, parseSettlements, settlementsSchema } from '../../wire.ts'
+import { parse, parseReports, parseSettlements, reportsSchema, settlementsSchema } from '../../wire.ts'
 import { DRAFT_HEADERS, draftsOf } from '../drafts.ts'
 import { whenWritten } from '../ending.ts'
 import { claimedText } from '../jobText.ts'
@@ -28,6 +28,7 @@ import {
   queueSettingsAnswer,
   queueSettingsBody,
   queuesAnswer,
+  reportedAnswer,
   sendBody,
   sentAnswer,
   settledAnswer,
@@ -80,6 +81,20 @@ export const queueRoutes: readonly Route[] = [
     async run({ core, caller, param, json }) {
       const settlements = parseSettlements(await json(), 'settlements')
       return await core.queues.settle(caller, param('queue'), settlements)
+    },
+  }),
+
+  route({
+    id: 'tellProgress',
+    method: 'post',
+    path: '/queues/:queue/progress',
+    summary: 'Tell how far held jobs are, and lines for their logs; each by itself',
+    body: reportsSchema,
+    refuses: ['storage_full'],
+    answer: reportedAnswer,
+    async run({ core, caller, param, json }) {
+      const reports = parseReports(await json(), 'progress')
+      return await core.queues.progress(caller, param('queue'), reports)
     },
   }),
 

@@ -32,6 +32,7 @@ import {
   queueNameSchema,
   queuesAuthSchema,
   readSchema,
+  reportsSchema,
   requestSchema,
   sentDraftSchema,
   settlementsSchema,
@@ -41,7 +42,7 @@ import {
 import { type Called, Components, type JsonSchema, type Sent } from './components.ts'
 import { consoleTables } from './console.ts'
 import { endingSchema, lookSchema } from './jobs.ts'
-import { counts, leased, sentAnswer, settledAnswer } from './queues.ts'
+import { counts, leased, reportedAnswer, sentAnswer, settledAnswer } from './queues.ts'
 import { scheduleCalls } from './schedules.ts'
 import { count, gap, publishedAnswer } from './topics.ts'
 
@@ -143,6 +144,7 @@ function tables() {
     },
     consume: { summary: 'Take jobs, or change the credit', args: [queue, consumeSchema], value: consuming },
     cancel: { summary: 'Take no more jobs', args: [queue], value: nothing },
+    progress: { summary: 'Tell how far held jobs are', args: [queue, reportsSchema], value: reportedAnswer },
     settle: { summary: 'End or extend leases', args: [queue, settlementsSchema], value: settledAnswer },
     request: {
       summary: 'Send a job and wait for its reply',

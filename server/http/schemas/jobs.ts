@@ -66,6 +66,20 @@ const childCounts = z
   .object({ count, open: count })
   .meta({ id: 'ChildCounts', description: 'How many children it has, and how many of them have not ended' })
 
+const logLine = z.object({ at: count, text: z.string() }).meta({ id: 'LogLine' })
+
+const told = {
+  progress: z
+    .unknown()
+    .optional()
+    .meta({ description: 'What its consumers told last of how far it is; bytes are base64' }),
+  progressBinary: z
+    .array(z.array(z.union([z.string(), count])))
+    .optional()
+    .meta({ description: 'The ways to the bytes in `progress`' }),
+  log: z.array(logLine).optional().meta({ description: 'The last lines of its log' }),
+}
+
 const jobFields = z.object({
   queue: z.string(),
   id: z.string(),
@@ -91,6 +105,7 @@ const jobFields = z.object({
   parent: z.string().optional().meta({ description: 'The job that has it as a child' }),
   dead: deadLetter.optional(),
   history: z.array(happening),
+  ...told,
   damaged: z.literal(true).optional().meta({ description: 'Its record does not fit its checksum: no data is told' }),
   ...content,
 })
@@ -104,7 +119,7 @@ export const lookSchema = jobFields
     state: z.enum(STATES),
     result: z.unknown().optional(),
   })
-  .omit({ base64: true, binary: true })
+  .omit({ base64: true, binary: true, progressBinary: true })
   .meta({ id: 'JobLook' })
 
 export const endingSchema = z
@@ -137,6 +152,7 @@ const finishedJob = z
       .meta({ description: 'The ways to the bytes in `result`' }),
     error: z.string().optional().meta({ description: 'Of a dead letter that was removed' }),
     history: z.array(happening),
+    ...told,
   })
   .meta({
     id: 'FinishedJob',

@@ -124,6 +124,8 @@ export const settledAnswer = z
   .array(z.union([z.enum(['ok', 'lost']), z.object({ expiresAt: z.int() })]))
   .meta({ id: 'Settled', examples: [['ok', 'lost']] })
 
+export const reportedAnswer = z.array(z.enum(['ok', 'lost'])).meta({ id: 'Reported', examples: [['ok', 'lost']] })
+
 export const counts = z
   .object({
     sent: count,

@@ -13,13 +13,13 @@
  */
 
 import type { Body } from './basics.ts'
-import type { HistoryEntry } from './jobs.ts'
+import type { HistoryEntry, Told } from './jobs.ts'
 
 /** How a job ended that the queue does not have any more; one that ended as a dead letter is there as such. */
 export type FinishedState = 'done' | 'removed'
 
 /** What is kept of a job that has ended. */
-export interface FinishedJob {
+export interface FinishedJob extends Told {
   readonly id: string
   readonly state: FinishedState
   readonly subject: string

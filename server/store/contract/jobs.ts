@@ -23,7 +23,19 @@ export interface HistoryEntry {
   readonly why?: string
 }
 
-export interface JobInfo {
+/** A line of a job's log. */
+export interface LogLine {
+  readonly at: number
+  readonly text: string
+}
+
+/** What consumers told of a job, each where there is any: the last value, the last lines. */
+export interface Told {
+  readonly progress?: Body
+  readonly log?: readonly LogLine[]
+}
+
+export interface JobInfo extends Told {
   readonly id: string
   readonly state: JobState
   readonly subject: string

@@ -78,6 +78,18 @@ export interface SettleOutcome {
   readonly claimed?: Claimed | RepriseError
 }
 
+/** What a consumer tells of a job while it works on it. */
+export interface Report {
+  readonly id: string
+  readonly lease: string
+  /** How far it is, in place of what was told before. */
+  readonly value?: Body
+  /** Lines for the job's log, of which the last 100 are kept. */
+  readonly log?: readonly string[]
+}
+
+export type Progress = 'ok' | 'lost'
+
 /** A lease that returns to its consumer. */
 export interface KeptLease {
   readonly id: string

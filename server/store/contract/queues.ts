@@ -84,7 +84,17 @@ import type {
   QueueNotification,
   StoredLife,
 } from './jobs.ts'
-import type { Attached, Attaching, Claim, Claimed, Leaving, Settlement, SettleOutcome } from './leases.ts'
+import type {
+  Attached,
+  Attaching,
+  Claim,
+  Claimed,
+  Leaving,
+  Progress,
+  Report,
+  Settlement,
+  SettleOutcome,
+} from './leases.ts'
 import type { QueuePolicy } from './policy.ts'
 
 export interface StoredJobDraft {
@@ -198,6 +208,15 @@ export interface Queues extends Finished {
     by?: Owner,
     next?: Claim,
   ): Promise<SettleOutcome>
+
+  /**
+   * Keeps what consumers tell of the jobs that they hold: `ok` as long as a settlement would be, also under a lease that has
+   * lapsed while nobody else was given the job; afterwards `lost`, and nothing is kept. It stays with the job through attempts, in the dead letters, and as long as the job is kept when it has
+   * ended. At most 100 lines and 64 KiB of them, the oldest go first. Of one job there is at most one report in a call.
+   * With `events` each value is told to the queue's life, but not where much of that waits already. `storage_full` as for
+   * `enqueue`.
+   */
+  progress(queue: string, reports: readonly Report[], policy: QueuePolicy): Promise<readonly Progress[]>
 
   /**
    * Begins a session of a consumer, which counts from now on, and tells the queue's listeners. The consumer

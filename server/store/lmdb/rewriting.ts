@@ -12,7 +12,7 @@ import { rewriteAnswers } from './queues/requests.ts'
 import { rewriteSchedules } from './queues/schedules.ts'
 import type { JobSet } from './queues/storage/jobSet.ts'
 import { chunkOfJob } from './queues/storage/jobs.ts'
-import { rewriteChunk } from './queues/storage/rewriting.ts'
+import { rewriteChunk } from './queues/storage/payloads/rewriting.ts'
 import { readHeader, rewriteBlock } from './topics/blocks.ts'
 
 /** What one call does at most; other calls of its commit wait for it. */

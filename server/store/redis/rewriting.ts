@@ -6,6 +6,7 @@
 import { encodeBody, readKnownBody } from '../codec.ts'
 import { WAIT_MS } from '../contract/basics.ts'
 import type { Body, PayloadChange, Rewritten, Store } from '../contract/store.ts'
+import { repackProgress } from '../jobs/progress.ts'
 import { repackLife } from '../life.ts'
 import type { Argument } from './connection/connection.ts'
 import { failure, storageFull } from './connection/errors.ts'
@@ -85,7 +86,7 @@ async function rewriteTopic(
 
 const NOTHING = Buffer.alloc(0)
 
-const HASHES = ['jobs', 'history', 'deaths', 'finished', 'answers', 'scheduleBodies', 'children'] as const
+const HASHES = ['jobs', 'history', 'deaths', 'progress', 'finished', 'answers', 'scheduleBodies', 'children'] as const
 type Hash = (typeof HASHES)[number]
 /** Behind them. Records may be as large as results. */
 const LIFE = 'life'
@@ -181,6 +182,8 @@ function otherIn(hash: Hash, field: Buffer, value: Buffer, change: PayloadChange
       return otherAnswer(value, change)
     case 'scheduleBodies':
       return changedRecord(value, 'job', change)
+    case 'progress':
+      return repackProgress(value, change)
     case 'children':
       return otherOutcome(field.toString(), value, change)
     case 'finished':

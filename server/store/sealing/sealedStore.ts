@@ -16,11 +16,13 @@ import type {
   JobInfo,
   LifeRecord,
   Notification,
+  Report,
   Settlement,
   Store,
   StoredEvent,
   StoredJobDraft,
   StoredSchedule,
+  Told,
   Topics,
 } from '../contract/store.ts'
 import type { Keyring } from './keyring.ts'
@@ -131,15 +133,27 @@ function sealedQueues(queues: Store['queues'], ring: Keyring): Store['queues'] {
   }
   const entryIn = (queue: string, entry: HistoryEntry): HistoryEntry =>
     entry.why === undefined ? entry : { ...entry, why: ring.openText(entry.why, place.error(queue)) }
-  const infoIn = (queue: string, job: JobInfo): JobInfo => ({
+  const toldIn = (queue: string, sealed: Told['progress'], log: Told['log']): Told => {
+    const progress = sealed && ring.open(sealed, place.reply(queue))
+    const lines = log?.map(({ at, text }) => ({ at, text: ring.openText(text, place.error(queue)) }))
+    return { ...(progress && { progress }), ...(lines && { log: lines }) }
+  }
+  const reportIn = (queue: string, { id, lease, value, log }: Report): Report => ({
+    ...{ id, lease },
+    ...(value && { value: ring.seal(value, place.reply(queue)) }),
+    ...(log && { log: log.map((text) => ring.sealText(text, place.error(queue))) }),
+  })
+  const infoIn = (queue: string, { progress, log, ...job }: JobInfo): JobInfo => ({
     ...bodyIn(queue, job),
+    ...toldIn(queue, progress, log),
     ...(job.dead && { dead: errorOpened(queue, job.dead) }),
     history: job.history.map((entry) => entryIn(queue, entry)),
   })
   const finishedIn = (queue: string, job: FinishedJob): FinishedJob => {
-    const { result: sealed, ...rest } = errorOpened(queue, job)
+    const { result: sealed, progress, log, ...rest } = errorOpened(queue, job)
     const result = sealed && ring.open(sealed, place.reply(queue))
-    return { ...rest, ...(result && { result }), history: job.history.map((entry) => entryIn(queue, entry)) }
+    const told = toldIn(queue, progress, log)
+    return { ...rest, ...told, ...(result && { result }), history: job.history.map((entry) => entryIn(queue, entry)) }
   }
   const answerIn = (queue: string, answer: Answer): Answer => {
     if (answer.state === 'failed') return errorOpened(queue, answer)
@@ -189,6 +203,8 @@ function sealedQueues(queues: Store['queues'], ring: Keyring): Store['queues'] {
       if (claimed === undefined || !('jobs' in claimed)) return outcome
       return { ...outcome, claimed: claimedIn(queue, claimed) }
     },
+    progress: (queue, reports, policy) =>
+      queues.progress(queue, ring.current === undefined ? reports : reports.map((one) => reportIn(queue, one)), policy),
     finished: async (queue, query) => (await queues.finished(queue, query)).map((job) => finishedIn(queue, job)),
     jobs: async (queue, query) => (await queues.jobs(queue, query)).map((job) => infoIn(queue, job)),
     answer: async (queue, id) => {

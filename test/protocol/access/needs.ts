@@ -137,6 +137,15 @@ export const NEEDS: readonly Need[] = [
     action: 'consume',
     note: 'with the lease, which only its holder is told',
   },
+  {
+    what: 'tell how far held jobs are',
+    calls: [
+      http('POST /queues/{queue}/progress', [{ id: 'x', lease: 'y', value: 1 }]),
+      queues('progress', [{ id: 'x', lease: 'y', value: 1 }]),
+    ],
+    action: 'consume',
+    note: 'with the lease, as for settling',
+  },
   { what: 'stop taking jobs', calls: [queues('cancel')] },
   {
     what: 'look at a queue and its jobs',

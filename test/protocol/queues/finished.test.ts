@@ -1,5 +1,8 @@
+/** What is told of jobs: how far they are while they are worked on, and what is kept when they have ended. */
+
 import { describe, expect, it } from 'vitest'
 import { connect } from '../../../client/index.ts'
+import { joinQueues } from '../../support/clients/jobs.ts'
 import { type Page, type Problem, queueCalls } from '../../support/clients/queueCalls.ts'
 import { startHub } from '../../support/hub/hub.ts'
 import { until } from '../../support/until.ts'
@@ -97,4 +100,71 @@ describe('a finished job', () => {
     for (const id of ['nothing', 'loop', 'large', 'endless']) expect(await found(id)).not.toHaveProperty('result')
     await sdk.close()
   })
+})
+
+it('whoever holds a job tells how far it is and what it does, which is shown with the job; bad reports are refused', async () => {
+  const wire = await joinQueues(hub.url, { client: 'w' })
+  const told = async (...reports: readonly object[]) => {
+    const { status, body } = await ask<unknown>('POST', '/v1/queues/films/progress', reports)
+    return status === 200 ? body : [status, (body as { detail: string }).detail]
+  }
+  const { ids } = await wire.send('films', { data: 1 }, { data: 2 })
+  await wire.consume('films', { credit: 1 })
+  const [job] = await wire.jobsSeen(1)
+  const { id = '', lease = '' } = job ?? {}
+  const mine = { id, lease }
+  const bytes = Buffer.from([1, 2, 3])
+  expect(
+    await wire.value('progress', 'films', [
+      { ...mine, value: { done: 10, of: 40 }, log: 'began' },
+      { ...mine, lease: `${lease}x`, value: 99 },
+      { id: ids[1], lease, log: 'not mine' },
+      { ...mine, log: 'x'.repeat(3_000) },
+      { ...mine, value: { part: bytes } },
+    ]),
+  ).toEqual(['ok', 'lost', 'lost', 'ok', 'ok'])
+  const look = (await wire.value('job', 'films', id)) as { progress: unknown; log: { at: number; text: string }[] }
+  expect(look.progress).toEqual({ part: bytes })
+  expect(look.log.map(({ text }) => text)).toEqual(['began', `${'x'.repeat(1_999)}…`])
+  expect(look.log[0]?.at).toBeGreaterThan(1e12)
+  expect(await explain('films', id)).toMatchObject({
+    progress: { part: 'AQID' },
+    progressBinary: [['part']],
+    log: look.log,
+  })
+  expect(await told({ ...mine, value: 50, log: 'half' })).toEqual(['ok'])
+  expect((await jobs('films', '?state=held')).jobs).toMatchObject([{ id, progress: 50 }])
+
+  // Thousands of a job in a call are one.
+  const many = Array.from({ length: 1_000 }, (_, i) => ({ ...mine, value: i, log: `line ${i}` }))
+  expect(await wire.value('progress', 'films', many)).toEqual(many.map(() => 'ok'))
+  const full = await explain('films', id)
+  expect(full).toMatchObject({ progress: 999 })
+  expect((full as unknown as typeof look).log.map(({ text }) => text)).toEqual(many.slice(-100).map(({ log }) => log))
+
+  for (const [reports, text] of [
+    [[{ ...mine }], /a report has value, log or both/],
+    [[{ ...mine, log: '' }], /progress: \[0\]\.log/],
+    [[{ ...mine, log: 7 }], /progress: \[0\]\.log/],
+    [[{ id, value: 1 }], /progress: \[0\]\.lease/],
+    [[], /at least one report/],
+    [Array.from({ length: 10_001 }, () => mine), /10001 reports in one call; at most 10000/],
+    [
+      [
+        { ...mine, log: 'kept?' },
+        { ...mine, value: 'x'.repeat(70_000) },
+      ],
+      /the value of report 1 has 70011 bytes; at most 65536/,
+    ],
+  ] as const) {
+    expect(await told(...reports)).toEqual([expect.any(Number), expect.stringMatching(text)])
+  }
+  await expect(wire.value('progress', 'films', { ...mine, value: 1 })).rejects.toThrow('reports come as a list')
+  expect(await explain('films', id)).toEqual(full)
+
+  await wire.settle('films', { ...mine, as: 'done', reply: 'ok' })
+  expect(await told({ ...mine, value: 100 })).toEqual(['lost'])
+  const log = (full as unknown as typeof look).log
+  expect(await wire.value('job', 'films', id)).toMatchObject({ state: 'done', result: 'ok', progress: 999, log })
+  expect(await explain('films', id)).toMatchObject({ state: 'done', progress: 999, log })
 })

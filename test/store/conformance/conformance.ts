@@ -13,6 +13,7 @@ import { describeQueueFinished } from './queues/finished.ts'
 import { describeQueueGroups } from './queues/groups.ts'
 import { describeJobPolicy } from './queues/jobPolicy.ts'
 import { describeQueueLife } from './queues/life.ts'
+import { describeQueueProgress } from './queues/progress.ts'
 import { describeQueueBounds } from './queuesBounds.ts'
 import { describeQueueCrowd, describeQueueEndings } from './queuesEndings.ts'
 import { describeQueueLeases } from './queuesLeases.ts'
@@ -50,6 +51,7 @@ export function describeConformance(name: string, makeEngine: () => Promise<Engi
     describeQueueBreaker(given)
     describeJobPolicy(given)
     describeQueueLife(given)
+    describeQueueProgress(given)
     describeQueueLeases(given)
     describeQueueEndings(given)
     describeQueueNext(given)

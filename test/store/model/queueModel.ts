@@ -11,11 +11,13 @@ import type {
   Keeping,
   Leaving,
   Owner,
+  Progress,
   QueuePolicy,
+  Report,
   Settled,
   Settlement,
 } from '../../../server/store/contract/store.ts'
-import { releasePauseMs } from '../../../server/store/releases.ts'
+import { releasePauseMs } from '../../../server/store/jobs/releases.ts'
 import { RepriseError } from '../../../shared/errors.ts'
 import type { Position } from '../../../shared/positions.ts'
 import { delivered, firstInTurns, restingIn, stand, wakeBeyond } from './queueModelGroups.ts'
@@ -196,6 +198,22 @@ export class QueueModel extends Sending {
       }
     }
     return 'ok'
+  }
+
+  progress(name: string, reports: readonly Report[], policy: QueuePolicy): readonly Progress[] {
+    const queue = this.queues.get(baseOf(name))
+    const half = this.half(name)
+    if (queue === undefined || half === undefined) return reports.map(() => 'lost')
+    this.turn(name, policy)
+    return reports.map(({ id, lease, value, log = [] }) => {
+      const job = half.jobs.get(id)
+      if (job === undefined || job.lease?.token !== lease) return 'lost'
+      const lines = [...(job.told?.log ?? []), ...log.map((text) => ({ at: this.now, text }))].slice(-100)
+      job.told = { ...job.told, ...(value && { progress: value }), ...(lines.length > 0 && { log: lines }) }
+      const attempt = job.attempts + 1
+      if (value !== undefined && !half.isDead) this.lives(queue, { kind: 'progress', id, attempt, body: value })
+      return 'ok'
+    })
   }
 
   #giveBack(job: ModelJob, holder: Owner): void {

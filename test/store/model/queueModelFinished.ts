@@ -28,6 +28,7 @@ export class ModelFinished {
       ...(startedAt !== undefined && { startedAt }),
       ...(result !== undefined && { result }),
       ...(error !== undefined && { error }),
+      ...job.told,
     }
     this.#kept.set(id, { job: told, until: now + (keepMs ?? 0) })
   }

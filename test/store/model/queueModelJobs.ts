@@ -11,6 +11,7 @@ import type {
   Owner,
   QueueInfo,
   Settlement,
+  Told,
 } from '../../../server/store/contract/store.ts'
 
 export const MINUTE = 60_000
@@ -62,6 +63,7 @@ export interface ModelJob {
   awaitBy?: number
   /** While it counts. */
   lease: ModelLease | undefined
+  told?: Told
 }
 
 export interface ModelChildren {
@@ -237,6 +239,7 @@ export function infoOfJob(half: Half, job: ModelJob): JobInfo {
     ...(children && { children: { count: children.ids.length, open: children.ids.length - children.ended.size } }),
     ...(parent && { parent: parent.id }),
     ...(dead !== undefined && { dead }),
+    ...job.told,
   }
 }
 

@@ -13,6 +13,7 @@ import type {
   QueueInfo,
   QueuePolicy,
 } from '../../../server/store/contract/store.ts'
+import { MUCH_LIFE } from '../../../server/store/life.ts'
 import { childFailed, NO_ROOM } from '../../../server/store/lmdb/queues/children.ts'
 import type { Position } from '../../../shared/positions.ts'
 import { ModelFinished } from './queueModelFinished.ts'
@@ -84,6 +85,8 @@ export class Turning {
   }
 
   protected lives(queue: ModelQueue, record: LifeRecord): void {
+    const waiting = [...queue.life.values()].reduce((sum, { length }) => sum + length, 0)
+    if (record.kind === 'progress' && waiting >= MUCH_LIFE) return
     queue.life.set(record.id, [...(queue.life.get(record.id) ?? []), record])
   }
 

@@ -52,6 +52,12 @@ export interface DrawnClaim {
   readonly policy: number
 }
 
+export interface DrawnReport {
+  readonly lease: Pick<DrawnSettlement, 'pick' | 'wrong'>
+  readonly value: boolean
+  readonly log: string[]
+}
+
 export type QueueOperation =
   | {
       kind: 'enqueue'
@@ -64,6 +70,7 @@ export type QueueOperation =
     }
   | ({ kind: 'claim'; queue: string; comes: boolean } & DrawnClaim)
   | { kind: 'settle'; queue: string; settlements: DrawnSettlement[]; policy: number; next: DrawnClaim | undefined }
+  | { kind: 'progress'; queue: string; reports: DrawnReport[]; policy: number }
   | {
       kind: 'attach'
       queue: string
@@ -169,6 +176,12 @@ const settlement: fc.Arbitrary<DrawnSettlement> = fc.record({
   wrong: option(fc.constantFrom('id' as const, 'lease' as const), 12),
 })
 
+const report: fc.Arbitrary<DrawnReport> = fc.record({
+  lease: fc.record({ pick: fc.nat(4), wrong: option(fc.constantFrom('id' as const, 'lease' as const), 12) }),
+  value: fc.boolean(),
+  log: fc.array(fc.constantFrom('a', 'ä\n{}"'), { maxLength: 3 }),
+})
+
 function kind<K extends string>(name: K) {
   return { kind: fc.constant(name) }
 }
@@ -216,6 +229,15 @@ const single: fc.Arbitrary<QueueOperation> = fc.oneof(
       settlements: fc.array(settlement, { minLength: 1, maxLength: 4 }),
       policy,
       next: option(fc.record(claim), 2),
+    }),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      ...kind('progress'),
+      queue,
+      reports: fc.array(report, { minLength: 1, maxLength: 3 }),
+      policy,
     }),
   },
   {

@@ -10,6 +10,7 @@ import type {
   Keeping,
   Owner,
   QueuePolicy,
+  Report,
   Settlement,
   SettleOutcome,
   Store,
@@ -109,6 +110,18 @@ export class Preparer {
             if (next === undefined) expect(claimed).toBeUndefined()
             else this.#claimedBehind(queue, next, claimed)
           },
+        }
+      }
+      case 'progress': {
+        const { queue } = operation
+        const policy = this.policyOf(queue, operation.policy)
+        const reports = operation.reports.map(({ lease, value, log }): Report => {
+          const one = this.#leaseAt(queue, lease)
+          return { ...one, ...(value && { value: text(lease.pick) }), ...(log.length > 0 && { log }) }
+        })
+        return {
+          engine: () => queues.progress(queue, reports, policy),
+          model: (answer) => expect(answer).toEqual(model.progress(queue, reports, policy)),
         }
       }
       case 'attach': {
@@ -330,12 +343,8 @@ export class Preparer {
   }
 
   #settlement(queue: string, drawn: DrawnSettlement): Settlement {
-    const { pick, as, delayMs, leaseMs, error, reply, wrong } = drawn
-    const leases = this.#leases.get(queue) ?? []
-    const known = leases.at(-1 - pick) ?? leases.at(-1) ?? { id: 'nothing', lease: '1.1.n' }
-    const id = wrong === 'id' ? (leases.at(-2 - pick)?.id ?? 'other') : known.id
-    const lease = wrong === 'lease' ? `${known.lease}x` : known.lease
-    const mine = { id, lease }
+    const { pick, as, delayMs, leaseMs, error, reply } = drawn
+    const mine = this.#leaseAt(queue, drawn)
     switch (as) {
       case 'done':
         return { ...mine, as, ...(reply && { reply: text(pick) }) }
@@ -348,6 +357,13 @@ export class Preparer {
       default:
         return { ...mine, as }
     }
+  }
+
+  #leaseAt(queue: string, { pick, wrong }: Pick<DrawnSettlement, 'pick' | 'wrong'>) {
+    const leases = this.#leases.get(queue) ?? []
+    const known = leases.at(-1 - pick) ?? leases.at(-1) ?? { id: 'nothing', lease: '1.1.n' }
+    const id = wrong === 'id' ? (leases.at(-2 - pick)?.id ?? 'other') : known.id
+    return { id, lease: wrong === 'lease' ? `${known.lease}x` : known.lease }
   }
 
   #session(queue: string, client: string, old: boolean): number {

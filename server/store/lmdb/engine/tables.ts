@@ -220,6 +220,7 @@ export const TABLES = {
   finishedParts: summed(json<Told>('finished-parts')),
   life: summed(raw('life')),
   children: summed(json<ChildRecord>('children')),
+  progress: summed(raw('progress')),
   settled: summed(raw('settled'), 12),
   answers: summed(json<AnswerRecord>('answers')),
   timers: raw('turns'),

@@ -3,7 +3,7 @@
 import { RepriseError } from '../../../../shared/errors.ts'
 import type { Claim, Claimed, HeldJob, QueuePolicy } from '../../contract/store.ts'
 import { DamagedQueue } from '../../damage.ts'
-import { lendingOf, maxAttemptsOf } from '../../jobPolicy.ts'
+import { lendingOf, maxAttemptsOf } from '../../jobs/jobPolicy.ts'
 import { LIFE_MS } from '../../life.ts'
 import { unguessable } from '../../token.ts'
 import type { Transaction } from '../engine/transaction.ts'

@@ -9,6 +9,7 @@ import { keepAnswer } from './requests.ts'
 import { forgetId } from './storage/jobNames.ts'
 import type { JobSet } from './storage/jobSet.ts'
 import { type Job, newJob, note } from './storage/jobs.ts'
+import { giveProgress, takeProgress } from './storage/payloads/progress.ts'
 import type { Queue } from './storage/queue.ts'
 
 /** The policy counts for what falls due without one, too. */
@@ -79,6 +80,7 @@ function move(
 ): void {
   const { now } = transaction
   const raw = from.bodies.raw(job)
+  const progress = takeProgress(transaction, from, job)
   from.take(transaction, job)
   const { id, sentAs, subject, key, group, priority, policy, sentAt, bytes, deliveries, history, children, parent } =
     job
@@ -86,6 +88,7 @@ function move(
   const what = { id, sentAs, subject, key, group, priority, policy, sentAt, bytes, deliveries, history, ...family }
   const moved = newJob({ ...what, ...as, ...to.next(), cameAt: now, dueAt: now })
   note(moved, entry)
+  giveProgress(transaction, to, moved, progress)
   to.add(transaction, moved, { raw, bytes })
 }
 

@@ -2,7 +2,8 @@
 
 import { encodeBody, readBody, readKnownBody } from '../../codec.ts'
 import type { Body, FinishedJob, FinishedQuery, FinishedState, Keeping, PayloadChange } from '../../contract/store.ts'
-import { keepOf } from '../../jobPolicy.ts'
+import { keepOf } from '../../jobs/jobPolicy.ts'
+import { readProgress, repackProgress } from '../../jobs/progress.ts'
 import type { Environment } from '../engine/environment.ts'
 import { blockKey, digest, digestKey } from '../engine/keys.ts'
 import { TABLES } from '../engine/tables.ts'
@@ -12,6 +13,7 @@ import { type FinishedRecord, indexOf, storedFinished } from './storage/finished
 import { setKey } from './storage/indexes.ts'
 import type { JobSet } from './storage/jobSet.ts'
 import { chunkOfJob, type Job, numberIn } from './storage/jobs.ts'
+import { takeProgress } from './storage/payloads/progress.ts'
 import type { Queue } from './storage/queue.ts'
 import type { QueueRecord, Told } from './storage/records.ts'
 import { type Pair, pairsDown } from './storage/sortedIndex.ts'
@@ -26,8 +28,9 @@ export function finish(
   keep: Keeping | undefined,
   result?: Body,
 ): Failing | undefined {
+  const progress = takeProgress(transaction, jobSet, job)
   const kept = keepOf(job, keep)
-  const isKept = kept !== undefined && add(transaction, queue, jobSet, job, state, kept, result)
+  const isKept = kept !== undefined && add(transaction, queue, jobSet, job, state, kept, { result, progress })
   // Its id goes on naming the same number.
   jobSet.take(transaction, job, isKept && !jobSet.isDead)
   forgetChildren(transaction, queue, job)
@@ -42,7 +45,7 @@ function add(
   job: Job,
   state: FinishedState,
   keep: Keeping,
-  result: Body | undefined,
+  { result, progress }: { readonly result: Body | undefined; readonly progress: Buffer | undefined },
 ): boolean {
   const { id, subject, key, priority, attempts, deliveries, sentAt, startedAt, history, dead } = job
   const error = dead === undefined || state === 'done' ? undefined : dead.error || dead.reason
@@ -55,6 +58,7 @@ function add(
     ...(result !== undefined && { result: encodeBody(result).toString('base64') }),
     ...(error !== undefined && { error }),
     ...(history.length > 0 && { history }),
+    ...(progress !== undefined && { progress: progress.toString('base64') }),
   }
   return queue.finished.add(transaction, record, told, keep, !jobSet.isDead)
 }
@@ -124,13 +128,14 @@ function told(environment: Environment, number: number, record: FinishedRecord):
   const { n, id, state, subject, key, priority, attempts, deliveries, sentAt, startedAt, endedAt } = record
   const told = record.told === 'apart' ? environment.get(TABLES.finishedParts, blockKey(number, n)) : record.told
   const result = told?.result === undefined ? undefined : readBody(Buffer.from(told.result, 'base64'))
-  const { error, history = [] } = told ?? {}
+  const { error, history = [], progress } = told ?? {}
   return {
     ...{ id, state, subject, priority, attempts, deliveries, sentAt, endedAt, history },
     ...(key !== undefined && { key }),
     ...(startedAt > 0 && { startedAt }),
     ...(result !== undefined && { result }),
     ...(error !== undefined && { error }),
+    ...(progress !== undefined && readProgress(Buffer.from(progress, 'base64'))),
   }
 }
 
@@ -154,12 +159,15 @@ function retold(told: Told, change: PayloadChange): Told | undefined {
   const result = body && change.body(body, 'reply')
   const error = told.error === undefined ? undefined : change.text(told.error)
   const whys = (told.history ?? []).map(({ why }) => (why === undefined ? undefined : change.text(why)))
-  if (result === undefined && error === undefined && whys.every((why) => why === undefined)) return undefined
+  const progress =
+    told.progress === undefined ? undefined : repackProgress(Buffer.from(told.progress, 'base64'), change)
+  if ([result, error, progress, ...whys].every((other) => other === undefined)) return undefined
   const history = told.history?.map((entry, i) => (whys[i] === undefined ? entry : { ...entry, why: whys[i] }))
   return {
     ...told,
     ...(result !== undefined && { result: encodeBody(result).toString('base64') }),
     ...(error !== undefined && { error }),
     ...(history !== undefined && { history }),
+    ...(progress !== undefined && { progress: progress.toString('base64') }),
   }
 }

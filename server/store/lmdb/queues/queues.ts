@@ -10,6 +10,7 @@ import { claim } from './claim.ts'
 import { attach, detach, touch } from './consumers.ts'
 import { awaitEnd, readFinished } from './finished.ts'
 import { lifeStep } from './life/step.ts'
+import { progress } from './progress.ts'
 import { StoredQueue } from './reads.ts'
 import { fireSchedule, putSchedule, removeSchedule, schedulesDue, storedSchedules } from './schedules.ts'
 import { enqueue } from './send.ts'
@@ -28,6 +29,7 @@ export function createQueues(
     claim: (queue, given) => writer.write((transaction) => claim(transaction, queue, given)),
     settle: (queue, settlements, policy, by, next) =>
       writer.write((transaction) => settle(transaction, queue, settlements, policy, by, next)),
+    progress: (queue, reports, policy) => writer.write((transaction) => progress(transaction, queue, reports, policy)),
     attach: (queue, consumer, options) => writer.write((transaction) => attach(transaction, queue, consumer, options)),
     session: (queue, consumer) => writer.read((environment) => storedSession(environment, queue, consumer)),
     detach: (queue, consumer, session, leaving, policy) =>

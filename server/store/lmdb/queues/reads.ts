@@ -6,10 +6,11 @@ import type { Environment } from '../engine/environment.ts'
 import { digest, digestKey, nameKey } from '../engine/keys.ts'
 import { TABLES } from '../engine/tables.ts'
 import { storedAnswer } from './requests.ts'
-import { storedBody } from './storage/bodies.ts'
 import { countConsumers } from './storage/consumerRecords.ts'
 import { INDEXES, RANKS, setKey } from './storage/indexes.ts'
 import { chunkOfJob, type Job, numberIn, storedChunk, ttlAtOf } from './storage/jobs.ts'
+import { storedBody } from './storage/payloads/bodies.ts'
+import { storedProgress } from './storage/payloads/progress.ts'
 import { baseOf, isDeadName } from './storage/queue.ts'
 import type { Counters, QueueRecord } from './storage/records.ts'
 import { type Pair, storedPairs } from './storage/sortedIndex.ts'
@@ -74,6 +75,7 @@ export class StoredQueue {
       ...(children !== undefined && { children: { count: children.count, open: children.open } }),
       ...(parent !== undefined && { parent: parent.id }),
       ...(dead !== undefined && { dead }),
+      ...storedProgress(this.#environment, this.#counters.number, job),
     }
   }
 

@@ -1,8 +1,8 @@
 /** The step that ends or changes leases. */
 
 import type { Body, Claim, Owner, QueuePolicy, Settled, Settlement, SettleOutcome } from '../../contract/store.ts'
+import { releasePauseMs } from '../../jobs/releases.ts'
 import { orRefusal } from '../../refusal.ts'
-import { releasePauseMs } from '../../releases.ts'
 import type { Transaction } from '../engine/transaction.ts'
 import { claim, holdAgain } from './claim.ts'
 import { deadLetter } from './deadLetters.ts'

@@ -1,7 +1,7 @@
 /** What falls due by itself: leases that lapse, jobs whose time has come, expiry. A bounded part at each call. */
 
 import type { HistoryEntry, Owner, QueuePolicy } from '../../contract/store.ts'
-import { backoffOf, maxAttemptsOf, overrunOf } from '../../jobPolicy.ts'
+import { backoffOf, maxAttemptsOf, overrunOf } from '../../jobs/jobPolicy.ts'
 import { LIFE_MS } from '../../life.ts'
 import type { Transaction } from '../engine/transaction.ts'
 import { deadLetter, keepPolicy, removeJob, tripBreaker } from './deadLetters.ts'

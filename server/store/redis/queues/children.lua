@@ -96,7 +96,7 @@ end
 
 -- Of a record: whether it has a family, and the bytes of its children's results.
 function family.isIn(record)
-  return string.byte(record, DEAD_AT + 1) >= own.FAMILY
+  return string.byte(record, DEAD_AT + 1) % own.PROGRESS >= own.FAMILY
 end
 function family.bytes(n, record)
   local c = family.isIn(record) and family.of(n).c

@@ -98,7 +98,7 @@ function operations.claim()
     if length > SMALL then large[#large + 1] = n end
     s.serial = s.serial + 1
     local endsAt, cappedAt, capped, endsText = expiresAt, capAt, 0, expiresText
-    local runMs = string.byte(record, DEAD_AT + 1) >= own.FLAG and own.runMs(n)
+    local runMs = string.byte(record, DEAD_AT + 1) % own.FAMILY >= own.FLAG and own.runMs(n)
     if runMs then
       runs[#runs + 1] = #names
       runs[#runs + 1] = whole(runMs)

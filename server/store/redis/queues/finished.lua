@@ -29,11 +29,11 @@ function finished.keeps(keep)
 end
 
 -- Of what is told of it: how it ended, its texts, its result. Nothing for one that has more bytes than are kept.
-function finished.add(j, state, ageMs, texts, lengths, result, why, history, startedAt)
+function finished.add(j, state, ageMs, texts, lengths, result, why, history, startedAt, progress)
   local over = now + ageMs
   local row = struct.pack(
     finished.ROW, state, j.named, j.priority, j.sentAt, startedAt, now, over, j.attempts, j.deliveries, lengths[1],
-    lengths[2], lengths[3], #result, #why, #history) .. texts .. result .. why .. history
+    lengths[2], lengths[3], #result, #why, #history) .. texts .. result .. why .. history .. (progress or '')
   if #row > policy.keep.bytes then return end
   local rows, ids, times = finished.rows, finished.ids, finished.times[state]
   rows[#rows + 1] = j.n
@@ -78,6 +78,7 @@ local function remove(p, j)
   if j.history == 1 then field(HISTORY, j.n, false) end
   if j.own then field(own.key, j.n, false) end
   if j.family then family.forget(j.n) end
+  if j.progress then field(own.progressKey, j.n, false) end
   if p.dead then field(DEATHS, j.n, false) end
   if j.named == 1 then field(NAMES, j.id, false) end
   if j.size > SMALL then field(BODIES, j.n, false) end
@@ -98,6 +99,7 @@ local function finish(p, j, state, result)
   local keep = own.keep(j)
   if not keep then return gone() end
   local history = j.history == 1 and redis.call('HGET', HISTORY, j.n) or ''
+  local progress = j.progress and fieldOf(own.progressKey, j.n) or ''
   local why, startedAt = '', not p.dead and j.state == HELD and j.expAt or 0
   if p.dead then
     local isRead, death = pcall(cjson.decode, fieldOf(DEATHS, j.n) or '[]')
@@ -108,7 +110,7 @@ local function finish(p, j, state, result)
   end
   gone()
   local lengths = { #j.key, #j.subject, #j.id }
-  finished.add(j, state, keep.ageMs, j.key .. j.subject .. j.id, lengths, result, why, history, startedAt)
+  finished.add(j, state, keep.ageMs, j.key .. j.subject .. j.id, lengths, result, why, history, startedAt, progress)
 end
 
 -- Takes some of those that ended so away.

@@ -101,6 +101,7 @@ local function deadLetterLost(n, name)
   field(DEATHS, n, cjson.encode({ 'rejected', now, 'damaged' }))
   field(own.key, n, false)
   family.forget(n)
+  field(own.progressKey, n, false)
   lay(dead, j)
   put(j)
 end
@@ -173,7 +174,7 @@ function mending.mend()
   local lost = 0
   for n in pairs(named) do
     if tonumber(n) > highest then
-      for _, key in ipairs({ BODIES, HISTORY, DEATHS, own.key }) do redis.call('HDEL', key, n) end
+      for _, key in ipairs({ BODIES, HISTORY, DEATHS, own.key, own.progressKey }) do redis.call('HDEL', key, n) end
       named[n] = nil
     end
   end

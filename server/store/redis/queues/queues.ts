@@ -8,6 +8,7 @@ import { lifeStep } from '../scripting/lifeCodec.ts'
 import { readQueueNotification } from '../scripting/notifications.ts'
 import type { Part } from '../scripting/queueCodec.ts'
 import * as codec from '../scripting/queueCodec.ts'
+import { progress } from './progress.ts'
 import { type QueuesContext, readAnswer, readFinished, readInfo, readJobs, readSession } from './reads.ts'
 import { createSchedules } from './schedules.ts'
 import { enqueue } from './send.ts'
@@ -45,6 +46,7 @@ export function createQueues(context: QueuesContext, now: () => Promise<number>)
     claim: (queue, given) => run(queue, (part) => codec.claim(queue, part, given)),
     settle: (queue, settlements, policy, by, next) =>
       run(queue, (part) => codec.settle(queue, part, settlements, policy, by, next)),
+    progress: (queue, reports, policy) => run(queue, (part) => progress(queue, part, reports, policy)),
     attach: (queue, consumer, options) => run(queue, (part) => codec.attach(part, consumer, options)),
 
     session: (queue, consumer) => {

@@ -1,7 +1,7 @@
 -- Reads only: `info` part · `jobs` part state limit id number token · `line` part key limit id number token ·
 -- `some` part, then id number token of each · `answer` id number token · `schedulesNamed` names ·
 -- `due` limit · `finished`, see there. Each job is told by its number, record, body, history, death, number and record of what it is behind, and
--- what it has in place of the policy, and its family.
+-- what it has in place of the policy, its family, and what its consumers told.
 
 local function recordOf(n)
   local record = redis.call('HGET', JOBS, n)
@@ -21,6 +21,7 @@ local function told(reply, n, record)
   reply[at + 7] = head and recordOf(head) or ''
   reply[at + 8] = j.own and redis.call('HGET', own.key, n) or ''
   reply[at + 9] = j.family and redis.call('HGET', tag .. 'family', n) or ''
+  reply[at + 10] = j.progress and redis.call('HGET', own.progressKey, n) or ''
 end
 
 local function toldAll(names, limit)

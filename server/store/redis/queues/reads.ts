@@ -29,7 +29,7 @@ export interface QueuesContext {
 }
 
 /** Values of one job in an answer. */
-const WIDTH = 9
+const WIDTH = 10
 
 export async function ask(
   context: QueuesContext,

@@ -29,6 +29,7 @@ export interface Keys {
       | 'bodies'
       | 'history'
       | 'deaths'
+      | 'progress'
       | 'finished'
       | 'answers'
       | 'schedules'

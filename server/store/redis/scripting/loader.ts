@@ -87,7 +87,13 @@ export const QUEUE = {
     ...[enclosed('queues/storage/life'), enclosed('queues/storage/jobPolicy'), read('queues/storage/jobSet')],
     enclosed('queues/children'),
     ...[read('queues/requests'), read('queues/finished'), read('queues/deadLetters'), enclosed('queues/mend')],
-    ...[read('queues/timers'), enclosed('queues/send'), enclosed('queues/claim'), read('queues/settle')],
+    ...[
+      read('queues/timers'),
+      enclosed('queues/send'),
+      enclosed('queues/claim'),
+      enclosed('queues/progress'),
+      read('queues/settle'),
+    ],
     ...[
       enclosed('queues/consumers'),
       enclosed('queues/schedules'),

@@ -36,7 +36,7 @@ function timeAt(outcome: readonly Buffer[], index: number): number | undefined {
   return text === '' ? undefined : Number(text)
 }
 
-function policyWords({
+export function policyWords({
   maxAttempts,
   deadMs,
   backoffMs,
@@ -95,16 +95,23 @@ export function claim(queue: string, part: Part, given: Claim): Operation<Claime
 const WORDS = ['done', 'retry', 'release', 'dead', 'extend'] as const
 
 /** `undefined` where the lease cannot be one. */
-function settlementOf(settlement: Settlement): Buffer | undefined {
-  const { id, lease, as } = settlement
+export function leaseParts(id: string, lease: string) {
   const match = /^(\d{1,15})\.(\d{1,15})\.([\s\S]{1,200})$/.exec(lease)
   if (match === null) return undefined
   const [, n = '', serial = '', token = ''] = match
   const start = `${Number(n).toString(36)}-`
   // What the record has of the id, see `idOf`.
   const idPart = id.startsWith(start) ? id.slice(start.length) : id
+  return Buffer.byteLength(token) > 255 ? undefined : { n, serial: Number(serial), token, idPart }
+}
+
+/** The same. */
+function settlementOf(settlement: Settlement): Buffer | undefined {
+  const { id, lease, as } = settlement
+  const parts = leaseParts(id, lease)
+  if (parts === undefined) return undefined
+  const { n, serial, token, idPart } = parts
   const [tokenBytes, idBytes] = [Buffer.byteLength(token), Buffer.byteLength(idPart)]
-  if (tokenBytes > 255) return undefined
   let value = -1
   let extra: Buffer | undefined
   if (as === 'done' && settlement.reply !== undefined) extra = encodeBody(settlement.reply)
@@ -113,7 +120,7 @@ function settlementOf(settlement: Settlement): Buffer | undefined {
   if ((as === 'retry' || as === 'dead') && settlement.error !== undefined) extra = Buffer.from(settlement.error)
   const packed = Buffer.allocUnsafe(27 + n.length + tokenBytes + idBytes + (extra?.length ?? 0))
   packed[0] = WORDS.indexOf(as) + 1
-  packed.writeDoubleLE(Number(serial), 1)
+  packed.writeDoubleLE(serial, 1)
   packed.writeDoubleLE(value, 9)
   packed[17] = n.length
   let at = 18 + packed.write(n, 18, 'latin1')

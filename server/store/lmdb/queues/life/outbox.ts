@@ -4,7 +4,7 @@
  */
 
 import type { Body, LifeKind, LifeRecord } from '../../../contract/store.ts'
-import { LIFE_MS, lifeFull, MAX_LIFE, MAX_LIFE_BYTES, packLife } from '../../../life.ts'
+import { LIFE_MS, lifeFull, MAX_LIFE, MAX_LIFE_BYTES, MUCH_LIFE, MUCH_LIFE_BYTES, packLife } from '../../../life.ts'
 import type { Changes } from '../../engine/changes.ts'
 import { newEpoch } from '../../engine/epochs.ts'
 import { blockKey } from '../../engine/keys.ts'
@@ -52,8 +52,8 @@ export class Outbox {
 
   tell(kind: LifeKind, id: string, more: Omit<LifeRecord, 'kind' | 'id'> = {}): void {
     if (this.#record.life?.isOn !== true) return
-    // A later one says all that it does.
-    if (kind === 'progress' && this.room === 0) return
+    const { events, bytes } = this.size
+    if (kind === 'progress' && (events >= MUCH_LIFE || bytes >= MUCH_LIFE_BYTES)) return
     const packed = packLife({ kind, id, ...more })
     this.#told.push(packed)
     this.#toldBytes += packed.length

@@ -11,7 +11,6 @@ import type { Changes } from '../../engine/changes.ts'
 import type { Environment } from '../../engine/environment.ts'
 import { blockKey, countOf, digest, digestKey, dueKey, nameKey, numberKey } from '../../engine/keys.ts'
 import { TABLES } from '../../engine/tables.ts'
-import { JobBodies } from './bodies.ts'
 import { ConsumerEntries } from './consumerRecords.ts'
 import { INDEXES, Indexes } from './indexes.ts'
 import {
@@ -26,6 +25,7 @@ import {
   PER_CHUNK,
   storedChunk,
 } from './jobs.ts'
+import { JobBodies } from './payloads/bodies.ts'
 import { ReadyJobs } from './ready/readyJobs.ts'
 import type { Counters } from './records.ts'
 import { SettledLeases } from './settledLeases.ts'

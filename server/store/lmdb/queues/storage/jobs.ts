@@ -63,28 +63,18 @@ export interface Job {
   readonly parent: Family['parent']
   /** Until then somebody waits for its end. */
   awaitBy: number | undefined
+  /** Its consumers have told something of it: see progress.ts. */
+  hasProgress: boolean
   history: readonly HistoryEntry[]
 }
 
 const STATES = ['ready', 'delayed', 'held', 'waiting'] as const
-const FLAG = { suspect: 1, blocked: 2, alone: 4, capped: 8 } as const
+const FLAG = { suspect: 1, blocked: 2, alone: 4, capped: 8, hasProgress: 16 } as const
 
+type Sent = 'key' | 'group' | 'policy' | 'sentAs' | 'replyBy' | 'cameAt'
+type Later = 'line' | 'dead' | 'children' | 'parent' | 'awaitBy' | 'history'
 /** What few jobs have; written is only what there is. */
-type Extra = {
-  readonly [Name in
-    | 'key'
-    | 'group'
-    | 'policy'
-    | 'sentAs'
-    | 'replyBy'
-    | 'cameAt'
-    | 'line'
-    | 'dead'
-    | 'children'
-    | 'parent'
-    | 'awaitBy'
-    | 'history']?: Job[Name] | undefined
-}
+type Extra = { readonly [Name in Sent | Later]?: Job[Name] | undefined }
 
 /** Times are written as what is between them and the one of sending. */
 type Written = readonly [
@@ -113,10 +103,9 @@ type Written = readonly [
   started?: number,
 ]
 
-function flagsOf({ suspect, blocked, alone, capped }: Job): number {
-  return (
-    (suspect ? FLAG.suspect : 0) | (blocked ? FLAG.blocked : 0) | (alone ? FLAG.alone : 0) | (capped ? FLAG.capped : 0)
-  )
+function flagsOf({ suspect, blocked, alone, capped, hasProgress }: Job): number {
+  const ofLease = (alone ? FLAG.alone : 0) | (capped ? FLAG.capped : 0)
+  return ofLease | (suspect ? FLAG.suspect : 0) | (blocked ? FLAG.blocked : 0) | (hasProgress ? FLAG.hasProgress : 0)
 }
 
 function extraOf(job: Job): Extra | undefined {
@@ -171,6 +160,7 @@ function decodeJob(written: Written): Job {
     children: extra?.children,
     parent: extra?.parent,
     awaitBy: extra?.awaitBy,
+    hasProgress: (flags & FLAG.hasProgress) !== 0,
     history: extra?.history ?? NONE,
   }
 }
@@ -230,6 +220,7 @@ export function newJob(given: NewJob): Job {
     children: given.children,
     parent: given.parent,
     awaitBy: undefined,
+    hasProgress: false,
     history: given.history ?? NONE,
   }
 }

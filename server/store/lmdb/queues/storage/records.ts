@@ -138,6 +138,8 @@ export interface Told {
   readonly result?: string
   readonly error?: string
   readonly history?: readonly HistoryEntry[]
+  /** As it is packed, in base64. */
+  readonly progress?: string
 }
 
 export function newCounters(number: number): Counters {

@@ -133,7 +133,7 @@ local function keyText(j)
 end
 local function encode(j)
   local keys, key = keyText(j)
-  local flags = j.history + (j.own and own.FLAG or 0) + (j.family and own.FAMILY or 0)
+  local flags = j.history + (j.own and own.FLAG or 0) + (j.family and own.FAMILY or 0) + (j.progress and own.PROGRESS or 0)
   return struct.pack(
     RECORD, j.state, j.suspect, j.alone, j.capped, j.deliveries, j.serial, j.expiresAt, j.capAt, #j.token, #j.consumer,
     j.size, j.expAt, j.dead, flags, j.named, j.request, j.priority, j.attempts,

@@ -2,6 +2,7 @@
 
 import { encodeBody, readBody, readKnownBody } from '../../../codec.ts'
 import type { FinishedJob, PayloadChange } from '../../../contract/store.ts'
+import { readProgress, repackProgress } from '../../../jobs/progress.ts'
 import { historyOf } from './records.ts'
 
 const FIXED = 67
@@ -11,6 +12,8 @@ const LENGTHS_AT = 43
 interface Row {
   readonly texts: readonly Buffer[]
   readonly fixed: Buffer
+  /** What its consumers told, if anything. */
+  readonly progress: Buffer
 }
 
 function rowOf(row: Buffer): Row {
@@ -20,11 +23,11 @@ function rowOf(row: Buffer): Row {
     at += length
     return row.subarray(at - length, at)
   })
-  return { texts, fixed: row.subarray(0, FIXED) }
+  return { texts, fixed: row.subarray(0, FIXED), progress: row.subarray(at) }
 }
 
 export function finishedJob(n: string, row: Buffer): FinishedJob {
-  const { texts } = rowOf(row)
+  const { texts, progress } = rowOf(row)
   const [key, subject, id, result, error, history] = texts
   const isNamed = row[1] === 1
   const startedAt = row.readDoubleLE(11)
@@ -43,6 +46,7 @@ export function finishedJob(n: string, row: Buffer): FinishedJob {
     ...(body !== undefined && { result: body }),
     ...(error !== undefined && error.length > 0 && { error: String(error) }),
     history: history === undefined || history.length === 0 ? [] : historyOf(history),
+    ...readProgress(progress),
   }
 }
 
@@ -52,7 +56,7 @@ export function rewrittenRow(
   change: PayloadChange,
   otherHistory: (history: Buffer) => Buffer | undefined,
 ): Buffer | undefined {
-  const { texts, fixed } = rowOf(row)
+  const { texts, fixed, progress } = rowOf(row)
   const [, , , result, error, history] = texts
   const body = result === undefined || result.length === 0 ? undefined : readKnownBody(result)
   const changedBody = body && change.body(body, 'reply')
@@ -62,9 +66,10 @@ export function rewrittenRow(
     changedError === undefined ? undefined : Buffer.from(changedError),
     history === undefined || history.length === 0 ? undefined : otherHistory(history),
   ]
-  if (others.every((other) => other === undefined)) return undefined
+  const otherProgress = repackProgress(progress, change)
+  if ([otherProgress, ...others].every((other) => other === undefined)) return undefined
   const parts = texts.map((text, i) => others[i - 3] ?? text)
   const head = Buffer.from(fixed)
   for (const [i, { length }] of parts.entries()) head.writeUInt32LE(length, LENGTHS_AT + 4 * i)
-  return Buffer.concat([head, ...parts])
+  return Buffer.concat([head, ...parts, otherProgress ?? progress])
 }

@@ -3,6 +3,7 @@
 -- begin behind `lifeBase`.
 
 local MAX_LIFE, MAX_LIFE_BYTES, LIFE_MS, BYTES = 100000, 33554432, 2000, 1048576
+local MUCH_LIFE, MUCH_LIFE_BYTES = 1000, 1048576
 local told
 life.MS = LIFE_MS
 beginnings[#beginnings + 1] = function()
@@ -12,8 +13,10 @@ end
 -- `more` has what a record has besides.
 function life.tell(kind, id, more, body)
   if s.events ~= 1 then return end
-  -- A later one says all that it does.
-  if kind == 'progress' and life.room() == 0 then return end
+  -- What comes later says all that it does.
+  if kind == 'progress' and (s.lifeNext - s.lifeFirst + #told >= MUCH_LIFE or s.lifeBytes + life.toldBytes >= MUCH_LIFE_BYTES) then
+    return
+  end
   more = more or {}
   more.kind, more.id = kind, id
   local text = cjson.encode(more)

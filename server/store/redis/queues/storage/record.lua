@@ -4,6 +4,7 @@
 -- <tag>meta       figures of the queue and of its dead letters, packed
 -- <tag>jobs       hash: a job's record by its number · `bodies` its body where it is large · `history`, `deaths` what
 --                 happened to it, as JSON · `policies` what a few have in place of the policy, see jobPolicy.lua
+--                 · `progress` what their consumers told, see progress.lua
 -- <tag>names      hash: numbers of the jobs with ids of their senders' choice; in other ids the number is written
 -- <tag>ready      numbers by (9 - priority) * 2^49 + sequence: what can be delivered · `suspects` likewise
 -- <tag>behind     blocked, numbers by sequence: what waits behind another job of its key · `line:<key>` those of one key
@@ -78,9 +79,9 @@ local function keyOf(text)
   return string.sub(text, 5, 4 + length), string.sub(text, 5 + length)
 end
 
--- Of jobs that have some of the policy by themselves, and of those with children or a parent; they stand in the record with the
--- `history`. See jobPolicy.lua and children.lua.
-local own = { FLAG = 2, FAMILY = 4 }
+-- Of jobs that have some of the policy by themselves, of those with children or a parent, and of those whose consumers have told
+-- something; they stand in the record with the `history`. See jobPolicy.lua, children.lua and progress.lua.
+local own = { FLAG = 2, FAMILY = 4, PROGRESS = 8 }
 
 local function decode(n, record)
   local j = { n = n }
@@ -88,6 +89,7 @@ local function decode(n, record)
   j.state, j.suspect, j.alone, j.capped, j.deliveries, j.serial, j.expiresAt, j.capAt, tokens, consumers,
     j.size, j.expAt, j.dead, j.history, j.named, j.request, j.priority, j.attempts,
     j.sequence, j.sentAt, j.dueAt, j.replyBy, j.ttlMs, keys, subjects, ids = struct.unpack(RECORD, record)
+  if j.history >= own.PROGRESS then j.history, j.progress = j.history - own.PROGRESS, true end
   if j.history >= own.FAMILY then j.history, j.family = j.history - own.FAMILY, true end
   if j.history >= own.FLAG then j.history, j.own = j.history - own.FLAG, true end
   local at = RECORD_SIZE
@@ -174,7 +176,7 @@ local function name()
   ANSWERS, BINDINGS, ENDED = tag .. 'answers', tag .. 'bindings', tag .. 'ended:'
   finished.key, finished.names, finished.sizes = tag .. 'finished', tag .. 'finished:names', tag .. 'finished:bytes'
   finished.awaits = tag .. 'awaits'
-  own.key = tag .. 'policies'
+  own.key, own.progressKey = tag .. 'policies', tag .. 'progress'
   finished.by = { tag .. 'finished:done', tag .. 'finished:removed' }
 end
 

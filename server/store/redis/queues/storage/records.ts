@@ -2,6 +2,7 @@
 
 import { readBody } from '../../../codec.ts'
 import type { DeadReason, HeldJob, HistoryEntry, JobInfo, JobPolicy, JobState, Owner } from '../../../contract/store.ts'
+import { readProgress } from '../../../jobs/progress.ts'
 import { ownerOf } from '../../scripting/keys.ts'
 import { childrenIn, type FamilyRecord, familyOf } from './children.ts'
 
@@ -113,7 +114,7 @@ export function decodeHanded(
     const idAt = keyAt + (records.readUInt32LE(at + 96) % GROUPED) + records.readUInt32LE(at + 100)
     const tokenAt = idAt + records.readUInt32LE(at + 104)
     const id = records.toString('utf8', idAt, tokenAt)
-    if ((records[at + 48] ?? 0) >= FAMILY) withFamily.push(handed.length)
+    if (((records[at + 48] ?? 0) & FAMILY) !== 0) withFamily.push(handed.length)
     const body = isSmall ? records.subarray(bodyAt, keyAt) : large[nextLarge++]
     const runMs = runMsAt.get(handed.length)
     handed.push({
@@ -155,7 +156,7 @@ export function leaseOf({ n, serial, token }: JobRecord): string {
 
 /** What `reads.lua` tells of a job. */
 export function jobInfo(told: readonly (Buffer | null)[]): JobInfo {
-  const [number, record, body, history, death, headNumber, headRecord, own, family] = told
+  const [number, record, body, history, death, headNumber, headRecord, own, family, progress] = told
   const job = decodeJob(String(number), record ?? Buffer.alloc(0))
   const { state, dead, key, group, request, expAt } = job
   const ttlAt = Math.min(job.dueAt + job.ttlMs, request ? job.replyBy : Number.POSITIVE_INFINITY)
@@ -184,6 +185,7 @@ export function jobInfo(told: readonly (Buffer | null)[]): JobInfo {
     ...(isBehind && headRecord && { behind: idOf(decodeJob(String(headNumber), headRecord)) }),
     ...(dead && { dead: deathOf(death) }),
     history: historyOf(history),
+    ...readProgress(progress ?? undefined),
     body: body === null || body === undefined ? undefined : readBody(body),
   }
 }

@@ -40,7 +40,7 @@ function operations.rewriteLife()
   return { '1' }
 end
 
--- rewriteText: hash field old new; the hash is `history`, `deaths`, `finished`, `answers` or `scheduleBodies`
+-- rewriteText: hash field old new; the hash is `history`, `deaths`, `progress`, `finished`, `answers` or `scheduleBodies`
 function operations.rewriteText()
   local key, name, old, new = tag .. arg(), arg(), arg(), arg()
   if fieldOf(key, name) ~= old then return { '0' } end

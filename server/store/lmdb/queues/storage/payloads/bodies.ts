@@ -3,13 +3,13 @@
  * last of its jobs. Records carry their own checksum.
  */
 
-import { encodeBody, type RecordBody, readBody, writeRecord } from '../../../codec.ts'
-import type { Body } from '../../../contract/store.ts'
-import type { Changes } from '../../engine/changes.ts'
-import type { Environment } from '../../engine/environment.ts'
-import { blockKey } from '../../engine/keys.ts'
-import { TABLES } from '../../engine/tables.ts'
-import { chunkOfJob, type Job } from './jobs.ts'
+import { encodeBody, type RecordBody, readBody, writeRecord } from '../../../../codec.ts'
+import type { Body } from '../../../../contract/store.ts'
+import type { Changes } from '../../../engine/changes.ts'
+import type { Environment } from '../../../engine/environment.ts'
+import { blockKey } from '../../../engine/keys.ts'
+import { TABLES } from '../../../engine/tables.ts'
+import { chunkOfJob, type Job } from '../jobs.ts'
 
 const MAX_BLOCK_BYTES = 32_768
 

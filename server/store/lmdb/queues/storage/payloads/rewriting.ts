@@ -3,11 +3,12 @@
  * together: a block then never has the key of one that others still need.
  */
 
-import { encodeBody, readKnownBody } from '../../../codec.ts'
-import type { PayloadChange } from '../../../contract/store.ts'
-import type { Transaction } from '../../engine/transaction.ts'
-import type { JobSet } from './jobSet.ts'
-import type { Job } from './jobs.ts'
+import { encodeBody, readKnownBody } from '../../../../codec.ts'
+import type { PayloadChange } from '../../../../contract/store.ts'
+import type { Transaction } from '../../../engine/transaction.ts'
+import type { JobSet } from '../jobSet.ts'
+import type { Job } from '../jobs.ts'
+import { rewriteProgress } from './progress.ts'
 
 /** How many jobs were looked at and changed, and the bytes of their bodies. */
 export function rewriteChunk(transaction: Transaction, jobSet: JobSet, chunk: number, change: PayloadChange) {
@@ -23,7 +24,9 @@ export function rewriteChunk(transaction: Transaction, jobSet: JobSet, chunk: nu
     return { job, raw: other === undefined ? raw : encodeBody(other), isOther: other !== undefined }
   })
   const told = jobs.filter((job) => rewriteTexts(jobSet, job, change))
-  const changed = new Set(told)
+  const progress = rewriteProgress(transaction, jobSet, jobs, change)
+  bytes += progress.bytes
+  const changed = new Set([...told, ...progress.changed])
   if (records.some(({ isOther }) => isOther)) {
     for (const block of new Set(stored.map(({ block }) => block))) jobSet.bodies.removeBlock(transaction, block)
     for (const { job, raw, isOther } of records) {

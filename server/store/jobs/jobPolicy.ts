@@ -1,7 +1,7 @@
 /** What counts for a job: what it has by itself, else the policy of its queue. The script of a queue has the same rules. */
 
-import { overrunText } from '../../shared/queues.ts'
-import type { Claim, JobPolicy, Keeping, QueuePolicy } from './contract/store.ts'
+import { overrunText } from '../../../shared/queues.ts'
+import type { Claim, JobPolicy, Keeping, QueuePolicy } from '../contract/store.ts'
 
 /** Beyond it, doubling is over any bound. */
 const MAX_DOUBLED = 50

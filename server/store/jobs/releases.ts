@@ -1,6 +1,6 @@
 /** How long a released job waits before it comes again. */
 
-import type { HistoryEntry, Owner } from './contract/store.ts'
+import type { HistoryEntry, Owner } from '../contract/store.ts'
 
 const PAUSE_MS = 100
 const LONGEST_PAUSE_MS = 5_000
