@@ -1,4 +1,7 @@
-/** Tells when a browser has lost its network, and when a page is back: from sleep, from behind others, from the cache. */
+/**
+ * Tells when a browser has lost its network, when a page is back (from sleep, from behind others, from the cache), and
+ * whether anybody sees it.
+ */
 
 export interface PageWatcher {
   offline(): void
@@ -23,4 +26,16 @@ export function watchPage({ offline, back }: PageWatcher): () => void {
   return () => {
     for (const [target, event, listener] of listeners) target?.removeEventListener(event, listener)
   }
+}
+
+/** Whether nobody sees the page: its timers are slow then. Where there is no page, never. */
+export function isHidden(): boolean {
+  return (globalThis.document as Document | undefined)?.visibilityState === 'hidden'
+}
+
+/** Calls when that may be another, until the result is called. */
+export function watchHidden(changed: () => void): () => void {
+  const { document } = globalThis as { readonly document?: Document }
+  document?.addEventListener('visibilitychange', changed)
+  return () => document?.removeEventListener('visibilitychange', changed)
 }

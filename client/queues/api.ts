@@ -88,7 +88,10 @@ export type Work<T> = (job: HeldJob<T>) => unknown | Outcome
 export interface ConsumeOptions {
   /** Handler calls at a time. Default 1. A call whose lease was lost does not count any more. */
   readonly concurrency?: number
-  /** How long a job stays with a worker that is not heard of. Default: the queue's setting, 30 s. */
+  /**
+   * How long a job stays with a worker that is not heard of. Default: the queue's setting, 30 s. A page that is hidden asks for
+   * 4 minutes at least.
+   */
   readonly leaseMs?: number
 }
 

@@ -21,15 +21,12 @@ export interface WorkerContext {
 
 const OPTIONS = ['concurrency', 'leaseMs'] as const satisfies readonly (keyof ConsumeOptions)[]
 
-/** What is reckoned with before the hub has said how long a lease is. */
-const LEASE_MS = 30_000
-
-/** Throws `bad_request` for a handler or options that are none. `asked`: what the hub is told of the lease. */
+/** Throws `bad_request` for a handler or options that are none. */
 export function checkConsume(handler: unknown, options: ConsumeOptions) {
   if (typeof handler !== 'function') throw new RepriseError('bad_request', 'consume takes a function')
   checkNames('consume', options, OPTIONS)
   const { leaseMs } = options
   if (leaseMs !== undefined) checkLease(leaseMs)
   const concurrency = countOf('concurrency', options.concurrency, 1)
-  return { concurrency, leaseMs: leaseMs ?? LEASE_MS, asked: leaseMs === undefined ? {} : { leaseMs } }
+  return { concurrency, leaseMs }
 }

@@ -1,14 +1,18 @@
 /** Pages that sleep: their connection has died without a word, their timers stood still, or they wait for long. */
 
+import { isDeepStrictEqual } from 'node:util'
+import type { BrowserContext, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Hub, Subscription } from '../../client/index.ts'
 import { type BareSite, startBareSite } from '../support/browser/bare.ts'
 import { buildForBrowsers } from '../support/browser/built.ts'
-import { closeBrowser, openContext, openPage } from '../support/browser/chromium.ts'
+import { closeBrowser, openContext, openPage, openWindow } from '../support/browser/chromium.ts'
 import { startRelay } from '../support/network/relay.ts'
 import { has } from '../support/tools.ts'
+import { until } from '../support/until.ts'
 
 declare global {
+  var ticks: number
   var asleep: { hub: Hub; subscription: Subscription; offsets: number[]; reasons: string[] }
 }
 
@@ -23,8 +27,8 @@ describe.runIf(has('chromium'))('a page that wakes up', () => {
     await closeBrowser()
   })
 
-  async function open(url: string, topic: string) {
-    const page = await openPage(await openContext(), { expected: /net::ERR_|WebSocket connection to/ })
+  async function open(url: string, topic: string, context?: BrowserContext) {
+    const page = await openPage(context ?? (await openContext()), { expected: /net::ERR_|WebSocket connection to/ })
     // Only what the test is about may bring it back.
     await page.addInitScript(() => addEventListener('online', (event) => event.stopImmediatePropagation()))
     await page.goto(url)
@@ -81,12 +85,64 @@ describe.runIf(has('chromium'))('a page that wakes up', () => {
   })
 
   it('catches up when it was frozen', async () => {
-    const page = await open(site.url, 'frozen')
-    const cdp = await page.context().newCDPSession(page)
+    const window = await openWindow()
+    const page = await open(site.url, 'frozen', window)
+    const front = await open(site.url, 'frozen', window)
+    await front.bringToFront()
+    for (const one of [page, front]) {
+      await one.evaluate(() => {
+        globalThis.ticks = 0
+        setInterval(() => ticks++, 10)
+      })
+    }
+    const cdp = await window.newCDPSession(page)
     await cdp.send('Page.setWebLifecycleState', { state: 'frozen' })
+    const stood = await page.evaluate(() => ticks)
     await site.hub.topic('frozen').publishAll(Array.from({ length: 500 }, (_, i) => ({ data: i })))
+    await front.waitForFunction(() => ticks > 50 && asleep.offsets.length === 500)
+    expect(await page.evaluate(() => [ticks, asleep.offsets.length])).toEqual([stood, 0])
     await cdp.send('Page.setWebLifecycleState', { state: 'active' })
+    await page.bringToFront()
     await page.waitForFunction(() => asleep.offsets.length === 500)
     expect(await page.evaluate(() => asleep.offsets)).toEqual(Array.from({ length: 500 }, (_, i) => i + 1))
+  })
+
+  it('has worked meanwhile under leases that outlast its slow timers, also where it shares a connection', async () => {
+    const window = await openWindow()
+    const tabs: Page[] = []
+    for (let i = 0; i < 2; i++) {
+      const page = await openPage(window)
+      await page.goto(site.url)
+      await page.evaluate(async () => {
+        const hub = Reprise.connect(undefined, { client: 'tab', share: true })
+        const worker = hub.queue('hidden').consume(() => new Promise(() => {}))
+        await new Promise<void>((resolve) => void worker.onStatus(({ state }) => state === 'working' && resolve()))
+      })
+      await site.hub.queue('hidden').send('long')
+      tabs.push(page)
+    }
+    /** How long the leases are: of what the tabs get from now on, and what is left of those that they have. */
+    const leases = async () => {
+      const of = async (what: string) => (await fetch(`${site.url}v1/queues/hidden/${what}`)).json()
+      const { consumers } = (await of('consumers')) as { consumers: { client: string; leaseMs: number }[] }
+      const { jobs } = (await of('jobs?state=held')) as { jobs: { holder: { client: string }; expiresAt: number }[] }
+      return ['tab', 'tab:2'].map((client) => {
+        const job = jobs.find(({ holder }) => holder.client === client)
+        const left = (job?.expiresAt ?? 0) - Date.now() > 120_000 ? 'long' : 'short'
+        return [consumers.find((one) => one.client === client)?.leaseMs, left]
+      })
+    }
+    let seen: unknown
+    for (const [front, ...expected] of [
+      [1, [240_000, 'long'], [30_000, 'short']],
+      [0, [30_000, 'long'], [240_000, 'long']],
+    ] as const) {
+      await tabs[front]?.bringToFront()
+      const isSo = async () => {
+        seen = await leases()
+        return isDeepStrictEqual(seen, expected)
+      }
+      await until(isSo, { what: 'leases', seen: () => seen })
+    }
   })
 })

@@ -4,10 +4,12 @@
  */
 
 import { RepriseError } from '../../../shared/errors.ts'
+import type { Limits } from '../../../shared/protocol.ts'
 import type { Consuming } from '../../../shared/queues.ts'
 import { fullJitter } from '../../connection/backoff.ts'
 import { measure } from '../../outgoing/measure.ts'
 import type { WorkerContext } from '../options.ts'
+import type { LeaseTimes } from './leaseTimes.ts'
 
 const AGAIN = { baseMs: 100, maxMs: 5_000 }
 /** Leases that one `consume` may name. */
@@ -16,33 +18,27 @@ const MAX_HOLDING = 10_000
 export interface IntakeOwner {
   /** `closing`: it takes no more, but is to be known as the holder of what still runs. */
   readonly state: 'open' | 'closing' | 'over'
-  readonly running: number
-  readonly credit: number
-  /** The largest packet that the hub takes. */
-  readonly packet: number
+  readonly times: LeaseTimes
+  readonly prefetch: { readonly credit: number }
+  readonly running: { readonly count: number }
+  readonly settlements: { readonly limits: Limits }
   /** Leases that it works under. */
   leases(): Iterable<string>
   /** The hub has answered; `asked` are the leases that it was told of. */
-  consuming(answer: Consuming, asked: readonly string[]): void
+  consuming(answer: Consuming, asked: readonly string[], askedAt: number): void
   refused(error: RepriseError): void
 }
 
 export class Intake {
   readonly #context: Pick<WorkerContext, 'queue' | 'call'>
-  readonly #lease: { readonly leaseMs?: number }
   readonly #owner: IntakeOwner
   /** Counts connections: what an older one answers is of no interest. */
   #visit = 0
   #refusals = 0
   #timer: ReturnType<typeof setTimeout> | undefined
 
-  constructor(
-    context: Pick<WorkerContext, 'queue' | 'call'>,
-    lease: { readonly leaseMs?: number },
-    owner: IntakeOwner,
-  ) {
+  constructor(context: Pick<WorkerContext, 'queue' | 'call'>, owner: IntakeOwner) {
     this.#context = context
-    this.#lease = lease
     this.#owner = owner
   }
 
@@ -54,6 +50,7 @@ export class Intake {
 
   lost(): void {
     this.#visit++
+    this.#owner.times.lost()
     this.stop()
   }
 
@@ -63,7 +60,14 @@ export class Intake {
   }
 
   credit(credit: number): void {
-    this.#context.call('consume', this.#context.queue, { credit, ...this.#lease }).catch(() => {})
+    const visit = this.#visit
+    const said = this.#owner.times.say()
+    this.#context.call<Consuming>('consume', this.#context.queue, { credit, ...said }).then(
+      ({ leaseMs }) => {
+        if (visit === this.#visit) this.#owner.times.granted(leaseMs, said)
+      },
+      () => {},
+    )
   }
 
   async cancel(): Promise<void> {
@@ -73,7 +77,7 @@ export class Intake {
   #announce(): void {
     const { state, running } = this.#owner
     if (state === 'open') void this.#consume()
-    else if (running > 0) {
+    else if (running.count > 0) {
       // With a credit that it has used up.
       void this.#consume()
       void this.cancel()
@@ -82,14 +86,18 @@ export class Intake {
 
   async #consume(): Promise<void> {
     const visit = this.#visit
-    const { state, packet } = this.#owner
+    const { state, times, prefetch, settlements } = this.#owner
     const holding = [...this.#owner.leases()].slice(-MAX_HOLDING)
-    const credit = state === 'open' ? this.#owner.credit : 1
+    const credit = state === 'open' ? prefetch.credit : 1
     try {
-      const fits = measure(holding).bytes < packet / 2
-      const options = { credit, ...(fits ? { holding } : {}), ...this.#lease }
+      const fits = measure(holding).bytes < settlements.limits.packet / 2
+      const askedAt = performance.now()
+      const said = times.say()
+      const options = { credit, ...(fits ? { holding } : {}), ...said }
       const consuming = await this.#context.call<Consuming>('consume', this.#context.queue, options)
-      if (visit === this.#visit && this.#owner.state !== 'over') this.#owner.consuming(consuming, holding)
+      if (visit !== this.#visit || this.#owner.state === 'over') return
+      times.granted(consuming.leaseMs, said)
+      this.#owner.consuming(consuming, holding, askedAt)
     } catch (error) {
       if (visit !== this.#visit || this.#owner.state === 'over') return
       const refusal = RepriseError.fromWire(error)

@@ -25,6 +25,10 @@ export class Lease<T> {
   endsAt: number
   /** `Infinity` while a renewal is under way. */
   renewAt: number
+  /** What that one asks for. */
+  askingMs = 0
+  /** What the handler has asked for. */
+  wantedMs: number | undefined
   startedAt = 0
   /** The hub has said that it is lost, or it was given back: nothing but a result is worth telling. */
   gone = false
@@ -56,7 +60,7 @@ export class Lease<T> {
   }
 
   /** Granted for `leaseMs` from `at` on; or with `capAt` until then by the hub's clock, which no renewal changes. */
-  renewed(leaseMs: number, at: number, capAt?: number): void {
+  renewed(leaseMs: number, at: number, capAt?: number): this {
     const { job, endsAt } = this
     if (capAt === undefined) {
       this.leaseMs = leaseMs
@@ -67,6 +71,7 @@ export class Lease<T> {
       this.renewAt = Infinity
     }
     job.expiresAt = capAt ?? job.expiresAt + this.endsAt - endsAt
+    return this
   }
 
   /** What was asked for was refused: it goes on as it was. */

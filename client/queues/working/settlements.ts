@@ -25,6 +25,12 @@ interface Extension {
   readonly leaseMs: number
 }
 
+interface Extended {
+  readonly wantedMs: number | undefined
+  resolve(ok: boolean): void
+  reject(error: RepriseError): void
+}
+
 export interface Item<T> {
   readonly lease: Lease<T>
   settlement: Settlement
@@ -34,7 +40,8 @@ export interface Item<T> {
   sentAt: number
   /** A packet with it was refused: it goes alone. */
   alone: boolean
-  readonly extended: { resolve(ok: boolean): void; reject(error: RepriseError): void } | undefined
+  /** Asked for by the handler, which wants so much of it. */
+  readonly extended: Extended | undefined
 }
 
 export interface SettlementsOwner<T> {

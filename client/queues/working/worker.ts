@@ -16,10 +16,10 @@ import { type Decision, decisionOf, failed } from '../outcome.ts'
 import { Intake } from './intake.ts'
 import { checkLease, closedError, Lease, type LeasedJob, lostError, overrunError } from './leasedJob.ts'
 import { Renewal } from './leases.ts'
+import { LeaseTimes } from './leaseTimes.ts'
 import { Prefetch } from './prefetch.ts'
 import { Running } from './running.ts'
 import { type Item, replying, Settlements } from './settlements.ts'
-import { Standstill } from './standstill.ts'
 
 /** What is given back at the end has at least so long to be answered. */
 const GOODBYE_MS = 1_000
@@ -34,22 +34,19 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
   readonly #settlements: Settlements<T>
   readonly #renewal: Renewal<T>
   readonly #prefetch: Prefetch
-  readonly #standstill = new Standstill()
+  readonly #times: LeaseTimes
   readonly #running: Running<T>
   /** By lease: waiting, running, or settled and not answered. */
   readonly #held = new Map<string, Lease<T>>()
-  #leaseMs: number
   #closing: Promise<void> | undefined
   #resolveEnded: (ending: WorkerEnding) => void = () => {}
 
   constructor(handler: Work<T>, options: ConsumeOptions, context: WorkerContext) {
-    const { concurrency, leaseMs, asked } = checkConsume(handler, options)
+    const { concurrency, leaseMs } = checkConsume(handler, options)
     this.queue = context.queue
     this.#context = context
-    this.#intake = this.#startIntake(asked)
-    this.#leaseMs = leaseMs
+    this.#times = new LeaseTimes(leaseMs, () => this.#retime())
     this.#prefetch = new Prefetch(concurrency)
-    this.#standstill.watch(this.#leaseMs)
     this.#standing = new Standing<WorkerStatus>({ state: 'connecting' }, context.warnings)
     this.ended = new Promise((resolve) => {
       this.#resolveEnded = resolve
@@ -69,9 +66,10 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
     })
     this.#renewal = new Renewal<T>({
       held: () => this.#held.values(),
-      renew: (lease) => this.#renew(lease, lease.leaseMs),
+      renew: (lease) => this.#renew(lease),
       expired: (lease) => this.#expired(lease),
     })
+    this.#intake = this.#startIntake()
   }
 
   get status(): WorkerStatus {
@@ -124,18 +122,19 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
   jobs(jobs: readonly Job[]): void {
     if (this.#standing.over) return
     const now = performance.now()
-    const late = this.#standstill.longerThan(this.#leaseMs / 2)
+    const { grantedMs, isLate, isShort } = this.#times
     for (const job of jobs as readonly Job<T>[]) {
       if (this.#held.has(job.lease)) continue
-      const lease = new Lease<T>(job, this.#leaseMs, now, (one, leaseMs) => this.#extend(one, leaseMs))
+      const lease = new Lease<T>(job, grantedMs, now, (one, leaseMs) => this.#extend(one, leaseMs))
       this.#held.set(job.lease, lease)
       this.#renewal.watch(lease)
       if (this.#closing !== undefined) this.#settle(lease, { as: 'release' })
-      else if (late) {
+      else {
         // It may have lain here for longer than its lease: not begun before the hub says that it is still ours.
-        lease.doubtful = true
-        this.#renew(lease, lease.leaseMs)
-      } else this.#running.add(lease)
+        lease.doubtful = isLate
+        if (isLate || isShort) this.#renew(lease)
+        if (!isLate) this.#running.add(lease)
+      }
     }
     this.#running.pump()
     if (jobs.some(({ runMs }) => runMs !== undefined)) this.#tune(() => this.#prefetch.plain())
@@ -147,43 +146,43 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
     if (this.#standing.now.state === 'working') this.#intake.credit(this.#prefetch.credit)
   }
 
-  #startIntake(lease: { readonly leaseMs?: number }): Intake {
+  #startIntake(): Intake {
     const worker = this
-    return new Intake(this.#context, lease, {
+    return new Intake(this.#context, {
+      times: this.#times,
+      prefetch: this.#prefetch,
+      running: this.#running,
+      settlements: this.#settlements,
       get state() {
         return worker.#standing.over ? 'over' : worker.#closing === undefined ? 'open' : 'closing'
       },
-      get running() {
-        return worker.running
-      },
-      get credit() {
-        return worker.#prefetch.credit
-      },
-      get packet() {
-        return worker.#settlements.limits.packet
-      },
       leases: () => this.#held.keys(),
-      consuming: (answer, asked) => this.#consuming(answer, asked),
+      consuming: (...answer) => this.#consuming(...answer),
       refused: (error) => this.#end({ code: error.code, error }),
     })
   }
 
-  #consuming({ leaseMs, limits, held }: Consuming, holding: readonly string[]): void {
+  #consuming({ leaseMs, limits, held }: Consuming, holding: readonly string[], askedAt: number): void {
     this.#settlements.limits = limits
-    if (leaseMs !== this.#leaseMs) {
-      this.#leaseMs = leaseMs
-      this.#standstill.watch(leaseMs)
-      for (const lease of this.#held.values()) {
-        lease.renewed(leaseMs, performance.now())
-        this.#renewal.watch(lease)
-      }
-    }
     const kept = new Set(held.map(({ lease }) => lease))
     for (const name of holding) {
       const lease = this.#held.get(name)
-      if (lease !== undefined && !kept.has(name)) this.#lose(lease, lostError(), true)
+      if (lease === undefined) continue
+      // Whatever time it had before.
+      if (kept.has(name)) this.#renewal.watch(lease.renewed(leaseMs, askedAt))
+      else this.#lose(lease, lostError(), true)
     }
     if (this.#closing === undefined) this.#standing.report({ state: 'working' })
+    this.#retime()
+  }
+
+  /** Leases are to have another time from now on: in a hidden page at once, else as each is renewed. */
+  #retime(): void {
+    if (this.#standing.now.state === 'working' && this.#times.isDue) this.#intake.credit(this.#prefetch.credit)
+    const shortAt = performance.now() + this.#times.shortMs
+    for (const lease of this.#held.values()) {
+      if (lease.live && lease.endsAt < shortAt && lease.askingMs < this.#times.of()) this.#renew(lease)
+    }
   }
 
   #threw(lease: Lease<T>, error: unknown): void {
@@ -213,21 +212,23 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
     this.#settlements.add(lease, decision)
   }
 
-  #renew(lease: Lease<T>, leaseMs: number, extended?: Item<T>['extended']): void {
+  #renew(lease: Lease<T>, extended?: Item<T>['extended'], wantedMs = lease.wantedMs): void {
     lease.renewAt = Infinity
-    this.#settlements.add(lease, { as: 'extend', leaseMs }, extended)
+    lease.askingMs = this.#times.of(wantedMs)
+    this.#settlements.add(lease, { as: 'extend', leaseMs: lease.askingMs }, extended)
   }
 
   #extend(lease: Lease<T>, leaseMs: number | undefined): Promise<boolean> {
     return new Promise((resolve, reject) => {
       if (leaseMs !== undefined) checkLease(leaseMs)
       if (!lease.live) return resolve(false)
-      this.#renew(lease, leaseMs ?? lease.leaseMs, { resolve, reject })
+      this.#renew(lease, { resolve, reject, wantedMs: leaseMs }, leaseMs)
     })
   }
 
   #answered({ lease, settlement, sentAt, extended }: Item<T>, result: Settled | RepriseError): void {
     if (settlement.as === 'extend') {
+      if (lease.askingMs === settlement.leaseMs) lease.askingMs = 0
       if (result instanceof RepriseError) {
         if (extended !== undefined && lease.live) this.#renewal.watch(lease.kept())
         if (lease.doubtful && lease.live) this.#settle(lease, { as: 'release' })
@@ -236,8 +237,8 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
       }
       if (result === 'lost') this.#lose(lease, lostError(), lease.live)
       else if (lease.live) {
-        lease.renewed(settlement.leaseMs, sentAt, result === 'ok' ? undefined : result.expiresAt)
-        this.#renewal.watch(lease)
+        lease.wantedMs = extended?.wantedMs ?? lease.wantedMs
+        this.#renewal.watch(lease.renewed(settlement.leaseMs, sentAt, result === 'ok' ? undefined : result.expiresAt))
         this.#trusted(lease)
       }
       extended?.resolve(result !== 'lost')
@@ -332,7 +333,7 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
     if (this.#standing.over) return
     this.#intake.stop()
     this.#renewal.stop()
-    this.#standstill.stop()
+    this.#times.stop()
     const error = 'error' in ending ? ending.error : closedError()
     this.#standing.end(`the worker of ${this.queue}`, { state: 'ended', reason: ending })
     for (const lease of [...this.#held.values()]) this.#lose(lease, error, true)

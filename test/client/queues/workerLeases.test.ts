@@ -52,6 +52,15 @@ describe('renewal', () => {
     expect(await waiting()).toEqual(['settle'])
   })
 
+  it('follows the lease that the hub names in answer to a credit', async () => {
+    const { jobs, consuming, worker, waiting } = await working([], 1)
+    worker.lostJobs([])
+    await consuming({ leaseMs: 600 })
+    await jobs('1')
+    await pass(200)
+    expect(await waiting()).toEqual(['settle'])
+  })
+
   it('keeps what waits for its handler, too', async () => {
     const { renewals } = await renewing(['1', '2', '3'])
     await pass(10_000)
@@ -173,6 +182,16 @@ describe('job.extend', () => {
     expect(await waiting()).toEqual([])
     await pass(200)
     expect(await settle()).toMatchObject([{ leaseMs: 90_000 }])
+  })
+
+  it('is forgotten by the hub with the connection: the renewal after that comes in time, and asks for the same', async () => {
+    const { at, settle, extend } = await extending()
+    void extend(90_000)
+    await settle()
+    await at.cut()
+    await at.start({ held: [kept('1')] })
+    await pass(10_000)
+    expect(await settle()).toMatchObject([{ as: 'extend', leaseMs: 90_000 }])
   })
 
   it('resolves with false when the lease is gone', async () => {

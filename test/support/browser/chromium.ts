@@ -1,9 +1,12 @@
 /** The machine's Chromium and pages in it. Whatever a page complains about fails the test that opened it. */
 
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
 import { expect } from 'vitest'
 import { atEnd } from '../ending.ts'
-import { MEMORY } from '../temp.ts'
+import { MEMORY, tempFolder } from '../temp.ts'
 import { pathOf } from '../tools.ts'
 
 const ARGS = [
@@ -40,6 +43,29 @@ async function launch(): Promise<Browser> {
     if (before === undefined) delete process.env.TMPDIR
     else process.env.TMPDIR = before
   }
+}
+
+/**
+ * One window of a browser of its own, as people have it: its tabs are hidden by the one in front, can be frozen then, and are
+ * kept when they are left. In other contexts, every page believes that it is in front.
+ */
+export async function openWindow(): Promise<BrowserContext> {
+  const args = [...ARGS, '--remote-debugging-port=0', `--user-data-dir=${await tempFolder()}`]
+  if (IGNORED.length === 0) args.push('--disable-dev-shm-usage')
+  const child = spawn(pathOf('chromium'), args, { stdio: ['ignore', 'ignore', 'pipe'] })
+  const gone = once(child, 'exit')
+  atEnd(async () => {
+    child.kill()
+    await gone
+  })
+  for await (const line of createInterface(child.stderr)) {
+    const [, address] = /^DevTools listening on (ws:.*)$/.exec(line) ?? []
+    if (address === undefined) continue
+    child.stderr.resume()
+    const [context] = (await chromium.connectOverCDP(address, { noDefaults: true })).contexts()
+    if (context !== undefined) return context
+  }
+  throw new Error('Chromium did not say where it listens')
 }
 
 export async function closeBrowser(): Promise<void> {

@@ -34,6 +34,18 @@ export async function pass(ms = 0): Promise<void> {
   await vi.advanceTimersByTimeAsync(ms)
 }
 
+/** A page for what is made from now on, as far as it can be hidden. */
+export function fakePage() {
+  const document = Object.assign(new EventTarget(), { visibilityState: 'visible' })
+  Object.assign(globalThis, { document })
+  onTestFinished(() => void Reflect.deleteProperty(globalThis, 'document'))
+  const become = (visibilityState: 'visible' | 'hidden') => {
+    document.visibilityState = visibilityState
+    document.dispatchEvent(new Event('visibilitychange'))
+  }
+  return { hide: () => become('hidden'), show: () => become('visible') }
+}
+
 export function jobOf(id: string, more: Partial<Job> = {}): Job {
   const times = { sentAt: 0, expiresAt: 30_000 }
   return { queue: 'q', id, lease: `lease of ${id}`, attempts: 0, deliveries: 1, ...times, data: id, ...more }
