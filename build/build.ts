@@ -31,12 +31,12 @@ const PARTS = 'lib'
 /** What declarations need of their reader's compiler, whatever its settings. */
 const DECLARATION_HEAD = '/// <reference types="node" />\n/// <reference lib="esnext.disposable" />\n'
 const QUIET = { cwd: ROOT, config: false, clean: false, logLevel: 'error', report: false } as const
-const SOURCES = ['shared', 'server', 'client', 'cli', 'console']
+const SOURCES = ['shared', 'server', 'client', 'cli', 'console', 'build']
 const BUILT_IN = [
   ...['zod', 'jose', 'idb', 'preact', '@preact/signals', '@preact/signals-core', 'uplot'],
   ...['socket.io-client', 'socket.io-parser', 'engine.io-client', 'engine.io-parser', '@socket.io/component-emitter'],
 ]
-const SETTINGS = ['build/build.ts', 'build/clientBundle.ts', 'package.json', 'package-lock.json', 'tsconfig.json']
+const SETTINGS = ['package.json', 'package-lock.json', 'tsconfig.json']
 
 /** Whether `dist` was built from the sources as they are. */
 export function isFresh(): boolean {

@@ -1,10 +1,10 @@
 /** Bundles the SDK: for packages (ESM, CommonJS, declarations) and for a `<script>`; and lays out its own package. */
 
 import { cp, mkdir, readFile, writeFile } from 'node:fs/promises'
-import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'tsdown'
+import { slim } from './script/slim.ts'
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)))
 const NAME = 'reprise-client'
@@ -92,33 +92,6 @@ async function bundleReact(outDir: string): Promise<void> {
       banner: { js: "'use client'" },
       outExtensions: () => ({ js: `.${kind}`, dts: kind === 'cjs' ? '.d.cts' : '.d.mts' }),
     })
-  }
-}
-
-/**
- * Leaves out what the SDK does not use of Socket.IO's client: its entry with a global cache, WebTransport, and the waits of its
- * own reconnection; and what has to do with spans, which browsers have not.
- */
-function slim() {
-  const { resolve } = createRequire(import.meta.url)
-  const fileOf = (name: string, file: string) => join(dirname(resolve(`${name}/package.json`)), 'build/esm', file)
-  const socketIo = `export { Manager } from ${JSON.stringify(fileOf('socket.io-client', 'manager.js'))}
-    export { WS as WebSocket } from ${JSON.stringify(fileOf('engine.io-client', 'transports/websocket.js'))}`
-  const nothing: Readonly<Record<string, string>> = {
-    '/webtransport.js': 'export class WT {}',
-    '/backo2.js': 'export class Backoff { reset() {} setMin() {} setMax() {} setJitter() {} }',
-    '/tracing.ts': 'export const traced = (job, work) => work()',
-    '/carrying.ts': 'export const carrying = (draft) => draft',
-    '/socket.io-client': socketIo,
-  }
-  return {
-    name: 'slim',
-    resolveId(id: string) {
-      if (id === 'socket.io-client') return '\0nothing/socket.io-client'
-      const left = Object.keys(nothing).find((ending) => id.endsWith(ending))
-      return left === undefined ? undefined : `\0nothing${left}`
-    },
-    load: (id: string) => (id.startsWith('\0nothing') ? nothing[id.slice('\0nothing'.length)] : undefined),
   }
 }
 

@@ -110,7 +110,8 @@ export class Sharing {
   }
 
   async #open(pipe: Pipe, token: () => Token): Promise<void> {
-    const [{ Tabs }, name] = await Promise.all([import('./tabs/tabs.ts'), token().then((known) => this.#nameOf(known))])
+    const { Tabs } = await import('./tabs/tabs.ts')
+    const name = await this.#nameOf(await token())
     if (this.#closed) return pipe.end()
     // The token may be of another user by now.
     if (this.#tabs?.name !== name) {

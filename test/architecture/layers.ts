@@ -8,7 +8,7 @@ export const PRODUCT = ['shared', 'server', 'client', 'cli', 'console']
 
 /** Longest first: the first prefix that fits names the part. */
 const PARTS = [
-  'build/clientBundle.ts',
+  'build/',
   'console/vite.config.ts',
   'server/store/contract/',
   'server/store/lmdb/',
@@ -145,7 +145,7 @@ const MAY_IMPORT: Readonly<Record<Part, readonly Part[]>> = {
   ],
   'cli/': ['client/', 'shared/'],
   'console/': ['client/', 'shared/'],
-  'build/clientBundle.ts': [],
+  'build/': [],
   'console/vite.config.ts': [],
 }
 
@@ -214,7 +214,7 @@ function pathReason(source: Source, { path = '', dynamic, typeOnly }: Import): s
 
 function packageReason(source: Source, { specifier }: Import): string | undefined {
   const from = partOf(source.path)
-  if (from === undefined || from === 'build/clientBundle.ts' || from === 'console/vite.config.ts') return undefined
+  if (from === undefined || from === 'build/' || from === 'console/vite.config.ts') return undefined
   if (from === 'shared/') return 'shared imports nothing'
   if (specifier.startsWith('node:')) {
     if (from === 'client/' || from === 'console/') return 'it runs in browsers'

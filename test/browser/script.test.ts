@@ -13,6 +13,8 @@ interface Seen {
   offsets: number[]
   states: string[]
   gaps: number
+  /** The bytes of events that have such data. */
+  bytes: number[]
 }
 
 declare global {
@@ -37,10 +39,14 @@ describe.runIf(has('chromium'))('the SDK in a browser, from a <script>', () => {
       const topic = `bare-${transport}`
       const receipts = await page.evaluate(
         async ({ topic, transport }) => {
-          globalThis.seen = { offsets: [], states: [], gaps: 0 }
+          globalThis.seen = { offsets: [], states: [], gaps: 0, bytes: [] }
           const hub = Reprise.connect(undefined, { client: `tab-${transport}`, transports: [transport] })
           const orders = hub.topic(topic)
-          const subscription = orders.subscribe((event) => void seen.offsets.push(event.offset))
+          const subscription = orders.subscribe(({ offset, data }) => {
+            seen.offsets.push(offset)
+            if (ArrayBuffer.isView(data) || data instanceof ArrayBuffer)
+              seen.bytes.push(...new Uint8Array(data as ArrayBuffer))
+          })
           subscription.onStatus(({ state }) => void seen.states.push(state))
           subscription.onGap(() => void seen.gaps++)
           await new Promise<void>((resolve) => {
@@ -64,9 +70,10 @@ describe.runIf(has('chromium'))('the SDK in a browser, from a <script>', () => {
       await page.waitForFunction(() => seen.offsets.length >= 303 && seen.states.at(-1) === 'live')
       await site.hub.topic(topic).publish('live again')
       await page.waitForFunction(() => seen.offsets.length >= 304)
-      const { offsets, gaps } = await page.evaluate(() => seen)
+      const { offsets, gaps, bytes } = await page.evaluate(() => seen)
       expect(offsets).toEqual(Array.from({ length: 304 }, (_, i) => i + 1))
       expect(gaps).toBe(0)
+      expect(bytes).toEqual([1, 2, 3])
     })
   }
 
@@ -84,6 +91,20 @@ describe.runIf(has('chromium'))('the SDK in a browser, from a <script>', () => {
     })
     expect(echoed).toEqual({ offset: 1, data: 'hello' })
     expect(proxy.refused).toBeGreaterThan(0)
+
+    // Where it does pass, long polling goes over to it, and calls go on meanwhile.
+    await page.goto(site.url)
+    const upgraded = page.waitForEvent('websocket')
+    const offsets = await page.evaluate(async () => {
+      const topic = Reprise.connect(undefined, { transports: ['polling', 'websocket'] }).topic('upgraded')
+      const receipts = await Promise.all(Array.from({ length: 20 }, (_, i) => topic.publish(i)))
+      for (let i = 20; i < 100; i++) receipts.push(await topic.publish(i))
+      return receipts.map(({ offset }) => offset)
+    })
+    const socket = await upgraded
+    expect(offsets).toEqual(Array.from({ length: 100 }, (_, i) => i + 1))
+    await page.evaluate(() => Reprise.connect().topic('upgraded').publish('still there'))
+    expect(socket.isClosed()).toBe(false)
   })
 
   it('gives a page that was loaded again nothing of what it had handled', async () => {
@@ -91,7 +112,7 @@ describe.runIf(has('chromium'))('the SDK in a browser, from a <script>', () => {
     for (let round = 0; round < 5; round++) {
       await page.goto(site.url)
       await page.evaluate(async () => {
-        globalThis.seen = { offsets: [], states: [], gaps: 0 }
+        globalThis.seen = { offsets: [], states: [], gaps: 0, bytes: [] }
         const subscription = Reprise.connect(undefined, { client: 'reloaded' })
           .topic('reloaded')
           .subscribe(({ offset }) => {
@@ -114,7 +135,7 @@ describe.runIf(has('chromium'))('the SDK in a browser, from a <script>', () => {
     const page = await openPage(await openContext())
     await page.goto(site.url)
     await page.evaluate(async () => {
-      globalThis.seen = { offsets: [], states: [], gaps: 0 }
+      globalThis.seen = { offsets: [], states: [], gaps: 0, bytes: [] }
       const subscription = Reprise.connect(undefined, { client: 'slow-tab' })
         .topic('flood')
         .subscribe(async ({ offset }) => {
