@@ -19,7 +19,7 @@ import { Unfinished } from './core/guards/unfinished.ts'
 import { startMaintenance } from './core/maintenance.ts'
 import { Bindings } from './core/queues/bindings.ts'
 import { Consumers } from './core/queues/delivery/consumers.ts'
-import { Life } from './core/queues/life.ts'
+import { Life } from './core/queues/life/life.ts'
 import { Losses } from './core/queues/losses.ts'
 import { Queues } from './core/queues/queues.ts'
 import { Scheduler } from './core/queues/schedules/scheduler.ts'
@@ -149,7 +149,8 @@ export function buildHub<S extends HubTypes = HubTypes>(
     const consumers = new Consumers(shared)
     losses.except((queue, consumer) => consumers.has(queue, consumer))
     const queues = new Queues({ ...shared, consumers })
-    const life = new Life({ store, telemetry, retainOf: (topic) => settings.forTopic(topic).retain })
+    const retainOf = (topic: string) => settings.forTopic(topic).retain
+    const life = new Life({ ...shared, retainOf })
     losses.lives((queue) => life.told(queue))
     const bindings = new Bindings({ store, log: topicLog, pages, settings: queueSettings, telemetry })
     const schedules = new Schedules({ ...shared, maxSchedules: options.limits.schedules })

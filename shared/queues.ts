@@ -58,7 +58,7 @@ export interface JobDraft<T = unknown> extends Draft<T>, JobOptions {
   readonly at?: number
   /** Dead-lettered when it still waits so long after falling due. Default 7 days. */
   readonly ttlMs?: number
-  /** Jobs that are stored with it, in one step. It falls due when all of them have ended, and gets their results. */
+  /** Jobs that are stored with it, in one step, or carried to other queues then. It falls due when all of them have ended, and gets their results. */
   readonly children?: readonly ChildDraft[]
   /**
    * When a child is dead-lettered or removed: `fail` (the default) takes it to the dead letters, too; `skip` lets it go on
@@ -69,7 +69,7 @@ export interface JobDraft<T = unknown> extends Draft<T>, JobOptions {
 
 /** A job that another one waits for. */
 export interface ChildDraft<T = unknown> extends Omit<JobDraft<T>, 'id'> {
-  /** The queue of its parent, by default. */
+  /** Default: the queue of its parent. To another one it is carried when the parent is stored, once. */
   readonly queue?: string
 }
 
@@ -186,6 +186,8 @@ export interface JobLook<T = unknown> {
   readonly children?: { readonly count: number; readonly open: number }
   /** The job that has it as a child. */
   readonly parent?: string
+  /** The queue of that one, where it is another. */
+  readonly parentQueue?: string
   readonly dead?: { readonly reason: string; readonly error?: string; readonly at: number }
   readonly history: readonly { readonly at: number; readonly what: string; readonly why?: string }[]
   /** Of one that waits or is held, and of dead letters. */

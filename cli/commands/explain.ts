@@ -39,7 +39,10 @@ async function explain(route: string, { id }: { readonly id: string }, options: 
   await tell('tried', `${plural(job.attempts, 'failed attempt')}${most}, delivered ${plural(job.deliveries, 'time')}`)
   if (job.key !== undefined) await tell('key', String(job.key))
   if (job.group !== undefined) await tell('group', String(job.group))
-  if (job.parent !== undefined) await tell('parent', `job ${cell(job.parent)} waits for it`)
+  if (job.parent !== undefined) {
+    const where = job.parentQueue === undefined ? '' : ` of ${cell(job.parentQueue)}`
+    await tell('parent', `job ${cell(job.parent)}${where} waits for it`)
+  }
   if (isRecord(job.children)) {
     await tell('children', `${cell(job.children.count)}, ${cell(job.children.open)} of them have not ended`)
   }

@@ -10,7 +10,19 @@ const FIELDS = ['data', 'base64', 'id', 'key', 'group', 'headers', 'priority', '
 /** Tells of a job what the queue it was in gave it; a copy gets its own. */
 const LEFT_BEHIND = [
   ...['queue', 'state', 'why', 'subject', 'lease', 'deliveries', 'sentAt', 'dueAt', 'ttlAt', 'expiresAt'],
-  ...['replyBy', 'holder', 'suspect', 'behind', 'dead', 'history', 'startedAt', 'endedAt', 'error', 'parent'],
+  ...[
+    'replyBy',
+    'holder',
+    'suspect',
+    'behind',
+    'dead',
+    'history',
+    'startedAt',
+    'endedAt',
+    'error',
+    'parent',
+    'parentQueue',
+  ],
 ]
 
 /** A line as a draft is written, or as `jobs --json` and `work --json` print it. */

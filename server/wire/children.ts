@@ -17,7 +17,7 @@ export function parentSchema<Shape extends z.core.$ZodShape>(
       .array(z.lazy((): z.ZodType<ChildDraft> => child))
       .min(1, { error: NONE })
       .exactOptional()
-      .meta({ description: 'Jobs of the same queue, stored with this one, which falls due when they have ended' }),
+      .meta({ description: 'Jobs that are stored with this one, which falls due when they have ended' }),
     onDeadChild: z.enum(['fail', 'skip'], { error: "is 'fail' or 'skip'" }).exactOptional().meta({
       description:
         '`fail`, the default: it goes to the dead letters with a child. `skip`: it goes on without the child',

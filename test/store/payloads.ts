@@ -1,7 +1,14 @@
 /** Payloads in all their places, each with a mark in it: an event, jobs, schedules, a dead letter, a history, a life, answers. */
 
 import { expect } from 'vitest'
-import type { HeldJob, QueuePolicy, Settlement, Store, Told } from '../../server/store/contract/store.ts'
+import type {
+  HeldJob,
+  QueuePolicy,
+  Settlement,
+  Store,
+  StoredChildren,
+  Told,
+} from '../../server/store/contract/store.ts'
 import { KEEP, text } from './conformance/fixture.ts'
 
 const LIMIT = { jobs: 1e6, bytes: 1e9 }
@@ -88,6 +95,29 @@ export async function live(store: Store, queue: string): Promise<void> {
   await end(store, queue, (id, lease) => ({ id, lease, as: 'retry', error: MARK }), told)
   await send()
   await end(store, queue, (id, lease) => ({ id, lease, as: 'done', reply: text(MARK) }), told)
+}
+
+/** A queue that has something to be carried to others: a child with a child of its own, and how one has ended. */
+export async function errands(store: Store, queue: string): Promise<void> {
+  const draft = { body: text(MARK), priority: 4, ttlMs: 3_600_000 }
+  const children = (drafts: readonly object[]) => ({ drafts, onDead: 'skip', bytes: 1e6 }) as StoredChildren
+  const below = { ...draft, queue: 'elsewhere', children: children([draft]) }
+  const common = { subject: 'ann', limit: LIMIT }
+  await store.queues.enqueue(queue, { ...common, drafts: [{ ...draft, id: 'parent', children: children([below]) }] })
+  const places = [1, 2].map((number) => ({ number, parent: { id: 'p', place: `1 ${number}` } }))
+  await store.queues.enqueue(queue, {
+    ...{ ...common, drafts: [draft, draft] },
+    carried: { queue: 'elsewhere', row: 'r', children: places },
+  })
+  let ended = 0
+  await end(store, queue, (id, lease) =>
+    ended++ === 0 ? { id, lease, as: 'done', reply: text(MARK) } : { id, lease, as: 'dead', error: MARK },
+  )
+}
+
+export async function errandsOf(store: Store, queue: string): Promise<unknown> {
+  const list = (await store.queues.life(queue, { limit: 100 }))?.errands?.list ?? []
+  return list.map((errand) => (errand.errand === 'child' ? errand.draft : { ...errand.child, id: '' }))
 }
 
 /** A job that waits for one of its children; of the others one has answered and one is dead. */

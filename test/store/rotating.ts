@@ -8,7 +8,7 @@ import { knownKeys, type Pass, passIn } from '../../server/store/sealing/keys.ts
 import { atEnd } from '../support/ending.ts'
 import { until } from '../support/until.ts'
 import { dataOf, publish, text } from './conformance/fixture.ts'
-import { childrenIn, family, fill, lifeOf, live, MARK, readAgain } from './payloads.ts'
+import { childrenIn, errands, errandsOf, family, fill, lifeOf, live, MARK, readAgain } from './payloads.ts'
 
 const K1 = Buffer.alloc(32, 1)
 const K2 = Buffer.alloc(32, 2)
@@ -53,6 +53,9 @@ export async function opened(location: string, encryption?: Encryption, rotates 
   }
 }
 
+const DRAFT = { body: text(MARK), priority: 4, ttlMs: 3_600_000 }
+const LEFT = { ...DRAFT, children: { drafts: [DRAFT], onDead: 'skip', bytes: 1e6 } }
+
 export const numbers = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => from + i)
 
 /** All that a store can keep is encrypted, put under another key, and back as it was in the end. */
@@ -73,6 +76,8 @@ export async function movesAll(location: string): Promise<void> {
     if (encryption === under1) {
       await live(store, 'under k1')
       await family(store, 'family under k1')
+      await errands(store, 'errands under k1')
+      expect(await errandsOf(store, 'errands under k1')).toMatchObject([LEFT, { state: 'done' }, { state: 'dead' }])
     }
     await store.close()
     // What comes under the first key is under the second one then, alone.
@@ -80,6 +85,11 @@ export async function movesAll(location: string): Promise<void> {
       const { store } = await opened(location, only2, false)
       expect(await lifeOf(store, 'under k1')).toEqual(await lifeOf(store, 'told'))
       const told = [{ state: 'done', result: text(MARK) }, { state: 'dead', error: MARK }, { state: 'removed' }]
+      expect(await errandsOf(store, 'errands under k1')).toEqual([
+        LEFT,
+        { id: '', state: 'done', result: text(MARK) },
+        { id: '', state: 'dead', error: MARK },
+      ])
       expect(await childrenIn(store, 'family under k1')).toEqual([[text(MARK).json, told]])
       await store.close()
     }

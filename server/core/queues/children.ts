@@ -3,15 +3,15 @@
 import { RepriseError } from '../../../shared/errors.ts'
 import type { Limits } from '../../../shared/protocol.ts'
 import type { ChildDraft, JobChild, JobDraft } from '../../../shared/queues.ts'
-import type { Child, StoredChildren, StoredJobDraft } from '../../store/contract/store.ts'
+import type { Child, Store, StoredChildren, StoredJobDraft } from '../../store/contract/store.ts'
 import { contentOf } from '../body.ts'
+import type { HubQueueSettings } from './settings.ts'
 
 /** What a store writes of a result beside its text, at most. */
 const FRAME_BYTES = 64
 
 /** A draft with its children. Throws what is wrong with them, naming the draft that has them. */
 export function withChildren(
-  queue: string,
   { children, onDeadChild }: Partial<JobDraft>,
   what: string,
   limits: Limits,
@@ -20,11 +20,6 @@ export function withChildren(
   if (children === undefined) {
     if (onDeadChild === undefined) return {}
     throw new RepriseError('bad_request', `${what} has onDeadChild, but no children`)
-  }
-  const elsewhere = children.findIndex((child) => child.queue !== undefined && child.queue !== queue)
-  if (elsewhere >= 0) {
-    const text = `${what}: child ${elsewhere} is of the queue ${children[elsewhere]?.queue}; children are of their parent's, ${queue}`
-    throw new RepriseError('bad_request', text)
   }
   const drafts = inside(what, () => store(children))
   return {
@@ -52,10 +47,56 @@ export function countOf(drafts: readonly Partial<JobDraft>[]): number {
   return count
 }
 
+/** The queues that children of these drafts are of, where those are not that of their parents. */
+export function queuesOf(drafts: readonly Partial<ChildDraft>[], own: string, found = new Set<string>()): Set<string> {
+  for (const { queue = own, children } of drafts) {
+    if (queue !== own) found.add(queue)
+    if (children !== undefined) queuesOf(children, queue, found)
+  }
+  return found
+}
+
+/** How many children of these drafts go to another queue than their parents', by that queue; theirs count with them. */
+export function elsewhereOf(drafts: readonly StoredJobDraft[], found = new Map<string, number>()): Map<string, number> {
+  for (const { children } of drafts) {
+    for (const { queue, ...child } of children?.drafts ?? []) {
+      if (queue !== undefined) found.set(queue, (found.get(queue) ?? 0) + localOf([child]))
+      elsewhereOf([child], found)
+    }
+  }
+  return found
+}
+
+/** How many are of one queue, with those below them that are of the same. */
+function localOf(drafts: readonly StoredJobDraft[]): number {
+  let count = 0
+  for (const { queue, children } of drafts) if (queue === undefined) count += 1 + localOf(children?.drafts ?? [])
+  return count
+}
+
+/** Children are carried to other queues whatever those hold by then: one that is full now takes none. Throws `too_many`. */
+export async function checkRoom(
+  store: Store,
+  settings: Pick<HubQueueSettings, 'forQueue'>,
+  children: ReadonlyMap<string, number>,
+): Promise<void> {
+  if (children.size === 0) return
+  const infos = await store.queues.list({ names: [...children.keys()] })
+  for (const [queue, more] of children) {
+    const { maxJobs, maxBytes } = settings.forQueue(queue)
+    const { counts, bytes = 0 } = infos.find((info) => info.queue === queue) ?? {}
+    const jobs = counts === undefined ? 0 : counts.ready + counts.delayed + counts.held + counts.waiting
+    if (jobs + more <= maxJobs && bytes <= maxBytes) continue
+    const text = `the queue ${queue} is full: it takes ${maxJobs} jobs and ${maxBytes} bytes, also of children of other queues`
+    throw new RepriseError('too_many', text)
+  }
+}
+
 /** How many of them are ready when they are stored. */
 export function readyOf(drafts: readonly StoredJobDraft[]): number {
   let ready = 0
-  for (const { due, children } of drafts) {
+  for (const { queue, due, children } of drafts) {
+    if (queue !== undefined) continue
     if (children !== undefined) ready += readyOf(children.drafts)
     else if (due === undefined) ready++
   }
@@ -77,7 +118,7 @@ export function haveBinary(children: readonly Child[] | undefined): boolean {
 
 /** The same as JSON text, from the texts that are stored. Only where none has binary. */
 export function childrenText(queue: string, children: readonly Child[]): string {
-  return `[${children.map((child) => childText(queue, child)).join(',')}]`
+  return `[${children.map((child) => childText(child.queue ?? queue, child)).join(',')}]`
 }
 
 const RESULT = '{"data":'
@@ -85,5 +126,5 @@ const RESULT = '{"data":'
 function childText(queue: string, { id, state, result, error }: Child): string {
   const text = result === undefined ? '' : `,"result":${result.json.slice(RESULT.length, -1)}`
   const why = error === undefined ? '' : `,"error":${JSON.stringify(error)}`
-  return `{"queue":${queue},"id":${JSON.stringify(id)},"state":"${state}"${text}${why}}`
+  return `{"queue":${JSON.stringify(queue)},"id":${JSON.stringify(id)},"state":"${state}"${text}${why}}`
 }

@@ -3,7 +3,7 @@
 import { RepriseError } from '../../../shared/errors.ts'
 import { isQueueName, nameRule } from '../../../shared/names.ts'
 import { type Limits, MAX_BATCH_BYTES } from '../../../shared/protocol.ts'
-import type { JobBackoff, JobDraft, JobOptions, Settlement } from '../../../shared/queues.ts'
+import type { ChildDraft, JobBackoff, JobDraft, JobOptions, Settlement } from '../../../shared/queues.ts'
 import type { JobPolicy, StoredJobDraft, Settlement as StoredSettlement } from '../../store/contract/store.ts'
 import { bodiesOf, bodyBytes } from '../body.ts'
 import { checkBodies } from '../schema/schema.ts'
@@ -26,14 +26,14 @@ export function storedJobs(
   queue: string,
   drafts: readonly JobDraft[],
   limits: Limits,
-  settings: QueueSettings,
+  settingsOf: (queue: string) => QueueSettings,
   now: number,
 ): StoredJobDraft[] {
   const total = countOf(drafts)
   if (total > limits.batch) {
     throw new RepriseError('too_large', `${total} drafts in one call, with all children; at most ${limits.batch}`)
   }
-  const stored = storedDrafts(queue, drafts, limits, settings, now)
+  const stored = storedDrafts(queue, drafts, limits, settingsOf, now)
   // Those of one list are counted already.
   const most = Math.max(MAX_BATCH_BYTES, limits.payload)
   if (total > drafts.length && bytesOf(stored) > most) {
@@ -49,17 +49,25 @@ function bytesOf(drafts: readonly StoredJobDraft[]): number {
   return drafts.reduce((sum, { body, children }) => sum + bodyBytes(body) + bytesOf(children?.drafts ?? []), 0)
 }
 
+/** Of the queue `own`, or of the one that a child names. */
 function storedDrafts(
-  queue: string,
-  drafts: readonly JobDraft[],
+  own: string,
+  drafts: readonly (JobDraft | ChildDraft)[],
   limits: Limits,
-  settings: QueueSettings,
+  settingsOf: (queue: string) => QueueSettings,
   now: number,
 ): StoredJobDraft[] {
   const bodies = bodiesOf(drafts.map(contents), limits)
-  checkBodies(settings.schema, bodies, `queue ${queue}`)
+  const queueAt = (index: number): string => (drafts[index] as Partial<ChildDraft>).queue ?? own
+  const names = drafts.some((draft) => 'queue' in draft) ? new Set(drafts.map((_, at) => queueAt(at))) : [own]
+  for (const name of names) {
+    const theirs = bodies.map((body, at) => (queueAt(at) === name ? body : undefined))
+    checkBodies(settingsOf(name).schema, theirs, `queue ${name}`)
+  }
   return bodies.map((body, index) => {
     const draft: Partial<JobDraft> = drafts[index] ?? {}
+    const queue = queueAt(index)
+    const settings = settingsOf(queue)
     const { id, key, group, priority = settings.priority, ttlMs = settings.ttlMs, delayMs, at } = draft
     const policy = jobPolicy(draft, settings, `draft ${index}`)
     if (delayMs !== undefined && at !== undefined) {
@@ -79,8 +87,9 @@ function storedDrafts(
       ...(policy === undefined ? {} : { policy }),
       ...(delayMs === undefined || delayMs === 0 ? {} : { due: { delayMs: Math.ceil(delayMs) } }),
       ...(at === undefined ? {} : { due: { at: Math.ceil(at) } }),
-      ...withChildren(queue, draft, `draft ${index}`, limits, (children) =>
-        storedDrafts(queue, children, limits, settings, now),
+      ...(queue === own ? {} : { queue }),
+      ...withChildren(draft, `draft ${index}`, limits, (children) =>
+        storedDrafts(queue, children, limits, settingsOf, now),
       ),
     }
   })

@@ -22,7 +22,7 @@ import type { StoreClock } from '../clock.ts'
 import type { CallerLimits } from '../guards/callers.ts'
 import type { Telemetry } from '../telemetry.ts'
 import { itsTurn, PAGE_WEIGHT } from '../turns.ts'
-import { countOf, readyOf } from './children.ts'
+import { checkRoom, countOf, elsewhereOf, queuesOf, readyOf } from './children.ts'
 import type { Consumers } from './delivery/consumers.ts'
 import type { JobClient } from './delivery/outlet.ts'
 import { mergedReports } from './delivery/progress.ts'
@@ -82,6 +82,10 @@ export class Queues {
   async send(caller: Caller, queue: string, drafts: readonly JobDraft[], row?: ProducerSeq): Promise<Sent> {
     checkQueue(queue, 'no dead')
     authorize(caller, 'send', queue)
+    for (const name of queuesOf(drafts, queue)) {
+      checkQueue(name, 'no dead')
+      authorize(caller, 'send', name)
+    }
     return await this.#enqueue(
       caller,
       queue,
@@ -131,8 +135,9 @@ export class Queues {
   ): Promise<Sent> {
     const { store, limits, settings, clock, consumers, telemetry } = this.#context
     const now = settings.forQueue(queue)
-    const stored = storedJobs(queue, drafts, limits, now, clock.now)
+    const stored = storedJobs(queue, drafts, limits, (name) => settings.forQueue(name), clock.now)
     try {
+      await checkRoom(store, settings, elsewhereOf(stored))
       const sending = this.#busy(
         store.queues.enqueue(queue, {
           subject,

@@ -68,11 +68,12 @@ export function isSchema(document: unknown): document is JsonSchema {
 }
 
 /** Throws `bad_request` for the first draft whose data does not fit; `what` has the schema. */
-export function checkBodies(schema: JsonSchema | undefined, bodies: readonly Body[], what: string): void {
+export function checkBodies(schema: JsonSchema | undefined, bodies: readonly (Body | undefined)[], what: string): void {
   if (schema === undefined || schema === true) return
   const check = checkOf(schema)
-  const work = workFor(bodies)
+  const work = workFor(bodies.filter((body) => body !== undefined))
   for (const [index, body] of bodies.entries()) {
+    if (body === undefined) continue
     const fault = check(plainData(body), work)
     if (fault === undefined) continue
     throw new RepriseError('bad_request', `draft ${index} does not fit the schema of ${what}: ${fault}`)

@@ -103,6 +103,7 @@ const jobFields = z.object({
   behind: z.string().optional(),
   children: childCounts.optional(),
   parent: z.string().optional().meta({ description: 'The job that has it as a child' }),
+  parentQueue: z.string().optional().meta({ description: 'Where that is of another queue' }),
   dead: deadLetter.optional(),
   history: z.array(happening),
   ...told,

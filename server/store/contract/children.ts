@@ -15,6 +15,11 @@
  *
  * A parent among the dead letters that is redriven does not wait: it is `ready`, with what is known of its children then. A
  * draft that is a duplicate brings no children. Its children are known by no ids of their sender.
+ *
+ * A child may be of another queue. Then the step that stores its parent leaves an errand for that queue, as the step in which
+ * it ends leaves one for the queue of its parent: in the row of the life, with or without one, until whoever moves the life
+ * has carried it there. `enqueue` takes such children once, by their numbers in that row, and `tellParents` what became of
+ * them. A child that is not there yet has no id.
  */
 
 import type { Body } from './basics.ts'
@@ -23,6 +28,9 @@ import type { Body } from './basics.ts'
 export type ChildState = 'open' | 'done' | 'dead' | 'removed'
 
 export interface Child {
+  /** Where that is not its parent's. */
+  readonly queue?: string
+  /** Empty for one of another queue that is `open`. */
   readonly id: string
   readonly state: ChildState
   /** Of one that was settled `done` with a reply. */
@@ -35,4 +43,10 @@ export interface Child {
 export interface ChildCounts {
   readonly count: number
   readonly open: number
+}
+
+/** A parent, and its child's place: in words of the engine. */
+export interface ParentPlace {
+  readonly id: string
+  readonly place: string
 }

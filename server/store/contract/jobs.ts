@@ -64,6 +64,8 @@ export interface JobInfo extends Told {
   readonly children?: ChildCounts
   /** The id of the job that has it as a child. */
   readonly parent?: string
+  /** That of its parent, where it is another one. */
+  readonly parentQueue?: string
   /** In the dead letters. */
   readonly dead?: { readonly reason: DeadReason; readonly error?: string; readonly at: number }
   /** The last 20, oldest first. */
@@ -133,33 +135,3 @@ export type QueueNotification =
   | { readonly kind: 'lost' }
 
 /** What happens to a job: `done` to `removed` may be the last of it, and what was dead-lettered may be redriven. */
-export type LifeKind = 'sent' | 'started' | 'progress' | 'done' | 'failed' | 'retrying' | 'dead' | 'removed'
-
-export interface LifeRecord {
-  readonly kind: LifeKind
-  readonly id: string
-  /** Which attempt it is of, from 1. */
-  readonly attempt?: number
-  /** When it is due, where that is not now. */
-  readonly dueAt?: number
-  readonly error?: string
-  /** The reply of `done`, the value of `progress`. */
-  readonly body?: Body
-}
-
-export interface StoredLife {
-  /** Names the row of numbers, from 1, in which these stand. */
-  readonly generation: string
-  /** The number of the first. */
-  readonly seq: number
-  readonly records: readonly LifeRecord[]
-}
-
-export interface LifeStep {
-  readonly limit: number
-  /** Of this row, all up to this number is moved; nothing is done for another one. */
-  readonly generation?: string
-  readonly moved?: number
-  /** Whoever takes them does not know that row any more: a new one begins. */
-  readonly isUnknown?: boolean
-}

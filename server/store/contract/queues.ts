@@ -51,7 +51,8 @@
  * the step is told of it, and after 2 s who fires the timers. What is kept so is bounded: with 100,000 of them, or 32 MiB, the
  * life is full. While it is, `enqueue`, `purge` and `redrive` are refused with `unavailable`, `claim` delivers nothing (its
  * `nextAt` is in 2 s), nothing expires, and progress is not told. What is held can be settled, and adds to it. When there is
- * room again, listeners are told `changed`.
+ * room again, listeners are told `changed`. What is to be carried to other queues (see children.ts) stands in the same row, also
+ * in a queue without a life. It is never refused there but with the parent of a child.
  *
  * Timers. What falls due by itself (delays, lapses, expiry) happens when the timers of the queue are fired, a bounded
  * part at a time. `maintain` of the store does that; `claim`, `settle`, `attach`, `detach` begin with it. No expired job is
@@ -71,19 +72,10 @@
 
 import type { Position } from '../../../shared/positions.ts'
 import type { Durability } from '../../../shared/protocol.ts'
-import type { Body, ListQuery, Owner } from './basics.ts'
+import type { ListQuery, Owner } from './basics.ts'
+import type { StoredJobDraft } from './drafts.ts'
 import type { Finished, Keeping } from './finished.ts'
-import type { JobPolicy } from './jobPolicy.ts'
-import type {
-  Answer,
-  DeadReason,
-  JobInfo,
-  JobState,
-  LifeStep,
-  QueueInfo,
-  QueueNotification,
-  StoredLife,
-} from './jobs.ts'
+import type { Answer, JobInfo, JobState, QueueInfo, QueueNotification } from './jobs.ts'
 import type {
   Attached,
   Attaching,
@@ -95,43 +87,16 @@ import type {
   Settlement,
   SettleOutcome,
 } from './leases.ts'
+import type { Carried, EndedChild, LifeStep, StoredLife } from './life.ts'
 import type { QueuePolicy } from './policy.ts'
-
-export interface StoredJobDraft {
-  /** As of events, without `id`: `{"data":…}` with `key` and `headers` when they are set. */
-  readonly body: Body
-  /** Deduplicated per (queue, subject, id), as events are; the id of a request until its `replyBy` at least. */
-  readonly id?: string
-  readonly key?: string
-  /** Whose job it is; absent where that is its `key`. */
-  readonly group?: string
-  /** 0 to 9, higher first. */
-  readonly priority: number
-  /** Falls due this long after now, or at that time; at once when absent. */
-  readonly due?: { readonly delayMs: number } | { readonly at: number }
-  readonly ttlMs: number
-  readonly policy?: JobPolicy
-  /** Never of a request or a binding. */
-  readonly children?: StoredChildren
-  /** Makes it a request: `replyBy` is this long after now. */
-  readonly replyMs?: number
-  /** Goes to the dead letters at once, with the error's text; counted as sent. Only for bindings. */
-  readonly dead?: { readonly reason: DeadReason; readonly error?: string }
-}
-
-/** See children.ts. */
-export interface StoredChildren {
-  /** 1 or more, without `id`, `replyMs` and `dead`. */
-  readonly drafts: readonly StoredJobDraft[]
-  readonly onDead: 'fail' | 'skip'
-  /** Of all results together, as an engine writes them. */
-  readonly bytes: number
-}
 
 export interface Enqueue {
   readonly subject: string
   readonly drafts: readonly StoredJobDraft[]
-  /** `too_many` when the queue's ready, delayed, held and waiting jobs, or the bytes of their bodies, would exceed it. */
+  /**
+   * `too_many` when the queue's ready, delayed, held and waiting jobs, or the bytes of their bodies, would exceed it. What is
+   * `carried` has none.
+   */
   readonly limit: { readonly jobs: number; readonly bytes: number }
   /** Both as in the policy. */
   readonly grouped?: boolean
@@ -147,6 +112,11 @@ export interface Enqueue {
    * binding is at `from` (see `bind`); afterwards it is at `to`. `drafts` may be empty.
    */
   readonly binding?: { readonly topic: string; readonly from: Position; readonly to: Position }
+  /**
+   * The drafts are children of jobs in another queue. Those that came before, by the row and number, are passed over: they
+   * have an empty id. No limit and no full life refuses them.
+   */
+  readonly carried?: Carried
 }
 
 export interface Enqueued {
@@ -275,6 +245,9 @@ export interface Queues extends Finished {
    * Forgets what was moved of the queue's life, and answers what is next; `undefined` where it never had any.
    */
   life(queue: string, step: LifeStep): Promise<StoredLife | undefined>
+
+  /** Errands from other queues: children of jobs of this one have ended. Each counts once. */
+  tellParents(queue: string, ended: readonly EndedChild[]): Promise<void>
 
   /** Queues that are known. A page is without `/dead`, and no more than it is read. */
   list(query: ListQuery): Promise<QueueInfo[]>

@@ -10,6 +10,7 @@ import type {
   Child,
   Claimed,
   Enqueue,
+  Errand,
   FinishedJob,
   HeldJob,
   HistoryEntry,
@@ -102,6 +103,22 @@ function sealedQueues(queues: Store['queues'], ring: Keyring): Store['queues'] {
     const result = sealed && ring.open(sealed, place.reply(queue))
     return { ...told, ...(result && { result }) }
   }
+  const childSealed = (queue: string, child: Child): Child => {
+    const { result } = child
+    return { ...errorSealed(queue, child), ...(result && { result: ring.seal(result, place.reply(queue)) }) }
+  }
+  /** A draft is opened with all its children, or not at all. */
+  const draftIn = (queue: string, { children, ...draft }: StoredJobDraft): StoredJobDraft | undefined => {
+    const body = ring.open(draft.body, place.job(queue))
+    const drafts = children?.drafts.map((child) => draftIn(queue, child)) ?? []
+    if (body === undefined || drafts.includes(undefined)) return undefined
+    const whole = drafts.filter((child) => child !== undefined)
+    return { ...draft, body, ...(children && { children: { ...children, drafts: whole } }) }
+  }
+  const errandIn = (queue: string, errand: Errand): Errand => {
+    if (errand.errand === 'ended') return { ...errand, child: childIn(queue, errand.child) }
+    return { ...errand, draft: errand.draft && draftIn(queue, errand.draft) }
+  }
   const heldIn = (queue: string, job: HeldJob): HeldJob => ({
     ...bodyIn(queue, job),
     ...(job.children && { children: job.children.map((child) => childIn(queue, child)) }),
@@ -185,7 +202,18 @@ function sealedQueues(queues: Store['queues'], ring: Keyring): Store['queues'] {
       queues.fireSchedule(queue, name, { ...fire, enqueue: adding(queue, fire.enqueue) }),
     life: async (queue, step) => {
       const life = await queues.life(queue, step)
-      return life && { ...life, records: life.records.map((record) => lifeIn(queue, record)) }
+      if (life?.errands === undefined) {
+        return life && { ...life, records: life.records.map((record) => lifeIn(queue, record)) }
+      }
+      const list = life.errands.list.map((errand) => errandIn(queue, errand))
+      return { ...life, errands: { ...life.errands, list } }
+    },
+    tellParents: (queue, ended) => {
+      if (ring.current === undefined) return queues.tellParents(queue, ended)
+      return queues.tellParents(
+        queue,
+        ended.map(({ parent, child }) => ({ parent, child: childSealed(queue, child) })),
+      )
     },
     schedules: async (queue, query) => (await queues.schedules(queue, query)).map((one) => scheduleIn(queue, one)),
     dueSchedules: async (limit, without) => {

@@ -3,7 +3,8 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join as joinPath } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { Life } from '../../../server/core/queues/life.ts'
+import { Life } from '../../../server/core/queues/life/life.ts'
+import { DEFAULT_QUEUE_SETTINGS } from '../../../server/core/queues/settings.ts'
 import { SILENT } from '../../../server/core/telemetry.ts'
 import type { ReadPage } from '../../../shared/protocol.ts'
 import { lmdbEngine } from '../../store/conformance/fixture.ts'
@@ -111,7 +112,12 @@ describe('a damaged record', () => {
     )
     store = await engine.open()
     const retain = { events: 100, bytes: 1e9, ageMs: 1e12 }
-    const mover = new Life({ store, telemetry: SILENT, retainOf: () => retain })
+    const mover = new Life({
+      store,
+      telemetry: SILENT,
+      settings: { forQueue: () => DEFAULT_QUEUE_SETTINGS },
+      retainOf: () => retain,
+    })
     const isMoved = async () => {
       mover.told('q')
       return (await store.topics.read('$queue.q', 0, { events: 9, bytes: 1e9 })).events.length > 2

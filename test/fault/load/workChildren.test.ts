@@ -24,9 +24,12 @@ describeStores('jobs with children on $name whose hub is killed', (store) => {
     atEnd(() => sdk.close())
     const queue = sdk.queue('families')
     const wrong: unknown[] = []
+    type Data = { readonly family: number; readonly child?: number }
+    // Each family has one child of another queue.
+    const other = sdk.queue('elsewhere').consume(({ data }) => `${(data as Data).family}.${(data as Data).child}`)
     const worker = queue.consume(
       ({ data, children }) => {
-        const { family, child } = data as { readonly family: number; readonly child?: number }
+        const { family, child } = data as Data
         if (child !== undefined) return `${family}.${child}`
         const results = children?.map(({ state, result }) => (state === 'done' ? result : state))
         const expected = Array.from({ length: CHILDREN }, (_, i) => `${family}.${i}`)
@@ -38,7 +41,10 @@ describeStores('jobs with children on $name whose hub is killed', (store) => {
     const drafts = Array.from({ length: FAMILIES }, (_, family) => ({
       data: { family },
       id: `family-${family}`,
-      children: Array.from({ length: CHILDREN }, (_, child) => ({ data: { family, child } })),
+      children: Array.from({ length: CHILDREN }, (_, child) => ({
+        data: { family, child },
+        ...(child === 1 && { queue: 'elsewhere' }),
+      })),
     }))
     // Sent again after a lost answer, they are there once.
     const sending = Promise.all(
@@ -50,7 +56,7 @@ describeStores('jobs with children on $name whose hub is killed', (store) => {
       hub = await place.spawn({ port })
     }
     await sending
-    const total = FAMILIES * (1 + CHILDREN)
+    const total = FAMILIES * CHILDREN
     await until(async () => (await countsOf(url, 'families')).done >= total, {
       what: 'all to be done',
       deadlineMs: 40_000,
@@ -58,7 +64,10 @@ describeStores('jobs with children on $name whose hub is killed', (store) => {
     const counts = await countsOf(url, 'families')
     balance(counts)
     expect(counts).toMatchObject({ sent: total, done: total, waiting: 0, dead: 0 })
+    const elsewhere = await countsOf(url, 'elsewhere')
+    balance(elsewhere)
+    expect(elsewhere).toMatchObject({ sent: FAMILIES, done: FAMILIES, dead: 0 })
     expect(wrong).toEqual([])
-    await worker.close()
+    await Promise.all([worker.close(), other.close()])
   })
 })

@@ -6,8 +6,8 @@ import { atEnd } from '../../support/ending.ts'
 import { startHub } from '../../support/hub/hub.ts'
 import { until } from '../../support/until.ts'
 
-async function started() {
-  const { url } = await startHub({ limits: { payload: 20_000, batch: 12 } })
+async function started(options: Parameters<typeof startHub>[0] = {}) {
+  const { url } = await startHub({ limits: { payload: 20_000, batch: 12 }, ...options })
   const hub = connect(url)
   atEnd(() => hub.close())
   const ask = async (method: string, path: string, body?: unknown) => {
@@ -88,6 +88,57 @@ test('over HTTP the same is sent, claimed and explained, and a dead child takes 
   expect((await claim())?.children).toEqual([{ queue: 'pages', id: dies?.id, state: 'dead', error: 'gone' }])
 })
 
+test('children of other queues are carried there once, and their parent gets what became of them', async () => {
+  const settings = {
+    other: { schema: { type: 'object', required: ['n'] }, maxJobs: 3, events: true },
+    pages: { maxJobs: 4 },
+  }
+  const rules = [{ actions: ['send', 'consume', 'read'], names: ['pages', 'other'] }] as const
+  const { hub, ask } = await started({ queues: settings, auth: { anonymous: rules } })
+  const [queue, other] = [hub.queue('pages'), hub.queue('other')]
+  const there = (n: number, more: object = {}) => ({ data: { n }, queue: 'other', ...more })
+  const { id } = await queue.send('report', {
+    children: [there(1, { priority: 8 }), { data: 'here' }, there(2, { children: [{ data: 'back', queue: 'pages' }] })],
+  })
+  await until(async () => (await other.counts()).waiting === 1)
+  const [child] = (await other.jobs({ state: 'ready' })).jobs
+  expect(child).toMatchObject({ data: { n: 1 }, priority: 8, parent: id, parentQueue: 'pages' })
+  const seen: (readonly JobChild[])[] = []
+  const work = (name: string) => (job: { data: unknown; children?: readonly JobChild[] | undefined }) => {
+    if (job.children !== undefined) seen.push(job.children)
+    return `${name} ${JSON.stringify(job.data)}`
+  }
+  const workers = [queue.consume(work('pages')), other.consume(work('other'))]
+  expect(await queue.waitFor(id)).toMatchObject({ state: 'done' })
+  expect(seen).toEqual([
+    [{ queue: 'pages', id: expect.any(String), state: 'done', result: 'pages "back"' }],
+    [
+      { queue: 'other', id: child?.id, state: 'done', result: 'other {"n":1}' },
+      { queue: 'pages', id: expect.any(String), state: 'done', result: 'pages "here"' },
+      { queue: 'other', id: expect.any(String), state: 'done', result: 'other {"n":2}' },
+    ],
+  ])
+  await Promise.all(workers.map((worker) => worker.close()))
+  const before = [await queue.counts(), await other.counts()]
+  expect(before).toMatchObject([
+    { sent: 3, done: 3 },
+    { sent: 2, done: 2 },
+  ])
+  // What that queue refuses is refused with the parent.
+  const refused: [object[], number, RegExp][] = [
+    [[{ data: 'no n', queue: 'other' }], 400, /children of draft 0: draft 0 does not fit the schema of queue other/],
+    [[{ data: 1 }, { data: 2, queue: 'secret' }], 403, /may not send secret/],
+    [[{ data: 1, children: [{ data: 2, queue: 'secret' }] }], 403, /may not send secret/],
+    [[1, 2, 3, 4].map((n) => there(n)), 429, /the queue other is full/],
+    [[there(1), { data: 1 }, { data: 2 }, { data: 3 }, { data: 4 }], 429, /the queue is full/],
+  ]
+  for (const [children, status, detail] of refused) {
+    const answer = await ask('POST', 'pages/jobs', { data: 0, children })
+    expect(answer).toMatchObject({ status, detail: expect.stringMatching(detail) })
+  }
+  expect([await queue.counts(), await other.counts()]).toEqual(before)
+})
+
 test('what is wrong with children is said, and nothing is stored', async () => {
   const { ask, queue, hub } = await started()
   const deep = (depth: number): object => (depth === 0 ? { data: 0 } : { data: depth, children: [deep(depth - 1)] })
@@ -96,10 +147,8 @@ test('what is wrong with children is said, and nothing is stored', async () => {
     [{ data: 0, children: {} }, /children/],
     [{ data: 0, children: [{}] }, /data is missing/],
     [{ data: 0, children: [{ data: 1, id: 'c' }] }, /a child takes no id/],
-    [
-      { data: 0, children: [{ data: 1, queue: 'other' }] },
-      /child 0 is of the queue other; children are of their parent's, pages/,
-    ],
+    [{ data: 0, children: [{ data: 1, queue: 'no spaces' }] }, /queue/],
+    [{ data: 0, children: [{ data: 1, queue: 'other/dead' }] }, /other\/dead holds dead letters/],
     [{ data: 0, children: [{ data: 1 }], onDeadChild: 'wait' }, /is 'fail' or 'skip'/],
     [{ data: 0, onDeadChild: 'skip' }, /draft 0 has onDeadChild, but no children/],
     [{ data: 0, children: [{ data: 1, delayMs: 1, at: 1 }] }, /children of draft 0: draft 0 has delayMs and at/],
@@ -118,9 +167,6 @@ test('what is wrong with children is said, and nothing is stored', async () => {
       expect.stringMatching(message),
     ])
   }
-  await expect(queue.send(0, { children: [{ data: 1, queue: 'other' }] })).rejects.toThrow(
-    /children are of their parent's/,
-  )
   await expect(queue.send(0, { children: [{ data: 1, id: 'x' } as never] })).rejects.toThrow(/a child takes no id/)
   await expect(queue.request(0, { children: [{ data: 1 }] } as never)).rejects.toThrow(/children/)
   const draft = { data: 0, children: [{ data: 1 }] }

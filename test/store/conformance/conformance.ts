@@ -9,6 +9,7 @@ import type { Engine } from './fixture.ts'
 import { describeLog } from './log.ts'
 import { describeQueueBreaker } from './queues/breaker.ts'
 import { describeQueueChildren } from './queues/children.ts'
+import { describeQueueErrands } from './queues/elsewhere.ts'
 import { describeQueueFinished } from './queues/finished.ts'
 import { describeQueueGroups } from './queues/groups.ts'
 import { describeJobPolicy } from './queues/jobPolicy.ts'
@@ -57,6 +58,7 @@ export function describeConformance(name: string, makeEngine: () => Promise<Engi
     describeQueueNext(given)
     describeQueueReturns(given)
     describeQueueChildren(given)
+    describeQueueErrands(given)
     describeQueueFinished(given)
     describeQueueBounds(given)
     describeSchedules(given)

@@ -13,7 +13,7 @@ import type {
   QueueInfo,
   QueuePolicy,
 } from '../../../server/store/contract/store.ts'
-import { MUCH_LIFE } from '../../../server/store/life.ts'
+import { MUCH_LIFE } from '../../../server/store/life/life.ts'
 import { childFailed, NO_ROOM } from '../../../server/store/lmdb/queues/children.ts'
 import type { Position } from '../../../shared/positions.ts'
 import { ModelFinished } from './queueModelFinished.ts'

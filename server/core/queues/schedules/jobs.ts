@@ -25,7 +25,7 @@ function jobOf(draft: ScheduleDraft, name: string, dueAt: number): JobDraft {
 /** What is kept of a draft. Throws what the queue would refuse its jobs with. */
 export function keptDraft({ data, headers, ...options }: ScheduleDraft, place: Place, now: number) {
   const draft = { data, ...(headers === undefined ? {} : { headers }), ...options }
-  storedJobs(place.queue, [jobOf(draft, place.name, now)], place.limits, place.settings, now)
+  storedJobs(place.queue, [jobOf(draft, place.name, now)], place.limits, () => place.settings, now)
   const { key } = options
   const content = { data, ...(key === undefined ? {} : { key }), ...(headers === undefined ? {} : { headers }) }
   const [body] = bodiesOf([content], place.limits)
@@ -57,7 +57,7 @@ export function jobsOf(
   // One by one: together they may be more than a call may bring.
   return times.flatMap((at) => {
     try {
-      const stored = storedJobs(queue, [jobOf(draft, name, at)], limits, rest, now)
+      const stored = storedJobs(queue, [jobOf(draft, name, at)], limits, () => rest, now)
       return misfitting === undefined ? stored : stored.map((job) => rejected(job, misfitting))
     } catch (error) {
       // Limits may have been others when the schedule was put.

@@ -4,6 +4,7 @@ import { crc32 } from 'node:zlib'
 import type { DroppedLog, LineageEntry } from '../../../../shared/positions.ts'
 import type {
   AnswerRecord,
+  CarriedRecord,
   ChildRecord,
   ConsumerRecord,
   GroupRecord,
@@ -220,6 +221,7 @@ export const TABLES = {
   finishedParts: summed(json<Told>('finished-parts')),
   life: summed(raw('life')),
   children: summed(json<ChildRecord>('children')),
+  carried: summed(json<CarriedRecord>('carried')),
   progress: summed(raw('progress')),
   settled: summed(raw('settled'), 12),
   answers: summed(json<AnswerRecord>('answers')),

@@ -1,14 +1,14 @@
 /** Jobs that wait for others: what they wait for, and what has become of that. */
 
 import { encodeBody, readBody, readKnownBody, sizeBody } from '../../codec.ts'
-import type { Body, Child, ChildState, PayloadChange } from '../../contract/store.ts'
+import type { Body, Child, ChildState, EndedChild, ParentPlace, PayloadChange } from '../../contract/store.ts'
 import { afterPrefix, countKey, numberKey } from '../engine/keys.ts'
 import { TABLES } from '../engine/tables.ts'
 import type { Transaction } from '../engine/transaction.ts'
 import type { JobSet } from './storage/jobSet.ts'
 import type { Job } from './storage/jobs.ts'
 import type { Queue } from './storage/queue.ts'
-import type { ChildRecord } from './storage/records.ts'
+import type { ChildRecord, FamilyPlace } from './storage/records.ts'
 
 /** The error of a parent that fails with its child. */
 export function childFailed(id: string, state: ChildState): string {
@@ -33,9 +33,31 @@ function childKey(number: number, as: number, at = -1): Buffer {
   return countKey(countKey(numberKey(number), as), at + 1)
 }
 
-/** The ids of the children, as they came. */
-export function keepChildren(transaction: Transaction, { main }: Queue, as: number, ids: readonly string[]): void {
-  transaction.put(TABLES.children, childKey(main.counters.number, as), { ids })
+/** The ids of the children, as they came, and which of them are of other queues. */
+export function keepChildren(
+  transaction: Transaction,
+  { main }: Queue,
+  as: number,
+  ids: readonly string[],
+  queues: Readonly<Record<number, string>>,
+): void {
+  const elsewhere = Object.keys(queues).length > 0 && { queues }
+  transaction.put(TABLES.children, childKey(main.counters.number, as), { ids, ...elsewhere })
+}
+
+/** In words for another queue. */
+export function wordsOf({ id, as, at }: FamilyPlace): ParentPlace {
+  return { id, place: `${as} ${at}` }
+}
+
+function placeIn({ id, place }: ParentPlace): FamilyPlace {
+  const [as = 0, at = 0] = place.split(' ').map(Number)
+  return { id, as, at }
+}
+
+/** The same, of a child in the queue `queue`. */
+export function placeAt(queue: string, parent: ParentPlace): FamilyPlace {
+  return { queue, ...placeIn(parent) }
 }
 
 /** The child has ended: its parent gets what became of it. Answers the parent where that has to fail. */
@@ -47,6 +69,30 @@ export function childEnded(
   told: { readonly result?: Body | undefined; readonly error?: string | undefined } = {},
 ): Failing | undefined {
   if (place === undefined) return undefined
+  if (place.queue === undefined) return childTold(transaction, queue, id, place, state, told)
+  const child = { id, state, ...(told.error !== undefined && { error: told.error }) }
+  queue.life.leave({ errand: 'ended', to: place.queue, parent: wordsOf(place), child }, told.result)
+  return undefined
+}
+
+/** The same of a child in another queue, which its errand has told of. */
+export function endedElsewhere(
+  transaction: Transaction,
+  queue: Queue,
+  { parent, child }: EndedChild,
+): Failing | undefined {
+  return childTold(transaction, queue, child.id, placeIn(parent), child.state, child, { id: child.id })
+}
+
+function childTold(
+  transaction: Transaction,
+  queue: Queue,
+  id: string,
+  place: FamilyPlace,
+  state: ChildState,
+  told: { readonly result?: Body | undefined; readonly error?: string | undefined },
+  named: { readonly id?: string } = {},
+): Failing | undefined {
   const { main, dead } = queue
   const inMain = main.find(transaction, place.id)
   const parent = inMain ?? dead.find(transaction, place.id)
@@ -59,6 +105,7 @@ export function childEnded(
   const error = fits ? told.error : NO_ROOM
   transaction.put(TABLES.children, key, {
     state,
+    ...named,
     ...(told.result !== undefined && fits && { result: encodeBody(told.result).toString('base64') }),
     ...(error !== undefined && { error }),
   })
@@ -91,12 +138,14 @@ export function childrenOf(transaction: Transaction, { main }: Queue, { children
     transaction.get(TABLES.children, childKey(main.counters.number, children.as, at))
   const list = recordAt(-1)
   if (list === undefined || !('ids' in list)) return []
-  return list.ids.map((id, at) => {
+  return list.ids.map((known, at) => {
     const record = recordAt(at)
-    if (record === undefined || 'ids' in record) return { id, state: 'open' }
-    const { state, result, error } = record
+    const elsewhere = list.queues?.[at]
+    const where = elsewhere !== undefined && { queue: elsewhere }
+    if (record === undefined || 'ids' in record) return { ...where, id: known, state: 'open' }
+    const { state, id = known, result, error } = record
     const body = result === undefined ? undefined : readBody(Buffer.from(result, 'base64'))
-    return { id, state, ...(body !== undefined && { result: body }), ...(error !== undefined && { error }) }
+    return { ...where, id, state, ...(body !== undefined && { result: body }), ...(error !== undefined && { error }) }
   })
 }
 
@@ -118,6 +167,7 @@ export function lostChildren(transaction: Transaction, { main, dead }: Queue): P
       const recordAt = (at: number) => transaction.get(TABLES.children, childKey(main.counters.number, as, at))
       const list = recordAt(-1)
       for (let at = 0; at < count; at++) {
+        if (list !== undefined && 'ids' in list && list.queues?.[at] !== undefined) continue
         const child = list !== undefined && 'ids' in list ? (list.ids[at] ?? '') : ''
         const isThere = main.find(transaction, child) ?? dead.find(transaction, child)
         if (recordAt(at) === undefined && isThere === undefined) lost.push({ id: child, parent: { id, as, at } })

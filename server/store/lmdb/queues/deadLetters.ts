@@ -1,9 +1,9 @@
 /** The way of a job into the dead letters, back out of them, and away. */
 
 import { overIn, withEnded } from '../../breaker.ts'
-import type { DeadReason, HistoryEntry, Keeping, QueuePolicy } from '../../contract/store.ts'
+import type { DeadReason, EndedChild, HistoryEntry, Keeping, QueuePolicy } from '../../contract/store.ts'
 import type { Transaction } from '../engine/transaction.ts'
-import { childEnded, childFailed, type Failing } from './children.ts'
+import { childEnded, childFailed, endedElsewhere, type Failing } from './children.ts'
 import { finish } from './finished.ts'
 import { keepAnswer } from './requests.ts'
 import { forgetId } from './storage/jobNames.ts'
@@ -38,6 +38,13 @@ export function deadLetter(transaction: Transaction, queue: Queue, job: Job, rea
   if (reason !== 'expired' && reason !== 'child') queue.ended.dead++
   queue.life.tell('dead', job.id, { attempt: attempts, error: error ?? reason })
   failParent(transaction, queue, childEnded(transaction, queue, job, 'dead', { error: error ?? reason }))
+}
+
+/** Children in other queues have ended. */
+export function tellParents(transaction: Transaction, name: string, ended: readonly EndedChild[]): void {
+  const queue = transaction.queue(name)
+  if (queue === undefined) return
+  for (const one of ended) failParent(transaction, queue, endedElsewhere(transaction, queue, one))
 }
 
 /** A parent that waits goes with its child. */

@@ -8,6 +8,7 @@ import type { Writer } from '../engine/writer.ts'
 import { bind, pause, purge, redrive, runNow } from './admin.ts'
 import { claim } from './claim.ts'
 import { attach, detach, touch } from './consumers.ts'
+import { tellParents } from './deadLetters.ts'
 import { awaitEnd, readFinished } from './finished.ts'
 import { lifeStep } from './life/step.ts'
 import { progress } from './progress.ts'
@@ -59,6 +60,7 @@ export function createQueues(
         return infosOf(environment.keys(TABLES.queues, { start, end: Buffer.of(0xff), limit: query.limit }).map(String))
       }),
 
+    tellParents: (queue, ended) => writer.write((transaction) => tellParents(transaction, queue, ended)),
     life: (queue, step) => writer.write((transaction) => lifeStep(transaction, transaction.queue(queue), step)),
 
     bind: (queue, topic, position) => writer.write((transaction) => bind(transaction, queue, topic, position)),

@@ -1,7 +1,7 @@
 /** What is told of queues and jobs as they are stored. Reads only. */
 
 import type { Answer, JobInfo, JobState, JobsQuery, QueueInfo } from '../../contract/store.ts'
-import { fullLife } from '../../life.ts'
+import { fullLife } from '../../life/life.ts'
 import type { Environment } from '../engine/environment.ts'
 import { digest, digestKey, nameKey } from '../engine/keys.ts'
 import { TABLES } from '../engine/tables.ts'
@@ -74,6 +74,7 @@ export class StoredQueue {
       ...(behind !== undefined && { behind }),
       ...(children !== undefined && { children: { count: children.count, open: children.open } }),
       ...(parent !== undefined && { parent: parent.id }),
+      ...(parent?.queue !== undefined && { parentQueue: parent.queue }),
       ...(dead !== undefined && { dead }),
       ...storedProgress(this.#environment, this.#counters.number, job),
     }

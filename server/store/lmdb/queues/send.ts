@@ -2,20 +2,23 @@
 
 import { RepriseError } from '../../../../shared/errors.ts'
 import { type SizedBody, sizeBody } from '../../codec.ts'
-import type { Enqueue, Enqueued, StoredJobDraft } from '../../contract/store.ts'
+import type { Carried, Enqueue, Enqueued, StoredJobDraft } from '../../contract/store.ts'
 import { duplicatesOf, forgottenOf } from '../../duplicates.ts'
+import { draftHead } from '../../life/errands.ts'
 import { queueFull } from '../../queueFull.ts'
 import { unguessable } from '../../token.ts'
 import { Ids } from '../dedup/ids.ts'
 import { Producer } from '../dedup/producers.ts'
+import { digest, digestKey } from '../engine/keys.ts'
+import { TABLES } from '../engine/tables.ts'
 import type { Transaction } from '../engine/transaction.ts'
-import { keepChildren } from './children.ts'
+import { keepChildren, placeAt, wordsOf } from './children.ts'
 import { forgetFinished } from './finished.ts'
 import { rememberRequest, requestOf } from './requests.ts'
 import { freeId, howNamed, idOf, NAMED, newId } from './storage/jobNames.ts'
 import { newJob } from './storage/jobs.ts'
 import type { Queue } from './storage/queue.ts'
-import type { Family } from './storage/records.ts'
+import type { CarriedRecord, Family, FamilyPlace } from './storage/records.ts'
 
 interface Fresh {
   readonly draft: StoredJobDraft
@@ -24,8 +27,15 @@ interface Fresh {
   readonly sized: SizedBody
   readonly found: number
   readonly family?: Family
-  /** Of its own children. */
+  /** Of its own children; and of those of other queues what is carried there. */
   readonly childIds?: readonly string[]
+  readonly elsewhere?: readonly Elsewhere[]
+}
+
+interface Elsewhere {
+  readonly to: string
+  readonly parent: FamilyPlace
+  readonly draft: StoredJobDraft
 }
 
 export function enqueue(transaction: Transaction, name: string, enqueue: Enqueue, maxIds: number): Enqueued {
@@ -33,11 +43,11 @@ export function enqueue(transaction: Transaction, name: string, enqueue: Enqueue
   const known = transaction.queue(name)
   const { subject, drafts, producer, binding, limit } = enqueue
   checkBinding(known, enqueue)
-  if (enqueue.events !== false) known?.life.checkRoom()
+  if (enqueue.carried === undefined && enqueue.events !== false) known?.life.checkRoom()
   const number = known?.record.main.number ?? UNKNOWN
   const sender = producer && new Producer(transaction, number, subject, producer.name)
   const repeated = producer && sender ? sender.duplicates(producer.seq, drafts.length) : []
-  if (known === undefined) checkFirst(limit, drafts)
+  if (known === undefined && enqueue.carried === undefined) checkFirst(limit, drafts)
   const queue = known ?? transaction.queueMade(name)
   const { record, main } = queue
   // The first draft's, whatever comes under its number now.
@@ -53,9 +63,17 @@ export function enqueue(transaction: Transaction, name: string, enqueue: Enqueue
   const fresh: Fresh[] = []
   const duplicatesAt = repeated.map((_, i) => i)
   const childIds: string[] = []
-  let [jobs, bytes] = [0, 0]
-  for (const draft of drafts.slice(repeated.length)) {
+  let [jobs, bytes, leaves] = [0, 0, false]
+  const { carried } = enqueue
+  const came = carried && carriedBefore(transaction, queue, carried)
+  for (const [at, draft] of drafts.slice(repeated.length).entries()) {
     const { id } = draft
+    const child = carried?.children[at]
+    if (child !== undefined && child.number <= (came?.number ?? 0)) {
+      duplicatesAt.push(ids.length)
+      ids.push('')
+      continue
+    }
     if (id !== undefined && remembered !== undefined) {
       const earlier = given.get(id)
       const before = earlier === undefined ? remembered.offsetOf(id) : earlier.found
@@ -77,26 +95,29 @@ export function enqueue(transaction: Transaction, name: string, enqueue: Enqueue
     const ending = draft.dead === undefined ? '' : 'd'
     const named = id === undefined ? newId(queue, n, enqueue, token) + ending : freeId(transaction, queue, id, n, taken)
     const how = id === undefined ? NAMED.byStore : howNamed(named, id)
-    const one = { draft, n, id: named, sized, found: n * 4 + how }
+    const family = carried && child && { parent: placeAt(carried.queue, child.parent) }
+    const one = { draft, n, id: named, sized, found: n * 4 + how, ...(family && { family }) }
     taken.add(named)
     if (id !== undefined) given.set(id, one)
     fresh.push(one)
     if (draft.children !== undefined) {
-      const family = beget(
+      const born = beget(
         one,
         () => ++numbers.main,
         (number) => newId(queue, number, enqueue, token),
       )
-      fresh[fresh.length - 1] = family.parent
-      fresh.push(...family.children)
-      childIds.push(...family.children.map((child) => child.id))
-      jobs += family.children.length
-      bytes += family.children.reduce((sum, { sized }) => sum + sized.bytes, 0)
+      fresh[fresh.length - 1] = born.parent
+      fresh.push(...born.children)
+      childIds.push(...born.children.map((child) => child.id))
+      leaves ||= [born.parent, ...born.children].some(({ elsewhere = [] }) => elsewhere.length > 0)
+      jobs += born.children.length
+      bytes += born.children.reduce((sum, { sized }) => sum + sized.bytes, 0)
     }
     found.push(one.found)
     ids.push(named)
   }
-  checkLimit(queue, limit, jobs, bytes)
+  if (carried === undefined) checkLimit(queue, limit, jobs, bytes)
+  if (carried === undefined && leaves) queue.life.checkRoom(queue.life.left)
 
   if (enqueue.events !== undefined) queue.life.isOn = enqueue.events
   if (enqueue.grouped !== undefined) main.counters.grouped = enqueue.grouped
@@ -113,6 +134,7 @@ export function enqueue(transaction: Transaction, name: string, enqueue: Enqueue
     const names = ids.map((id, i) => ((found[i] ?? 0) % 4 === NAMED.byStore ? undefined : id))
     new Producer(transaction, record.main.number, subject, producer.name).take(producer.seq, found, names)
   }
+  if (carried !== undefined) keepCarried(transaction, queue, carried)
   if (binding !== undefined) {
     record.bindings = record.bindings.map((one) =>
       one.topic === binding.topic ? { topic: one.topic, epoch: binding.to.epoch, offset: binding.to.offset } : one,
@@ -120,6 +142,22 @@ export function enqueue(transaction: Transaction, name: string, enqueue: Enqueue
   }
   const told = { ...duplicatesOf(duplicatesAt), ...forgottenOf(forgotten), ...(childIds.length > 0 && { childIds }) }
   return { ids, ...told, durability: 'fsync' }
+}
+
+function carriedKey({ record }: Queue, { queue }: Carried): Buffer {
+  return digestKey(record.main.number, digest(queue))
+}
+
+/** How far they have come; `undefined` where none of this row has. */
+function carriedBefore(transaction: Transaction, queue: Queue, carried: Carried): CarriedRecord | undefined {
+  const record = transaction.get(TABLES.carried, carriedKey(queue, carried))
+  return record?.row === carried.row ? record : undefined
+}
+
+function keepCarried(transaction: Transaction, queue: Queue, carried: Carried): void {
+  const last = carried.children.at(-1)?.number ?? 0
+  const number = Math.max(last, carriedBefore(transaction, queue, carried)?.number ?? 0)
+  transaction.put(TABLES.carried, carriedKey(queue, carried), { row: carried.row, number })
 }
 
 /** No queue has this number. */
@@ -158,7 +196,7 @@ function checkFirst(limit: Enqueue['limit'], drafts: readonly StoredJobDraft[]):
 
 function* withChildren(draft: StoredJobDraft): Generator<StoredJobDraft> {
   yield draft
-  for (const child of draft.children?.drafts ?? []) yield* withChildren(child)
+  for (const child of draft.children?.drafts ?? []) if (child.queue === undefined) yield* withChildren(child)
 }
 
 /** The children of a draft, depth first, and itself as their parent. They have higher numbers than it has. */
@@ -170,7 +208,14 @@ function beget(
   const { drafts, onDead, bytes: most } = one.draft.children ?? { drafts: [], onDead: 'skip', bytes: 0 }
   const count = drafts.length
   const own: string[] = []
+  const elsewhere: Elsewhere[] = []
   const children = drafts.flatMap((draft, at) => {
+    const { queue: to, ...carried } = draft
+    if (to !== undefined) {
+      own.push('')
+      elsewhere.push({ to, parent: { id: one.id, as: one.n, at }, draft: carried })
+      return []
+    }
     const n = number()
     const id = idOf(n)
     own.push(id)
@@ -181,14 +226,14 @@ function beget(
     return [below.parent, ...below.children]
   })
   const family = { ...one.family, children: { as: one.n, count, open: count, bytes: 0, most, onDead } }
-  return { parent: { ...one, family, childIds: own }, children }
+  return { parent: { ...one, family, childIds: own, elsewhere }, children }
 }
 
 function add(
   transaction: Transaction,
   queue: Queue,
   subject: string,
-  { draft, n, id, sized, family, childIds }: Fresh,
+  { draft, n, id, sized, family, childIds, elsewhere = [] }: Fresh,
 ): void {
   const { now } = transaction
   const { record, main, dead } = queue
@@ -225,8 +270,15 @@ function add(
     dead: draft.dead === undefined ? undefined : { ...draft.dead, at: now },
   })
   jobSet.add(transaction, job, sized)
-  if (waits) keepChildren(transaction, queue, n, childIds)
+  if (waits) {
+    const queues = Object.fromEntries(elsewhere.map(({ to, parent }) => [parent.at, to]))
+    keepChildren(transaction, queue, n, childIds, queues)
+  }
   queue.life.tell('sent', id, isDue ? {} : { dueAt })
+  for (const child of elsewhere) {
+    const head = { errand: 'child', to: child.to, parent: wordsOf(child.parent), subject } as const
+    queue.life.leave({ ...head, draft: draftHead(child.draft) }, child.draft.body)
+  }
   if (draft.dead !== undefined) queue.life.tell('dead', id, { error: draft.dead.error ?? draft.dead.reason })
   if (draft.dead !== undefined) transaction.lose(queue.name, { kind: 'dead', reason: draft.dead.reason, jobs: 1 })
 }

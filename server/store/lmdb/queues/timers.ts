@@ -2,7 +2,7 @@
 
 import type { HistoryEntry, Owner, QueuePolicy } from '../../contract/store.ts'
 import { backoffOf, maxAttemptsOf, overrunOf } from '../../jobs/jobPolicy.ts'
-import { LIFE_MS } from '../../life.ts'
+import { LIFE_MS } from '../../life/life.ts'
 import type { Transaction } from '../engine/transaction.ts'
 import { deadLetter, keepPolicy, removeJob, tripBreaker } from './deadLetters.ts'
 import { trimFinished } from './finished.ts'

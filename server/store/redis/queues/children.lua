@@ -2,12 +2,17 @@
 --
 -- <tag>family    hash: what a job is to its children and to its parent by its number, as JSON: `c` has of its children the
 --                count, how many are open, the bytes of their results and the most there may be, and whether it fails with
---                one; `p` has of its parent the number and the id, and its place among the children
--- <tag>children  hash: the ids of the children by their parent's number, as JSON, and behind a `:` and a place what became of
---                that child: its state, the length of an error, the error, the result
+--                one; `p` has of its parent the number and the id, and its place among the children, or of one in another
+--                queue that, its id, and its place in words of the engine there
+-- <tag>children  hash: the ids of the children by their parent's number, as JSON, in the place of one of another queue that;
+--                and behind a `:` and a place what became of that child: its state, the length of an error, the error, the
+--                result. Of one of another queue, by AWAY more than the state, its id comes first, behind its length
+-- <tag>carried   hash: by another queue how far children from there have come, as the name of its row and a number
 
 local FAMILY, CHILDREN = 'family', 'children'
-local OUTCOME = '<BI4'
+local OUTCOME, AWAY, NAMED = '<BI4', 16, '<BI4c0I4'
+local CARRIED = 'carried'
+local STATES = { 'done', 'dead', 'removed' }
 local NO_ROOM = 'its result is left out: those of all children are together larger than their parent may get'
 
 family.DONE, family.DEAD, family.REMOVED = 1, 2, 3
@@ -46,7 +51,7 @@ local function fallsDue(parent)
 end
 
 -- A child has ended: its parent gets what became of it, or fails with it. What was told first counts.
-function family.report(parentNumber, place, id, state, why, result)
+function family.report(parentNumber, place, id, state, why, result, isAway)
   local parent = jobOf(parentNumber)
   local name = parentNumber .. ':' .. place
   if not parent or not parent.family or fieldOf(tag .. CHILDREN, name) then return end
@@ -55,7 +60,8 @@ function family.report(parentNumber, place, id, state, why, result)
   if not c then return end
   if c.b + #result > c.m then why, result = NO_ROOM, '' end
   c.b, c.o = c.b + #result, c.o - 1
-  field(tag .. CHILDREN, name, struct.pack(OUTCOME, state, #why) .. why .. result)
+  local head = isAway and struct.pack(NAMED, state + AWAY, #id, id, #why) or struct.pack(OUTCOME, state, #why)
+  field(tag .. CHILDREN, name, head .. why .. result)
   keep(parent.n, has)
   if parent.state ~= family.WAITING or parent.dead == 1 then return end
   if state ~= family.DONE and c.f == 1 then
@@ -72,9 +78,29 @@ function family.placeOf(j)
   if not has.p and not has.c then family.isBroken = true end
   return has.p
 end
-function family.ended(j, state, why, result)
-  local p = family.placeOf(j)
-  if p then family.report(p.n, p.i, idOf(j), state, why, result) end
+function family.ended(j, state, why, result, p)
+  p = p or family.placeOf(j)
+  if not p then return end
+  if not p.q then return family.report(p.n, p.i, idOf(j), state, why, result) end
+  local child = cjson.encode({ id = idOf(j), state = STATES[state], error = why ~= '' and why or nil })
+  local parent = cjson.encode({ id = p.id, place = p.i })
+  life.leave('ended', parent, '"to":' .. cjson.encode(p.q) .. ',"child":' .. child, result)
+end
+
+-- Children that come from another queue: their places, and how far those have come.
+function family.carriedBefore(text)
+  if text == '' then return nil end
+  local all = cjson.decode(text)
+  local row, number = string.match(fieldOf(tag .. CARRIED, all.queue) or '', '^(%S+) (%d+)$')
+  local places = all.places
+  places.queue, places.row = all.queue, all.row
+  return places, row == all.row and tonumber(number) or 0
+end
+function family.keepCarried(places)
+  local row, number = string.match(fieldOf(tag .. CARRIED, places.queue) or '', '^(%S+) (%d+)$')
+  local last = places[#places].number
+  if row == places.row then last = math.max(last, tonumber(number)) end
+  field(tag .. CARRIED, places.queue, places.row .. ' ' .. whole(last))
 end
 beginnings[#beginnings + 1] = function()
   family.isBroken = false
@@ -126,9 +152,12 @@ function family.mend(parent, present)
   local isRead, ids = pcall(cjson.decode, fieldOf(tag .. CHILDREN, parent.n) or '[]')
   for i = 1, c.k do
     local id = isRead and type(ids) == 'table' and ids[i] or ''
-    local digits, place = string.match(id, '^([0-9a-z]+)%-'), whole(i - 1)
+    local isAway, place = type(id) == 'table', whole(i - 1)
+    local digits = not isAway and string.match(id, '^([0-9a-z]+)%-')
     local n = digits and whole(tonumber(digits, 36))
-    if not n or not present[n] then
+    if isAway then
+      -- Its end is told by that queue.
+    elseif not n or not present[n] then
       family.report(parent.n, place, id, family.DEAD, 'damaged', '')
     elseif not family.of(n).p then
       keep(n, { c = family.of(n).c, p = { n = parent.n, id = idOf(parent), i = place } })

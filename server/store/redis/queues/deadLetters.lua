@@ -57,6 +57,17 @@ function family.fail(parent, why, reason)
   deadLetter(parent, reason or 'child', why)
 end
 
+-- Children in other queues have ended.
+-- tellParents: count, then of each place id state error result
+function operations.tellParents()
+  for _ = 1, num() do
+    local n, at = string.match(arg(), '^(%d+) (%d+)$')
+    local id, state, why, result = arg(), num(), arg(), arg()
+    if n and s.born == 1 then family.report(n, at, id, state, why, result, true) end
+  end
+  return { 'done' }
+end
+
 -- The queue pauses itself where too much of what ended of late went to the dead letters. See breaker.ts.
 function breaker.trip()
   local OUTCOMES, PART_MS, PARTS = '<ddddddddddddd', 10000, 6

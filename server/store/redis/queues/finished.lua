@@ -92,8 +92,7 @@ local function finish(p, j, state, result)
   local function gone()
     remove(p, j)
     if parent then
-      local how = state == finished.DONE and family.DONE or family.REMOVED
-      family.report(parent.n, parent.i, idOf(j), how, '', result)
+      family.ended(j, state == finished.DONE and family.DONE or family.REMOVED, '', result, parent)
     end
   end
   local keep = own.keep(j)

@@ -4,7 +4,7 @@ import { WAIT_MS } from '../../contract/basics.ts'
 import type { QueueInfo, Queues, Schedules } from '../../contract/store.ts'
 import { failure } from '../connection/errors.ts'
 import type { Operation } from '../scripting/batcher.ts'
-import { lifeStep } from '../scripting/lifeCodec.ts'
+import { lifeStep, tellParents } from '../scripting/lifeCodec.ts'
 import { readQueueNotification } from '../scripting/notifications.ts'
 import type { Part } from '../scripting/queueCodec.ts'
 import * as codec from '../scripting/queueCodec.ts'
@@ -85,6 +85,7 @@ export function createQueues(context: QueuesContext, now: () => Promise<number>)
       return infos
     },
 
+    tellParents: async (queue, ended) => (await batcher.run(queue, tellParents(ended))).value,
     life: async (queue, step) => (await batcher.run(queue, lifeStep(step))).value,
     bind: (queue, topic, position) => run(queue, () => codec.bind(queue, topic, position)),
 

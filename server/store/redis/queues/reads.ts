@@ -3,7 +3,7 @@
 import { readBody } from '../../codec.ts'
 import { WAIT_MS } from '../../contract/basics.ts'
 import type { Answer, FinishedJob, FinishedQuery, JobInfo, JobsQuery, Owner, QueueInfo } from '../../contract/store.ts'
-import { fullLife } from '../../life.ts'
+import { fullLife } from '../../life/life.ts'
 import type { Argument } from '../connection/connection.ts'
 import type { Durable } from '../connection/durability.ts'
 import { failure } from '../connection/errors.ts'

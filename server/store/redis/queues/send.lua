@@ -1,7 +1,7 @@
 -- The operation that adds jobs, with what it has to remember of their senders: numbers and ids.
 
 local REASONS = { 'max_attempts', 'rejected', 'expired', 'gap', 'child' }
-local DRAFT, OPTIONS, CHILDREN = '<I4c0I4c0', '<BBdddBI4c0I4c0I4c0I4c0I4c0', '<BdI4'
+local DRAFT = '<I4c0I4c0'
 -- The part of a record that deliveries change, of a job that had none, by its state.
 local unheld = {}
 local function unheldIn(state)
@@ -69,53 +69,16 @@ local function isTaken(id)
   return text and struct.unpack('<d', text) > now
 end
 
--- A draft, as its options say; `jobs` and `bytes` are those of all its children.
-local function draftOf(text)
-  local priority, kind, time, ttlMs, replyMs, reason, line, id, why, group, policy, behind = struct.unpack(OPTIONS, text)
-  local d = {
-    priority = priority, kind = kind, time = time, ttlMs = ttlMs, replyMs = replyMs, reason = reason,
-    key = line, id = id, why = why, group = group ~= '' and group or nil, policy = policy ~= '' and policy or nil,
-    jobs = 0, bytes = 0,
-  }
-  if behind > #text then return d end
-  local fails, most, count
-  fails, most, count, behind = struct.unpack(CHILDREN, text, behind)
-  d.children = { fails = fails, most = most, count = count }
-  for i = 1, count do
-    local body, own
-    body, own, behind = struct.unpack(DRAFT, text, behind)
-    local child = draftOf(own)
-    child.body = body
-    d.children[i] = child
-    d.jobs, d.bytes = d.jobs + 1 + child.jobs, d.bytes + #body + child.bytes
-  end
-  return d
-end
-
--- Drafts with their children behind them, depth first: each with its body, its place in the call where it is no child, and
--- else with where its parent stands and its place among the children.
-local function unfold(drafts, bodyOf, first, count)
-  local all = { drafts = {}, bodies = {}, places = {}, parents = {}, at = {} }
-  local function add(d, body, place, parent, at)
-    local k = #all.drafts + 1
-    all.drafts[k], all.bodies[k], all.places[k], all.parents[k], all.at[k] = d, body, place, parent, at
-    for i, child in ipairs(d.children or {}) do add(child, child.body, false, k, i - 1) end
-  end
-  for i = first, count do
-    if drafts[i] then add(drafts[i], bodyOf[i], i) end
-  end
-  return all
-end
-
--- enqueue: subject token jobs bytes grouped events producer seq topic from to count drafts; of each draft its body and its options, which
+-- enqueue: subject token jobs bytes grouped events producer seq topic from to carried count drafts; of each draft its body and its options, which
 -- are empty where they are those of the draft before. The last of the options is what it has in place of the policy, as JSON;
 -- behind them stand its children: whether it fails with one, the most bytes of their results, how many, and their drafts.
 function operations.enqueue()
   local subject, token, maxJobs, maxBytes = arg(), arg(), num(), num()
   local grouped, events, producer, seq = arg(), arg(), arg(), num()
-  local topic, from, to, count, sent = arg(), arg(), arg(), num(), arg()
+  local topic, from, to, carried, count, sent = arg(), arg(), arg(), arg(), num(), arg()
   if full then return { 'error', 'storage_full' } end
-  if events ~= '0' and life.room() == 0 then return life.refused() end
+  if carried == '' and events ~= '0' and life.room() == 0 then return life.refused() end
+  local places, came = family.carriedBefore(carried)
   if topic ~= '' then
     local position = fieldOf(BINDINGS, topic)
     if position ~= from then return { 'error', 'moved', position or '' } end
@@ -134,7 +97,7 @@ function operations.enqueue()
   -- What is new of the drafts, without a write.
   local hash = tag .. 'ids:' .. subject
   local drafts, inThisCall, sameAs, duplicates = {}, {}, {}, repeated
-  local jobs, bytes, hasChildren = 0, 0, false
+  local jobs, bytes, hasChildren, leaves = 0, 0, false, false
   local options, draft
   local bodyOf, at = {}, 1
   for i = 1, count do
@@ -143,7 +106,7 @@ function operations.enqueue()
     bodyOf[i] = body
     if text ~= '' and text ~= options then
       options = text
-      draft = draftOf(text)
+      draft = family.draftOf(text)
     end
     if i > repeated then
       local id = draft.id
@@ -154,6 +117,9 @@ function operations.enqueue()
       elseif earlier then
         duplicates = duplicates + 1
         sameAs[i] = id
+      elseif places and places[i].number <= came then
+        duplicates = duplicates + 1
+        given[i] = '='
       else
         if id ~= '' then inThisCall[id] = true end
         drafts[i] = draft
@@ -161,13 +127,15 @@ function operations.enqueue()
           jobs = jobs + 1 + draft.jobs
           bytes = bytes + #body + draft.bytes
         end
-        if draft.children then hasChildren = true end
+        if draft.children or places then hasChildren = true end
+        if draft.elsewhere then leaves = true end
       end
     end
   end
-  if live.count + jobs > maxJobs or live.bytes + bytes > maxBytes then
+  if carried == '' and (live.count + jobs > maxJobs or live.bytes + bytes > maxBytes) then
     if jobs > 0 then return { 'error', 'too_many' } end
   end
+  if leaves and carried == '' and life.left() == 0 then return life.refused() end
   if not ensureBorn() then return 'birth' end
   if grouped ~= '' then orderBy(tonumber(grouped)) end
   if events ~= '' then s.events = tonumber(events) end
@@ -177,7 +145,7 @@ function operations.enqueue()
   local lastExpAt, expText
   local like, size, stateOf, before, behind, texts
   local plain = duplicates == 0 and not hasChildren
-  local all = hasChildren and unfold(drafts, bodyOf, repeated + 1, count)
+  local all = hasChildren and family.unfold(drafts, bodyOf, repeated + 1, count)
   local numbers, jobIds, childrenOf, childIds = {}, {}, {}, {}
   for k = all and 1 or repeated + 1, all and #all.drafts or count do
     local d, i, body
@@ -225,17 +193,20 @@ function operations.enqueue()
       else
         expAt = math.min(now + d.ttlMs, request == 1 and replyBy or huge)
       end
-      local hasFamily = all and (d.children or all.parents[k])
+      local carriedTo = places and i and places[i]
+      local hasFamily = all and (d.children or all.parents[k] or carriedTo)
       if all then
         numbers[k], jobIds[k] = n, named == 1 and id or idOf({ named = 0, n = n, id = token })
         local parent = all.parents[k]
         if parent then
           childIds[#childIds + 1] = '#' .. n .. '-' .. token
-          table.insert(childrenOf[parent], jobIds[k])
+          childrenOf[parent][all.at[k] + 1] = jobIds[k]
         end
         if d.children then childrenOf[k] = {} end
         if hasFamily then
-          family.begin(n, d.children, parent and { n = numbers[parent], id = jobIds[parent], i = whole(all.at[k]) })
+          local place = parent and { n = numbers[parent], id = jobIds[parent], i = whole(all.at[k]) }
+          if carriedTo then place = { q = places.queue, id = carriedTo.id, i = carriedTo.place } end
+          family.begin(n, d.children, place)
         end
       end
       if s.events == 1 then
@@ -310,6 +281,13 @@ function operations.enqueue()
   for i = repeated + 1, count do
     if sameAs[i] then given[i] = taken[sameAs[i]] end
   end
+  for _, one in ipairs(all and all.elsewhere or {}) do
+    local k, child, at = one.parent, one.child, one.at
+    childrenOf[k][at + 1] = { q = child.to }
+    local parent = cjson.encode({ id = jobIds[k], place = numbers[k] .. ' ' .. whole(at) })
+    life.leave('child', parent, child.errand, child.body)
+  end
+  if places then family.keepCarried(places) end
   for k, n in ipairs(numbers) do
     if all.drafts[k].children then family.keepIds(n, childrenOf[k]) end
   end

@@ -1,8 +1,9 @@
 /** How the script of a queue is asked to add jobs, and what it answers. */
 
 import { encodeBody } from '../../codec.ts'
-import type { Enqueue, Enqueued, StoredChildren, StoredJobDraft } from '../../contract/store.ts'
+import type { Carried, Enqueue, Enqueued, StoredChildren, StoredJobDraft } from '../../contract/store.ts'
 import { duplicatesOf, forgottenOf } from '../../duplicates.ts'
+import { draftHead } from '../../life/errands.ts'
 import { unguessable } from '../../token.ts'
 import type { Argument } from '../connection/connection.ts'
 import type { Operation } from '../scripting/batcher.ts'
@@ -11,13 +12,14 @@ import { positionText, REASONS, refuse } from '../scripting/queueCodec.ts'
 
 const NOTHING = Buffer.alloc(0)
 
-function optionsOf({ priority, due, ttlMs, policy, children, replyMs = -1, dead, ...given }: StoredJobDraft): Buffer {
+function optionsOf(draft: StoredJobDraft, subject: string): Buffer {
+  const { priority, due, ttlMs, policy, children, replyMs = -1, dead, ...given } = draft
   const { key = '', id = '', group = '' } = given
   const error = dead?.error ?? ''
   const [keyBytes, idBytes, errorBytes] = [Buffer.byteLength(key), Buffer.byteLength(id), Buffer.byteLength(error)]
   const groupBytes = Buffer.byteLength(group)
   const own = policy === undefined ? '' : JSON.stringify(policy)
-  const below = children === undefined ? NOTHING : childrenText(children)
+  const below = children === undefined ? NOTHING : childrenText(children, subject)
   const ownAt = 43 + keyBytes + idBytes + errorBytes + groupBytes
   const length = 4 + ownAt + own.length
   const options = Buffer.allocUnsafe(length + below.length)
@@ -42,13 +44,21 @@ function optionsOf({ priority, due, ttlMs, policy, children, replyMs = -1, dead,
   return options
 }
 
-/** Whether it fails with one, the most bytes of results, how many, and their drafts. */
-function childrenText({ drafts, onDead, bytes }: StoredChildren): Buffer {
+/**
+ * Whether it fails with one, the most bytes of results, how many, and of each its body and its options, or for another queue
+ * its name and what is carried there.
+ */
+function childrenText({ drafts, onDead, bytes }: StoredChildren, subject: string): Buffer {
   const head = Buffer.allocUnsafe(13)
   head[0] = onDead === 'fail' ? 1 : 0
   head.writeDoubleLE(bytes, 1)
   head.writeUInt32LE(drafts.length, 9)
-  const parts = drafts.flatMap((draft) => [encodeBody(draft.body), optionsOf(draft)])
+  const parts = drafts.flatMap(({ queue = '', ...draft }) => {
+    const body = encodeBody(draft.body)
+    if (queue === '') return [body, optionsOf(draft, subject), NOTHING, NOTHING]
+    const errand = JSON.stringify({ to: queue, subject, draft: draftHead(draft) }).slice(1, -1)
+    return [body, NOTHING, Buffer.from(queue), Buffer.from(errand)]
+  })
   return Buffer.concat([head, ...parts.flatMap((part) => [lengthOf(part), part])])
 }
 
@@ -73,15 +83,16 @@ function isAlike(a: StoredJobDraft, b: StoredJobDraft | undefined): boolean {
 }
 
 export function enqueue(queue: string, given: Enqueue): Operation<Omit<Enqueued, 'durability'>> {
-  const { subject, drafts, limit, producer, binding } = given
+  const { subject, drafts, limit, producer, binding, carried } = given
   const token = unguessable()
   const args: Argument[] = ['enqueue', subject, token, numberText(limit.jobs), numberText(limit.bytes)]
   args.push(...[given.grouped, given.events].map((is) => (is === undefined ? '' : is ? '1' : '0')))
   args.push(producer?.name ?? '', String(producer?.seq ?? -1))
   if (binding === undefined) args.push('', '', '')
   else args.push(binding.topic, positionText(binding.from), positionText(binding.to))
+  args.push(carried === undefined ? '' : carriedText(carried))
   const parts = drafts.flatMap((draft, i) => {
-    const options = isAlike(draft, drafts[i - 1]) ? NOTHING : optionsOf(draft)
+    const options = isAlike(draft, drafts[i - 1]) ? NOTHING : optionsOf(draft, subject)
     const body = encodeBody(draft.body)
     return [lengthOf(body), body, lengthOf(options), options]
   })
@@ -104,6 +115,11 @@ export function enqueue(queue: string, given: Enqueue): Operation<Omit<Enqueued,
     }
   }
   return { args, bytes: packed.length, size: jobsIn(drafts), read }
+}
+
+function carriedText({ queue, row, children }: Carried): string {
+  const places = children.map(({ number, parent }) => ({ number, ...parent }))
+  return JSON.stringify({ queue, row, places })
 }
 
 /** With all children. */

@@ -85,7 +85,7 @@ export const QUEUE = {
     WRITING,
     ...[PRELUDE, QUEUE_RECORD, DEDUP, read('queues/storage/changes'), enclosed('queues/storage/groups')],
     ...[enclosed('queues/storage/life'), enclosed('queues/storage/jobPolicy'), read('queues/storage/jobSet')],
-    enclosed('queues/children'),
+    ...[enclosed('queues/children'), enclosed('queues/storage/drafts')],
     ...[read('queues/requests'), read('queues/finished'), read('queues/deadLetters'), enclosed('queues/mend')],
     ...[
       read('queues/timers'),

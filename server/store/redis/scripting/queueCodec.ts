@@ -18,7 +18,7 @@ import type {
   Settlement,
   SettleOutcome,
 } from '../../contract/store.ts'
-import { lifeFull } from '../../life.ts'
+import { lifeFull } from '../../life/life.ts'
 import { queueFull } from '../../queueFull.ts'
 import { orRefusal } from '../../refusal.ts'
 import { unguessable } from '../../token.ts'

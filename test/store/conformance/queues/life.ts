@@ -1,7 +1,8 @@
 /** What happens to jobs is kept, numbered, in the step in which it happens, until it is moved. */
 
 import { describe, expect, test } from 'vitest'
-import { Life } from '../../../../server/core/queues/life.ts'
+import { Life } from '../../../../server/core/queues/life/life.ts'
+import { DEFAULT_QUEUE_SETTINGS } from '../../../../server/core/queues/settings.ts'
 import { SILENT } from '../../../../server/core/telemetry.ts'
 import type { LifeStep, Store } from '../../../../server/store/contract/store.ts'
 import { RepriseError } from '../../../../shared/errors.ts'
@@ -14,6 +15,7 @@ import { deskOf, named, POLICY, TTL } from '../queueDesk.ts'
 
 const TOLD = { ...POLICY, maxAttempts: 2, backoffMs: [1_000], events: true }
 const ON = { events: true }
+const HUB = { telemetry: SILENT, settings: { forQueue: () => DEFAULT_QUEUE_SETTINGS } }
 
 export function describeQueueLife(given: () => Case): void {
   const desk = (store = given().store) => deskOf(store, 'q', TOLD)
@@ -124,7 +126,7 @@ export function describeQueueLife(given: () => Case): void {
         topics: { ...topics, append: flaky(topics.append.bind(topics)) },
       } as Store
       const retain = { events: 100_000, bytes: 1e9, ageMs: 1e12 }
-      const movers = [own, own, store].map((one) => new Life({ store: one, telemetry: SILENT, retainOf: () => retain }))
+      const movers = [own, own, store].map((one) => new Life({ ...HUB, store: one, retainOf: () => retain }))
       const ids = Array.from({ length: 1_200 }, (_, i) => `job-${i}`)
       const seen = async () => {
         const { events } = await topics.read('$queue.q', 0, { events: 10_000, bytes: 1e9 })
@@ -173,7 +175,7 @@ export function describeQueueLife(given: () => Case): void {
       }
       const topics = { ...store.topics, append }
       const retain = { events: 100_000, bytes: 1e9, ageMs: 1e12 }
-      const mover = new Life({ store: { ...store, topics }, telemetry, retainOf: () => retain })
+      const mover = new Life({ ...HUB, store: { ...store, topics }, telemetry, retainOf: () => retain })
       const result = text('x'.repeat(2_097_152))
       const done: string[] = []
       const [held] = (await q.claim('late')).jobs

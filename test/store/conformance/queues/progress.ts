@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from 'vitest'
 import type { HeldJob, Keeping, Report } from '../../../../server/store/contract/store.ts'
-import { MUCH_LIFE } from '../../../../server/store/life.ts'
+import { MUCH_LIFE } from '../../../../server/store/life/life.ts'
 import { remove } from '../calls.ts'
 import type { Case } from '../cursors.ts'
 import { text } from '../fixture.ts'

@@ -3,8 +3,19 @@
  * life. Owns the numbers of the records; who moves them, and where to, is the hub's.
  */
 
+import { encodeBody } from '../../../codec.ts'
 import type { Body, LifeKind, LifeRecord } from '../../../contract/store.ts'
-import { LIFE_MS, lifeFull, MAX_LIFE, MAX_LIFE_BYTES, MUCH_LIFE, MUCH_LIFE_BYTES, packLife } from '../../../life.ts'
+import type { ErrandHead } from '../../../life/errands.ts'
+import {
+  LIFE_MS,
+  lifeFull,
+  MAX_LIFE,
+  MAX_LIFE_BYTES,
+  MUCH_LIFE,
+  MUCH_LIFE_BYTES,
+  packedLife,
+  packLife,
+} from '../../../life/life.ts'
 import type { Changes } from '../../engine/changes.ts'
 import { newEpoch } from '../../engine/epochs.ts'
 import { blockKey } from '../../engine/keys.ts'
@@ -23,8 +34,14 @@ export class Outbox {
   /** As the hub's settings say now. What was written before is moved all the same. */
   set isOn(isOn: boolean) {
     if ((this.#record.life?.isOn ?? false) === isOn) return
-    const life = this.#record.life ?? { generation: newEpoch() + newEpoch(), first: 1, next: 1 }
-    this.#record.life = { ...life, isOn }
+    this.#record.life = { ...this.#begun(), isOn }
+  }
+
+  #begun(): NonNullable<QueueRecord['life']> {
+    const { life } = this.#record
+    if (life !== undefined) return life
+    const generation = newEpoch() + newEpoch()
+    return { isOn: false, generation, row: generation, first: 1, next: 1 }
   }
 
   get waiting(): number {
@@ -34,8 +51,11 @@ export class Outbox {
 
   /** Of a queue without a life, there is always room. */
   get room(): number {
-    const { isOn = false } = this.#record.life ?? {}
-    if (!isOn) return Number.POSITIVE_INFINITY
+    return this.#record.life?.isOn === true ? this.left : Number.POSITIVE_INFINITY
+  }
+
+  /** The same, whether it has a life or not. */
+  get left(): number {
     const { events, bytes } = this.size
     return bytes >= MAX_LIFE_BYTES ? 0 : Math.max(0, MAX_LIFE - events)
   }
@@ -46,15 +66,24 @@ export class Outbox {
     return { events: this.waiting + this.#told.length, bytes }
   }
 
-  checkRoom(): void {
-    if (this.room === 0) throw lifeFull(this.size)
+  checkRoom(room = this.room): void {
+    if (room === 0) throw lifeFull(this.size)
   }
 
   tell(kind: LifeKind, id: string, more: Omit<LifeRecord, 'kind' | 'id'> = {}): void {
     if (this.#record.life?.isOn !== true) return
     const { events, bytes } = this.size
     if (kind === 'progress' && (events >= MUCH_LIFE || bytes >= MUCH_LIFE_BYTES)) return
-    const packed = packLife({ kind, id, ...more })
+    this.#add(packLife({ kind, id, ...more }))
+  }
+
+  /** Something for another queue. */
+  leave(errand: ErrandHead, body: Body | undefined): void {
+    this.#record.life = this.#begun()
+    this.#add(packedLife(errand, body === undefined ? Buffer.alloc(0) : encodeBody(body)))
+  }
+
+  #add(packed: Buffer): void {
     this.#told.push(packed)
     this.#toldBytes += packed.length
   }

@@ -1,7 +1,7 @@
 /** The step that gives up what was moved of a queue's life, and reads what is next. */
 
-import type { LifeRecord, LifeStep, PayloadChange, StoredLife } from '../../../contract/store.ts'
-import { LIFE_MS, repackLife, unpackLife } from '../../../life.ts'
+import type { LifeStep, PayloadChange, StoredLife } from '../../../contract/store.ts'
+import { firstOf, LIFE_MS, repackLife, unpackLife, type Waiting } from '../../../life/life.ts'
 import { newEpoch } from '../../engine/epochs.ts'
 import { afterPrefix, blockKey, countOf, numberKey } from '../../engine/keys.ts'
 import { TABLES } from '../../engine/tables.ts'
@@ -19,14 +19,19 @@ export function lifeStep(transaction: Transaction, queue: Queue | undefined, ste
   const base = life.base ?? 0
   const wasFull = queue.life.room === 0
   if (step.generation === life.generation) {
-    life.first = Math.max(life.first, Math.min(life.next, base + (step.moved ?? 0) + 1))
+    const before = life.first
+    const moved = step.carried ?? base + (step.moved ?? 0)
+    life.first = Math.max(life.first, Math.min(life.next, moved + 1))
+    // Errands have no numbers in the topic.
+    if (step.carried !== undefined) life.base = base + life.first - before
     if (step.isUnknown === true) {
+      life.row ??= life.generation
       life.generation = newEpoch() + newEpoch()
       life.base = life.first - 1
     }
   }
   const prefix = numberKey(main.number)
-  const records: LifeRecord[] = []
+  const waiting: Waiting[] = []
   let bytes = 0
   for (const { key, value } of transaction.environment.records(TABLES.life, {
     start: prefix,
@@ -40,20 +45,22 @@ export function lifeStep(transaction: Transaction, queue: Queue | undefined, ste
       continue
     }
     // What stood before it is damaged, and is not told.
-    if (records.length === 0) life.first = Math.max(life.first, first)
-    if (first > life.first + records.length) break
-    for (let i = Math.max(0, life.first - first); i < all.length; i++) records.push(all[i] as LifeRecord)
+    if (waiting.length === 0) life.first = Math.max(life.first, first)
+    if (first > life.first + waiting.length) break
+    for (let i = Math.max(0, life.first - first); i < all.length; i++) waiting.push(all[i] as Waiting)
     bytes += value.length
-    if (records.length >= step.limit || bytes > BYTES) break
+    if (waiting.length >= step.limit || bytes > BYTES) break
   }
-  if (records.length === 0) forgetRest(transaction, life, prefix)
+  if (waiting.length === 0) forgetRest(transaction, life, prefix)
   if (wasFull && queue.life.room > 0) {
     transaction.notifyQueue(queue.name, { kind: 'changed' })
     for (const jobSet of [queue.main, queue.dead]) jobSet.expiresFrom = 0
   }
   main.lifeAt = life.first === life.next ? 0 : transaction.now + LIFE_MS
   const seq = life.first - (life.base ?? 0)
-  return { generation: life.generation, seq, records: records.slice(0, step.limit) }
+  const { records, errands: list } = firstOf(waiting.slice(0, step.limit))
+  const errands = { row: life.row ?? life.generation, first: life.first, list }
+  return { generation: life.generation, seq, records, ...(list.length > 0 && { errands }) }
 }
 
 /** Nothing more can be read: what is left is damaged. */

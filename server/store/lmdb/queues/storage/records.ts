@@ -61,12 +61,23 @@ export interface QueueRecord {
   deadMs: number
   bindings: readonly QueueBinding[]
   /** Its life that waits to be moved: numbers from `first` to before `next`, counted from `base` in their row, of so many bytes. */
-  life?: { isOn: boolean; generation: string; base?: number; first: number; next: number; bytes?: number }
+  life?: LifeState
   /** How jobs ended of late, where the queue has a breaker, and that it has paused the queue. */
   outcomes?: Outcomes
   tripped?: { readonly at: number; readonly dead: number; readonly ended: number }
   /** How many schedules it has; absent before the first one. */
   schedules?: number
+}
+
+interface LifeState {
+  isOn: boolean
+  generation: string
+  /** Its first generation. */
+  row?: string
+  base?: number
+  first: number
+  next: number
+  bytes?: number
 }
 
 export interface ScheduleRecord {
@@ -123,14 +134,29 @@ export interface Family {
     readonly onDead: 'fail' | 'skip'
   }
   /** `at`: its place among the children. */
-  readonly parent?: { readonly id: string; readonly as: number; readonly at: number }
+  readonly parent?: FamilyPlace
+}
+
+/** `queue`: that of the parent, where it is another one. */
+export interface FamilyPlace {
+  readonly queue?: string
+  readonly id: string
+  readonly as: number
+  readonly at: number
 }
 
 /** Of a parent the ids of its children, then of each what became of it. */
 export type ChildRecord =
-  | { readonly ids: readonly string[] }
-  /** `result`: a body's record in base64. */
-  | { readonly state: ChildState; readonly result?: string; readonly error?: string }
+  /** `queues`: those of other queues, by their places; their ids are empty here. */
+  | { readonly ids: readonly string[]; readonly queues?: Readonly<Record<number, string>> }
+  /** `result`: a body's record in base64. `id`: of one of another queue. */
+  | { readonly state: ChildState; readonly id?: string; readonly result?: string; readonly error?: string }
+
+/** How far children from another queue have come. */
+export interface CarriedRecord {
+  readonly row: string
+  readonly number: number
+}
 
 /** What is kept of a finished job that only some have. */
 export interface Told {

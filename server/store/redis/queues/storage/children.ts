@@ -6,16 +6,21 @@ import type { Child, ChildState, JobInfo, PayloadChange } from '../../../contrac
 /** Of its children the count and how many are open; of its parent the id. */
 export interface FamilyRecord {
   readonly c?: { readonly k: number; readonly o: number }
-  readonly p?: { readonly id: string }
+  readonly p?: { readonly id: string; readonly q?: string }
 }
 
 const STATES: readonly ChildState[] = ['open', 'done', 'dead', 'removed']
-/** In front of an error: the state, and its length. */
+/** In front of an error: the state, and its length. Where the state is by so much more, an id behind its length stands between. */
 const HEAD = 5
+const AWAY = 16
 
-export function familyOf(record: FamilyRecord | undefined): Pick<JobInfo, 'children' | 'parent'> {
+export function familyOf(record: FamilyRecord | undefined): Pick<JobInfo, 'children' | 'parent' | 'parentQueue'> {
   const { c, p } = record ?? {}
-  return { ...(c && { children: { count: c.k, open: c.o } }), ...(p && { parent: p.id }) }
+  return {
+    ...(c && { children: { count: c.k, open: c.o } }),
+    ...(p && { parent: p.id }),
+    ...(p?.q !== undefined && { parentQueue: p.q }),
+  }
 }
 
 /** `undefined` where the job has none. */
@@ -27,37 +32,61 @@ export function childrenIn(told: Buffer): Child[] | undefined {
     at += 4 + length
     return told.subarray(at - length, at)
   }
-  let ids: readonly string[]
+  let ids: readonly (string | { readonly q: string })[]
   try {
-    ids = JSON.parse(next().toString()) as readonly string[]
+    ids = JSON.parse(next().toString()) as typeof ids
   } catch {
     return []
   }
-  return ids.map((id) => {
+  return ids.map((known) => {
     const outcome = at < told.length ? next() : told.subarray(at)
-    if (outcome.length < HEAD) return { id, state: 'open' }
-    const { error, body } = partsOf(outcome)
+    const where = typeof known === 'object' && { queue: known.q }
+    const named = typeof known === 'object' ? '' : known
+    if (outcome.length < HEAD) return { ...where, id: named, state: 'open' }
+    const { id = named, error, body } = partsOf(outcome)
     const result = body.length === 0 ? undefined : readBody(body)
-    const state = STATES[outcome[0] ?? 0] ?? 'open'
-    return { id, state, ...(result !== undefined && { result }), ...(error.length > 0 && { error: error.toString() }) }
+    const state = STATES[(outcome[0] ?? 0) % AWAY] ?? 'open'
+    return {
+      ...where,
+      id,
+      state,
+      ...(result !== undefined && { result }),
+      ...(error.length > 0 && { error: error.toString() }),
+    }
   })
 }
 
-function partsOf(outcome: Buffer): { readonly error: Buffer; readonly body: Buffer } {
-  const bodyAt = HEAD + outcome.readUInt32LE(1)
-  return { error: outcome.subarray(HEAD, bodyAt), body: outcome.subarray(bodyAt) }
+interface Outcome {
+  /** All before the length of the error. */
+  readonly head: Buffer
+  readonly id?: string
+  readonly error: Buffer
+  readonly body: Buffer
+}
+
+function partsOf(outcome: Buffer): Outcome {
+  const isAway = (outcome[0] ?? 0) >= AWAY
+  const headEnd = isAway ? HEAD + outcome.readUInt32LE(1) : 1
+  const errorAt = headEnd + 4
+  const bodyAt = errorAt + outcome.readUInt32LE(headEnd)
+  return {
+    head: outcome.subarray(0, headEnd),
+    ...(isAway && { id: outcome.toString('utf8', HEAD, headEnd) }),
+    error: outcome.subarray(errorAt, bodyAt),
+    body: outcome.subarray(bodyAt),
+  }
 }
 
 /** What became of a child, with other payloads; `undefined` where they are as they shall be, and for a list of ids. */
 export function otherOutcome(name: string, outcome: Buffer, change: PayloadChange): Buffer | undefined {
   if (!name.includes(':') || outcome.length < HEAD) return undefined
-  const { error, body } = partsOf(outcome)
+  const { head, error, body } = partsOf(outcome)
   const known = body.length === 0 ? undefined : readKnownBody(body)
   const other = known && change.body(known, 'reply')
   const text = error.length === 0 ? undefined : change.text(error.toString())
   if (other === undefined && text === undefined) return undefined
   const why = text === undefined ? error : Buffer.from(text)
-  const head = Buffer.from(outcome.subarray(0, HEAD))
-  head.writeUInt32LE(why.length, 1)
-  return Buffer.concat([head, why, other === undefined ? body : encodeBody(other)])
+  const length = Buffer.allocUnsafe(4)
+  length.writeUInt32LE(why.length)
+  return Buffer.concat([head, length, why, other === undefined ? body : encodeBody(other)])
 }

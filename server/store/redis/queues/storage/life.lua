@@ -19,11 +19,21 @@ function life.tell(kind, id, more, body)
   end
   more = more or {}
   more.kind, more.id = kind, id
-  local text = cjson.encode(more)
-  body = body or ''
+  life.add(cjson.encode(more), body or '')
+end
+function life.add(text, body)
   local packed = struct.pack('<I4c0I4c0', #text, text, #body, body)
   told[#told + 1] = packed
   life.toldBytes = life.toldBytes + #packed
+end
+
+-- Something for another queue: `errand` stands first, which tells it from what is moved to the topic. `parent` is its JSON.
+local ERRAND = '{"errand":'
+function life.leave(what, parent, more, body)
+  life.add(ERRAND .. '"' .. what .. '","parent":' .. parent .. ',' .. more .. '}', body)
+end
+local function isErrand(record)
+  return string.sub(record, 5, 4 + #ERRAND) == ERRAND
 end
 
 -- The steps in which a job has failed, its last attempt included.
@@ -38,7 +48,10 @@ end
 
 -- How many more there is room for, with those of this call; any number in a queue without a life.
 function life.room()
-  if s.events ~= 1 then return huge end
+  return s.events == 1 and life.left() or huge
+end
+-- The same, whether it has a life or not.
+function life.left()
   if s.lifeBytes + life.toldBytes >= MAX_LIFE_BYTES then return 0 end
   return math.max(0, MAX_LIFE - (s.lifeNext - s.lifeFirst) - #told)
 end
@@ -67,9 +80,10 @@ function life.fire()
   if waiting > 0 then losses.Fm = waiting end
 end
 
--- life: generation moved isUnknown limit token; the last one names a row that begins
+-- life: generation moved carried isUnknown limit token; `carried` is 0 where errands are not meant, the last one names a row
+-- that begins. What is next is either to be moved or to be carried, by the last of the answers.
 function operations.life()
-  local generation, moved, isUnknown, limit, token = arg(), num(), arg(), num(), arg()
+  local generation, moved, carried, isUnknown, limit, token = arg(), num(), num(), arg(), num(), arg()
   if s.lifeNext == 0 then return { 'none' } end
   local key, rowKey = tag .. 'life', tag .. 'lifeRow'
   local wasFull = life.room() == 0
@@ -85,11 +99,13 @@ function operations.life()
   -- What somebody has taken away was the first.
   if length < waiting then s.lifeFirst = s.lifeNext - length end
   if generation == row then
-    local over = math.min(s.lifeNext, s.lifeBase + moved) - s.lifeFirst
+    local over = math.min(s.lifeNext, carried > 0 and carried or s.lifeBase + moved) - s.lifeFirst
     if over > 0 then
       for _, record in ipairs(redis.call('LRANGE', key, 0, over - 1)) do s.lifeBytes = s.lifeBytes - #record end
       redis.call('LTRIM', key, over, -1)
       s.lifeFirst = s.lifeFirst + over
+      -- Errands have no numbers in the topic.
+      if carried > 0 then s.lifeBase = s.lifeBase + over end
     end
     if isUnknown == '1' then
       row, s.lifeBase = token, s.lifeFirst
@@ -106,16 +122,25 @@ function operations.life()
   local records, bytes = {}, 0
   -- Each part is twice the last one: how large the first ones are says how large the next will be.
   local count = 1
+  local areErrands
   while #records < limit and bytes < BYTES do
     local part = redis.call('LRANGE', key, #records, #records + count - 1)
     if #part == 0 then break end
     count = math.min(2 * count, 100)
     for _, record in ipairs(part) do
+      if #records == 0 then areErrands = isErrand(record) end
+      if isErrand(record) ~= areErrands then limit = #records end
       if #records < limit and bytes < BYTES then
         records[#records + 1] = record
         bytes = bytes + #record
       end
     end
   end
-  return { 'done', row, whole(s.lifeFirst - s.lifeBase + 1), table.concat(records) }
+  local errands = { '', '0' }
+  if areErrands then
+    local nameKey = tag .. 'lifeName'
+    redis.call('SET', nameKey, token, 'NX')
+    errands = { redis.call('GET', nameKey), whole(s.lifeFirst + 1) }
+  end
+  return { 'done', row, whole(s.lifeFirst - s.lifeBase + 1), table.concat(records), unpack(errands) }
 end

@@ -12,7 +12,8 @@
 -- <tag>turns      groups by turn · `resting` those that have used up their rate, by the time at which they may go on
 -- <tag>groups     hash: `count turn until rateAt taken` by group · `remembered` those without jobs, until they are forgotten
 -- <tag>outcomes   how jobs ended in the last minute: the part of ten seconds, then of six parts those done and those dead
--- <tag>life       list: what happened to jobs and is not moved yet · `lifeRow` the name of the row of their numbers
+-- <tag>life       list: what happened to jobs and is not moved yet · `lifeRow` the name of the row of their numbers in the topic
+-- <tag>lifeName   string: the name of the row of all their numbers
 -- <tag>heads      hash: the first job of a key's line, by key
 -- <tag>first      scheduled, numbers in fixed width by due time: not due yet for the first time
 -- <tag>again      retrying, numbers by due time: to be tried again · `againPlaces` the same by sequence

@@ -1,15 +1,16 @@
 /**
  * Moves what happens to the jobs of queues from where the store keeps it into the topics `$queue.<name>`, each once and in
  * order: the topic knows the numbers of what it has, and the store forgets what was moved only afterwards. Any node may do it.
+ * What stands between for other queues is carried there.
  */
 
-import { messageOf, RepriseError } from '../../../shared/errors.ts'
-import { lifeTopic } from '../../../shared/names.ts'
-import type { LifeEvent } from '../../../shared/queues.ts'
-import type { Body, LifeRecord, LifeStep, Retention, Store } from '../../store/contract/store.ts'
-import { bodiesOf, contentOf } from '../body.ts'
-import type { Telemetry } from '../telemetry.ts'
-import { itsTurn, PAGE_WEIGHT } from '../turns.ts'
+import { messageOf, RepriseError } from '../../../../shared/errors.ts'
+import { lifeTopic } from '../../../../shared/names.ts'
+import type { LifeEvent } from '../../../../shared/queues.ts'
+import type { Body, LifeRecord, LifeStep, Retention } from '../../../store/contract/store.ts'
+import { bodiesOf, contentOf } from '../../body.ts'
+import { itsTurn, PAGE_WEIGHT } from '../../turns.ts'
+import { carry, type ErrandsContext } from './errands.ts'
 
 /** Below what a topic remembers of a producer's numbers. */
 const AT_ONCE = 500
@@ -17,9 +18,7 @@ const AT_ONCE = 500
 const TOLD_FAILURES = 3
 const NO_LIMITS = { payload: Number.POSITIVE_INFINITY, batch: 1, packet: Number.POSITIVE_INFINITY }
 
-export interface LifeContext {
-  readonly store: Store
-  readonly telemetry: Telemetry
+export interface LifeContext extends ErrandsContext {
   /** Of a topic. */
   readonly retainOf: (topic: string) => Retention
 }
@@ -87,9 +86,16 @@ export class Life {
     const topic = lifeTopic(queue)
     let step: LifeStep = { limit: AT_ONCE }
     let refused = ''
-    while (!this.#isOver || step.moved !== undefined) {
+    while (!this.#isOver || step.moved !== undefined || step.carried !== undefined) {
       const life = await store.queues.life(queue, step)
-      if (life === undefined || life.records.length === 0 || this.#isOver) return
+      if (life === undefined || this.#isOver) return
+      if (life.errands !== undefined) {
+        const { first, list } = life.errands
+        await carry(this.#context, queue, life.errands)
+        step = { limit: AT_ONCE, generation: life.generation, carried: first + list.length - 1 }
+        continue
+      }
+      if (life.records.length === 0) return
       const { generation, seq, records } = life
       await itsTurn(PAGE_WEIGHT)
       const drafts = records.map((record) => ({ body: eventOf(record) }))
