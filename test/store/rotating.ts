@@ -63,7 +63,7 @@ export async function movesAll(location: string): Promise<void> {
   const plain = await opened(location)
   await fill(plain.store)
   const expected = await readAgain(plain.store)
-  const counts = await plain.store.queues.list({ limit: 10 })
+  const counts = await plain.store.queues.list({ limit: 100 })
   await plain.store.close()
   for (const [encryption, refused] of [
     [under1, undefined],
@@ -98,7 +98,7 @@ export async function movesAll(location: string): Promise<void> {
   // Nothing is under a key any more.
   const again = await opened(location)
   expect(await readAgain(again.store)).toEqual(expected)
-  const others = (await again.store.queues.list({ limit: 10 })).filter(({ queue }) => !queue.endsWith('under k1'))
+  const others = (await again.store.queues.list({ limit: 100 })).filter(({ queue }) => !queue.endsWith('under k1'))
   expect(others).toEqual(counts)
 }
 
