@@ -29,6 +29,7 @@ export type {
   JobsQuery,
   LifeEvent,
   LifeKind,
+  LogLine,
   LookState,
   Missed,
   Schedule,

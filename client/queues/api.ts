@@ -77,6 +77,15 @@ export interface HeldJob<T = unknown> extends Job<T> {
    * work that blocks the event loop for longer than a third of the lease.
    */
   readonly extend: (leaseMs?: number) => Promise<boolean>
+  /**
+   * Tells how far the job is, in place of what was told before: JSON or binary, 64 KiB at most. May be called as often as one
+   * likes: the SDK sends the last value, ten times a second for all jobs of a worker, or at once where it is awaited. `true`
+   * when the hub keeps this value or a later one, `false` when the job is over or may be another's. Throws `bad_request` or
+   * `too_large` for what cannot travel.
+   */
+  readonly progress: (value: unknown) => Promise<boolean>
+  /** Writes a line into the job's log, of which the hub keeps the last 100. As with `progress`. */
+  readonly log: (text: string) => Promise<boolean>
 }
 
 /**

@@ -64,7 +64,7 @@ const reportSchema = z
   .strictObject({
     ...lease,
     value: z.unknown().optional(),
-    log: z.string().min(1).exactOptional(),
+    log: z.string().exactOptional(),
   })
   .refine(({ value, log }) => value !== undefined || log !== undefined, { error: 'a report has value, log or both' })
   .meta({

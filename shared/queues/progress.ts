@@ -22,8 +22,9 @@ export interface LogLine {
 export const MAX_PROGRESS_BYTES = 65_536
 /** The longest line; what is longer is cut. */
 export const MAX_LOG_LENGTH = 2_000
-/** Lines that a job keeps. */
+/** Lines that a job keeps, and the bytes of their texts: the oldest go first. */
 export const MAX_LOG_LINES = 100
+export const MAX_LOG_BYTES = 65_536
 
 export function cutLine(text: string): string {
   return text.length > MAX_LOG_LENGTH ? `${text.slice(0, MAX_LOG_LENGTH - 1)}…` : text

@@ -5,15 +5,22 @@ import type { Headers } from '../../../shared/protocol.ts'
 import { type Job, type JobChild, overrunText } from '../../../shared/queues.ts'
 import type { HeldJob } from '../api.ts'
 
-type Extend<T> = (lease: Lease<T>, leaseMs: number | undefined) => Promise<boolean>
+/** What a handler can ask for while its job runs. */
+export interface Hands<T> {
+  extend(lease: Lease<T>, leaseMs: number | undefined): Promise<boolean>
+  readonly reports: {
+    progress(lease: Lease<T>, value: unknown): Promise<boolean>
+    log(lease: Lease<T>, text: string): Promise<boolean>
+  }
+}
 
-/** `waiting` for the handler, `running`, `settling` until the hub has answered; the rest is over for the worker. */
 /** The hub counts from the delivery: what it tells may come so much earlier than what is counted here. */
 const NEAR = 0.1
 const NEAR_MS = 1_000
 /** Of how long a run may take, what a job may lie here before it begins; then it is given back. */
 const LATEST_BEGIN = 0.1
 
+/** `waiting` for the handler, `running`, `settling` until the hub has answered; the rest is over for the worker. */
 export type Stage = 'waiting' | 'running' | 'settling' | 'lost' | 'over'
 
 /** The worker's side of a job; apart, so that a handler that prints its job sees the job alone. */
@@ -36,14 +43,14 @@ export class Lease<T> {
   overran = false
   /** It came late: to be begun when the hub has said that it is still ours. */
   doubtful = false
-  readonly extend: Extend<T>
+  readonly hands: Hands<T>
   /** When it ends for good, as its sender wants it. */
   readonly #runEndsAt: number
   readonly #latestBegin: number
   #abort: AbortController | undefined
   #ended: RepriseError | undefined
 
-  constructor(job: Job<T>, leaseMs: number, now: number, extend: Extend<T>) {
+  constructor(job: Job<T>, leaseMs: number, now: number, hands: Hands<T>) {
     this.job = new LeasedJob(job, this)
     this.leaseMs = leaseMs
     const { runMs = Infinity } = job
@@ -51,7 +58,7 @@ export class Lease<T> {
     this.#latestBegin = now + runMs * LATEST_BEGIN
     this.endsAt = Math.min(now + leaseMs, this.#runEndsAt)
     this.renewAt = this.#renewalAfter(now)
-    this.extend = extend
+    this.hands = hands
   }
 
   /** At a third of it; never where no renewal makes it longer. */
@@ -155,7 +162,15 @@ export class LeasedJob<T> implements HeldJob<T> {
   }
 
   get extend(): (leaseMs?: number) => Promise<boolean> {
-    return (leaseMs) => this.#lease.extend(this.#lease, leaseMs)
+    return (leaseMs) => this.#lease.hands.extend(this.#lease, leaseMs)
+  }
+
+  get progress(): (value: unknown) => Promise<boolean> {
+    return (value) => this.#lease.hands.reports.progress(this.#lease, value)
+  }
+
+  get log(): (text: string) => Promise<boolean> {
+    return (text) => this.#lease.hands.reports.log(this.#lease, text)
   }
 }
 

@@ -9,8 +9,10 @@ import type { Settled, Settlement } from '../../../shared/queues.ts'
 import { fullJitter } from '../../connection/backoff.ts'
 import { packed } from '../../outgoing/joining.ts'
 import { measure } from '../../outgoing/measure.ts'
+import type { WorkerContext } from '../options.ts'
 import { type Decision, textOf } from '../outcome.ts'
 import type { Lease } from './leasedJob.ts'
+import type { Reports } from './reports.ts'
 
 /** Packets in flight. What comes meanwhile travels together. */
 const WINDOW = 2
@@ -45,8 +47,6 @@ export interface Item<T> {
 }
 
 export interface SettlementsOwner<T> {
-  readonly connected: boolean
-  send(settlements: object): Promise<readonly Settled[]>
   answered(item: Item<T>, result: Settled | RepriseError): void
   /** How long an answer took. */
   travelled(ms: number): void
@@ -54,6 +54,8 @@ export interface SettlementsOwner<T> {
 
 export class Settlements<T> {
   limits: Limits = DEFAULT_LIMITS
+  readonly #context: WorkerContext
+  readonly #reports: Reports<T>
   readonly #owner: SettlementsOwner<T>
   #queue: Item<T>[] = []
   #inFlight = 0
@@ -64,7 +66,10 @@ export class Settlements<T> {
   #over: RepriseError | undefined
   #emptied: (() => void)[] = []
 
-  constructor(owner: SettlementsOwner<T>) {
+  /** `reports`: what is told of the jobs while they run; it leaves first. */
+  constructor(context: WorkerContext, reports: Reports<T>, owner: SettlementsOwner<T>) {
+    this.#context = context
+    this.#reports = reports
     this.#owner = owner
   }
 
@@ -86,6 +91,7 @@ export class Settlements<T> {
     clearTimeout(this.#timer)
     this.#timer = undefined
     this.#flush()
+    this.#reports.joined()
   }
 
   /** Resolves when everything is answered. */
@@ -96,6 +102,7 @@ export class Settlements<T> {
   /** Nothing is sent any more. */
   end(error: RepriseError): void {
     this.#over = error
+    this.#reports.end()
     clearTimeout(this.#timer)
     for (const item of this.#queue.splice(0)) this.#answer(item, error)
   }
@@ -110,7 +117,7 @@ export class Settlements<T> {
   #flush(): void {
     this.#scheduled = false
     if (this.#timer !== undefined) return
-    while (this.#inFlight < WINDOW && this.#queue.length > 0 && this.#owner.connected) void this.#send(this.#take())
+    while (this.#inFlight < WINDOW && this.#queue.length > 0 && this.#context.connected) void this.#send(this.#take())
   }
 
   #take(): Item<T>[] {
@@ -154,12 +161,12 @@ export class Settlements<T> {
       this.#fit(item)
     }
     try {
-      const answers = await this.#owner.send(
-        packed(
-          items.map((item) => item.settlement),
-          items.reduce((sum, item) => sum + item.attachments, 0),
-        ),
+      const settlements = packed(
+        items.map((item) => item.settlement),
+        items.reduce((sum, item) => sum + item.attachments, 0),
       )
+      this.#reports.leaving()
+      const answers = await this.#context.call<readonly Settled[]>('settle', this.#context.queue, settlements)
       this.#failures = 0
       this.#inFlight--
       this.#owner.travelled(performance.now() - sentAt)
@@ -192,7 +199,7 @@ export class Settlements<T> {
     }
     this.#queue = [...left, ...this.#queue]
     // Without a connection the next one is what to wait for.
-    if (!error.retryable || !this.#owner.connected || this.#timer !== undefined) return
+    if (!error.retryable || !this.#context.connected || this.#timer !== undefined) return
     const delayMs = fullJitter(this.#failures++, RETRY, error.retryAfterMs)
     this.#timer = setTimeout(() => {
       this.#timer = undefined

@@ -14,10 +14,11 @@ import type { Consumer } from '../namespace.ts'
 import { checkConsume, type WorkerContext } from '../options.ts'
 import { type Decision, decisionOf, failed } from '../outcome.ts'
 import { Intake } from './intake.ts'
-import { checkLease, closedError, Lease, type LeasedJob, lostError, overrunError } from './leasedJob.ts'
+import { checkLease, closedError, type Hands, Lease, type LeasedJob, lostError, overrunError } from './leasedJob.ts'
 import { Renewal } from './leases.ts'
 import { LeaseTimes } from './leaseTimes.ts'
 import { Prefetch } from './prefetch.ts'
+import { Reports } from './reports.ts'
 import { Running } from './running.ts'
 import { type Item, replying, Settlements } from './settlements.ts'
 
@@ -32,6 +33,7 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
   readonly #standing: Standing<WorkerStatus>
   readonly #errorReports = new Emitter<WorkFailure<T>>()
   readonly #settlements: Settlements<T>
+  readonly #hands: Hands<T>
   readonly #renewal: Renewal<T>
   readonly #prefetch: Prefetch
   readonly #times: LeaseTimes
@@ -51,11 +53,9 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
     this.ended = new Promise((resolve) => {
       this.#resolveEnded = resolve
     })
-    this.#settlements = new Settlements<T>({
-      get connected() {
-        return context.connected
-      },
-      send: (settlements) => context.call<readonly Settled[]>('settle', context.queue, settlements),
+    const reports = new Reports<T>(context)
+    this.#hands = { extend: (lease, leaseMs) => this.#extend(lease, leaseMs), reports }
+    this.#settlements = new Settlements<T>(context, reports, {
       answered: (item, result) => this.#answered(item, result),
       travelled: (ms) => this.#tune(() => this.#prefetch.travelled(ms)),
     })
@@ -125,7 +125,7 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
     const { grantedMs, isLate, isShort } = this.#times
     for (const job of jobs as readonly Job<T>[]) {
       if (this.#held.has(job.lease)) continue
-      const lease = new Lease<T>(job, grantedMs, now, (one, leaseMs) => this.#extend(one, leaseMs))
+      const lease = new Lease<T>(job, grantedMs, now, this.#hands)
       this.#held.set(job.lease, lease)
       this.#renewal.watch(lease)
       if (this.#closing !== undefined) this.#settle(lease, { as: 'release' })

@@ -3,12 +3,10 @@
  * the script of a queue has the same rules. The value's length, its record, then the lines as JSON.
  */
 
+import { MAX_LOG_BYTES, MAX_LOG_LINES } from '../../../shared/queues/progress.ts'
 import { encodeBody, readBody, readKnownBody } from '../codec.ts'
 import type { LogLine, PayloadChange, Report, Told } from '../contract/store.ts'
 
-/** Lines that a job keeps, and the bytes of their texts: the oldest go first. */
-const LOG_LINES = 100
-const LOG_BYTES = 65536
 const U32 = 4
 
 interface Parts {
@@ -38,10 +36,10 @@ function pack({ value, log }: Parts): Buffer {
 /** With what is told now. */
 export function withReport(packed: Buffer | undefined, { value, log = [] }: Report, now: number): Buffer {
   const before = partsOf(packed)
-  const lines = [...before.log, ...log.map((text) => [now, text] as const)].slice(-LOG_LINES)
+  const lines = [...before.log, ...log.map((text) => [now, text] as const)].slice(-MAX_LOG_LINES)
   let bytes = lines.reduce((sum, [, text]) => sum + Buffer.byteLength(text), 0)
   let first = 0
-  for (; bytes > LOG_BYTES; first++) bytes -= Buffer.byteLength(lines[first]?.[1] ?? '')
+  for (; bytes > MAX_LOG_BYTES; first++) bytes -= Buffer.byteLength(lines[first]?.[1] ?? '')
   return pack({ value: value === undefined ? before.value : encodeBody(value), log: lines.slice(first) })
 }
 

@@ -144,7 +144,6 @@ it('whoever holds a job tells how far it is and what it does, which is shown wit
 
   for (const [reports, text] of [
     [[{ ...mine }], /a report has value, log or both/],
-    [[{ ...mine, log: '' }], /progress: \[0\]\.log/],
     [[{ ...mine, log: 7 }], /progress: \[0\]\.log/],
     [[{ id, value: 1 }], /progress: \[0\]\.lease/],
     [[], /at least one report/],

@@ -28,7 +28,15 @@ test('each step of a job is told once and in order, to handlers and to those who
     throw new Error('a handler that fails takes nothing from the others')
   })
   expect(() => orders.on('finished' as 'done', () => {})).toThrow(/known: sent, started/)
-  orders.consume(({ data }) => {
+  const progress: LifeEvent[] = []
+  orders.on('progress', (event) => progress.push(event))
+  orders.consume(async (job) => {
+    const { data } = job
+    if (data === 'good') {
+      expect(await job.progress({ part: 1 })).toBe(true)
+      void job.progress({ part: 2, bytes: new Uint8Array([2]) })
+      void job.log('on its way')
+    }
     if (data === 'bad') throw new Error('no such order')
     return { total: 7, bytes: new Uint8Array([1]) }
   })
@@ -42,6 +50,13 @@ test('each step of a job is told once and in order, to handlers and to those who
   expect(dead[0]).toEqual({ kind: 'dead', id: 'bad', attempt: 2, error: 'Error: no such order' })
   expect(done.find(({ id }) => id === 'good')).toMatchObject({ attempt: 1, result: { total: 7 } })
   undo()
+  await until(() => progress.length === 2, { what: 'the progress' })
+  expect(progress.map(({ id, attempt }) => [id, attempt])).toEqual(Array(2).fill(['good', 1]))
+  expect(progress[0]).toMatchObject({ kind: 'progress', value: { part: 1 } })
+  expect(await orders.job('good')).toMatchObject({
+    progress: { part: 2, bytes: Buffer.from([2]) },
+    log: [{ at: expect.any(Number), text: 'on its way' }],
+  })
 
   const told: LifeEvent[] = []
   const topic = hub.topic('$queue.orders')

@@ -3,7 +3,7 @@
 import { onTestFinished, vi } from 'vitest'
 import { Warnings } from '../../../client/connection/warnings.ts'
 import { RepriseError } from '../../../client/index.ts'
-import type { ConsumeOptions, Work, WorkerStatus, WorkFailure } from '../../../client/queues/api.ts'
+import type { ConsumeOptions, HeldJob, Work, WorkerStatus, WorkFailure } from '../../../client/queues/api.ts'
 import { QueueWorker } from '../../../client/queues/working/worker.ts'
 import { DEFAULT_LIMITS, type Limits } from '../../../shared/protocol.ts'
 import type { Job, KeptLease, Settled, Settlement } from '../../../shared/queues.ts'
@@ -51,15 +51,23 @@ export function jobOf(id: string, more: Partial<Job> = {}): Job {
   return { queue: 'q', id, lease: `lease of ${id}`, attempts: 0, deliveries: 1, ...times, data: id, ...more }
 }
 
+interface ByHand {
+  readonly job: HeldJob
+  readonly signal: AbortSignal
+  finish(value?: unknown): void
+  fail(error: unknown): void
+}
+
 /** A handler that a test finishes: the calls by their job's id. */
 export function handlerByHand() {
-  const calls = new Map<string, { signal: AbortSignal; finish(value?: unknown): void; fail(error: unknown): void }>()
+  const calls = new Map<string, ByHand>()
   const running = new Set<string>()
   const begun: string[] = []
-  const handler: Work<unknown> = ({ id, signal }) => {
+  const handler: Work<unknown> = (job) => {
+    const { id, signal } = job
     begun.push(id)
     running.add(id)
-    const done = new Promise((resolve, reject) => calls.set(id, { signal, finish: resolve, fail: reject }))
+    const done = new Promise((resolve, reject) => calls.set(id, { job, signal, finish: resolve, fail: reject }))
     return done.finally(() => running.delete(id))
   }
   const call = (id: string) => {
