@@ -4,7 +4,7 @@ import { useState } from 'preact/hooks'
 import { messageOf } from '../../../shared/errors.ts'
 import { Act } from '../frame/confirm.tsx'
 import { Fact } from '../frame/fact.tsx'
-import { ask, linkHere, route } from '../frame/route.ts'
+import { ask, linkHere, linkTo, route } from '../frame/route.ts'
 import { part } from '../hub/http.ts'
 import type { Session } from '../hub/session.ts'
 import { useLook } from '../hub/useLook.ts'
@@ -124,6 +124,15 @@ function Told({ session, queue, job, again }: ToldProps) {
         <Fact name="sent by" value={job.subject} />
         {job.key !== undefined && <Fact name="key" value={job.key} />}
         {job.group !== undefined && <Fact name="group" value={job.group} />}
+        {job.children !== undefined && (
+          <Fact name="children" value={`${job.children.count}, ${job.children.open} have not ended`} />
+        )}
+        {job.parent !== undefined && (
+          <Fact
+            name="parent"
+            value={<a href={linkTo('queues', job.parentQueue ?? queue, { job: job.parent })}>{job.parent}</a>}
+          />
+        )}
         {job.startedAt !== undefined && <Fact name="started" value={moment(job.startedAt)} />}
         {job.endedAt !== undefined && <Fact name="ended" value={moment(job.endedAt)} />}
         {job.dueAt !== undefined && <Fact name="due" value={moment(job.dueAt)} />}

@@ -21,6 +21,11 @@ export interface Job {
   readonly endedAt?: number
   readonly result?: unknown
   readonly error?: string
+  /** How many jobs it waits for, and how many of them have not ended. */
+  readonly children?: { readonly count: number; readonly open: number }
+  /** The job that waits for it, and the queue of that where it is another. */
+  readonly parent?: string
+  readonly parentQueue?: string
   readonly holder?: { readonly client: string }
   readonly expiresAt?: number
   readonly dead?: { readonly reason: string; readonly error?: string; readonly at: number }
