@@ -3,7 +3,7 @@
  * What a namespace does with it is the link's affair.
  */
 
-import { Manager, type ManagerOptions, type Socket } from 'socket.io-client'
+import { Manager, type Socket } from 'socket.io-client'
 import { RepriseError } from '../../shared/errors.ts'
 import { DEFAULT_LIMITS, type Limits, type Reply } from '../../shared/protocol.ts'
 import type { ConnectOptions, Jitter } from '../api.ts'
@@ -11,35 +11,12 @@ import type { Sharing } from '../browser/sharing.ts'
 import { jitterOf } from '../optionChecks.ts'
 import { fullJitter } from './backoff.ts'
 import { watchPage } from './page.ts'
+import { CONNECT, CONNECT_ERROR, DISCONNECT, managerOptions, type RawManager } from './socketIo.ts'
 import { type Token, Tokens } from './token.ts'
 import { UNREACHABLE_MS, type Warnings } from './warnings.ts'
 
 /** A hub of an older version tells them with a subscription only. */
 const UNTOLD_MS = 3_000
-
-/** Socket.IO's numbers of packets. */
-const CONNECT = 0
-const DISCONNECT = 1
-const CONNECT_ERROR = 4
-
-/** What Socket.IO has and does not declare. */
-interface RawManager {
-  readonly nsps: Record<string, Socket>
-  readonly engine?: { readonly hostname?: string; _hasPingExpired?(): boolean }
-  _packet(packet: { readonly type: number; readonly nsp: string }): void
-}
-
-export function managerOptions({ transports, path, socketOptions }: ConnectOptions) {
-  return {
-    transports: [...(transports ?? ['websocket', 'polling'])],
-    tryAllTransports: true,
-    ...(path === undefined ? {} : { path }),
-    ...socketOptions,
-    autoConnect: false,
-    // Socket.IO's own reconnection has no full jitter, and would race with that of a connection.
-    reconnection: false,
-  } satisfies Partial<ManagerOptions>
-}
 
 export class Connection {
   readonly tokens: Tokens
@@ -56,6 +33,10 @@ export class Connection {
   #attempts = 0
   #openedAt = 0
   #suspended = false
+  /** Nothing of the page runs: a connection would keep it out of the browser's cache, and get what nobody reads. */
+  #away = false
+  /** Why it is to be given up when the page is back, as that cannot be done before. */
+  #frozen: string | undefined
   #closed = false
   #renewing: Promise<void> | undefined
   #limits: Limits | undefined
@@ -87,7 +68,11 @@ export class Connection {
     this.jitter = jitterOf('reconnect', options.reconnect, 250, 5_000)
     const shared = sharing?.transport(() => this.#tokenOf())
     this.#manager = new Manager(url, { ...managerOptions(options), ...(shared && { transports: [shared] }) })
-    this.#unwatch = watchPage({ offline: () => this.#goneOffline(), back: () => this.#back() })
+    this.#unwatch = watchPage({
+      offline: () => this.#goneOffline(),
+      away: (why, isFrozen) => this.#goneAway(why, isFrozen),
+      back: () => this.#back(),
+    })
     // Ahead of the sockets' own listeners.
     this.#manager.on('packet', ({ type, nsp }) => this.#heard(type, nsp))
     this.#manager.on('open', () => {
@@ -162,7 +147,7 @@ export class Connection {
   /** Joins a namespace now, or with the next try of the transport. */
   join(socket: Socket, namespace: string): void {
     if (this.#closed) return
-    if (this.#suspended || this.#timer !== undefined) this.#waiting.add(socket)
+    if (this.#suspended || this.#away || this.#timer !== undefined) this.#waiting.add(socket)
     else if (this.#released.has(namespace)) this.#released.set(namespace, socket)
     else socket.connect()
   }
@@ -195,7 +180,7 @@ export class Connection {
     if (!this.#suspended) return
     this.#suspended = false
     this.#attempts = 0
-    this.#reopen()
+    if (!this.#away) this.#reopen()
   }
 
   close(): void {
@@ -243,12 +228,30 @@ export class Connection {
     if (this.#manager._readyState === 'open' && engine?.hostname !== 'localhost') this.#manager._close()
   }
 
+  #goneAway(why: string, isFrozen: boolean): void {
+    if (this.#away) return
+    this.#away = true
+    if (this.#suspended) return
+    this.#reached()
+    this.#stopTimer()
+    // A request would be refused by then, and the console tell it as an error.
+    if (isFrozen && this.#raw.engine?.transport?.name === 'polling') this.#frozen = why
+    else this.#cut(why)
+  }
+
   /** Timers may have stood still for long: what waits is tried at once, and what has heard no ping in time is over. */
   #back(): void {
-    if (this.#manager._readyState === 'open' && this.#raw.engine?._hasPingExpired?.()) {
-      this.#cut('the page or its network was asleep')
-    }
-    this.again()
+    const isOpen = this.#manager._readyState === 'open'
+    const isDead = isOpen && this.#raw.engine?._hasPingExpired?.()
+    const why = this.#frozen ?? (isDead ? 'the page or its network was asleep' : undefined)
+    if (why !== undefined) this.#cut(why)
+    const wasAway = this.#away
+    this.#away = false
+    this.#frozen = undefined
+    if (wasAway && !this.#suspended) {
+      this.#attempts = 0
+      this.#reopen()
+    } else this.again()
   }
 
   /** What waits for the next try is tried now. */
@@ -283,13 +286,14 @@ export class Connection {
   }
 
   #retry(): void {
-    if (this.#closed || this.#suspended || this.#timer !== undefined || !this.#wanted()) return
+    if (this.#closed || this.#suspended || this.#away || this.#timer !== undefined || !this.#wanted()) return
     this.#unreachable ??= setTimeout(() => this.#warn(), UNREACHABLE_MS)
     this.#timer = setTimeout(() => this.#reopen(), fullJitter(this.#attempts++, this.jitter))
   }
 
   #reopen(): void {
     this.#stopTimer()
+    this.#reason = undefined
     for (const socket of this.#waiting) socket.connect()
     this.#waiting.clear()
     if (this.#wanted()) this.#manager.open()

@@ -3,7 +3,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { BrowserContext, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { Hub, Subscription } from '../../client/index.ts'
+import type { ConnectOptions, Hub, Subscription } from '../../client/index.ts'
 import { type BareSite, startBareSite } from '../support/browser/bare.ts'
 import { buildForBrowsers } from '../support/browser/built.ts'
 import { closeBrowser, openContext, openPage, openWindow } from '../support/browser/chromium.ts'
@@ -13,7 +13,14 @@ import { until } from '../support/until.ts'
 
 declare global {
   var ticks: number
-  var asleep: { hub: Hub; subscription: Subscription; offsets: number[]; reasons: string[] }
+  var asleep: {
+    hub: Hub
+    subscription: Subscription
+    offsets: number[]
+    reasons: string[]
+    published?: Promise<unknown>
+    cached?: boolean
+  }
 }
 
 describe.runIf(has('chromium'))('a page that wakes up', () => {
@@ -27,23 +34,26 @@ describe.runIf(has('chromium'))('a page that wakes up', () => {
     await closeBrowser()
   })
 
-  async function open(url: string, topic: string, context?: BrowserContext) {
+  async function open(url: string, topic: string, context?: BrowserContext, options: ConnectOptions = {}) {
     const page = await openPage(context ?? (await openContext()), { expected: /net::ERR_|WebSocket connection to/ })
     // Only what the test is about may bring it back.
     await page.addInitScript(() => addEventListener('online', (event) => event.stopImmediatePropagation()))
     await page.goto(url)
-    await page.evaluate(async (topic) => {
-      const hub = Reprise.connect(undefined, { reconnect: { baseMs: 3_600_000, maxMs: 3_600_000 } })
-      const [offsets, reasons]: [number[], string[]] = [[], []]
-      const subscription = hub.topic(topic).subscribe(({ offset }) => void offsets.push(offset))
-      globalThis.asleep = { hub, subscription, offsets, reasons }
-      await new Promise<void>((resolve) => {
-        subscription.onStatus((status) => {
-          if (status.state === 'offline') reasons.push(status.reason.message)
-          if (status.state === 'live') resolve()
+    await page.evaluate(
+      async ({ topic, options }) => {
+        const hub = Reprise.connect(undefined, { reconnect: { baseMs: 3_600_000, maxMs: 3_600_000 }, ...options })
+        const [offsets, reasons]: [number[], string[]] = [[], []]
+        const subscription = hub.topic(topic).subscribe(({ offset }) => void offsets.push(offset))
+        globalThis.asleep = { hub, subscription, offsets, reasons }
+        await new Promise<void>((resolve) => {
+          subscription.onStatus((status) => {
+            if (status.state === 'offline') reasons.push(status.reason.message)
+            if (status.state === 'live') resolve()
+          })
         })
-      })
-    }, topic)
+      },
+      { topic, options },
+    )
     return page
   }
 
@@ -84,27 +94,65 @@ describe.runIf(has('chromium'))('a page that wakes up', () => {
     }
   })
 
+  it('comes back from the cache of pages that were left, and gets what it missed, once', async () => {
+    const window = await openWindow()
+    for (const [i, options] of [{}, { transports: ['polling' as const] }, { share: true, persist: true }].entries()) {
+      const topic = `left-${i}`
+      const page = await open(site.url, topic, window, options)
+      await site.hub.topic(topic).publish('before')
+      await page.waitForFunction(() => asleep.offsets.length === 1)
+      await page.evaluate((topic) => {
+        addEventListener('pageshow', ({ persisted }) => {
+          asleep.cached = persisted
+        })
+        asleep.published = asleep.hub.topic(topic).publish('on the way')
+      }, topic)
+      await page.goto('about:blank')
+      await site.hub.topic(topic).publish('meanwhile')
+      await page.goBack({ waitUntil: 'commit' })
+      await page.evaluate(() => asleep.published)
+      // All that was published is stored once.
+      expect(await site.hub.topic(topic).publish('after')).toMatchObject({ offset: 4 })
+      await page.waitForFunction(() => asleep.offsets.at(-1) === 4)
+      const { cached, offsets, reasons } = await page.evaluate(() => asleep)
+      expect(cached, reasons.join()).toBe(true)
+      expect(offsets).toEqual([1, 2, 3, 4])
+      expect(reasons).toEqual(['the connection was lost: the page was left'])
+    }
+  })
+
   it('catches up when it was frozen', async () => {
     const window = await openWindow()
-    const page = await open(site.url, 'frozen', window)
-    const front = await open(site.url, 'frozen', window)
-    await front.bringToFront()
-    for (const one of [page, front]) {
-      await one.evaluate(() => {
+    const pages = [
+      await open(site.url, 'frozen', window),
+      await open(site.url, 'frozen', window, { transports: ['polling'] }),
+      await open(site.url, 'frozen', window),
+    ]
+    const [first, second, front] = pages as [Page, Page, Page]
+    for (const page of pages) {
+      await page.evaluate(() => {
         globalThis.ticks = 0
         setInterval(() => ticks++, 10)
       })
     }
-    const cdp = await window.newCDPSession(page)
-    await cdp.send('Page.setWebLifecycleState', { state: 'frozen' })
-    const stood = await page.evaluate(() => ticks)
+    await front.bringToFront()
+    const frozen = []
+    for (const page of [first, second]) {
+      const cdp = await window.newCDPSession(page)
+      await cdp.send('Page.setWebLifecycleState', { state: 'frozen' })
+      frozen.push({ page, cdp, stood: await page.evaluate(() => ticks) })
+    }
     await site.hub.topic('frozen').publishAll(Array.from({ length: 500 }, (_, i) => ({ data: i })))
     await front.waitForFunction(() => ticks > 50 && asleep.offsets.length === 500)
-    expect(await page.evaluate(() => [ticks, asleep.offsets.length])).toEqual([stood, 0])
-    await cdp.send('Page.setWebLifecycleState', { state: 'active' })
-    await page.bringToFront()
-    await page.waitForFunction(() => asleep.offsets.length === 500)
-    expect(await page.evaluate(() => asleep.offsets)).toEqual(Array.from({ length: 500 }, (_, i) => i + 1))
+    for (const { page, cdp, stood } of frozen) {
+      expect(await page.evaluate(() => [ticks, asleep.offsets.length])).toEqual([stood, 0])
+      await cdp.send('Page.setWebLifecycleState', { state: 'active' })
+      await page.bringToFront()
+      await page.waitForFunction(() => asleep.offsets.length === 500)
+      const { offsets, reasons } = await page.evaluate(() => asleep)
+      expect(offsets).toEqual(Array.from({ length: 500 }, (_, i) => i + 1))
+      expect(reasons).toEqual(['the connection was lost: the browser has frozen the page'])
+    }
   })
 
   it('has worked meanwhile under leases that outlast its slow timers, also where it shares a connection', async () => {

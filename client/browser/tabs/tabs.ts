@@ -37,18 +37,23 @@ export class Tabs {
     let hiding: ReturnType<typeof setTimeout> | undefined
     const back = () => {
       clearTimeout(hiding)
+      hiding = undefined
       this.#away = false
     }
     const leave = () => {
       this.#away = true
       this.#leave()
     }
-    // Behind all that others have to say before the page is hidden. One that is frozen before that hears of it, or is replaced.
+    // Behind all that others have to say before the page is left: what is seen is hidden then, the other may be frozen at once.
     const hide = () => {
       hiding = setTimeout(leave)
     }
+    const hidden = () => {
+      if (hiding !== undefined && document.visibilityState === 'hidden') leave()
+    }
     addEventListener('pagehide', hide, { signal })
     addEventListener('pageshow', back, { capture: true, signal })
+    document?.addEventListener('visibilitychange', hidden, { signal })
     document?.addEventListener('freeze', leave, { signal })
     document?.addEventListener('resume', back, { capture: true, signal })
   }
