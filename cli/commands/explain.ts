@@ -50,6 +50,7 @@ async function explain(route: string, { id }: { readonly id: string }, options: 
   if (job.runMs !== undefined) await tell('run', `${cell(job.runMs)} ms at most`)
   if (job.keepDone !== undefined) await tell('kept', keepText(job.keepDone))
   await tell('priority', String(cell(job.priority)))
+  if (job.progress !== undefined) await tell('progress', dataText({ data: job.progress }, MAX_DATA))
   if (job.error !== undefined) await tell('error', String(cell(job.error)))
   if (job.state === 'done') await tell('result', resultText(job, MAX_DATA))
   const waits = job.state !== 'held' && job.state !== 'waiting'
@@ -61,6 +62,7 @@ async function explain(route: string, { id }: { readonly id: string }, options: 
     const text = why === undefined ? '' : `: ${cell(why)}`
     await tell('history', `${timeText(at)} ${cell(what)}${by}${text}`)
   }
+  for (const { at, text } of records(job.log)) await tell('log', `${timeText(at)} ${cell(text)}`)
 }
 
 function backoffText({ kind, ms, maxMs }: Fields): string {

@@ -22,6 +22,9 @@ const LEFT_BEHIND = [
     'error',
     'parent',
     'parentQueue',
+    'progress',
+    'progressBinary',
+    'log',
   ],
 ]
 

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { HeldJob } from '../../client/index.ts'
 import { createTestHub, type TestHub } from '../../server/testing.ts'
 import { buildForBrowsers } from '../support/browser/built.ts'
 import { closeBrowser } from '../support/browser/chromium.ts'
@@ -73,13 +74,19 @@ describe.runIf(has('chromium'))('one queue in the console', () => {
 
   it('names who consumes, with what each holds', async () => {
     const films = hub.hub.queue('films')
-    const worker = films.consume(({ signal }) => new Promise((resolve) => signal.addEventListener('abort', resolve)), {
-      client: 'cutter',
-      concurrency: 3,
-    })
-    await films.send({ n: 1 })
+    const work = ({ signal, progress, log }: HeldJob) => {
+      void progress({ scene: 7, of: 40 })
+      void log('the seventh scene is cut')
+      return new Promise((resolve) => signal.addEventListener('abort', resolve))
+    }
+    const worker = films.consume(work, { client: 'cutter', concurrency: 3 })
+    await films.send({ n: 1 }, { id: 'western' })
     const visit = await visitConsole(hub.url)
     const { page } = visit
+    await visit.at('#/queues/films?job=western')
+    const told = page.getByRole('region', { name: 'How far it is' })
+    await told.getByText('the seventh scene is cut').waitFor()
+    expect(await told.locator('pre').innerText()).toContain('"scene": 7')
     await visit.at('#/queues/films?view=consumers')
     const row = page.getByRole('row').filter({ hasText: 'cutter' })
     await until(async () => (await row.innerText()).includes('1 of '), { what: 'what it holds' })

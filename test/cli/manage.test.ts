@@ -1,8 +1,10 @@
 import { CommanderError } from 'commander'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { EXIT, errorLine, exitCodeOf } from '../../cli/exit.ts'
+import { readJobDraft } from '../../cli/input/jobDrafts.ts'
 import { program } from '../../cli/program.ts'
 import { createTestHub, type TestHub } from '../../server/testing.ts'
+import { until } from '../support/until.ts'
 
 let hub: TestHub
 
@@ -123,6 +125,21 @@ describe('jobs', () => {
     expect(stdout).toMatch(/^tried +0 failed attempts, delivered 0 times$/m)
     const [job] = JSON.parse(`[${(await cli('explain', 'explained', 'a', '--json')).stdout}]`) as object[]
     expect(job).toMatchObject({ id: 'a', why: [{ reason: 'no_consumer' }] })
+    let telling: Promise<unknown> | undefined
+    const worker = hub.hub.queue('explained').consume(async (held) => {
+      telling ??= Promise.all([held.progress({ part: 1, of: 4 }), held.log('began\u001b[2J')])
+      await telling
+      await new Promise((resolve) => held.signal.addEventListener('abort', resolve))
+    })
+    await until(() => telling !== undefined, { what: 'the handler' })
+    await telling
+    const held = (await cli('explain', 'explained', 'a')).stdout
+    expect(held).toMatch(/^progress +\{"part":1,"of":4\}$/m)
+    expect(held).toMatch(/^log +\S+Z began\\u001b\[2J$/m)
+    const line = (await cli('jobs', 'explained', '--state', 'held', '--json')).stdout
+    // It can be sent again as it is printed.
+    expect(readJobDraft(line)).toEqual({ id: 'a', key: 'ann', priority: 4, data: { to: 'ann' } })
+    await worker.close({ drainMs: 0 })
   })
 })
 

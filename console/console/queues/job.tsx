@@ -11,6 +11,7 @@ import { useLook } from '../hub/useLook.ts'
 import { duration, moment } from '../hub/words.ts'
 import type { Job } from './jobInfo.ts'
 import { isOver } from './jobs.tsx'
+import { Progress } from './progress.tsx'
 
 interface Explained extends Job {
   /** Of one that has not ended. */
@@ -158,6 +159,7 @@ function Told({ session, queue, job, again }: ToldProps) {
           </li>
         ))}
       </ol>
+      <Progress job={job} />
       {job.error !== undefined && isOver(job.state) && <p class="problem">{job.error}</p>}
       {job.state === 'dead' ? (
         <Edit session={session} queue={queue} job={job} />

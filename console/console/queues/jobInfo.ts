@@ -32,4 +32,7 @@ export interface Job {
   readonly data?: unknown
   readonly base64?: string
   readonly headers?: Readonly<Record<string, string>>
+  /** What its consumers told. */
+  readonly progress?: unknown
+  readonly log?: readonly { readonly at: number; readonly text: string }[]
 }
