@@ -1,6 +1,6 @@
 /**
- * What the script for browsers leaves out of Socket.IO's client: what the SDK does not call, what only old browsers or Node
- * need, and how it reconnects, as connections of the SDK do that themselves.
+ * What the script for browsers leaves out of Socket.IO's client and `idb`: what the SDK does not call, what only old browsers or
+ * Node need, and how it reconnects, as connections of the SDK do that themselves.
  */
 
 export interface Edits {
@@ -114,6 +114,8 @@ export const EDITS: Readonly<Record<string, Edits>> = {
       [/return !isReactNative[^;]*;/, 'return new WebSocket(uri, protocols);'],
     ],
   },
+  // Its shortcuts and iterators.
+  'idb/build/index.js': { put: [[/const readMethods = .*(?=export \{)/, '']] },
 }
 
 /** Modules in place of others, by the end of their path. */

@@ -12,6 +12,8 @@ const OPEN_MS = 5_000
 /** Positions alone wait for so long, and go together. */
 const PAUSE_MS = 50
 
+const STORES = ['positions', 'outbox'] as const
+
 interface Schema extends DBSchema {
   positions: { key: string; value: Position }
   outbox: { key: [number, string, number]; value: PlainDraft }
@@ -39,18 +41,19 @@ export class Database {
     }
     const opening = openDB<Schema>(name, VERSION, {
       upgrade(db) {
-        db.createObjectStore('positions')
-        db.createObjectStore('outbox')
+        for (const store of STORES) db.createObjectStore(store)
       },
       blocking: () => lose('the database is deleted, or a newer version of the SDK wants it'),
       terminated: () => lose('the browser has closed the database'),
     })
     const db = await inTime(opening)
+    const tx = db.transaction(STORES)
+    const [places, outbox] = [tx.objectStore('positions'), tx.objectStore('outbox')]
     const [names, positions, keys, values] = await Promise.all([
-      db.getAllKeys('positions'),
-      db.getAll('positions'),
-      db.getAllKeys('outbox'),
-      db.getAll('outbox'),
+      places.getAllKeys(),
+      places.getAll(),
+      outbox.getAllKeys(),
+      outbox.getAll(),
     ])
     const known = new Map(names.flatMap((key, i) => (positions[i] === undefined ? [] : [[key, positions[i]] as const])))
     const drafts = keys.flatMap((key, i) => (values[i] === undefined ? [] : [[key, values[i]] as const]))
@@ -136,7 +139,7 @@ export class Database {
     try {
       const durability = this.#strict ? 'strict' : 'relaxed'
       this.#strict = false
-      const tx = this.#db.transaction(['positions', 'outbox'], 'readwrite', { durability })
+      const tx = this.#db.transaction(STORES, 'readwrite', { durability })
       const [positions, outbox] = [tx.objectStore('positions'), tx.objectStore('outbox')]
       const requests: Promise<unknown>[] = [tx.done]
       for (const [name, position] of this.#moved) requests.push(positions.put(position, name))
