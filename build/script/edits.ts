@@ -56,27 +56,6 @@ export const EDITS: Readonly<Record<string, Edits>> = {
       ['RESERVED_EVENTS.hasOwnProperty(ev)', 'false'],
     ],
   },
-  'socket.io-parser/build/esm/index.js': {
-    put: [
-      ...typesOf(0, 1, 2, 3, 4, 5, 6),
-      ['PacketType[p.type] === undefined', '!(p.type < 7)'],
-      [/export var PacketType;.*?\|\| \(PacketType = \{\}\)\);/, ''],
-      [/constructor\((replacer|opts)\) \{.*?\n {4}\}/, ''],
-      [/, this\.(replacer|opts\.reviver)/, ''],
-      ['this.opts.maxAttachments', '10'],
-      [/const isInteger = .*?\n {4}\};\n/, ''],
-      ['isInteger(', 'Number.isInteger('],
-      ['isBinary(obj) || obj.base64', 'isBinary(obj)'],
-    ],
-  },
-  'socket.io-parser/build/esm/is-binary.js': {
-    put: [
-      [/const withNative\w+ = [^;]*;|const isView = .*?\n\};/, ''],
-      ['withNativeFile', 'false'],
-      [/withNative\w+/, 'true'],
-      [/\bisView\(/, 'ArrayBuffer.isView('],
-    ],
-  },
   'engine.io-parser/build/esm/encodePacket.browser.js': {
     put: [
       [/const withNative\w+ = [^;]*;|const isView = .*?\n\};/, ''],

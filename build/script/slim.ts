@@ -23,6 +23,7 @@ const INSTEAD: Readonly<Record<string, string>> = {
   '/transports/index.js': `import { WS } from ${JSON.stringify(fileOf('engine.io-client', 'transports/websocket.js'))}
     import { FetchPolling } from ${JSON.stringify(here('fetchPolling.ts'))}
     export const transports = { websocket: WS, polling: FetchPolling }`,
+  '/socket.io-parser': `export { Decoder, Encoder } from ${JSON.stringify(here('parser.ts'))}`,
   '/component-emitter': `export { Emitter } from ${JSON.stringify(here('emitter.ts'))}`,
   // Browsers have no spans.
   '/tracing.ts': 'export const traced = (job, work) => work()',
