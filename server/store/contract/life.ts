@@ -61,7 +61,7 @@ export interface Errands {
   readonly list: readonly Errand[]
 }
 
-/** What became of a child, for its parent. */
+/** What became of a child of another queue, which it names, for its parent. */
 export interface EndedChild {
   readonly parent: ParentPlace
   readonly child: Child

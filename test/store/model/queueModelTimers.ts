@@ -261,7 +261,7 @@ export class Turning {
     among.ended.set(place.at, { id, state, ...told })
     if (parent.state !== 'waiting') return
     stand(queue.main)
-    if (state !== 'done' && among.onDead === 'fail') this.bury(queue, parent, 'child', childFailed(id, state))
+    if (state !== 'done' && among.onDead === 'fail') this.bury(queue, parent, 'child', childFailed({ id, state }))
     else if (among.ended.size === among.ids.length) {
       parent.state = parent.dueAt > this.now ? 'delayed' : 'ready'
       if (parent.state === 'delayed') return

@@ -26,7 +26,11 @@ export async function carry(context: ErrandsContext, queue: string, { row, first
   for (const part of alike(errands)) {
     const [{ errand, to } = { errand: 'ended', to: '' }] = part
     if (errand === 'child') await carryChildren(context, queue, row, to, part)
-    else await context.store.queues.tellParents(to, part.flatMap(endedIn))
+    else
+      await context.store.queues.tellParents(
+        to,
+        part.flatMap((one) => endedIn(queue, one)),
+      )
   }
 }
 
@@ -47,8 +51,8 @@ function isAlike(a: Errand, b: Errand): boolean {
   return a.errand !== 'child' || b.errand !== 'child' || a.subject === b.subject
 }
 
-function endedIn(errand: Errand): EndedChild[] {
-  return errand.errand === 'ended' ? [{ parent: errand.parent, child: errand.child }] : []
+function endedIn(queue: string, errand: Errand): EndedChild[] {
+  return errand.errand === 'ended' ? [{ parent: errand.parent, child: { queue, ...errand.child } }] : []
 }
 
 async function carryChildren(

@@ -11,8 +11,9 @@ import type { Queue } from './storage/queue.ts'
 import type { ChildRecord, FamilyPlace } from './storage/records.ts'
 
 /** The error of a parent that fails with its child. */
-export function childFailed(id: string, state: ChildState): string {
-  return state === 'dead' ? `its child ${id} is dead` : `its child ${id} was removed`
+export function childFailed({ id, state, queue }: Pick<Child, 'id' | 'state' | 'queue'>): string {
+  const child = queue === undefined ? id : `${id} of the queue ${queue}`
+  return state === 'dead' ? `its child ${child} is dead` : `its child ${child} was removed`
 }
 
 /** In the place of a result. Redis has the same words. */
@@ -24,8 +25,8 @@ export const LOST = 'damaged'
 /** A parent that has to go to the dead letters because of its child. */
 export interface Failing {
   readonly parent: Job
-  readonly child: string
-  readonly state: ChildState
+  /** Why it fails. */
+  readonly error: string
 }
 
 /** Its ids first, then of each child what became of it. */
@@ -69,9 +70,10 @@ export function childEnded(
   told: { readonly result?: Body | undefined; readonly error?: string | undefined } = {},
 ): Failing | undefined {
   if (place === undefined) return undefined
-  if (place.queue === undefined) return childTold(transaction, queue, id, place, state, told)
-  const child = { id, state, ...(told.error !== undefined && { error: told.error }) }
-  queue.life.leave({ errand: 'ended', to: place.queue, parent: wordsOf(place), child }, told.result)
+  const { result, error } = told
+  const child = { id, state, ...(error !== undefined && { error }) }
+  if (place.queue === undefined) return childTold(transaction, queue, place, { ...child, ...(result && { result }) })
+  queue.life.leave({ errand: 'ended', to: place.queue, parent: wordsOf(place), child }, result)
   return undefined
 }
 
@@ -81,39 +83,32 @@ export function endedElsewhere(
   queue: Queue,
   { parent, child }: EndedChild,
 ): Failing | undefined {
-  return childTold(transaction, queue, child.id, placeIn(parent), child.state, child, { id: child.id })
+  return childTold(transaction, queue, placeIn(parent), child)
 }
 
-function childTold(
-  transaction: Transaction,
-  queue: Queue,
-  id: string,
-  place: FamilyPlace,
-  state: ChildState,
-  told: { readonly result?: Body | undefined; readonly error?: string | undefined },
-  named: { readonly id?: string } = {},
-): Failing | undefined {
+function childTold(transaction: Transaction, queue: Queue, place: FamilyPlace, child: Child): Failing | undefined {
   const { main, dead } = queue
+  const { state, result } = child
   const inMain = main.find(transaction, place.id)
   const parent = inMain ?? dead.find(transaction, place.id)
   const children = parent?.children
   const key = childKey(main.counters.number, place.as, place.at)
   // What was told first counts.
   if (parent === undefined || children?.as !== place.as || transaction.get(TABLES.children, key)) return undefined
-  const size = told.result === undefined ? 0 : sizeBody(told.result).bytes
+  const size = result === undefined ? 0 : sizeBody(result).bytes
   const fits = children.bytes + size <= children.most
-  const error = fits ? told.error : NO_ROOM
+  const error = fits ? child.error : NO_ROOM
   transaction.put(TABLES.children, key, {
     state,
-    ...named,
-    ...(told.result !== undefined && fits && { result: encodeBody(told.result).toString('base64') }),
+    ...(child.queue !== undefined && { id: child.id }),
+    ...(result !== undefined && fits && { result: encodeBody(result).toString('base64') }),
     ...(error !== undefined && { error }),
   })
   const jobSet = inMain === undefined ? dead : main
   jobSet.touch(parent)
   parent.children = { ...children, open: Math.max(0, children.open - 1), bytes: children.bytes + (fits ? size : 0) }
   if (parent.state !== 'waiting') return undefined
-  if (state !== 'done' && children.onDead === 'fail') return { parent, child: id, state }
+  if (state !== 'done' && children.onDead === 'fail') return { parent, error: childFailed(child) }
   if (parent.children.open === 0) fallDue(transaction, main, parent)
   return undefined
 }

@@ -3,7 +3,7 @@
 import { overIn, withEnded } from '../../breaker.ts'
 import type { DeadReason, EndedChild, HistoryEntry, Keeping, QueuePolicy } from '../../contract/store.ts'
 import type { Transaction } from '../engine/transaction.ts'
-import { childEnded, childFailed, endedElsewhere, type Failing } from './children.ts'
+import { childEnded, endedElsewhere, type Failing } from './children.ts'
 import { finish } from './finished.ts'
 import { keepAnswer } from './requests.ts'
 import { forgetId } from './storage/jobNames.ts'
@@ -50,7 +50,7 @@ export function tellParents(transaction: Transaction, name: string, ended: reado
 /** A parent that waits goes with its child. */
 export function failParent(transaction: Transaction, queue: Queue, failing: Failing | undefined): void {
   if (failing === undefined) return
-  deadLetter(transaction, queue, failing.parent, 'child', childFailed(failing.child, failing.state))
+  deadLetter(transaction, queue, failing.parent, 'child', failing.error)
 }
 
 /** The queue pauses itself where too much of what ended of late went to the dead letters. */

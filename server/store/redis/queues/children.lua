@@ -51,7 +51,7 @@ local function fallsDue(parent)
 end
 
 -- A child has ended: its parent gets what became of it, or fails with it. What was told first counts.
-function family.report(parentNumber, place, id, state, why, result, isAway)
+function family.report(parentNumber, place, id, state, why, result, queue)
   local parent = jobOf(parentNumber)
   local name = parentNumber .. ':' .. place
   if not parent or not parent.family or fieldOf(tag .. CHILDREN, name) then return end
@@ -60,13 +60,14 @@ function family.report(parentNumber, place, id, state, why, result, isAway)
   if not c then return end
   if c.b + #result > c.m then why, result = NO_ROOM, '' end
   c.b, c.o = c.b + #result, c.o - 1
-  local head = isAway and struct.pack(NAMED, state + AWAY, #id, id, #why) or struct.pack(OUTCOME, state, #why)
+  local head = queue and struct.pack(NAMED, state + AWAY, #id, id, #why) or struct.pack(OUTCOME, state, #why)
   field(tag .. CHILDREN, name, head .. why .. result)
   keep(parent.n, has)
   if parent.state ~= family.WAITING or parent.dead == 1 then return end
   if state ~= family.DONE and c.f == 1 then
     unwait(live, parent)
-    family.fail(parent, 'its child ' .. id .. (state == family.DEAD and ' is dead' or ' was removed'))
+    local child = queue and id .. ' of the queue ' .. queue or id
+    family.fail(parent, 'its child ' .. child .. (state == family.DEAD and ' is dead' or ' was removed'))
   elseif c.o == 0 then
     fallsDue(parent)
   end

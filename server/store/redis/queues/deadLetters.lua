@@ -58,12 +58,12 @@ function family.fail(parent, why, reason)
 end
 
 -- Children in other queues have ended.
--- tellParents: count, then of each place id state error result
+-- tellParents: count, then of each place queue id state error result
 function operations.tellParents()
   for _ = 1, num() do
     local n, at = string.match(arg(), '^(%d+) (%d+)$')
-    local id, state, why, result = arg(), num(), arg(), arg()
-    if n and s.born == 1 then family.report(n, at, id, state, why, result, true) end
+    local queue, id, state, why, result = arg(), arg(), num(), arg(), arg()
+    if n and s.born == 1 then family.report(n, at, id, state, why, result, queue) end
   end
   return { 'done' }
 end

@@ -31,8 +31,8 @@ export function lifeStep({
 }
 
 export function tellParents(ended: readonly EndedChild[]): Operation<void> {
-  const words = ended.flatMap(({ parent: { place }, child: { id, state, error = '', result } }) => {
-    return [place, id, String(ENDS[state]), error, result === undefined ? NOTHING : encodeBody(result)]
+  const words = ended.flatMap(({ parent: { place }, child: { queue = '', id, state, error = '', result } }) => {
+    return [place, queue, id, String(ENDS[state]), error, result === undefined ? NOTHING : encodeBody(result)]
   })
   return operation(['tellParents', String(ended.length), ...words], () => undefined)
 }

@@ -167,7 +167,7 @@ export function describeQueueErrands(given: () => Case): void {
       await carried(mover, 'there')
       expect((await q.job('fails', 'q/dead'))?.dead).toMatchObject({
         reason: 'child',
-        error: `its child ${a?.id} is dead`,
+        error: `its child ${a?.id} of the queue there is dead`,
       })
       expect((await q.take('w')).children).toEqual([
         { queue: 'there', id: b?.id, state: 'dead', error: 'rejected' },
@@ -209,7 +209,7 @@ export function describeQueueErrands(given: () => Case): void {
         ['r3', 'r5', 'r7', 's1', 'x'].map((data) => text(data)),
       )
       // Parents that nobody knows are told nothing.
-      const ended = { parent: { id: 'p', place: '1 0' }, child: { id: 'c', state: 'done' } } as const
+      const ended = { parent: { id: 'p', place: '1 0' }, child: { queue: 'there', id: 'c', state: 'done' } } as const
       await store.queues.tellParents('q', [ended])
       await store.queues.tellParents('nowhere', [ended])
       expect(await deskOf(store, 'nowhere').books()).toBeUndefined()
