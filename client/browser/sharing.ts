@@ -66,7 +66,7 @@ export class Sharing {
   /** What the client is called in this tab: each tab has cursors and jobs of its own. */
   async clientOf(known: string | undefined): Promise<string | undefined> {
     const { client } = this.#context.scope
-    if (client === undefined || this.#status.shared === 'alone') return client
+    if (client === undefined || lackingHere() !== undefined) return client
     try {
       const { occupyAny } = await import('./tabs/tabs.ts')
       const name = `${await this.#nameOf(known)} ${client}`

@@ -3,19 +3,26 @@
  * tabs that crash or stand still, is in test/browser/sharing.test.ts.
  */
 
+import { once, setMaxListeners } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { Server } from 'socket.io'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { Host } from '../../client/browser/tabs/host.ts'
 import { channelOf, type Word } from '../../client/browser/tabs/messages.ts'
 import type { Member, Port, Relay } from '../../client/browser/tabs/relay.ts'
 import type { ConnectOptions, Hub, SharedStatus } from '../../client/index.ts'
+import { createHub } from '../../server/index.ts'
 import { FakeLocks } from '../support/browser/locks.ts'
 import { SECRET, tokenOf } from '../support/clients/tokens.ts'
 import { atEnd } from '../support/ending.ts'
 import { startHub } from '../support/hub/hub.ts'
 import { open } from '../support/sdk/handles.ts'
+import { tempFolder } from '../support/temp.ts'
 import { until } from '../support/until.ts'
 
 const page = new EventTarget()
+setMaxListeners(100, page)
 let locks: FakeLocks
 
 describe('handles that share a connection', () => {
@@ -123,6 +130,45 @@ describe('handles that share a connection', () => {
     expect(sharedOf(hubsOf(tabs)).filter((shared) => shared === 'leader').length).toBe(3)
     await tabs[1]?.hub.topic('t').publish('for all')
     for (const { got } of tabs) await until(() => got.length === 1)
+  })
+
+  it('connect each for itself where the hub is of an older version, say so, and keep their names', async () => {
+    const hub = createHub({ store: await tempFolder(), logLevel: 'silent' })
+    const server = createServer(hub.handler)
+    const io = new Server(server)
+    // What such a hub answers to a place beside the first: in a topic, and in what is no namespace to it.
+    const refuse = (error: Error) => (_: unknown, next: (error: Error) => void) => next(error)
+    io.of(/^\/topics\/.*#/).use(refuse(Object.assign(new Error('no topic'), { data: { code: 'bad_request' } })))
+    io.of(/^\/queues#/).use(refuse(new Error('Invalid namespace')))
+    hub.attach(io)
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    atEnd(async () => {
+      await hub.close()
+      await io.close()
+    })
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    const workers = [1, 2].map(() => {
+      const queue = open(url, { share: true, path: '/socket.io/' }).queue('q')
+      return queue.consume(({ data }) => data)
+    })
+    await until(() => workers.every(({ status }) => status.state === 'working'), { what: 'both to work' })
+
+    const tabs = await openTabs(url, [{ client: 'app' }, { client: 'app' }, { client: 'app' }])
+    tabs.push(...(await openTabs(url, [{ client: 'app' }])))
+    for (const { hub } of tabs) {
+      expect(hub.status).toMatchObject({
+        shared: 'alone',
+        reason: { message: expect.stringContaining('older version') },
+      })
+    }
+    await tabs[0]?.hub.topic('t').publish('to all')
+    for (const { got } of tabs) await until(() => got.length === 1)
+    expect(await connections(url)).toBe(6)
+    await Promise.all(tabs.map((tab) => tab.hub.close()))
+    const { cursors } = await (await fetch(`${url}/v1/topics/t/cursors`)).json()
+    const names = ['app', 'app:2', 'app:3', 'app:4']
+    expect(cursors).toMatchObject(names.map((client) => ({ client, position: { offset: 1 } })))
   })
 
   it('let go of one that does not read, and of what it has open', async () => {

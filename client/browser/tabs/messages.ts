@@ -1,11 +1,15 @@
 /**
- * What tabs say to each other. All of them listen on one channel, where a tab says that it leads or looks for who does. Each
- * tab that follows has a channel besides, for it and the one that leads.
+ * What tabs say to each other. All of them listen on one channel, where a tab says that it leads, looks for who does, or that
+ * each has to connect for itself. Each tab that follows has a channel besides, for it and the one that leads.
  */
 
 import type { Data } from './pipe.ts'
 
-export type Call = { readonly kind: 'leads'; readonly tab: string } | { readonly kind: 'follows'; readonly tab: string }
+export type Call =
+  | { readonly kind: 'leads'; readonly tab: string }
+  | { readonly kind: 'follows'; readonly tab: string }
+  /** The hub cannot serve many over one connection. */
+  | { readonly kind: 'alone' }
 
 /** `leader`: to or from which one, as there may be another one meanwhile. `pipe`: which of the tab's. */
 export type Word =

@@ -18,6 +18,9 @@ const QUEUES: typeof QUEUES_NAMESPACE = '/queues'
 /** The call that leaves it as if the connection was lost, with its number, and how its refusal begins. */
 const AWAY = '0["away"]'
 const REFUSED = '0[{"ok":false'
+/** What a hub that knows one place a namespace says of others: they are no names. The SDK itself makes no such names. */
+const UNKNOWN: ReadonlySet<unknown> = new Set(['bad_request', 'not_found'])
+const INVALID = 'Invalid namespace'
 /** A member that has not answered a heartbeat for so long, when the next one comes, is gone. */
 const SILENT_MS = 20_000
 
@@ -56,6 +59,7 @@ export type Uplink = (parser: ReturnType<typeof rawParser>) => Manager
 
 export class Relay {
   readonly #manager: Manager
+  readonly #placeless: () => void
   /** By the number of their place. */
   readonly #members = new Map<number, Member>()
   /** Members that wait for the connection. */
@@ -66,7 +70,9 @@ export class Relay {
   /** Whose binary frames come next, and how many. */
   #binary: { readonly member: Member | undefined; left: number } = { member: undefined, left: 0 }
 
-  constructor(uplink: Uplink) {
+  /** `placeless`: the hub is of an older version, and serves one member only. */
+  constructor(uplink: Uplink, placeless: () => void) {
+    this.#placeless = placeless
     this.#manager = uplink(rawParser((data) => this.#take(data)))
     this.#manager.on('open', () => {
       for (const member of this.#waiting) this.#welcome(member)
@@ -187,13 +193,22 @@ export class Relay {
     if (type === CONNECT || type === CONNECT_ERROR || type === DISCONNECT) this.#passed(namespace, place)
     if (type === CONNECT) member?.inside.add(namespace)
     else if (type === DISCONNECT) member?.inside.delete(namespace)
-    if (member !== undefined) member.deliver(MESSAGE + frameText(frame, 1))
+    if (type === CONNECT_ERROR && place > 1 && isUnknown(frame)) this.#placeless()
+    else if (member !== undefined) member.deliver(MESSAGE + frameText(frame, 1))
     else if (type === CONNECT) this.#leave(namespace, place)
     else if (type === ACK && frame.rest.startsWith(REFUSED)) {
       this.#passed(namespace, place)
       this.#write(DISCONNECT, namespace, place)
     }
   }
+}
+
+function isUnknown({ rest }: Frame): boolean {
+  const { message, data } = JSON.parse(rest) as {
+    readonly message?: unknown
+    readonly data?: { readonly code?: unknown }
+  }
+  return data ? UNKNOWN.has(data.code) : message === INVALID
 }
 
 interface MemberOwner {

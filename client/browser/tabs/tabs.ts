@@ -99,6 +99,8 @@ class Tab {
   /** The page that had the lock when this one looked for who leads. */
   #holder: string | undefined
   readonly #early: Pipe[] = []
+  /** Where nothing is shared: each pipe has a connection of its own. */
+  #own: Set<Relay> | undefined
 
   constructor(name: string, uplink: Uplink, sharer: Sharer) {
     this.#name = name
@@ -110,7 +112,8 @@ class Tab {
   }
 
   open(pipe: Pipe): void {
-    if (this.#relay !== undefined) attach(this.#relay, pipe)
+    if (this.#own !== undefined) this.#openOwn(this.#own, pipe)
+    else if (this.#relay !== undefined) attach(this.#relay, pipe)
     else if (this.#follower !== undefined) this.#follower.attach(pipe)
     else this.#early.push(pipe)
   }
@@ -123,6 +126,7 @@ class Tab {
     for (const pipe of [...(this.#follower?.close() ?? []), ...this.#early]) pipe.end()
     this.#host?.close()
     this.#relay?.close()
+    for (const relay of this.#own ?? []) relay.close()
     this.#held?.release()
   }
 
@@ -134,7 +138,7 @@ class Tab {
     const life = await hold(lifeOf(this.#name, this.#id), {})
     this.#leaving.signal.addEventListener('abort', life.release)
     if (this.#left) life.release()
-    else this.#follow()
+    else if (this.#own === undefined) this.#follow()
   }
 
   #follow(): void {
@@ -168,7 +172,10 @@ class Tab {
   }
 
   #hear(call: Call): void {
-    if (call.kind === 'follows') this.#host?.welcome(call.tab)
+    if (call.kind === 'alone') this.#alone(placeless())
+    else if (this.#own !== undefined) {
+      if (this.#held !== undefined && call.kind === 'follows') this.#call({ kind: 'alone' })
+    } else if (call.kind === 'follows') this.#host?.welcome(call.tab)
     // One that leads still, and should not any more, hears of it by its lock.
     else if (this.#host === undefined) this.#seek()
   }
@@ -183,7 +190,7 @@ class Tab {
       try {
         const holder = await holderOf(this.#name)
         const isDead = holder !== undefined && holder === this.#holder
-        if (isDead && this.#relay === undefined && !this.#left) this.#lead(await hold(this.#name, { steal: true }))
+        if (isDead && this.#follower !== undefined && !this.#left) this.#lead(await hold(this.#name, { steal: true }))
       } finally {
         turn.release()
       }
@@ -193,49 +200,84 @@ class Tab {
   }
 
   #lead(held: Held): void {
-    if (this.#left || this.#relay !== undefined) {
+    if (this.#left || this.#follower === undefined) {
       held.release()
       return
     }
     this.#held = held
     held.stolen = () => this.#deposed()
     this.#queueing.abort()
-    this.#connect()
-    if (this.#relay === undefined) return
-    this.#host = new Host(this.#name, this.#id, this.#relay)
-    this.#calls.postMessage({ kind: 'leads', tab: this.#id } satisfies Call)
+    const relay = new Relay(this.#uplink, () => {
+      this.#call({ kind: 'alone' })
+      this.#alone(placeless())
+    })
+    this.#relay = relay
+    for (const pipe of this.#waiting()) attach(relay, pipe)
+    this.#host = new Host(this.#name, this.#id, relay)
+    this.#call({ kind: 'leads', tab: this.#id })
     this.#sharer.became('leader')
     this.#sharer.again()
   }
 
   #deposed(): void {
-    if (this.#left) return
     this.#held = undefined
+    if (this.#left || this.#own !== undefined) return
     this.#host?.close()
     this.#relay?.close()
     this.#host = this.#relay = undefined
     this.#follow()
   }
 
+  /** From here on, with the lock if it has it: no other tab is to find out what this one knows. */
   #alone(error: unknown): void {
-    if (this.#left) return
-    this.#connect()
+    if (this.#left || this.#own !== undefined) return
+    const own = new Set<Relay>()
+    this.#own = own
+    this.#queueing.abort()
+    this.#host?.close()
+    this.#relay?.close()
+    this.#host = this.#relay = undefined
+    for (const pipe of this.#waiting()) this.#openOwn(own, pipe)
     this.#sharer.became('alone', error)
+    this.#sharer.again()
   }
 
-  #connect(): void {
-    const relay = new Relay(this.#uplink)
+  #openOwn(own: Set<Relay>, pipe: Pipe): void {
+    const relay = new Relay(this.#uplink, () => {})
+    own.add(relay)
+    attach(relay, pipe, () => own.delete(relay))
+  }
+
+  /** Those that wait for a connection; it follows no more. */
+  #waiting(): Pipe[] {
     const waiting = [...this.#early.splice(0), ...(this.#follower?.close() ?? [])]
     this.#follower = undefined
-    this.#relay = relay
-    for (const pipe of waiting) attach(relay, pipe)
+    return waiting
+  }
+
+  #call(call: Call): void {
+    this.#calls.postMessage(call)
   }
 }
 
+function placeless(): Error {
+  return new Error('the hub is of an older version, and cannot serve several tabs over one connection')
+}
+
 /** Within the page. */
-function attach(relay: Relay, pipe: Pipe): void {
+function attach(relay: Relay, pipe: Pipe, gone = () => {}): void {
   if (pipe.closed) return
-  const member = relay.member({ deliver: (data) => pipe.receive(data), close: () => pipe.end() })
-  pipe.lead({ send: (data) => member.take(data), close: () => member.leave() })
+  const close = () => {
+    gone()
+    pipe.end()
+  }
+  const member = relay.member({ deliver: (data) => pipe.receive(data), close })
+  pipe.lead({
+    send: (data) => member.take(data),
+    close: () => {
+      gone()
+      member.leave()
+    },
+  })
   member.join()
 }
