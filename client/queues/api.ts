@@ -177,6 +177,11 @@ export interface Queue<T = unknown> extends QueueSchedules<T> {
    */
   waitFor(id: string, options?: { readonly timeoutMs?: number }): Promise<JobEnding>
   /**
+   * Resolves when the queue is empty: no job is ready, delayed, held or waits for its children. Waits as long as it takes, or
+   * rejects with `timeout` after `timeoutMs`. What comes meanwhile is waited for, too; dead letters are not.
+   */
+  drain(options?: { readonly timeoutMs?: number }): Promise<void>
+  /**
    * Works: calls the handler for jobs as they come, renews their leases, settles them. The first worker of a queue uses
    * the shared connection; further ones at the same time get a connection and a name of their own.
    */

@@ -18,6 +18,7 @@ import type { QueueSchedules } from '../schedules/api.ts'
 import { schedulesOf } from '../schedules/schedules.ts'
 import { LifeListeners } from '../topics/lifeListeners.ts'
 import type { ConsumeOptions, Queue, RequestOptions, SendOptions, SendReceipt, Work, Worker } from './api.ts'
+import { drainOf } from './draining.ts'
 import { looksOf } from './looks.ts'
 import type { QueuesLink } from './namespace.ts'
 import { QueueWorker } from './working/worker.ts'
@@ -52,6 +53,7 @@ export class QueueHandle<T> implements Queue<T> {
   readonly pause: Queue<T>['pause']
   readonly resume: Queue<T>['resume']
   readonly waitFor: Queue<T>['waitFor']
+  readonly drain: Queue<T>['drain']
   readonly #context: QueueContext
   readonly #outbox: Outbox<SendReceipt>
   readonly #asking: Asking
@@ -130,6 +132,14 @@ export class QueueHandle<T> implements Queue<T> {
     this.pause = looks.pause
     this.resume = looks.resume
     this.waitFor = looks.waitFor
+    this.drain = drainOf({
+      ask: async (timeoutMs, call) => {
+        this.#checkOpen()
+        await asking.ask(timeoutMs, call)
+      },
+      sent: () => outbox.drained(),
+      counts: () => link.call('counts', name),
+    })
     this.schedule = schedules.schedule
     this.schedules = schedules.schedules
     this.getSchedule = schedules.getSchedule

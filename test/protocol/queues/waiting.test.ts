@@ -45,6 +45,47 @@ describe.each(Object.entries(places))('the end of a job, at %s', (_, hubs) => {
     await Promise.all([sender.close(), worker.close(), waiter.close()])
   })
 
+  it('of all jobs of a queue is waited for with drain, on any node, with what comes meanwhile', async () => {
+    const [sender, worker, waiter] = [connect(here.url), connect(there.url), connect(third.url)]
+    const queue = sender.queue<string>('drained')
+    await asking(here.url)('PUT', '/v1/queues/drained', { maxAttempts: 1 })
+    // Nothing was sent yet: it is empty.
+    await waiter.queue('drained').drain()
+    const begun: unknown[] = []
+    const held: (() => void)[] = []
+    await queue.sendAll(['a', 'b', 'c'].map((data) => ({ data, id: data, ...(data === 'c' && { delayMs: 100 }) })))
+    const drained = [queue, waiter.queue('drained')].map(async (one) => {
+      await one.drain()
+      return begun.length
+    })
+    await expect(waiter.queue('drained').drain({ timeoutMs: 120 })).rejects.toMatchObject({ code: 'timeout' })
+    await expect(queue.drain({ timeoutMs: -1 })).rejects.toMatchObject({ code: 'bad_request' })
+    await expect(queue.drain({ timeout: 5 } as object)).rejects.toMatchObject({ code: 'bad_request' })
+    const closed = expect(worker.queue('drained').drain()).rejects.toMatchObject({ code: 'unavailable' })
+    await worker.queue('drained').close()
+    await closed
+    const taking = worker.queue<string>('drained').consume(
+      async ({ data }) => {
+        begun.push(data)
+        if (data === 'a') void queue.send('late')
+        if (data === 'b') throw new Error('a dead letter is no job of the queue')
+        if (data === 'late') await new Promise<void>((resolve) => held.push(resolve))
+      },
+      { concurrency: 4 },
+    )
+    taking.onError(() => {})
+    await until(() => begun.length === 4 && held.length === 1, { what: 'all to be begun' })
+    await expect(queue.drain({ timeoutMs: 100 })).rejects.toMatchObject({ code: 'timeout' })
+    held[0]?.()
+    expect(await Promise.all(drained)).toEqual([4, 4])
+    expect(await queue.counts()).toMatchObject({ sent: 4, done: 3, dead: 1 })
+    // What is not sent yet counts, too.
+    void queue.send('last')
+    await queue.drain()
+    expect(begun.at(-1)).toBe('last')
+    await Promise.all([sender.close(), worker.close(), waiter.close()])
+  })
+
   it('that does not come is a timeout; of a job that never was there is none', async () => {
     const hub = connect(here.url)
     const queue = hub.queue('never')
