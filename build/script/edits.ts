@@ -14,6 +14,13 @@ const PACKET_TYPES = ['CONNECT', 'DISCONNECT', 'EVENT', 'ACK', 'CONNECT_ERROR', 
 const typesOf = (...numbers: number[]) =>
   numbers.map((n) => [new RegExp(`PacketType\\.${PACKET_TYPES[n]}\\b`), `${n}`] as const)
 
+/** Timers are those of the page. */
+const TIMERS = [
+  [', this.setTimeoutFn)', ')'],
+  ['this.setTimeoutFn', 'setTimeout'],
+  ['this.clearTimeoutFn', 'clearTimeout'],
+] as const
+
 /** By the end of a module's path. */
 export const EDITS: Readonly<Record<string, Edits>> = {
   'socket.io-client/build/esm/manager.js': {
@@ -28,6 +35,7 @@ export const EDITS: Readonly<Record<string, Edits>> = {
       [/this\.(backoff\.reset|maybeReconnectOnOpen)\(\);/, ''],
       [/this\.(skipReconnect|_reconnecting) = \w+;/, ''],
       [/this\.(_autoConnect|_reconnection|opts\.autoUnref)/, 'false'],
+      ...TIMERS,
       ['uri && "object" === typeof uri', 'false'],
       ['import * as parser', 'import { Decoder, Encoder }'],
       ['opts.parser || parser', 'opts.parser || { Decoder, Encoder }'],
@@ -81,12 +89,14 @@ export const EDITS: Readonly<Record<string, Edits>> = {
       [/if \(this\.opts\.withCredentials\) \{[^}]*\}/, ''],
       [/this\._upgrades\.indexOf\("webtransport"\) !== -1 &&\s+name !== "webtransport"/, 'false'],
       ['this.opts.autoUnref', 'false'],
+      ...TIMERS,
       ['Socket.protocol = protocol;', ''],
       [/this\.emitReserved\("(heartbeat|packetCreate|message|pong|packet)"[^;]*;/, ''],
     ],
   },
   'engine.io-client/build/esm/transports/websocket.js': {
     put: [
+      [', this.setTimeoutFn', ''],
       [/const (opts|isReactNative|WebSocketCtor) = [^;]*;/, ''],
       [/if \(this\.opts\.(extraHeaders|autoUnref)\) \{[^}]*\}/, ''],
       ['this.createSocket(uri, protocols, opts)', 'this.createSocket(uri, protocols)'],
@@ -103,6 +113,14 @@ export const SMALLER: Readonly<Record<string, string>> = {
   '/globals.node.js': `export const nextTick = (call) => Promise.resolve().then(call)
     export const globalThisShim = globalThis
     export const defaultBinaryType = 'arraybuffer'`,
+  '/util.js': `export const byteLength = (data) =>
+      typeof data === 'string' ? new Blob([data]).size : Math.ceil((data.byteLength || data.size) * 1.33)
+    export const randomString = () => Date.now().toString(36).slice(3) + Math.random().toString(36).slice(2, 5)
+    export const pick = () => {}
+    export const installTimerFunctions = () => {}`,
+  '/commons.js': `export const PACKET_TYPES = { open: 0, close: 1, ping: 2, pong: 3, message: 4, upgrade: 5, noop: 6 }
+    export const PACKET_TYPES_REVERSE = Object.keys(PACKET_TYPES)
+    export const ERROR_PACKET = { type: 'error', data: 'parser error' }`,
   '/parseuri.js': `export function parse(text) {
     const { hostname, protocol, port, search } = new URL(text, globalThis.location?.href)
     return { host: hostname.replace(/^\\[|\\]$/g, ''), protocol: protocol.slice(0, -1), port, query: search.slice(1) }

@@ -7,14 +7,14 @@ import { Fetch } from 'engine.io-client'
 
 export class FetchPolling extends Fetch {
   override doPoll(): void {
-    this.#ask('poll', undefined, (text) => this.onData(text))
+    this.ask('poll', undefined, (text) => this.onData(text))
   }
 
   override doWrite(body: string, written: () => void): void {
-    this.#ask('post', body, written)
+    this.ask('post', body, written)
   }
 
-  #ask(what: string, body: string | undefined, done: (text: string) => void): void {
+  private ask(what: string, body: string | undefined, done: (text: string) => void): void {
     const { extraHeaders, withCredentials, requestTimeout } = this.opts
     const headers = new Headers(extraHeaders)
     if (body !== undefined) headers.set('content-type', 'text/plain;charset=UTF-8')

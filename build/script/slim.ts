@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import ts from 'typescript'
 import { EDITS, type Edits, SMALLER } from './edits.ts'
+import { withoutPrivate } from './plain.ts'
 
 const { resolve } = createRequire(import.meta.url)
 const here = (file: string) => join(dirname(fileURLToPath(import.meta.url)), file)
@@ -18,7 +19,7 @@ const INSTEAD: Readonly<Record<string, string>> = {
     export { WS as WebSocket } from ${JSON.stringify(fileOf('engine.io-client', 'transports/websocket.js'))}`,
   '/engine.io-client': `export { Polling as Fetch } from ${JSON.stringify(fileOf('engine.io-client', 'transports/polling.js'))}
     export { Socket } from ${JSON.stringify(fileOf('engine.io-client', 'socket.js'))}
-    export { installTimerFunctions } from ${JSON.stringify(fileOf('engine.io-client', 'util.js'))}
+    export { installTimerFunctions } from './util.js'
     export { nextTick } from './globals.node.js'`,
   '/transports/index.js': `import { WS } from ${JSON.stringify(fileOf('engine.io-client', 'transports/websocket.js'))}
     import { FetchPolling } from ${JSON.stringify(here('fetchPolling.ts'))}
@@ -42,7 +43,7 @@ export function slim() {
     },
     load: (id: string) => (id.startsWith('\0instead') ? INSTEAD[id.slice('\0instead'.length)] : undefined),
     transform(code: string, id: string) {
-      if (id.endsWith('.ts')) return whole(code)
+      if (id.endsWith('.ts')) return withoutPrivate(whole(code), id)
       const [path, edits] = Object.entries(EDITS).find(([ending]) => id.endsWith(ending)) ?? []
       if (path === undefined || edits === undefined) return undefined
       unused.delete(path)

@@ -1,7 +1,9 @@
+import { runInNewContext } from 'node:vm'
 import fc from 'fast-check'
 import * as theirs from 'socket.io-parser'
 import { describe, expect, it } from 'vitest'
 import * as ours from '../../build/script/parser.ts'
+import { withoutPrivate } from '../../build/script/plain.ts'
 import { runSeed } from '../support/seed.ts'
 
 type Decoding = { readonly packets: unknown[]; readonly refused: boolean }
@@ -127,5 +129,30 @@ describe('the parser of the script for browsers', () => {
     decoder.add('51-["a",{"_placeholder":true,"num":0}]')
     decoder.destroy()
     expect(decoded(decoder, ['2["b"]']).packets).toMatchObject([{ data: ['b'] }])
+  })
+})
+
+describe('private members in the script for browsers', () => {
+  it('get short names, each class its own, and mean the same', () => {
+    const text = `(() => {
+      class Outer {
+        #count = 1; #unset; static #made = 0
+        get #next() { return ++this.#count }
+        set #next(value) { this.#count = value }
+        static { Outer.#made++ }
+        #inner(other) { return class { #count = 10; sum() { return this.#count + other.#next + Outer.#made } } }
+        run() { this.#next = 5; return [this.#next, this.#unset, new (this.#inner(this))().sum()] }
+      }
+      return new Outer().run()
+    })()`
+    const plain = withoutPrivate(text, 'x.ts')
+    expect(plain).not.toContain('#')
+    const run = (code: string): unknown => runInNewContext(code)
+    expect(run(plain)).toEqual(run(text))
+  })
+
+  it('are refused where they could meet those of another class, or where others ask for them', () => {
+    expect(() => withoutPrivate('class A extends B { #a = 1 }', 'x.ts')).toThrow('x.ts')
+    expect(() => withoutPrivate('class A { #a = 1; static is(x) { return #a in x } }', 'x.ts')).toThrow('#a in x')
   })
 })
