@@ -81,7 +81,7 @@ export const EDITS: Readonly<Record<string, Edits>> = {
     without: ['send'],
     put: [
       ['createCookieJar, ', ''],
-      [/typeof (add|remove)EventListener === "function"/, 'true'],
+      [/ &&\s+typeof removeEventListener === "function"/, ''],
       ['typeof location !== "undefined"', 'true'],
       ['uri && "object" === typeof uri', 'false'],
       ['parse(opts.host).host', 'opts.host'],
