@@ -95,6 +95,7 @@ class Report<T> {
 export class Reports<T> {
   readonly #context: WorkerContext
   readonly #pending = new Map<Lease<T>, Report<T>>()
+  readonly #watched = new WeakSet<Lease<T>>()
   #inFlight = 0
   #failures = 0
   #sentAt = -Infinity
@@ -150,6 +151,7 @@ export class Reports<T> {
 
   #tell(lease: Lease<T>, change: (report: Report<T>) => void): Promise<boolean> {
     if (!lease.live || this.#over) return Promise.resolve(false)
+    this.#watch(lease)
     const report = this.#pending.get(lease) ?? new Report(lease)
     this.#pending.set(lease, report)
     change(report)
@@ -158,6 +160,18 @@ export class Reports<T> {
       report.awaited = true
       this.#schedule()
       return report.kept
+    })
+  }
+
+  /** Nobody is to wait for an answer about a job that is another's by now. */
+  #watch(lease: Lease<T>): void {
+    if (this.#watched.has(lease)) return
+    this.#watched.add(lease)
+    lease.signal.addEventListener('abort', () => {
+      const report = this.#pending.get(lease)
+      if (report === undefined || lease.stage !== 'lost') return
+      this.#pending.delete(lease)
+      report.resolve(false)
     })
   }
 

@@ -105,7 +105,7 @@ test('what is told leaves before the end of its job does, and what comes later d
 })
 
 test('what is told without a connection, or to a hub that cannot take it now, goes later, once with all that came meanwhile', async () => {
-  const { at, call } = await working(['1', '2'], 2)
+  const { at, call } = await working(['1', '2', '3'], 3)
   const { job } = call('1')
   void job.log('before')
   ;(await at.next('progress')).refuse('storage_full', 500)
@@ -126,6 +126,10 @@ test('what is told without a connection, or to a hub that cannot take it now, go
   for (let i = 0; i < 1_000; i++) void job.progress(i)
   void call('2').job.log('other')
   await pass(1_000)
+  // A lease that ends meanwhile leaves nobody waiting.
+  const gone = call('3').job.progress(1)
+  at.worker.lostJobs(['3'])
+  expect(await gone).toBe(false)
   expect(kept).toEqual([])
   at.join()
   await at.consuming({ held: [held('1'), held('2')] })

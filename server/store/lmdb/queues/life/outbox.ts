@@ -66,14 +66,19 @@ export class Outbox {
     return { events: this.waiting + this.#told.length, bytes }
   }
 
+  get #hasMuch(): boolean {
+    const { events, bytes } = this.size
+    return events >= MUCH_LIFE || bytes >= MUCH_LIFE_BYTES
+  }
+
   checkRoom(room = this.room): void {
     if (room === 0) throw lifeFull(this.size)
   }
 
   tell(kind: LifeKind, id: string, more: Omit<LifeRecord, 'kind' | 'id'> = {}): void {
     if (this.#record.life?.isOn !== true) return
-    const { events, bytes } = this.size
-    if (kind === 'progress' && (events >= MUCH_LIFE || bytes >= MUCH_LIFE_BYTES)) return
+    // What comes later says all that it does.
+    if (kind === 'progress' && this.#hasMuch) return
     this.#add(packLife({ kind, id, ...more }))
   }
 
