@@ -316,7 +316,7 @@ describe('calls', () => {
     expect(({} as { polluted?: unknown }).polluted).toBeUndefined()
   })
 
-  it('that settle what nobody holds are cheap, and change nothing', async () => {
+  it('that settle what nobody holds, or tell of it, are cheap, and change nothing', async () => {
     const queues = await joinQueues(hub.url, { client: 'liar' })
     await queues.value('send', 'held', [{ data: 1, id: 'one' }])
     const lies = Array.from({ length: 10_000 }, (_, i) => ({
@@ -326,6 +326,9 @@ describe('calls', () => {
     }))
     const settled = await queues.value<string[]>('settle', 'held', lies)
     expect(new Set(settled)).toEqual(new Set(['lost']))
+    const tales = lies.map(({ id, lease }) => ({ id, lease, value: 1, log: 'not mine' }))
+    expect(new Set(await queues.value<string[]>('progress', 'held', tales))).toEqual(new Set(['lost']))
+    expect(await queues.value('job', 'held', 'one')).not.toHaveProperty('log')
     await queues.consume('held', { credit: 1 })
     await queues.jobsSeen(1)
   })

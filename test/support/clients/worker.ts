@@ -176,6 +176,7 @@ export class Worker {
     }
     const fate = random.next()
     const ms = random.integer(0, 30)
+    if (ms % 3 === 0) this.socket.emit('progress', this.#queue, [{ id, lease, value: ms, log: 'at work' }], () => {})
     if (fate < 0.7) this.#later(ms, () => this.#settle({ id, lease, as: 'done' }))
     else if (fate < 0.8) this.#later(ms, () => this.#settle({ id, lease, as: 'retry', delayMs: ms, error: 'chance' }))
     else if (fate < 0.85) this.#later(ms, () => this.#settle({ id, lease, as: 'release' }))
