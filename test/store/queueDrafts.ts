@@ -19,14 +19,24 @@ export function plainDraft({ size, key, group, priority, due, ttlMs, own }: Draw
   }
 }
 
-export function storedChildren({ drafts, ...how }: DrawnChildren, now: number): StoredChildren {
+/** Of a parent in `queue`. */
+export function storedChildren({ drafts, ...how }: DrawnChildren, queue: string, now: number): StoredChildren {
   return {
     ...how,
-    drafts: drafts.map(({ children, ...child }) => ({
-      ...plainDraft(child, now),
-      ...(children !== undefined && { children: storedChildren(children, now) }),
-    })),
+    drafts: drafts.map(({ isElsewhere, children, ...child }) => {
+      const own = isElsewhere ? otherThan(queue) : queue
+      return {
+        ...plainDraft(child, now),
+        ...(isElsewhere && { queue: own }),
+        ...(children !== undefined && { children: storedChildren(children, own, now) }),
+      }
+    }),
   }
+}
+
+/** There are two. */
+export function otherThan(queue: string): string {
+  return queue === 'q' ? 'p' : 'q'
 }
 
 function body(size: number): Body {

@@ -58,7 +58,7 @@ export interface ModelJob {
   startedAt?: number | undefined
   /** What it waits for, and what has become of that. */
   readonly children?: ModelChildren | undefined
-  readonly parent?: { readonly id: string; readonly at: number; readonly among: ModelChildren } | undefined
+  readonly parent?: ModelPlace | undefined
   /** Until then somebody waits for its end. */
   awaitBy?: number
   /** While it counts. */
@@ -66,8 +66,18 @@ export interface ModelJob {
   told?: Told
 }
 
+/** Of a child: its parent, which of the children it is, and the queue of its parent where that is another one. */
+export interface ModelPlace {
+  readonly id: string
+  readonly at: number
+  readonly among: ModelChildren
+  readonly queue?: string
+}
+
 export interface ModelChildren {
+  /** Empty for one of another queue. */
   readonly ids: string[]
+  readonly queues: Map<number, string>
   readonly ended: Map<number, Child>
   readonly most: number
   readonly onDead: 'fail' | 'skip'
@@ -75,7 +85,10 @@ export interface ModelChildren {
 }
 
 export function childrenOf({ children }: ModelJob): Child[] | undefined {
-  return children?.ids.map((id, at) => children.ended.get(at) ?? { id, state: 'open' })
+  return children?.ids.map((id, at) => {
+    const queue = children.queues.get(at)
+    return { ...(queue !== undefined && { queue }), ...(children.ended.get(at) ?? { id, state: 'open' }) }
+  })
 }
 
 export interface ModelGroup {
@@ -237,7 +250,7 @@ export function infoOfJob(half: Half, job: ModelJob): JobInfo {
     ...(state === 'held' && lease !== undefined && { holder: lease.holder, expiresAt: lease.expiresAt }),
     ...(first !== undefined && { behind: first.id }),
     ...(children && { children: { count: children.ids.length, open: children.ids.length - children.ended.size } }),
-    ...(parent && { parent: parent.id }),
+    ...(parent && { parent: parent.id, ...(parent.queue !== undefined && { parentQueue: parent.queue }) }),
     ...(dead !== undefined && { dead }),
     ...job.told,
   }

@@ -5,14 +5,14 @@ import type { Enqueue, StoredJobDraft } from '../../../server/store/contract/sto
 import { RepriseError } from '../../../shared/errors.ts'
 import type { ModelSchedules } from '../scheduleSteps.ts'
 import { stand } from './queueModelGroups.ts'
-import { bytesOf, MINUTE, type ModelJob } from './queueModelJobs.ts'
-import { type ModelQueue, Turning } from './queueModelTimers.ts'
+import { bytesOf, MINUTE, type ModelJob, type ModelPlace } from './queueModelJobs.ts'
+import { type ModelErrand, type ModelQueue, Turning } from './queueModelTimers.ts'
 
 const DAY = 86_400_000
 
-/** Itself and all below. */
+/** Itself and all below that is of its queue. */
 function withChildren(draft: StoredJobDraft): StoredJobDraft[] {
-  return [draft, ...(draft.children?.drafts.flatMap(withChildren) ?? [])]
+  return [draft, ...(draft.children?.drafts.flatMap((one) => (one.queue === undefined ? withChildren(one) : [])) ?? [])]
 }
 
 export class Sending extends Turning {
@@ -28,9 +28,10 @@ export class Sending extends Turning {
     given: Enqueue,
     theirs: readonly string[],
     theirChildren: readonly string[] = [],
+    parents: readonly ModelPlace[] = [],
   ): { ids: string[]; duplicates: number; duplicatesAt?: number[] } {
     const known = this.queues.get(name)
-    const { subject, drafts, limit, producer, binding } = given
+    const { subject, drafts, limit, producer, binding, carried } = given
     if (binding !== undefined) {
       const stands = known?.bindings.get(binding.topic)
       if (stands === undefined || stands.epoch !== binding.from.epoch || stands.offset !== binding.from.offset) {
@@ -56,6 +57,10 @@ export class Sending extends Turning {
     const sameAs = new Map<number, number>()
     drafts.forEach((draft, i) => {
       if (i < repeated) return
+      if (this.#hasCome(known, carried, i)) {
+        ids[i] = ''
+        return
+      }
       const { id } = draft
       const before = id === undefined || binding ? undefined : known?.ids.get(`${subject}/${id}`)
       const earlier = id === undefined || binding ? undefined : inThisCall.get(id)
@@ -70,21 +75,36 @@ export class Sending extends Turning {
     const all = jobs.flatMap(withChildren)
     const bytes = all.reduce((sum, { body }) => sum + sizeBody(body).bytes, 0)
     const [has, hasBytes] = known === undefined ? [0, 0] : [known.main.jobs.size, bytesOf(known.main)]
-    if (jobs.length > 0 && (has + all.length > limit.jobs || hasBytes + bytes > limit.bytes)) {
+    const isOver = jobs.length > 0 && (has + all.length > limit.jobs || hasBytes + bytes > limit.bytes)
+    if (isOver && carried === undefined) {
       throw new RepriseError('too_many', 'full')
     }
     const queue = this.made(name)
     if (given.grouped !== undefined) queue.main.grouped = given.grouped
+    if (given.events !== undefined) queue.isLived = given.events
     const childIds = [...theirChildren]
     const add = (draft: StoredJobDraft, id: string, remembers: boolean, parent?: ModelJob['parent']): string => {
       const made = this.#add(queue, subject, draft, id, remembers, parent)
       const among = queue.main.jobs.get(made)?.children
-      draft.children?.drafts.forEach((child, at) => {
-        if (among !== undefined) among.ids.push(add(child, childIds.shift() ?? '', false, { id: made, at, among }))
+      draft.children?.drafts.forEach(({ queue: to, ...child }, at) => {
+        if (among === undefined) return
+        const place = { id: made, at, among }
+        if (to === undefined) among.ids.push(add(child, childIds.shift() ?? '', false, place))
+        else {
+          among.ids.push('')
+          among.queues.set(at, to)
+          this.leave(queue, { errand: 'child', to, subject, draft: child, parent: { ...place, queue: name } })
+        }
       })
       return made
     }
-    for (const [i, draft] of fresh) ids[i] = add(draft, theirs[i] ?? '', binding === undefined)
+    for (const [i, draft] of fresh) ids[i] = add(draft, theirs[i] ?? '', binding === undefined, parents[i])
+    if (carried !== undefined) {
+      const last = carried.children.at(-1)?.number ?? 0
+      const before = queue.carried.get(carried.queue)
+      const number = before?.row === carried.row ? Math.max(before.number, last) : last
+      queue.carried.set(carried.queue, { row: carried.row, number })
+    }
     if (childIds.length > 0) throw new Error(`there are more children than were sent: ${childIds}`)
     for (const [i, first] of sameAs) ids[i] = ids[first] ?? ''
     if (producer !== undefined) {
@@ -96,6 +116,20 @@ export class Sending extends Turning {
     if (binding !== undefined) queue.bindings.set(binding.topic, binding.to)
     const duplicatesAt = drafts.flatMap((_, i) => (fresh.has(i) ? [] : [i]))
     return { ids, duplicates: duplicatesAt.length, ...(duplicatesAt.length > 0 && { duplicatesAt }) }
+  }
+
+  /** A child in the queue `from` has ended. */
+  tellParent(from: string, left: ModelErrand): void {
+    const queue = this.queues.get(left.to)
+    if (queue === undefined || left.errand !== 'ended') return
+    this.childTold(queue, left.parent, { queue: from, ...left.child })
+    stand(queue.main)
+  }
+
+  /** A child from another queue that was here before. */
+  #hasCome(queue: ModelQueue | undefined, carried: Enqueue['carried'], at: number): boolean {
+    const before = carried && queue?.carried.get(carried.queue)
+    return before !== undefined && before.row === carried?.row && (carried.children[at]?.number ?? 0) <= before.number
   }
 
   #add(
@@ -137,7 +171,14 @@ export class Sending extends Turning {
       ...{ state: waits ? 'waiting' : isDue ? 'ready' : 'delayed' },
       ...{ place: isDue && !waits ? ++half.places : 0, line: half.places },
       parent,
-      children: children && { ids: [], ended: new Map(), bytes: 0, most: children.bytes, onDead: children.onDead },
+      children: children && {
+        ids: [],
+        queues: new Map(),
+        ended: new Map(),
+        bytes: 0,
+        most: children.bytes,
+        onDead: children.onDead,
+      },
       ...{ attempts: 0, deliveries: 0, suspect: false, history: [] },
       dead: draft.dead === undefined ? undefined : { ...draft.dead, at: now },
       lease: undefined,

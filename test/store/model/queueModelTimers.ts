@@ -4,6 +4,7 @@ import { sizeBody } from '../../../server/store/codec.ts'
 import type {
   Answer,
   Body,
+  Child,
   ChildState,
   DeadReason,
   HistoryEntry,
@@ -12,13 +13,14 @@ import type {
   Owner,
   QueueInfo,
   QueuePolicy,
+  StoredJobDraft,
 } from '../../../server/store/contract/store.ts'
 import { MUCH_LIFE } from '../../../server/store/life/life.ts'
 import { childFailed, NO_ROOM } from '../../../server/store/lmdb/queues/children.ts'
 import type { Position } from '../../../shared/positions.ts'
 import { ModelFinished } from './queueModelFinished.ts'
 import { beginTurns, stand } from './queueModelGroups.ts'
-import { type Half, type ModelJob, newHalf, ttlAtOf } from './queueModelJobs.ts'
+import { type Half, type ModelJob, type ModelPlace, newHalf, ttlAtOf } from './queueModelJobs.ts'
 
 export interface ModelQueue {
   readonly name: string
@@ -34,9 +36,22 @@ export interface ModelQueue {
   readonly ended: ('done' | 'dead')[]
   outcomes: { readonly as: 'done' | 'dead'; readonly part: number }[]
   tripped: QueueInfo['tripped']
-  /** What happened to each job, by its id. */
+  /** What happens to jobs is told. */
+  isLived: boolean
+  /** What happened to each job, by its id, and what is left for other queues: as far as it waits to be moved. */
   readonly life: Map<string, LifeRecord[]>
+  errands: ModelErrand[]
+  /** By another queue, up to where its errands have come. */
+  readonly carried: Map<string, { readonly row: string; readonly number: number }>
 }
+
+/** What is left for another queue; those of one step may be in another order. */
+export type ModelErrand = { readonly step: number } & ModelErrandLeft
+
+type ModelErrandLeft = { readonly to: string; readonly parent: ModelPlace } & (
+  | { readonly errand: 'child'; readonly subject: string; readonly draft: StoredJobDraft }
+  | { readonly errand: 'ended'; readonly child: Child }
+)
 
 /** What the watches of a queue have to be told, at least. */
 export type Told =
@@ -51,6 +66,8 @@ export class Turning {
   /** Dead letters that came in one turn at the same time: their order is the engine's. */
   ties: ModelJob[][] = []
   told: { readonly queue: string; readonly what: Told }[] = []
+  /** Counts what is done, one after the other. */
+  step = 0
 
   constructor(now: number) {
     this.now = now
@@ -78,16 +95,25 @@ export class Turning {
       ended: [],
       outcomes: [],
       tripped: undefined,
+      isLived: false,
       life: new Map(),
+      errands: [],
+      carried: new Map(),
     }
     this.queues.set(base, queue)
     return queue
   }
 
   protected lives(queue: ModelQueue, record: LifeRecord): void {
-    const waiting = [...queue.life.values()].reduce((sum, { length }) => sum + length, 0)
+    if (!queue.isLived) return
+    const told = [...queue.life.values()].reduce((sum, { length }) => sum + length, 0)
+    const waiting = told + queue.errands.length
     if (record.kind === 'progress' && waiting >= MUCH_LIFE) return
     queue.life.set(record.id, [...(queue.life.get(record.id) ?? []), record])
+  }
+
+  protected leave(queue: ModelQueue, errand: ModelErrandLeft): void {
+    queue.errands.push({ step: this.step, ...errand })
   }
 
   protected tell(queue: ModelQueue, what: Told): void {
@@ -98,6 +124,7 @@ export class Turning {
     const queue = this.queues.get(baseOf(name))
     if (queue === undefined) return
     queue.main.grouped = policy.grouped ?? false
+    queue.isLived = policy.events ?? false
     beginTurns(queue.main, this.now)
     this.#fire(queue, policy)
     queue.main.tie = undefined
@@ -249,10 +276,18 @@ export class Turning {
     state: ChildState,
     { result, error }: { readonly result?: Body | undefined; readonly error?: string } = {},
   ): void {
-    if (place === undefined || place.among.ended.has(place.at)) return
+    if (place === undefined) return
+    const child = { id, state, ...(result !== undefined && { result }), ...(error !== undefined && { error }) }
+    if (place.queue === undefined) this.childTold(queue, place, child)
+    else this.leave(queue, { errand: 'ended', to: place.queue, parent: place, child })
+  }
+
+  protected childTold(queue: ModelQueue, place: ModelPlace, child: Child): void {
+    const { id, state, result, error } = child
     const parent = queue.main.jobs.get(place.id) ?? queue.dead.jobs.get(place.id)
     const { among } = place
-    if (parent?.children !== among) return
+    // What was told first counts.
+    if (parent?.children !== among || among.ended.has(place.at)) return
     const size = result === undefined ? 0 : sizeBody(result).bytes
     const fits = among.bytes + size <= among.most
     if (fits) among.bytes += size
@@ -261,7 +296,7 @@ export class Turning {
     among.ended.set(place.at, { id, state, ...told })
     if (parent.state !== 'waiting') return
     stand(queue.main)
-    if (state !== 'done' && among.onDead === 'fail') this.bury(queue, parent, 'child', childFailed({ id, state }))
+    if (state !== 'done' && among.onDead === 'fail') this.bury(queue, parent, 'child', childFailed(child))
     else if (among.ended.size === among.ids.length) {
       parent.state = parent.dueAt > this.now ? 'delayed' : 'ready'
       if (parent.state === 'delayed') return

@@ -1,15 +1,9 @@
 /** Compares all that can be seen of queues in an engine with the model, and that the watches were told enough. */
 
 import { expect } from 'vitest'
-import type {
-  FinishedState,
-  JobState,
-  LifeRecord,
-  Owner,
-  QueueNotification,
-  Store,
-} from '../../../server/store/contract/store.ts'
+import type { FinishedState, JobState, Owner, QueueNotification, Store } from '../../../server/store/contract/store.ts'
 import { infoOf, jobOf } from '../conformance/calls.ts'
+import type { Mover } from './errands/mover.ts'
 import type { QueueModel } from './queueModel.ts'
 import { infoOfHalf, infoOfJob, jobsIn, lineOf, nextDueAt, workAt } from './queueModelJobs.ts'
 import { isDead } from './queueModelTimers.ts'
@@ -25,14 +19,16 @@ const NOTHING = Number.POSITIVE_INFINITY
 export class Observer {
   readonly #model: QueueModel
   readonly #store: Store
+  readonly #mover: Mover
   readonly #heard = new Map<string, QueueNotification[]>()
   /** From when on the watches of a queue know that there is something to claim, by half. */
   readonly #knownAt = new Map<string, number>()
   readonly #gone: { readonly queue: string; readonly id: string }[] = []
 
-  constructor(model: QueueModel, store: Store) {
+  constructor(model: QueueModel, store: Store, mover: Mover) {
     this.#model = model
     this.#store = store
+    this.#mover = mover
   }
 
   async watch(): Promise<void> {
@@ -47,6 +43,7 @@ export class Observer {
   /** A step of the model; a refused one tells nobody anything. */
   async during(operation: QueueOperation, isRefused: boolean, step: () => Promise<void>): Promise<void> {
     const before = this.#ids()
+    this.#model.step++
     await step()
     const after = this.#ids()
     for (const [queue, ids] of before) {
@@ -128,14 +125,7 @@ export class Observer {
     for (const name of names) {
       expect(await infoOf(queues, name)).toEqual(listed.find(({ queue }) => queue === name))
       const queue = model.queues.get(name)
-      // Of each job in order; among jobs the order is the engine's.
-      const life = new Map<string, LifeRecord[]>()
-      for (const record of (await queues.life(name, { limit: 100_000 }))?.records ?? []) {
-        life.set(record.id, [...(life.get(record.id) ?? []), record])
-      }
-      expect([...life].sort(([a], [b]) => (a < b ? -1 : 1))).toEqual(
-        [...(queue?.life ?? [])].sort(([a], [b]) => (a < b ? -1 : 1)),
-      )
+      await this.#mover.move(this.#store, name)
       for (const [id, { replyBy, answer }] of [...(queue?.answers ?? [])].slice(-8)) {
         // Where the answer is over, a request with the same id may wait anew.
         if (replyBy <= model.now && queue?.main.jobs.has(id)) continue

@@ -23,13 +23,17 @@ export interface DrawnDraft {
 export type DrawnChild = Omit<DrawnDraft, 'id' | 'replyMs' | 'isGap' | 'children'>
 
 export interface DrawnChildren {
-  readonly drafts: readonly (DrawnChild & { readonly children: DrawnChildren | undefined })[]
+  readonly drafts: readonly (DrawnChild & {
+    /** Of the other queue than its parent's. */
+    readonly isElsewhere: boolean
+    readonly children: DrawnChildren | undefined
+  })[]
   readonly onDead: 'fail' | 'skip'
   readonly bytes: number
 }
 
 export interface DrawnSettlement {
-  /** Of the leases that there were, from the last one back. */
+  /** From the last one back: small ones of the leases that count, others of all that there were. */
   readonly pick: number
   readonly as: Settlement['as']
   readonly delayMs: number | undefined
@@ -49,6 +53,7 @@ export interface DrawnClaim {
   readonly rate: number | undefined
   /** Of a session before the newest one. */
   readonly old: boolean
+  readonly comes: boolean
   readonly policy: number
 }
 
@@ -68,7 +73,8 @@ export type QueueOperation =
       producer: { name: string; ahead: number } | undefined
       binding: { topic: string; ahead: number } | undefined
     }
-  | ({ kind: 'claim'; queue: string; comes: boolean } & DrawnClaim)
+  /** `settles`: at once, from the last one back; not where it comes together with others. */
+  | ({ kind: 'claim'; queue: string; settles: DrawnSettlement[] } & DrawnClaim)
   | { kind: 'settle'; queue: string; settlements: DrawnSettlement[]; policy: number; next: DrawnClaim | undefined }
   | { kind: 'progress'; queue: string; reports: DrawnReport[]; policy: number }
   | {
@@ -90,6 +96,10 @@ export type QueueOperation =
   | { kind: 'runNow'; queue: string; picks: number[] }
   | { kind: 'redrive'; queue: string; picks: number[]; ttlMs: number }
   | { kind: 'bind'; queue: string; topic: string; on: boolean }
+  /** What waits to come to the queue from the other one, so many, and so many again that had come. */
+  | { kind: 'carry'; queue: string; count: number; again: number }
+  /** Whether what happens to jobs is told. */
+  | { kind: 'life'; queue: string; on: boolean }
   /** How deliveries are ordered from now on: by priority, in turns over groups, and with a rate of each group. */
   | { kind: 'mode'; queue: string; mode: 'plain' | 'grouped' | 'rated' }
   | { kind: 'breaker'; on: boolean }
@@ -104,15 +114,17 @@ export type QueueOperation =
   | { kind: 'maintain' | 'reopen' }
   | { kind: 'together'; operations: QueueOperation[] }
 
-const base = fc.constantFrom('q', 'q', 'q', 'q', 'p')
-const queue = fc.constantFrom('q', 'q', 'q', 'q', 'q', 'q/dead', 'q/dead', 'p', 'p/dead')
+const base = fc.constantFrom('q', 'q', 'q', 'p')
+const queue = fc.constantFrom('q', 'q', 'q', 'q', 'q/dead', 'q/dead', 'p', 'p', 'p', 'p/dead')
 const client = fc.constantFrom('a', 'b', 'c')
 const subject = fc.constantFrom('ann', 'ann', 'bob')
 const topic = fc.constantFrom('s', 't')
 const policy = fc.constantFrom(0, 0, 0, 1)
 const leaseMs = fc.constantFrom(1_000, 5_000, 30_000, 30_000, 90_000)
 const pick = fc.nat(30)
-const ttlMs = fc.constantFrom(1, 1_000, 4_000, 60_000, 600_000, 600_000)
+/** Picks below it are of leases that count. */
+export const LIVE_PICKS = 5
+const ttlMs = fc.constantFrom(1, 1_000, 4_000, 60_000, 600_000, 600_000, 600_000, 600_000, 600_000, 600_000)
 /** There once in so many cases. */
 const option = <T>(arbitrary: fc.Arbitrary<T>, oneIn: number) =>
   fc.oneof({ weight: oneIn - 1, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary })
@@ -145,16 +157,22 @@ const plain = {
   ),
 }
 
+const child = {
+  ...plain,
+  ttlMs: fc.constantFrom(1_000, 600_000, 600_000, 600_000),
+  isElsewhere: fc.boolean(),
+}
+
 /** Of so many generations. */
 function family(depth: number): fc.Arbitrary<DrawnChildren | undefined> {
   const children = depth === 1 ? fc.constant(undefined) : family(depth - 1)
   return option(
     fc.record({
-      drafts: fc.array(fc.record({ ...plain, children }), { minLength: 1, maxLength: 2 }),
+      drafts: fc.array(fc.record({ ...child, children }), { minLength: 1, maxLength: 2 }),
       onDead: fc.constantFrom('fail', 'skip'),
       bytes: fc.constantFrom(1_000, 1_000, 20),
     }),
-    depth === 1 ? 3 : 6,
+    3,
   )
 }
 
@@ -167,8 +185,8 @@ const draft: fc.Arbitrary<DrawnDraft> = fc.record({
 })
 
 const settlement: fc.Arbitrary<DrawnSettlement> = fc.record({
-  pick: fc.oneof({ weight: 3, arbitrary: fc.nat(4) }, { weight: 1, arbitrary: fc.nat(20) }),
-  as: fc.constantFrom('done', 'done', 'retry', 'retry', 'release', 'dead', 'extend'),
+  pick: fc.oneof({ weight: 4, arbitrary: fc.nat(LIVE_PICKS - 1) }, { weight: 1, arbitrary: fc.nat(20) }),
+  as: fc.constantFrom('done', 'done', 'done', 'done', 'retry', 'retry', 'release', 'dead', 'extend'),
   delayMs: option(fc.constantFrom(0, 1, 1_000, 70_000), 2),
   leaseMs,
   error: option(fc.constantFrom('no', 'ä\n{}'), 2),
@@ -201,12 +219,13 @@ const enqueue = fc.record({
 
 const claim = {
   client,
-  max: fc.constantFrom(1, 1, 2, 3, 20),
+  max: fc.constantFrom(1, 2, 3, 20, 20),
   bytes: fc.constantFrom(1e9, 1e9, 1e9, 300, 1),
   leaseMs,
   capMs: fc.constantFrom(100_000, 100_000, 20_000, 30_000),
   rate: option(fc.constantFrom(1, 10, 40, 0.5), 5),
-  old: fc.constantFrom(false, false, false, false, false, false, true),
+  old: fc.constantFrom(false, false, false, false, false, false, false, false, false, true),
+  comes: fc.constantFrom(true, true, true, true, true, false),
   policy,
 }
 
@@ -218,7 +237,10 @@ const single: fc.Arbitrary<QueueOperation> = fc.oneof(
       ...kind('claim'),
       queue,
       ...claim,
-      comes: fc.constantFrom(true, true, true, false),
+      settles: fc.oneof(
+        fc.constant<DrawnSettlement[]>([]),
+        fc.array(settlement, { minLength: 1, maxLength: 6 }).map((all) => all.map((one, pick) => ({ ...one, pick }))),
+      ),
     }),
   },
   {
@@ -295,6 +317,15 @@ const single: fc.Arbitrary<QueueOperation> = fc.oneof(
       ttlMs,
     }),
   },
+  {
+    weight: 16,
+    arbitrary: fc.record({
+      ...kind('carry'),
+      queue: fc.constantFrom('q', 'p'),
+      count: fc.constantFrom(1, 2, 6, 6),
+      again: fc.constantFrom(0, 0, 0, 1, 3, 20),
+    }),
+  },
   { weight: 1, arbitrary: fc.record({ ...kind('bind'), queue: base, topic, on: fc.constantFrom(true, true, false) }) },
 )
 
@@ -308,7 +339,23 @@ export const queueOperation: fc.Arbitrary<QueueOperation> = fc.oneof(
     weight: 5,
     arbitrary: fc.record({
       ...kind('clock'),
-      ms: fc.constantFrom(-500, 1, 1, 999, 1_000, 4_000, 5_000, 30_000, 60_001, 299_999, 300_000),
+      ms: fc.constantFrom(
+        -500,
+        1,
+        1,
+        1,
+        999,
+        1_000,
+        1_000,
+        1_000,
+        4_000,
+        5_000,
+        5_000,
+        30_000,
+        60_001,
+        299_999,
+        300_000,
+      ),
     }),
   },
   { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom('maintain' as const, 'reopen' as const) }) },
@@ -322,6 +369,7 @@ export const queueOperation: fc.Arbitrary<QueueOperation> = fc.oneof(
       limit: fc.record({ jobs: fc.constantFrom(1_000, 1_000, 1_000, 3), bytes: fc.constant(1e9) }),
     }),
   },
+  { weight: 1, arbitrary: fc.record({ ...kind('life'), queue: base, on: fc.constantFrom(true, true, false) }) },
   { weight: 1, arbitrary: fc.record({ ...kind('breaker'), on: fc.constantFrom(true, true, false) }) },
   {
     weight: 2,

@@ -10,6 +10,7 @@ import { RepriseError } from '../../../shared/errors.ts'
 import { runSeed } from '../../support/seed.ts'
 import { soak } from '../../support/tools.ts'
 import { type Engine, START } from '../conformance/fixture.ts'
+import { Mover } from './errands/mover.ts'
 import { QueueModel } from './queueModel.ts'
 import { ownerName, TOUCH_MS, turnAt } from './queueModelJobs.ts'
 import { baseOf, isDead } from './queueModelTimers.ts'
@@ -27,6 +28,7 @@ const MOST_JOBS = 90
 class Run {
   readonly #engine: Engine
   readonly #model = new QueueModel(START)
+  readonly #mover = new Mover(this.#model)
   #store: Store
   readonly #preparer: Preparer
   #observer: Observer
@@ -35,8 +37,8 @@ class Run {
   constructor(engine: Engine, store: Store) {
     this.#engine = engine
     this.#store = store
-    this.#preparer = new Preparer(this.#model, store)
-    this.#observer = new Observer(this.#model, store)
+    this.#preparer = new Preparer(this.#model, store, this.#mover)
+    this.#observer = new Observer(this.#model, store, this.#mover)
   }
 
   async begin(): Promise<void> {
@@ -55,31 +57,46 @@ class Run {
       model.now += operation.ms
     } else if (operation.kind === 'breaker') {
       this.#preparer.hasBreaker = operation.on
+    } else if (operation.kind === 'life') {
+      if (operation.on) this.#preparer.silent.delete(operation.queue)
+      else this.#preparer.silent.add(operation.queue)
     } else if (operation.kind === 'mode') {
       this.#preparer.modes.set(operation.queue, operation.mode)
     } else if (operation.kind === 'reopen') {
       await this.#store.close()
       this.#store = await this.#engine.open()
       this.#preparer.reopened(this.#store)
-      this.#observer = new Observer(model, this.#store)
+      this.#observer = new Observer(model, this.#store, this.#mover)
       await this.#observer.watch()
     } else if (operation.kind === 'maintain') {
       await this.#maintain()
     } else if (operation.kind === 'together') {
       // What a turn brings into the dead letters at one time has no order that could be foreseen: it comes before.
       for (const queue of ['q', 'p']) await this.#do([{ kind: 'turn', queue, policy: 0 }])
+      for (const one of operation.operations) await this.#comes(one)
       await this.#do(operation.operations)
     } else {
       if ('queue' in operation && isDead(operation.queue)) {
         await this.#do([{ kind: 'turn', queue: operation.queue, policy: 0 }])
       }
-      if (operation.kind === 'claim' && operation.comes && !this.#isAttached(operation.queue, operation.client)) {
-        const { queue, client, policy } = operation
-        await this.#do([{ kind: 'attach', queue, client, leaseMs: 30_000, holding: undefined, policy }])
-      }
+      await this.#comes(operation)
       await this.#do([operation])
+      if (operation.kind === 'claim' && operation.settles.length > 0) {
+        const { queue, settles: settlements, policy } = operation
+        await this.#do([{ kind: 'settle', queue, settlements, policy, next: undefined }])
+      }
     }
     await this.#observer.compare(this.#changes(operation))
+  }
+
+  /** Who is about to claim attaches before, mostly. */
+  async #comes(operation: QueueOperation): Promise<void> {
+    const claim = operation.kind === 'claim' ? operation : operation.kind === 'settle' ? operation.next : undefined
+    if (claim?.comes !== true || !('queue' in operation)) return
+    const { client, policy } = claim
+    const { queue } = operation
+    if (this.#isAttached(queue, client)) return
+    await this.#do([{ kind: 'attach', queue, client, leaseMs: 30_000, holding: undefined, policy }])
   }
 
   async #maintain(): Promise<void> {
@@ -100,6 +117,7 @@ class Run {
     await this.#engine.heard?.()
     // An engine may fire those of one whose expired jobs turn out to be held.
     expect([...fired]).toEqual(expect.arrayContaining(due.map(({ name }) => name)))
+    model.step++
     for (const name of fired) model.turn(name, this.#preparer.policyOf(name, 0))
     await this.#observer.settleTies()
     await this.#observer.compareTold()
@@ -147,7 +165,7 @@ class Run {
   }
 
   #isFit(operation: QueueOperation, isTogether: boolean): boolean {
-    if (operation.kind === 'enqueue' || operation.kind === 'schedule') {
+    if (operation.kind === 'enqueue' || operation.kind === 'schedule' || operation.kind === 'carry') {
       const queue = this.#model.queues.get(operation.queue)
       const jobs = (queue?.main.jobs.size ?? 0) + (queue?.dead.jobs.size ?? 0)
       return jobs + 12 * (isTogether ? 4 : 1) < MOST_JOBS

@@ -21,10 +21,18 @@ import { jobOf, remove } from '../conformance/calls.ts'
 import { text } from '../conformance/fixture.ts'
 import { plainDraft, storedChildren } from '../queueDrafts.ts'
 import { scheduleStep } from '../scheduleSteps.ts'
+import { carryStep } from './errands/carry.ts'
+import type { Mover } from './errands/mover.ts'
 import type { QueueModel } from './queueModel.ts'
 import { heldBy, ownerName } from './queueModelJobs.ts'
 import { baseOf, isDead } from './queueModelTimers.ts'
-import type { DrawnClaim, DrawnDraft, DrawnSettlement, QueueOperation } from './queueOperations.ts'
+import {
+  type DrawnClaim,
+  type DrawnDraft,
+  type DrawnSettlement,
+  LIVE_PICKS,
+  type QueueOperation,
+} from './queueOperations.ts'
 
 export const DEAD_MS = 120_000
 const POLICIES: readonly QueuePolicy[] = [
@@ -62,11 +70,15 @@ export class Preparer {
   readonly modes = new Map<string, 'plain' | 'grouped' | 'rated'>()
   /** Queues may pause themselves. */
   hasBreaker = false
+  /** Queues that tell nothing of their jobs. */
+  readonly silent = new Set<string>()
+  readonly #mover: Mover
   #store: Store
 
-  constructor(model: QueueModel, store: Store) {
+  constructor(model: QueueModel, store: Store, mover: Mover) {
     this.#model = model
     this.#store = store
+    this.#mover = mover
   }
 
   reopened(store: Store): void {
@@ -79,10 +91,14 @@ export class Preparer {
     const breaker = { share: 0.4, min: 2 }
     return {
       ...policy,
-      events: true,
+      events: !this.silent.has(baseOf(queue)),
       ...(this.#isGrouped(queue) && { grouped: true }),
       ...(this.hasBreaker && { breaker }),
     }
+  }
+
+  #howTaken(queue: string): Pick<Enqueue, 'grouped' | 'events'> {
+    return { grouped: this.#isGrouped(queue), events: !this.silent.has(queue) }
   }
 
   #isGrouped(queue: string): boolean {
@@ -233,10 +249,12 @@ export class Preparer {
       }
       case 'schedule': {
         const { queue, drawn, limit } = operation
-        const drafts = operation.drafts.map((one) => this.#draft(one, undefined))
-        const enqueue = { subject: 'ann', drafts, limit, grouped: this.#isGrouped(queue), events: true }
+        const drafts = operation.drafts.map((one) => this.#draft(queue, one, undefined))
+        const enqueue = { subject: 'ann', drafts, limit, ...this.#howTaken(queue) }
         return scheduleStep(model, this.#store, queue, drawn, enqueue)
       }
+      case 'carry':
+        return carryStep(model, this.#store, this.#mover, operation, this.#howTaken(operation.queue))
       default:
         throw new Error(`no single operation: ${operation.kind}`)
     }
@@ -262,14 +280,12 @@ export class Preparer {
     const enqueue: Enqueue = {
       subject,
       drafts: operation.drafts.map((draft, i) => {
-        if (seq !== undefined)
-          return this.#numbered(`${queue} ${subject} ${operation.producer?.name} ${seq + i}`, draft)
+        if (seq !== undefined) return this.#numbered(queue, `${subject} ${operation.producer?.name} ${seq + i}`, draft)
         const bound = binding && `${binding.topic}-${binding.from.epoch}-${binding.from.offset + i + 1}`
-        return this.#draft(draft, bound)
+        return this.#draft(queue, draft, bound)
       }),
       limit,
-      grouped: this.#isGrouped(queue),
-      events: true,
+      ...this.#howTaken(queue),
       ...(binding !== undefined && { binding }),
       ...(seq !== undefined && { producer: { name, seq } }),
     }
@@ -284,13 +300,14 @@ export class Preparer {
   }
 
   /** Who sends a number again sends the same draft. */
-  #numbered(number: string, drawn: DrawnDraft): StoredJobDraft {
-    const draft = this.#sent.get(number) ?? this.#draft(drawn, undefined)
-    this.#sent.set(number, draft)
+  #numbered(queue: string, number: string, drawn: DrawnDraft): StoredJobDraft {
+    const draft = this.#sent.get(`${queue} ${number}`) ?? this.#draft(queue, drawn, undefined)
+    this.#sent.set(`${queue} ${number}`, draft)
     return draft
   }
 
-  #draft({ id, replyMs, isGap, children, ...plain }: DrawnDraft, bound: string | undefined): StoredJobDraft {
+  #draft(queue: string, drawnDraft: DrawnDraft, bound: string | undefined): StoredJobDraft {
+    const { id, replyMs, isGap, children, ...plain } = drawnDraft
     const isParent = children !== undefined && bound === undefined && replyMs === undefined
     const { due, ...drawn } = plainDraft(plain, this.#model.now)
     return {
@@ -299,7 +316,7 @@ export class Preparer {
       ...(due !== undefined && bound === undefined && { due }),
       ...(replyMs !== undefined && bound === undefined && { replyMs }),
       ...(bound !== undefined && isGap && { dead: { reason: 'gap' as const, error: 'trimmed' } }),
-      ...(isParent && { children: storedChildren(children, this.#model.now) }),
+      ...(isParent && { children: storedChildren(children, queue, this.#model.now) }),
     }
   }
 
@@ -360,7 +377,10 @@ export class Preparer {
   }
 
   #leaseAt(queue: string, { pick, wrong }: Pick<DrawnSettlement, 'pick' | 'wrong'>) {
-    const leases = this.#leases.get(queue) ?? []
+    const all = this.#leases.get(queue) ?? []
+    const half = this.#model.half(queue)
+    const counting = all.filter(({ id, lease }) => half?.jobs.get(id)?.lease?.token === lease)
+    const leases = pick < LIVE_PICKS && counting.length > 0 ? counting : all
     const known = leases.at(-1 - pick) ?? leases.at(-1) ?? { id: 'nothing', lease: '1.1.n' }
     const id = wrong === 'id' ? (leases.at(-2 - pick)?.id ?? 'other') : known.id
     return { id, lease: wrong === 'lease' ? `${known.lease}x` : known.lease }
