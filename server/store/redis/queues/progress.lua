@@ -49,7 +49,9 @@ function operations.progress()
     local serial, n, token, id, value, log = unpack(parsed[i])
     local j = jobOf(n)
     outcomes[i] = 'l'
-    if j and j.token == token and j.serial == serial and j.id == id and (j.dead == 1) == p.dead then
+    -- A sender's id may begin as those do that the store gives.
+    local isIts = j and (j.id == id or j.named == 1 and j.id == idOf({ named = 0, n = n, id = id }))
+    if isIts and j.token == token and j.serial == serial and (j.dead == 1) == p.dead then
       outcomes[i] = 'o'
       field(own.progressKey, n, withReport(j.progress and fieldOf(own.progressKey, n), value, log))
       if not j.progress then
