@@ -1,9 +1,11 @@
 /** The contract's retention, reading, listing and watching, sentence by sentence. */
 
+import { setImmediate } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { sizeBody } from '../../../server/store/codec.ts'
 import type { Notification, Retention } from '../../../server/store/contract/store.ts'
 import { placeIn } from '../../../shared/positions.ts'
+import { until } from '../../support/until.ts'
 import { infoOf, trim } from './calls.ts'
 import type { Case } from './cursors.ts'
 import { ALL, dataIn, dataOf, drafts, KEEP, plain, publish, START, text } from './fixture.ts'
@@ -304,6 +306,21 @@ export function describeLog(given: () => Case): void {
       })
       for (let i = 0; i < 10; i++) await publish(store, 't', i)
       expect(await Promise.all(reads)).toEqual(Array(10).fill(true))
+    })
+
+    test('tells of what its first reader does not see yet, whenever it begins', async () => {
+      const { store } = given()
+      for (let turns = 0; turns < 30; turns++) {
+        const topic = `t${turns}`
+        await publish(store, topic, 'a')
+        const appending = publish(store, topic, 'b')
+        for (let i = 0; i < turns; i++) await setImmediate()
+        const { told } = await watched(topic)
+        const { head } = await store.topics.read(topic, 0, ALL)
+        await appending
+        const isTold = () => told.some((one) => one.kind === 'appended' && one.head === 2)
+        await until(() => head === 2 || isTold(), { what: `the second event, when ${turns} turns have passed` })
+      }
     })
 
     test('tells of a drop and of a new session', async () => {

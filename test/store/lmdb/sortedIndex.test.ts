@@ -12,14 +12,7 @@ it('keeps pairs that are planned and not yet stored, however many blocks came an
   const environment = await Environment.open(await tempFolder(), new Damage(() => {}))
   atEnd(() => environment.close())
   environment.openTables()
-  const isWatched = () => false
-  const changes = new Changes(environment, {
-    now: 1,
-    opening: 'a',
-    hasRoom: true,
-    isWatched,
-    isQueueWatched: isWatched,
-  })
+  const changes = new Changes(environment, { now: 1, opening: 'a', hasRoom: true })
   const pairs = new SortedIndex(environment, Buffer.from('pairs'), 'work')
   for (let n = 1; n <= 40; n++) {
     pairs.add(n, n)

@@ -17,16 +17,7 @@ it('reads a queue again that was changed for a commit that never came, and no ot
   const bytes = TABLES.store.encode(record)
   await environment.commit([{ table: TABLES.store as Table<unknown>, key: STORE_KEY, bytes }])
   const cache = new QueueCache()
-  const begin = () => {
-    const isWatched = () => false
-    return new Transaction(environment, cache, {
-      now: 1,
-      opening: 'a',
-      hasRoom: true,
-      isWatched,
-      isQueueWatched: isWatched,
-    })
-  }
+  const begin = () => new Transaction(environment, cache, { now: 1, opening: 'a', hasRoom: true })
   const made = begin()
   for (const name of ['changed', 'untouched']) made.plan((transaction) => transaction.queueMade(name))
   await environment.commit(made.writes())

@@ -21,16 +21,12 @@ export interface ChangesContext {
   /** This opening of the store: continuity with what an earlier one wrote is not certain. */
   readonly opening: string
   readonly hasRoom: boolean
-  readonly isWatched: (topic: string) => boolean
-  readonly isQueueWatched: (queue: string) => boolean
 }
 
 export class Changes {
   readonly environment: Environment
   readonly now: number
   readonly opening: string
-  readonly isWatched: (topic: string) => boolean
-  readonly isQueueWatched: (queue: string) => boolean
   /** Whether anything planned by the call at hand needs room. */
   protected usedRoom = false
   readonly #hasRoom: boolean
@@ -43,8 +39,6 @@ export class Changes {
     this.environment = environment
     this.now = given.now
     this.opening = given.opening
-    this.isWatched = given.isWatched
-    this.isQueueWatched = given.isQueueWatched
     this.#hasRoom = given.hasRoom
   }
 

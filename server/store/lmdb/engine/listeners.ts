@@ -21,10 +21,6 @@ export class Listeners<Notification> {
     }
   }
 
-  has(name: string): boolean {
-    return this.#listeners.has(name)
-  }
-
   tell(name: string, notification: Notification): void {
     for (const listener of this.#listeners.get(name) ?? []) {
       try {

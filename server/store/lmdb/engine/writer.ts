@@ -179,8 +179,6 @@ export class Writer {
       now: this.now,
       opening: this.#opening,
       hasRoom: space.hasRoom,
-      isWatched: (topic) => listeners.has(topic),
-      isQueueWatched: (queue) => queueWatches.has(queue),
     })
     const outcomes = this.#transaction(transaction, calls)
     if (outcomes === undefined) return

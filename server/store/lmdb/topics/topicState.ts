@@ -106,10 +106,10 @@ export class TopicWork {
     this.#set({ ...record, head, total, lastAt: at, ...(empty && { firstAt: at }) })
   }
 
-  /** Tells the listeners of the events added in this commit. */
+  /** Tells of the events added in this commit: who begins to watch while it is under way does not see them yet. */
   #tell(): void {
     const record = this.#record
-    if (record === undefined || !this.#changes.isWatched(this.#name)) return
+    if (record === undefined) return
     for (let from = 0; from < this.#pending.length; from += NOTIFIED_AT_ONCE) {
       const events = this.#pending
         .slice(from, from + NOTIFIED_AT_ONCE)
