@@ -40,7 +40,7 @@ class Report<T> {
   /** Whether the hub has kept it. */
   readonly kept: Promise<boolean>
   resolve: (kept: boolean | Promise<boolean>) => void = () => {}
-  reject: (error: RepriseError) => void = () => {}
+  reject: (error: unknown) => void = () => {}
   #characters = 0
 
   constructor(lease: Lease<T>) {
@@ -158,7 +158,7 @@ export class Reports<T> {
     this.#schedule()
     return new Telling(() => {
       report.awaited = true
-      this.#schedule()
+      this.#schedule(true)
       return report.kept
     })
   }
@@ -176,14 +176,15 @@ export class Reports<T> {
   }
 
   /** Two turns of microtasks later, so that what is told in one tick travels together; later where nobody waits for it. */
-  #schedule(): void {
+  #schedule(soon = false): void {
     if (this.#scheduled || this.#waitsForRetry || this.#inFlight > 0 || this.#pending.size === 0) return
+    if (this.#timer !== undefined && !soon) return
     const leftMs = this.#sentAt + GAP_MS - performance.now()
-    if (leftMs <= 0 || [...this.#pending.values()].some(({ awaited }) => awaited)) {
+    if (soon || leftMs <= 0) {
       this.#scheduled = true
       queueMicrotask(() => queueMicrotask(() => this.#flush()))
     } else {
-      this.#timer ??= setTimeout(() => {
+      this.#timer = setTimeout(() => {
         this.#timer = undefined
         this.#flush()
       }, leftMs)
@@ -227,13 +228,23 @@ export class Reports<T> {
     return taken
   }
 
-  async #send(reports: Report<T>[]): Promise<void> {
-    if (reports.length === 0) return
+  async #send(taken: readonly Report<T>[]): Promise<void> {
+    // A value may have changed since it was told, and be none that can travel.
+    let attachments = 0
+    const reports = taken.filter((report) => {
+      try {
+        attachments += measure(report.value ?? null).attachments
+        return true
+      } catch (error) {
+        this.#refuse(report, error)
+        return false
+      }
+    })
+    if (reports.length === 0) return this.#schedule()
     this.#inFlight++
     this.#sentAt = performance.now()
     try {
       const items = reports.map((report) => report.items())
-      const { attachments } = measure(reports.map(({ value = null }) => value))
       const reported = packed(items.flat(), attachments)
       const answers = await this.#context.call<readonly Reported[]>('progress', this.#context.queue, reported)
       this.#failures = 0
@@ -246,7 +257,13 @@ export class Reports<T> {
       this.#failed(reports, error instanceof RepriseError ? error : RepriseError.fromWire(error))
     }
     this.#inFlight--
-    this.#schedule()
+    this.#schedule([...this.#pending.values()].some(({ awaited }) => awaited))
+  }
+
+  #refuse(report: Report<T>, error: unknown): void {
+    report.reject(error)
+    const { queue, warnings } = this.#context
+    if (!report.awaited) warnings.tell(`progress ${queue}`, `what handlers of ${queue} tell of jobs is not kept`, error)
   }
 
   #failed(reports: readonly Report<T>[], error: RepriseError): void {
@@ -256,13 +273,14 @@ export class Reports<T> {
     }
     const [first] = reports
     if (!error.retryable && reports.length === 1 && first !== undefined) {
-      first.reject(error)
-      const { queue, warnings } = this.#context
-      if (!first.awaited)
-        warnings.tell(`progress ${queue}`, `what handlers of ${queue} tell of jobs is not kept`, error)
+      this.#refuse(first, error)
       return
     }
     for (const report of reports) {
+      if (report.lease.stage === 'lost') {
+        report.resolve(false)
+        continue
+      }
       report.alone = !error.retryable
       const later = this.#pending.get(report.lease)
       if (later !== undefined) report.follow(later)

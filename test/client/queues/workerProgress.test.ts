@@ -66,6 +66,12 @@ test('whoever awaits is answered: at once, whether it is kept; what cannot trave
     expect(() => job.progress(value)).toThrow(expect.objectContaining({ code }))
   }
   expect(() => job.log(7 as unknown as string)).toThrow(expect.objectContaining({ code: 'bad_request' }))
+  // What was changed to what cannot travel harms nothing else.
+  const changing: Record<string, unknown> = { fine: 1 }
+  void job.progress(changing)
+  changing.fine = new Map()
+  await pass(100)
+  expect(await at.waiting()).toEqual([])
   // Refused for good: whoever waits hears of it, nothing else fails for it.
   void job.log('one')
   const refused = expect(job.progress(5)).rejects.toMatchObject({ code: 'forbidden' })
