@@ -21,7 +21,8 @@ const PARTS = ['storage', 'tabs', 'names']
 
 /**
  * Writes `reprise-client.mjs`, `.cjs`, `.d.mts`, `.d.cts` (Socket.IO's client stays outside), its parts such as
- * `reprise-client.storage.mjs` and `.cjs`, which they load when a program asks for it, and `.global.js` with all within.
+ * `reprise-client.storage.mjs` and `.cjs`, which they load when a program asks for it, `.global.js` with all within, and
+ * `.light.global.js` with less.
  */
 export async function bundleClient(outDir: string): Promise<void> {
   const common = {
@@ -48,17 +49,19 @@ export async function bundleClient(outDir: string): Promise<void> {
     outExtensions: ({ format }) => (format === 'cjs' ? { js: '.cjs', dts: '.d.cts' } : { js: '.mjs', dts: '.d.mts' }),
   })
   await bundleReact(outDir)
-  await build({
-    ...common,
-    format: 'iife',
-    globalName: 'Reprise',
-    platform: 'browser',
-    deps: { alwaysBundle: [/.*/] },
-    dts: false,
-    minify: true,
-    plugins: [slim()],
-    outputOptions: { entryFileNames: `${NAME}.global.js`, codeSplitting: false },
-  })
+  for (const [ending, light] of [['global', false] as const, ['light.global', true] as const]) {
+    await build({
+      ...common,
+      format: 'iife',
+      globalName: 'Reprise',
+      platform: 'browser',
+      deps: { alwaysBundle: [/.*/] },
+      dts: false,
+      minify: true,
+      plugins: [slim(light)],
+      outputOptions: { entryFileNames: `${NAME}.${ending}.js`, codeSplitting: false },
+    })
+  }
 }
 
 /**
@@ -100,7 +103,7 @@ export async function writeClientPackage(folder: string, bundles: string): Promi
   await mkdir(folder, { recursive: true })
   const typed = ['', 'react.'].flatMap((part) => ['mjs', 'cjs', 'd.mts', 'd.cts'].map((kind) => part + kind))
   const parts = PARTS.flatMap((part) => [`${part}.mjs`, `${part}.cjs`])
-  for (const ending of [...typed, 'global.js', ...parts]) {
+  for (const ending of [...typed, 'global.js', 'light.global.js', ...parts]) {
     await cp(join(bundles, `${NAME}.${ending}`), join(folder, `${NAME}.${ending}`))
   }
   const main = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8'))
@@ -127,6 +130,7 @@ export async function writeClientPackage(folder: string, bundles: string): Promi
         require: { types: `./${REACT}.d.cts`, default: `./${REACT}.cjs` },
       },
       './script': `./${NAME}.global.js`,
+      './light-script': `./${NAME}.light.global.js`,
       './package.json': './package.json',
     },
     sideEffects: false,

@@ -31,11 +31,16 @@ const INSTEAD: Readonly<Record<string, string>> = {
   '/carrying.ts': 'export const carrying = (draft) => draft',
 }
 
-export function slim() {
-  const unused = new Set([...Object.keys(INSTEAD), ...Object.keys(EDITS)])
+/** What the light script does without. */
+const WHOLE = ['/browser/persistence.ts', '/browser/sharing.ts', '/browser/transactions.ts', '/outgoing/keeping.ts']
+
+/** `light`: without what outlives a page and what tabs share. */
+export function slim(light: boolean) {
+  const unused = new Set([...Object.keys(INSTEAD), ...(light ? [] : Object.keys(EDITS))])
   return {
     name: 'slim',
     resolveId(id: string) {
+      if (light && WHOLE.some((one) => id.endsWith(one))) return here('light.ts')
       const ending = Object.keys(INSTEAD).find((one) => `/${id}`.endsWith(one))
       if (ending === undefined) return undefined
       unused.delete(ending)

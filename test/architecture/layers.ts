@@ -145,7 +145,7 @@ const MAY_IMPORT: Readonly<Record<Part, readonly Part[]>> = {
   ],
   'cli/': ['client/', 'shared/'],
   'console/': ['client/', 'shared/'],
-  'build/': [],
+  'build/': ['shared/'],
   'console/vite.config.ts': [],
 }
 

@@ -32,10 +32,10 @@ describe.runIf(has('chromium'))('the SDK in a browser, from a <script>', () => {
     await closeBrowser()
   })
 
-  for (const transport of ['websocket', 'polling'] as const) {
-    it(`publishes, and gets what it missed after its network was gone, over ${transport}`, async () => {
+  for (const [transport, path] of [['websocket', 'light'] as const, ['polling', ''] as const]) {
+    it(`publishes, and gets what it missed after its network was gone, over ${transport} ${path}`, async () => {
       const page = await openPage(await openContext(), { expected: LOST_CONNECTIONS })
-      await page.goto(site.url)
+      await page.goto(site.url + path)
       const topic = `bare-${transport}`
       const receipts = await page.evaluate(
         async ({ topic, transport }) => {

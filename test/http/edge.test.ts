@@ -181,7 +181,7 @@ describe('pages of the hub', () => {
   })
 
   it.skipIf(!dist('sdk/reprise-client.global.js'))('are the SDK too, for pages of any origin', async () => {
-    for (const name of ['reprise-client.global.js', 'reprise-client.mjs']) {
+    for (const name of ['reprise-client.global.js', 'reprise-client.light.global.js', 'reprise-client.mjs']) {
       const { status, headers } = await ask('GET', `/sdk/${name}`)
       expect([status, headers.get('access-control-allow-origin')]).toEqual([200, '*'])
       expect(headers.get('content-type')).toContain('javascript')

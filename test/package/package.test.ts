@@ -300,8 +300,11 @@ describe('the package', () => {
   })
 })
 
-describe('the script', () => {
-  const path = join(ROOT, 'dist/sdk/reprise-client.global.js')
+describe.each([
+  ['the script', 'global', 38],
+  ['the light script', 'light.global', 31],
+])('%s', (_, ending, kilobytes) => {
+  const path = join(ROOT, `dist/sdk/reprise-client.${ending}.js`)
   beforeAll(ensureBuilt, 180_000)
 
   it('defines window.Reprise and nothing else', async () => {
@@ -312,10 +315,15 @@ describe('the script', () => {
     runInContext(await readFile(path, 'utf8'), createContext(window))
     expect(Object.keys(window).filter((name) => !before.has(name))).toEqual(['Reprise'])
     expect(window.Reprise).toMatchObject({ connect: expect.anything(), RepriseError: expect.anything() })
+    const { connect } = window.Reprise as typeof import('../../client/index.ts')
+    if (ending === 'global') return
+    for (const options of [{ persist: true }, { share: true }]) {
+      expect(() => connect('http://127.0.0.1:9', options)).toThrow('load reprise-client.global.js')
+    }
   })
 
-  it('has at most 38 KB, compressed', async () => {
-    expect(gzipSync(await readFile(path)).length).toBeLessThanOrEqual(38 * 1024)
+  it('is small, compressed', async () => {
+    expect(gzipSync(await readFile(path)).length).toBeLessThanOrEqual(kilobytes * 1024)
   })
 })
 

@@ -17,7 +17,7 @@ const SDK = `${DIST}sdk`
 
 /** The name of such a file changes with its content. */
 const HASHED_S = 31_536_000
-const SDK_FILES = ['reprise-client.global.js', 'reprise-client.mjs', 'reprise-client.storage.mjs']
+const SDK_FILES = ['global.js', 'light.global.js', 'mjs', 'storage.mjs'].map((ending) => `reprise-client.${ending}`)
 
 /**
  * `isGuest`: whether a program around has said where to go on. `socketPath`: where console and demo find the hub's

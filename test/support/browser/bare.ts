@@ -1,4 +1,4 @@
-/** Somebody's own program with a hub in it, and its one page: nothing but the SDK, loaded by a `<script>`. */
+/** Somebody's own program with a hub in it, and its one page: nothing but the SDK, loaded by a `<script>`, light at `/light`. */
 
 import { join } from 'node:path'
 import type * as SDK from '../../../client/index.ts'
@@ -12,6 +12,7 @@ declare global {
 
 const PAGE = `<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><title>bare</title>
 <script src="/sdk/reprise-client.global.js"></script>`
+const LIGHT = PAGE.replace('global', 'light.global')
 
 export interface BareSite {
   /** The address of the page. */
@@ -24,7 +25,8 @@ export async function startBareSite(options: HubOptions = {}): Promise<BareSite>
   const hub = createHub({ store: join(await tempFolder(), 'data'), logLevel: 'silent', ...options })
   await hub.ready
   const origin = await serveAttached(hub, (request, response) => {
-    if (request.url === '/') response.setHeader('content-type', 'text/html').end(PAGE)
+    const page = request.url === '/' ? PAGE : request.url === '/light' ? LIGHT : undefined
+    if (page !== undefined) response.setHeader('content-type', 'text/html').end(page)
     else hub.handler(request, response)
   })
   return { url: `${origin}/`, origin, hub }
