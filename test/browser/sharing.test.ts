@@ -138,33 +138,36 @@ function tests(store: StoreKind): void {
     await closeBrowser()
   })
 
-  /** A tab that gets the events of a topic, publishes to it all the time, and works. */
-  async function open(context: BrowserContext, name: string): Promise<Page> {
+  /** A tab that gets the events of a topic, publishes to it all the time, and works. Some have no cursor at the hub. */
+  async function open(context: BrowserContext, name: string, client: string | undefined): Promise<Page> {
     const page = await openPage(context, { expected: /net::ERR_/ })
     await page.goto(site.url)
-    await page.evaluate(async (name) => {
-      globalThis.tab = { first: 0, events: [], published: 0, refused: [] }
-      globalThis.hub = Reprise.connect(undefined, { share: true, client: name })
-      const topic = hub.topic('shared')
-      const subscription = topic.subscribe(({ offset }) => void tab.events.push(offset))
-      hub.queue('shared').consume(() => {})
-      await new Promise<void>((resolve) => {
-        subscription.onStatus(({ state }) => {
-          if (tab.first === 0) tab.first = (subscription.position?.offset ?? 0) + 1
-          if (state === 'live') resolve()
+    await page.evaluate(
+      async ({ name, client }) => {
+        globalThis.tab = { first: 0, events: [], published: 0, refused: [] }
+        globalThis.hub = Reprise.connect(undefined, { share: true, ...(client === undefined ? {} : { client }) })
+        const topic = hub.topic('shared')
+        const subscription = topic.subscribe(({ offset }) => void tab.events.push(offset))
+        hub.queue('shared').consume(() => {})
+        await new Promise<void>((resolve) => {
+          subscription.onStatus(({ state }) => {
+            if (tab.first === 0) tab.first = (subscription.position?.offset ?? 0) + 1
+            if (state === 'live') resolve()
+          })
         })
-      })
-      const publish = () => {
-        topic.publish(`${name} ${tab.published + 1}`).then(
-          () => {
-            tab.published++
-            setTimeout(publish, 50)
-          },
-          (error) => tab.refused.push(String(error)),
-        )
-      }
-      publish()
-    }, name)
+        const publish = () => {
+          topic.publish(`${name} ${tab.published + 1}`).then(
+            () => {
+              tab.published++
+              setTimeout(publish, 50)
+            },
+            (error) => tab.refused.push(String(error)),
+          )
+        }
+        publish()
+      },
+      { name, client },
+    )
     return page
   }
 
@@ -198,7 +201,7 @@ function tests(store: StoreKind): void {
       let opened = 0
       const add = async () => {
         const name = `tab-${++opened}`
-        pages.set(await open(context, name), name)
+        pages.set(await open(context, name, opened % 2 === 0 ? name : undefined), name)
       }
       for (let i = 0; i < 5; i++) await add()
       await until(async () => (await connections()) === 1, { what: 'one connection' })
@@ -242,8 +245,11 @@ function tests(store: StoreKind): void {
         }
         await until(leading, { what: 'another leader' })
         for (const page of pages.keys()) {
-          const before = await page.evaluate(() => tab.events.length)
-          await page.waitForFunction((n) => tab.events.length > n + 50, before)
+          const before = await page.evaluate(() => ({ got: tab.events.length, published: tab.published }))
+          await page.waitForFunction(
+            ({ got, published }) => tab.events.length > got + 50 && tab.published > published,
+            before,
+          )
         }
         if (way === 'stand still') {
           await debug.send('Debugger.disable')
@@ -264,6 +270,15 @@ function tests(store: StoreKind): void {
         const events = all.events.slice(0, last.offset - all.first + 1)
         expect(events, name).toEqual(events.map((_, i) => all.first + i))
       }
+      const alive = [...pages.values()]
+      const acknowledged = async () => {
+        const { cursors } = (await (await fetch(`${site.url}v1/topics/shared/cursors?limit=200`)).json()) as {
+          cursors: { client: string; position: { offset: number } }[]
+        }
+        const own = cursors.filter(({ client }) => alive.includes(client))
+        return own.length > 0 && own.every(({ position }) => position.offset >= last.offset)
+      }
+      await until(acknowledged, { what: 'all that was handled to be acknowledged' })
       const stored = (await dataOf('shared')).filter((data) => typeof data === 'string')
       for (const [name, count] of Object.entries(published)) {
         const own = stored.filter((data) => data.startsWith(`${name} `))
