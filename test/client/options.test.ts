@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net'
 import { Server } from 'socket.io'
 import { describe, expect, it, vi } from 'vitest'
 import { connect, type Hub, retry } from '../../client/index.ts'
+import { addressOf } from '../../client/optionChecks.ts'
 import { createHub } from '../../server/index.ts'
 import { atEnd } from '../support/ending.ts'
 import { startHub } from '../support/hub/hub.ts'
@@ -14,6 +15,21 @@ import { tempFolder } from '../support/temp.ts'
 import { until, within } from '../support/until.ts'
 
 const LONG = [2 ** 31, 2 ** 40, Infinity]
+
+describe('an address', () => {
+  it('without a host is one of the page, with its protocol', () => {
+    vi.stubGlobal('location', { href: 'https://shop.example:8443/cart?x' })
+    try {
+      expect(['/hub', '//hub.example', undefined].map(addressOf)).toEqual([
+        'https://shop.example:8443/hub',
+        'https://hub.example/',
+        undefined,
+      ])
+    } finally {
+      vi.unstubAllGlobals()
+    }
+  })
+})
 
 describe('an option', () => {
   const calls: readonly [string, (hub: Hub, options: object) => unknown][] = [
