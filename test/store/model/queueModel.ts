@@ -20,7 +20,7 @@ import type {
 import { releasePauseMs } from '../../../server/store/jobs/releases.ts'
 import { RepriseError } from '../../../shared/errors.ts'
 import type { Position } from '../../../shared/positions.ts'
-import { delivered, firstInTurns, restingIn, stand, wakeBeyond } from './queueModelGroups.ts'
+import { delivered, firstInTurns, restingIn, stand, tieTurns, wakeBeyond } from './queueModelGroups.ts'
 import {
   childrenOf,
   extend,
@@ -139,6 +139,7 @@ export class QueueModel extends Sending {
     const half = this.half(name)
     if (queue === undefined || half === undefined) return settlements.map(() => 'lost')
     this.turn(name, policy)
+    if (settlements.some(({ as }) => as === 'retry')) tieTurns(queue.main)
     const settled = settlements.map((settlement) => {
       const answer = this.#settle(queue, half, settlement, policy)
       stand(queue.main)
@@ -237,6 +238,7 @@ export class QueueModel extends Sending {
     this.turn(name, policy)
     half.holders.set(ownerName(holder), { session, attached: true, touchedAt: this.now })
     this.tell(queue, { kind: 'session', holder })
+    if (holding !== undefined) tieTurns(queue.main)
     const kept: { id: string; lease: string; expiresAt: number }[] = []
     for (const job of heldBy(half, holder)) {
       const { lease } = job
@@ -260,6 +262,7 @@ export class QueueModel extends Sending {
     if (holder === undefined || session < holder.session) return
     if (session === holder.session && !holder.attached) return
     holder.attached = false
+    if (typeof leaving === 'object') tieTurns(queue.main)
     for (const job of leaving === 'keep' ? [] : heldBy(half, owner)) {
       const { lease } = job
       if (lease === undefined) continue

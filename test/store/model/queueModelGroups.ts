@@ -44,6 +44,11 @@ function leaveEmpty(half: Half): void {
   }
 }
 
+/** What a call makes due at that moment, a retry after 0 ms, may have its turn at the end of the call. */
+export function tieTurns(half: Half): void {
+  half.tie = ++half.lastTurn
+}
+
 /** The first of all timers: what stands elsewhere takes over the order, and rests that are over end. */
 export function beginTurns(half: Half, now: number): void {
   half.tie = ++half.lastTurn

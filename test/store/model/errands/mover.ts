@@ -102,7 +102,7 @@ export class Mover {
         row.number = first + some - 1
         step = { ...step, carried: row.number }
       }
-      if (random.chance(0.02)) step = { ...step, isUnknown: true }
+      if (random.chance(0.1)) step = { ...step, isUnknown: true }
     }
   }
 
