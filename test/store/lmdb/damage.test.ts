@@ -4,6 +4,7 @@ import { spawn } from 'node:child_process'
 import { readFile, stat, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { open as openLmdb } from 'lmdb'
 import { expect, test } from 'vitest'
 import { mendFile } from '../../../server/store/lmdb/recovery/salvage.ts'
 import { openStore } from '../../../server/store/open.ts'
@@ -16,6 +17,7 @@ import type { Change, Outcome } from './damagedChild.ts'
 
 const MAIN = new URL('../../../', import.meta.url)
 const PAGE = 4_096
+const RAW = { encoding: 'binary', keyEncoding: 'binary' } as const
 /** Of each kind in the short run. */
 const CHANGES = soak ? Number.POSITIVE_INFINITY : 2
 
@@ -165,6 +167,31 @@ test('a record of any table that is spoilt or gone stops nothing for good', {
   const tried = random.shuffle(changes).slice(0, soak ? changes.length : 7)
   const outcomes = await outcomesOf(store, tried)
   for (const [i, outcome] of outcomes.entries()) check(store, tried[i] ?? { at: 0 }, outcome)
+})
+
+test('a parent whose child is in another queue waits on where all is made anew, and is told of its end', async () => {
+  const folder = join(await tempFolder(), 'data')
+  const before = await openStore(folder, { now: () => START })
+  const child = { body: { json: '{"data":1}' }, queue: 'there', priority: 4, ttlMs: TTL }
+  const family = { children: { drafts: [child], onDead: 'fail' as const, bytes: 1_000 } }
+  await deskOf(before).send([named('away', family), named('x')])
+  const [errand] = (await before.queues.life('q', { limit: 9 }))?.errands?.list ?? []
+  await before.close()
+  const root = openLmdb<Buffer, Buffer>({ path: folder, noSubdir: false, overlappingSync: false, maxDbs: 48, ...RAW })
+  const pairs = root.openDB<Buffer, Buffer>({ name: 'pairs', ...RAW })
+  for (const key of Array.from(pairs.getKeys({}), (key) => Buffer.from(key))) {
+    await pairs.put(key, Buffer.from('spoilt'))
+  }
+  await root.close()
+  const store = await openStore(folder, { now: () => START })
+  const desk = deskOf(store)
+  expect(await desk.ids('w')).toEqual(['x'])
+  expect(store.damage().join()).toContain('made anew')
+  expect(await desk.job('away')).toMatchObject({ state: 'waiting', children: { count: 1, open: 1 } })
+  const parent = errand?.parent ?? { id: '', place: '' }
+  await store.queues.tellParents('q', [{ parent, child: { queue: 'there', id: 'c', state: 'done' } }])
+  expect((await desk.take('v')).children).toEqual([{ queue: 'there', id: 'c', state: 'done' }])
+  await store.close()
 })
 
 test('a file that was cut off is refused with a sentence, wherever, and left as it is', {

@@ -178,6 +178,22 @@ describe.runIf(has('redis-server'))('a queue in Redis', () => {
     await store.close()
   })
 
+  test('a parent whose child is in another queue waits on where all is made anew, and is told of its end', async () => {
+    const { store } = await made(server)
+    const desk = deskOf(store)
+    const child = { body: { json: '{"data":1}' }, queue: 'there', priority: 4, ttlMs: TTL }
+    await desk.send([named('away', { children: { drafts: [child], onDead: 'fail', bytes: 1_000 } })])
+    const [errand] = (await store.queues.life('q', { limit: 9 }))?.errands?.list ?? []
+    await server.cli('zadd', `${TAG}ready`, '1', '12345')
+    await worked(store)
+    expect(store.damage().join()).toContain('made anew')
+    expect(await desk.job('away')).toMatchObject({ state: 'waiting', children: { count: 1, open: 1 } })
+    const parent = errand?.parent ?? { id: '', place: '' }
+    await store.queues.tellParents('q', [{ parent, child: { queue: 'there', id: 'c', state: 'done' } }])
+    expect((await desk.take('new')).children).toEqual([{ queue: 'there', id: 'c', state: 'done' }])
+    await store.close()
+  })
+
   test('a store of a newer format is refused with a sentence, and left as it is', async () => {
     const { store } = await made(server)
     await store.close()
