@@ -51,6 +51,14 @@ export function describeQueueOrder(given: () => Case): void {
       expect(await sent()).toEqual([['a'], 1])
     })
 
+    test('an id as the store gives them harms no other job of its call, which is there for who claims at once', async () => {
+      const q = desk()
+      await q.attach('w')
+      const { id: _, ...unnamed } = named('x')
+      const [{ ids }, { jobs }] = await Promise.all([q.send([unnamed, named('1-n')]), q.claim('w', { max: 9 })])
+      expect(jobs.map(({ id }) => id)).toEqual(ids)
+    })
+
     test('what is removed is forgotten by itself alone: another job that got the id since is still known by it', async () => {
       const q = desk()
       const { queues } = given().store

@@ -257,7 +257,6 @@ function operations.enqueue()
         works(p, now)
       end
       if d.policy then field(own.key, n, d.policy) end
-      records[n] = nil
       -- Neighbours that are sent alike differ in their places.
       if d ~= like or #body ~= size or state ~= stateOf or named == 1 then
         like, size, stateOf = d, #body, state
@@ -293,6 +292,8 @@ function operations.enqueue()
   end
   many('HSET', BODIES, bodies)
   many('HSET', JOBS, rows)
+  -- Also of those that were looked for under the id of another draft.
+  for k = 1, #rows, 2 do records[rows[k]] = nil end
   many('ZADD', live.expiries, expiring)
   many('ZADD', live.ready, ready)
   local forgotten = #ids > 0 and remember(subject, ids) or 0
