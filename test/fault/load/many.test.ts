@@ -10,7 +10,7 @@ import { folderMb, memoryMb } from '../../support/memory.ts'
 import { soak } from '../../support/tools.ts'
 import { until, within } from '../../support/until.ts'
 
-const TOUCHED = soak ? 200_000 : 8_000
+const TOUCHED = soak ? 200_000 : 10_000
 const HELD = soak ? 9_000 : 2_000
 const GROUP = 500
 /** Garbage is collected early, so that what is left is what the hub holds. */
@@ -102,10 +102,10 @@ describeStores(
           manager._close()
         }
       }
-      await round(0, 2_000)
+      await round(0, 4_000)
       const disk = place.folder === undefined ? 0 : await folderMb(place.folder)
       const before = await settledMb(pid, url)
-      await round(2_000, TOUCHED)
+      await round(4_000, TOUCHED)
       // A namespace that stays takes 3 KB and more: 18 MB in all, beside the few that the hub needs anyway.
       const after = await settledMb(pid, url, before + 16)
       expect(after - before).toBeLessThan(16)
