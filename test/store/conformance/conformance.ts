@@ -13,7 +13,7 @@ import { describeQueueErrands } from './queues/elsewhere.ts'
 import { describeQueueFinished } from './queues/finished.ts'
 import { describeQueueGroups } from './queues/groups.ts'
 import { describeJobPolicy } from './queues/jobPolicy.ts'
-import { describeQueueLife } from './queues/life.ts'
+import { describeQueueLife, describeQueueLifeBound } from './queues/life.ts'
 import { describeQueueProgress } from './queues/progress.ts'
 import { describeQueueBounds } from './queuesBounds.ts'
 import { describeQueueCrowd, describeQueueEndings } from './queuesEndings.ts'
@@ -23,8 +23,15 @@ import { describeQueueOrder } from './queuesOrder.ts'
 import { describeQueueReturns } from './queuesReturns.ts'
 import { describeStoreItself } from './store.ts'
 
-/** `payloadsAlone`: what concerns payloads and what is done to them, for an engine that is tested whole besides. */
-export function describeConformance(name: string, makeEngine: () => Promise<Engine>, payloadsAlone = false): void {
+interface Parts {
+  /** What concerns payloads and what is done to them, for an engine that is tested whole besides. */
+  readonly payloadsAlone?: boolean
+  /** Its rules are in the code of another engine, which is tested besides: without the costliest tests. */
+  readonly sameRules?: boolean
+}
+
+export function describeConformance(name: string, makeEngine: () => Promise<Engine>, parts: Parts = {}): void {
+  const { payloadsAlone = false, sameRules = payloadsAlone } = parts
   describe(`the ${name} store keeps the contract`, () => {
     let engine: Engine
     let store: Store
@@ -52,6 +59,7 @@ export function describeConformance(name: string, makeEngine: () => Promise<Engi
     describeQueueBreaker(given)
     describeJobPolicy(given)
     describeQueueLife(given)
+    if (!sameRules) describeQueueLifeBound(given)
     describeQueueProgress(given)
     describeQueueLeases(given)
     describeQueueEndings(given)

@@ -4,4 +4,4 @@ import { describeConformance } from '../conformance/conformance.ts'
 import { lmdbEngine, sealed } from '../conformance/fixture.ts'
 
 describeConformance('LMDB', () => lmdbEngine(MEMORY))
-describeConformance('sealed LMDB', () => sealed(lmdbEngine(MEMORY)), !soak)
+describeConformance('sealed LMDB', () => sealed(lmdbEngine(MEMORY)), { payloadsAlone: !soak })
