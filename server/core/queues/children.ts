@@ -74,22 +74,23 @@ function localOf(drafts: readonly StoredJobDraft[]): number {
   return count
 }
 
-/** Children are carried to other queues whatever those hold by then: one that is full now takes none. Throws `too_many`. */
-export async function checkRoom(
+/** Children are carried to other queues whatever those hold by then. Why they are refused now: one of them is full. */
+export async function refusalOf(
   store: Store,
   settings: Pick<HubQueueSettings, 'forQueue'>,
   children: ReadonlyMap<string, number>,
-): Promise<void> {
-  if (children.size === 0) return
+): Promise<{ readonly noChildren?: string }> {
+  if (children.size === 0) return {}
   const infos = await store.queues.list({ names: [...children.keys()] })
   for (const [queue, more] of children) {
     const { maxJobs, maxBytes } = settings.forQueue(queue)
     const { counts, bytes = 0 } = infos.find((info) => info.queue === queue) ?? {}
     const jobs = counts === undefined ? 0 : counts.ready + counts.delayed + counts.held + counts.waiting
     if (jobs + more <= maxJobs && bytes <= maxBytes) continue
-    const text = `the queue ${queue} is full: it takes ${maxJobs} jobs and ${maxBytes} bytes, also of children of other queues`
-    throw new RepriseError('too_many', text)
+    const noChildren = `the queue ${queue} is full, to which it has children: it takes ${maxJobs} jobs and ${maxBytes} bytes`
+    return { noChildren }
   }
+  return {}
 }
 
 /** How many of them are ready when they are stored. */
@@ -118,7 +119,10 @@ export function haveBinary(children: readonly Child[] | undefined): boolean {
 
 /** The same as JSON text, from the texts that are stored. Only where none has binary. */
 export function childrenText(queue: string, children: readonly Child[]): string {
-  return `[${children.map((child) => childText(child.queue ?? queue, child)).join(',')}]`
+  const texts = children.map((child) =>
+    childText(child.queue === undefined ? queue : JSON.stringify(child.queue), child),
+  )
+  return `[${texts.join(',')}]`
 }
 
 const RESULT = '{"data":'
@@ -126,5 +130,5 @@ const RESULT = '{"data":'
 function childText(queue: string, { id, state, result, error }: Child): string {
   const text = result === undefined ? '' : `,"result":${result.json.slice(RESULT.length, -1)}`
   const why = error === undefined ? '' : `,"error":${JSON.stringify(error)}`
-  return `{"queue":${JSON.stringify(queue)},"id":${JSON.stringify(id)},"state":"${state}"${text}${why}}`
+  return `{"queue":${queue},"id":${JSON.stringify(id)},"state":"${state}"${text}${why}}`
 }

@@ -58,15 +58,14 @@ function storedDrafts(
   now: number,
 ): StoredJobDraft[] {
   const bodies = bodiesOf(drafts.map(contents), limits)
-  const queueAt = (index: number): string => (drafts[index] as Partial<ChildDraft>).queue ?? own
-  const names = drafts.some((draft) => 'queue' in draft) ? new Set(drafts.map((_, at) => queueAt(at))) : [own]
-  for (const name of names) {
-    const theirs = bodies.map((body, at) => (queueAt(at) === name ? body : undefined))
+  const queues = drafts.map(({ queue = own }: Partial<ChildDraft>) => queue)
+  for (const name of new Set(queues)) {
+    const theirs = bodies.map((body, at) => (queues[at] === name ? body : undefined))
     checkBodies(settingsOf(name).schema, theirs, `queue ${name}`)
   }
   return bodies.map((body, index) => {
     const draft: Partial<JobDraft> = drafts[index] ?? {}
-    const queue = queueAt(index)
+    const queue = queues[index] ?? own
     const settings = settingsOf(queue)
     const { id, key, group, priority = settings.priority, ttlMs = settings.ttlMs, delayMs, at } = draft
     const policy = jobPolicy(draft, settings, `draft ${index}`)

@@ -22,7 +22,7 @@ import type { StoreClock } from '../clock.ts'
 import type { CallerLimits } from '../guards/callers.ts'
 import type { Telemetry } from '../telemetry.ts'
 import { itsTurn, PAGE_WEIGHT } from '../turns.ts'
-import { checkRoom, countOf, elsewhereOf, queuesOf, readyOf } from './children.ts'
+import { countOf, elsewhereOf, queuesOf, readyOf, refusalOf } from './children.ts'
 import type { Consumers } from './delivery/consumers.ts'
 import type { JobClient } from './delivery/outlet.ts'
 import { mergedReports } from './delivery/progress.ts'
@@ -137,12 +137,13 @@ export class Queues {
     const now = settings.forQueue(queue)
     const stored = storedJobs(queue, drafts, limits, (name) => settings.forQueue(name), clock.now)
     try {
-      await checkRoom(store, settings, elsewhereOf(stored))
+      const refusal = await refusalOf(store, settings, elsewhereOf(stored))
       const sending = this.#busy(
         store.queues.enqueue(queue, {
           subject,
           drafts: replyMs === undefined ? stored : stored.map((draft) => ({ ...draft, replyMs: Math.ceil(replyMs) })),
           ...takenOf(now),
+          ...refusal,
           ...(producer === undefined ? {} : { producer }),
         }),
       )

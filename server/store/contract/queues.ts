@@ -98,6 +98,8 @@ export interface Enqueue {
    * `carried` has none.
    */
   readonly limit: { readonly jobs: number; readonly bytes: number }
+  /** Why children for other queues are refused: `too_many` with this text, where a draft that is no duplicate has some. */
+  readonly noChildren?: string
   /** Both as in the policy. */
   readonly grouped?: boolean
   readonly events?: boolean
@@ -181,10 +183,10 @@ export interface Queues extends Finished {
 
   /**
    * Keeps what consumers tell of the jobs that they hold: `ok` as long as a settlement would be, also under a lease that has
-   * lapsed while nobody else was given the job; afterwards `lost`, and nothing is kept. It stays with the job through attempts, in the dead letters, and as long as the job is kept when it has
-   * ended. At most 100 lines and 64 KiB of them, the oldest go first. Of one job there is at most one report in a call.
-   * With `events` each value is told to the queue's life, but not where much of that waits already. `storage_full` as for
-   * `enqueue`.
+   * lapsed while nobody else was given the job; afterwards `lost`, and nothing is kept. It stays with the job through attempts,
+   * in the dead letters, and as long as the job is kept when it has ended. At most 100 lines and 64 KiB of them, the oldest go
+   * first. Of one job there is at most one report in a call. With `events` each value is told to the queue's life, but not
+   * where much of that waits already. `storage_full` as for `enqueue`.
    */
   progress(queue: string, reports: readonly Report[], policy: QueuePolicy): Promise<readonly Progress[]>
 

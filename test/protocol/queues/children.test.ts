@@ -137,6 +137,11 @@ test('children of other queues are carried there once, and their parent gets wha
     expect(answer).toMatchObject({ status, detail: expect.stringMatching(detail) })
   }
   expect([await queue.counts(), await other.counts()]).toEqual(before)
+  // One that is sent again is there already, also where its children fill that queue.
+  const twice = { data: 0, id: 'twice', children: [there(1), there(2), there(3)] }
+  expect(await ask('POST', 'pages/jobs', twice)).toMatchObject({ status: 201, duplicates: 0 })
+  await until(async () => (await other.counts()).ready === 3)
+  expect(await ask('POST', 'pages/jobs', twice)).toMatchObject({ status: 201, duplicates: 1 })
 })
 
 test('what is wrong with children is said, and nothing is stored', async () => {

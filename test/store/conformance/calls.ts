@@ -11,6 +11,7 @@ import type {
   Store,
   Topics,
 } from '../../../server/store/contract/store.ts'
+import { RepriseError } from '../../../shared/errors.ts'
 
 export const POLICY: QueuePolicy = { maxAttempts: 3, backoffMs: [1_000, 5_000], deadMs: 14 * 86_400_000 }
 
@@ -49,4 +50,16 @@ export async function firedIn(store: Store): Promise<string[]> {
     return POLICY
   })
   return names
+}
+
+/** Calls that are done, of which each so-manieth is not answered. */
+export function losing(oneIn: number) {
+  let calls = 0
+  return <A extends unknown[], T>(call: (...args: A) => Promise<T>) => {
+    return async (...args: A): Promise<T> => {
+      const answer = await call(...args)
+      if (++calls % oneIn === 0) throw new RepriseError('unavailable', 'the answer was lost')
+      return answer
+    }
+  }
 }

@@ -25,7 +25,7 @@ export class JobsPacket {
   get text(): string {
     const queue = JSON.stringify(this.queue)
     let text = ''
-    for (const job of this.jobs) text += (text === '' ? '' : ',') + jobText(this.queue, queue, job)
+    for (const job of this.jobs) text += text === '' ? jobText(queue, job) : `,${jobText(queue, job)}`
     return `[${text}]`
   }
 
@@ -37,14 +37,13 @@ export class JobsPacket {
 
 function jobText(
   queue: string,
-  queueText: string,
   { id, lease, attempts, deliveries, sentAt, expiresAt, replyBy, runMs, children, body }: ReadableJob,
 ): string {
   const reply = replyBy === undefined ? '' : `"replyBy":${replyBy},`
   const run = runMs === undefined ? '' : `"runMs":${runMs},`
   const family = children === undefined ? '' : `"children":${childrenText(queue, children)},`
   const counts = `"attempts":${attempts},"deliveries":${deliveries},"sentAt":${sentAt},"expiresAt":${expiresAt}`
-  return `{"queue":${queueText},"id":${JSON.stringify(id)},"lease":${JSON.stringify(lease)},${counts},${reply}${run}${family}${body.json.slice(1)}`
+  return `{"queue":${queue},"id":${JSON.stringify(id)},"lease":${JSON.stringify(lease)},${counts},${reply}${run}${family}${body.json.slice(1)}`
 }
 
 /** Results with binary are joined, all of them: how many attachments they have, nobody bounds. */

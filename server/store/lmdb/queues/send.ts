@@ -47,7 +47,7 @@ export function enqueue(transaction: Transaction, name: string, enqueue: Enqueue
   const number = known?.record.main.number ?? UNKNOWN
   const sender = producer && new Producer(transaction, number, subject, producer.name)
   const repeated = producer && sender ? sender.duplicates(producer.seq, drafts.length) : []
-  if (known === undefined && enqueue.carried === undefined) checkFirst(limit, drafts)
+  if (known === undefined && enqueue.carried === undefined) checkFirst(enqueue)
   const queue = known ?? transaction.queueMade(name)
   const { record, main } = queue
   // The first draft's, whatever comes under its number now.
@@ -117,6 +117,7 @@ export function enqueue(transaction: Transaction, name: string, enqueue: Enqueue
     ids.push(named)
   }
   if (carried === undefined) checkLimit(queue, limit, jobs, bytes)
+  if (leaves && enqueue.noChildren !== undefined) throw new RepriseError('too_many', enqueue.noChildren)
   if (carried === undefined && leaves) queue.life.checkRoom(queue.life.left)
 
   if (enqueue.events !== undefined) queue.life.isOn = enqueue.events
@@ -179,14 +180,16 @@ function checkLimit({ record }: Queue, limit: Enqueue['limit'], jobs: number, by
 }
 
 /** A call that is refused makes no queue. */
-function checkFirst(limit: Enqueue['limit'], drafts: readonly StoredJobDraft[]): void {
+function checkFirst({ limit, drafts, noChildren }: Enqueue): void {
   const ids = new Set<string>()
   let [jobs, bytes] = [0, 0]
   for (const draft of drafts) {
     const { id, dead } = draft
     if (dead !== undefined || (id !== undefined && ids.has(id))) continue
     if (id !== undefined) ids.add(id)
-    for (const { body } of withChildren(draft)) {
+    for (const { body, children } of withChildren(draft)) {
+      const leaves = children?.drafts.some(({ queue }) => queue !== undefined) === true
+      if (leaves && noChildren !== undefined) throw new RepriseError('too_many', noChildren)
       jobs++
       bytes += sizeBody(body).bytes
     }

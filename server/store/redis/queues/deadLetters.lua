@@ -58,12 +58,13 @@ function family.fail(parent, why, reason)
 end
 
 -- Children in other queues have ended.
--- tellParents: count, then of each place queue id state error result
+-- tellParents: count, then of each the parent's id and place, and of the child queue id state error result
 function operations.tellParents()
   for _ = 1, num() do
-    local n, at = string.match(arg(), '^(%d+) (%d+)$')
+    local parent, n, at = arg(), string.match(arg(), '^(%d+) (%d+)$')
     local queue, id, state, why, result = arg(), arg(), num(), arg(), arg()
-    if n and s.born == 1 then family.report(n, at, id, state, why, result, queue) end
+    local known = n and s.born == 1 and jobOf(n)
+    if known and idOf(known) == parent then family.report(n, at, id, state, why, result, queue) end
   end
   return { 'done' }
 end

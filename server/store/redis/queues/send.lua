@@ -69,13 +69,13 @@ local function isTaken(id)
   return text and struct.unpack('<d', text) > now
 end
 
--- enqueue: subject token jobs bytes grouped events producer seq topic from to carried count drafts; of each draft its body and its options, which
+-- enqueue: subject token jobs bytes grouped events producer seq topic from to carried childless count drafts; of each draft its body and its options, which
 -- are empty where they are those of the draft before. The last of the options is what it has in place of the policy, as JSON;
 -- behind them stand its children: whether it fails with one, the most bytes of their results, how many, and their drafts.
 function operations.enqueue()
   local subject, token, maxJobs, maxBytes = arg(), arg(), num(), num()
   local grouped, events, producer, seq = arg(), arg(), arg(), num()
-  local topic, from, to, carried, count, sent = arg(), arg(), arg(), arg(), num(), arg()
+  local topic, from, to, carried, childless, count, sent = arg(), arg(), arg(), arg(), arg(), num(), arg()
   if full then return { 'error', 'storage_full' } end
   if carried == '' and events ~= '0' and life.room() == 0 then return life.refused() end
   local places, came = family.carriedBefore(carried)
@@ -135,6 +135,7 @@ function operations.enqueue()
   if carried == '' and (live.count + jobs > maxJobs or live.bytes + bytes > maxBytes) then
     if jobs > 0 then return { 'error', 'too_many' } end
   end
+  if leaves and childless == '1' then return { 'error', 'no_children' } end
   if leaves and carried == '' and life.left() == 0 then return life.refused() end
   if not ensureBorn() then return 'birth' end
   if grouped ~= '' then orderBy(tonumber(grouped)) end

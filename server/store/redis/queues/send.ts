@@ -90,7 +90,7 @@ export function enqueue(queue: string, given: Enqueue): Operation<Omit<Enqueued,
   args.push(producer?.name ?? '', String(producer?.seq ?? -1))
   if (binding === undefined) args.push('', '', '')
   else args.push(binding.topic, positionText(binding.from), positionText(binding.to))
-  args.push(carried === undefined ? '' : carriedText(carried))
+  args.push(carried === undefined ? '' : carriedText(carried), given.noChildren === undefined ? '0' : '1')
   const parts = drafts.flatMap((draft, i) => {
     const options = isAlike(draft, drafts[i - 1]) ? NOTHING : optionsOf(draft, subject)
     const body = encodeBody(draft.body)

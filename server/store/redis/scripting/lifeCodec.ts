@@ -31,8 +31,16 @@ export function lifeStep({
 }
 
 export function tellParents(ended: readonly EndedChild[]): Operation<void> {
-  const words = ended.flatMap(({ parent: { place }, child: { queue = '', id, state, error = '', result } }) => {
-    return [place, queue, id, String(ENDS[state]), error, result === undefined ? NOTHING : encodeBody(result)]
+  const words = ended.flatMap(({ parent, child: { queue = '', id, state, error = '', result } }) => {
+    return [
+      parent.id,
+      parent.place,
+      queue,
+      id,
+      String(ENDS[state]),
+      error,
+      result === undefined ? NOTHING : encodeBody(result),
+    ]
   })
   return operation(['tellParents', String(ended.length), ...words], () => undefined)
 }

@@ -262,6 +262,7 @@ export function refuse(queue: string, outcome: readonly Buffer[], given?: Enqueu
   const own = (word: string, detail: string): RepriseError | undefined => {
     if (word === 'life') return lifeFull({ events: numberAt(outcome, 2), bytes: numberAt(outcome, 3) })
     if (word === 'too_many' && given !== undefined) return queueFull(given.limit)
+    if (word === 'no_children') return new RepriseError('too_many', given?.noChildren ?? 'no children')
     if (word === 'not_found') return new RepriseError(word, `this client does not consume ${queue}`)
     if (word !== 'moved') return undefined
     const stands = detail === '' ? 'there is none' : `it stands at ${detail}`

@@ -5,8 +5,8 @@ import { Life } from '../../../../server/core/queues/life/life.ts'
 import { DEFAULT_QUEUE_SETTINGS } from '../../../../server/core/queues/settings.ts'
 import { SILENT } from '../../../../server/core/telemetry.ts'
 import type { LifeStep, Store, StoredChildren, StoredJobDraft } from '../../../../server/store/contract/store.ts'
-import { RepriseError } from '../../../../shared/errors.ts'
 import { until } from '../../../support/until.ts'
+import { losing } from '../calls.ts'
 import type { Case } from '../cursors.ts'
 import { text } from '../fixture.ts'
 import { deskOf, named, POLICY, TTL } from '../queueDesk.ts'
@@ -89,14 +89,7 @@ export function describeQueueErrands(given: () => Case): void {
     test('get each once, whoever carries them and whatever answer is lost, also beside a life', async () => {
       const { store } = given()
       const [q, other] = [deskOf(store, 'q', { ...POLICY, events: true }), deskOf(store, 'there')]
-      let calls = 0
-      const flaky = <A extends unknown[], T>(call: (...args: A) => Promise<T>) => {
-        return async (...args: A): Promise<T> => {
-          const answer = await call(...args)
-          if (++calls % 3 === 0) throw new RepriseError('unavailable', 'the answer was lost')
-          return answer
-        }
-      }
+      const flaky = losing(3)
       const { queues } = store
       const own = {
         ...store,
@@ -186,6 +179,26 @@ export function describeQueueErrands(given: () => Case): void {
       await mover.close()
     })
 
+    test('are refused with their parent where they may not come now, but for what was sent before', async () => {
+      const { store } = given()
+      const q = deskOf(store)
+      const noChildren = 'that queue is full'
+      const family = named('p', of([child('a', of([there('b')]))]))
+      const refused = { code: 'too_many', message: noChildren }
+      await expect(q.send([family], { noChildren })).rejects.toMatchObject(refused)
+      expect(await q.books()).toBeUndefined()
+      const producer = { name: 'r', seq: 1 }
+      const numbered = [child('n', of([there('m')]))]
+      await q.send([family])
+      await q.send(numbered, { producer })
+      expect(await q.send([family], { noChildren })).toMatchObject({ ids: ['p'], duplicates: 1 })
+      expect(await q.send(numbered, { noChildren, producer })).toMatchObject({ duplicates: 1 })
+      await expect(q.send([named('x', of([there('c')]))], { noChildren })).rejects.toMatchObject(refused)
+      await q.send([named('y', of([child('d')]))], { noChildren })
+      expect(await q.books()).toMatchObject({ ready: 1, waiting: 4 })
+      expect((await errandsOf(store, 'q'))?.errands?.list).toHaveLength(2)
+    })
+
     test('come by their numbers, past every limit, and a row that is not known counts anew', async () => {
       const { store } = given()
       const other = deskOf(store, 'there')
@@ -212,6 +225,14 @@ export function describeQueueErrands(given: () => Case): void {
       const ended = { parent: { id: 'p', place: '1 0' }, child: { queue: 'there', id: 'c', state: 'done' } } as const
       await store.queues.tellParents('q', [ended])
       await store.queues.tellParents('nowhere', [ended])
+      const q = deskOf(store)
+      await q.send([named('mine', of([there('z')]))])
+      const [errand] = (await errandsOf(store, 'q'))?.errands?.list ?? []
+      const place = errand?.parent.place ?? ''
+      await store.queues.tellParents('q', [{ ...ended, parent: { id: 'yours', place } }])
+      expect(await q.job('mine')).toMatchObject({ state: 'waiting', children: { open: 1 } })
+      await store.queues.tellParents('q', [{ ...ended, parent: { id: 'mine', place } }])
+      expect(await q.job('mine')).toMatchObject({ state: 'ready', children: { open: 0 } })
       expect(await deskOf(store, 'nowhere').books()).toBeUndefined()
     })
   })

@@ -8,7 +8,7 @@ import type { LifeStep, Store } from '../../../../server/store/contract/store.ts
 import { RepriseError } from '../../../../shared/errors.ts'
 import type { LifeEvent } from '../../../../shared/queues.ts'
 import { until } from '../../../support/until.ts'
-import { infoOf, remove } from '../calls.ts'
+import { infoOf, losing, remove } from '../calls.ts'
 import type { Case } from '../cursors.ts'
 import { text } from '../fixture.ts'
 import { deskOf, named, POLICY, TTL } from '../queueDesk.ts'
@@ -110,15 +110,7 @@ export function describeQueueLife(given: () => Case): void {
     test('is in its topic once and in order, whoever moves it, and whatever answer is lost', async () => {
       const { store } = given()
       const q = desk()
-      let calls = 0
-      /** What is done is not always answered. */
-      const flaky = <A extends unknown[], T>(call: (...args: A) => Promise<T>) => {
-        return async (...args: A): Promise<T> => {
-          const answer = await call(...args)
-          if (++calls % 3 === 0) throw new RepriseError('unavailable', 'the answer was lost')
-          return answer
-        }
-      }
+      const flaky = losing(3)
       const { queues, topics } = store
       const own = {
         ...store,
