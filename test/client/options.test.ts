@@ -1,14 +1,13 @@
 /** What a program hands in wrong is told at once; what it does not listen to is told once. */
 
-import { once } from 'node:events'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { Server } from 'socket.io'
 import { describe, expect, it, vi } from 'vitest'
 import { connect, type Hub, retry } from '../../client/index.ts'
 import { addressOf } from '../../client/optionChecks.ts'
 import { createHub } from '../../server/index.ts'
 import { atEnd } from '../support/ending.ts'
+import { serveWith } from '../support/hub/attached.ts'
 import { startHub } from '../support/hub/hub.ts'
 import { errorOf, open } from '../support/sdk/handles.ts'
 import { tempFolder } from '../support/temp.ts'
@@ -296,14 +295,7 @@ describe('a middleware of the program around the hub', () => {
       namespace.use((_socket, next) => next(Object.assign(new Error('no entry'), data === undefined ? {} : { data })))
     })
     const hub = createHub({ store: await tempFolder() })
-    hub.attach(io)
-    http.listen(0, '127.0.0.1')
-    await once(http, 'listening')
-    atEnd(async () => {
-      await hub.close()
-      await io.close()
-    })
-    const handle = open(`http://127.0.0.1:${(http.address() as AddressInfo).port}`)
+    const handle = open(await serveWith(hub, http, io))
     const sub = handle.topic('orders').subscribe(() => {})
     const refused = { code, message: 'no entry' }
     expect(await within(sub.ended, 5_000, 'the refusal')).toMatchObject({ code, error: refused })

@@ -3,9 +3,8 @@
  * tabs that crash or stand still, is in test/browser/sharing.test.ts.
  */
 
-import { once, setMaxListeners } from 'node:events'
+import { setMaxListeners } from 'node:events'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { Server } from 'socket.io'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { Host } from '../../client/browser/tabs/host.ts'
@@ -16,6 +15,7 @@ import { createHub } from '../../server/index.ts'
 import { FakeLocks } from '../support/browser/locks.ts'
 import { SECRET, tokenOf } from '../support/clients/tokens.ts'
 import { atEnd } from '../support/ending.ts'
+import { serveWith } from '../support/hub/attached.ts'
 import { startHub } from '../support/hub/hub.ts'
 import { open } from '../support/sdk/handles.ts'
 import { tempFolder } from '../support/temp.ts'
@@ -140,14 +140,7 @@ describe('handles that share a connection', () => {
     const refuse = (error: Error) => (_: unknown, next: (error: Error) => void) => next(error)
     io.of(/^\/topics\/.*#/).use(refuse(Object.assign(new Error('no topic'), { data: { code: 'bad_request' } })))
     io.of(/^\/queues#/).use(refuse(new Error('Invalid namespace')))
-    hub.attach(io)
-    server.listen(0, '127.0.0.1')
-    await once(server, 'listening')
-    atEnd(async () => {
-      await hub.close()
-      await io.close()
-    })
-    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    const url = await serveWith(hub, server, io)
     const workers = [1, 2].map(() => {
       const queue = open(url, { share: true, path: '/socket.io/' }).queue('q')
       return queue.consume(({ data }) => data)

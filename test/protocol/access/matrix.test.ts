@@ -3,10 +3,8 @@
  * Socket.IO (WebSocket, long polling) and HTTP, at a hub of its own and at one within a program.
  */
 
-import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import express from 'express'
 import { Server } from 'socket.io'
 import { beforeAll, describe, expect, it } from 'vitest'
@@ -15,7 +13,7 @@ import { createHub } from '../../../server/index.ts'
 import { asking } from '../../support/clients/ask.ts'
 import { SECRET, tokenOf } from '../../support/clients/tokens.ts'
 import { join, joinNamespace, type Wire } from '../../support/clients/wire.ts'
-import { atEnd } from '../../support/ending.ts'
+import { serveWith } from '../../support/hub/attached.ts'
 import { startHub } from '../../support/hub/hub.ts'
 import { tempFolder } from '../../support/temp.ts'
 import { type HttpCall, NEEDS, type Need, needsTable, type SocketCall } from './needs.ts'
@@ -73,15 +71,9 @@ async function embedded(): Promise<string> {
   const app = express().use(hub.handler)
   const server = createServer(app)
   const io = new Server(server)
-  hub.attach(io)
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  atEnd(async () => {
-    await hub.close()
-    await io.close()
-  })
+  const url = await serveWith(hub, server, io)
   await hub.ready
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  return url
 }
 
 const callsOf = <Kind extends string>(...kinds: Kind[]) =>
