@@ -320,6 +320,10 @@ describe.each([
     for (const options of [{ persist: true }, { share: true }]) {
       expect(() => connect('http://127.0.0.1:9', options)).toThrow('load reprise-client.global.js')
     }
+    const hub = connect('http://127.0.0.1:9')
+    const transaction = {} as IDBDatabase
+    expect(() => hub.topic('t').subscribe(() => {}, { transaction })).toThrow('load reprise-client.global.js')
+    void hub.close({ drainMs: 0 })
   })
 
   it('is small, compressed', async () => {
