@@ -138,21 +138,11 @@ export function storedSettlement(settlement: Settlement, limits: Limits): Stored
     }
     case 'retry': {
       const { delayMs, error } = settlement
-      return {
-        id,
-        lease,
-        as: 'retry',
-        ...(delayMs === undefined ? {} : { delayMs: Math.ceil(delayMs) }),
-        ...(error === undefined ? {} : { error: short(error) }),
-      }
+      const delay = delayMs === undefined ? {} : { delayMs: Math.ceil(delayMs) }
+      return { id, lease, as: 'retry', ...delay, ...errorOf(error) }
     }
     case 'dead':
-      return {
-        id,
-        lease,
-        as: 'dead',
-        ...(settlement.reason === undefined ? {} : { error: short(settlement.reason) }),
-      }
+      return { id, lease, as: 'dead', ...errorOf(settlement.reason) }
     case 'extend':
       return { ...settlement, leaseMs: Math.ceil(settlement.leaseMs) }
     default:
@@ -160,8 +150,10 @@ export function storedSettlement(settlement: Settlement, limits: Limits): Stored
   }
 }
 
-function short(text: string): string {
-  return text.length > MAX_ERROR_LENGTH ? `${text.slice(0, MAX_ERROR_LENGTH)}…` : text
+/** An empty one says nothing. */
+function errorOf(text = ''): { readonly error?: string } {
+  if (text === '') return {}
+  return { error: text.length > MAX_ERROR_LENGTH ? `${text.slice(0, MAX_ERROR_LENGTH)}…` : text }
 }
 
 /** The id is the job's, not a part of what it holds. */

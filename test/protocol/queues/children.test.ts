@@ -86,6 +86,11 @@ test('over HTTP the same is sent, claimed and explained, and a dead child takes 
   const redriven = await ask('POST', 'pages/redrive', { filter: { reason: 'child' } })
   expect(redriven).toMatchObject({ moved: 1 })
   expect((await claim())?.children).toEqual([{ queue: 'pages', id: dies?.id, state: 'dead', error: 'gone' }])
+  // An empty reason is none.
+  await ask('POST', 'pages/jobs', { data: 'r', id: 'r', children: [{ data: 4 }], onDeadChild: 'skip' })
+  const silent = await claim()
+  await settle(silent, { as: 'dead', reason: '' })
+  expect((await claim())?.children).toEqual([{ queue: 'pages', id: silent?.id, state: 'dead', error: 'rejected' }])
 })
 
 test('children of other queues are carried there once, and their parent gets what became of them', async () => {
