@@ -227,6 +227,7 @@ export function describeQueueFinished(given: () => Case): void {
         ],
         'none',
       )
+      await given().engine.heard?.()
       const { queues: again } = await given().reopen()
       const answers = await Promise.all(
         ['done', 'dead', 'removed', 'late', 'unawaited'].map((id) => again.answer('q', id)),
