@@ -5,6 +5,7 @@ import { RepriseError } from '../../shared/errors.ts'
 import { readTraceparent, TRACEPARENT } from '../../shared/traceparent.ts'
 import { checkDraftCount } from '../wire/children.ts'
 import { parse } from '../wire.ts'
+import { base64 } from './schemas/topics.ts'
 
 /** The schemas of one kind of draft. */
 export interface DraftSchemas<Draft> {
@@ -37,6 +38,38 @@ export function draftsOf<Draft extends Carrier>(
   return drafts.map((draft) => ({ ...draft, headers: { [TRACEPARENT]: traceparent, ...draft.headers } }))
 }
 
+/** The same with the bytes of children in the place of their `base64`. How many they are, and how deep, is checked before. */
+export function jobDraftsOf<Draft extends Carrier>(
+  schemas: DraftSchemas<Draft>,
+  body: unknown,
+  request: { get(name: string): string | undefined },
+  most: number,
+): readonly Draft[] {
+  if (!Array.isArray(body)) return draftsOf(schemas, withBytes(body, 'draft: '), request, most)
+  checkDraftCount(body, 'drafts', most)
+  const drafts = body.map((draft, index) => withBytes(draft, `drafts[${index}]: `))
+  return draftsOf(schemas, drafts, request, most)
+}
+
+function withBytes(draft: unknown, where: string): unknown {
+  const given = (draft as { readonly children?: unknown } | null)?.children
+  if (!Array.isArray(given)) return draft
+  const children = given.map((child: unknown, index) => {
+    const what = `${where}children[${index}]`
+    if (!isBinary(child, what)) return withBytes(child, `${what}.`)
+    const { base64: text, ...rest } = child
+    return withBytes({ ...rest, data: parse(base64, text, `${what}.base64`) }, `${what}.`)
+  })
+  return { ...(draft as object), children }
+}
+
+/** Throws where it has data, too. */
+function isBinary(draft: unknown, what: string): draft is { readonly base64: unknown } {
+  if (typeof draft !== 'object' || draft === null || !('base64' in draft)) return false
+  if ('data' in draft) throw new RepriseError('bad_request', `${what} has data and base64; it takes one of them`)
+  return true
+}
+
 function readDrafts<Draft extends Carrier>(
   schemas: DraftSchemas<Draft>,
   body: unknown,
@@ -59,8 +92,5 @@ function readDrafts<Draft extends Carrier>(
 }
 
 function draftOf<Draft>(schemas: DraftSchemas<Draft>, value: unknown, what: string): Draft {
-  const isBinary = typeof value === 'object' && value !== null && 'base64' in value
-  if (!isBinary) return parse(schemas.json, value, what)
-  if ('data' in value) throw new RepriseError('bad_request', `${what} has data and base64; it takes one of them`)
-  return parse(schemas.binary, value, what)
+  return parse(isBinary(value, what) ? schemas.binary : schemas.json, value, what)
 }

@@ -7,14 +7,15 @@ import { type ChildDraft, MAX_GENERATIONS } from '../../shared/queues.ts'
 const NONE = 'is a list of at least one draft; leave it out where there are none'
 const NO_ID = 'a child takes no id: it belongs to its parent, and comes once with it'
 
-/** `draft` with children; `queue` is the name of one. */
+/** `draft` with children; `queue` is the name of one. `forms`: what a child may be besides. */
 export function parentSchema<Shape extends z.core.$ZodShape>(
   draft: z.ZodObject<Shape, z.core.$strict>,
   queue: z.ZodType<string>,
+  forms: (child: z.ZodObject) => readonly z.ZodType[] = () => [],
 ) {
   const parent = {
     children: z
-      .array(z.lazy((): z.ZodType<ChildDraft> => child))
+      .array(z.lazy((): z.ZodType<ChildDraft> => any))
       .min(1, { error: NONE })
       .exactOptional()
       .meta({ description: 'Jobs that are stored with this one, which falls due when they have ended' }),
@@ -29,7 +30,9 @@ export function parentSchema<Shape extends z.core.$ZodShape>(
       queue: queue.exactOptional().meta({ description: 'That of its parent, by default' }),
       ...parent,
     })
-    .meta({ id: 'ChildDraft', examples: [{ data: { page: 1 } }] }) as unknown as z.ZodType<ChildDraft>
+    .meta({ id: 'ChildDraft', examples: [{ data: { page: 1 } }] })
+  const more = forms(child as unknown as z.ZodObject)
+  const any = (more.length === 0 ? child : z.union([child, ...more])) as unknown as z.ZodType<ChildDraft>
   return draft.extend(parent)
 }
 

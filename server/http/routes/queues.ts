@@ -11,7 +11,7 @@ import { boundParts } from '../../core/schema/schema.ts'
 import { consumersOf } from '../../core/seeing/consumers.ts'
 import { checkFamilies } from '../../wire/children.ts'
 import { parse, parseReports, parseSettlements, reportsSchema, settlementsSchema } from '../../wire.ts'
-import { DRAFT_HEADERS, draftsOf } from '../drafts.ts'
+import { DRAFT_HEADERS, jobDraftsOf } from '../drafts.ts'
 import { whenWritten } from '../ending.ts'
 import { claimedText } from '../jobText.ts'
 import { type Call, JsonText, pageOf, type Route, route } from '../routes.ts'
@@ -53,7 +53,7 @@ export const queueRoutes: readonly Route[] = [
       const most = call.core.queues.limits.batch
       const body = await call.json()
       checkFamilies(Array.isArray(body) ? body : [body], 'drafts', most)
-      const drafts = draftsOf(jobDrafts, body, call.request, most)
+      const drafts = jobDraftsOf(jobDrafts, body, call.request, most)
       // The body may have taken a while to come.
       call.core.admit()
       return await call.core.queues.send(call.caller, call.param('queue'), drafts)

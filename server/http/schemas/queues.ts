@@ -3,25 +3,47 @@
 import { z } from 'zod'
 import type { JobDraft } from '../../../shared/queues.ts'
 import type { ConsumerSeen } from '../../core/seeing/consumers.ts'
-import { consumeSchema, nameSchema, positionSchema, sentDraftSchema } from '../../wire.ts'
+import { parentSchema } from '../../wire/children.ts'
+import {
+  consumeSchema,
+  jobDraftSchema,
+  nameSchema,
+  positionSchema,
+  queueNameSchema,
+  sentDraftSchema,
+} from '../../wire.ts'
 import { base64, bound, content, count, jsonSchema, whole } from './topics.ts'
 
 const MAX_CLAIM = 1_000
 const MAX_WAIT_MS = 20_000
 const MAX_CONSUMERS = 200
 
-const { data: _data, ...labels } = sentDraftSchema.shape
+/** As drafts are read when the bytes of children are in their places (../drafts.ts). */
+export const jobDrafts = draftsOf(sentDraftSchema)
 
-export const jobDrafts = {
-  json: sentDraftSchema,
-  binary: z
-    .strictObject({ base64, ...labels })
-    .transform(({ base64, ...rest }): JobDraft => ({ data: base64, ...rest }))
-    .meta({ id: 'BinaryJobDraft', examples: [{ base64: 'AAEC', priority: 9 }] }),
+/** For the document alone: children with `base64`, too. */
+const sent = draftsOf(
+  parentSchema(jobDraftSchema, queueNameSchema, (child) => [
+    binaryOf(child).meta({ id: 'BinaryChildDraft', examples: [{ base64: 'AAEC' }] }),
+  ]).meta({ id: 'SentDraft', examples: [{ data: 'all', children: [{ data: 1 }, { base64: 'AAEC' }] }] }),
+)
+
+function draftsOf(json: typeof sentDraftSchema) {
+  return {
+    json,
+    binary: binaryOf(json)
+      .transform(({ base64, ...rest }) => ({ data: base64, ...rest }) as JobDraft)
+      .meta({ id: 'BinaryJobDraft', examples: [{ base64: 'AAEC', priority: 9 }] }),
+  }
+}
+
+function binaryOf({ shape }: z.ZodObject) {
+  const { data: _data, ...labels } = shape
+  return z.strictObject({ base64, ...labels })
 }
 
 export const sendBody = z
-  .union([jobDrafts.json, jobDrafts.binary, z.array(z.union([jobDrafts.json, jobDrafts.binary])).min(1)])
+  .union([sent.json, sent.binary, z.array(z.union([sent.json, sent.binary])).min(1)])
   .meta({ id: 'Send', examples: [{ data: { to: 'ann' }, delayMs: 500 }, [{ data: 1 }, { data: 2 }]] })
 
 export const claimBody = z

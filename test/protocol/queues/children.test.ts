@@ -93,6 +93,29 @@ test('over HTTP the same is sent, claimed and explained, and a dead child takes 
   expect((await claim())?.children).toEqual([{ queue: 'pages', id: silent?.id, state: 'dead', error: 'rejected' }])
 })
 
+test('over HTTP children have bytes as base64, at each depth and wherever they go', async () => {
+  const { ask, queue } = await started()
+  const there = { base64: 'AAEC', queue: 'other', key: 'k' }
+  const children = [{ base64: '/w==', children: [there, { data: 1 }] }, { data: { base64: 'x' } }]
+  expect(await ask('POST', 'pages/jobs', { base64: 'AQ==', children })).toMatchObject({ status: 201 })
+  expect(await ask('POST', 'pages/jobs', [{ data: 0, children: [{ base64: '' }] }])).toMatchObject({ status: 201 })
+  const { jobs } = await queue.jobs({ state: 'waiting' })
+  expect(jobs.map(({ data }) => data)).toEqual([Buffer.from([1]), Buffer.from([255]), 0])
+  const ready = async (name: string) => (await ask('GET', `${name}/jobs?state=ready`)).jobs
+  expect(await ready('pages')).toMatchObject([{ data: 1 }, { data: { base64: 'x' } }, { base64: '' }])
+  await until(async () => ((await ready('other')) as object[]).length === 1, { what: 'the child elsewhere' })
+  expect(await ready('other')).toMatchObject([{ base64: 'AAEC', key: 'k' }])
+  const wrong = (children: unknown) => ask('POST', 'pages/jobs', { data: 0, children })
+  for (const [draft, detail] of [
+    [[{ data: 1 }, { base64: '%' }], 'draft: children[1].base64: is not base64'],
+    [[{ data: 1, children: [{ base64: 5 }] }], 'draft: children[0].children[0].base64: '],
+    [[{ data: 1, base64: '' }], 'draft: children[0] has data and base64; it takes one of them'],
+    [[{ base64: '', id: 'c' }], 'a child takes no id'],
+  ] as const) {
+    expect(await wrong(draft)).toMatchObject({ status: 400, detail: expect.stringContaining(detail) })
+  }
+})
+
 test('children of other queues are carried there once, and their parent gets what became of them', async () => {
   const settings = {
     other: { schema: { type: 'object', required: ['n'] }, maxJobs: 3, events: true },
