@@ -73,6 +73,15 @@ export interface TopicAdmission extends Admitted {
 }
 
 export async function admit(socket: Socket, context: GatewayContext): Promise<Admission> {
+  try {
+    return await admission(socket, context)
+  } catch (error) {
+    leaveSession(socket)
+    throw error
+  }
+}
+
+async function admission(socket: Socket, context: GatewayContext): Promise<Admission> {
   const name = withoutPlace(socket.nsp.name)
   if (name === QUEUES_NAMESPACE) return { kind: 'queues', ...(await admitTo(socket, queuesAuthSchema, context)) }
   if (name === CONSOLE_NAMESPACE && context.console) return await admitToConsole(socket, context)
@@ -139,8 +148,16 @@ async function admitToConsole(socket: Socket, context: GatewayContext): Promise<
   return { kind: 'console', ...admitted, enter: () => enterConsole(socket, { ...admitted, observer }) }
 }
 
-/** The sessions of a connection that a token has opened, with that token. */
-const sessions = new WeakMap<Socket['conn'], Map<Session, string | undefined>>()
+/** A session that a token has opened over a connection: that token, and how many namespaces are in with it or on the way. */
+interface Use {
+  token: string | undefined
+  namespaces: number
+}
+
+/** Of each connection: a session is forgotten with the last of its namespaces, as a connection may last for months. */
+const sessions = new WeakMap<Socket['conn'], Map<Session, Use>>()
+/** With which one a namespace is in, or on the way. */
+const entered = new WeakMap<Socket, Session>()
 
 async function enter(socket: Socket, token: string | undefined, context: GatewayContext): Promise<Session> {
   const { conn, handshake } = socket
@@ -149,12 +166,25 @@ async function enter(socket: Socket, token: string | undefined, context: Gateway
   // A hub that cannot start has no gate either, and says so.
   await started(context.core)
   const gate = await context.gate
-  const known = [...(sessions.get(conn) ?? [])].find(([, its]) => its === token)?.[0]
+  const known = [...(sessions.get(conn) ?? [])].find(([, use]) => use.token === token)?.[0]
   const session = await gate.enter({ headers, address, auth: auth ?? {}, query }, token, known)
   if (!gate.guarded || !session.byToken) return session
-  const here = sessions.get(conn) ?? new Map<Session, string | undefined>()
-  sessions.set(conn, here.set(session, token))
+  const here = sessions.get(conn) ?? new Map<Session, Use>()
+  const namespaces = (here.get(session)?.namespaces ?? 0) + 1
+  sessions.set(conn, here.set(session, { token, namespaces }))
+  entered.set(socket, session)
   return session
+}
+
+/** A namespace has left, or was refused after all. */
+function leaveSession(socket: Socket): void {
+  const session = entered.get(socket)
+  const here = sessions.get(socket.conn)
+  const use = session && here?.get(session)
+  if (session === undefined || use === undefined) return
+  entered.delete(socket)
+  use.namespaces -= 1
+  if (use.namespaces === 0) here?.delete(session)
 }
 
 /** A WebTransport has no request. */
@@ -169,11 +199,12 @@ export function addressOf(
 /** The new token is for all of the connection that the same caller has opened, also with an older or a newer one. */
 function renewAll(connection: Socket['conn'], session: Session, token: string): void {
   const here = sessions.get(connection)
-  if (here?.get(session) === undefined) return
-  here.set(session, token)
+  const own = here?.get(session)
+  if (here === undefined || own === undefined) return
+  own.token = token
   for (const [other, its] of here) {
-    if (its === token || other.subject !== session.subject || other.client !== session.client) continue
-    here.set(other, token)
+    if (its.token === token || other.subject !== session.subject || other.client !== session.client) continue
+    its.token = token
     // One that may not go on ends as it would have.
     other.renew(token).catch(() => {})
   }
@@ -181,7 +212,7 @@ function renewAll(connection: Socket['conn'], session: Session, token: string): 
 
 /** The namespace is told what becomes of its session, and ends with it. */
 export function heed(socket: Socket, session: Session, renewed: () => void): () => void {
-  return session.onChange((change) => {
+  const stop = session.onChange((change) => {
     switch (change.kind) {
       case 'expiring':
         socket.emit('expiring', { inMs: change.inMs })
@@ -195,6 +226,10 @@ export function heed(socket: Socket, session: Session, renewed: () => void): () 
         socket.disconnect()
     }
   })
+  return () => {
+    stop()
+    leaveSession(socket)
+  }
 }
 
 function checkVersion(version: unknown): void {

@@ -1,8 +1,10 @@
 /** What a token allows while it lasts: what is granted, how it is renewed, how it ends. */
 
+import { queryObjects } from 'node:v8'
 import { Manager } from 'socket.io-client'
 import { describe, expect, it } from 'vitest'
 import { connect } from '../../../client/index.ts'
+import { OpenSession } from '../../../server/auth/sessions.ts'
 import { asking } from '../../support/clients/ask.ts'
 import { ALL, SECRET, tokenOf } from '../../support/clients/tokens.ts'
 import { join, joinNamespace } from '../../support/clients/wire.ts'
@@ -185,6 +187,39 @@ describe('a token that ends', () => {
     // It was in time: nothing was refused meanwhile.
     expect(states.slice(states.indexOf('live'))).toEqual(['live'])
     expect(later.slice(later.indexOf('live'))).toEqual(['live'])
+  })
+
+  it('is forgotten with the last of its namespaces, or when none is let in, however long the connection lasts', async () => {
+    const { url } = await startHub({ auth: { jwt } })
+    const manager = new Manager(url, { transports: ['websocket'] })
+    atEnd(() => manager._close())
+    const grants = [{ actions: ['subscribe'], names: ['open.*'] }]
+    const enter = async (topic: string, token: string) => {
+      const socket = manager.socket(`/topics/${topic}`, { auth: { token } })
+      const answer = await new Promise<unknown>((resolve) => {
+        socket.on('connect', () => resolve('in'))
+        socket.on('connect_error', (error) => resolve((error as Error & { data?: { code?: unknown } }).data?.code))
+        socket.connect()
+      })
+      return { socket, answer }
+    }
+    const shared = await tokenOf('ann', { grants })
+    const stays = [await enter('open.1', shared), await enter('open.2', shared)]
+    const sessions = () => queryObjects(OpenSession, { format: 'count' })
+    const before = sessions()
+    for (let i = 0; i < 20; i++) {
+      const own = await tokenOf('ann', { grants, ttlMs: 60_000 + i * 1_000 })
+      const { socket, answer } = await enter(`open.own-${i}`, own)
+      expect([answer, (await enter(`closed.${i}`, own)).answer]).toEqual(['in', 'forbidden'])
+      socket.disconnect()
+      expect((await enter(`closed.${i}`, await tokenOf(`stranger-${i}`, { grants }))).answer).toBe('forbidden')
+    }
+    await until(() => sessions() <= before + 1, { what: 'the sessions to be forgotten', seen: sessions })
+    // Those who are still in have theirs, and it can be renewed.
+    expect(stays.map(({ socket }) => socket.connected)).toEqual([true, true])
+    expect(await stays[0]?.socket.emitWithAck('auth', { token: await tokenOf('ann', { grants }) })).toMatchObject({
+      ok: true,
+    })
   })
 
   it('ends the SDK with the reason where there is no other one', async () => {
