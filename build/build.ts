@@ -74,18 +74,21 @@ export async function build(): Promise<void> {
  */
 async function bundleModules(out: string): Promise<void> {
   const { build } = await import('tsdown')
+  const node = { ...QUIET, outDir: out, format: 'cjs', platform: 'node', target: 'es2023', dts: false } as const
+  // A thread of its own, which loads nothing of the hub.
+  await build({
+    ...node,
+    entry: { [`${PARTS}/schemaWorker`]: 'server/core/schema/worker.ts' },
+    deps: { skipNodeModulesBundle: true },
+    outputOptions: { entryFileNames: '[name].cjs' },
+  })
   const bundles = await build({
-    ...QUIET,
+    ...node,
     entry: { 'cli/main': 'cli/main.ts', ...ENTRIES },
-    outDir: out,
-    format: ['cjs'],
-    platform: 'node',
-    target: 'es2023',
     sourcemap: true,
     // As a library it loads its texts in all languages with it, a file each.
     // jose is a module, which Node 20 before 20.19 does not `require`.
     deps: { alwaysBundle: [/^(zod|jose|idb)/], neverBundle: (id) => !/^(\.|\/|zod|jose|idb)/.test(id) },
-    dts: false,
     outputOptions: {
       entryFileNames: ({ name }) => (name === 'cli/main' ? `${name}.js` : `${name}.cjs`),
       chunkFileNames: `${PARTS}/[name].cjs`,

@@ -9,6 +9,11 @@ export class AtOnce {
     this.#most = most
   }
 
+  /** How many pieces wait. */
+  get waiting(): number {
+    return this.#waiting.length
+  }
+
   async run<T>(work: () => Promise<T>): Promise<T> {
     if (this.#underWay < this.#most) this.#underWay += 1
     else await new Promise<void>((resolve) => this.#waiting.push(resolve))

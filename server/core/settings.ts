@@ -45,6 +45,8 @@ export interface Kind<Value, Overrides> {
   toDocument(overrides: Overrides): unknown
   /** What this version understands of a stored document; a newer hub may have written more. */
   fromDocument(document: unknown): Overrides
+  /** Waited for before they are in force. */
+  prepare?(overrides: Overrides): Promise<void>
 }
 
 export async function openPatternSettings<Value, Overrides>(
@@ -69,6 +71,7 @@ export async function openPatternSettings<Value, Overrides>(
       const [overrides, known] = [kind.fromDocument(document), stored[pattern]]
       // What says the same stays the same object: a schema is compiled once.
       next[pattern] = known !== undefined && isSame(known, overrides) ? known : overrides
+      if (next[pattern] === overrides) await kind.prepare?.(overrides)
     }
     if (JSON.stringify(toSorted(next)) === JSON.stringify(toSorted(stored))) return
     stored = next

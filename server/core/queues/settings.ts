@@ -1,7 +1,7 @@
 /** What holds for a queue by its name, and the topics that queues are bound to. */
 
 import type { Breaker, Enqueue, Keeping, QueuePolicy } from '../../store/contract/store.ts'
-import { isSchema, type JsonSchema } from '../schema/schema.ts'
+import { isSchema, type JsonSchema, prepareSchema } from '../schema/schema.ts'
 import {
   type ByPattern,
   isRecord,
@@ -117,6 +117,7 @@ const NUMBERS = Object.entries(DEFAULT_QUEUE_SETTINGS).flatMap(([name, value]) =
 
 const QUEUES: Kind<QueueSettings, QueueOverrides> = {
   prefix: 'queue:',
+  prepare: (overrides) => prepareSchema(overrides),
   merge: (overrides) => Object.assign({}, DEFAULT_QUEUE_SETTINGS, ...overrides),
   toDocument: (overrides) =>
     Object.fromEntries(Object.entries(overrides).map(([name, value]) => [name, numberToDocument(value)])),

@@ -41,6 +41,8 @@ const A_WORD = 97
 const NO_WORD = 32
 /** Ways that are kept; then all are forgotten: a text may be made to go many. */
 const MAX_KEPT = 2_000
+/** A class of characters is looked through when it is made: it counts as so many. */
+const A_CLASS = 10
 /** What a way costs that is not known yet. */
 const STEP_WORK = 40
 
@@ -55,6 +57,14 @@ export function linearPattern(source: string, charge: (work: number) => void): P
   const states: State[] = []
   const start = build(states, part, FOUND, { steps: 0 })
   return new Walk(source, states, start, part.kind === 'sequence' && part.parts[0] === TEXT_START, charge)
+}
+
+/** What it takes to make one, in characters: with its repetitions written out. Throws as `linearPattern` does. */
+export function sizeOf(source: string): number {
+  const states: State[] = []
+  const reader = new Reader(source)
+  build(states, reader.read(), FOUND, { steps: 0 })
+  return states.length + reader.classes * A_CLASS
 }
 
 /** All that a text can be in after some characters, and where each next one leads: kept, as most texts lead the same way. */
@@ -204,6 +214,8 @@ const NO_WORD_EDGE: Part = { kind: 'place', fits: ({ before, behind }) => isWord
 
 /** The parts of an expression that JavaScript takes. */
 class Reader {
+  /** Different ones that it has met. */
+  classes = 0
   readonly #source: string
   readonly #characters = new Map<string, Part>()
   #at = 0
@@ -264,11 +276,9 @@ class Reader {
   #character(text: string): Part {
     const known = this.#characters.get(text)
     if (known !== undefined) return known
-    const native = new RegExp(`^${text}$`, 'u')
-    const plain = Uint8Array.from({ length: 128 }, (_, code) => (native.test(String.fromCharCode(code)) ? 1 : 0))
-    const fits = (codePoint: number) =>
-      codePoint < 128 ? plain[codePoint] === 1 : native.test(String.fromCodePoint(codePoint))
-    const part: Part = { kind: 'character', fits }
+    const isLiteral = LITERAL.test(text)
+    if (!isLiteral) this.classes += 1
+    const part: Part = { kind: 'character', fits: isLiteral ? isExactly(text) : fitsClass(text) }
     this.#characters.set(text, part)
     return part
   }
@@ -279,6 +289,20 @@ class Reader {
     this.#at += found?.[0].length ?? 0
     return found
   }
+}
+
+/** Stands for itself. */
+const LITERAL = /^[^.[\\]$/su
+
+function isExactly(character: string): Fits {
+  const wanted = character.codePointAt(0)
+  return (codePoint) => codePoint === wanted
+}
+
+function fitsClass(text: string): Fits {
+  const native = new RegExp(`^${text}$`, 'u')
+  const plain = Uint8Array.from({ length: 128 }, (_, code) => (native.test(String.fromCharCode(code)) ? 1 : 0))
+  return (codePoint) => (codePoint < 128 ? plain[codePoint] === 1 : native.test(String.fromCodePoint(codePoint)))
 }
 
 const PLACES: Readonly<Record<string, Part>> = {

@@ -3,7 +3,9 @@
 import { RepriseError } from '../../../shared/errors.ts'
 import type { Body } from '../../store/contract/store.ts'
 import { bodyBytes, plainData } from '../body.ts'
-import { type Check, compile, SchemaFault, type Work } from './compile.ts'
+import { type Check, checkFrom, compile } from './check.ts'
+import { SchemaFault } from './faults.ts'
+import type { Work } from './work.ts'
 
 /** JSON Schema 2020-12: keywords, or `true` for anything. */
 export type JsonSchema = boolean | Readonly<Record<string, unknown>>
@@ -18,6 +20,60 @@ const WORK = 50_000
 const WORK_A_BYTE = 3
 
 const checks = new WeakMap<object, Check>()
+/** What was read beside the hub's own work, by the text of the schema: the last ones. */
+const prepared = new Map<string, Check | SchemaFault>()
+const MAX_PREPARED = 100
+/** Schemas of callers that wait to be read. */
+export const MAX_LINE = 20
+const LINE_RETRY_MS = 1_000
+
+/**
+ * Reads the schema of settings beside the hub's own work, so that it is there at once when they are taken. What is wrong
+ * with it is told then. Throws `too_many` where more than `line` others wait for that.
+ */
+export async function prepareSchema(settings: unknown, line = Number.POSITIVE_INFINITY): Promise<void> {
+  const { schema } = groupOf(settings)
+  if (typeof schema !== 'object' || schema === null || checks.has(schema)) return
+  const text = textOf(schema)
+  if (text === undefined || Buffer.byteLength(text) > MAX_BYTES) return
+  const read = prepared.get(text) ?? (await readBeside(text, line))
+  if (typeof read === 'function') checks.set(schema, read)
+}
+
+/** Resolves with nothing where there is no thread for it: then it is read in this one. */
+async function readBeside(text: string, line: number): Promise<Check | SchemaFault | undefined> {
+  const { inLine, sourceBeside } = await import('./reader.ts')
+  if (inLine() > line) {
+    throw new RepriseError('too_many', `${inLine()} schemas wait to be read`, { retryAfterMs: LINE_RETRY_MS })
+  }
+  const read = await sourceBeside(text).then(checkFrom, (error: unknown) => error)
+  if (typeof read !== 'function' && !(read instanceof SchemaFault)) return undefined
+  for (const oldest of prepared.keys()) {
+    if (prepared.size < MAX_PREPARED) break
+    prepared.delete(oldest)
+  }
+  prepared.set(text, read as Check | SchemaFault)
+  return read as Check | SchemaFault
+}
+
+function compileText(text: string, schema: Exclude<JsonSchema, boolean>): Check {
+  const known = prepared.get(text)
+  if (known instanceof SchemaFault) throw known
+  return known ?? compile(schema)
+}
+
+/** Data that is nested too deep has none. */
+function textOf(schema: object): string | undefined {
+  try {
+    return JSON.stringify(schema)
+  } catch {
+    return undefined
+  }
+}
+
+function groupOf(settings: unknown): { readonly schema?: unknown } {
+  return typeof settings === 'object' && settings !== null ? settings : {}
+}
 
 /** A copy that nobody changes, or what is wrong with it and where. What was read once is taken as it is. */
 export function readSchema(input: unknown): ReadSchema {
@@ -31,7 +87,7 @@ export function readSchema(input: unknown): ReadSchema {
     const bytes = Buffer.byteLength(text)
     if (bytes > MAX_BYTES) return { path: [], message: `has ${bytes} bytes as JSON; at most ${MAX_BYTES}` }
     const schema = JSON.parse(text) as Readonly<Record<string, unknown>>
-    checks.set(schema, compile(schema))
+    checks.set(schema, compileText(text, schema))
     return { schema }
   } catch (error) {
     if (error instanceof SchemaFault) return { path: error.path, message: error.message }
@@ -45,10 +101,7 @@ export function readSchema(input: unknown): ReadSchema {
  * for up to a millisecond each. Throws `bad_request`.
  */
 export function boundParts(settings: unknown, most: number): void {
-  const { schema } = (typeof settings === 'object' && settings !== null ? settings : {}) as {
-    readonly schema?: unknown
-  }
-  const rest = [schema]
+  const rest = [groupOf(settings).schema]
   for (let parts = 0; rest.length > 0; ) {
     const value = rest.pop()
     if (typeof value !== 'object' || value === null) continue
@@ -102,7 +155,7 @@ function checkOf(schema: JsonSchema): Check {
 /** Another version of the hub may have stored what is no schema to this one: then nothing is let through. */
 function compiled(schema: Exclude<JsonSchema, boolean>): Check {
   try {
-    return compile(schema)
+    return compileText(JSON.stringify(schema), schema)
   } catch (error) {
     if (!(error instanceof SchemaFault)) throw error
     const why = `the stored schema is none that this hub can use: ${error.message}`

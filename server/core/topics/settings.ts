@@ -1,7 +1,7 @@
 /** What holds for a topic by its name. How patterns are merged and stored is in core/settings.ts. */
 
 import type { Retention } from '../../store/contract/store.ts'
-import { isSchema, type JsonSchema } from '../schema/schema.ts'
+import { isSchema, type JsonSchema, prepareSchema } from '../schema/schema.ts'
 import {
   type ByPattern,
   isRecord,
@@ -42,6 +42,7 @@ const RETAIN_FIELDS = ['events', 'bytes', 'ageMs'] as const
 
 const TOPICS: Kind<TopicSettings, TopicOverrides> = {
   prefix: 'topic:',
+  prepare: (overrides) => prepareSchema(overrides),
   merge(overrides) {
     const retain = Object.assign({}, DEFAULT_TOPIC_SETTINGS.retain, ...overrides.map(({ retain }) => retain))
     const schema = overrides.findLast(({ schema }) => schema !== undefined)?.schema

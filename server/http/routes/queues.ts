@@ -7,7 +7,7 @@ import { checkPattern } from '../../core/patterns.ts'
 import { claim } from '../../core/queues/delivery/claim.ts'
 import { previewSettings } from '../../core/queues/preview.ts'
 import { isDead, type KeepDone, mainQueue, type QueueOverrides } from '../../core/queues/settings.ts'
-import { boundParts } from '../../core/schema/schema.ts'
+import { boundParts, MAX_LINE, prepareSchema } from '../../core/schema/schema.ts'
 import { consumersOf } from '../../core/seeing/consumers.ts'
 import { checkFamilies } from '../../wire/children.ts'
 import { parse, parseReports, parseSettlements, reportsSchema, settlementsSchema } from '../../wire.ts'
@@ -244,6 +244,7 @@ async function putSettings(
   authorize(caller, 'admin', queue)
   const given = await json()
   boundParts(given, context.maxSchemaParts)
+  await prepareSchema(given, MAX_LINE)
   const settings = context.readQueueSettings(queue, given)
   // Whoever binds a topic reads it.
   for (const { topic } of settings.from ?? []) authorize(caller, 'subscribe', topic)

@@ -5,7 +5,7 @@ import type { From } from '../../../shared/protocol.ts'
 import { authorize, type Caller } from '../../core/access.ts'
 import type { Core } from '../../core/core.ts'
 import { checkPattern } from '../../core/patterns.ts'
-import { boundParts } from '../../core/schema/schema.ts'
+import { boundParts, MAX_LINE, prepareSchema } from '../../core/schema/schema.ts'
 import { checkTopic, type LogQuery } from '../../core/topics/log.ts'
 import type { TopicOverrides } from '../../core/topics/settings.ts'
 import { itsTurn, PAGE_WEIGHT } from '../../core/turns.ts'
@@ -219,6 +219,7 @@ async function putSettings(call: Call, { dryRun = false }: Query<typeof changeQu
   authorize(caller, 'admin', topic)
   const given = await json()
   boundParts(given, context.maxSchemaParts)
+  await prepareSchema(given, MAX_LINE)
   const settings = context.readTopicSettings(topic, given)
   if (dryRun) {
     call.tries()

@@ -118,7 +118,16 @@ describe('a schema', () => {
     [{ properties: { a: { minimun: 1 } } }, 'properties.a.minimun: unknown keyword minimun; did you mean minimum?'],
     [{ items: [{ $async: true }] }, 'items: must be object'],
     [{ allOf: [{ $async: true }] }, 'allOf.0.$async: unknown keyword $async'],
-    [{ format: 'url' }, 'unknown format "url"'],
+    [{ format: 'url' }, 'format: unknown format "url"'],
+    [{ format: 'constructor' }, 'format: unknown format "constructor"'],
+    [
+      { anyOf: Array.from({ length: 9 }, (_, i) => ({ pattern: `^(a|${i}){1,400}$` })) },
+      'anyOf.6.pattern: the patterns of the schema, written out, are over 10000 characters together',
+    ],
+    [
+      { pattern: Array.from({ length: 999 }, (_, i) => `\\u${(0x4e00 + i).toString(16)}`).join('') },
+      'pattern: the patterns of the schema, written out, are over 10000 characters together',
+    ],
     [{ properties: { a: { pattern: '(?=a)' } } }, 'properties.a.pattern: (?=a) looks ahead or behind'],
     [{ patternProperties: { '(a)\\1': {} } }, 'patternProperties: (a)\\1 refers back'],
     [
