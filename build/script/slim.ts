@@ -12,6 +12,9 @@ const { resolve } = createRequire(import.meta.url)
 const fileOf = (name: string, file: string) =>
   JSON.stringify(join(dirname(resolve(`${name}/package.json`)), 'build/esm', file))
 
+const HERE = dirname(fileURLToPath(import.meta.url))
+const ours = (file: string) => JSON.stringify(join(HERE, '../../client', file))
+
 /** Modules in place of others, by the end of what imports call them. */
 const INSTEAD: Readonly<Record<string, string>> = {
   '/socket.io-client': `export { Manager } from ${fileOf('socket.io-client', 'manager.js')}
@@ -20,15 +23,21 @@ const INSTEAD: Readonly<Record<string, string>> = {
   '/backo2.js': 'export class Backoff { reset() {} setMin() {} setMax() {} setJitter() {} }',
   '/tracing.ts': 'export const traced = (job, work) => work()',
   '/carrying.ts': 'export const carrying = (draft) => draft',
+  // What other builds load when a program asks for it: a script has it within, as it is one file.
+  '/parts.ts': `import * as storage from ${ours('browser/storage.ts')}
+    import * as tabs from ${ours('browser/tabs/tabs.ts')}
+    export const loadStorage = async () => storage
+    export const loadTabs = async () => tabs`,
 }
 
 /** What the light script does without. */
 const HEAVY = ['/browser/persistence.ts', '/browser/sharing.ts', '/browser/transactions.ts', '/outgoing/keeping.ts']
-const LIGHT = join(dirname(fileURLToPath(import.meta.url)), 'light.ts')
+const LIGHT = join(HERE, 'light.ts')
 
 /** `light`: without what outlives a page and what tabs share. */
 export function slim(light: boolean) {
   const unused = new Set(Object.keys(INSTEAD))
+  if (light) unused.delete('/parts.ts')
   return {
     name: 'slim',
     resolveId(id: string) {

@@ -13,6 +13,7 @@ import type { Warnings } from '../connection/warnings.ts'
 import type { DraftStore, KeptDraft } from '../outgoing/keeping.ts'
 import type { DraftKey } from '../outgoing/packet.ts'
 import { randomName } from '../outgoing/randomName.ts'
+import { loadStorage } from './parts.ts'
 import type { PlainDraft, StorageScope, Stored } from './stored.ts'
 
 /** Where one subscription is, beyond the page. */
@@ -100,7 +101,7 @@ export class Persistence implements DraftStore {
 
   async #open(token: string | undefined): Promise<void> {
     try {
-      const { openStorage } = await import('./storage.ts')
+      const { openStorage } = await loadStorage()
       const scope = this.#clientOf === undefined ? this.#scope : { ...this.#scope, client: await this.#clientOf(token) }
       const { stored, positions, drafts } = await openStorage(scope, token, (error) => this.#lost(error))
       if (this.#closed) return await stored.close()

@@ -10,6 +10,7 @@ import { Emitter, type Undo } from '../connection/emitter.ts'
 import type { Token } from '../connection/token.ts'
 import type { Warnings } from '../connection/warnings.ts'
 import type { Occupied } from './occupancy.ts'
+import { loadTabs } from './parts.ts'
 import type { StorageScope } from './stored.ts'
 import { Pipe } from './tabs/pipe.ts'
 import type { Uplink } from './tabs/relay.ts'
@@ -68,7 +69,7 @@ export class Sharing {
     const { client } = this.#context.scope
     if (client === undefined || lackingHere() !== undefined) return client
     try {
-      const { occupyAny } = await import('./tabs/tabs.ts')
+      const { occupyAny } = await loadTabs()
       const name = `${await this.#nameOf(known)} ${client}`
       if (this.#place?.name !== name) {
         this.#leavePlace()
@@ -104,13 +105,13 @@ export class Sharing {
   }
 
   async #nameOf(known: string | undefined): Promise<string> {
-    const { storageName } = await import('./tabs/tabs.ts')
+    const { storageName } = await loadTabs()
     const { scope, options } = this.#context
     return `${await storageName({ ...scope, client: undefined, name: JSON.stringify(options) }, known)} tabs`
   }
 
   async #open(pipe: Pipe, token: () => Token): Promise<void> {
-    const { Tabs } = await import('./tabs/tabs.ts')
+    const { Tabs } = await loadTabs()
     const name = await this.#nameOf(await token())
     if (this.#closed) return pipe.end()
     // The token may be of another user by now.

@@ -8,6 +8,7 @@ import type { Position } from '../../shared/positions.ts'
 import type { From } from '../../shared/protocol.ts'
 import type { Received, TransactionalDatabase, TransactionOptions } from '../api.ts'
 import { isPromiseLike } from '../runner.ts'
+import { loadStorage } from './parts.ts'
 import type { Place } from './persistence.ts'
 import type { StorageScope } from './stored.ts'
 
@@ -68,7 +69,7 @@ export class Transactions implements Place {
 
   async #prepare(token: string | undefined): Promise<void> {
     try {
-      const { storageName } = await import('./storage.ts')
+      const { storageName } = await loadStorage()
       const name = `${await storageName(this.#scope, token)} ${this.#subscription}`
       const asked = this.#begin([STORE], 'readonly').objectStore(STORE).get(name)
       this.#kept = (await answerOf(asked)) as Position | undefined
