@@ -27,7 +27,7 @@ import { addressOf, check, checkNames, countOf, drainMsOf, durationOf } from './
 import type { KeptDraft } from './outgoing/keeping.ts'
 import { randomName } from './outgoing/randomName.ts'
 import type { Queue } from './queues/api.ts'
-import { QueueHandle } from './queues/handle.ts'
+import { type QueueHandle, queueHandle } from './queues/handle.ts'
 import { QueuesLink } from './queues/namespace.ts'
 import { TopicHandle } from './topics/handle.ts'
 
@@ -183,7 +183,7 @@ class HubHandle<S extends HubTypes> implements Hub<S> {
     }
     let queue = this.#queues.get(name)
     if (queue === undefined) {
-      queue = new QueueHandle(name, {
+      queue = queueHandle(name, {
         link: this.#queuesLink,
         options: this.#options,
         warnings: this.#warnings,

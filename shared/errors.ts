@@ -69,8 +69,9 @@ export class RepriseError extends Error {
     return retryAfterMs === undefined ? { code, message, retryable } : { code, message, retryable, retryAfterMs }
   }
 
-  /** The error of a reply or of `err.data`; anything that is none becomes `internal`. */
+  /** The error of a reply or of `err.data`. One that has not travelled stays as it is; anything else becomes `internal`. */
   static fromWire(error: unknown): RepriseError {
+    if (error instanceof RepriseError) return error
     const { code, message, retryAfterMs } = (typeof error === 'object' && error !== null ? error : {}) as Partial<
       Record<keyof WireError, unknown>
     >

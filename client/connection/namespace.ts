@@ -155,7 +155,7 @@ export class Link {
       token = await this.#token
     } catch (error) {
       if (handshake !== this.#handshake) return
-      const failure = error instanceof RepriseError ? error : RepriseError.fromWire(error)
+      const failure = RepriseError.fromWire(error)
       this.#leave()
       this.#connection.tokenFailed(failure)
       this.#again(failure)

@@ -6,6 +6,9 @@ import { after } from './timer.ts'
 
 const AGAIN = { baseMs: 100, maxMs: 2_000 }
 
+/** A try, which may take so long. `tries` counts from 1. */
+export type Again<T> = (leftMs: number, tries: number) => Promise<T>
+
 export class Asking {
   readonly #joined: () => Promise<void>
   readonly #pending = new Set<(error: RepriseError) => void>()
@@ -21,7 +24,7 @@ export class Asking {
   }
 
   /** Rejects with `timeout` after `timeoutMs`. */
-  async ask<T>(timeoutMs: number, call: (leftMs: number) => Promise<T>): Promise<T> {
+  async ask<T>(timeoutMs: number, call: Again<T>): Promise<T> {
     const deadline = performance.now() + timeoutMs
     let cancel = () => {}
     let giveUp: (error: RepriseError) => void = () => {}
@@ -32,13 +35,14 @@ export class Asking {
     })
     this.#pending.add(giveUp)
     try {
-      for (let tries = 0; ; tries++) {
+      for (let tries = 1; ; tries++) {
         try {
           await Promise.race([this.#joined(), expiry])
-          return await Promise.race([call(Math.max(1, Math.ceil(deadline - performance.now()))), expiry])
+          const leftMs = Math.max(1, Math.ceil(deadline - performance.now()))
+          return await Promise.race([call(leftMs, tries), expiry])
         } catch (error) {
           if (!(error instanceof RepriseError) || !mayPass(error)) throw error
-          const delayMs = fullJitter(tries, AGAIN, error.retryAfterMs)
+          const delayMs = fullJitter(tries - 1, AGAIN, error.retryAfterMs)
           await Promise.race([new Promise((resolve) => setTimeout(resolve, delayMs)), expiry])
         }
       }

@@ -101,7 +101,7 @@ export class Connection {
     try {
       return await this.tokens.get()
     } catch (error) {
-      this.tokenFailed(error instanceof RepriseError ? error : RepriseError.fromWire(error))
+      this.tokenFailed(RepriseError.fromWire(error))
       throw error
     }
   }

@@ -2,7 +2,7 @@
 
 import { RepriseError } from '../../shared/errors.ts'
 import { isBytes, isMark } from '../../shared/joined.ts'
-import type { Draft, Headers, Limits } from '../../shared/protocol.ts'
+import { DEFAULT_LIMITS, type Draft, type Headers, type Limits } from '../../shared/protocol.ts'
 import type { ChildDraft, JobDraft } from '../../shared/queues.ts'
 import { TRACEPARENT } from '../../shared/traceparent.ts'
 import type { PublishOptions } from '../api.ts'
@@ -221,4 +221,10 @@ export function checkFits(bytes: number, packet: number | undefined, call: strin
 export function tooLarge(bytes: number, { payload }: Limits): RepriseError | undefined {
   if (bytes <= payload) return undefined
   return new RepriseError('too_large', `the draft has ${bytes} bytes of JSON, the hub takes up to ${payload}`)
+}
+
+/** The same as an error that is thrown. */
+export function checkSize(bytes: number, limits: Limits = DEFAULT_LIMITS): void {
+  const refusal = tooLarge(bytes, limits)
+  if (refusal !== undefined) throw refusal
 }

@@ -227,7 +227,7 @@ export class Outbox<R> {
       this.#kept(packet, receipts)
     } catch (error) {
       this.#inFlight--
-      packet.error = error instanceof RepriseError ? error : RepriseError.fromWire(error)
+      packet.error = RepriseError.fromWire(error)
       this.#failed = true
     }
     if (this.#failed && this.#inFlight === 0) this.#mend()

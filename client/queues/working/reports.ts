@@ -254,7 +254,7 @@ export class Reports<T> {
         at += items[i]?.length ?? 0
       }
     } catch (error) {
-      this.#failed(reports, error instanceof RepriseError ? error : RepriseError.fromWire(error))
+      this.#failed(reports, RepriseError.fromWire(error))
     }
     this.#inFlight--
     this.#schedule([...this.#pending.values()].some(({ awaited }) => awaited))

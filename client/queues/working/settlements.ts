@@ -173,7 +173,7 @@ export class Settlements<T> {
       for (const [i, item] of items.entries()) this.#answer(item, answers[i] ?? 'lost')
     } catch (error) {
       this.#inFlight--
-      this.#failed(items, error instanceof RepriseError ? error : RepriseError.fromWire(error))
+      this.#failed(items, RepriseError.fromWire(error))
     }
     if (this.#queue.length > 0) this.#schedule()
   }
