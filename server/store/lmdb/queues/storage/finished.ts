@@ -30,11 +30,11 @@ export interface FinishedRecord {
   readonly endedAt: number
   /** When it is forgotten. */
   readonly until: number
-  readonly bytes: number
+  bytes: number
   /** `apart`: it is in a record of its own. */
-  readonly told: Told | 'apart' | undefined
+  told: Told | 'apart' | undefined
   /** As it is written, once it was: its neighbours come and go more often than it changes. */
-  text?: string
+  text: string | undefined
 }
 
 type Written = readonly [
@@ -121,20 +121,15 @@ export class FinishedJobs {
   }
 
   /** `false`: it has more bytes than are kept. `hasId`: its id names its number already. */
-  add(
-    changes: Changes,
-    record: Omit<FinishedRecord, 'bytes' | 'told'>,
-    told: Told,
-    keep: Keeping,
-    hasId: boolean,
-  ): boolean {
-    const text = Object.keys(told).length === 0 ? '' : JSON.stringify(told)
+  add(changes: Changes, record: FinishedRecord, told: Told | undefined, keep: Keeping, hasId: boolean): boolean {
+    const text = told === undefined ? '' : JSON.stringify(told)
     const { n, id, state, subject, key = '', until } = record
     const bytes = BARE + id.length + subject.length + key.length + Buffer.byteLength(text)
     if (bytes > keep.bytes) return false
-    const isApart = text.length > TOGETHER
-    if (isApart) changes.put(TABLES.finishedParts, this.#partKey(n), told)
-    this.#put({ ...record, bytes, told: isApart ? 'apart' : text === '' ? undefined : told })
+    record.bytes = bytes
+    record.told = text.length > TOGETHER ? 'apart' : told
+    if (record.told === 'apart') changes.put(TABLES.finishedParts, this.#partKey(n), told as Told)
+    this.#put(record)
     if (!hasId && !isNamed(record)) changes.put(TABLES.jobIds, this.#idKey(id), n)
     this.#index(state).add(until, n)
     this.#count(state, 1, bytes)
@@ -162,10 +157,8 @@ export class FinishedJobs {
     this.#chunk(chunk).delete(n)
     this.#changed.add(chunk)
     if (told === 'apart') changes.remove(TABLES.finishedParts, this.#partKey(n))
-    if (!isNamed({ id, n })) {
-      const idKey = this.#idKey(id)
-      if (changes.get(TABLES.jobIds, idKey) === n) changes.remove(TABLES.jobIds, idKey)
-    }
+    // Still its own: a job that gets this id next takes it from here first (`forgetFinished`).
+    if (!isNamed({ id, n })) changes.remove(TABLES.jobIds, this.#idKey(id))
     this.#index(state).remove(until, n)
     this.#count(state, -1, -bytes)
   }
@@ -261,8 +254,8 @@ export class FinishedJobs {
 }
 
 /** The same with another text. */
-function withTold({ text: _, ...record }: FinishedRecord, told: Told): FinishedRecord {
-  return { ...record, told }
+function withTold(record: FinishedRecord, told: Told): FinishedRecord {
+  return { ...record, told, text: undefined }
 }
 
 function textOf(chunk: ReadonlyMap<number, FinishedRecord>): string {
@@ -275,24 +268,24 @@ function textOf(chunk: ReadonlyMap<number, FinishedRecord>): string {
 }
 
 function written(record: FinishedRecord): Written {
-  const { n, id, state, subject, key, priority, attempts, deliveries, sentAt, startedAt, endedAt } = record
-  const { until, bytes, told } = record
-  const started = startedAt === 0 ? null : startedAt - sentAt
-  const [ended, kept] = [endedAt - sentAt, until - endedAt]
-  const common = [
-    n,
-    id,
-    STATES.indexOf(state),
-    subject,
-    priority,
-    attempts,
-    deliveries,
+  const { sentAt, startedAt, endedAt, told } = record
+  const head: Written = [
+    record.n,
+    record.id,
+    STATES.indexOf(record.state),
+    record.subject,
+    record.priority,
+    record.attempts,
+    record.deliveries,
     sentAt,
-    started,
-    ended,
-  ] as const
-  const head = [...common, kept, bytes, key ?? (0 as const)] as const
-  return told === undefined ? head : [...head, told === 'apart' ? 1 : told]
+    startedAt === 0 ? null : startedAt - sentAt,
+    endedAt - sentAt,
+    record.until - endedAt,
+    record.bytes,
+    record.key ?? 0,
+  ]
+  if (told === undefined) return head
+  return [...head, told === 'apart' ? 1 : told] as unknown as Written
 }
 
 function decode(written: Written): FinishedRecord {
@@ -313,6 +306,7 @@ function decode(written: Written): FinishedRecord {
     until: sentAt + ended + kept,
     bytes,
     told: told === 1 ? 'apart' : told,
+    text: undefined,
   }
 }
 
