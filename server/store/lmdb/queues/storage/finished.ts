@@ -105,6 +105,8 @@ export class FinishedJobs {
   }
 
   find(changes: Changes, id: string): FinishedRecord | undefined {
+    const { done, removed } = this.#counters.finished ?? {}
+    if (!done?.jobs && !removed?.jobs) return undefined
     const named = this.at(numberIn(id, '-'))
     if (named?.id === id) return named
     const n = changes.get(TABLES.jobIds, this.#idKey(id))

@@ -27,7 +27,7 @@ import {
 } from './jobs.ts'
 import { JobBodies } from './payloads/bodies.ts'
 import { ReadyJobs } from './ready/readyJobs.ts'
-import type { Counters } from './records.ts'
+import { type Counters, isEmpty } from './records.ts'
 import { SettledLeases } from './settledLeases.ts'
 import type { Pair, SortedIndex } from './sortedIndex.ts'
 
@@ -123,6 +123,7 @@ export class JobSet {
   }
 
   find(changes: Changes, id: string): Job | undefined {
+    if (isEmpty(this.counters)) return undefined
     const named = this.job(numberIn(id, '-'))
     if (named?.id === id) return named
     const n = changes.get(TABLES.jobIds, this.#idKey(id))
@@ -217,16 +218,14 @@ export class JobSet {
 
   /** A job that falls due for the first time. Called within `change`. */
   sequence(job: Job): void {
-    this.counters.lastPlace++
-    job.sequence = this.counters.lastPlace
+    job.sequence = ++this.counters.lastPlace
     this.#joinLine(job)
   }
 
   /** Behind all that have a place, but in the line of its key where it was. Called within `change`. */
   moveBehind(job: Job): void {
     if (!this.isDead && job.key !== undefined) job.line ??= job.sequence
-    this.counters.lastPlace++
-    job.sequence = this.counters.lastPlace
+    job.sequence = ++this.counters.lastPlace
   }
 
   line(key: string): SortedIndex {

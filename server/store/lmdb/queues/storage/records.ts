@@ -173,3 +173,8 @@ export function newCounters(number: number): Counters {
   const rows = { lastJob: 0, lastPlace: 0, handOuts: 0, lastSession: 0 }
   return { number, ...rows, ...counts, open: Array(10).fill(0), paused: false, rateAt: 0, turnAt: 0, sweepAt: 0 }
 }
+
+/** No job is there. */
+export function isEmpty({ ready, delayed, held, waiting = 0 }: Counters): boolean {
+  return ready + delayed + held + waiting === 0
+}
