@@ -15,7 +15,8 @@ import { otherOutcome } from './queues/storage/children.ts'
 import { rewrittenRow } from './queues/storage/finished.ts'
 import { inlineBody } from './queues/storage/records.ts'
 import { numberAt, operation, textAt } from './scripting/codec.ts'
-import { entriesOf, type TopicsContext } from './topics/topics.ts'
+import { rewriteBlock } from './topics/blocks.ts'
+import { readBlocks, type TopicsContext } from './topics/topics.ts'
 
 /** What one call does at most. */
 const BOUND = { events: 250, bytes: 131_072 }
@@ -37,48 +38,47 @@ function changedRecord(record: Buffer, kind: Parameters<PayloadChange['body']>[1
   return other && encodeBody(other)
 }
 
-/** `from`: `look <offset>` while all is as it shall be, then `copy <last offset to give> <previous id>`. */
+/** `from`: `look <offset>` while all is as it shall be, then `copy <last offset to give> <last copied block> <its last offset>`. */
 async function rewriteTopic(
   context: TopicsContext,
   topic: string,
   from: string,
   change: PayloadChange,
 ): Promise<Rewritten> {
-  const [word, first = '0', previous = ''] = from.split(' ')
+  const [word, first = '0', previous = '', copied = previous] = from.split(' ')
   const copying = word === 'copy'
-  const after = Number.parseInt(copying ? previous || '0' : first, 10)
+  const after = Number.parseInt((copying ? copied : first) || '0', 10)
   // What came since is as it shall be: the script copies it by itself.
   const isTail = copying && after >= Number(first)
-  const page = await entriesOf(context, topic, after, isTail ? NO_EVENTS : BOUND)
+  const page = await readBlocks(context, topic, after, isTail ? NO_EVENTS : BOUND)
   if (page === undefined) return { seen: 0, changed: 0 }
   const last = copying ? Number(first) : page.head
-  const entries = isTail
-    ? []
-    : pairsOf(page.entries).filter(([id]) => !copying || Number.parseInt(String(id), 10) <= last)
-  const other = entries.map(([, record]) => changedRecord(record, 'event', change))
-  const changed = other.filter((record) => record !== undefined).length
+  const blocks = isTail ? [] : page.blocks.filter((block) => block.first > after && block.first <= last)
+  const other = blocks.map((block) => rewriteBlock(block, change))
+  const seen = blocks.reduce((sum, { lengths }) => sum + lengths.length, 0)
+  const changed = other.reduce((sum, block) => sum + (block?.changed ?? 0), 0)
   if (copying) {
-    const given = entries.flatMap(([id], i) => [id, other[i] ?? NOTHING])
+    const given = blocks.flatMap(({ id }, i) => [id, other[i]?.records ?? '', other[i]?.lengths ?? ''])
     // Those that are missing at the end are not waited for.
-    const until = entries.length === 0 ? 0 : last
-    const args: Argument[] = ['rewrite', previous, String(until), String(entries.length), ...given]
+    const until = blocks.length === 0 ? 0 : last
+    const args: Argument[] = ['rewrite', previous, String(until), String(blocks.length), ...given]
     const bytes = given.reduce((sum, { length }) => sum + length, 0)
     const read = (outcome: readonly Buffer[]) => {
       if (textAt(outcome, 0) === 'error') throw storageFull()
       return outcome.map(String)
     }
-    const { value } = await context.batcher.run(topic, { ...operation(args, read), bytes, size: entries.length + 1 })
-    const [outcome, at = ''] = value
-    if (outcome === 'done') return { seen: entries.length, changed }
+    const { value } = await context.batcher.run(topic, { ...operation(args, read), bytes, size: blocks.length + 1 })
+    const [outcome, ...at] = value
+    if (outcome === 'done') return { seen, changed }
     // Another copy, or one that was gone on with since, is gone on with from where it is.
-    if (outcome === 'lost') return { next: `copy ${at === '' ? page.head : last} ${at}`, seen: 0, changed: 0 }
-    return { next: `copy ${last} ${at}`, seen: entries.length, changed }
+    if (outcome === 'lost')
+      return { next: `copy ${at.length === 0 ? page.head : last} ${at.join(' ')}`, seen: 0, changed: 0 }
+    return { next: `copy ${last} ${at.join(' ')}`, seen, changed }
   }
   // What was looked at before is copied as it is.
   if (changed > 0) return { next: `copy ${page.head} `, seen: 0, changed: 0 }
-  const end = entries.at(-1)?.[0]
-  if (end !== undefined)
-    return { next: `look ${Number.parseInt(end.toString(), 10)}`, seen: entries.length, changed: 0 }
+  const end = blocks.at(-1)
+  if (end !== undefined) return { next: `look ${end.first + end.lengths.length - 1}`, seen, changed: 0 }
   // A copy that nobody finished.
   await command(context, context.keys.topic(topic), ['UNLINK', context.keys.rewriting(topic)])
   return { seen: 0, changed: 0 }

@@ -129,7 +129,7 @@ describe.runIf(has('redis-server'))('a hub whose Redis', () => {
     const keysOf = async (topic: string) => (await redis.cli('--scan', '--pattern', `p:{t:${topic}}*`)).split('\n')
     const again = [0, 1, 2, 3, 4]
     for (const [topic, ending, left] of [
-      ['without-log', ':log', again],
+      ['without-log', ':blocks', again],
       // A log that nobody can place goes on under an epoch of its own: it is told from its beginning.
       ['without-record', ':meta', [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, ...again]],
     ] as const) {

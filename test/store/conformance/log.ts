@@ -133,6 +133,26 @@ export function describeLog(given: () => Case): void {
       expect(await read(70, 100, 1e9)).toEqual([])
     })
 
+    test('gives exactly as much from every place, however many events came in one call', async () => {
+      const { store } = given()
+      const all = Array.from({ length: 331 }, (_, i) => `${i}`.padStart(3))
+      let begun = 0
+      for (const count of [1, 1, 4, 1, 200, 1, 3, 100, 2, 2, 2, 14]) {
+        await append('t', all.slice(begun, begun + count), { events: 329 })
+        begun += count
+      }
+      const size = sizeBody(text('000')).bytes
+      for (let after = 0; after <= all.length; after += after < 12 || after > 300 ? 1 : 23) {
+        for (const events of [1, 2, 3, 5, 40, 150]) {
+          const expected = all.slice(Math.max(2, after), Math.max(2, after) + events)
+          const read = async (bound: { events: number; bytes: number }): Promise<unknown[]> =>
+            (await store.topics.read('t', after, bound)).events.map(dataIn)
+          expect(await read({ events, bytes: 1e9 })).toEqual(expected)
+          expect(await read({ events: 1_000, bytes: size * events })).toEqual(expected)
+        }
+      }
+    })
+
     test('begins at the first kept event where the offset lies below', async () => {
       const { store } = given()
       await append('t', [1, 2, 3, 4, 5], { events: 2 })

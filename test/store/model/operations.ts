@@ -34,6 +34,13 @@ const retain = fc.record({
 const place = { epoch: fc.integer({ min: -1, max: 3 }), offset: fc.integer({ min: 0, max: 60 }) }
 const start = fc.oneof(fc.constantFrom('start' as const, 'end' as const), place.offset)
 
+const size = fc.oneof({ weight: 8, arbitrary: fc.nat(60) }, { weight: 1, arbitrary: fc.nat(20_000) })
+const named = fc.record({
+  size,
+  id: fc.option(fc.constantFrom('i', 'j', 'k', 'l', 'm', 'n', 'o', 'p', 'q', 'r'), { nil: undefined }),
+})
+const nameless = fc.record({ size, id: fc.constant(undefined) })
+
 const single: fc.Arbitrary<Operation> = fc.oneof(
   {
     weight: 10,
@@ -41,12 +48,10 @@ const single: fc.Arbitrary<Operation> = fc.oneof(
       kind: fc.constant('append' as const),
       topic,
       subject,
-      sizes: fc.array(
-        fc.record({
-          size: fc.oneof({ weight: 8, arbitrary: fc.nat(60) }, { weight: 1, arbitrary: fc.nat(20_000) }),
-          id: fc.option(fc.constantFrom('i', 'j', 'k', 'l', 'm', 'n', 'o', 'p', 'q', 'r'), { nil: undefined }),
-        }),
-        { minLength: 1, maxLength: 12 },
+      sizes: fc.oneof(
+        { weight: 8, arbitrary: fc.array(named, { minLength: 1, maxLength: 12 }) },
+        { weight: 4, arbitrary: fc.array(nameless, { minLength: 1, maxLength: 12 }) },
+        { weight: 1, arbitrary: fc.array(nameless, { minLength: 100, maxLength: 150 }) },
       ),
       producer: fc.option(
         fc.record({ name: fc.constantFrom('p', 'q'), ahead: fc.constantFrom(-20, -3, -1, 0, 0, 0, 0, 1) }),

@@ -197,11 +197,11 @@ describe.runIf(has('redis-server'))('a queue in Redis', () => {
   test('a store of a newer format is refused with a sentence, and left as it is', async () => {
     const { store } = await made(server)
     await store.close()
-    await server.cli('hset', 'reprise:store', 'schema', '2')
+    await server.cli('hset', 'reprise:store', 'schema', '3')
     const before = await server.cli('hgetall', 'reprise:store')
     await expect(openStore(server.url)).rejects.toMatchObject({
       code: 'unsupported',
-      message: expect.stringContaining('schema version 2'),
+      message: expect.stringContaining('schema version 3'),
     })
     expect(await server.cli('hgetall', 'reprise:store')).toBe(before)
   })

@@ -3,6 +3,7 @@
 import { readdir, stat, truncate } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
+import { sizeBody } from '../../../server/store/codec.ts'
 import type { Notification } from '../../../server/store/contract/store.ts'
 import { openStore } from '../../../server/store/open.ts'
 import { openRedis, type RedisContext, type RedisStore } from '../../../server/store/redis/store.ts'
@@ -10,7 +11,7 @@ import { endOfEpoch } from '../../../shared/positions.ts'
 import { startRelay } from '../../support/network/relay.ts'
 import { type RedisServer, startRedis } from '../../support/redis/redis.ts'
 import { until } from '../../support/until.ts'
-import { trim } from '../conformance/calls.ts'
+import { infoOf, trim } from '../conformance/calls.ts'
 import { ALL, dataOf, drafts, KEEP, plain, publish, text } from '../conformance/fixture.ts'
 import { ALWAYS } from './fixture.ts'
 
@@ -22,6 +23,16 @@ async function open(url: string, context: RedisContext = {}): Promise<RedisStore
   opened.push(store)
   return store
 }
+
+/** Changes a field of a block. As streams take no older ids, all blocks are put anew. */
+const CHANGE = `
+  local blocks = redis.call('xrange', KEYS[1], '-', '+')
+  redis.call('del', KEYS[1])
+  for _, block in ipairs(blocks) do
+    local id, fields, at = block[1], block[2], tonumber(ARGV[2])
+    if string.match(id, '^%d+') == ARGV[1] then fields[at] = string.gsub(fields[at], ARGV[3], ARGV[4]) end
+    redis.call('xadd', KEYS[1], id, unpack(fields))
+  end`
 
 function produce(store: RedisStore, seq: number, count = 1) {
   const data = Array.from({ length: count }, (_, i) => seq + i)
@@ -264,26 +275,47 @@ describe('a store on Redis', { timeout: 60_000 }, () => {
   test('keys that were deleted by hand are never silent and never reuse an offset under its epoch', async () => {
     server = await startRedis(ALWAYS)
     const store = await open(server.url)
-    for (const keys of [['meta'], ['log'], ['meta', 'log']]) {
+    for (const keys of [['meta'], ['blocks'], ['meta', 'blocks']]) {
       const topic = keys.join('-')
       const old = await publish(store, topic, 1, 2, 3)
       await server.cli('del', ...keys.map((key) => `reprise:{t:${topic}}:${key}`))
       const read = await store.topics.read(topic, 0, ALL)
-      if (keys[0] === 'log') expect(read).toMatchObject({ epoch: old.epoch, first: 4, head: 3, events: [] })
+      if (keys[0] === 'blocks') expect(read).toMatchObject({ epoch: old.epoch, first: 4, head: 3, events: [] })
       const next = await publish(store, topic, 'a', 'b', 'c', 'd')
       const { lineage, head } = await store.topics.read(topic, 0, ALL)
-      if (keys[0] === 'log') expect(next.offsets).toEqual([4, 5, 6, 7])
+      if (keys[0] === 'blocks') expect(next.offsets).toEqual([4, 5, 6, 7])
       else expect(endOfEpoch(lineage, head, old.epoch) ?? 0).toBe(0)
     }
   })
 
-  test('an event that was taken out of the stream, or changed in it, is told as damaged', async () => {
+  test('events whose block was taken out of the stream, or changed in it, are told as damaged', async () => {
     server = await startRedis(ALWAYS)
     const store = await open(server.url)
-    await publish(store, 't', 1, 2, 3)
-    const [entry] = (await server.cli('xrange', 'reprise:{t:t}:log', '2', '2')).split('\n')
-    await server.cli('xdel', 'reprise:{t:t}:log', entry ?? '')
-    expect(await dataOf(store, 't')).toEqual([1, 'damaged', 3])
+    const stream = 'reprise:{t:t}:blocks'
+    for (const data of [[1], [2, 3], [4, 5, 6], [7, 8, 9], [10]]) await publish(store, 't', ...data)
+    const [entry] = (await server.cli('xrange', stream, '2', '2')).split('\n')
+    await server.cli('xdel', stream, entry ?? '')
+    await server.cli('eval', CHANGE, '1', stream, '4', '2', ':5', ':0')
+    await server.cli('eval', CHANGE, '1', stream, '7', '4', '%d+', 'x')
+    expect(await dataOf(store, 't')).toEqual([
+      1,
+      'damaged',
+      'damaged',
+      4,
+      'damaged',
+      6,
+      'damaged',
+      'damaged',
+      'damaged',
+      10,
+    ])
+    expect(await dataOf(store, 't', 7)).toEqual(['damaged', 'damaged', 10])
+    await trim(store.topics, 't', { ...KEEP, events: 9 })
+    const left = [4, 5, 6, 7, 8, 9, 10].reduce((sum, data) => sum + sizeBody(text(data)).bytes, 0)
+    expect(await infoOf(store.topics, 't')).toMatchObject({ first: 2, bytes: left })
+    await trim(store.topics, 't', { ...KEEP, events: 5 })
+    expect(await dataOf(store, 't')).toEqual([6, 'damaged', 'damaged', 'damaged', 10])
+    expect((await publish(store, 't', 11)).offsets).toEqual([11])
   })
 
   test('what cannot work is refused with one clear line that has no secret', async () => {

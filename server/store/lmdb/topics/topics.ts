@@ -1,7 +1,8 @@
 /** The contract's topics over LMDB: which call plans what, and which only reads. */
 
 import type { Lineage } from '../../../../shared/positions.ts'
-import type { Bounds, Notification, Page, ReadBound, TopicInfo, Topics } from '../../contract/store.ts'
+import type { Bounds, Notification, Page, TopicInfo, Topics } from '../../contract/store.ts'
+import { within } from '../../readBound.ts'
 import type { Environment } from '../engine/environment.ts'
 import { droppedOf, unbornBounds } from '../engine/epochs.ts'
 import { nameKey, numberKey } from '../engine/keys.ts'
@@ -90,16 +91,5 @@ function infoOf(environment: Environment, topic: string, record: TopicRecord): T
     events: head + 1 - first,
     bytes: total - base,
     ...(holds.length > 0 && { holds }),
-  }
-}
-
-/** Accepts events as long as they fit in; the first one always does. */
-function within(bound: ReadBound): (bytes: number) => boolean {
-  let events = 0
-  let total = 0
-  return (bytes) => {
-    events++
-    total += bytes
-    return events === 1 || (events <= bound.events && total <= bound.bytes)
   }
 }

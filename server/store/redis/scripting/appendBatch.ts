@@ -4,6 +4,7 @@
  * its part of the outcome.
  */
 
+import type { SizedBody } from '../../codec.ts'
 import { duplicatesOf } from '../../duplicates.ts'
 import type { Argument } from '../connection/connection.ts'
 import type { Operation } from './batcher.ts'
@@ -23,7 +24,7 @@ export interface Row<T extends Asked> {
 
 export function rowsOf<T extends Asked>(calls: readonly T[]): Row<T>[] {
   const rows: Row<T>[] = []
-  let open: { members: T[]; key: string; nextSeq: number; bodies: Buffer[] } | undefined
+  let open: { members: T[]; key: string; nextSeq: number; bodies: SizedBody[] } | undefined
   const close = (): void => {
     const first = open?.members[0]?.operation.plain
     if (open === undefined || first === undefined) return
@@ -36,7 +37,7 @@ export function rowsOf<T extends Asked>(calls: readonly T[]): Row<T>[] {
       close()
       const last = rows.at(-1)
       if (last !== undefined && isAcked(call, last.members[0])) last.members.push(call)
-      else rows.push({ members: [call], args })
+      else rows.push({ members: [call], args: plain === undefined ? args : appendArgs(plain.head, plain.bodies) })
     } else if (open !== undefined && open.key === plain.key && (plain.seq < 0 || plain.seq === open.nextSeq)) {
       open.members.push(call)
       open.nextSeq += plain.bodies.length

@@ -66,6 +66,7 @@ const READING = { read: ['no-writes', 'allow-oom'] }
 const PRELUDE = read('scripting/prelude')
 const DEDUP = read('scripting/dedup')
 
+const BLOCKS = read('topics/blocks')
 const TOPIC_RECORD = read('topics/record')
 const QUEUE_RECORD = read('queues/storage/record')
 
@@ -73,10 +74,10 @@ export const TOPIC = {
   ...library(
     'topic',
     WRITING,
-    ...[PRELUDE, TOPIC_RECORD, DEDUP, read('topics/changes'), read('topics/append')],
+    ...[PRELUDE, BLOCKS, TOPIC_RECORD, DEDUP, read('topics/changes'), read('topics/append')],
     ...[read('topics/cursors'), enclosed('topics/rewrite'), read('topics/write')],
   ),
-  ...library('topic', READING, PRELUDE, TOPIC_RECORD, read('topics/read')),
+  ...library('topic', READING, PRELUDE, BLOCKS, TOPIC_RECORD, read('topics/read')),
 }
 
 export const QUEUE = {

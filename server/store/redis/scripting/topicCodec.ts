@@ -3,19 +3,20 @@
 import { RepriseError } from '../../../../shared/errors.ts'
 import type { Lineage, Position } from '../../../../shared/positions.ts'
 import type { CursorCall } from '../../acksLast.ts'
-import { encodeBody } from '../../codec.ts'
+import { type SizedBody, sizeBody } from '../../codec.ts'
 import type { Append, Appended, Bounds, CursorStart, OpenedCursor, Owner, Retention } from '../../contract/store.ts'
 import { duplicatesOf, forgottenOf } from '../../duplicates.ts'
 import type { Argument } from '../connection/connection.ts'
+import { packGroups } from '../topics/blocks.ts'
 import type { Operation } from './batcher.ts'
 import { numberAt, numberText, operation, refuse as refuseBy, textAt } from './codec.ts'
 import { ownerKey } from './keys.ts'
 
 export interface Joinable extends CursorCall {
-  /** Of an append without ids: what it takes to join it with its neighbours. */
+  /** Of an append without ids: what it takes to join it with its neighbours, and to make its arguments. */
   readonly plain?: {
     readonly head: readonly Argument[]
-    readonly bodies: readonly Buffer[]
+    readonly bodies: readonly SizedBody[]
     /** What has to be the same. */
     readonly key: string
     /** -1 without a producer. */
@@ -36,36 +37,37 @@ export function append({ subject, drafts, producer, retain }: Append): Operation
   const withIds = drafts.some(({ id }) => id !== undefined)
   const limits = retention(retain)
   const head: Argument[] = ['append', subject, producer?.name ?? '', String(producer?.seq ?? -1), ...limits]
-  const bodies = drafts.map(({ body }) => encodeBody(body))
-  const bytes = bodies.reduce((sum, { length }) => sum + length, 0)
-  const args = appendArgs(head, bodies, withIds ? drafts.map(({ id = '' }) => id) : undefined)
+  const sized = drafts.map(({ body }) => sizeBody(body))
+  const bytes = sized.reduce((sum, body) => sum + body.bytes, 0)
   const read = (outcome: readonly Buffer[]): AppendOutcome => {
     refuse(outcome, producer)
     return readAppended(outcome, drafts.length)
   }
-  if (withIds) return { args, bytes, size: drafts.length, read }
+  const known = { bytes, size: drafts.length, read }
+  if (withIds)
+    return {
+      ...known,
+      args: appendArgs(
+        head,
+        sized,
+        drafts.map(({ id = '' }) => id),
+      ),
+    }
   const key = [limits.join(), producer === undefined ? '' : `${producer.name.length}:${producer.name}`, subject].join(
     ' ',
   )
-  return { args, bytes, size: drafts.length, read, plain: { head, bodies, key, seq: producer?.seq ?? -1 } }
+  return { ...known, args: [], plain: { head, bodies: sized, key, seq: producer?.seq ?? -1 } }
 }
 
-/** What one notification carries at most, as changes.lua has it. */
-const GROUP_BYTES = 65_536
-
-/** Bodies travel in groups, each one text with the lengths of its bodies: an argument a body costs Redis more. */
-export function appendArgs(head: readonly Argument[], bodies: readonly Buffer[], ids?: readonly string[]): Argument[] {
-  const groups: Argument[] = []
-  for (let i = 0; i < bodies.length; ) {
-    let size = 0
-    const from = i
-    do size += bodies[i++]?.length ?? 0
-    while (i < bodies.length && size + (bodies[i]?.length ?? 0) <= GROUP_BYTES)
-    const group = bodies.slice(from, i)
-    groups.push(group.map(({ length }) => length).join(' '), Buffer.concat(group, size))
-  }
+/** Bodies travel in groups, each one text: an argument a body costs Redis more. */
+export function appendArgs(
+  head: readonly Argument[],
+  bodies: readonly SizedBody[],
+  ids?: readonly string[],
+): Argument[] {
+  const groups = packGroups(bodies)
   const withIds = ids === undefined ? '0' : '1'
-  return [...head, String(bodies.length), withIds, String(groups.length / 2), ...groups, ...(ids ?? [])]
+  return [...head, String(bodies.length), withIds, String(groups.length / 4), ...groups, ...(ids ?? [])]
 }
 
 export function readAppended(outcome: readonly Buffer[], count: number): AppendOutcome {

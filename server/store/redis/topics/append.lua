@@ -74,32 +74,29 @@ function idParts(text)
   if number then return tonumber(number), tonumber(at) + ID_MS, tonumber(offset) end
 end
 
--- Adds bodies that follow each other in a text behind the head: `lengths` has the length of each.
-local function addGroup(lengths, blob, at, suffix)
-  local first, total, start = s.head + 1, s.total, 1
-  local head = s.head
-  -- What is done for each event is most of a publish. `%d` makes a text of a number in a quarter of the time that Lua and
-  -- Redis take by themselves, and each text of a length becomes a number once.
-  local call, format, sub, byte = redis.call, string.format, string.sub, string.byte
-  local id = '%d' .. suffix
+-- The events of a group that are new, as a group.
+local function newOf(lengths, records, isNew, i)
+  local begun, counted, newLengths, newRecords = 1, 0, {}, {}
   for text in string.gmatch(lengths, '%d+') do
     local length = tonumber(text)
-    head = head + 1
-    call('XADD', LOG, format(id, head), format('%d', total), sub(blob, start, start + length - 1))
-    total = total + countedBytes(length, byte(blob, start))
-    start = start + length
+    if isNew[i] then
+      newLengths[#newLengths + 1] = text
+      newRecords[#newRecords + 1] = string.sub(records, begun, begun + length - 1)
+      counted = counted + countedBytes(length, string.byte(records, begun))
+    end
+    i, begun = i + 1, begun + length
   end
-  s.head, s.total = head, total
-  told[#told + 1] = { epoch = s.epoch, at = at, first = first, last = head, lengths = lengths, blob = blob }
+  return #newLengths, counted, table.concat(newLengths, ' '), table.concat(newRecords)
 end
 
--- append: subject producer seq events bytes age holdBytes count withIds groups, then the groups (lengths, bodies), then ids
+-- append: subject producer seq events bytes age holdBytes count withIds groups, then the groups, then ids. Of each group how
+-- many records it has, what retention counts of them, how long each is, and the records.
 function operations.append()
   local subject, producer, seq = arg(), arg(), num()
   local events, bytes, age, holdBytes = num(), num(), num(), num()
   local count, withIds, groups = num(), arg() == '1', num()
   local start = argi
-  local idsStart = start + groups * 2
+  local idsStart = start + groups * 4
   argi = idsStart + (withIds and count or 0)
   if full and count > 0 then return { 'error', 'storage_full' } end
 
@@ -148,31 +145,28 @@ function operations.append()
   if added > 0 then
     beginLog()
     local at = math.max(now, s.lastAt)
-    local suffix = '-' .. whole(at)
     if s.first > s.head then s.firstAt = at end
-    local i = 0
+    local i = 1
     for group = 1, groups do
-      local lengths, blob = ARGV[start + group * 2 - 1], ARGV[start + group * 2]
+      local own = start + group * 4
+      local size, counted, lengths, records = tonumber(ARGV[own - 3]), tonumber(ARGV[own - 2]), ARGV[own - 1], ARGV[own]
       if added == count then
-        addGroup(lengths, blob, at, suffix)
+        addGroup(at, size, counted, lengths, records)
       else
-        local begun, newLengths, newBodies = 1, {}, {}
-        for length in string.gmatch(lengths, '%d+') do
-          i = i + 1
-          if isNew[i] then
-            newLengths[#newLengths + 1] = length
-            newBodies[#newBodies + 1] = string.sub(blob, begun, begun + length - 1)
-          end
-          begun = begun + length
-        end
-        if #newLengths > 0 then addGroup(table.concat(newLengths, ' '), table.concat(newBodies), at, suffix) end
+        local newCount, newCounted, newLengths, newRecords = newOf(lengths, records, isNew, i)
+        if newCount > 0 then addGroup(at, newCount, newCounted, newLengths, newRecords) end
+        i = i + size
       end
     end
     s.lastAt = at
   end
   local forgotten = 0
   if s.epoch then
-    if #ids > 0 then forgotten = remember(subject, ids) end
+    if #ids > 0 then
+      -- What is remembered of ids comes behind what it is of.
+      putPending()
+      forgotten = remember(subject, ids)
+    end
     if p then take(key, p, seq, offsets, count) end
     if added > 0 then
       waiting = { events, bytes, age, holdBytes }

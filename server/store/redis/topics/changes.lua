@@ -16,7 +16,7 @@ local NOTIFIED_BYTES = 65536
 
 local CURSORS, OWNERS, NOTES, CHANNEL
 local run, fresh, born, runs, epochs
-local changed, newLineage, lineage, logs, told, waiting
+local changed, newLineage, lineage, logs, pending, told, waiting
 beginnings[#beginnings + 1] = function()
   CURSORS, OWNERS, NOTES, CHANNEL = tag .. 'cursors', tag .. 'owners', tag .. 'notes', string.sub(tag, 1, -2)
   run, fresh = arg(), arg()
@@ -27,7 +27,7 @@ beginnings[#beginnings + 1] = function()
     local process, history = string.match(info, 'run_id:(%x+)'), string.match(info, 'master_replid:(%x+)')
     run = string.sub(process, 1, 20) .. string.sub(history or '', 1, 20)
   end
-  changed, newLineage, lineage, logs, told, waiting = false, nil, nil, nil, {}, nil
+  changed, newLineage, lineage, logs, pending, told, waiting = false, nil, nil, nil, nil, {}, nil
 end
 
 -- Lineage: a flat list, epoch and what it starts after, in turn.
@@ -104,30 +104,59 @@ local function placeIn(epoch)
   return nil
 end
 
--- Notifications: appended events are gathered, as the groups of bodies in which they came, and told before anything else.
+-- Events are gathered behind the head, as the groups of records in which they came, until a block is full or somebody
+-- looks at the log.
+local function putPending()
+  local block = pending
+  if not block then return end
+  pending = nil
+  block.lengths, block.records = table.concat(block.lengths, ' '), table.concat(block.records)
+  putBlock(
+    LOG, string.format('%d-%d', block.first, block.at), string.format('%d', block.before), block.records, block.count,
+    block.lengths)
+  told[#told + 1] = block
+end
+local function addGroup(at, count, counted, lengths, records)
+  if pending and (pending.count + count > MAX_BLOCK_EVENTS or pending.bytes + #records > MAX_BLOCK_BYTES) then
+    putPending()
+  end
+  local block = pending
+  if not block then
+    block = { epoch = s.epoch, at = at, first = s.head + 1, before = s.total, count = 0, bytes = 0 }
+    block.lengths, block.records = {}, {}
+    pending = block
+  end
+  block.count, block.bytes = block.count + count, block.bytes + #records
+  block.lengths[#block.lengths + 1] = lengths
+  block.records[#block.records + 1] = records
+  s.head, s.total = s.head + count, s.total + counted
+end
+
+-- Notifications: what was added is told before anything else.
 local function tell(message)
   redis.call('SPUBLISH', CHANNEL, message)
 end
 local function tellAppended()
+  putPending()
   local i = 1
   while i <= #told do
     local first = told[i]
     local last, size = first, 0
-    local lengths, blobs = {}, {}
+    local lengths, records = {}, {}
     while i <= #told do
-      local group = told[i]
-      local differs = group.epoch ~= first.epoch or group.at ~= first.at
-      if differs or (size > 0 and size + #group.blob > NOTIFIED_BYTES) then break end
-      last = group
-      size = size + #group.blob
-      lengths[#lengths + 1] = group.lengths
-      blobs[#blobs + 1] = group.blob
+      local block = told[i]
+      local differs = block.epoch ~= first.epoch or block.at ~= first.at
+      if differs or (size > 0 and size + block.bytes > NOTIFIED_BYTES) then break end
+      last = block
+      size = size + block.bytes
+      lengths[#lengths + 1] = block.lengths
+      records[#records + 1] = block.records
       i = i + 1
     end
     local carried = size <= NOTIFIED_BYTES
     tell(table.concat({
-      'A', first.epoch, whole(last.last), whole(first.first), whole(first.at),
-      carried and table.concat(lengths, ' ') or '', carried and table.concat(blobs) or '',
+      'A', first.epoch, whole(last.first + last.count - 1), whole(first.first), whole(first.at),
+      carried and table.concat(lengths, ' ') or '', carried and table.concat(records) or '',
     }, '\n'))
   end
   told = {}
@@ -147,6 +176,7 @@ local function heldFrom(first, holdBytes)
 end
 local function trim(events, bytes, age, holdBytes, keepLast)
   if not s.epoch or s.first > s.head then return end
+  putPending()
   local first = math.max(s.first, s.head + 1 - events)
   if s.total - s.base > bytes then
     local fits = firstThat(function(before) return s.total - before <= bytes end)
@@ -156,14 +186,16 @@ local function trim(events, bytes, age, holdBytes, keepLast)
   if s.firstAt < oldest then first = math.max(first, firstThat(function(_, at) return at >= oldest end)) end
   if first > s.first then first = heldFrom(first, holdBytes) end
   if first == s.first then return end
-  s.base, s.firstAt = place(first)
+  local block
+  s.base, s.firstAt, block = place(first)
   s.first = first
   changed = true
   if first > s.head then
     redis.call('UNLINK', LOG)
   else
-    -- Whole nodes of the stream, a bounded number: the rest goes with later calls and is not read.
-    redis.call('XTRIM', LOG, 'MINID', '~', whole(first), 'LIMIT', 10000)
+    -- Whole nodes of the stream, a bounded number: the rest goes with later calls and is not read, as events are not that a
+    -- block has before the first one.
+    redis.call('XTRIM', LOG, 'MINID', '~', whole(block), 'LIMIT', 10000)
   end
 end
 local function trimWaiting()
@@ -191,22 +223,29 @@ local function beginLog()
     setLineage(list)
     s.epoch = fresh
   end
+  if not s.blocks then
+    if LOG == OLD_LOG then redis.call('RENAME', OLD_LOG, BLOCKS) end
+    redis.call('SET', OLD_LOG, 'in blocks, for newer versions')
+    redis.call('HSET', KEYS[1], 'blocks', '1')
+    LOG, s.blocks = BLOCKS, true
+  end
   s.run = run
   changed = true
 end
 
 -- A log whose record was lost goes on under an epoch that begins before it: nobody's position fits what is left.
 local function adopt()
-  local firstOffset, firstAt, base = placeOf(redis.call('XRANGE', LOG, '-', '+', 'COUNT', 1)[1])
+  local firstOffset, firstAt, base = headerOf(redis.call('XRANGE', LOG, '-', '+', 'COUNT', 1)[1])
   local last = redis.call('XREVRANGE', LOG, '+', '-', 'COUNT', 1)[1]
-  local head, lastAt, before = placeOf(last)
+  local _, lastAt, _, head = headerOf(last)
   local list = lineageOf()
   list[#list + 1] = fresh
   list[#list + 1] = '0'
   setLineage(list)
   s.epoch, s.run, s.born, s.stray = fresh, run, born, false
   s.first, s.head, s.base = firstOffset, head, base
-  s.total = before + countedBytes(#last[2][2], string.byte(last[2][2]))
+  local sums = sumsOf(last)
+  s.total = sums[#sums]
   s.firstAt, s.lastAt = firstAt, lastAt
   changed = true
   tell('C')

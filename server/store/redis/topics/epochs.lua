@@ -1,5 +1,6 @@
 -- The store's own epochs: writes nothing where the schema is newer than `known`. Begins one where the store has none, none of number `after + 1` or more, or none for `run`.
 -- `noted`: the run that a new one counts for. Arguments: fresh after run noted known · Answer: how many were begun, for which runs, the last ones, oldest first, the schema.
+-- A store is marked with the newest schema that has used it.
 
 local MAX_EPOCHS = 1000
 local MAX_RUNS = 256
@@ -20,7 +21,7 @@ local function call(keys, args)
     epochs = last(epochs .. ' ' .. fresh, MAX_EPOCHS)
     if noted ~= '' then runs = last(runs .. ' ' .. noted, MAX_RUNS) end
     redis.call('HSET', keys[1], 'begun', string.format('%.0f', begun), 'runs', runs, 'epochs', epochs)
-    if not stored[4] then redis.call('HSET', keys[1], 'schema', '1') end
   end
-  return { string.format('%.0f', begun), runs, epochs, stored[4] or '1' }
+  if stored[4] ~= args[5] then redis.call('HSET', keys[1], 'schema', args[5]) end
+  return { string.format('%.0f', begun), runs, epochs, args[5] }
 end

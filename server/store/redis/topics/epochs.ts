@@ -8,7 +8,7 @@ import { failure } from '../connection/errors.ts'
 import type { Router } from '../connection/router.ts'
 import { callScript, STORE } from '../scripting/loader.ts'
 
-const SCHEMA_VERSION = 1
+const SCHEMA_VERSION = 2
 
 export interface StoreEpochs {
   /** How many the store has begun. */

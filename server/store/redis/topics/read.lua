@@ -1,6 +1,37 @@
 -- Reads only: `read` after events bytes · `seek` time · `info`.
 -- Answers a word first: `unborn` · `stray` · `born` and the rest.
 
+local READ_AT_ONCE = 64
+
+-- Whole blocks from the one that has the event at `from`, as many as have so many events and bytes from there on; of each its
+-- id, its records, their lengths. The last of them may have more.
+local function blocksFrom(from, most, bytes, reply)
+  local before, _, following = place(from)
+  -- Those that are trimmed wait for their node of the stream to be removed; none lie behind the head.
+  local count, given = 1, 0
+  while from <= s.head do
+    local chunk = redis.call('XRANGE', LOG, whole(following), '+', 'COUNT', count)
+    if #chunk == 0 then return end
+    local events, size
+    for i = 1, #chunk do
+      local entry = chunk[i]
+      local first, _, start, last = headerOf(entry)
+      events, size = first - from, start - before
+      if given > 0 and (events >= most or size >= bytes) then return end
+      reply[#reply + 1] = entry[1]
+      reply[#reply + 1] = entry[2][2]
+      reply[#reply + 1] = entry[2][4] or ''
+      given = given + 1
+      following = last + 1
+    end
+    events = following - from
+    if events >= most then return end
+    -- As many as are wanted, where those to come are like those that came.
+    local left = math.min((most - events) / events, size > 0 and (bytes - size) / size or huge) * given
+    count = math.max(1, math.min(READ_AT_ONCE, count * 2, math.ceil(left)))
+  end
+end
+
 local function call(keys, args)
   local refused = begin(keys, args)
   if refused then return refused end
@@ -23,21 +54,6 @@ local function call(keys, args)
   end
 
   local after, most, bytes = num(), num(), num()
-  local from = math.max(after + 1, s.first)
-  local events, size = 0, 0
-  -- Entries before the first kept offset wait for their node of the stream to be removed; none lie behind the head.
-  while from <= s.head and events < most do
-    local chunk = redis.call('XRANGE', LOG, whole(from), '+', 'COUNT', math.min(64, most - events))
-    if #chunk == 0 then break end
-    for i = 1, #chunk do
-      local entry = chunk[i]
-      size = size + countedBytes(#entry[2][2], string.byte(entry[2][2]))
-      if events > 0 and size > bytes then return reply end
-      reply[#reply + 1] = entry[1]
-      reply[#reply + 1] = entry[2][2]
-      events = events + 1
-    end
-    from = placeOf(chunk[#chunk]) + 1
-  end
+  blocksFrom(math.max(after + 1, s.first), most, bytes, reply)
   return reply
 end

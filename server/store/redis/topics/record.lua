@@ -1,35 +1,34 @@
 -- What both scripts of a topic know: its record, its log, its lineage. All keys have the topic's tag.
 --
--- <tag>meta     hash: epoch run first head total base firstAt lastAt born lineage, dead dropped; of an unborn topic at most
---               the last two
--- <tag>log      stream: id `<offset>-<at>`, one field: bytes of all bodies before, and the body's record
+-- <tag>meta     hash: epoch run first head total base firstAt lastAt born blocks lineage, dead dropped; of an unborn topic
+--               at most the last two
+-- <tag>blocks   stream: the log, see blocks.lua
+-- <tag>log      where an older version keeps the log, every event a block of its own. From the first event on that is added
+--               now (`blocks` is 1) a text that older versions cannot read: they would take blocks for damage
 -- <tag>rewriting a copy of the log in the making, see rewrite.lua
 -- <tag>holds    hash: the offset behind which nothing is trimmed, by the name of who wants it so
 -- `born` is the number of the store's epochs at its birth; `dead` what it was before the last drop. `dropped`: a line for
 -- each log that was dropped, oldest first: its head, then its lineage.
 
-local LOG, HOLDS
+local BLOCKS, OLD_LOG, LOG, HOLDS
 local s
-
--- What retention counts of a body's record, see codec.ts: encryption adds nothing to it.
-local SEALED, SEAL_BYTES = 3, 45
-local function countedBytes(length, kind)
-  return kind == SEALED and length - SEAL_BYTES or length
-end
-
-local function placeOf(entry)
-  local offset, at = string.match(entry[1], '^(%d+)%-(%d+)$')
-  return tonumber(offset), tonumber(at), tonumber(entry[2][1])
-end
+-- The block that was looked at last.
+local found
 
 -- `s.stray`: a log is there and its record is not. A log that is gone leaves nothing kept.
 beginnings[#beginnings + 1] = function()
-  LOG, HOLDS = tag .. 'log', tag .. 'holds'
+  BLOCKS, OLD_LOG, HOLDS = tag .. 'blocks', tag .. 'log', tag .. 'holds'
+  LOG, found = BLOCKS, nil
   s = {}
   local m = redis.call(
-    'HMGET', KEYS[1], 'epoch', 'run', 'first', 'head', 'total', 'base', 'firstAt', 'lastAt', 'born', 'dead', 'dropped')
-  s.dead, s.dropped = tonumber(m[10] or 0), m[11] or ''
+    'HMGET', KEYS[1], 'epoch', 'run', 'first', 'head', 'total', 'base', 'firstAt', 'lastAt', 'born', 'dead', 'dropped',
+    'blocks')
+  s.dead, s.dropped, s.blocks = tonumber(m[10] or 0), m[11] or '', m[12] == '1'
   local length = redis.call('XLEN', LOG)
+  if length == 0 and not s.blocks and redis.call('TYPE', OLD_LOG).ok == 'stream' then
+    LOG = OLD_LOG
+    length = redis.call('XLEN', LOG)
+  end
   if not m[1] then
     s.stray = length > 0
     return
@@ -44,16 +43,29 @@ beginnings[#beginnings + 1] = function()
   end
 end
 
--- Of the event at an offset or, where that is missing, the next one: bytes before it and its time.
-local function place(offset)
-  if offset <= s.head then
-    local entry = redis.call('XRANGE', LOG, whole(offset), '+', 'COUNT', 1)[1]
-    if entry then
-      local _, at, before = placeOf(entry)
-      return before, at
-    end
+-- The block in which an event is or, where that is missing, the next one.
+local function find(offset)
+  if found and found.first <= offset and offset <= found.last then return found end
+  local entry = redis.call('XREVRANGE', LOG, whole(offset), '-', 'COUNT', 1)[1]
+  local first, at, before, last
+  if entry then first, at, before, last = headerOf(entry) end
+  if not entry or last < offset then
+    entry = redis.call('XRANGE', LOG, whole(offset), '+', 'COUNT', 1)[1]
+    if not entry then return nil end
+    first, at, before, last = headerOf(entry)
   end
-  return s.total, s.lastAt
+  found = { first = first, at = at, before = before, last = last, entry = entry }
+  return found
+end
+
+-- Of the event at an offset or, where that is missing, the next one: bytes before it, its time, where its block begins.
+local function place(offset)
+  local block = offset <= s.head and find(offset)
+  if not block then return s.total, s.lastAt, s.head + 1 end
+  local index = offset - block.first
+  if index <= 0 then return block.before, block.at, block.first end
+  block.sums = block.sums or sumsOf(block.entry)
+  return block.sums[index] or block.before, block.at, block.first
 end
 
 -- The first of the kept offsets that passes, and with it all behind it; `head + 1` where none does.

@@ -1,8 +1,8 @@
 /** The contract's topics over Redis: what changes goes through a batcher, what reads does not wait for it. */
 
-import { readPassingBody } from '../../codec.ts'
 import { WAIT_MS } from '../../contract/basics.ts'
 import type { Bounds, Page, ReadBound, StoredEvent, TopicInfo, Topics } from '../../contract/store.ts'
+import { within } from '../../readBound.ts'
 import type { Argument } from '../connection/connection.ts'
 import type { Durable } from '../connection/durability.ts'
 import { failure } from '../connection/errors.ts'
@@ -14,6 +14,7 @@ import { callScript, TOPIC } from '../scripting/loader.ts'
 import { readNotification } from '../scripting/notifications.ts'
 import type { TopicBatcher } from '../scripting/topicBatcher.ts'
 import { append, drop, droppedOf, hold, boundsOf as readBounds, repair } from '../scripting/topicCodec.ts'
+import { type Block, blocksOf, readRecords } from './blocks.ts'
 import { storeEpochs, unbornBounds } from './epochs.ts'
 
 export interface TopicsContext {
@@ -29,7 +30,7 @@ export interface TopicsContext {
 interface Born {
   readonly bounds: Bounds
   readonly bytes: number
-  readonly entries: readonly Buffer[]
+  readonly rest: readonly Buffer[]
 }
 
 export function createTopics(context: TopicsContext): Topics {
@@ -43,7 +44,8 @@ export function createTopics(context: TopicsContext): Topics {
     read: async (topic, after, bound): Promise<Page> => {
       for (;;) {
         const born = bornOf(await ask(context, topic, ['read', ...boundOf(after, bound)]))
-        if (born !== undefined) return { ...born.bounds, events: eventsOf(born, after, bound) }
+        if (born !== undefined)
+          return { ...born.bounds, events: eventsOf(born.bounds, blocksOf(born.rest), after, bound) }
         const bounds = await unborn(context, topic)
         if (bounds !== undefined) return { ...bounds, events: [] }
       }
@@ -86,10 +88,10 @@ function boundOf(after: number, { events, bytes }: ReadBound): string[] {
   return [String(after), String(Math.max(1, events)), numberText(bytes)]
 }
 
-/** The entries of a topic as they are kept: ids and records in turn. `undefined` for an unborn one. */
-export async function entriesOf(context: TopicsContext, topic: string, after: number, bound: ReadBound) {
+/** Whole blocks of a topic, from the one that has the next event on. `undefined` for an unborn one. */
+export async function readBlocks(context: TopicsContext, topic: string, after: number, bound: ReadBound) {
   const born = bornOf(await ask(context, topic, ['read', ...boundOf(after, bound)]))
-  return born && { ...born.bounds, entries: born.entries }
+  return born && { head: born.bounds.head, blocks: blocksOf(born.rest) }
 }
 
 /** A topic's bounds, whether it is born or not. */
@@ -141,26 +143,33 @@ async function ask(context: TopicsContext, topic: string, args: readonly Argumen
 
 function bornOf(reply: Buffer[] | undefined): Born | undefined {
   if (reply === undefined) return undefined
-  return { bounds: readBounds(reply.slice(0, 5).map(String)), bytes: Number(reply[5]), entries: reply.slice(6) }
+  return { bounds: readBounds(reply.slice(0, 5).map(String)), bytes: Number(reply[5]), rest: reply.slice(6) }
 }
 
 /** Offsets that are missing in the stream were taken out of it by other hands: they are told as damaged. */
-function eventsOf({ bounds, entries }: Born, after: number, bound: ReadBound): StoredEvent[] {
+function eventsOf({ first, head }: Bounds, blocks: readonly Block[], after: number, bound: ReadBound): StoredEvent[] {
   const events: StoredEvent[] = []
-  let next = Math.max(after + 1, bounds.first)
-  const skipTo = (offset: number): void => {
-    for (; next < offset && events.length < bound.events; next++) events.push({ offset: next, damaged: true })
+  const take = within(bound)
+  let offset = Math.max(after + 1, first)
+  let going = true
+  const accept = (bytes: number): boolean => {
+    going = take(bytes)
+    return going
   }
-  for (let i = 0; i < entries.length; i += 2) {
-    const [offset = 0, at = 0] = (entries[i]?.toString() ?? '').split('-').map(Number)
-    skipTo(offset)
-    if (offset !== next) break
-    const body = readPassingBody(entries[i + 1] ?? Buffer.alloc(0))
-    events.push(body === undefined ? { offset, damaged: true } : { offset, at, body })
-    next++
+  const skipTo = (end: number): void => {
+    for (; offset < end && accept(0); offset++) events.push({ offset, damaged: true })
+  }
+  for (const block of blocks) {
+    skipTo(block.first)
+    if (!going) break
+    for (const event of readRecords(block, offset - block.first, accept)) {
+      events.push(event)
+      offset++
+    }
+    if (!going) break
   }
   // Nothing behind the last one found, and kept all the same.
-  if (entries.length === 0) skipTo(bounds.head + 1)
+  if (blocks.length === 0) skipTo(head + 1)
   return events
 }
 
@@ -176,7 +185,7 @@ async function infoOf(context: TopicsContext, topic: string): Promise<TopicInfo 
   const born = bornOf(await ask(context, topic, ['info']))
   if (born === undefined) return undefined
   const { first, head } = born.bounds
-  const holds = holdsOf(born.entries)
+  const holds = holdsOf(born.rest)
   const kept = { topic, ...born.bounds, events: head + 1 - first, bytes: born.bytes }
   return holds.length > 0 ? { ...kept, holds } : kept
 }

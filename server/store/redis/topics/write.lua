@@ -70,11 +70,11 @@ function operations.drop()
     redis.call('ZREM', DUE, 'p' .. key)
   end
   local dropped = withDropped()
-  redis.call('UNLINK', LOG, KEYS[1], SUBJECTS, PRODUCERS, HOLDS, tag .. 'rewriting')
+  redis.call('UNLINK', BLOCKS, OLD_LOG, KEYS[1], SUBJECTS, PRODUCERS, HOLDS, tag .. 'rewriting')
   redis.call('HSET', KEYS[1], 'dead', whole(s.born), 'dropped', dropped)
   tell('C')
   s = { dead = s.born, dropped = dropped }
-  producers, lineage, newLineage, logs, changed = {}, nil, nil, nil, false
+  producers, lineage, newLineage, logs, changed, found, LOG = {}, nil, nil, nil, false, nil, BLOCKS
   return { 'dropped' }
 end
 
@@ -111,6 +111,7 @@ local function call(keys, args)
   end
   if stopped == '' then stopped, outcomes = operate() end
   trimWaiting()
+  putPending()
   for key, p in pairs(producers) do
     if p.changed then
       local numbers = { p.start, p.next, p.usedAt, p.seq, p.offset, p.count }
