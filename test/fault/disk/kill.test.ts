@@ -40,7 +40,9 @@ describeStores('a hub on $name that is killed', (store) => {
     ]
     // Of hubs that may have died in the middle of the topic's birth: the next one cannot tell that from a loss of all.
     let unborn = 0
+    let isSeen = false
     const kill = async (victim: { kill(): Promise<unknown> }) => {
+      isSeen ||= witnesses.some(({ events }) => events.size > 0)
       if (publishers.every(({ acknowledged }) => acknowledged.size === 0)) unborn++
       await victim.kill()
     }
@@ -76,8 +78,9 @@ describeStores('a hub on $name that is killed', (store) => {
       // A Redis goes on where its hub ends.
       if (store.name !== 'lmdb') expect(witness.epochs.size, witness.name).toBeLessThanOrEqual(1 + unborn)
     }
-    // The embedded store ends with its hub; who was slow may have come when all was over.
-    if (store.name === 'lmdb') expect(Math.max(...witnesses.map(({ epochs }) => epochs.size))).toBeGreaterThan(1)
+    // The embedded store ends with its hub; who was slow may have come when all was over, or all of them.
+    if (store.name === 'lmdb' && isSeen)
+      expect(Math.max(...witnesses.map(({ epochs }) => epochs.size))).toBeGreaterThan(1)
     expect(events.map(({ data }) => data)).toEqual([...(witnesses[0]?.events.values() ?? [])].map(({ data }) => data))
     for (const { errors } of publishers) expect(errors).toEqual([])
     expect(head).toBeGreaterThan(ROUNDS)
