@@ -7,6 +7,7 @@ import type { Failure, Handler, Jitter, Received, SubscribeOptions } from './api
 import { Calling } from './calling.ts'
 import { fullJitter } from './connection/backoff.ts'
 import { countOf, jitterOf } from './optionChecks.ts'
+import { Tally } from './tally.ts'
 
 export interface RunnerOwner<T> {
   /** All events up to this one are handled. */
@@ -32,9 +33,8 @@ export class Runner<T> {
   /** Begun and not all handled, in order. */
   readonly #runs: Run<T>[] = []
   readonly #timers = new Set<ReturnType<typeof setTimeout>>()
-  #calls = 0
+  readonly #calls = new Tally()
   #stopped = false
-  #idle: (() => void)[] = []
 
   constructor(handler: Handler<T>, options: SubscribeOptions, owner: RunnerOwner<T>) {
     this.#handler = new Calling(handler)
@@ -69,12 +69,12 @@ export class Runner<T> {
     this.#stopped = true
     for (const timer of this.#timers) clearTimeout(timer)
     this.#timers.clear()
-    return this.#calls === 0 ? Promise.resolve() : new Promise((resolve) => this.#idle.push(resolve))
+    return this.#calls.none()
   }
 
   #call(run: Run<T>): void {
     let result: unknown
-    this.#calls++
+    this.#calls.add()
     try {
       result = this.#handler.call(run.event)
     } catch (error) {
@@ -98,7 +98,7 @@ export class Runner<T> {
     let last: Run<T> | undefined
     while (this.#runs[0]?.done) last = this.#runs.shift()
     if (last !== undefined) this.#owner.handled(last.event)
-    this.#returned()
+    this.#calls.remove()
   }
 
   #failed(run: Run<T>, error: unknown): void {
@@ -122,13 +122,7 @@ export class Runner<T> {
     if (then === 'skip') {
       this.#done(run)
       this.#owner.free()
-    } else this.#returned()
-  }
-
-  #returned(): void {
-    this.#calls--
-    if (this.#calls > 0 || !this.#stopped) return
-    for (const resolve of this.#idle.splice(0)) resolve()
+    } else this.#calls.remove()
   }
 }
 

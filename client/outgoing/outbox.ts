@@ -10,9 +10,9 @@ import { RepriseError } from '../../shared/errors.ts'
 import { DEFAULT_LIMITS, type Draft, type Durability, type Limits } from '../../shared/protocol.ts'
 import { fullJitter } from '../connection/backoff.ts'
 import { after } from '../connection/timer.ts'
+import { Tally } from '../tally.ts'
 import { packed } from './joining.ts'
 import type { Row } from './keeping.ts'
-import { Load } from './load.ts'
 import { type Size, tooLarge } from './measure.ts'
 import {
   type Entry,
@@ -58,19 +58,19 @@ export class Outbox<R> {
   #failures = 0
   #timer: ReturnType<typeof setTimeout> | undefined
   #scheduled = false
-  readonly #load = new Load()
+  /** Drafts that are neither kept nor refused yet. */
+  readonly #held = new Tally()
 
   constructor(post: Post<R>, options: OutboxOptions<R>) {
     this.#post = post
     this.#options = options
   }
 
-  /** Drafts that are neither kept nor refused yet. */
   get size(): number {
-    return this.#load.drafts
+    return this.#held.count
   }
 
-  /** Those drafts, in order. */
+  /** What is held, in order. */
   get waiting(): readonly Entry<R>[] {
     const packets = [...this.#pipeline, ...this.#rows.flatMap((row) => row.packets)]
     return [...packets.flatMap(({ entries }) => entries), ...this.#queue].filter(({ over }) => !over)
@@ -82,7 +82,7 @@ export class Outbox<R> {
     this.#earlier ||= rows.length > 0
     this.#queue.unshift(...waiting)
     for (const entry of [...waiting, ...rows.flatMap(({ packets }) => packets.flatMap(({ entries }) => entries))]) {
-      this.#load.add(entry.bytes)
+      this.#held.add(entry.bytes)
       if (entry.expiresAt !== undefined && !entry.sent) this.#limit(entry, entry.expiresAt - entry.at)
     }
     this.#schedule()
@@ -93,12 +93,12 @@ export class Outbox<R> {
     // Unknown without a connection.
     const refusal = this.#post.connected ? tooLarge(bytes, this.#limits) : undefined
     if (refusal !== undefined) return Promise.reject(refusal)
-    const { drafts, bytes: held } = this.#load
-    if (drafts >= this.#options.maxDrafts || held + bytes > this.#options.maxBytes) {
-      const text = `the outbox is full: ${drafts} drafts, ${held} bytes wait for the hub`
+    const { count, bytes: held } = this.#held
+    if (count >= this.#options.maxDrafts || held + bytes > this.#options.maxBytes) {
+      const text = `the outbox is full: ${count} drafts, ${held} bytes wait for the hub`
       return Promise.reject(new RepriseError('too_many', text))
     }
-    this.#load.add(bytes)
+    this.#held.add(bytes)
     const entry = entryOf<R>(draft, size)
     if (timeoutMs !== undefined) this.#limit(entry, timeoutMs)
     this.#queue.push(entry)
@@ -126,7 +126,7 @@ export class Outbox<R> {
 
   /** Resolves when nothing waits any more. */
   drained(): Promise<void> {
-    return this.#load.emptied()
+    return this.#held.none()
   }
 
   /** Two turns of microtasks later, so that all that is published in answer to one packet travels together. */
@@ -343,6 +343,6 @@ export class Outbox<R> {
     entry.cancel?.()
     if (result instanceof RepriseError) entry.reject(result)
     else entry.resolve(result)
-    this.#load.remove(entry.bytes)
+    this.#held.remove(entry.bytes)
   }
 }

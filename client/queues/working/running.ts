@@ -2,6 +2,7 @@
 
 import { Calling } from '../../calling.ts'
 import { isPromiseLike } from '../../runner.ts'
+import { Tally } from '../../tally.ts'
 import type { HeldJob, Work } from '../api.ts'
 import type { Lease } from './leasedJob.ts'
 import { traced } from './tracing.ts'
@@ -14,18 +15,21 @@ export interface RunningOwner<T> {
 }
 
 export class Running<T> {
-  count = 0
+  readonly #calls = new Tally()
   readonly #handler: Calling<HeldJob<T>>
   readonly #most: number
   readonly #owner: RunningOwner<T>
   #waiting: Lease<T>[] = []
   #next = 0
-  #rested: (() => void)[] = []
 
   constructor(handler: Work<T>, most: number, owner: RunningOwner<T>) {
     this.#handler = new Calling((job) => traced(job, () => handler(job)))
     this.#most = most
     this.#owner = owner
+  }
+
+  get count(): number {
+    return this.#calls.count
   }
 
   /** Whether this is asked in the handler. */
@@ -64,7 +68,7 @@ export class Running<T> {
   #run(lease: Lease<T>): void {
     lease.stage = 'running'
     lease.startedAt = performance.now()
-    this.count++
+    this.#calls.add()
     let result: unknown
     try {
       result = this.#handler.call(lease.job)
@@ -89,13 +93,11 @@ export class Running<T> {
 
   /** One is over, or not ours any more. */
   stopped(): void {
-    this.count--
-    if (this.count > 0) return
-    for (const resolve of this.#rested.splice(0)) resolve()
+    this.#calls.remove()
   }
 
   /** Resolves when those that run are over. */
   rested(): Promise<void> {
-    return this.count === 0 ? Promise.resolve() : new Promise((resolve) => this.#rested.push(resolve))
+    return this.#calls.none()
   }
 }

@@ -9,6 +9,7 @@ import type { Settled, Settlement } from '../../../shared/queues.ts'
 import { fullJitter } from '../../connection/backoff.ts'
 import { packed } from '../../outgoing/joining.ts'
 import { measure } from '../../outgoing/measure.ts'
+import { Tally } from '../../tally.ts'
 import type { WorkerContext } from '../options.ts'
 import { type Decision, textOf } from '../outcome.ts'
 import type { Lease } from './leasedJob.ts'
@@ -59,12 +60,11 @@ export class Settlements<T> {
   readonly #owner: SettlementsOwner<T>
   #queue: Item<T>[] = []
   #inFlight = 0
-  #unanswered = 0
+  readonly #unanswered = new Tally()
   #failures = 0
   #timer: ReturnType<typeof setTimeout> | undefined
   #scheduled = false
   #over: RepriseError | undefined
-  #emptied: (() => void)[] = []
 
   /** `reports`: what is told of the jobs while they run; it leaves first. */
   constructor(context: WorkerContext, reports: Reports<T>, owner: SettlementsOwner<T>) {
@@ -78,7 +78,7 @@ export class Settlements<T> {
     const settlement: Settlement = { id: job.id, lease: job.lease, ...decision }
     const { bytes, attachments } = measure(settlement)
     const item: Item<T> = { lease, settlement, bytes, attachments, sentAt: 0, alone: false, extended }
-    this.#unanswered++
+    this.#unanswered.add()
     if (this.#over !== undefined) this.#answer(item, this.#over)
     else {
       this.#queue.push(item)
@@ -96,7 +96,7 @@ export class Settlements<T> {
 
   /** Resolves when everything is answered. */
   drained(): Promise<void> {
-    return this.#unanswered === 0 ? Promise.resolve() : new Promise((resolve) => this.#emptied.push(resolve))
+    return this.#unanswered.none()
   }
 
   /** Nothing is sent any more. */
@@ -208,10 +208,8 @@ export class Settlements<T> {
   }
 
   #answer(item: Item<T>, result: Settled | RepriseError): void {
-    this.#unanswered--
     this.#owner.answered(item, result)
-    if (this.#unanswered > 0) return
-    for (const resolve of this.#emptied.splice(0)) resolve()
+    this.#unanswered.remove()
   }
 }
 
