@@ -17,7 +17,7 @@ const MAX_HOLDING = 10_000
 
 export interface IntakeOwner {
   /** `closing`: it takes no more, but is to be known as the holder of what still runs. */
-  readonly state: 'open' | 'closing' | 'over'
+  state(): 'open' | 'closing' | 'over'
   readonly times: LeaseTimes
   readonly prefetch: { readonly credit: number }
   readonly running: { readonly count: number }
@@ -75,9 +75,8 @@ export class Intake {
   }
 
   #announce(): void {
-    const { state, running } = this.#owner
-    if (state === 'open') void this.#consume()
-    else if (running.count > 0) {
+    if (this.#owner.state() === 'open') void this.#consume()
+    else if (this.#owner.running.count > 0) {
       // With a credit that it has used up.
       void this.#consume()
       void this.cancel()
@@ -86,20 +85,20 @@ export class Intake {
 
   async #consume(): Promise<void> {
     const visit = this.#visit
-    const { state, times, prefetch, settlements } = this.#owner
+    const { times, prefetch, settlements } = this.#owner
     const holding = [...this.#owner.leases()].slice(-MAX_HOLDING)
-    const credit = state === 'open' ? prefetch.credit : 1
+    const credit = this.#owner.state() === 'open' ? prefetch.credit : 1
     try {
       const fits = measure(holding).bytes < settlements.limits.packet / 2
       const askedAt = performance.now()
       const said = times.say()
       const options = { credit, ...(fits ? { holding } : {}), ...said }
       const consuming = await this.#context.call<Consuming>('consume', this.#context.queue, options)
-      if (visit !== this.#visit || this.#owner.state === 'over') return
+      if (visit !== this.#visit || this.#owner.state() === 'over') return
       times.granted(consuming.leaseMs, said)
       this.#owner.consuming(consuming, holding, askedAt)
     } catch (error) {
-      if (visit !== this.#visit || this.#owner.state === 'over') return
+      if (visit !== this.#visit || this.#owner.state() === 'over') return
       const refusal = RepriseError.fromWire(error)
       if (!refusal.retryable) return this.#owner.refused(refusal)
       const delayMs = fullJitter(this.#refusals++, AGAIN, refusal.retryAfterMs)

@@ -27,8 +27,14 @@ const MAX_PACKET_BYTES = 524_288
 const LINE_BYTES = 256
 const RETRY = { baseMs: 100, maxMs: 5_000 }
 
+interface Told {
+  readonly value: unknown
+  readonly valueBytes: number
+  readonly lines: readonly string[]
+}
+
 /** What was told of one job since the last call. */
-class Report<T> {
+class Report<T> implements Told {
   readonly lease: Lease<T>
   value: unknown
   lines: string[] = []
@@ -53,24 +59,24 @@ class Report<T> {
     this.kept.catch(() => {})
   }
 
-  /** The hub would keep no more of them either. */
-  write(lines: readonly string[]): void {
+  /** What is told later goes with it. */
+  add({ value, valueBytes, lines }: Told): void {
+    if (value !== undefined) {
+      this.value = value
+      this.valueBytes = valueBytes
+    }
     for (const line of lines) {
       this.lines.push(line)
       this.#characters += line.length
     }
+    // The hub would keep no more of them either.
     while (this.lines.length > MAX_LOG_LINES || this.#characters > MAX_LOG_BYTES) {
       this.#characters -= this.lines.shift()?.length ?? 0
     }
   }
 
-  /** What was told after it goes with it. */
   follow(later: Report<T>): void {
-    if (later.value !== undefined) {
-      this.value = later.value
-      this.valueBytes = later.valueBytes
-    }
-    this.write(later.lines)
+    this.add(later)
     this.awaited ||= later.awaited
     later.resolve(this.kept)
   }
@@ -95,7 +101,6 @@ class Report<T> {
 export class Reports<T> {
   readonly #context: WorkerContext
   readonly #pending = new Map<Lease<T>, Report<T>>()
-  readonly #watched = new WeakSet<Lease<T>>()
   #inFlight = 0
   #failures = 0
   #sentAt = -Infinity
@@ -111,15 +116,12 @@ export class Reports<T> {
   /** Throws `bad_request` or `too_large` for what cannot travel. */
   progress(lease: Lease<T>, value: unknown): Promise<boolean> {
     const valueBytes = this.#checked(value)
-    return this.#tell(lease, (report) => {
-      report.value = value
-      report.valueBytes = valueBytes
-    })
+    return this.#tell(lease, { value, valueBytes, lines: [] })
   }
 
   log(lease: Lease<T>, text: string): Promise<boolean> {
     if (typeof text !== 'string') throw new RepriseError('bad_request', 'log takes a text')
-    return this.#tell(lease, (report) => report.write([cutLine(text)]))
+    return this.#tell(lease, { value: undefined, valueBytes: 0, lines: [cutLine(text)] })
   }
 
   /** There is a connection again. */
@@ -134,12 +136,17 @@ export class Reports<T> {
     while (ending.length > 0) void this.#send(this.#take(ending))
   }
 
+  /** Nobody is to wait for an answer about a job that is another's by now. */
+  drop(lease: Lease<T>): void {
+    this.#pending.get(lease)?.resolve(false)
+    this.#pending.delete(lease)
+  }
+
   /** Nothing is sent any more. */
   end(): void {
     this.#over = true
     this.#rest()
-    for (const report of this.#pending.values()) report.resolve(false)
-    this.#pending.clear()
+    for (const lease of this.#pending.keys()) this.drop(lease)
   }
 
   #checked(value: unknown): number {
@@ -149,29 +156,16 @@ export class Reports<T> {
     return bytes
   }
 
-  #tell(lease: Lease<T>, change: (report: Report<T>) => void): Promise<boolean> {
+  #tell(lease: Lease<T>, told: Told): Promise<boolean> {
     if (!lease.live || this.#over) return Promise.resolve(false)
-    this.#watch(lease)
     const report = this.#pending.get(lease) ?? new Report(lease)
     this.#pending.set(lease, report)
-    change(report)
+    report.add(told)
     this.#schedule()
     return new Telling(() => {
       report.awaited = true
       this.#schedule(true)
       return report.kept
-    })
-  }
-
-  /** Nobody is to wait for an answer about a job that is another's by now. */
-  #watch(lease: Lease<T>): void {
-    if (this.#watched.has(lease)) return
-    this.#watched.add(lease)
-    lease.signal.addEventListener('abort', () => {
-      const report = this.#pending.get(lease)
-      if (report === undefined || lease.stage !== 'lost') return
-      this.#pending.delete(lease)
-      report.resolve(false)
     })
   }
 
@@ -220,9 +214,7 @@ export class Reports<T> {
       if (taken.length > 0 && (report.alone || items > mostItems || bytes > mostBytes)) break
       reports.shift()
       this.#pending.delete(report.lease)
-      // Its job is another's by now.
-      if (report.lease.stage === 'lost') report.resolve(false)
-      else taken.push(report)
+      taken.push(report)
       if (report.alone) break
     }
     return taken

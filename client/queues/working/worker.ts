@@ -32,6 +32,7 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
   readonly #intake: Intake
   readonly #standing: Standing<WorkerStatus>
   readonly #errorReports = new Emitter<WorkFailure<T>>()
+  readonly #reports: Reports<T>
   readonly #settlements: Settlements<T>
   readonly #hands: Hands<T>
   readonly #renewal: Renewal<T>
@@ -53,9 +54,9 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
     this.ended = new Promise((resolve) => {
       this.#resolveEnded = resolve
     })
-    const reports = new Reports<T>(context)
-    this.#hands = { extend: (lease, leaseMs) => this.#extend(lease, leaseMs), reports }
-    this.#settlements = new Settlements<T>(context, reports, {
+    this.#reports = new Reports<T>(context)
+    this.#hands = { extend: (lease, leaseMs) => this.#extend(lease, leaseMs), reports: this.#reports }
+    this.#settlements = new Settlements<T>(context, this.#reports, {
       answered: (item, result) => this.#answered(item, result),
       travelled: (ms) => this.#tune(() => this.#prefetch.travelled(ms)),
     })
@@ -69,7 +70,16 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
       renew: (lease) => this.#renew(lease),
       expired: (lease) => this.#expired(lease),
     })
-    this.#intake = this.#startIntake()
+    this.#intake = new Intake(context, {
+      times: this.#times,
+      prefetch: this.#prefetch,
+      running: this.#running,
+      settlements: this.#settlements,
+      state: () => (this.#standing.over ? 'over' : this.#closing === undefined ? 'open' : 'closing'),
+      leases: () => this.#held.keys(),
+      consuming: (...answer) => this.#consuming(...answer),
+      refused: (error) => this.#end({ code: error.code, error }),
+    })
   }
 
   get status(): WorkerStatus {
@@ -144,22 +154,6 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
     const gone = new Set(ids)
     for (const lease of [...this.#held.values()]) if (gone.has(lease.job.id)) this.#lose(lease, lostError(), true)
     if (this.#standing.now.state === 'working') this.#intake.credit(this.#prefetch.credit)
-  }
-
-  #startIntake(): Intake {
-    const worker = this
-    return new Intake(this.#context, {
-      times: this.#times,
-      prefetch: this.#prefetch,
-      running: this.#running,
-      settlements: this.#settlements,
-      get state() {
-        return worker.#standing.over ? 'over' : worker.#closing === undefined ? 'open' : 'closing'
-      },
-      leases: () => this.#held.keys(),
-      consuming: (...answer) => this.#consuming(...answer),
-      refused: (error) => this.#end({ code: error.code, error }),
-    })
   }
 
   #consuming({ leaseMs, limits, held }: Consuming, holding: readonly string[], askedAt: number): void {
@@ -289,6 +283,7 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
     const ran = lease.stage === 'running'
     lease.stage = 'lost'
     this.#held.delete(lease.job.lease)
+    this.#reports.drop(lease)
     lease.abort(error)
     if (!ran) return
     this.#running.stopped()
