@@ -3,8 +3,19 @@
  * merging and its cache; values arrive validated, what the store hands back is read with tolerance.
  */
 
+import { RepriseError } from '../../shared/errors.ts'
 import type { Settings as Documents } from '../store/contract/store.ts'
 import { matcher } from './patterns.ts'
+
+/** For `most` of a kind: what is stored is kept in memory, and read anew with each change. */
+export const MAX_STORED = 5_000
+/** Each is tried for each name. */
+const MAX_WILD = 1_000
+const ROOM_RETRY_MS = 60_000
+/** Documents that are looked at in one turn. */
+const PIECE = 200
+/** Between two readings, so many times as long as one took. */
+const REST = 2
 
 /** Settings by pattern. `*` stands for any run of characters. */
 export type ByPattern<Overrides> = Readonly<Record<string, Overrides>>
@@ -45,6 +56,8 @@ export interface Kind<Value, Overrides> {
   toDocument(overrides: Overrides): unknown
   /** What this version understands of a stored document; a newer hub may have written more. */
   fromDocument(document: unknown): Overrides
+  /** Names and patterns that may be stored. */
+  readonly most?: number
   /** Waited for before they are in force. */
   prepare?(overrides: Overrides): Promise<void>
 }
@@ -58,6 +71,8 @@ export async function openPatternSettings<Value, Overrides>(
   const listeners = new Set<() => void>()
   const remembered = new Map<string, { readonly value: Value; readonly pattern: string | undefined }>()
   let stored: ByPattern<Overrides> = {}
+  /** Their documents as JSON. */
+  let texts: ReadonlyMap<string, string> = new Map()
   let storedLayer = layer(stored)
   let reading: Promise<void> | undefined
   let readAgain = false
@@ -65,16 +80,27 @@ export async function openPatternSettings<Value, Overrides>(
   async function read(): Promise<void> {
     const documents = await store.all()
     const next: Record<string, Overrides> = {}
+    const nextTexts = new Map<string, string>()
+    let [isOther, looked] = [false, 0]
     for (const [key, document] of documents) {
+      looked += 1
+      if (looked % PIECE === 0) await turnOver()
       if (!key.startsWith(kind.prefix)) continue
       const pattern = key.slice(kind.prefix.length)
-      const [overrides, known] = [kind.fromDocument(document), stored[pattern]]
+      const [text, known] = [JSON.stringify(document), stored[pattern]]
+      nextTexts.set(pattern, text)
       // What says the same stays the same object: a schema is compiled once.
-      next[pattern] = known !== undefined && isSame(known, overrides) ? known : overrides
-      if (next[pattern] === overrides) await kind.prepare?.(overrides)
+      if (known !== undefined && texts.get(pattern) === text) {
+        next[pattern] = known
+        continue
+      }
+      isOther = true
+      next[pattern] = kind.fromDocument(document)
+      await kind.prepare?.(next[pattern])
     }
-    if (JSON.stringify(toSorted(next)) === JSON.stringify(toSorted(stored))) return
+    if (!isOther && nextTexts.size === texts.size) return
     stored = next
+    texts = nextTexts
     storedLayer = layer(next)
     remembered.clear()
     for (const listener of listeners) listener()
@@ -87,25 +113,18 @@ export async function openPatternSettings<Value, Overrides>(
       return reading
     }
     reading = (async () => {
-      do {
+      for (;;) {
         readAgain = false
+        const began = performance.now()
         await read()
-      } while (readAgain)
+        if (!readAgain) return
+        // However often they change, most of the time is for other work.
+        await new Promise((resolve) => setTimeout(resolve, REST * (performance.now() - began)))
+      }
     })().finally(() => {
       reading = undefined
     })
     return reading
-  }
-
-  function isSame(a: Overrides, b: Overrides): boolean {
-    return JSON.stringify(kind.toDocument(a)) === JSON.stringify(kind.toDocument(b))
-  }
-
-  /** Comparable whatever the order the store lists documents in. */
-  function toSorted(patterns: ByPattern<Overrides>): unknown {
-    return Object.entries(patterns)
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([pattern, overrides]) => [pattern, kind.toDocument(overrides)])
   }
 
   // Watched before the first reading: a change between the two is told, never missed.
@@ -137,6 +156,13 @@ export async function openPatternSettings<Value, Overrides>(
     return found
   }
 
+  function checkRoom(pattern: string): void {
+    const wild = storedLayer.wild.length
+    if (pattern.includes('*') && wild >= MAX_WILD) throw noRoom(`${MAX_WILD} patterns with *`)
+    const { most = Number.POSITIVE_INFINITY } = kind
+    if (texts.size >= most) throw noRoom(`${most} names and patterns`)
+  }
+
   return {
     of: (name) => holding(name).value,
     ofWith(name, overrides) {
@@ -147,6 +173,7 @@ export async function openPatternSettings<Value, Overrides>(
     file,
     stored: () => stored,
     async put(pattern, overrides) {
+      if (overrides !== undefined && stored[pattern] === undefined) checkRoom(pattern)
       await store.put(kind.prefix + pattern, overrides === undefined ? undefined : kind.toDocument(overrides))
       await refresh()
     },
@@ -161,6 +188,21 @@ export async function openPatternSettings<Value, Overrides>(
   }
 }
 
+function noRoom(has: string): RepriseError {
+  return new RepriseError(
+    'too_many',
+    `settings are stored for ${has}, which is the limit: remove some, or set a pattern`,
+    {
+      retryAfterMs: ROOM_RETRY_MS,
+    },
+  )
+}
+
+/** Lets others have their turn. */
+async function turnOver(): Promise<void> {
+  await new Promise((resolve) => setImmediate(resolve))
+}
+
 interface Rule<Overrides> {
   readonly pattern: string
   readonly literals: number
@@ -168,12 +210,29 @@ interface Rule<Overrides> {
   readonly overrides: Overrides
 }
 
-/** Rules from the least to the most specific: by literal characters, an exact name last, then by name. */
-function layer<Overrides>(patterns: ByPattern<Overrides>): readonly Rule<Overrides>[] {
-  return Object.entries(patterns)
-    .map(([pattern, overrides]) => ({ pattern, literals: pattern.replaceAll('*', '').length, overrides }))
-    .sort((a, b) => a.literals - b.literals || wild(b.pattern) - wild(a.pattern) || (a.pattern < b.pattern ? -1 : 1))
-    .map((rule) => ({ ...rule, matches: matcher(rule.pattern) }))
+interface Layer<Overrides> {
+  /** Those with `*`, from the least to the most specific: by literal characters, then by name. */
+  readonly wild: readonly Rule<Overrides>[]
+  /** Those for exactly one name, which are more specific. */
+  readonly exact: ReadonlyMap<string, Rule<Overrides>>
+}
+
+function layer<Overrides>(patterns: ByPattern<Overrides>): Layer<Overrides> {
+  const rules = Object.entries(patterns).map(
+    ([pattern, overrides]): Rule<Overrides> => ({
+      pattern,
+      literals: pattern.replaceAll('*', '').length,
+      matches: matcher(pattern),
+      overrides,
+    }),
+  )
+  const isWild = ({ pattern }: Rule<Overrides>) => pattern.includes('*')
+  return {
+    wild: rules
+      .filter(isWild)
+      .sort((a, b) => a.literals - b.literals || wild(b.pattern) - wild(a.pattern) || (a.pattern < b.pattern ? -1 : 1)),
+    exact: new Map(rules.filter((rule) => !isWild(rule)).map((rule) => [rule.pattern, rule])),
+  }
 }
 
 function wild(pattern: string): number {
@@ -184,8 +243,10 @@ function literalsOf(rule: Rule<unknown> | undefined): number {
   return rule?.literals ?? -1
 }
 
-function matching<Overrides>(rules: readonly Rule<Overrides>[], name: string): Rule<Overrides>[] {
-  return rules.filter((rule) => rule.matches(name))
+function matching<Overrides>({ wild, exact }: Layer<Overrides>, name: string): Rule<Overrides>[] {
+  const own = exact.get(name)
+  const rules = wild.filter((rule) => rule.matches(name))
+  return own === undefined ? rules : [...rules, own]
 }
 
 /** JSON has no `Infinity`: the word stands for it in the stored document. */

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { matcher } from '../../server/core/patterns.ts'
+import { MAX_STORED } from '../../server/core/settings.ts'
 import { DEFAULT_TOPIC_SETTINGS, openSettings } from '../../server/core/topics/settings.ts'
 import type { Settings as Documents } from '../../server/store/contract/store.ts'
 
@@ -160,6 +161,32 @@ describe('settings of a topic', () => {
     settings.forTopic('c')
     expect(settings.forTopic('a')).not.toBe(first)
     expect(settings.forTopic('a')).toEqual(first)
+  })
+
+  it('are stored for a bounded number of names and patterns, and read in pieces', async () => {
+    const names = Array.from({ length: MAX_STORED }, (_, i) => `user.${i}`)
+    const of = (patterns: readonly string[]) =>
+      Object.fromEntries(patterns.map((pattern) => [`topic:${pattern}`, { retain: { events: 1 } }]))
+    const settings = await openSettings({ store: documents(of(names)).store })
+    const refusal = { code: 'too_many', retryAfterMs: expect.any(Number) }
+    await expect(settings.put('one.more', { retain: { events: 2 } })).rejects.toMatchObject(refusal)
+    let [turns, counting] = [0, true]
+    const count = () => {
+      turns++
+      if (counting) setImmediate(count)
+    }
+    setImmediate(count)
+    await settings.put('user.7', { retain: { events: 2 } })
+    counting = false
+    expect(turns).toBeGreaterThan(MAX_STORED / 1_000)
+    expect([settings.forTopic('user.7').retain.events, settings.forTopic('user.8').retain.events]).toEqual([2, 1])
+    await settings.put('user.8', undefined)
+    await settings.put('one.more', { retain: { events: 3 } })
+    expect(settings.forTopic('one.more').retain.events).toBe(3)
+    // Those with * are tried for each name.
+    const wild = await openSettings({ store: documents(of(names.slice(0, 1_000).map((name) => `${name}.*`))).store })
+    await expect(wild.put('more.*', {})).rejects.toMatchObject(refusal)
+    await wild.put('more', { retain: { events: 4 } })
   })
 
   it('reads the documents again once for many changes at the same time', async () => {

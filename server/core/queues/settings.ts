@@ -6,6 +6,7 @@ import {
   type ByPattern,
   isRecord,
   type Kind,
+  MAX_STORED,
   numberFromDocument,
   numberToDocument,
   openPatternSettings,
@@ -117,6 +118,7 @@ const NUMBERS = Object.entries(DEFAULT_QUEUE_SETTINGS).flatMap(([name, value]) =
 
 const QUEUES: Kind<QueueSettings, QueueOverrides> = {
   prefix: 'queue:',
+  most: MAX_STORED,
   prepare: (overrides) => prepareSchema(overrides),
   merge: (overrides) => Object.assign({}, DEFAULT_QUEUE_SETTINGS, ...overrides),
   toDocument: (overrides) =>

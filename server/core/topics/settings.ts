@@ -6,6 +6,7 @@ import {
   type ByPattern,
   isRecord,
   type Kind,
+  MAX_STORED,
   numberFromDocument,
   numberToDocument,
   openPatternSettings,
@@ -42,6 +43,7 @@ const RETAIN_FIELDS = ['events', 'bytes', 'ageMs'] as const
 
 const TOPICS: Kind<TopicSettings, TopicOverrides> = {
   prefix: 'topic:',
+  most: MAX_STORED,
   prepare: (overrides) => prepareSchema(overrides),
   merge(overrides) {
     const retain = Object.assign({}, DEFAULT_TOPIC_SETTINGS.retain, ...overrides.map(({ retain }) => retain))
