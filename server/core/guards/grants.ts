@@ -28,14 +28,19 @@ export function compile(grants: readonly Grant[], subject: string): (action: Act
 
 /**
  * A subject must not become a pattern itself, nor reach into the names of another one: it fits nothing where it has
- * characters that no name has, or the one that ends `{sub}` in the pattern. With `user.{sub}.*`, the names of `ann.lee`
- * would be among those of `ann`.
+ * characters that no name has, or the one that ends `{sub}` in the pattern, or the one before it where a `*` stands further
+ * before. With `user.{sub}.*`, the names of `ann.lee` would be among those of `ann`; with `*.{sub}`, those of `lee.ann`.
  */
 function matcherOf(pattern: string, subject: string): ((name: string) => boolean) | undefined {
   const parts = pattern.split(SUBJECT)
   if (parts.length === 1) return matcher(pattern)
   if (!/^[A-Za-z0-9._:-]+$/.test(subject)) return undefined
   for (const [after = ''] of parts.slice(1)) if (after !== '' && subject.includes(after)) return undefined
+  for (const [i, before] of parts.slice(0, -1).entries()) {
+    const last = before.at(-1)
+    const isWild = parts.slice(0, i + 1).some((part) => part.includes('*'))
+    if (isWild && last !== undefined && subject.includes(last)) return undefined
+  }
   return matcher(parts.join(subject))
 }
 

@@ -16,7 +16,7 @@ import type {
   QueueInfo,
   Store,
 } from '../../store/contract/store.ts'
-import { authorize, type Caller } from '../access.ts'
+import { authorize, type Caller, refusalFor } from '../access.ts'
 import { AtOnce } from '../atOnce.ts'
 import type { StoreClock } from '../clock.ts'
 import type { CallerLimits } from '../guards/callers.ts'
@@ -85,6 +85,8 @@ export class Queues {
     for (const name of queuesOf(drafts, queue)) {
       checkQueue(name, 'no dead')
       authorize(caller, 'send', name)
+      // What becomes of it comes back to its parent.
+      if (refusalFor(caller, 'read', name) !== undefined) authorize(caller, 'request', name)
     }
     return await this.#enqueue(
       caller,
@@ -188,6 +190,8 @@ export class Queues {
   /** A waiting job is taken away: by its sender, or by whoever may manage the queue. */
   async remove(caller: Caller, queue: string, id: string): Promise<boolean> {
     checkQueue(queue, 'dead')
+    // Who may neither learns nothing, also by the time that a look takes.
+    if (refusalFor(caller, 'send', queue) !== undefined) authorize(caller, 'admin', queue)
     const [job] = await this.#context.store.queues.jobs(queue, { ids: [id] })
     if (job === undefined || job.subject !== caller.subject) authorize(caller, 'admin', queue)
     else authorize(caller, 'send', queue)

@@ -83,6 +83,7 @@ export const NEEDS: readonly Need[] = [
     what: 'send',
     calls: [http('POST /queues/{queue}/jobs', { data: 1 }), queues('send', [{ data: 1 }])],
     action: 'send',
+    note: 'for a child in another queue `request` or `read` there, too',
   },
   {
     what: 'send a request',

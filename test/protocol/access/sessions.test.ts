@@ -17,14 +17,16 @@ const ALL_GRANTS = [{ actions: ['*'], names: ['*'] }] as const
 
 describe('grants', () => {
   it('are for actions and names, and {sub} is the subject', async () => {
-    const roles = { viewer: [{ actions: ['subscribe', 'read'], names: ['orders.*', 'user.{sub}.*'] }] } as const
+    const names = ['orders.*', 'user.{sub}.*', 'inbox.*.{sub}']
+    const roles = { viewer: [{ actions: ['subscribe', 'read'], names }] } as const
     const { url } = await startHub({ auth: { jwt, roles } })
     const token = await tokenOf('ann', { roles: ['viewer', 'unknown'] })
     await join(url, 'orders.eu', { token })
     const own = await join(url, 'user.ann.inbox', { token })
     await expect(own.value('publish', [{ data: 1 }])).rejects.toMatchObject({ code: 'forbidden' })
     expect(await own.value('read')).toMatchObject({ events: [] })
-    for (const topic of ['user.bob.inbox', 'invoices']) {
+    await join(url, 'inbox.eu.ann', { token })
+    for (const topic of ['user.bob.inbox', 'invoices', 'inbox.eu.bob']) {
       await expect(join(url, topic, { token })).rejects.toMatchObject({ code: 'forbidden' })
     }
     // Nobody is a pattern, and nobody's names are among another's.
@@ -32,6 +34,7 @@ describe('grants', () => {
       ['*', 'user.ann.inbox'],
       ['ann.lee', 'user.ann.lee.inbox'],
       ['ann@example.org', 'user.ann.inbox'],
+      ['lee.ann', 'inbox.eu.lee.ann'],
     ]
     for (const [sub = '', topic = ''] of strangers) {
       const other = await tokenOf(sub, { roles: ['viewer'] })
@@ -101,8 +104,9 @@ describe('grants', () => {
 
 describe('a token that ends', () => {
   it('is told before, and its subscriptions, consumers and streams end with unauthorized', async () => {
-    const { url } = await startHub({ auth: { jwt } })
+    const { url, hub } = await startHub({ auth: { jwt }, queues: { emails: { reconnectGraceMs: 1 } } })
     const ttlMs = 3_000
+    await hub.queue('emails').send('held')
     const ends = Date.now() + ttlMs
     const token = await tokenOf('ann', { ttlMs })
     const [topic, queues, stream] = await Promise.all([
@@ -111,6 +115,7 @@ describe('a token that ends', () => {
       fetch(`${url}/v1/topics/orders/stream`, { headers: { authorization: `Bearer ${token}` } }),
     ])
     await queues.value('consume', 'emails', { credit: 1 })
+    await until(() => queues.packets.some(({ name }) => name === 'jobs'), { what: 'the job' })
     const said = (wire: typeof topic, name: string) => wire.packets.find((packet) => packet.name === name)?.args[0]
     await Promise.all([topic.disconnected, queues.disconnected])
     expect(Date.now()).toBeGreaterThanOrEqual(ends)
@@ -119,6 +124,15 @@ describe('a token that ends', () => {
       expect(said(wire, 'error')).toMatchObject({ code: 'unauthorized', message: 'the token has expired' })
     }
     expect(await stream.text()).toMatch(/event: end\ndata: \{"code":"unauthorized"/)
+    // What it held goes to others after the grace.
+    const others = { authorization: `Bearer ${await tokenOf('bob')}` }
+    const claimed = await asking(url)<{ jobs: object[] }>(
+      'POST',
+      '/v1/queues/emails/claims',
+      { waitMs: 20_000 },
+      others,
+    )
+    expect(claimed.body.jobs).toMatchObject([{ data: 'held' }])
     const { status } = await asking(url)('GET', '/v1/me', undefined, { authorization: `Bearer ${token}` })
     expect(status).toBe(401)
   })
@@ -207,7 +221,7 @@ describe('a token that ends', () => {
     const stays = [await enter('open.1', shared), await enter('open.2', shared)]
     const sessions = () => queryObjects(OpenSession, { format: 'count' })
     const before = sessions()
-    for (let i = 0; i < 20; i++) {
+    for (let i = 0; i < 6; i++) {
       const own = await tokenOf('ann', { grants, ttlMs: 60_000 + i * 1_000 })
       const { socket, answer } = await enter(`open.own-${i}`, own)
       expect([answer, (await enter(`closed.${i}`, own)).answer]).toEqual(['in', 'forbidden'])

@@ -121,7 +121,10 @@ test('children of other queues are carried there once, and their parent gets wha
     other: { schema: { type: 'object', required: ['n'] }, maxJobs: 3, events: true },
     pages: { maxJobs: 4 },
   }
-  const rules = [{ actions: ['send', 'consume', 'read'], names: ['pages', 'other'] }] as const
+  const rules = [
+    { actions: ['send', 'consume', 'read'], names: ['pages', 'other'] },
+    { actions: ['send'], names: ['results'] },
+  ] as const
   const { hub, ask } = await started({ queues: settings, auth: { anonymous: rules } })
   const [queue, other] = [hub.queue('pages'), hub.queue('other')]
   const there = (n: number, more: object = {}) => ({ data: { n }, queue: 'other', ...more })
@@ -157,6 +160,8 @@ test('children of other queues are carried there once, and their parent gets wha
     [[{ data: 'no n', queue: 'other' }], 400, /children of draft 0: draft 0 does not fit the schema of queue other/],
     [[{ data: 1 }, { data: 2, queue: 'secret' }], 403, /may not send secret/],
     [[{ data: 1, children: [{ data: 2, queue: 'secret' }] }], 403, /may not send secret/],
+    // Who may only send there is not told what becomes of it.
+    [[{ data: 1, queue: 'results' }], 403, /may not request results/],
     [[1, 2, 3, 4].map((n) => there(n)), 429, /the queue other is full/],
     [[there(1), { data: 1 }, { data: 2 }, { data: 3 }, { data: 4 }], 429, /the queue is full/],
   ]
