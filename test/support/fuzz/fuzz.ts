@@ -31,7 +31,14 @@ const MAX_GROWTH_MB = 50
 /** A session of polling that nobody ends stays until its ping is missed: 45 s, with what waits in it. */
 const SETTLE_MS = 60_000
 
-export async function fuzz(hub: Fuzzed, { seed, seconds }: { seed: number; seconds: number }): Promise<Report> {
+export interface FuzzOptions {
+  readonly seed: number
+  readonly seconds: number
+  /** When the hub and the client that behaves are there. */
+  readonly onReady?: () => void
+}
+
+export async function fuzz(hub: Fuzzed, { seed, seconds, onReady }: FuzzOptions): Promise<Report> {
   const url = new URL(hub.url)
   const faults: string[] = []
   const steps: Record<string, number> = {}
@@ -43,6 +50,7 @@ export async function fuzz(hub: Fuzzed, { seed, seconds }: { seed: number; secon
   }
   const before = memoryMb(hub.pid)
   const canary = await startCanary(hub.url)
+  onReady?.()
   await until(seconds * 1_000, 0)
   const { sent, got, p99Ms } = await canary.stop()
   if (got < sent) faults.push(`of ${sent} events of the well-behaved client ${got} came`)
