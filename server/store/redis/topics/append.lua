@@ -1,7 +1,7 @@
 -- The operation that adds drafts, with what it has to remember: producers and ids.
 
--- Producers: behind `start next usedAt` the latest range, `seq offset count`; earlier ranges are in the list. What a call
--- takes is written in its end.
+-- Producers: behind `start next usedAt` the latest range, `seq offset count`; earlier ranges are in the list, or `unlisted`
+-- yet. What a call takes is written in its end.
 local producers
 beginnings[#beginnings + 1] = function()
   producers = {}
@@ -22,11 +22,15 @@ end
 local function producedAt(key, p, from, to)
   local offsets = {}
   local ranges = {}
-  if from < p.seq then
-    for _, text in ipairs(redis.call('LRANGE', tag .. 'produced:' .. key, 0, -1)) do
+  local function addRanges(texts)
+    for _, text in ipairs(texts) do
       local seq, offset, count = string.match(text, '^(%d+) (%d+) (%d+)$')
       ranges[#ranges + 1] = { tonumber(seq), tonumber(offset), tonumber(count) }
     end
+  end
+  if from < p.seq then
+    addRanges(redis.call('LRANGE', tag .. 'produced:' .. key, 0, -1))
+    addRanges(p.unlisted or {})
   end
   ranges[#ranges + 1] = { p.seq, p.offset, p.count }
   local i = 1
@@ -40,7 +44,6 @@ local function producedAt(key, p, from, to)
 end
 -- `offsets`: one for each of `count` numbers from `seq` on, or the first where all are new and follow each other.
 local function take(key, p, seq, offsets, count)
-  local list = tag .. 'produced:' .. key
   if not p.next then p.seq, p.offset, p.count = seq, 0, 0 end
   beginNumbers(key, p, seq)
   local function takeRange(number, offset, count)
@@ -49,8 +52,8 @@ local function take(key, p, seq, offsets, count)
       return
     end
     if p.count > 0 then
-      redis.call('RPUSH', list, whole(p.seq) .. ' ' .. whole(p.offset) .. ' ' .. whole(p.count))
-      p.listed = true
+      p.unlisted = p.unlisted or {}
+      p.unlisted[#p.unlisted + 1] = whole(p.seq) .. ' ' .. whole(p.offset) .. ' ' .. whole(p.count)
     end
     p.seq, p.offset, p.count = number, offset, count
   end
@@ -60,7 +63,6 @@ local function take(key, p, seq, offsets, count)
     for number = math.max(seq, p.next), seq + count - 1 do takeRange(number, offsets[number - seq + 1], 1) end
   end
   p.next = math.max(p.next, seq + count)
-  if p.listed then trimNumbers(list, p.next, '^(%d+) %d+ (%d+)$') end
   p.usedAt = now
   p.changed = true
 end

@@ -4,7 +4,7 @@
 
 -- A block is closed before it grows beyond this; a larger one holds a single event.
 local MAX_BLOCK_EVENTS = 128
-local MAX_BLOCK_BYTES = 32768
+local MAX_BLOCK_BYTES = 16384
 
 -- What retention counts of a body's record, see codec.ts: encryption adds nothing to it.
 local SEALED, SEAL_BYTES = 3, 45
@@ -12,26 +12,33 @@ local function countedBytes(length, kind)
   return kind == SEALED and length - SEAL_BYTES or length
 end
 
--- Of a block: its first offset, its time, the bytes before it, its last offset.
-local function headerOf(entry)
+-- `first` and `last`: its offsets. `before`: the bytes before it.
+local function blockOf(entry)
   local first, at = string.match(entry[1], '^(%d+)%-(%d+)$')
   local fields = entry[2]
   first = tonumber(first)
-  return first, tonumber(at), tonumber(fields[1]), first + tonumber(fields[3] or 1) - 1
+  local last = first + tonumber(fields[3] or 1) - 1
+  return { first = first, at = tonumber(at), before = tonumber(fields[1]), last = last, entry = entry, sums = {}, start = 1 }
 end
 
--- How many bytes of all bodies there are behind each event of a block, in their order.
-local function sumsOf(entry)
-  local before, records, lengths = tonumber(entry[2][1]), entry[2][2], entry[2][4]
-  if not lengths then return { before + countedBytes(#records, string.byte(records)) } end
-  local sums, start = {}, 1
-  for text in string.gmatch(lengths, '%d+') do
-    local length = tonumber(text)
-    before = before + countedBytes(length, string.byte(records, start))
-    start = start + length
-    sums[#sums + 1] = before
+-- How many bytes of all bodies there are before a block's event with the index, from 0. No more lengths are looked at than
+-- that takes, and each once.
+local function bytesBefore(block, index)
+  if index == 0 then return block.before end
+  local sums, records, lengths = block.sums, block.entry[2][2], block.entry[2][4]
+  local count, byte = #sums, string.byte
+  if count < index then
+    block.lengths = block.lengths or string.gmatch(lengths or whole(#records), '%d+')
+    local sum, start = sums[count] or block.before, block.start
+    for text in block.lengths do
+      local length = tonumber(text)
+      count, sum = count + 1, sum + countedBytes(length, byte(records, start))
+      sums[count], start = sum, start + length
+      if count == index then break end
+    end
+    block.start = start
   end
-  return sums
+  return sums[index] or block.before
 end
 
 -- `records` and `lengths` are texts; of a single event there need be no lengths.

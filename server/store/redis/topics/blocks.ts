@@ -18,7 +18,7 @@ import type { Argument } from '../connection/connection.ts'
 
 /** As blocks.lua has them. */
 const MAX_BLOCK_EVENTS = 128
-const MAX_BLOCK_BYTES = 32_768
+const MAX_BLOCK_BYTES = 16_384
 
 export interface Block {
   readonly id: Buffer

@@ -235,18 +235,16 @@ end
 
 -- A log whose record was lost goes on under an epoch that begins before it: nobody's position fits what is left.
 local function adopt()
-  local firstOffset, firstAt, base = headerOf(redis.call('XRANGE', LOG, '-', '+', 'COUNT', 1)[1])
-  local last = redis.call('XREVRANGE', LOG, '+', '-', 'COUNT', 1)[1]
-  local _, lastAt, _, head = headerOf(last)
+  local earliest = blockOf(redis.call('XRANGE', LOG, '-', '+', 'COUNT', 1)[1])
+  local latest = blockOf(redis.call('XREVRANGE', LOG, '+', '-', 'COUNT', 1)[1])
   local list = lineageOf()
   list[#list + 1] = fresh
   list[#list + 1] = '0'
   setLineage(list)
   s.epoch, s.run, s.born, s.stray = fresh, run, born, false
-  s.first, s.head, s.base = firstOffset, head, base
-  local sums = sumsOf(last)
-  s.total = sums[#sums]
-  s.firstAt, s.lastAt = firstAt, lastAt
+  s.first, s.head, s.base = earliest.first, latest.last, earliest.before
+  s.total = bytesBefore(latest, latest.last + 1 - latest.first)
+  s.firstAt, s.lastAt = earliest.at, latest.at
   changed = true
   tell('C')
 end

@@ -47,14 +47,13 @@ end
 local function find(offset)
   if found and found.first <= offset and offset <= found.last then return found end
   local entry = redis.call('XREVRANGE', LOG, whole(offset), '-', 'COUNT', 1)[1]
-  local first, at, before, last
-  if entry then first, at, before, last = headerOf(entry) end
-  if not entry or last < offset then
+  local block = entry and blockOf(entry)
+  if not block or block.last < offset then
     entry = redis.call('XRANGE', LOG, whole(offset), '+', 'COUNT', 1)[1]
     if not entry then return nil end
-    first, at, before, last = headerOf(entry)
+    block = blockOf(entry)
   end
-  found = { first = first, at = at, before = before, last = last, entry = entry }
+  found = block
   return found
 end
 
@@ -62,10 +61,7 @@ end
 local function place(offset)
   local block = offset <= s.head and find(offset)
   if not block then return s.total, s.lastAt, s.head + 1 end
-  local index = offset - block.first
-  if index <= 0 then return block.before, block.at, block.first end
-  block.sums = block.sums or sumsOf(block.entry)
-  return block.sums[index] or block.before, block.at, block.first
+  return bytesBefore(block, math.max(0, offset - block.first)), block.at, block.first
 end
 
 -- The first of the kept offsets that passes, and with it all behind it; `head + 1` where none does.

@@ -7,8 +7,7 @@ local TAIL, TAIL_BYTES, AT_ONCE = 2000, 1048576, 16
 local function copied(copy, entry, records, lengths)
   local id, fields = entry[1], entry[2]
   putBlock(copy, id, fields[1], records or fields[2], tonumber(fields[3] or 1), lengths or fields[4])
-  local _, _, _, last = headerOf(entry)
-  return id, last
+  return id, blockOf(entry).last
 end
 
 -- rewrite: previous last count, then of each block its id, its records and their lengths; no records where it stays
@@ -31,8 +30,7 @@ function operations.rewrite()
   else
     local kept = redis.call('XREVRANGE', copy, '+', '-', 'COUNT', 1)[1]
     if not kept then return { 'lost' } end
-    local _, _, _, ended = headerOf(kept)
-    offset = ended
+    offset = blockOf(kept).last
     if kept[1] ~= previous then return { 'lost', kept[1], whole(offset) } end
   end
   for i = start + 1, start + 3 * count, 3 do

@@ -61,10 +61,7 @@ function operations.drop()
     redis.call('UNLINK', tag .. 'ids:' .. subject, tag .. 'idlog:' .. subject)
     redis.call('ZREM', DUE, 'i' .. subject)
   end
-  for key, p in pairs(producers) do
-    if p.listed then redis.call('UNLINK', tag .. 'produced:' .. key) end
-    redis.call('ZREM', DUE, 'p' .. key)
-  end
+  for key in pairs(producers) do redis.call('ZREM', DUE, 'p' .. key) end
   for _, key in ipairs(redis.call('HKEYS', PRODUCERS)) do
     redis.call('UNLINK', tag .. 'produced:' .. key)
     redis.call('ZREM', DUE, 'p' .. key)
@@ -117,6 +114,11 @@ local function call(keys, args)
       local numbers = { p.start, p.next, p.usedAt, p.seq, p.offset, p.count }
       for i = 1, 6 do numbers[i] = whole(numbers[i]) end
       redis.call('HSET', PRODUCERS, key, table.concat(numbers, ' '))
+      if p.unlisted then
+        local list = tag .. 'produced:' .. key
+        many('RPUSH', list, p.unlisted)
+        trimNumbers(list, p.next, '^(%d+) %d+ (%d+)$')
+      end
     end
   end
   if changed then
