@@ -146,6 +146,7 @@ describe('a stream', () => {
   })
 
   it('answers HEAD without opening one', async () => {
+    expect((await fetch(`${hub.url}/v1/topics/no%20name/stream`, { method: 'HEAD' })).status).toBe(400)
     const { status, headers } = await ask('HEAD', '/v1/topics/a/stream')
     expect([status, headers.get('content-type')]).toEqual([200, 'text/event-stream; charset=utf-8'])
   })

@@ -22,6 +22,7 @@ interface Validate {
 /** Objects with more keys are kept in another way, in which each costs so many times as much. */
 const MANY_KEYS = 500
 const KEY_OF_MANY = 12
+const EQUAL = 'ajv/dist/runtime/equal'
 
 /** In this thread, which does nothing else meanwhile. Throws a `SchemaFault`. */
 export function compile(schema: boolean | Schema): Check {
@@ -45,13 +46,14 @@ export function checkFrom(source: string): Check {
 }
 
 function validateOf(source: string): Validate {
+  // What the text asks for of it is one small function, and another that asks what is compared for its own methods.
+  const library = createRequire(import.meta.url)
   const given = {
     [NAMES.pattern]: (pattern: string) => linearPattern(pattern, charge),
     [NAMES.work]: countWork,
     [NAMES.unique]: areUnique,
     [NAMES.formats]: formats(),
-    // What the text asks for of the library: two small functions.
-    require: createRequire(import.meta.url),
+    require: (name: string) => (name === EQUAL ? { default: areEqual } : library(name)),
     module: { exports: undefined as unknown },
   }
   new Function(...Object.keys(given), source)(...Object.values(given))
@@ -77,6 +79,13 @@ function areUnique(items: readonly unknown[]): boolean {
     seen.add(text)
   }
   return seen.size === items.length
+}
+
+function areEqual(a: unknown, b: unknown): boolean {
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return a === b
+  const [one, other] = [canonical(a), canonical(b)]
+  charge(1 + ((one.length + other.length) >> 2))
+  return one === other
 }
 
 /** The same text for equal values, in whatever order their properties are. */

@@ -35,6 +35,9 @@ const PARTS = [
   ...['additionalProperties', 'unevaluatedProperties', 'propertyNames'],
 ]
 
+/** As a name, not within a text. */
+const PROTOTYPE = /(?<!\\)"__proto__":/
+
 /** What the text takes from where it is run: `check.ts` has it. */
 export const NAMES = { pattern: 'linearPattern', work: 'countWork', unique: 'areUnique', formats: 'formats' } as const
 
@@ -43,6 +46,9 @@ export function sourceOf(schema: Schema): string {
   const { $schema } = schema
   if ($schema !== undefined && $schema !== DIALECT && $schema !== `${DIALECT}#`) {
     throw new SchemaFault(['$schema'], `${short(JSON.stringify($schema))} is not ${DIALECT}`)
+  }
+  if (PROTOTYPE.test(JSON.stringify(schema))) {
+    throw new SchemaFault([], 'has the name __proto__, of which no check can be made')
   }
   try {
     const { meta, newCompiler, standalone } = load()

@@ -2,6 +2,8 @@
 
 import { RepriseError } from '../../../shared/errors.ts'
 import type { SubscribeQuery } from '../../../shared/protocol.ts'
+import { authorize } from '../../core/access.ts'
+import { checkTopic } from '../../core/topics/log.ts'
 import { EventStream } from '../outlet.ts'
 import { type Call, type Route, route } from '../routes.ts'
 import type { Query } from '../schemas/query.ts'
@@ -23,7 +25,10 @@ export const streamRoutes: readonly Route[] = [
 
 async function stream(call: Call, query: Query<typeof streamQuery>): Promise<void> {
   const { core, session, caller, request, response, context, gone } = call
+  const topic = call.param('topic')
   if (request.method === 'HEAD') {
+    checkTopic(topic)
+    authorize(caller, 'subscribe', topic)
     response.setHeader('Content-Type', 'text/event-stream; charset=utf-8')
     response.end()
     return
@@ -31,7 +36,7 @@ async function stream(call: Call, query: Query<typeof streamQuery>): Promise<voi
   const where = startOf(request.get('last-event-id'), query)
   const giveBack = core.callers.take('streams', caller)
   const outlet = new EventStream(response, { passGaps: query.onGap !== 'fail' })
-  const [topic, since] = [call.param('topic'), Date.now()]
+  const since = Date.now()
   const subscription = core.subscription(caller, topic, outlet)
   const stop = () => {
     subscription.close()

@@ -81,6 +81,18 @@ describe('data that does not fit', () => {
       {},
       "data must have required property 'constructor'",
     ],
+    [
+      'has methods of its own',
+      { enum: [{ a: 1 }] },
+      { toString: 1 },
+      'data must be equal to one of the allowed values: {"a":1}',
+    ],
+    [
+      'has names of methods, as wanted',
+      { const: { valueOf: 1, constructor: [2] } },
+      { constructor: [2], valueOf: 1 },
+      undefined,
+    ],
     ['is refused altogether', false, 1, 'nothing fits it'],
     ['may be anything', true, 1, undefined],
     [
@@ -139,6 +151,10 @@ describe('a schema', () => {
       '$schema: "http://json-schema.org/draft-07/schema#" is not',
     ],
     [{ $comment: 'x'.repeat(40_000) }, 'has 40015 bytes as JSON; at most 32768'],
+    [
+      JSON.parse('{"properties":{"__proto__":{"type":"null"}}}'),
+      'has the name __proto__, of which no check can be made',
+    ],
     [['type'], 'is no JSON Schema'],
     ['object', 'is no JSON Schema'],
     [{ default: 1n }, 'is not JSON'],

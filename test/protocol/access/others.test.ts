@@ -58,6 +58,7 @@ it('what has not come yet is waited for by those who may subscribe, and by nobod
   const headers = { authorization: `Bearer ${reader}` }
   const page = '/v1/topics/waited/events'
   expect(await ask('GET', page, undefined, headers)).toMatchObject({ status: 200 })
+  expect((await fetch(`${url}/v1/topics/waited/stream`, { method: 'HEAD', headers })).status).toBe(403)
   for (const query of ['?waitMs=30000', '?waitMs=30000&text=x']) {
     expect(await ask('GET', page + query, undefined, headers)).toMatchObject({ status: 403, body: forbidden })
   }
