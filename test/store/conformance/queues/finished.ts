@@ -181,6 +181,11 @@ export function describeQueueFinished(given: () => Case): void {
       await settle([{ id, lease, as: 'done', reply: text(2) }])
       expect((await one('a'))?.result?.json).toBe(text(2).json)
       expect(await kept()).toEqual(['a', 'b'])
+      // What is forgotten of others takes nothing of it.
+      pass(300_000)
+      await q.put('b')
+      await settle([], { ...KEEP, count: 0 })
+      expect([await kept(), (await q.job('b'))?.state]).toEqual([[], 'ready'])
     })
 
     test('a lease that was settled late ends a job without a run, and a settlement again changes nothing', async () => {
