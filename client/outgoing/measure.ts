@@ -179,9 +179,14 @@ function measureDeep(value: object): number {
   }
 }
 
+/** Characters that JSON text in UTF-8 does not have as one byte each. */
+const SPECIAL = /[^ !#-[\]-\x7f]/
+
 /** Bytes of a string as JSON text in UTF-8, quotes included. */
 function measureText(text: string): number {
   let bytes = text.length + 2
+  // Most have none: an expression finds that in a third of the time.
+  if (!SPECIAL.test(text)) return bytes
   for (let i = 0; i < text.length; i++) {
     const unit = text.charCodeAt(i)
     if (unit < 0x20) bytes += unit === 8 || unit === 9 || unit === 10 || unit === 12 || unit === 13 ? 1 : 5
