@@ -11,8 +11,11 @@ const WORKERS = 3
 
 const everyFile = 'test/support/fileRun.ts'
 
-/** They stop the clock, and count its timers: what other files left behind would stand still, or count with them. */
-const STILL = 'test/{core/log,client/{topics/outboxFaults,queues/send,queues/worker*}}.test.ts'
+/**
+ * They stop the clock and count its timers, or look at what is loaded: what other files left behind would stand still, or
+ * count with them.
+ */
+const STILL = 'test/{core/{log,schema/reader},client/{topics/outboxFaults,queues/send,queues/worker*}}.test.ts'
 
 /** Small files that take long. Begun last, as small files are, they would be waited for alone. */
 const LONG =
