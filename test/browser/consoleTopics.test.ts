@@ -124,6 +124,7 @@ describe.runIf(has('chromium'))('one topic in the console', () => {
     await (await join(hub.url, 'brief', { client: 'night' })).seen('gap')
     const page = await open('#/overview')
     await page.getByRole('link', { name: 'gaps told' }).click()
+    await page.getByRole('heading', { name: 'Activity' }).waitFor()
     await page.getByText('night was told that 2 events (1 to 2) are gone: retention had removed them').waitFor()
     expect(page.url()).toContain('#/activity?about=lost')
     expect(await page.locator('.happenings li').count()).toBe(1)
