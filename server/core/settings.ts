@@ -74,6 +74,8 @@ export async function openPatternSettings<Value, Overrides>(
   /** Their documents as JSON. */
   let texts: ReadonlyMap<string, string> = new Map()
   let storedLayer = layer(stored)
+  /** Patterns on their way into the store. */
+  const coming = new Set<string>()
   let reading: Promise<void> | undefined
   let readAgain = false
 
@@ -157,10 +159,11 @@ export async function openPatternSettings<Value, Overrides>(
   }
 
   function checkRoom(pattern: string): void {
-    const wild = storedLayer.wild.length
+    const names = [...new Set([...texts.keys(), ...coming])]
+    const wild = names.filter((name) => name.includes('*')).length
     if (pattern.includes('*') && wild >= MAX_WILD) throw noRoom(`${MAX_WILD} patterns with *`)
     const { most = Number.POSITIVE_INFINITY } = kind
-    if (texts.size >= most) throw noRoom(`${most} names and patterns`)
+    if (names.length >= most) throw noRoom(`${most} names and patterns`)
   }
 
   return {
@@ -173,9 +176,14 @@ export async function openPatternSettings<Value, Overrides>(
     file,
     stored: () => stored,
     async put(pattern, overrides) {
-      if (overrides !== undefined && stored[pattern] === undefined) checkRoom(pattern)
-      await store.put(kind.prefix + pattern, overrides === undefined ? undefined : kind.toDocument(overrides))
-      await refresh()
+      if (overrides !== undefined && !texts.has(pattern) && !coming.has(pattern)) checkRoom(pattern)
+      coming.add(pattern)
+      try {
+        await store.put(kind.prefix + pattern, overrides === undefined ? undefined : kind.toDocument(overrides))
+        await refresh()
+      } finally {
+        coming.delete(pattern)
+      }
     },
     onChange(listener) {
       listeners.add(listener)
@@ -189,13 +197,8 @@ export async function openPatternSettings<Value, Overrides>(
 }
 
 function noRoom(has: string): RepriseError {
-  return new RepriseError(
-    'too_many',
-    `settings are stored for ${has}, which is the limit: remove some, or set a pattern`,
-    {
-      retryAfterMs: ROOM_RETRY_MS,
-    },
-  )
+  const text = `settings are stored for ${has}, which is the limit: remove some, or set a pattern`
+  return new RepriseError('too_many', text, { retryAfterMs: ROOM_RETRY_MS })
 }
 
 /** Lets others have their turn. */

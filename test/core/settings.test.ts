@@ -181,7 +181,9 @@ describe('settings of a topic', () => {
     expect(turns).toBeGreaterThan(MAX_STORED / 1_000)
     expect([settings.forTopic('user.7').retain.events, settings.forTopic('user.8').retain.events]).toEqual([2, 1])
     await settings.put('user.8', undefined)
-    await settings.put('one.more', { retain: { events: 3 } })
+    const coming = ['one.more', 'two.more', 'constructor'].map((name) => settings.put(name, { retain: { events: 3 } }))
+    const outcomes = await Promise.allSettled(coming)
+    expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'rejected'])
     expect(settings.forTopic('one.more').retain.events).toBe(3)
     // Those with * are tried for each name.
     const wild = await openSettings({ store: documents(of(names.slice(0, 1_000).map((name) => `${name}.*`))).store })
