@@ -71,10 +71,10 @@ export function Graph({ title, unit, series, names: told, times, values }: Graph
   )
 }
 
-/** Without a point it ends now. */
-function spanOf(first: number | null, last: number | null): [number, number] {
-  const end = last ?? Date.now() / 1_000
-  return [Math.min(first ?? end, end - LEAST_S), end]
+/** What a plot shows of time, in seconds: all points, and no less than two minutes. Without a point it ends now. */
+function spanOf(times: ArrayLike<number>): [number, number] {
+  const end = times[times.length - 1] ?? Date.now() / 1_000
+  return [Math.min(times[0] ?? end, end - LEAST_S), end]
 }
 
 function optionsOf(
@@ -97,8 +97,8 @@ function optionsOf(
     legend: { show: false },
     cursor: { y: false, points: { size: 6 } },
     scales: {
-      // Few points do not fill the whole width.
-      x: { range: (_plot, min, max) => spanOf(min, max) },
+      // Few points do not fill the whole width. Of one point uPlot would make a day.
+      x: { range: ({ data }) => spanOf(data[0]) },
       y: { range: (_plot, _min, max) => [0, max <= 0 ? 1 : max * 1.15] },
     },
     axes: [
