@@ -14,9 +14,10 @@ export function addServeFlags(command: Command): Command {
       .option('--path <path>', 'path of Socket.IO (default: /socket.io)')
       .option('--allow-origins <list>', 'origins of web pages that may connect, separated by commas, or *')
       .option('--trust-proxy <list>', 'addresses and networks of proxies whose X-Forwarded-For names the client')
-      .option('--no-console', 'leave out the console, the page at / that shows the hub, and the demo')
-      // Or what the environment and the file say would never count: commander takes its absence for a yes.
+      // Before the next one, or what the environment and the file say would never count: commander would take the absence of
+      // both for a yes.
       .addOption(new Option('--console', 'have it, as by default').hideHelp())
+      .option('--no-console', 'leave out the console, the page at / that shows the hub, and the demo')
       .option('--reserve-bytes <size>', 'disk space to keep free, such as 500MB')
       .option('--drain-ms <time>', 'how long a stop waits for work in progress, such as 10s (default: 10s)')
       .option('--keep-alive-ms <time>', 'how long to keep an idle HTTP connection (default: 75s)')

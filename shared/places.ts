@@ -10,8 +10,8 @@ export type Place = Exclude<From, 'none'>
 const LEAST_TIME = 100_000_000_000
 const MAX_EPOCH_LENGTH = 64
 
-export const PLACE_RULE =
-  'start, end, epoch:offset, last:n, a time such as 2026-11-21T08:30:00Z (or its milliseconds since 1970), or 2h for two hours ago'
+export const TIME_RULE = 'a time such as 2026-11-21T08:30:00Z (or its milliseconds since 1970), or 2h for two hours ago'
+export const PLACE_RULE = `start, end, epoch:offset, last:n, ${TIME_RULE}`
 
 /**
  * `start`, `end`, `cursor`, `epoch:offset`, `last:n`, a time, or a duration for so long ago. A number by itself is a
@@ -20,7 +20,7 @@ export const PLACE_RULE =
 export function readPlace(text: string, now = Date.now()): { readonly place: Place } | { readonly fault: string } {
   if (text === 'start' || text === 'end' || text === 'cursor') return { place: text }
   if (/^\d{4}-\d{2}(-\d{2}|$)/.test(text)) {
-    const at = Date.parse(text)
+    const at = isDay(text) ? Date.parse(text) : Number.NaN
     return Number.isNaN(at) ? { fault: 'has to be a time such as 2026-11-21T08:30:00Z' } : { place: { at } }
   }
   const [, last] = /^last:(\d{1,15})$/.exec(text) ?? []
@@ -34,9 +34,17 @@ export function readPlace(text: string, now = Date.now()): { readonly place: Pla
       fault: 'has to be epoch:offset for an offset; a number by itself is a time in milliseconds since 1970',
     }
   }
-  const ago = readDurationMs(text)
+  // Without a unit, and with spaces around it, it is a number by itself.
+  const ago = /^\d.*[a-z]$/i.test(text) ? readDurationMs(text) : undefined
   if (ago !== undefined) return { place: { at: Math.max(0, now - ago) } }
   return { fault: `has to be ${PLACE_RULE}` }
+}
+
+/** `2026-02-30` is none, which `Date.parse` takes for one in March. */
+function isDay(text: string): boolean {
+  const [year, month, day] = text.slice(0, 10).split('-').map(Number)
+  if (year === undefined || month === undefined || day === undefined) return true
+  return new Date(Date.UTC(year, month - 1, day)).getUTCDate() === day
 }
 
 /** `epoch:offset`, as ids of server-sent events have it. */

@@ -2,6 +2,7 @@
 
 import type { Command } from 'commander'
 import { addExamples } from '../examples.ts'
+import { asUsage } from '../exit.ts'
 import { printJson, printLine } from '../output/output.ts'
 import { checkedName } from '../remote.ts'
 
@@ -21,7 +22,7 @@ export function addKey(root: Command): void {
 
 async function makeKey(name: string, { json }: { readonly json?: true }): Promise<void> {
   const { newKey } = await import('../../server/auth/keys.ts')
-  const { key, hash } = newKey(name)
+  const { key, hash } = asUsage(() => newKey(name))
   if (json) return await printJson({ name, key, hash })
   await printLine(key)
   await printLine(hash)

@@ -5,7 +5,7 @@ import { addListCommand } from '../listing.ts'
 import { ageText, cell } from '../output/cells.ts'
 import { checkedQueue, type Fields, isRecord } from '../remote.ts'
 
-const COUNTS = ['ready', 'delayed', 'held', 'dead', 'done'] as const
+const COUNTS = ['ready', 'delayed', 'held', 'waiting', 'dead', 'done'] as const
 
 export function addQueues(root: Command): void {
   addListCommand(root, 'queue', {

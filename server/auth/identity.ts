@@ -1,6 +1,6 @@
 /** Whom credentials name, and what they say of it. */
 
-import { ANONYMOUS, type Recognized } from '../core/access.ts'
+import type { Recognized } from '../core/access.ts'
 
 export interface Identity extends Recognized {
   /** Milliseconds since 1970. */
@@ -16,6 +16,3 @@ export function subjectFault(subject: unknown): string | undefined {
   if (subject.length > MAX_SUBJECT) return `has more than ${MAX_SUBJECT} characters`
   return !/[\p{Cc}\p{Cs}]/u.test(subject) ? undefined : 'has characters that no name may have'
 }
-
-/** Subjects of the hub's own, which no token may name. */
-export const RESERVED: ReadonlySet<string> = new Set([ANONYMOUS, 'program'])

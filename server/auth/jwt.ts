@@ -6,10 +6,10 @@
 import { createPublicKey, type KeyObject } from 'node:crypto'
 import { decodeProtectedHeader, type errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from 'jose'
 import { RepriseError } from '../../shared/errors.ts'
-import { ASYMMETRIC, type Grant, SYMMETRIC } from '../core/access.ts'
+import { ASYMMETRIC, type Grant, RESERVED, SYMMETRIC } from '../core/access.ts'
 import { unauthorized } from '../core/refusal.ts'
 import { readClaims } from './claims.ts'
-import { type Identity, RESERVED, subjectFault } from './identity.ts'
+import { type Identity, subjectFault } from './identity.ts'
 import { type Jwks, openJwks } from './jwks.ts'
 
 export interface JwtRules {

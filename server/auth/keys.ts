@@ -1,7 +1,8 @@
 /** API keys: `rk_<name>_<secret>`, of which the hub knows the hash. */
 
 import { createHash, randomBytes } from 'node:crypto'
-import type { Grant } from '../core/access.ts'
+import { RepriseError } from '../../shared/errors.ts'
+import { type Grant, RESERVED } from '../core/access.ts'
 import { unauthorized } from '../core/refusal.ts'
 import type { Identity } from './identity.ts'
 
@@ -18,7 +19,9 @@ export function hashOf(key: string): string {
   return `sha256:${createHash('sha256').update(key).digest('hex')}`
 }
 
+/** Throws `bad_request` for a name that no key may have. */
 export function newKey(name: string): { readonly key: string; readonly hash: string } {
+  if (RESERVED.has(name)) throw new RepriseError('bad_request', `${name} is a name of the hub's own: choose another`)
   const key = `${KEY_PREFIX}${name}_${randomBytes(32).toString('hex')}`
   return { key, hash: hashOf(key) }
 }

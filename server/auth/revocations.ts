@@ -2,11 +2,11 @@
 
 import { randomBytes } from 'node:crypto'
 import { RepriseError } from '../../shared/errors.ts'
-import type { Revocation, Revocations } from '../core/access.ts'
+import { RESERVED, type Revocation, type Revocations } from '../core/access.ts'
 import { unauthorized } from '../core/refusal.ts'
 import { type Kind, openPatternSettings, type PatternSettings } from '../core/settings.ts'
 import type { Settings } from '../store/contract/store.ts'
-import { type Identity, RESERVED } from './identity.ts'
+import type { Identity } from './identity.ts'
 
 type Entry = Omit<Revocation, 'id'>
 

@@ -180,6 +180,10 @@ export function callerOf(session: Session, client: string | undefined, counted?:
 
 /** Whoever shows no credentials. */
 export const ANONYMOUS = 'anonymous'
+const PROGRAM_SUBJECT = 'program'
+
+/** Subjects of the hub's own, which no token and no key may name. */
+export const RESERVED: ReadonlySet<string> = new Set([ANONYMOUS, PROGRAM_SUBJECT])
 
 const EVERYTHING: readonly Grant[] = [{ actions: ['*'], names: ['*'] }]
 
@@ -200,7 +204,7 @@ const nothing = () => {}
 
 /** Everybody, where no authentication is configured. */
 export const ANYBODY: Session = unlimited(ANONYMOUS)
-const PROGRAM = unlimited('program')
+const PROGRAM = unlimited(PROGRAM_SUBJECT)
 
 /** The gate where no authentication is configured: everybody is the same subject and may do everything. */
 export const OPEN_GATE: Gate = { guarded: false, enter: async () => ANYBODY }

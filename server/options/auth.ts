@@ -3,7 +3,7 @@
 import { z } from 'zod'
 import { messageOf, RepriseError } from '../../shared/errors.ts'
 import { isName } from '../../shared/names.ts'
-import { ASYMMETRIC, type Grant, type ProgramRules, SYMMETRIC } from '../core/access.ts'
+import { ASYMMETRIC, type Grant, type ProgramRules, RESERVED, SYMMETRIC } from '../core/access.ts'
 import { grantsFault } from '../core/guards/grants.ts'
 import { known, optional, value } from './checks.ts'
 import { readSecret, referenceOf } from './secret.ts'
@@ -76,14 +76,32 @@ const jwt = known({
       { error: 'is no list of algorithms' },
     ),
   ),
-}).refine(({ secret, publicKey, jwks }) => secret !== undefined || publicKey !== undefined || jwks !== undefined, {
-  error: 'has none of secret, publicKey and jwks',
 })
+  .refine(({ secret, publicKey, jwks }) => secret !== undefined || publicKey !== undefined || jwks !== undefined, {
+    error: 'has none of secret, publicKey and jwks',
+  })
+  .refine(
+    ({ secret, publicKey, jwks, algorithms }) => {
+      if (algorithms === undefined) return true
+      const usable: readonly string[] = [
+        ...(secret === undefined ? [] : SYMMETRIC),
+        ...(publicKey === undefined && jwks === undefined ? [] : ASYMMETRIC),
+      ]
+      return algorithms.some((algorithm) => usable.includes(algorithm))
+    },
+    {
+      path: ['algorithms'],
+      error: 'none of them goes with the keys: those of HS with secret, others with publicKey and jwks',
+    },
+  )
 
 const keys = z
   .array(
     known({
-      name: value('a name: letters, digits, . : _ and -', (input) => (isName(input) ? input : undefined)),
+      name: value(
+        `a name of a key: letters, digits, . : _ and -; ${[...RESERVED].join(' and ')} are the hub's own`,
+        (input) => (isName(input) && !RESERVED.has(input) ? input : undefined),
+      ),
       hash: value('sha256: and 64 hex digits, as `reprise key new` prints it', (input) =>
         typeof input === 'string' && /^sha256:[0-9a-f]{64}$/i.test(input) ? input.toLowerCase() : undefined,
       ),

@@ -30,6 +30,8 @@ export function value<T>(rule: string, read: (input: unknown) => T | undefined):
 
 /** Characters of what somebody wrote that a sentence repeats. */
 const MAX_SHOWN = 80
+/** A list that has more is only called one. */
+const MAX_LISTED = 5
 /** Unknown options of one group that are told. */
 const MAX_KEYS = 50
 
@@ -135,9 +137,18 @@ function oneLine(text: string): string {
   return text.replace(/\s/g, ' ')
 }
 
+function isShortList(input: unknown): input is readonly unknown[] {
+  return Array.isArray(input) && input.length > 0 && input.length <= MAX_LISTED && !input.some(isPart)
+}
+
+function isPart(input: unknown): boolean {
+  return typeof input === 'object' && input !== null
+}
+
 /** A value in a sentence, without what a URL may hold of passwords. */
 export function shown(input: unknown): string {
   if (typeof input === 'string') return JSON.stringify(input.slice(0, MAX_SHOWN).replace(/:\/\/[^/@]*@/, '://…@'))
   if (input === undefined) return 'nothing'
+  if (isShortList(input)) return `[${input.map(shown).join(', ')}]`
   return typeof input === 'object' && input !== null ? (Array.isArray(input) ? 'a list' : 'a group') : String(input)
 }

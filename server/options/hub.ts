@@ -171,8 +171,11 @@ export const hubFields = {
   store: value('a folder or the URL of a store, such as ./data or redis://127.0.0.1:6379', readStore),
   allowOrigins: value('a list of origins such as https://app.example.com, or *', readOrigins),
   trustProxy: value('a list of addresses and networks of proxies, such as 10.0.0.0/8', readNetworks),
-  path: value('a path such as /socket.io', (input) =>
-    typeof input === 'string' && /^\/[^\s?#]+$/.test(input) ? input.replace(/\/+$/, '') || undefined : undefined,
+  // What is below it belongs to Socket.IO alone, so the hub's own paths cannot be.
+  path: value('a path such as /socket.io, and not in /v1 or /sdk', (input) =>
+    typeof input === 'string' && /^\/[^\s?#]+$/.test(input) && !/^\/+(v1|sdk)(\/|$)/i.test(input)
+      ? input.replace(/\/+$/, '') || undefined
+      : undefined,
   ),
   logLevel: value(`one of ${LOG_LEVELS.join(', ')}`, (input) => LOG_LEVELS.find((level) => level === input)),
   console: value('true or false', readSwitch),

@@ -76,7 +76,7 @@ export const limitFields = {
   bytesPerSecond: size,
   publishesPerSecond: count('drafts a second'),
   connectTimeoutMs: value('a duration of 1 ms or more', (input) => readDurationMs(input) || undefined),
-  handshakeBytes: bytes,
+  handshakeBytes: value('a size of 1 byte or more', (input) => readBytes(input) || undefined),
   longPolls: count('requests'),
   streams: count('streams'),
   replays: count('subscriptions'),

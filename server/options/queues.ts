@@ -3,7 +3,7 @@
 import { z } from 'zod'
 import { messageOf, RepriseError } from '../../shared/errors.ts'
 import { isName, nameRule } from '../../shared/names.ts'
-import { DURATION_RULE, readBytes, readCount, readDurationMs } from '../../shared/units.ts'
+import { DURATION_RULE, readBytes, readCount, readDurationMs, readSwitch } from '../../shared/units.ts'
 import { checkPattern } from '../core/patterns.ts'
 import {
   type BindingSettings,
@@ -18,6 +18,7 @@ import {
   bound,
   byPattern,
   type Duration,
+  faultsOf,
   jsonSchema,
   known,
   optional,
@@ -130,7 +131,7 @@ const breaker = z.unknown().transform((input, context): QueueSettings['breaker']
   return z.NEVER
 })
 
-const yesOrNo = value('true or false', (input) => (typeof input === 'boolean' ? input : undefined))
+const yesOrNo = value('true or false', readSwitch)
 
 /** Throws a sentence. */
 function readBinding(input: unknown): BindingSettings {
@@ -150,18 +151,31 @@ function readBinding(input: unknown): BindingSettings {
   return { topic, from }
 }
 
-const KEEP_RULE = `{ count: 0 to ${MAX_KEPT}, ageMs: a time such as 1d }, a number of jobs, or false`
+const keptFields = known({
+  count: optional(
+    value(`a number of jobs, 0 to ${MAX_KEPT}`, (input) => {
+      const jobs = readCount(input)
+      return jobs === undefined || jobs > MAX_KEPT ? undefined : jobs
+    }),
+  ),
+  ageMs: optional(timeOrNone),
+})
 
-const keepDone = value(KEEP_RULE, (input): KeepDone | undefined => {
+const keepDone = z.unknown().transform((input, context): KeepDone => {
   const byDefault = DEFAULT_QUEUE_SETTINGS.keepDone
   if (input === false) return { count: 0, ageMs: 0 }
   if (input === true) return byDefault
-  const given = typeof input === 'number' || typeof input === 'string' ? { count: input } : input
-  if (typeof given !== 'object' || given === null || Array.isArray(given)) return undefined
-  const { count = byDefault.count, ageMs = byDefault.ageMs, ...rest } = given as Record<string, unknown>
-  const [jobs, ms] = [readCount(count), longTime(ageMs)]
-  if (jobs === undefined || jobs > MAX_KEPT || ms === undefined || Object.keys(rest).length > 0) return undefined
-  return jobs === 0 || ms === 0 ? { count: 0, ageMs: 0 } : { count: jobs, ageMs: ms }
+  const isNumber = typeof input === 'number' || (typeof input === 'string' && readCount(input) !== undefined)
+  const read = keptFields.safeParse(isNumber ? { count: input } : input)
+  if (read.success) {
+    const { count = byDefault.count, ageMs = byDefault.ageMs } = read.data
+    return count === 0 || ageMs === 0 ? { count: 0, ageMs: 0 } : { count, ageMs }
+  }
+  const [{ path, message }] = faultsOf(read.error)
+  const isGroup = isNumber || (typeof input === 'object' && input !== null && !Array.isArray(input))
+  const rule = `${shown(input)} is neither { count, ageMs }, nor a number of jobs, nor false`
+  context.addIssue({ code: 'custom', path: isNumber ? [] : [...path], message: isGroup ? message : rule })
+  return z.NEVER
 })
 
 const from = z.unknown().transform((input, context): readonly BindingSettings[] => {

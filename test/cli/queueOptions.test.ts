@@ -75,9 +75,15 @@ describe('options of queues', () => {
       { count: 7, ageMs: 86_400_000 },
       { count: 1_000, ageMs: 3_600_000 },
     ])
-    for (const wrong of [-1, 1.5, 1_000_001, 'long', { count: 'x' }, { ageMs: 'x' }, { age: 1 }, [], null]) {
-      expect(refusal(() => keepDone(wrong))).toContain('count: 0 to 1000000, ageMs: a time such as 1d')
+    for (const wrong of [-1, 1.5, 1_000_001, '1_000_001']) {
+      expect(refusal(() => keepDone(wrong))).toMatch(/^settings: keepDone: .* is not a number of jobs, 0 to 1000000$/)
     }
+    for (const wrong of ['long', [], null]) {
+      expect(refusal(() => keepDone(wrong))).toMatch(/^settings: keepDone: .* is neither { count, ageMs }, nor /)
+    }
+    expect(refusal(() => keepDone({ count: 'x' }))).toContain('keepDone.count: "x" is not a number of jobs')
+    expect(refusal(() => keepDone({ ageMs: 'x' }))).toContain('keepDone.ageMs: "x" is not a duration')
+    expect(refusal(() => keepDone({ age: 1 }))).toContain('unknown option age; known: count, ageMs')
   })
 
   it('are read alike by a program, by the file and by the API, and once more as they were read', async () => {
@@ -128,7 +134,7 @@ describe('options of queues', () => {
       { rate: '10/s' },
       'settings: rate: "10/s" is not a number of jobs a second, 0.000001 to 1000000, or unlimited',
     ],
-    ['q', { fair: 'yes' }, 'settings: fair: "yes" is not true or false'],
+    ['q', { fair: 'maybe' }, 'settings: fair: "maybe" is not true or false'],
     [
       'q',
       { groupRate: 1e-300 },

@@ -248,8 +248,8 @@ describe('looking', () => {
       cli(['queues', 'seen']),
       cli(['queues', 'unknown']),
     ])
-    expect(table.stdout).toMatch(/^queue +ready +delayed +held +dead +done +oldest +consumers +paused\n/)
-    expect(table.stdout).toMatch(/^seen +1 +1 +0 +0 +0 +\d+m?s +0 +-$/m)
+    expect(table.stdout).toMatch(/^queue +ready +delayed +held +waiting +dead +done +oldest +consumers +paused\n/)
+    expect(table.stdout).toMatch(/^seen +1 +1 +0 +0 +0 +0 +\d+m?s +0 +-$/m)
     expect(linesOf(json.stdout)).toContainEqual(expect.objectContaining({ queue: 'seen', paused: false }))
     expect(one.stdout).toMatch(/^counts +\{"sent":2,.*\}$/m)
     expect(none).toMatchObject({ code: EXIT.refused, stdout: '' })

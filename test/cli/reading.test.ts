@@ -117,7 +117,19 @@ describe('a place', () => {
     expect(readPlace(text, now)).toEqual({ place })
   })
 
-  it.each(['begin', '42', '2026-13-45', 'a:b', '', '2 hours'])('is not "%s"', (text) => {
+  it.each([
+    'begin',
+    '42',
+    ' 42',
+    '42 ',
+    '2026-13-45',
+    '2026-02-30',
+    '2026-02-30T01:00:00Z',
+    'a:b',
+    '',
+    '2 hours',
+    '2h ',
+  ])('is not "%s"', (text) => {
     expect(readPlace(text, now)).toEqual({ fault: expect.stringMatching(/^has to be (start|a time|epoch:offset)/) })
   })
 })

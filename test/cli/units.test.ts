@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { readBytes, readDurationMs } from '../../shared/units.ts'
+import { readBytes, readDurationMs, readSwitch } from '../../shared/units.ts'
 
 describe('units', () => {
   it.each([
@@ -35,5 +35,13 @@ describe('units', () => {
     [Number.NaN, undefined],
   ])('duration %j is %j', (text, ms) => {
     expect(readDurationMs(text)).toBe(ms)
+  })
+
+  it.each([
+    [['true', 'yes', 'on', '1', 'Yes', 1, true], true],
+    [['false', 'no', 'off', '0', 'OFF', 0, false], false],
+    [['', 'maybe', '2', 2, null, [], undefined], undefined],
+  ])('switches %j are %j', (texts, is) => {
+    for (const text of texts) expect(readSwitch(text), String(text)).toBe(is)
   })
 })

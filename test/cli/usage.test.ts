@@ -30,6 +30,7 @@ describe('wrong use', () => {
     [['topics', '--url', 'here'], /^reprise: .*address of a hub, such as .*\n$/],
     [['topics', '--url', 'http://:secret@127.0.0.1'], /^reprise: .*a user or a password.*--token.*\n$/],
     [['topics', '--token', 'a\nb'], /^reprise: .*characters that no token has.*\n$/],
+    [['key', 'new', 'program'], /^reprise: program is a name of the hub's own: choose another\n$/],
     [['work', 'no name', '--', 'mail', '--json'], /^reprise: the queue "no name" is not a name: .*\n$/],
   ])('%j ends with 2 and one line', async (args, line) => {
     const { code, stdout, stderr } = await runCli(args)

@@ -56,6 +56,15 @@ describe('topics', () => {
     )
   })
 
+  it('and what else is listed are not asked for behind what is longer than any name', async () => {
+    const long = 'x'.repeat(5_000)
+    for (const list of ['/topics', '/queues', '/queues/q/schedules', '/topics/t/cursors']) {
+      const after = list.endsWith('cursors') ? `a/${long}` : long
+      const { status, body } = await ask('GET', `/v1${list}?after=${after}`)
+      expect({ status, body }, list).toMatchObject({ status: 400, body: { code: 'bad_request' } })
+    }
+  })
+
   it('that nobody published to are not found', async () => {
     expect(await ask('GET', '/v1/topics/unborn')).toMatchObject({ status: 404, body: { code: 'not_found' } })
     expect(await ask('DELETE', '/v1/topics/unborn')).toMatchObject({ status: 404 })

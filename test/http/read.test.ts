@@ -207,7 +207,7 @@ describe('a search', () => {
     expect((await offsets(`at=${began}`)).length).toBe(30)
     expect(await offsets('at=1h&limit=1')).toEqual([1])
     expect(await find('text=nobody')).toMatchObject({ events: [], next: 30 })
-    for (const wrong of ['at=soon', 'at=end', 'at=1h&after=1', 'key=', 'text=']) {
+    for (const wrong of ['at=soon', 'at=end', 'at=%205', 'at=2026-02-30', 'at=1h&after=1', 'key=', 'text=']) {
       expect((await ask('GET', `/v1/topics/searched/events?${wrong}`)).status, wrong).toBe(400)
     }
   })

@@ -123,6 +123,8 @@ function load(): Libraries {
         regExp: Object.assign((source: string) => new RegExp(source, 'u'), { code: NAMES.pattern }),
       },
     })
+    // The library follows it, and has it for none of its keywords.
+    compiler.addKeyword('$anchor')
     compiler.removeKeyword('uniqueItems')
     compiler.addKeyword({
       keyword: 'uniqueItems',
@@ -176,7 +178,10 @@ function preparedPart(value: unknown, path: readonly string[], making: Making, o
 function checkKeyword(keyword: string, value: unknown, path: readonly string[], { compiler, patterns }: Making): void {
   const { RULES } = compiler
   if (RULES.keywords[keyword] !== true || keyword === '$async' || keyword === WORK) {
-    const near = nearest(keyword, Object.keys(RULES.keywords))
+    const near = nearest(
+      keyword,
+      Object.keys(RULES.keywords).filter((name) => name !== '$async' && name !== WORK),
+    )
     const hint = near === undefined ? '' : `; did you mean ${near}?`
     throw new SchemaFault(path, `unknown keyword ${short(keyword)}${hint}`)
   }

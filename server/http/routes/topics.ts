@@ -195,14 +195,19 @@ async function read(
 }
 
 /** The place behind which everything from that time on lies. */
-async function behindTime(core: Core, caller: Caller, topic: string, at: From, others: LogQuery): Promise<number> {
-  if (typeof at !== 'object' || !('at' in at)) throw new RepriseError('bad_request', 'query: at is a time')
+async function behindTime(
+  core: Core,
+  caller: Caller,
+  topic: string,
+  { at }: { readonly at: number },
+  others: LogQuery,
+): Promise<number> {
   if (others.after !== undefined || others.before !== undefined) {
     throw new RepriseError('bad_request', 'query: at stands in place of after and before')
   }
   checkTopic(topic)
   authorize(caller, 'read', topic)
-  return (await core.log.seek(topic, at.at)).offset
+  return (await core.log.seek(topic, at)).offset
 }
 
 function pageText({ epoch, first, last, events, gaps, next }: FoundPage): JsonText {

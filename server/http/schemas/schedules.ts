@@ -42,7 +42,7 @@ export const schedulesAnswer = z
   .meta({ id: 'Schedules', examples: [{ schedules: [] }] })
 
 export const schedulesQuery = {
-  after: z.string().min(1).meta({ description: '`next` of the page before' }),
+  after: z.string().min(1).max(256).meta({ description: '`next` of the page before' }),
   limit: whole(1, 100).meta({ description: 'At most this many, 100 at most', default: 100 }),
 }
 

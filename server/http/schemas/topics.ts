@@ -4,7 +4,7 @@
  */
 
 import { z } from 'zod'
-import { PLACE_RULE, readPlace, readPosition } from '../../../shared/places.ts'
+import { PLACE_RULE, readPlace, readPosition, TIME_RULE } from '../../../shared/places.ts'
 import type { Draft, From, Gap, Published } from '../../../shared/protocol.ts'
 import { draftSchema, onGapSchema, positionSchema } from '../../wire.ts'
 
@@ -48,11 +48,18 @@ const from = z.string().transform((text, context): From => {
   return z.NEVER
 })
 
+const at = z.string().transform((text, context): { readonly at: number } => {
+  const read = readPlace(text)
+  if ('place' in read && typeof read.place === 'object' && 'at' in read.place) return read.place
+  context.addIssue({ code: 'custom', message: `has to be ${TIME_RULE}` })
+  return z.NEVER
+})
+
 export const readQuery = {
   after: after.meta({ description: 'Events behind this offset, or behind this position as `epoch:offset`' }),
   before: whole(1).meta({ description: 'The last events before this offset' }),
   limit: whole(1).meta({ description: 'At most this many events, 1,000 at most', default: 100 }),
-  at: from.meta({
+  at: at.meta({
     description: 'Events from this time on: milliseconds since 1970, a date, or `2h` for two hours ago',
   }),
   key: z.string().min(1).meta({ description: 'Only events with this key' }),
@@ -78,14 +85,19 @@ export const streamQuery = {
   ticket: z.string().min(1).meta({ description: 'From POST /v1/tickets, for pages that cannot send a token' }),
 }
 
+/** No name is longer, and no key of a store has room for much more. */
+const MAX_AFTER = 256
+/** A subject and a client. */
+const MAX_CURSOR_AFTER = 512
+
 export const listQuery = {
-  after: z.string().min(1).meta({ description: 'Names behind this one; `next` of the page before' }),
+  after: z.string().min(1).max(MAX_AFTER).meta({ description: 'Names behind this one; `next` of the page before' }),
   limit: whole(1, LIST_LIMIT).meta({ description: 'At most this many, 1,000 at most', default: 100 }),
 }
 
 export const cursorsQuery = {
   ...listQuery,
-  after: z.string().min(1).meta({ description: '`next` of the page before' }),
+  after: z.string().min(1).max(MAX_CURSOR_AFTER).meta({ description: '`next` of the page before' }),
   behind: whole(1).meta({ description: 'Only cursors that have not seen this offset' }),
 }
 
