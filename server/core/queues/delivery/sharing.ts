@@ -8,6 +8,8 @@ import type { Silence } from './silence.ts'
 
 /** What one claim may carry. */
 const CLAIM_JOBS = 1_000
+/** Smaller claims cost more than they gain. */
+const LEAST_PART = 32
 
 /** Whose turn it is. Counted over all queues of a node, as one client may take from several. */
 export class Turns {
@@ -81,7 +83,7 @@ export class Sharing {
     const waiting = Math.max(1, this.#waiting)
     const takers = this.#turns.order(able).slice(0, waiting)
     const share = able.length === 1 ? CLAIM_JOBS : Math.min(CLAIM_JOBS, Math.ceil(waiting / takers.length))
-    return new Map(takers.map((consumer) => [consumer, Math.min(consumer.free, share)]))
+    return new Map(takers.map((consumer) => [consumer, Math.min(consumer.free, share, partOf(consumer))]))
   }
 
   #able(consumers: Iterable<Consumer>, now: number): Consumer[] {
@@ -122,4 +124,9 @@ export class Sharing {
       if (this.#aside === undefined || consumer.holds < this.#aside.holds) this.#aside = consumer
     }
   }
+}
+
+/** No claim takes more than half of a consumer's credit: the store works on the one half while the other one travels. */
+function partOf({ credit }: Consumer): number {
+  return Math.max(LEAST_PART, Math.ceil(credit / 2))
 }
