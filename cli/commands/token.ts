@@ -68,10 +68,13 @@ async function makeToken({
   ...rules
 }: TokenOptions): Promise<void> {
   if (sub === undefined) throw new UsageError('give --sub: whom the token names')
-  const { jwt } = await authOf(rules)
+  const { jwt, keys } = await authOf(rules)
   if (jwt?.secret === undefined) {
     throw new UsageError('there is no auth.jwt.secret to sign with: give --config with the file of the hub')
   }
+  const { tokenSubjectFault } = await import('../../server/auth/identity.ts')
+  const wrong = tokenSubjectFault(sub, new Set(keys.map(({ name }) => name)))
+  if (wrong !== undefined) throw new UsageError(`--sub ${wrong}`)
   const { grantsFault } = await import('../../server/core/guards/grants.ts')
   const fault = grantsFault(grant)
   if (fault !== undefined) throw new UsageError(`--grant: ${fault}`)

@@ -6,10 +6,10 @@
 import { createPublicKey, type KeyObject } from 'node:crypto'
 import { decodeProtectedHeader, type errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from 'jose'
 import { RepriseError } from '../../shared/errors.ts'
-import { ASYMMETRIC, type Grant, RESERVED, SYMMETRIC } from '../core/access.ts'
+import { ASYMMETRIC, type Grant, SYMMETRIC } from '../core/access.ts'
 import { unauthorized } from '../core/refusal.ts'
 import { readClaims } from './claims.ts'
-import { type Identity, subjectFault } from './identity.ts'
+import { type Identity, tokenSubjectFault } from './identity.ts'
 import { type Jwks, openJwks } from './jwks.ts'
 
 export interface JwtRules {
@@ -144,12 +144,11 @@ const CLAIM_FAULTS: Readonly<Record<string, string>> = {
 }
 
 function identityOf({ sub, exp, iat, jti, reprise }: JWTPayload, { roles, keyNames }: TokensContext): Identity {
-  const fault = subjectFault(sub)
+  const fault = tokenSubjectFault(sub ?? '', keyNames)
   if (sub === undefined || fault !== undefined) throw unauthorized(`the token's sub ${fault}`)
   if (exp === undefined) throw unauthorized('the token has no exp: it must end')
   // The tolerance is for its begin alone.
   if (exp * 1_000 <= Date.now()) throw unauthorized('the token has expired')
-  if (RESERVED.has(sub) || keyNames.has(sub)) throw unauthorized("the token's sub is a name of the hub's own")
   const claims = readClaims(reprise)
   return {
     subject: sub,

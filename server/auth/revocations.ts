@@ -30,8 +30,10 @@ export interface RevocationsContext {
 
 export class StoredRevocations implements Revocations {
   readonly #documents: PatternSettings<undefined, Entry>
-  #bySubject = new Map<string, Entry>()
-  #byToken = new Map<string, Entry>()
+  /** Of each only those that none of the same outdoes. */
+  #bySubject = new Map<string, readonly Entry[]>()
+  /** When the last one of each ends. */
+  #byToken = new Map<string, number>()
 
   private constructor(documents: PatternSettings<undefined, Entry>) {
     this.#documents = documents
@@ -74,10 +76,9 @@ export class StoredRevocations implements Revocations {
   /** Why these credentials are good no more. Tokens tell their time in seconds: one of the same second is not trusted. */
   refusal({ subject, tokenId, issuedAt }: Identity): RepriseError | undefined {
     const now = Date.now()
-    const token = tokenId === undefined ? undefined : this.#byToken.get(tokenId)
-    if (token !== undefined && token.until > now) return unauthorized('the token was revoked')
-    const whole = this.#bySubject.get(subject)
-    if (whole === undefined || whole.until <= now || (issuedAt ?? 0) > whole.at) return undefined
+    const until = tokenId === undefined ? undefined : this.#byToken.get(tokenId)
+    const isBefore = (entry: Entry) => entry.until > now && (issuedAt ?? 0) <= entry.at
+    if ((until ?? 0) <= now && this.#bySubject.get(subject)?.some(isBefore) !== true) return undefined
     return unauthorized('the token was revoked')
   }
 
@@ -93,11 +94,13 @@ export class StoredRevocations implements Revocations {
   #index(): void {
     this.#bySubject = new Map()
     this.#byToken = new Map()
-    for (const entry of Object.values(this.#documents.stored())) {
-      const { subject, tokenId, at } = entry
-      if (tokenId !== undefined) this.#byToken.set(tokenId, entry)
-      // The latest one of a subject ends the most.
-      if (subject !== undefined && at >= (this.#bySubject.get(subject)?.at ?? 0)) this.#bySubject.set(subject, entry)
+    // The latest first: one before it adds something where it lasts longer.
+    for (const entry of Object.values(this.#documents.stored()).sort((a, b) => b.at - a.at)) {
+      const { subject, tokenId, until } = entry
+      if (tokenId !== undefined) this.#byToken.set(tokenId, Math.max(until, this.#byToken.get(tokenId) ?? 0))
+      if (subject === undefined) continue
+      const later = this.#bySubject.get(subject) ?? []
+      if (until > (later.at(-1)?.until ?? 0)) this.#bySubject.set(subject, [...later, entry])
     }
   }
 }

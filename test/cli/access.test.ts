@@ -68,6 +68,10 @@ describe('a hub with auth', () => {
       code: EXIT.usage,
       stderr: expect.stringContaining('no action'),
     })
+    expect(await cli('token', '--sub', 'backend', '--config', config)).toMatchObject({
+      code: EXIT.usage,
+      stderr: "reprise: --sub is a name of the hub's own\n",
+    })
     const shown = await cli('config', 'show', '--config', config)
     expect(shown.stdout).toContain('secret: env:TOKEN_SECRET')
     const unset = await run(['config', 'show', '--config', config])

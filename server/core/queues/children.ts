@@ -4,7 +4,7 @@ import { RepriseError } from '../../../shared/errors.ts'
 import type { Limits } from '../../../shared/protocol.ts'
 import type { ChildDraft, JobChild, JobDraft } from '../../../shared/queues.ts'
 import type { Child, Store, StoredChildren, StoredJobDraft } from '../../store/contract/store.ts'
-import { contentOf } from '../body.ts'
+import { bodyBytes, contentOf } from '../body.ts'
 import type { HubQueueSettings } from './settings.ts'
 
 /** What a store writes of a result beside its text, at most. */
@@ -56,29 +56,37 @@ export function queuesOf(drafts: readonly Partial<ChildDraft>[], own: string, fo
   return found
 }
 
-/** How many children of these drafts go to another queue than their parents', by that queue; theirs count with them. */
-export function elsewhereOf(drafts: readonly StoredJobDraft[], found = new Map<string, number>()): Map<string, number> {
+interface Load {
+  readonly jobs: number
+  readonly bytes: number
+}
+
+/** What children of these drafts bring to other queues than their parents', by those; theirs count with them. */
+export function elsewhereOf(drafts: readonly StoredJobDraft[], found = new Map<string, Load>()): Map<string, Load> {
   for (const { children } of drafts) {
     for (const { queue, ...child } of children?.drafts ?? []) {
-      if (queue !== undefined) found.set(queue, (found.get(queue) ?? 0) + localOf([child]))
+      if (queue !== undefined) found.set(queue, localOf([child], found.get(queue)))
       elsewhereOf([child], found)
     }
   }
   return found
 }
 
-/** How many are of one queue, with those below them that are of the same. */
-function localOf(drafts: readonly StoredJobDraft[]): number {
-  let count = 0
-  for (const { queue, children } of drafts) if (queue === undefined) count += 1 + localOf(children?.drafts ?? [])
-  return count
+/** What those are that stay in one queue, with those below them. */
+function localOf(drafts: readonly StoredJobDraft[], before: Load = { jobs: 0, bytes: 0 }): Load {
+  let load = before
+  for (const { queue, body, children } of drafts) {
+    if (queue !== undefined) continue
+    load = localOf(children?.drafts ?? [], { jobs: load.jobs + 1, bytes: load.bytes + bodyBytes(body) })
+  }
+  return load
 }
 
 /** Children are carried to other queues whatever those hold by then. Why they are refused now: one of them is full. */
 export async function refusalOf(
   store: Store,
   settings: Pick<HubQueueSettings, 'forQueue'>,
-  children: ReadonlyMap<string, number>,
+  children: ReadonlyMap<string, Load>,
 ): Promise<{ readonly noChildren?: string }> {
   if (children.size === 0) return {}
   const infos = await store.queues.list({ names: [...children.keys()] })
@@ -86,7 +94,7 @@ export async function refusalOf(
     const { maxJobs, maxBytes } = settings.forQueue(queue)
     const { counts, bytes = 0 } = infos.find((info) => info.queue === queue) ?? {}
     const jobs = counts === undefined ? 0 : counts.ready + counts.delayed + counts.held + counts.waiting
-    if (jobs + more <= maxJobs && bytes <= maxBytes) continue
+    if (jobs + more.jobs <= maxJobs && bytes + more.bytes <= maxBytes) continue
     const noChildren = `the queue ${queue} is full, to which it has children: it takes ${maxJobs} jobs and ${maxBytes} bytes`
     return { noChildren }
   }

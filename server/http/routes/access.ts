@@ -40,6 +40,9 @@ export const accessRoutes: readonly Route[] = [
     async run(call) {
       const revocations = revocationsFor(call)
       const { until, ...of } = parse(revocationBody, await call.json(), 'revocation')
+      if (until !== undefined && until <= Date.now()) {
+        throw new RepriseError('bad_request', 'revocation: until is over: it is a time in milliseconds since 1970')
+      }
       return await revocations.add(of, until)
     },
   }),

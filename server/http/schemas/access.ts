@@ -22,11 +22,12 @@ export const ticketAnswer = z
 
 const subject = z.string().min(1).max(256)
 
+const until = z.int().optional().meta({ description: 'When the last of these tokens ends; milliseconds since 1970' })
+
 export const revocationBody = z
-  .union([
-    z.strictObject({ subject, until: z.int().optional() }),
-    z.strictObject({ tokenId: subject, until: z.int().optional() }),
-  ])
+  .union([z.strictObject({ subject, until }), z.strictObject({ tokenId: subject, until })], {
+    error: 'is { subject } or { tokenId }, with until in milliseconds since 1970 where it is known',
+  })
   .meta({ id: 'Revoke', examples: [{ subject: 'ann' }] })
 
 export const revocationAnswer = z

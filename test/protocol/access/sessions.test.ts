@@ -87,6 +87,10 @@ describe('grants', () => {
     await wire.eventsSeen(1)
     expect(wire.socket.connected).toBe(true)
     await stream.body?.cancel()
+    const claim = (body: object) =>
+      asking(url)('POST', '/v1/queues/emails/claims', body, { authorization: `Bearer ${token}` })
+    expect(await claim({ client: 'desk' })).toMatchObject({ status: 403, body: { code: 'forbidden' } })
+    expect(await claim({ client: 'phone' })).toMatchObject({ status: 200 })
   })
 
   it('keep the cursors of subjects apart', async () => {

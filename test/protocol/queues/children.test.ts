@@ -118,7 +118,7 @@ test('over HTTP children have bytes as base64, at each depth and wherever they g
 
 test('children of other queues are carried there once, and their parent gets what became of them', async () => {
   const settings = {
-    other: { schema: { type: 'object', required: ['n'] }, maxJobs: 3, events: true },
+    other: { schema: { type: 'object', required: ['n'] }, maxJobs: 3, maxBytes: 500, events: true },
     pages: { maxJobs: 4 },
   }
   const rules = [
@@ -163,6 +163,11 @@ test('children of other queues are carried there once, and their parent gets wha
     // Who may only send there is not told what becomes of it.
     [[{ data: 1, queue: 'results' }], 403, /may not request results/],
     [[1, 2, 3, 4].map((n) => there(n)), 429, /the queue other is full/],
+    [
+      [there(1), { data: 1, children: [there(2, { key: 'k'.repeat(200) }), there(3, { key: 'k'.repeat(256) })] }],
+      429,
+      /the queue other is full/,
+    ],
     [[there(1), { data: 1 }, { data: 2 }, { data: 3 }, { data: 4 }], 429, /the queue is full/],
   ]
   for (const [children, status, detail] of refused) {
