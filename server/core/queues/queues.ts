@@ -114,8 +114,11 @@ export class Queues {
   async #checkRequest(queue: string, id: string): Promise<void> {
     const { queues } = this.#context.store
     if ((await queues.answer(queue, id)) !== undefined) return
-    const [job] = await queues.jobs(queue, { ids: [id] })
-    if (job === undefined || job.replyBy !== undefined) return
+    const ids = { ids: [id] }
+    const [job] = [...(await queues.jobs(queue, ids)), ...(await queues.jobs(`${queue}/dead`, ids))]
+    // Nothing is kept of requests when they have ended.
+    const isSent = job === undefined ? (await queues.finished(queue, ids)).length > 0 : job.replyBy === undefined
+    if (!isSent) return
     throw new RepriseError(
       'conflict',
       `the job ${id} was sent without asking for an answer: a request has an id of its own`,

@@ -103,9 +103,26 @@ describe('a request', () => {
     const queue = nextQueue()
     const wire = await joinQueues(url)
     await wire.send(queue, { data: 1, id: 'taken' })
-    expect(await wire.call('request', queue, { data: 1, id: 'taken' }, { timeoutMs: 5_000 })).toMatchObject({
-      error: { code: 'conflict', retryable: false },
-    })
+    const ask = (id: string) => wire.call('request', queue, { data: 1, id }, { timeoutMs: 5_000 })
+    const conflict = { error: { code: 'conflict', retryable: false } }
+    expect(await ask('taken')).toMatchObject(conflict)
+    // Wherever the job is.
+    await wire.send(queue, { data: 1, id: 'done' }, { data: 1, id: 'dead' })
+    await wire.consume(queue, { credit: 3 })
+    const jobs = (await wire.jobsSeen(3)) as Job[]
+    for (const { id, lease } of jobs.slice(1)) await wire.settle(queue, { id, lease, as: id as 'done' | 'dead' })
+    expect(await ask('done')).toMatchObject(conflict)
+    expect(await ask('dead')).toMatchObject(conflict)
+  })
+
+  it('whose time is over is not asked again under its id', async () => {
+    const queue = nextQueue()
+    const [wire, working] = [await joinQueues(url), await joinQueues(url)]
+    const late = { error: { code: 'timeout' } }
+    expect(await wire.call('request', queue, { data: 1, id: 'late' }, { timeoutMs: 1 })).toMatchObject(late)
+    expect(await wire.call('request', queue, { data: 1, id: 'late' }, { timeoutMs: 5_000 })).toMatchObject(late)
+    await working.consume(queue, { credit: 1 })
+    expect(await wire.call('request', queue, { data: 1, id: 'late' }, { timeoutMs: 5_000 })).toMatchObject(late)
   })
 
   it('is retried as any job, and answered in the end', async () => {
