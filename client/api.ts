@@ -48,7 +48,7 @@ export interface ConnectOptions {
   readonly token?: string | (() => string | Promise<string>)
   /** Names the cursors and the holder of jobs that the hub keeps. Without it the hub keeps nothing for this program. */
   readonly client?: string
-  /** Where the hub's Socket.IO listens. Default `/socket.io`. */
+  /** Where the hub's Socket.IO listens. Default `/socket.io`; the path of the address does not count. */
   readonly path?: string
   /** In the order of trying. Default `['websocket', 'polling']`. */
   readonly transports?: readonly ('websocket' | 'polling')[]
@@ -118,7 +118,7 @@ export interface Hub<S extends HubTypes = HubTypes> {
   /**
    * Ends subscriptions and workers after the running handlers, acknowledges, empties the outbox, disconnects; within
    * `drainMs`. As any `close`, it does not wait for a handler that calls it before its first `await`: it resolves at once, and
-   * the end follows after that handler.
+   * the end follows after that handler. A second call with a `drainMs` may end it sooner.
    */
   close(options?: CloseOptions): Promise<void>
   [Symbol.asyncDispose](): Promise<void>

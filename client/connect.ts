@@ -1,6 +1,5 @@
 /** Builds a hub's handle: its connections, its topics and queues, and the order of closing. */
 
-import { Manager } from 'socket.io-client'
 import { RepriseError } from '../shared/errors.ts'
 import { isName, isQueueName, isTopicName, lifeTopic, MAX_NAME_LENGTH, nameRule } from '../shared/names.ts'
 import type { LifeEvent } from '../shared/queues.ts'
@@ -20,7 +19,7 @@ import { Sharing } from './browser/sharing.ts'
 import type { StorageScope } from './browser/stored.ts'
 import type { CloseOptions } from './connection/deadline.ts'
 import type { Undo } from './connection/emitter.ts'
-import { managerOptions } from './connection/socketIo.ts'
+import { HubManager, managerOptions } from './connection/socketIo.ts'
 import { Connection } from './connection/transport.ts'
 import { Warnings } from './connection/warnings.ts'
 import { addressOf, check, checkNames, countOf, drainMsOf, durationOf } from './optionChecks.ts'
@@ -236,20 +235,20 @@ class HubHandle<S extends HubTypes> implements Hub<S> {
     for (const connection of this.#connections) connection.resume()
   }
 
-  close(options: CloseOptions = {}): Promise<void> {
-    this.#closing ??= this.#close(drainMsOf(options, this.#options.drainMs ?? 5_000))
-    for (const handle of [...this.#topics.values(), ...this.#queues.values()]) {
-      if (handle.calling) return Promise.resolve()
-    }
-    return this.#closing
+  async close(options: CloseOptions = {}): Promise<void> {
+    const drainMs = drainMsOf(options, this.#closing ? Infinity : (this.#options.drainMs ?? 5_000))
+    const handles = [...this.#topics.values(), ...this.#queues.values()]
+    const closed = handles.map((handle) => handle.closed(drainMs))
+    this.#closing ??= this.#close(closed)
+    if (!handles.some(({ calling }) => calling)) await this.#closing
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }
 
-  async #close(drainMs: number): Promise<void> {
-    await Promise.all([...this.#topics.values(), ...this.#queues.values()].map((handle) => handle.closed(drainMs)))
+  async #close(closed: readonly Promise<void>[]): Promise<void> {
+    await Promise.all(closed)
     this.#queuesLink?.close()
     for (const connection of this.#connections) connection.close()
     this.#sharing?.close()
@@ -268,7 +267,7 @@ class HubHandle<S extends HubTypes> implements Hub<S> {
     return new Sharing({
       scope: this.#scope,
       options: { transports, socketOptions },
-      uplink: (parser) => new Manager(this.#url, { ...managerOptions(this.#options), parser }),
+      uplink: (parser) => new HubManager(this.#url, { ...managerOptions(this.#options), parser }),
       warnings: this.#warnings,
       again: () => {
         for (const connection of this.#connections) connection.again()

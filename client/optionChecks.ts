@@ -48,8 +48,8 @@ export function addressOf(url: unknown): string | undefined {
   const text = url instanceof URL ? url.href : url
   const inPage = page !== undefined && typeof text === 'string' && text.startsWith('/')
   if (typeof text === 'string' && (inPage || ADDRESS.test(text)) && URL.canParse(text, page)) {
-    // Socket.IO takes a path alone for an address of http.
-    return inPage ? new URL(text, page).href : text
+    // Socket.IO takes a path alone, or `HTTP://`, for something else.
+    return new URL(text, page).href
   }
   const shown = typeof text === 'string' ? JSON.stringify(text.slice(0, 80)) : String(text)
   throw bad(`connect takes the address of a hub, such as 'http://127.0.0.1:3000', not ${shown}`)

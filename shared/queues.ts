@@ -3,48 +3,16 @@
 import type { WireError } from './errors.ts'
 import type { Draft, Durability, Headers, Limits, ProducerSeq, Respond } from './protocol.ts'
 import type { JobChild } from './queues/children.ts'
+import type { JobBackoff, JobOptions } from './queues/jobOptions.ts'
 import type { JobReport, LogLine, Reported } from './queues/progress.ts'
 
 export { type JobChild, MAX_GENERATIONS } from './queues/children.ts'
+export { type JobBackoff, type JobOptions, MAX_BACKOFFS, overrunText } from './queues/jobOptions.ts'
 export { LIFE_KINDS, type LifeEvent, type LifeKind } from './queues/life.ts'
 export type { JobReport, LogLine, Reported } from './queues/progress.ts'
 
 /** Where the queues live. */
 export const QUEUES_NAMESPACE = '/queues'
-
-/**
- * When a job comes again after a failed attempt: after `ms` each time, doubled at each further one up to `maxMs`, or after
- * the times of a list, one after the other. No time is more than a year.
- */
-export type JobBackoff =
-  | {
-      readonly kind: 'fixed' | 'exponential'
-      readonly ms: number
-      /** Default: the queue's `maxBackoffMs`, or `ms` where that is more. */
-      readonly maxMs?: number
-    }
-  /** 1 to 32 times; the last one counts for all further attempts. */
-  | { readonly kind: 'list'; readonly ms: readonly number[] }
-
-/** Times of a backoff's list. */
-export const MAX_BACKOFFS = 32
-
-/** Why a run that took too long is a failed attempt. */
-export function overrunText(runMs: number): string {
-  return `ran longer than its runMs of ${runMs} ms`
-}
-
-/** What a job has by itself, in place of the queue's settings. */
-export interface JobOptions {
-  /** The most attempts of this job. Default: the queue's `maxAttempts`. */
-  readonly attempts?: number
-  /** Default: as the queue's `backoffMs` and `maxBackoffMs` say. */
-  readonly backoff?: JobBackoff
-  /** A run that takes longer is over, and a failed attempt: from 1 ms to a year. Default: as long as its lease is extended. */
-  readonly runMs?: number
-  /** `false`: nothing is kept of it when it has ended. `ageMs`: how long it is kept, where the queue keeps any. */
-  readonly keepDone?: false | { readonly ageMs?: number }
-}
 
 /** What a producer sends. */
 export interface JobDraft<T = unknown> extends Draft<T>, JobOptions {
@@ -156,6 +124,7 @@ export interface JobLook<T = unknown> {
   readonly state: LookState
   readonly subject: string
   readonly key?: string
+  readonly group?: string
   readonly priority: number
   /** Failures. */
   readonly attempts: number
@@ -189,7 +158,14 @@ export interface JobLook<T = unknown> {
   /** The queue of that one, where it is another. */
   readonly parentQueue?: string
   readonly dead?: { readonly reason: string; readonly error?: string; readonly at: number }
-  readonly history: readonly { readonly at: number; readonly what: string; readonly why?: string }[]
+  /** The last 20 things that happened to it. */
+  readonly history: readonly {
+    readonly at: number
+    readonly what: string
+    readonly why?: string
+    /** Who had it. */
+    readonly holder?: JobLook['holder']
+  }[]
   /** Of one that waits or is held, and of dead letters. */
   readonly data?: T
   readonly headers?: Headers

@@ -1,7 +1,7 @@
 /**
  * Makes the scripts for browsers smaller: a plugin of the bundler that leaves out whole modules which the SDK does not use. Of
- * Socket.IO's client these are its entry with a global cache, WebTransport, and the waits of its own reconnection; of ours what
- * has to do with spans, which browsers have not.
+ * Socket.IO's client these are its entry with a global cache, WebTransport, the waits of its own reconnection, and what is for
+ * browsers of old; of ours what has to do with spans, which browsers have not.
  */
 
 import { createRequire } from 'node:module'
@@ -19,6 +19,11 @@ const ours = (file: string) => JSON.stringify(join(HERE, '../../client', file))
 const INSTEAD: Readonly<Record<string, string>> = {
   '/socket.io-client': `export { Manager } from ${fileOf('socket.io-client', 'manager.js')}
     export { WS as WebSocket } from ${fileOf('engine.io-client', 'transports/websocket.js')}`,
+  '/parseuri.js': `export const parse = (uri) => {
+    const { protocol, hostname, port, search } = new URL(uri)
+    return { protocol: protocol.slice(0, -1), host: hostname.replace(/[[]]/g, ''), port, query: search.slice(1) }
+  }`,
+  '/has-cors.js': 'export const hasCORS = true',
   '/webtransport.js': 'export class WT {}',
   '/backo2.js': 'export class Backoff { reset() {} setMin() {} setMax() {} setJitter() {} }',
   '/tracing.ts': 'export const traced = (job, work) => work()',

@@ -1,4 +1,4 @@
-/** Waiting that ends. */
+/** Waiting that ends, and may be told to end sooner. */
 
 import { after } from './timer.ts'
 
@@ -7,12 +7,33 @@ export interface CloseOptions {
   readonly drainMs?: number
 }
 
-/** Resolves with the first of these, or when the time is up. */
-export async function atMost(ms: number, work: readonly Promise<unknown>[]): Promise<void> {
-  let cancel = () => {}
-  const deadline = new Promise<void>((resolve) => {
-    cancel = after(ms, resolve)
+export class Deadline {
+  #at = Infinity
+  #cancel = () => {}
+  #pass = () => {}
+  readonly #passed = new Promise<void>((resolve) => {
+    this.#pass = resolve
   })
-  await Promise.race([...work, deadline])
-  cancel()
+
+  /** No later than after `ms`. */
+  within(ms: number): this {
+    const at = performance.now() + ms
+    if (at < this.#at) {
+      this.#at = at
+      this.#cancel()
+      this.#cancel = after(ms, this.#pass)
+    }
+    return this
+  }
+
+  /** Resolves with the first of these, or when the time is up. */
+  async first(work: readonly Promise<unknown>[]): Promise<void> {
+    await Promise.race([...work, this.#passed])
+  }
+
+  /** Nobody waits any more. */
+  end(): void {
+    this.#at = 0
+    this.#cancel()
+  }
 }

@@ -24,7 +24,9 @@ export class Emitter<T> {
   }
 
   emit(value: T): void {
-    for (const listener of this.#listeners) {
+    // One that listens anew meanwhile hears of the next one.
+    for (const listener of [...this.#listeners]) {
+      if (!this.#listeners.has(listener)) continue
       try {
         listener(value)
       } catch (error) {

@@ -157,8 +157,8 @@ export class Link {
       if (handshake !== this.#handshake) return
       const failure = RepriseError.fromWire(error)
       this.#leave()
-      this.#connection.tokenFailed(failure)
-      this.#again(failure)
+      if (failure.retryable) this.#connection.tokenFailed(failure)
+      this.#refused(failure)
       return
     }
     await this.#connection.prepare?.(token)

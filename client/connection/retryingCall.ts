@@ -27,6 +27,7 @@ export class Asking {
   async ask<T>(timeoutMs: number, call: Again<T>): Promise<T> {
     const deadline = performance.now() + timeoutMs
     let cancel = () => {}
+    let pause: ReturnType<typeof setTimeout> | undefined
     let giveUp: (error: RepriseError) => void = () => {}
     const expiry = new Promise<never>((_, reject) => {
       giveUp = reject
@@ -43,11 +44,15 @@ export class Asking {
         } catch (error) {
           if (!(error instanceof RepriseError) || !mayPass(error)) throw error
           const delayMs = fullJitter(tries - 1, AGAIN, error.retryAfterMs)
-          await Promise.race([new Promise((resolve) => setTimeout(resolve, delayMs)), expiry])
+          const paused = new Promise((resolve) => {
+            pause = setTimeout(resolve, delayMs)
+          })
+          await Promise.race([paused, expiry])
         }
       }
     } finally {
       cancel()
+      clearTimeout(pause)
       this.#pending.delete(giveUp)
     }
   }

@@ -8,6 +8,8 @@ export type Token = Promise<string | undefined>
 export class Tokens {
   readonly #source: ConnectOptions['token']
   #current: Token | undefined
+  /** The program's function has not answered yet. */
+  asking = false
 
   constructor(source: ConnectOptions['token']) {
     this.#source = source
@@ -18,7 +20,10 @@ export class Tokens {
     return typeof this.#source === 'function'
   }
 
-  /** Rejects with `unavailable` when the program's function fails; the next `get` asks it again. */
+  /**
+   * Rejects with `unavailable` when the program's function fails, and with `bad_request` for what is no text; the next `get`
+   * asks it again.
+   */
   get(): Token {
     if (this.#current !== undefined) return this.#current
     const asked = this.#ask()
@@ -34,10 +39,16 @@ export class Tokens {
 
   async #ask(): Token {
     if (typeof this.#source !== 'function') return this.#source
+    let token: unknown
+    this.asking = true
     try {
-      return await this.#source()
+      token = await this.#source()
     } catch (cause) {
       throw new RepriseError('unavailable', 'the token function failed', { cause })
+    } finally {
+      this.asking = false
     }
+    if (token == null || typeof token === 'string') return token ?? undefined
+    throw new RepriseError('bad_request', 'the token function has to give a text')
   }
 }

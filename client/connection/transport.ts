@@ -3,7 +3,7 @@
  * What a namespace does with it is the link's affair.
  */
 
-import { Manager, type Socket } from 'socket.io-client'
+import type { Manager, Socket } from 'socket.io-client'
 import { RepriseError } from '../../shared/errors.ts'
 import { DEFAULT_LIMITS, type Limits, type Reply } from '../../shared/protocol.ts'
 import type { ConnectOptions, Jitter } from '../api.ts'
@@ -11,7 +11,7 @@ import type { Sharing } from '../browser/sharing.ts'
 import { jitterOf } from '../optionChecks.ts'
 import { fullJitter } from './backoff.ts'
 import { watchPage } from './page.ts'
-import { CONNECT, CONNECT_ERROR, DISCONNECT, managerOptions, type RawManager } from './socketIo.ts'
+import { CONNECT, CONNECT_ERROR, DISCONNECT, HubManager, managerOptions, type RawManager } from './socketIo.ts'
 import { type Token, Tokens } from './token.ts'
 import { UNREACHABLE_MS, type Warnings } from './warnings.ts'
 
@@ -67,7 +67,7 @@ export class Connection {
     this.tokens = new Tokens(options.token)
     this.jitter = jitterOf('reconnect', options.reconnect, 250, 5_000)
     const shared = sharing?.transport(() => this.#tokenOf())
-    this.#manager = new Manager(url, { ...managerOptions(options), ...(shared && { transports: [shared] }) })
+    this.#manager = new HubManager(url, { ...managerOptions(options), ...(shared && { transports: [shared] }) })
     this.#unwatch = watchPage({
       offline: () => this.#goneOffline(),
       away: (why, isFrozen) => this.#goneAway(why, isFrozen),
@@ -78,7 +78,6 @@ export class Connection {
     this.#manager.on('open', () => {
       this.#openedAt = Date.now()
       this.#reason = undefined
-      this.#reached()
     })
     this.#manager.on('error', (error: unknown) => {
       this.#error = error
@@ -149,7 +148,10 @@ export class Connection {
     if (this.#closed) return
     if (this.#suspended || this.#away || this.#timer !== undefined) this.#waiting.add(socket)
     else if (this.#released.has(namespace)) this.#released.set(namespace, socket)
-    else socket.connect()
+    else {
+      this.#await()
+      socket.connect()
+    }
   }
 
   /** Leaves a namespace; the transport closes with the last one. */
@@ -269,6 +271,7 @@ export class Connection {
   /** Before a namespace hears of it. */
   #heard(type: number, namespace: string): void {
     if (type !== CONNECT && type !== CONNECT_ERROR) return
+    this.#reached()
     if (this.#released.has(namespace)) {
       const next = this.#released.get(namespace)
       this.#released.delete(namespace)
@@ -287,7 +290,7 @@ export class Connection {
 
   #retry(): void {
     if (this.#closed || this.#suspended || this.#away || this.#timer !== undefined || !this.#wanted()) return
-    this.#unreachable ??= setTimeout(() => this.#warn(), UNREACHABLE_MS)
+    this.#await()
     this.#timer = setTimeout(() => this.#reopen(), fullJitter(this.#attempts++, this.jitter))
   }
 
@@ -296,13 +299,21 @@ export class Connection {
     this.#reason = undefined
     for (const socket of this.#waiting) socket.connect()
     this.#waiting.clear()
-    if (this.#wanted()) this.#manager.open()
+    if (!this.#wanted()) return
+    this.#await()
+    this.#manager.open()
+  }
+
+  /** Somebody wants in. */
+  #await(): void {
+    this.#unreachable ??= setTimeout(() => this.#warn(), UNREACHABLE_MS)
   }
 
   #warn(): void {
-    if (this.#warnings.watchers > 0) return
-    const text = `no hub has answered at ${this.#url ?? 'this page’s address'} for ${UNREACHABLE_MS / 1_000} s; still trying`
-    this.#warnings.tell('unreachable', text, this.#error)
+    if (this.#warnings.watchers > 0 || !this.#wanted()) return
+    const where = `no hub has answered at ${this.#url ?? 'this page’s address'}`
+    const what = this.tokens.asking ? 'the token function has not answered' : where
+    this.#warnings.tell(what, `${what} for ${UNREACHABLE_MS / 1_000} s; still trying`, this.#error)
   }
 
   #reached(): void {

@@ -15,7 +15,7 @@ const MAX_DEPTH = 1_000
 const MOST_OPTION_BYTES = 1_024
 
 const PUBLISH = ['id', 'key', 'headers', 'timeoutMs'] as const satisfies readonly (keyof PublishOptions)[]
-export const SEND = [
+const SEND = [
   ...PUBLISH,
   'group',
   'priority',
@@ -29,6 +29,15 @@ export const SEND = [
   'children',
   'onDeadChild',
 ] as const satisfies readonly (keyof SendOptions)[]
+
+/** What a call takes that has no use for some options of `send`. */
+export const sendOptions = (without: readonly string[]) => SEND.filter((name) => !without.includes(name))
+
+/** Of a draft among others. */
+export const OF_THE_CALL = ['timeoutMs']
+
+/** Of a job that waits for others. */
+export const OF_PARENTS = ['children', 'onDeadChild']
 
 /** What a value takes in a packet. */
 export interface Size {
@@ -59,9 +68,14 @@ function withOptions(data: unknown, { id, key, headers, timeoutMs }: PublishOpti
 }
 
 /** The same for a job. */
-export function jobDraftOf(call: string, data: unknown, options: SendOptions | undefined): JobDraft {
+export function jobDraftOf(
+  call: string,
+  data: unknown,
+  options: SendOptions | undefined,
+  without: readonly string[] = [],
+): JobDraft {
   if (options === undefined) return { data }
-  checkNames(call, options, SEND)
+  checkNames(call, options, sendOptions(without))
   const draft: { -readonly [K in keyof JobDraft]: JobDraft[K] } = withOptions(data, options)
   checkWord('group', options.group)
   if (options.group !== undefined) draft.group = options.group
@@ -97,7 +111,7 @@ function childDraftsOf(children: readonly ChildDraft[]): ChildDraft[] {
     }
     const { data, queue, ...options } = child
     if ('id' in child) throw new RepriseError('bad_request', 'a child takes no id: it comes once with its parent')
-    return { ...jobDraftOf('children', data, options), ...(queue !== undefined && { queue }) }
+    return { ...jobDraftOf('children', data, options, OF_THE_CALL), ...(queue !== undefined && { queue }) }
   })
 }
 

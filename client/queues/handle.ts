@@ -3,13 +3,13 @@
 import { RepriseError } from '../../shared/errors.ts'
 import type { JobDraft, LifeEvent, Sent } from '../../shared/queues.ts'
 import type { ConnectOptions, Topic } from '../api.ts'
-import { atMost } from '../connection/deadline.ts'
+import { Deadline } from '../connection/deadline.ts'
 import { Asking } from '../connection/retryingCall.ts'
 import type { Warnings } from '../connection/warnings.ts'
 import { drainMsOf, durationOf } from '../optionChecks.ts'
 import { carrying } from '../outgoing/carrying.ts'
 import { packedDraft } from '../outgoing/joining.ts'
-import { checkSize, jobDraftOf, measureDraft } from '../outgoing/measure.ts'
+import { checkSize, jobDraftOf, measureDraft, OF_PARENTS } from '../outgoing/measure.ts'
 import { Outbox } from '../outgoing/outbox.ts'
 import { randomName } from '../outgoing/randomName.ts'
 import { marked } from '../outgoing/receipts.ts'
@@ -38,7 +38,7 @@ export interface QueueContext {
 export interface QueueHandle<T> extends Queue<T> {
   /** Whether this is asked in a handler of one of its workers. */
   readonly calling: boolean
-  /** Closes, and resolves when that is done, wherever it is asked. */
+  /** Closes, and resolves when that is done, wherever it is asked. Asked again, it may have less time. */
   closed(drainMs: number): Promise<void>
 }
 
@@ -48,6 +48,7 @@ export function queueHandle<T>(name: string, context: QueueContext): QueueHandle
   const life = new LifeListeners(name, () => context.life(), warnings)
   const workers = new Set<QueueWorker<T>>()
   let closing: Promise<void> | undefined
+  const deadline = new Deadline()
 
   const checkOpen = () => {
     if (closing !== undefined) throw new RepriseError('unavailable', 'this handle was closed')
@@ -90,23 +91,22 @@ export function queueHandle<T>(name: string, context: QueueContext): QueueHandle
 
   const calling = () => [...workers].some((worker) => worker.calling)
   const closed = (drainMs: number) => {
-    closing ??= leave(drainMs)
+    deadline.within(drainMs)
+    for (const worker of workers) void worker.close({ drainMs })
+    closing ??= leave()
     return closing
   }
-  const close = (given = {}) => {
-    const over = closed(drainMsOf(given, defaultDrainMs))
-    return calling() ? Promise.resolve() : over
+  const close = async (given = {}) => {
+    const over = closed(drainMsOf(given, closing ? Infinity : defaultDrainMs))
+    if (!calling()) await over
   }
 
-  async function leave(drainMs: number): Promise<void> {
+  async function leave(): Promise<void> {
     const error = new RepriseError('unavailable', 'the handle was closed before the hub answered')
     asking.fail(error)
-    const drained = atMost(drainMs, [outbox.drained()])
-    const closings = [...workers].map((worker) => {
-      void worker.close({ drainMs })
-      return worker.ended
-    })
-    await Promise.all([drained, life.close(), ...closings])
+    const endings = [...workers].map(({ ended }) => ended)
+    await Promise.all([deadline.first([outbox.drained()]), life.close(), ...endings])
+    deadline.end()
     outbox.fail(error)
     shared.unuse(user)
     context.closed()
@@ -140,7 +140,7 @@ export function queueHandle<T>(name: string, context: QueueContext): QueueHandle
       // Checked below, `null` too.
       const timeoutMs = waitMsOf('a request', given?.timeoutMs)
       // The same id every time: that is how a request is found again.
-      const draft: JobDraft = carrying({ id: randomName(), ...jobDraftOf('request', data, given) })
+      const draft: JobDraft = carrying({ id: randomName(), ...jobDraftOf('request', data, given, OF_PARENTS) })
       const { bytes, attachments } = measureDraft(draft)
       const packed = packedDraft(draft, attachments)
       return await calls.ask(async (leftMs) => {

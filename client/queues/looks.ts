@@ -6,7 +6,7 @@ import type { JobDraft, JobEnding, JobLook, JobsPage, JobsQuery, Sent } from '..
 import { checkNames, durationOf } from '../optionChecks.ts'
 import { carrying } from '../outgoing/carrying.ts'
 import { packed } from '../outgoing/joining.ts'
-import { checkSize, jobDraftOf, measureDraft, withChildren } from '../outgoing/measure.ts'
+import { checkSize, jobDraftOf, measureDraft, OF_THE_CALL, withChildren } from '../outgoing/measure.ts'
 import { randomName } from '../outgoing/randomName.ts'
 import { marked } from '../outgoing/receipts.ts'
 import type { BulkDraft, Queue, SendReceipt } from './api.ts'
@@ -81,5 +81,5 @@ function bulkDraftOf<T>(draft: BulkDraft<T>): JobDraft {
     throw new RepriseError('bad_request', 'sendAll: each job is { data, … }, with the options of send beside data')
   }
   const { data, ...options } = draft
-  return jobDraftOf('sendAll', data, options)
+  return jobDraftOf('sendAll', data, options, OF_THE_CALL)
 }

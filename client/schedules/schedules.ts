@@ -3,13 +3,13 @@
 import type { Schedule, ScheduleSpec, SchedulesPage } from '../../shared/queues.ts'
 import { checkNames, checkWord } from '../optionChecks.ts'
 import { packedDraft } from '../outgoing/joining.ts'
-import { checkSize, measureDraft, SEND } from '../outgoing/measure.ts'
+import { checkSize, measureDraft, OF_PARENTS, OF_THE_CALL, sendOptions } from '../outgoing/measure.ts'
 import { randomName } from '../outgoing/randomName.ts'
 import type { QueueCalls } from '../queues/calls.ts'
 import type { QueueSchedules } from './api.ts'
 
 const SPEC = ['cron', 'everyMs', 'timeZone', 'draft', 'startAt', 'endAt', 'limit', 'missed']
-const DRAFT = ['data', ...SEND.filter((name) => !['id', 'at', 'timeoutMs'].includes(name))]
+const DRAFT = ['data', ...sendOptions(['id', 'at', ...OF_THE_CALL, ...OF_PARENTS])]
 
 export function schedulesOf<T>(calls: QueueCalls): QueueSchedules<T> {
   const { ask, read, call } = calls

@@ -18,7 +18,7 @@ import type {
 import type { Persistence } from '../browser/persistence.ts'
 import type { StorageScope } from '../browser/stored.ts'
 import { Transactions } from '../browser/transactions.ts'
-import { atMost, type CloseOptions } from '../connection/deadline.ts'
+import { type CloseOptions, Deadline } from '../connection/deadline.ts'
 import { Asking } from '../connection/retryingCall.ts'
 import type { Connection } from '../connection/transport.ts'
 import type { Warnings } from '../connection/warnings.ts'
@@ -58,6 +58,7 @@ export class TopicHandle<T> implements Topic<T> {
   readonly #subscriptions = new Map<TopicSubscription<T>, number>()
   readonly #drainMs: number
   #closing: Promise<void> | undefined
+  readonly #deadline = new Deadline()
 
   constructor(name: string, context: TopicContext) {
     this.name = name
@@ -178,14 +179,15 @@ export class TopicHandle<T> implements Topic<T> {
     return page
   }
 
-  close(options: CloseOptions = {}): Promise<void> {
-    const closed = this.closed(drainMsOf(options, this.#drainMs))
-    return this.calling ? Promise.resolve() : closed
+  async close(options: CloseOptions = {}): Promise<void> {
+    const closed = this.closed(drainMsOf(options, this.#closing ? Infinity : this.#drainMs))
+    if (!this.calling) await closed
   }
 
-  /** Closes, and resolves when that is done, wherever it is asked. */
+  /** Closes, and resolves when that is done, wherever it is asked. Asked again, it may have less time. */
   closed(drainMs: number): Promise<void> {
-    this.#closing ??= this.#close(drainMs)
+    this.#deadline.within(drainMs)
+    this.#closing ??= this.#close()
     return this.#closing
   }
 
@@ -199,12 +201,13 @@ export class TopicHandle<T> implements Topic<T> {
     return this.close()
   }
 
-  async #close(drainMs: number): Promise<void> {
+  async #close(): Promise<void> {
     const closings = [...this.#subscriptions.keys()].map((subscription) => {
-      void subscription.close({ drainMs })
+      void subscription.close({ drainMs: Infinity })
       return subscription.ended
     })
-    await atMost(drainMs, [Promise.all([...closings, this.#outbox.drained()])])
+    await this.#deadline.first([Promise.all([...closings, this.#outbox.drained()])])
+    this.#deadline.end()
     const error = new RepriseError('unavailable', 'the handle was closed before the hub answered')
     this.#outbox.fail(error)
     this.#reads.fail(error)

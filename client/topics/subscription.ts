@@ -8,7 +8,7 @@ import type { Position } from '../../shared/positions.ts'
 import type { EventsPacket, From, Gap, Subscribed, SubscribeQuery } from '../../shared/protocol.ts'
 import type { Ending, Failure, Handler, Progress, Received, Status, SubscribeOptions, Subscription } from '../api.ts'
 import { fullJitter } from '../connection/backoff.ts'
-import { atMost, type CloseOptions } from '../connection/deadline.ts'
+import { type CloseOptions, Deadline } from '../connection/deadline.ts'
 import { Emitter, type Undo } from '../connection/emitter.ts'
 import { Standing } from '../connection/standing.ts'
 import { check, countOf, drainMsOf } from '../optionChecks.ts'
@@ -48,6 +48,7 @@ export class TopicSubscription<T> implements Subscription<T>, Subscriber {
   #timer: ReturnType<typeof setTimeout> | undefined
   #pumping = false
   #closing: Promise<void> | undefined
+  readonly #deadline = new Deadline()
   readonly #catchUp = new CatchUp()
   #resolveEnded: (ending: Ending) => void = () => {}
 
@@ -128,9 +129,10 @@ export class TopicSubscription<T> implements Subscription<T>, Subscriber {
     throw new RepriseError('unavailable', 'the subscription is over')
   }
 
-  close(options: CloseOptions = {}): Promise<void> {
-    this.#closing ??= this.#close(drainMsOf(options, this.#context.drainMs))
-    return this.calling ? Promise.resolve() : this.#closing
+  async close(options: CloseOptions = {}): Promise<void> {
+    this.#deadline.within(drainMsOf(options, this.#closing ? Infinity : this.#context.drainMs))
+    this.#closing ??= this.#close()
+    if (!this.calling) await this.#closing
   }
 
   /** Whether this is asked in its handler: who waits there for the end waits for itself. */
@@ -141,8 +143,6 @@ export class TopicSubscription<T> implements Subscription<T>, Subscriber {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }
-
-  // What the channel tells.
 
   prepare(token: string | undefined): Promise<void> | undefined {
     return this.#context.place?.prepare?.(token)?.catch((error: RepriseError) => this.refused(error))
@@ -324,8 +324,10 @@ export class TopicSubscription<T> implements Subscription<T>, Subscriber {
     this.#end({ code: 'closed' })
   }
 
-  async #close(drainMs: number): Promise<void> {
-    if (!this.#standing.over) await atMost(drainMs, [this.#runner.stop().then(() => this.#acks?.flush()), this.ended])
+  async #close(): Promise<void> {
+    const handled = this.#runner.stop().then(() => this.#acks?.flush())
+    if (!this.#standing.over) await this.#deadline.first([handled, this.ended])
+    this.#deadline.end()
     this.#end({ code: 'closed' })
   }
 

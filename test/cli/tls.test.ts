@@ -13,6 +13,7 @@ import { atEnd } from '../support/ending.ts'
 import { startHub } from '../support/hub/hub.ts'
 import { runCli } from '../support/hub/process.ts'
 import { certificateFiles, newAuthority } from '../support/network/certificates.ts'
+import { open } from '../support/sdk/handles.ts'
 import { tempFolder } from '../support/temp.ts'
 import { until } from '../support/until.ts'
 
@@ -143,6 +144,10 @@ it('with an authority for clients it lets in only those who have a certificate o
   const socket = io(`${url}/topics/t`, { transports: ['websocket'], forceNew: true, ca, ...own })
   atEnd(() => void socket.disconnect())
   await new Promise<void>((resolve) => socket.once('connect', () => resolve()))
+  for (const transports of [['websocket'], ['polling']] as const) {
+    const topic = open(url, { transports, socketOptions: { ca, ...own } }).topic('t')
+    expect(await topic.publish(1)).toMatchObject({ offset: expect.any(Number) })
+  }
 })
 
 describe('files that change', () => {

@@ -35,6 +35,55 @@ describe('closing', () => {
     await within(hub.close({ drainMs: 10 }), 5_000, 'the hub’s end')
   })
 
+  it.each(['subscription', 'topic', 'worker', 'queue', 'hub'] as const)(
+    'a %s a second time has no more time than this says',
+    async (what) => {
+      const { url } = await startHub()
+      const hub = open(url, { drainMs: 0 })
+      const topic = hub.topic('orders')
+      const queue = hub.queue('orders')
+      let begun = 0
+      const hang = () => {
+        begun++
+        return never()
+      }
+      const subscription = topic.subscribe(hang, { from: 'start' })
+      const worker = queue.consume(hang)
+      await Promise.all([topic.publish(1), queue.send(1)])
+      await until(() => begun === 2)
+      const handle = { subscription, topic, worker, queue, hub }[what]
+      let closed = false
+      const first = handle.close({ drainMs: 600_000 }).then(() => {
+        closed = true
+      })
+      const joined = handle.close()
+      await turn()
+      expect(closed).toBe(false)
+      await within(handle.close({ drainMs: 10 }), 5_000, 'the end')
+      await Promise.all([first, joined])
+      await within(hub.close(), 5_000, 'the hub’s end')
+    },
+  )
+
+  it('of the hub does not wait longer for what is being closed already', async () => {
+    const { url } = await startHub()
+    const hub = open(url)
+    const topic = hub.topic('orders')
+    const queue = hub.queue('orders')
+    let begun = 0
+    const hang = () => {
+      begun++
+      return never()
+    }
+    topic.subscribe(hang, { from: 'start' })
+    queue.consume(hang)
+    await Promise.all([topic.publish(1), queue.send(1)])
+    await until(() => begun === 2)
+    const closings = [topic.close({ drainMs: 600_000 }), queue.close({ drainMs: Infinity })]
+    await within(hub.close({ drainMs: 10 }), 5_000, 'the hub’s end')
+    await Promise.all(closings)
+  })
+
   it.each(['subscription', 'topic', 'hub'] as const)(
     'a %s in its own handler, what was handled is acknowledged',
     async (what) => {

@@ -1,8 +1,14 @@
+import { createServer } from 'node:http'
+import type { Socket } from 'node:net'
+import { Server } from 'socket.io'
 import { describe, expect, it } from 'vitest'
 import { fullJitter } from '../../client/connection/backoff.ts'
+import { createHub } from '../../server/index.ts'
+import { serveWith } from '../support/hub/attached.ts'
 import { startFakeHub } from '../support/sdk/fakeHub.ts'
 import { errorOf, open } from '../support/sdk/handles.ts'
-import { until } from '../support/until.ts'
+import { tempFolder } from '../support/temp.ts'
+import { until, within } from '../support/until.ts'
 
 const start = (offset: number) => ({ epoch: 'a', offset })
 
@@ -46,6 +52,16 @@ describe('a token', () => {
       .subscribe(() => {})
     expect((await fake.guest()).auth.token).toBe('t2')
     expect(sub.status).toMatchObject({ state: 'offline', reason: { code: 'unauthorized' } })
+  })
+
+  it.each([7, { token: 'x' }, 1n])('that is %o, no text, ends it, and what waits', async (odd) => {
+    const fake = await startFakeHub()
+    const hub = open(fake.url, { token: (() => odd) as never })
+    const told = errorOf(hub.queue('q').send(1))
+    const { ended } = hub.topic('t').subscribe(() => {})
+    expect(await ended).toMatchObject({ code: 'bad_request', error: { message: expect.stringContaining('text') } })
+    expect(await told).toMatchObject({ code: 'bad_request' })
+    expect(await errorOf(hub.renew())).toMatchObject({ code: 'bad_request' })
   })
 
   it('that is refused again ends it', async () => {
@@ -176,6 +192,30 @@ describe('coming back', () => {
     hub.resume()
     expect([(await fake.guest()).topic, (await fake.guest()).topic].sort()).toEqual(['one', 'two'])
     expect(fake.opened).toBe(3)
+  })
+
+  it('happens by polling where something on the way holds WebSocket back and says nothing', async () => {
+    const http = createServer()
+    const hub = createHub({ store: await tempFolder(), logLevel: 'silent' })
+    const url = await serveWith(hub, http, new Server(http))
+    let upgrades = 0
+    const left = new Promise<void>((resolve) => {
+      http.removeAllListeners('upgrade').on('upgrade', (_request, socket: Socket) => {
+        upgrades++
+        socket.on('error', () => {}).on('close', () => resolve())
+        socket.on('end', () => socket.destroy()).resume()
+      })
+    })
+    const handle = open(url, { socketOptions: { timeout: 1_000, upgrade: false } })
+    const topic = handle.topic('t')
+    expect(await topic.publish(1, { timeoutMs: 20_000 })).toMatchObject({ offset: 1 })
+    expect(upgrades).toBe(1)
+    await within(left, 5_000, 'the end of the try')
+    // It begins with what has worked.
+    handle.suspend()
+    handle.resume()
+    expect(await topic.publish(2)).toMatchObject({ offset: 2 })
+    expect(upgrades).toBe(1)
   })
 
   it('does not happen after close', async () => {

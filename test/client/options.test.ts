@@ -1,8 +1,11 @@
 /** What a program hands in wrong is told at once; what it does not listen to is told once. */
 
+import { once } from 'node:events'
 import { createServer } from 'node:http'
+import { type AddressInfo, createServer as createTcpServer } from 'node:net'
 import { Server } from 'socket.io'
 import { describe, expect, it, vi } from 'vitest'
+import { Emitter } from '../../client/connection/emitter.ts'
 import { connect, type Hub, retry } from '../../client/index.ts'
 import { addressOf } from '../../client/optionChecks.ts'
 import { createHub } from '../../server/index.ts'
@@ -28,6 +31,29 @@ describe('an address', () => {
       vi.unstubAllGlobals()
     }
   })
+
+  it('is given to Socket.IO as it knows it', () => {
+    expect(addressOf('HTTP://Hub.example:80')).toBe('http://hub.example/')
+  })
+})
+
+describe('a listener', () => {
+  it('that listens anew when it is called hears of the next change, and one that is taken away of none', () => {
+    const emitter = new Emitter<number>()
+    const heard: string[] = []
+    const listen = () => {
+      const undo = emitter.on((value) => {
+        undo()
+        other()
+        if (heard.push(`${value}`) < 100) listen()
+      })
+    }
+    listen()
+    const other = emitter.on(() => heard.push('taken away'))
+    emitter.emit(1)
+    emitter.emit(2)
+    expect(heard).toEqual(['1', '2'])
+  })
 })
 
 describe('an option', () => {
@@ -40,6 +66,12 @@ describe('an option', () => {
     ['request', (hub, options) => hub.queue('q').request(1, options)],
     ['consume', (hub, options) => hub.queue('q').consume(() => {}, options)],
     ['close', (hub, options) => hub.close(options)],
+    ['sendAll', (hub, options) => hub.queue('q').sendAll([{ data: 1, ...options }])],
+    ['children', (hub, options) => hub.queue('q').send(1, { children: [{ data: 1, ...options }] })],
+    [
+      'schedule: draft',
+      (hub, options) => hub.queue('q').schedule('s', { everyMs: 1_000, draft: { data: 1, ...options } }),
+    ],
   ]
   const refusal = async (name: string, options: object) => {
     const call = calls.find(([one]) => one === name)?.[1]
@@ -75,6 +107,32 @@ describe('an option', () => {
     })
     expect(await refusal(call, 'text' as never)).toMatchObject({ code: 'bad_request' })
     expect(await refusal(call, null as never)).toMatchObject({ code: 'bad_request' })
+  })
+
+  it.each([
+    ['sendAll', 'timeoutMs'],
+    ['children', 'timeoutMs'],
+    ['request', 'children'],
+    ['request', 'onDeadChild'],
+    ['schedule: draft', 'id'],
+    ['schedule: draft', 'children'],
+  ])(
+    'of %s that only other calls have, %s, is refused, and not named among those that are known',
+    async (call, name) => {
+      expect(await refusal(call, { [name]: 1 })).toMatchObject({
+        code: 'bad_request',
+        message: expect.stringMatching(new RegExp(`^${call}: there is no option ${name}((?!\\b${name}\\b).)*$`)),
+      })
+    },
+  )
+
+  it('of close that cannot be is told by what it returns', async () => {
+    const hub = open('http://127.0.0.1:1')
+    const [topic, queue] = [hub.topic('t'), hub.queue('q')]
+    for (const handle of [topic.subscribe(() => {}), queue.consume(() => {}), topic, queue, hub]) {
+      const closing = handle.close({ drainMs: -1 })
+      expect(await errorOf(closing)).toMatchObject({ code: 'bad_request' })
+    }
   })
 
   it.each([
@@ -248,14 +306,28 @@ describe('what nobody listens to', () => {
 
   it('a hub that cannot be reached is told after a while, unless somebody watches or it is to be quiet', async () => {
     const told = warned()
+    const silent = createTcpServer().listen(0, '127.0.0.1')
+    await once(silent, 'listening')
+    atEnd(() => void silent.close())
+    const { port } = silent.address() as AddressInfo
+    open(`http://127.0.0.1:${port}`, { quiet: false })
+      .topic('orders')
+      .head()
+      .catch(() => {})
+    const asked = open((await startHub()).url, { quiet: false, token: () => new Promise(() => {}) })
+    asked.topic('orders').subscribe(() => {})
     const hubs = [{ quiet: false }, { quiet: true }, { quiet: false }].map((options) =>
       open('http://127.0.0.1:1', options),
     )
     const subs = hubs.map((hub) => hub.topic('orders').subscribe(() => {}))
     subs[2]?.onStatus(() => {})
-    await until(() => told().length > 0, { deadlineMs: 15_000 })
+    await until(() => told().length > 2, { deadlineMs: 15_000 })
     await new Promise((resolve) => setTimeout(resolve, 200))
-    expect(told()).toEqual([expect.stringContaining('http://127.0.0.1:1')])
+    expect(told().sort()).toEqual([
+      expect.stringMatching(/^reprise: no hub has answered at http:\/\/127.0.0.1:1\/ for 5 s/),
+      expect.stringContaining(`no hub has answered at http://127.0.0.1:${port}/`),
+      expect.stringContaining('the token function has not answered for 5 s'),
+    ])
   })
 })
 

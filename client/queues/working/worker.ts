@@ -5,7 +5,7 @@
 
 import { RepriseError } from '../../../shared/errors.ts'
 import type { Consuming, Job, Settled } from '../../../shared/queues.ts'
-import { atMost, type CloseOptions } from '../../connection/deadline.ts'
+import { type CloseOptions, Deadline } from '../../connection/deadline.ts'
 import { Emitter, type Undo } from '../../connection/emitter.ts'
 import { Standing } from '../../connection/standing.ts'
 import { drainMsOf } from '../../optionChecks.ts'
@@ -42,6 +42,7 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
   /** By lease: waiting, running, or settled and not answered. */
   readonly #held = new Map<string, Lease<T>>()
   #closing: Promise<void> | undefined
+  readonly #deadline = new Deadline()
   #resolveEnded: (ending: WorkerEnding) => void = () => {}
 
   constructor(handler: Work<T>, options: ConsumeOptions, context: WorkerContext) {
@@ -98,11 +99,11 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
     return this.#errorReports.on(listener)
   }
 
-  close(options: CloseOptions = {}): Promise<void> {
-    const drainMs = drainMsOf(options, this.#context.drainMs)
+  async close(options: CloseOptions = {}): Promise<void> {
+    this.#deadline.within(drainMsOf(options, this.#closing ? Infinity : this.#context.drainMs))
     // A listener of its first report may call this again.
-    this.#closing ??= Promise.resolve().then(() => this.#close(drainMs))
-    return this.calling ? Promise.resolve() : this.#closing
+    this.#closing ??= Promise.resolve().then(() => this.#close())
+    if (!this.calling) await this.#closing
   }
 
   /** Whether this is asked in its handler: who waits there for the end waits for itself. */
@@ -297,21 +298,20 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
     if (credit !== undefined) this.#intake.credit(credit)
   }
 
-  async #close(drainMs: number): Promise<void> {
-    if (this.#standing.over) return
+  async #close(): Promise<void> {
+    if (this.#standing.over) return this.#deadline.end()
     this.#standing.report({ state: 'closing' })
     this.#intake.stop()
-    const endsAt = performance.now() + drainMs
     const cancelled = this.#intake.cancel()
     this.#giveBack('waiting')
-    await atMost(drainMs, [this.#running.rested(), this.ended])
+    await this.#deadline.first([this.#running.rested(), this.ended])
     this.#giveBack('running')
-    const leftMs = endsAt - performance.now()
-    await atMost(this.#context.connected ? Math.max(leftMs, GOODBYE_MS) : leftMs, [
-      // What was handed out before the hub knew comes ahead of this answer, and goes back.
-      cancelled.then(() => this.#settlements.drained()),
-      this.ended,
-    ])
+    const goodbye = new Deadline().within(this.#context.connected ? GOODBYE_MS : 0)
+    // What was handed out before the hub knew comes ahead of this answer, and goes back.
+    const answered = [cancelled.then(() => this.#settlements.drained()), this.ended]
+    await Promise.all([this.#deadline.first(answered), goodbye.first(answered)])
+    goodbye.end()
+    this.#deadline.end()
     this.#end({ code: 'closed' })
   }
 

@@ -1,4 +1,6 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
+import { Asking } from '../../../client/connection/retryingCall.ts'
+import { RepriseError } from '../../../shared/errors.ts'
 import { DEFAULT_LIMITS } from '../../../shared/protocol.ts'
 import type { JobDraft } from '../../../shared/queues.ts'
 import { type Call, type FakeHub, type Guest, startFakeHub } from '../../support/sdk/fakeHub.ts'
@@ -194,6 +196,19 @@ describe('request', () => {
     expect(await errorOf(queue.request('x'))).toMatchObject({ code: 'unavailable' })
     expect(await errorOf(queue.send('x'))).toMatchObject({ code: 'unavailable' })
     expect(() => queue.consume(() => {})).toThrow('closed')
+  })
+
+  it('leaves no timer behind when its time is up', async () => {
+    vi.useFakeTimers()
+    try {
+      const full = new RepriseError('too_many', 'full', { retryAfterMs: 60_000 })
+      const answer = errorOf(new Asking(async () => {}).ask(20, () => Promise.reject(full)))
+      await vi.advanceTimersByTimeAsync(20)
+      expect(await answer).toMatchObject({ code: 'timeout' })
+      expect(vi.getTimerCount()).toBe(0)
+    } finally {
+      vi.useRealTimers()
+    }
   })
 
   it.each([0, -1, Number.NaN])('a time of %s is refused', async (timeoutMs) => {
