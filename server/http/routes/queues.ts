@@ -2,9 +2,9 @@
 
 import { RepriseError } from '../../../shared/errors.ts'
 import { seenOf } from '../../../shared/positions.ts'
-import { authorize } from '../../core/access.ts'
+import { authorize, callerOf, type Session } from '../../core/access.ts'
 import { checkPattern } from '../../core/patterns.ts'
-import { claim } from '../../core/queues/delivery/claim.ts'
+import { type ClaimQuery, claim } from '../../core/queues/delivery/claim.ts'
 import { previewSettings } from '../../core/queues/preview.ts'
 import { isDead, type KeepDone, mainQueue, type QueueOverrides } from '../../core/queues/settings.ts'
 import { boundParts, MAX_LINE, prepareSchema } from '../../core/schema/schema.ts'
@@ -204,7 +204,7 @@ export const queueRoutes: readonly Route[] = [
 
 async function claimJobs(call: Call): Promise<JsonText> {
   const { core, session, caller, request, response } = call
-  const query = parse(claimBody, await call.jsonOrNothing(), 'claim')
+  const query = claimOf(session, parse(claimBody, await call.jsonOrNothing(), 'claim'))
   core.admit()
   const queue = call.param('queue')
   const leave = query.waitMs > 0 ? core.callers.take('longPolls', caller) : () => {}
@@ -212,6 +212,12 @@ async function claimJobs(call: Call): Promise<JsonText> {
   if (claimed.jobs.length === 0 && session.ended !== undefined) throw session.ended
   if (claimed.jobs.length > 0) whenWritten(request, response, claimed.keep, claimed.giveBack)
   return new JsonText(`{"jobs":[${claimed.jobs.map((job) => claimedText(queue, job)).join(',')}]}`)
+}
+
+/** Under the name that the token is for, where it is for one. Throws `forbidden` for another name. */
+function claimOf(session: Session, query: ClaimQuery): ClaimQuery {
+  const { client } = callerOf(session, query.client)
+  return client === undefined ? query : { ...query, client }
 }
 
 function sizeOf(

@@ -39,13 +39,8 @@ export async function claim(
   over: AbortSignal,
 ): Promise<Claimed> {
   const id = randomBytes(9).toString('hex')
-  // Over HTTP a caller has a name only where its token is for that one.
-  const { client: own, ...nameless } = caller
-  if (own !== undefined && client !== undefined && client !== own) {
-    throw new RepriseError('forbidden', `the token is for the client ${own}`)
-  }
-  const name = client ?? own
-  const named = name === undefined ? nameless : { ...nameless, client: `${name}#${id}` }
+  const { client: _own, ...nameless } = caller
+  const named = client === undefined ? nameless : { ...nameless, client: `${client}#${id}` }
   const hand = new Hand()
   const consumer: JobClient = { caller: named, id, outlet: hand }
   const deadline = performance.now() + waitMs
