@@ -22,9 +22,12 @@ export interface Joined {
   readonly bytes?: Bytes
 }
 
-/** What Socket.IO takes for its own mark of an attachment, wherever it stands in a packet with binary. */
-export function isMark(value: object): boolean {
-  return (value as { readonly _placeholder?: unknown })._placeholder === true
+/**
+ * What does not pass Socket.IO in a packet with binary, wherever it stands there: it is taken for the mark of an attachment,
+ * or has a property called `__proto__`, which is left out.
+ */
+export function breaksBeside(value: object): boolean {
+  return (value as { readonly _placeholder?: unknown })._placeholder === true || Object.hasOwn(value, '__proto__')
 }
 
 export function isBytes(value: unknown): value is ArrayBufferView | ArrayBuffer {

@@ -1,7 +1,7 @@
 /** Whether a draft can travel as it is, and how many bytes it takes as JSON text. */
 
 import { RepriseError } from '../../shared/errors.ts'
-import { isBytes, isMark } from '../../shared/joined.ts'
+import { breaksBeside, isBytes } from '../../shared/joined.ts'
 import { DEFAULT_LIMITS, type Draft, type Headers, type Limits } from '../../shared/protocol.ts'
 import type { ChildDraft, JobDraft } from '../../shared/queues.ts'
 import { TRACEPARENT } from '../../shared/traceparent.ts'
@@ -43,7 +43,7 @@ export const OF_PARENTS = ['children', 'onDeadChild']
 export interface Size {
   /** As JSON text; binary counts its bytes. */
   bytes: number
-  /** Binary values in it; `Infinity` where something looks like Socket.IO's mark of one. */
+  /** Binary values in it; `Infinity` where something would not pass beside them. */
   attachments: number
 }
 
@@ -175,7 +175,7 @@ function measureObject(value: object, depth: number, size: Size): number {
   if (typeof then === 'function') throw unfit('a promise (await it)')
   // Socket.IO would take it for binary, and not get it over every transport.
   if (value instanceof Blob) throw unfit('a Blob (its arrayBuffer() can travel)')
-  if (isMark(value)) size.attachments = Infinity
+  if (breaksBeside(value)) size.attachments = Infinity
   let bytes = 2
   for (const name of Object.keys(value)) {
     const item = (value as Record<string, unknown>)[name]

@@ -1,19 +1,20 @@
 /**
  * How binary leaves over Socket.IO, whose clients take ten attachments a packet: lists are cut there, and what has more
- * by itself, or looks like a mark of an attachment, goes in its joined form.
+ * by itself, or would not pass beside binary, goes in its joined form.
  */
 
-import { isBytes, isMark, type Joined, join, MAX_ATTACHMENTS } from '../../shared/joined.ts'
+import { breaksBeside, isBytes, type Joined, join, MAX_ATTACHMENTS } from '../../shared/joined.ts'
 import type { Body } from '../store/contract/store.ts'
 import { contentOf } from './body.ts'
 
-const MARK = '"_placeholder":true'
+/** In the text of what would not pass beside binary. */
+const BREAKING = /"_placeholder":true|"__proto__":/
 
 /** What a body holds as Socket.IO can carry it. `beside`: there is binary in the same packet. */
 export function carried(body: Body, beside = body.binaries !== undefined): { data: unknown; joined?: Joined } {
   const content = contentOf(body)
   const many = (body.binaries?.length ?? 0) > MAX_ATTACHMENTS
-  if (!many && !(beside && body.json.includes(MARK))) return content
+  if (!many && !(beside && BREAKING.test(body.json))) return content
   return { ...content, data: null, joined: join(content.data) }
 }
 
@@ -27,15 +28,15 @@ export function attachmentsOf({ binaries }: Body): number {
 /** Whether a value with its binary in place has to be joined to travel in one packet. */
 export function mustJoin(value: unknown): boolean {
   let attachments = 0
-  let marked = false
+  let breaks = false
   const stack: unknown[] = [value]
   for (let item = stack.pop(); item !== undefined; item = stack.pop()) {
     if (typeof item !== 'object' || item === null) continue
     if (isBytes(item)) attachments++
     else {
-      marked ||= isMark(item)
+      breaks ||= breaksBeside(item)
       for (const child of Object.values(item)) if (typeof child === 'object') stack.push(child)
     }
   }
-  return attachments > MAX_ATTACHMENTS || (marked && attachments > 0)
+  return attachments > MAX_ATTACHMENTS || (breaks && attachments > 0)
 }

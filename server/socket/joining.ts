@@ -7,6 +7,7 @@ import type { ReadPage } from '../../shared/protocol.ts'
 import { attachmentsOf, mustJoin } from '../core/joining.ts'
 import { type LogPage, readable } from '../core/topics/log.ts'
 import { eventObject, type Kept } from '../core/topics/packet.ts'
+import { MAX_SHOWN_LENGTH } from '../wire/parse.ts'
 
 /** A reply whose value is joined; it stands in the reply beside `value: null`. */
 export class JoinedReply {
@@ -25,7 +26,9 @@ export function replying(value: unknown): unknown {
 /** A list as a client sends it: joined as a whole, or with items that have `joined` in place of what is called `name`. */
 export function incomingList(list: unknown, name: 'data' | 'reply' | 'value'): unknown {
   if (Array.isArray(list)) return list.some(isJoined) ? list.map((item) => incoming(item, name)) : list
-  return isJoined(list) ? whole(list.joined, parseExact) : list
+  if (!isJoined(list)) return list
+  checkKeys(list, ['joined'], 'a joined list')
+  return wholeOf(list.joined)
 }
 
 /** One that may have `joined` in place of what is called `name`. */
@@ -33,7 +36,22 @@ export function incoming(item: unknown, name: 'data' | 'reply' | 'value'): unkno
   if (!isJoined(item)) return item
   const { joined, [name]: plain = null, ...rest } = item as Record<string, unknown>
   if (plain !== null) throw new RepriseError('bad_request', `joined stands in place of ${name}, not beside it`)
-  return { ...rest, [name]: whole(joined, parseExact) }
+  return { ...rest, [name]: wholeOf(joined) }
+}
+
+function wholeOf(joined: unknown): unknown {
+  checkKeys(joined, ['json', 'parts', 'bytes'], 'joined')
+  return whole(joined, parseExact)
+}
+
+/** What a key that nobody knows was to say would be lost. */
+function checkKeys(value: unknown, known: readonly string[], what: string): void {
+  if (typeof value !== 'object' || value === null) return
+  for (const key in value) {
+    if (known.includes(key)) continue
+    const shown = JSON.stringify(key.slice(0, MAX_SHOWN_LENGTH))
+    throw new RepriseError('unsupported', `${what}: this hub does not know ${shown}`)
+  }
 }
 
 function isJoined(value: unknown): value is { readonly joined: unknown } {

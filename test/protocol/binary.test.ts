@@ -86,6 +86,23 @@ describe('binary beyond ten attachments', () => {
       expect(dataOf(page.events[0])).toEqual({ ...data })
     })
 
+    it('keeps a property called __proto__ beside binary', async () => {
+      const topic = next()
+      const wire = await join(url, topic, { from: 'start' }, options)
+      const odd: object = JSON.parse('{"__proto__":{"a":1},"b":2}')
+      const datas = [{ ...odd, file: bytes(1) }, odd, { within: [odd], file: bytes(2) }]
+      await wire.value('publish', { joined: joined(datas.map((data) => ({ data }))) })
+      const page = await wire.value<ReadPage>('read', {})
+      for (const events of [await wire.eventsSeen(3), page.events]) {
+        expect(JSON.stringify(events.map(dataOf))).toBe(JSON.stringify(datas))
+      }
+      // The SDK sends it so, and reads it.
+      const sdk = open(url, { transports: [transport] }).topic(topic)
+      for (const data of datas) await sdk.publish(data)
+      const { events } = await sdk.read({ after: 3 })
+      expect(JSON.stringify(events.map(({ data }) => data))).toBe(JSON.stringify(datas))
+    })
+
     it('gets jobs, replies and settles with many', async () => {
       const queue = next()
       const wire = await joinNamespace(url, '/queues', {}, options)
@@ -193,6 +210,11 @@ describe('binary beyond ten attachments', () => {
       error: { code: 'bad_request' },
     })
     expect(await wire.call('publish', { joined: joined('not a list') })).toMatchObject({ ok: false })
+    const unknown = { code: 'unsupported', message: expect.stringContaining('"part"') }
+    const one = { ...joined(1), part: 1 }
+    for (const drafts of [{ joined: joined([{ data: 1 }]), part: 1 }, { joined: one }, [{ joined: one }]]) {
+      expect(await wire.call('publish', drafts)).toMatchObject({ ok: false, error: unknown })
+    }
     expect(await wire.value('publish', [{ data: 1 }])).toMatchObject({ offsets: [1] })
   })
 })
