@@ -199,8 +199,11 @@ export function describeCursors(given: () => Case): void {
       const { session } = await now.cursors.open('t', ann, 'start')
       const commit = (position: { epoch: string; offset: number }, client = 'phone') =>
         now.cursors.commit('t', { subject: 'ann', client }, session, position)
-      await expect(commit({ epoch: 'strange', offset: 1 })).rejects.toMatchObject({ code: 'stale_epoch' })
-      await expect(commit({ epoch: old, offset: 3 })).rejects.toMatchObject({ code: 'bad_request' })
+      const message = 'the epoch "strange\\ud800" is not one of this topic\'s log'
+      const strange = commit({ epoch: 'strange\ud800', offset: 1 })
+      await expect(strange).rejects.toMatchObject({ code: 'stale_epoch', message })
+      const beyond = 'the offset 3 lies beyond the end of its epoch, 2'
+      await expect(commit({ epoch: old, offset: 3 })).rejects.toMatchObject({ code: 'bad_request', message: beyond })
       await expect(commit({ epoch, offset: 4 })).rejects.toMatchObject({ code: 'bad_request' })
       await expect(commit({ epoch, offset: 1 }, 'nobody')).rejects.toMatchObject({ code: 'not_found' })
       expect(await commit({ epoch: old, offset: 2 })).toEqual({ epoch: old, offset: 2 })
@@ -242,7 +245,8 @@ export function describeCursors(given: () => Case): void {
       expect(await store.cursors.open('t', bob, { place: { epoch, offset: 2 } })).toMatchObject({ created: true })
       const place = (position: { epoch: string; offset: number }) => store.cursors.open('t', ann, { place: position })
       await expect(place({ epoch: 'strange', offset: 1 })).rejects.toMatchObject({ code: 'stale_epoch' })
-      await expect(place({ epoch, offset: 4 })).rejects.toMatchObject({ code: 'bad_request' })
+      const beyond = 'the offset 4 lies beyond the end of its epoch, 3'
+      await expect(place({ epoch, offset: 4 })).rejects.toMatchObject({ code: 'bad_request', message: beyond })
       expect(await store.cursors.open('t', ann, 'end')).toMatchObject({ position: { epoch, offset: 1 } })
     })
 

@@ -40,7 +40,7 @@ export function append({ subject, drafts, producer, retain }: Append): Operation
   const sized = drafts.map(({ body }) => sizeBody(body))
   const bytes = sized.reduce((sum, body) => sum + body.bytes, 0)
   const read = (outcome: readonly Buffer[]): AppendOutcome => {
-    refuse(outcome, producer)
+    refuse(outcome, { producer })
     return readAppended(outcome, drafts.length)
   }
   const known = { bytes, size: drafts.length, read }
@@ -80,7 +80,7 @@ export function readAppended(outcome: readonly Buffer[], count: number): AppendO
     return { epoch, offsets: offsets.map(Math.abs), ...duplicatesOf(duplicatesAt), ...forgotten }
   }
   const first = numberAt(outcome, 3)
-  return { epoch, duplicates: 0, ...forgotten, offsets: Array.from({ length: count }, (_, i) => first + i) }
+  return { epoch, offsets: Array.from({ length: count }, (_, i) => first + i), ...duplicatesOf([]), ...forgotten }
 }
 
 export function hold(name: string, offset: number | undefined): Operation<void> {
@@ -106,7 +106,7 @@ export function open(owner: Owner, start: CursorStart, since?: number): Operatio
   const key = ownerKey(owner)
   const args = ['open', key, word, position?.epoch ?? '', String(position?.offset ?? 0), String(since ?? '')]
   const read = (outcome: readonly Buffer[]): OpenedCursor => {
-    refuse(outcome)
+    refuse(outcome, { position })
     return {
       ...boundsAt(outcome, 6),
       position: { epoch: textAt(outcome, 1), offset: numberAt(outcome, 2) },
@@ -122,7 +122,7 @@ export function commit(owner: Owner, session: number, position: Position): Opera
   const { epoch, offset } = position
   const owned = ownerKey(owner)
   const read = (outcome: readonly Buffer[]): Position => {
-    refuse(outcome)
+    refuse(outcome, { position })
     return { epoch: textAt(outcome, 1), offset: numberAt(outcome, 2) }
   }
   const cursor = owned.toString('latin1')
@@ -165,13 +165,19 @@ function lineageOf(text: string): Lineage {
   return parts.flatMap((epoch, i) => (i % 2 === 0 ? [{ epoch, startsAfter: Number(parts[i + 1]) }] : []))
 }
 
-function refuse(outcome: readonly Buffer[], producer?: Append['producer']): void {
+/** What a call was about, which the script does not repeat. */
+interface Asked {
+  readonly producer?: Append['producer'] | undefined
+  readonly position?: Position | undefined
+}
+
+function refuse(outcome: readonly Buffer[], { producer, position }: Asked): void {
   const own = (word: string, detail: string): RepriseError | undefined => {
     switch (word) {
       case 'stale_epoch':
-        return new RepriseError(word, `the epoch ${JSON.stringify(detail)} is not one of this topic's log`)
+        return new RepriseError(word, `the epoch ${JSON.stringify(position?.epoch)} is not one of this topic's log`)
       case 'bad_request':
-        return new RepriseError(word, `the offset lies beyond the end of its epoch, ${detail}`)
+        return new RepriseError(word, `the offset ${position?.offset} lies beyond the end of its epoch, ${detail}`)
       case 'not_found':
         return new RepriseError(word, 'this client has no cursor on the topic')
       default:
