@@ -44,12 +44,14 @@ const ADDRESS = /^(https?|wss?):\/\//i
 /** The address as Socket.IO takes it. Throws `bad_request` for what is none. */
 export function addressOf(url: unknown): string | undefined {
   const page = (globalThis as { readonly location?: { readonly href: string } }).location?.href
-  if (url === undefined && page !== undefined) return undefined
+  // Of any other page, as about:blank or a worker made of a Blob, Socket.IO would make an address of somebody else.
+  if (url === undefined && page !== undefined && ADDRESS.test(page)) return undefined
   const text = url instanceof URL ? url.href : url
   const inPage = page !== undefined && typeof text === 'string' && text.startsWith('/')
   if (typeof text === 'string' && (inPage || ADDRESS.test(text)) && URL.canParse(text, page)) {
     // Socket.IO takes a path alone, or `HTTP://`, for something else.
-    return new URL(text, page).href
+    const { href } = new URL(text, page)
+    if (ADDRESS.test(href)) return href
   }
   const shown = typeof text === 'string' ? JSON.stringify(text.slice(0, 80)) : String(text)
   throw bad(`connect takes the address of a hub, such as 'http://127.0.0.1:3000', not ${shown}`)

@@ -48,7 +48,7 @@ export class Link {
   #timer: ReturnType<typeof setTimeout> | undefined
   /** The hub's `error`: the disconnection that follows is meant. */
   #fault: RepriseError | undefined
-  readonly #waiters: { resolve(): void; reject(error: RepriseError): void }[] = []
+  readonly #waiters = new Set<{ resolve(): void; reject(error: RepriseError): void }>()
 
   constructor(connection: Connection, namespace: string, owner: LinkOwner) {
     this.#connection = connection
@@ -121,11 +121,13 @@ export class Link {
     this.#connection.release(this.#socket, this.#namespace, this.#joining)
   }
 
-  /** Resolves when joined; rejects when that was refused. */
-  whenJoined(): Promise<void> {
+  /** Resolves when joined; rejects when that was refused. `givenUp`: rejects when nobody waits for that any more. */
+  whenJoined(givenUp?: Promise<never>): Promise<void> {
     if (this.connected) return Promise.resolve()
     return new Promise((resolve, reject) => {
-      this.#waiters.push({ resolve, reject })
+      const waiter = { resolve, reject }
+      this.#waiters.add(waiter)
+      givenUp?.catch(() => this.#waiters.delete(waiter))
       this.open()
     })
   }
@@ -195,7 +197,8 @@ export class Link {
     }
     this.#attempts = 0
     this.#renewed = false
-    for (const waiter of this.#waiters.splice(0)) waiter.resolve()
+    for (const waiter of this.#waiters) waiter.resolve()
+    this.#waiters.clear()
     this.#owner.joined()
   }
 
@@ -267,7 +270,8 @@ export class Link {
   }
 
   #reject(error: RepriseError): void {
-    for (const waiter of this.#waiters.splice(0)) waiter.reject(error)
+    for (const waiter of this.#waiters) waiter.reject(error)
+    this.#waiters.clear()
   }
 }
 

@@ -10,11 +10,11 @@ const AGAIN = { baseMs: 100, maxMs: 2_000 }
 export type Again<T> = (leftMs: number, tries: number) => Promise<T>
 
 export class Asking {
-  readonly #joined: () => Promise<void>
+  readonly #joined: (givenUp: Promise<never>) => Promise<void>
   readonly #pending = new Set<(error: RepriseError) => void>()
 
-  /** `joined` resolves when a call can be made. */
-  constructor(joined: () => Promise<void>) {
+  /** `joined` resolves when a call can be made. `givenUp` rejects when nobody waits for that any more. */
+  constructor(joined: (givenUp: Promise<never>) => Promise<void>) {
     this.#joined = joined
   }
 
@@ -38,7 +38,7 @@ export class Asking {
     try {
       for (let tries = 1; ; tries++) {
         try {
-          await Promise.race([this.#joined(), expiry])
+          await Promise.race([this.#joined(expiry), expiry])
           const leftMs = Math.max(1, Math.ceil(deadline - performance.now()))
           return await Promise.race([call(leftMs, tries), expiry])
         } catch (error) {

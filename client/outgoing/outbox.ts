@@ -11,10 +11,10 @@ import { DEFAULT_LIMITS, type Draft, type Durability, type Limits } from '../../
 import { fullJitter } from '../connection/backoff.ts'
 import { after } from '../connection/timer.ts'
 import { Tally } from '../tally.ts'
-import { packed } from './joining.ts'
 import type { Row } from './keeping.ts'
 import { type Size, tooLarge } from './measure.ts'
 import {
+  draftsOf,
   type Entry,
   entryOf,
   fits,
@@ -23,6 +23,7 @@ import {
   type Packet,
   partsOf,
   takeFrom,
+  takeOff,
   unknownOutcome,
 } from './packet.ts'
 import type { OutboxOptions, Post } from './post.ts'
@@ -219,9 +220,7 @@ export class Outbox<R> {
         // Everything may have been failed meanwhile.
         if (!this.#pipeline.includes(packet)) throw new RepriseError('unavailable', 'it is not to be sent any more')
       }
-      const attachments = packet.entries.reduce((sum, entry) => sum + entry.attachments, 0)
-      const list = packet.entries.map((entry) => entry.draft)
-      const drafts = packed(list, attachments)
+      const drafts = draftsOf(packet)
       const receipts = await this.#post.send(drafts, { producer: this.#producer, seq: packet.seq }, packet.uncertain)
       this.#inFlight--
       this.#kept(packet, receipts)
@@ -331,7 +330,10 @@ export class Outbox<R> {
   #limit(entry: Entry<R>, timeoutMs: number): void {
     entry.expiresAt = entry.at + timeoutMs
     const leftMs = entry.expiresAt - Date.now()
-    const expire = () => this.#settle(entry, lateReply(entry, timeoutMs), !entry.sent)
+    const expire = () => {
+      takeOff(this.#queue, entry)
+      this.#settle(entry, lateReply(entry, timeoutMs), !entry.sent)
+    }
     if (leftMs < 0) expire()
     else entry.cancel = after(leftMs, expire)
   }

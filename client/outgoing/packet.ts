@@ -2,6 +2,7 @@
 
 import { RepriseError } from '../../shared/errors.ts'
 import type { Draft, Limits } from '../../shared/protocol.ts'
+import { packed } from './joining.ts'
 import { type Size, tooLarge } from './measure.ts'
 
 /** Together at most the 1,024 drafts of a producer whose offsets the hub keeps: each of them can be asked for again. */
@@ -80,6 +81,19 @@ export function takeFrom<R>(
   }
   queue.splice(0, taken)
   return entries
+}
+
+/** Its drafts, as they travel. */
+export function draftsOf<R>({ entries }: Packet<R>) {
+  const attachments = entries.reduce((sum, entry) => sum + entry.attachments, 0)
+  const drafts = entries.map(({ draft }) => draft)
+  return packed(drafts, attachments)
+}
+
+/** Takes one off the queue whose time is up: without a connection nobody else would, for hours. */
+export function takeOff<R>(queue: Entry<R>[], entry: Entry<R>): void {
+  const place = queue.indexOf(entry)
+  if (place >= 0) queue.splice(place, 1)
 }
 
 /** What may have been kept is not sent again when the hub may have forgotten its producer. */

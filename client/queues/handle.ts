@@ -53,7 +53,7 @@ export function queueHandle<T>(name: string, context: QueueContext): QueueHandle
   const checkOpen = () => {
     if (closing !== undefined) throw new RepriseError('unavailable', 'this handle was closed')
   }
-  const asking = new Asking(() => shared.joined())
+  const asking = new Asking((givenUp) => shared.joined(givenUp))
   const calls = callsOf(name, shared, asking, options.readTimeoutMs, checkOpen)
   const outbox: Outbox<SendReceipt> = new Outbox(
     {

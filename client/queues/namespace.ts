@@ -69,8 +69,8 @@ export class QueuesLink {
     this.#link.open()
   }
 
-  joined(): Promise<void> {
-    return this.#link.whenJoined()
+  joined(givenUp?: Promise<never>): Promise<void> {
+    return this.#link.whenJoined(givenUp)
   }
 
   call<T>(name: string, ...args: unknown[]): Promise<T> {

@@ -85,8 +85,8 @@ export class Channel {
     this.#link.open()
   }
 
-  joined(): Promise<void> {
-    return this.#link.whenJoined()
+  joined(givenUp?: Promise<never>): Promise<void> {
+    return this.#link.whenJoined(givenUp)
   }
 
   call<T>(name: string, ...args: unknown[]): Promise<T> {

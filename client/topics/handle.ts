@@ -70,7 +70,7 @@ export class TopicHandle<T> implements Topic<T> {
     })
     this.#channel = channel
     this.#drainMs = durationOf('drainMs', options.drainMs, 5_000)
-    this.#reads = new Asking(() => channel.joined())
+    this.#reads = new Asking((givenUp) => channel.joined(givenUp))
     this.#outbox = new Outbox(
       {
         get connected() {

@@ -32,6 +32,21 @@ describe('an address', () => {
     }
   })
 
+  it.each(['about:blank', 'data:text/html,x', 'blob:http://shop.example/9', 'file:///index.html'])(
+    'has to be given where the page is %s',
+    (href) => {
+      vi.stubGlobal('location', { href })
+      try {
+        for (const url of [undefined, '/hub']) {
+          expect(() => addressOf(url)).toThrow(expect.objectContaining({ code: 'bad_request' }))
+        }
+        expect(addressOf('http://127.0.0.1:3000')).toBe('http://127.0.0.1:3000/')
+      } finally {
+        vi.unstubAllGlobals()
+      }
+    },
+  )
+
   it('is given to Socket.IO as it knows it', () => {
     expect(addressOf('HTTP://Hub.example:80')).toBe('http://hub.example/')
   })

@@ -1,8 +1,11 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { describe, expect, it } from 'vitest'
 import { RepriseError } from '../../../client/index.ts'
 import { nextPublish } from '../../support/sdk/fakeHub.ts'
-import { errorOf } from '../../support/sdk/handles.ts'
+import { errorOf, open } from '../../support/sdk/handles.ts'
 import { data, publisher } from '../../support/sdk/publisher.ts'
+import { until } from '../../support/until.ts'
 
 describe('publishing', () => {
   it('joins with from none and numbers drafts from 1 under one name', async () => {
@@ -183,6 +186,27 @@ describe('a publish with a time limit', () => {
     expect(data(packet.drafts)).toEqual(['next'])
     packet.kept(1)
     await outcome
+  })
+
+  it('leaves nothing in memory while the hub is away, nor does a call whose time is up', async () => {
+    setFlagsFromString('--expose-gc')
+    const collect = runInNewContext('gc') as () => void
+    const hub = open('http://127.0.0.1:1', { readTimeoutMs: 1 })
+    const over = async (call: Promise<unknown>) => new WeakRef((await errorOf(call)) as object)
+    const publish = (data: object) => {
+      const told = over(hub.topic('t').publish(data, { timeoutMs: 1 }))
+      return [new WeakRef(data), told] as const
+    }
+    const refs = await Promise.all([
+      ...publish({ much: 'x'.repeat(1_000) }),
+      over(hub.topic('t').head()),
+      over(hub.queue('q').counts()),
+      over(hub.queue('q').send(1, { timeoutMs: 1 })),
+    ])
+    await until(() => {
+      collect()
+      return refs.every((ref) => ref.deref() === undefined)
+    })
   })
 
   it('says that the outcome is unknown when it was sent', async () => {
