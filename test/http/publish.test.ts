@@ -2,6 +2,7 @@ import { request } from 'node:http'
 import { describe, expect, it } from 'vitest'
 import type { Published, ReadPage } from '../../shared/protocol.ts'
 import { asking } from '../support/clients/ask.ts'
+import { listen } from '../support/clients/eventSource.ts'
 import { join } from '../support/clients/wire.ts'
 import { startHub } from '../support/hub/hub.ts'
 
@@ -78,6 +79,14 @@ describe('a publish over HTTP', () => {
       data: { name: 'a', image: 'aGk=', more: [1, 'aG8='] },
       binary: expect.arrayContaining([['image'], ['more', 1]]),
     })
+    // What Socket.IO does not carry beside binary is as it was sent, over HTTP too.
+    const json = '{"__proto__":null,"mark":{"_placeholder":true,"num":0}}'
+    const odd = { joined: { json, parts: [[['__proto__'], 2]], bytes: Buffer.from('hi') } }
+    await publisher.value('publish', [odd], null)
+    const shown = { data: JSON.parse(json.replace('null', '"aGk="')), binary: [['__proto__']] }
+    expect(JSON.stringify(await lastEvent('nested'))).toContain(JSON.stringify(shown).slice(1, -1))
+    const source = await listen(`${hub.url}/v1/topics/nested/stream?from=start`)
+    expect(JSON.stringify(await source.seen(2))).toContain(JSON.stringify(shown).slice(1, -1))
   })
 
   it.each([

@@ -1,7 +1,6 @@
 /** The routes of topics: publish, read, list, look, set, drop. */
 
 import { RepriseError } from '../../../shared/errors.ts'
-import type { From } from '../../../shared/protocol.ts'
 import { authorize, type Caller } from '../../core/access.ts'
 import type { Core } from '../../core/core.ts'
 import { checkPattern } from '../../core/patterns.ts'
