@@ -22,6 +22,7 @@ const REVOCATIONS: Kind<undefined, Entry> = {
 const LONGEST_MS = 10 * 366 * 86_400_000
 /** They are kept in memory, and read anew with each change. */
 const MOST = 10_000
+const ROOM_RETRY_MS = 60_000
 
 export interface RevocationsContext {
   readonly store: Settings
@@ -53,7 +54,8 @@ export class StoredRevocations implements Revocations {
     const all = Object.entries(this.#documents.stored())
     for (const [id, entry] of all) if (entry.until <= at) await this.#documents.put(id, undefined)
     if (this.list().length >= MOST) {
-      throw new RepriseError('too_many', `there are ${MOST} revocations, which is the limit: delete some`)
+      const text = `there are ${MOST} revocations, which is the limit: delete some`
+      throw new RepriseError('too_many', text, { retryAfterMs: ROOM_RETRY_MS })
     }
     const id = randomBytes(9).toString('hex')
     const entry = { ...of, at, until: until ?? at + LONGEST_MS }

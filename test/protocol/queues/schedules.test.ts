@@ -130,7 +130,11 @@ describe('schedules over HTTP', () => {
     const made = await ask('PUT', '/v1/queues/q/schedules/s', { everyMs: 60_000, draft })
     expect(made.status).toBe(200)
     const second = await ask('PUT', '/v1/queues/q/schedules/t', { everyMs: 60_000, draft })
-    expect(second.body).toMatchObject({ code: 'too_many', message: expect.stringMatching(/limits\.schedules/) })
+    expect(second.body).toMatchObject({
+      code: 'too_many',
+      retryAfterMs: 60_000,
+      message: expect.stringMatching(/limits\.schedules/),
+    })
     expect((await ask('PUT', '/v1/queues/q%2Fdead/schedules/s', { everyMs: 60_000, draft })).status).toBe(400)
     expect((await ask('PUT', '/v1/queues/q/schedules/a%20b', { everyMs: 60_000, draft })).status).toBe(400)
   })
