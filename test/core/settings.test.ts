@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { matcher } from '../../server/core/patterns.ts'
+import { openQueueSettings } from '../../server/core/queues/settings.ts'
 import { MAX_STORED } from '../../server/core/settings.ts'
 import { DEFAULT_TOPIC_SETTINGS, openSettings } from '../../server/core/topics/settings.ts'
 import type { Settings as Documents } from '../../server/store/contract/store.ts'
@@ -189,6 +190,10 @@ describe('settings of a topic', () => {
     const wild = await openSettings({ store: documents(of(names.slice(0, 1_000).map((name) => `${name}.*`))).store })
     await expect(wild.put('more.*', {})).rejects.toMatchObject(refusal)
     await wild.put('more', { retain: { events: 4 } })
+    const ofQueues = Object.fromEntries(names.map((name) => [`queue:${name}`, { rate: 1 }]))
+    const queues = await openQueueSettings({ store: documents(ofQueues).store })
+    await expect(queues.put('one.more', { rate: 2 })).rejects.toMatchObject(refusal)
+    await queues.put('user.7', { rate: 2 })
   })
 
   it('reads the documents again once for many changes at the same time', async () => {

@@ -88,6 +88,13 @@ describe('data that does not fit', () => {
       "data must have required property 'constructor'",
     ],
     [
+      'is no group, where one is wanted',
+      { enum: [{ a: 1 }, [1]] },
+      1,
+      'data must be equal to one of the allowed values: {"a":1}, [1]',
+    ],
+    ['is nothing, where a group is wanted', { const: { a: 1 } }, null, 'data must be equal to constant: {"a":1}'],
+    [
       'has methods of its own',
       { enum: [{ a: 1 }] },
       { toString: 1 },
@@ -223,6 +230,18 @@ describe('whoever may only publish cannot keep the hub busy with', () => {
       'a long list of values',
       { items: { enum: Array.from({ length: 4_000 }, (_, i) => i) } },
       Array(50_000).fill(3_999),
+      TOO_MUCH,
+    ],
+    [
+      'a long text that is compared with each of many groups',
+      { enum: Array.from({ length: 3_000 }, (_, i) => ({ a: i })) },
+      { a: 'x'.repeat(250_000) },
+      TOO_MUCH,
+    ],
+    [
+      'a list that is looked through again and again',
+      { allOf: Array.from({ length: 200 }, () => ({ uniqueItems: true })) },
+      ['x'.repeat(100_000), 1],
       TOO_MUCH,
     ],
   ])('%s', (_, schema, data, expected) => {

@@ -26,6 +26,13 @@ describe('grants', () => {
     await expect(own.value('publish', [{ data: 1 }])).rejects.toMatchObject({ code: 'forbidden' })
     expect(await own.value('read')).toMatchObject({ events: [] })
     await join(url, 'inbox.eu.ann', { token })
+    // Each of several grants counts, also for the same action.
+    const grants = [
+      { actions: ['publish', 'subscribe'], names: ['news'] },
+      { actions: ['subscribe'], names: ['notes'] },
+    ]
+    const more = await tokenOf('ann', { roles: ['viewer'], grants })
+    for (const topic of ['orders.eu', 'news', 'notes']) await join(url, topic, { token: more })
     for (const topic of ['user.bob.inbox', 'invoices', 'inbox.eu.bob']) {
       await expect(join(url, topic, { token })).rejects.toMatchObject({ code: 'forbidden' })
     }
@@ -238,6 +245,12 @@ describe('a token that ends', () => {
     expect(await stays[0]?.socket.emitWithAck('auth', { token: await tokenOf('ann', { grants }) })).toMatchObject({
       ok: true,
     })
+    // It is not forgotten with the first of them: what another one brings is for it, too.
+    stays[1]?.socket.disconnect()
+    const ended = new Promise((resolve) => stays[0]?.socket.once('disconnect', resolve))
+    const newer = await enter('open.3', await tokenOf('ann', { grants, ttlMs: 70_000 }))
+    await newer.socket.emitWithAck('auth', { token: await tokenOf('ann', { grants: [] }) })
+    await ended
   })
 
   it('ends the SDK with the reason where there is no other one', async () => {
