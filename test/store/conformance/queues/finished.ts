@@ -129,6 +129,24 @@ export function describeQueueFinished(given: () => Case): void {
       expect(await kept()).toHaveLength(3)
     })
 
+    test('are no more where nobody settles: removed by id, purged, and dead letters whose time is over', async () => {
+      const q = desk()
+      const { queues } = given().store
+      const keep = { ...KEEP, count: 2 }
+      await q.put('a', 'b', 'c')
+      for (const id of ['a', 'b', 'c']) await remove(queues, 'q', id, keep)
+      expect(await kept('removed')).toEqual(['c', 'b'])
+      await q.put('d', 'e', 'f', 'g')
+      await queues.purge('q', { before: given().engine.clock.now, limit: 10 }, keep)
+      expect(await kept('removed')).toHaveLength(2)
+      await q.put('h', 'i', 'j')
+      for (const _ of [1, 2, 3]) await q.settle(await q.take('w'), { as: 'dead' })
+      pass(2)
+      while ((await given().store.maintain(() => ({ ...POLICY, deadMs: 1, keep }), 'q')).more);
+      expect(await kept('removed')).toHaveLength(2)
+      expect((await q.books())?.removed).toBe(10)
+    })
+
     test('are fewer after settlements when fewer are kept, a part at a time', async () => {
       const q = desk()
       const ids = Array.from({ length: 350 }, (_, i) => `j${i}`)
