@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { LIMIT_DEFAULTS } from '../../server/options/limits.ts'
+import { WORDS } from '../../server/telemetry/words.ts'
 import { ERRORS } from '../../shared/errorTable.ts'
 import { isName, MAX_NAME_LENGTH, nameRule } from '../../shared/names.ts'
 import { readBytes, readDurationMs } from '../../shared/units.ts'
@@ -41,6 +42,18 @@ describe('errors', () => {
 
   it('stand in README.md, if they do, as they are in shared/errorTable.ts', () => {
     expect(errorTable('README.md') ?? ERRORS).toEqual(ERRORS)
+  })
+})
+
+describe('lines of the log', () => {
+  it('stand in docs/configuration.md with their level', () => {
+    const rows = readText('docs/configuration.md').split('\n')
+    for (const [level, text] of Object.values(WORDS)) {
+      const found = rows.some(
+        (row) => row.startsWith('|') && row.includes(`\`${text}\``) && row.includes(`| ${level} |`),
+      )
+      expect(found, `${text}, ${level}`).toBe(true)
+    }
   })
 })
 

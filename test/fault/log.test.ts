@@ -75,6 +75,8 @@ describe('the log of a hub', () => {
       client: 'script',
       jobs: 1,
     })
+    // Whoever has claimed them had not gone.
+    expect(linesOf(hub).filter(({ msg, queue }) => msg === 'consumer lost' && queue === 'bills')).toEqual([])
     await post('bills/settlements', [{ id: 'b', lease: jobs[0]?.lease, as: 'dead', reason: 'private-reason' }])
     expect(await told(hub, 'dead letters')).toMatchObject({
       level: 'warn',

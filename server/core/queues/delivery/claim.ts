@@ -42,7 +42,7 @@ export async function claim(
   const { client: _own, ...nameless } = caller
   const named = client === undefined ? nameless : { ...nameless, client: `${client}#${id}` }
   const hand = new Hand()
-  const consumer: JobClient = { caller: named, id, outlet: hand }
+  const consumer: JobClient = { caller: named, id, outlet: hand, once: true }
   const deadline = performance.now() + waitMs
   // What it was handed in this moment is released with the rest.
   const giveBack = () => consumers.leave(consumer, true)

@@ -179,8 +179,8 @@ export class Consumers {
   }
 
   /** Of a draining hub the consumers come back, and are not lost. */
-  #tellLost({ owner, kept, over }: Consumer, queue: string): void {
-    if (over || kept.length === 0 || this.#context.draining.aborted) return
+  #tellLost({ client: { once }, owner, kept, over }: Consumer, queue: string): void {
+    if (once || over || kept.length === 0 || this.#context.draining.aborted) return
     const { client } = owner
     const [jobs, reason] = [kept.length, 'connection lost'] as const
     this.#context.telemetry.happened({ kind: 'consumerLost', queue, client, jobs, reason })

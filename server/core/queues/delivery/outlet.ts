@@ -25,4 +25,6 @@ export interface JobClient {
   /** Names the consumer where the caller has no `client`; nobody else has it. */
   readonly id: string
   readonly outlet: JobOutlet
+  /** It takes one delivery and goes: whoever asked for it has the jobs, and is not lost. */
+  readonly once?: true
 }
