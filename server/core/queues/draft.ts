@@ -4,7 +4,7 @@ import { RepriseError } from '../../../shared/errors.ts'
 import { isQueueName, nameRule } from '../../../shared/names.ts'
 import { type Limits, MAX_BATCH_BYTES } from '../../../shared/protocol.ts'
 import type { ChildDraft, JobBackoff, JobDraft, JobOptions, Settlement } from '../../../shared/queues.ts'
-import type { JobPolicy, StoredJobDraft, Settlement as StoredSettlement } from '../../store/contract/store.ts'
+import type { Body, JobPolicy, StoredJobDraft, Settlement as StoredSettlement } from '../../store/contract/store.ts'
 import { bodiesOf, bodyBytes } from '../body.ts'
 import { checkBodies } from '../schema/schema.ts'
 import { countOf, withChildren } from './children.ts'
@@ -127,14 +127,13 @@ function storedBackoff(backoff: JobBackoff, maxBackoffMs: number, what: string):
   return { kind, ms: Math.ceil(ms), maxMs: Math.ceil(maxMs ?? Math.max(ms, maxBackoffMs)) }
 }
 
-/** The stored form of a settlement; texts are cut, replies are not: `too_large`. */
-export function storedSettlement(settlement: Settlement, limits: Limits): StoredSettlement {
+/** The stored form of a settlement, which is the so-manieth of its call; texts are cut, replies are not: `too_large`. */
+export function storedSettlement(settlement: Settlement, index: number, limits: Limits): StoredSettlement {
   const { id, lease } = settlement
   switch (settlement.as) {
     case 'done': {
       if (settlement.reply === undefined) return { id, lease, as: 'done' }
-      const [reply] = bodiesOf([{ data: settlement.reply }], limits)
-      return reply === undefined ? { id, lease, as: 'done' } : { id, lease, as: 'done', reply }
+      return { id, lease, as: 'done', ...replyOf(settlement.reply, index, limits) }
     }
     case 'retry': {
       const { delayMs, error } = settlement
@@ -147,6 +146,16 @@ export function storedSettlement(settlement: Settlement, limits: Limits): Stored
       return { ...settlement, leaseMs: Math.ceil(settlement.leaseMs) }
     default:
       return settlement
+  }
+}
+
+function replyOf(data: unknown, index: number, limits: Limits): { readonly reply?: Body } {
+  try {
+    const [reply] = bodiesOf([{ data }], limits)
+    return reply === undefined ? {} : { reply }
+  } catch (error) {
+    if (!(error instanceof RepriseError)) throw error
+    throw new RepriseError(error.code, error.message.replace(/^draft 0/, `the reply of settlement ${index}`))
   }
 }
 

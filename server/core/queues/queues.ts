@@ -173,7 +173,7 @@ export class Queues {
     checkQueue(queue, 'dead')
     authorize(caller, 'consume', queue)
     const { consumers, telemetry } = this.#context
-    const stored = settlements.map((settlement) => storedSettlement(settlement, this.limits))
+    const stored = settlements.map((settlement, index) => storedSettlement(settlement, index, this.limits))
     const settled = await this.#busy(consumers.settle(queue, stored, client))
     for (const [i, { as }] of settlements.entries()) {
       if (as !== 'extend' && settled[i] === 'ok') telemetry.meter.settled(queue, as)

@@ -276,6 +276,10 @@ describe('what cannot be', () => {
       expect(reply, `${name} ${JSON.stringify(args).slice(0, 80)}`).toMatchObject({ ok: false, error: { code } })
     }
     expect(await wire.settle(queue, { id: 'a', lease: 'b', as: 'done' })).toEqual(['lost'])
+    const done = { id: 'a', lease: 'b', as: 'done' }
+    expect(await wire.call('settle', queue, [done, { ...done, reply: 'x'.repeat(300_000) }])).toMatchObject({
+      error: { code: 'too_large', message: expect.stringMatching(/^the reply of settlement 1 has 300011 bytes/) },
+    })
     expect((await fetch(`${url}/v1/queues/${queue}`)).status).toBe(404)
     await wire.send(queue, { data: 1 })
     expect(await countsOf(queue)).toMatchObject({ sent: 1, ready: 1 })
