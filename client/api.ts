@@ -285,7 +285,10 @@ export interface Subscription<T = unknown> {
    * `bad_request` without a `client`, with `taken_over`, or `unavailable` when the subscription ends before the reply.
    */
   ack(position: Position): Promise<Position>
-  /** Starts again from another place, back or forth; what waits for the handler is dropped. */
+  /**
+   * Starts again from another place, back or forth; what waits for the handler is dropped. When it rejects, with `unavailable`
+   * when the connection was lost or with what the hub says, the subscription goes on where it was.
+   */
   seek(from: Exclude<From, 'none'>): Promise<void>
   /**
    * Waits for the running handler calls, acknowledges, leaves; within `drainMs`. What was not handled comes again to the

@@ -49,6 +49,11 @@ export class Runner<T> {
     return this.#runs.length > 0
   }
 
+  /** The last of those that the handler was given and has not handled. */
+  get last(): Received<T> | undefined {
+    return this.#runs.at(-1)?.event
+  }
+
   /** Whether this is asked in a handler, before its first wait. */
   get calling(): boolean {
     return this.#handler.now

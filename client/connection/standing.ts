@@ -3,7 +3,15 @@
 import { Emitter, type Undo } from './emitter.ts'
 import type { Warnings } from './warnings.ts'
 
-export class Standing<S extends { readonly state: string }> {
+interface Reason {
+  readonly code: string
+  readonly error?: unknown
+}
+
+export class Standing<S extends { readonly state: string }, R extends Reason> {
+  /** Resolves with the reason. */
+  readonly ended: Promise<R>
+  #ended: (reason: R) => void = () => {}
   readonly #reports = new Emitter<S>()
   readonly #warnings: Warnings
   #now: S
@@ -11,6 +19,9 @@ export class Standing<S extends { readonly state: string }> {
   constructor(first: S, warnings: Warnings) {
     this.#now = first
     this.#warnings = warnings
+    this.ended = new Promise((resolve) => {
+      this.#ended = resolve
+    })
   }
 
   get now(): S {
@@ -32,8 +43,9 @@ export class Standing<S extends { readonly state: string }> {
   }
 
   /** The last report. `what` it is that has ended is told on the console when nobody listens. */
-  end(what: string, status: S & { readonly reason: { readonly code: string; readonly error?: unknown } }): void {
+  end(what: string, status: S & { readonly reason: R }): void {
     if (!this.#reports.heard) this.#warnings.ended(what, status.reason)
     this.report(status)
+    this.#ended(status.reason)
   }
 }

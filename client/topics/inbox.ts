@@ -5,7 +5,8 @@
 
 import type { RepriseError } from '../../shared/errors.ts'
 import type { Event, Gap } from '../../shared/protocol.ts'
-import type { Received } from '../api.ts'
+import type { Received, SubscribeOptions } from '../api.ts'
+import { countOf } from '../optionChecks.ts'
 import { measure } from '../outgoing/measure.ts'
 
 /** What happens between two events and has its place among them. */
@@ -37,9 +38,9 @@ export class Inbox<T> {
   /** The hub sends the next page when these are called. */
   #pages: (() => void)[] = []
 
-  constructor(maxSize: number, maxBytes: number) {
-    this.#maxSize = maxSize
-    this.#maxBytes = maxBytes
+  constructor({ maxQueue, maxQueueBytes }: SubscribeOptions) {
+    this.#maxSize = countOf('maxQueue', maxQueue, 1_000)
+    this.#maxBytes = countOf('maxQueueBytes', maxQueueBytes, 1_048_576)
   }
 
   /** Events that wait. */

@@ -7,11 +7,10 @@ import { RepriseError } from '../../shared/errors.ts'
 import type { Position } from '../../shared/positions.ts'
 import type { EventsPacket, From, Gap, Subscribed, SubscribeQuery } from '../../shared/protocol.ts'
 import type { Ending, Failure, Handler, Progress, Received, Status, SubscribeOptions, Subscription } from '../api.ts'
-import { fullJitter } from '../connection/backoff.ts'
 import { type CloseOptions, Deadline } from '../connection/deadline.ts'
 import { Emitter, type Undo } from '../connection/emitter.ts'
 import { Standing } from '../connection/standing.ts'
-import { check, countOf, drainMsOf } from '../optionChecks.ts'
+import { check, drainMsOf } from '../optionChecks.ts'
 import { Runner } from '../runner.ts'
 import { Acks } from './acks.ts'
 import { CatchUp } from './catchUp.ts'
@@ -19,8 +18,7 @@ import type { Subscriber } from './channel.ts'
 import type { SubscriptionContext } from './context.ts'
 import { Inbox, type Mark } from './inbox.ts'
 import { checkFrom, isPosition, positionOf, queryOf } from './options.ts'
-
-const RESUBSCRIBE = { baseMs: 250, maxMs: 5_000 }
+import { Resumption } from './resumption.ts'
 
 export class TopicSubscription<T> implements Subscription<T>, Subscriber {
   readonly topic: string
@@ -30,7 +28,7 @@ export class TopicSubscription<T> implements Subscription<T>, Subscriber {
   readonly #inbox: Inbox<T>
   readonly #runner: Runner<T>
   readonly #acks: Acks | undefined
-  readonly #standing: Standing<Status>
+  readonly #standing: Standing<Status, Ending>
   readonly #gapReports = new Emitter<Gap>()
   readonly #errorReports = new Emitter<Failure<T>>()
   /** All up to here is handled. */
@@ -44,30 +42,27 @@ export class TopicSubscription<T> implements Subscription<T>, Subscriber {
   /** The SDK has unsubscribed until the handler has caught up. */
   #paused = false
   #seeking = false
-  #resumes = 0
-  #timer: ReturnType<typeof setTimeout> | undefined
+  readonly #resumption: Resumption
   #pumping = false
   #closing: Promise<void> | undefined
   readonly #deadline = new Deadline()
   readonly #catchUp = new CatchUp()
-  #resolveEnded: (ending: Ending) => void = () => {}
 
   constructor(handler: Handler<T>, options: SubscribeOptions, context: SubscriptionContext) {
     this.topic = context.topic
     this.#context = context
     this.#options = options
-    this.#inbox = new Inbox(
-      countOf('maxQueue', options.maxQueue, 1_000),
-      countOf('maxQueueBytes', options.maxQueueBytes, 1_048_576),
-    )
-    this.#standing = new Standing<Status>({ state: 'connecting' }, context.warnings)
-    this.ended = new Promise((resolve) => {
-      this.#resolveEnded = resolve
-    })
+    this.#inbox = new Inbox(options)
+    this.#standing = new Standing<Status, Ending>({ state: 'connecting' }, context.warnings)
+    this.ended = this.#standing.ended
     this.#runner = new Runner(handler, options, {
       handled: (last) => this.#handled(last),
       failed: (failure) => this.#failed(failure),
       free: () => this.#pump(),
+    })
+    this.#resumption = new Resumption(context.channel, options, {
+      settled: () => this.#accepting || this.#standing.over,
+      refused: (error) => this.#end({ code: error.code, error }),
     })
     if (context.client !== undefined) {
       this.#acks = new Acks({
@@ -121,7 +116,18 @@ export class TopicSubscription<T> implements Subscription<T>, Subscriber {
     this.#accepting = this.#sessionOpen = this.#paused = false
     this.#seeking = true
     this.#inbox.clear()
-    await this.#context.channel.call<Subscribed>('subscribe', queryOf(from, this.#options))
+    try {
+      await this.#resumption.ask(from)
+    } catch (error) {
+      // It goes on behind what the handler was given: what waited for it was dropped.
+      if (this.#seeking) {
+        this.#seeking = false
+        const place = this.#runner.last ?? this.#position
+        this.#received = place && positionOf(place)
+        if (this.#context.channel.connected && !this.#standing.over && !this.#closing) this.#resume()
+      }
+      throw error
+    }
   }
 
   #checkOpen(): void {
@@ -161,7 +167,7 @@ export class TopicSubscription<T> implements Subscription<T>, Subscriber {
   lost(reason: RepriseError): void {
     this.#accepting = this.#sessionOpen = false
     this.#inbox.forgetPages()
-    clearTimeout(this.#timer)
+    this.#resumption.stop()
     this.#standing.report({ state: 'offline', reason })
   }
 
@@ -175,7 +181,7 @@ export class TopicSubscription<T> implements Subscription<T>, Subscriber {
 
   subscribed({ position, behind }: Subscribed): void {
     this.#accepting = this.#sessionOpen = true
-    this.#resumes = 0
+    this.#resumption.begun()
     const instead = this.#received === undefined ? this.#context.place?.instead?.(position) : undefined
     if (instead !== undefined) {
       this.#accepting = false
@@ -310,13 +316,7 @@ export class TopicSubscription<T> implements Subscription<T>, Subscriber {
   /** Reads on from what has arrived. */
   #resume(from: From | undefined = this.#received): void {
     this.#paused = this.#sessionOpen = false
-    this.#context.channel.call<Subscribed>('subscribe', queryOf(from, this.#options)).catch((error: RepriseError) => {
-      // After a reconnection the handshake has done it.
-      if (this.#accepting || this.#standing.over || !this.#context.channel.connected) return
-      if (!error.retryable) return this.#end({ code: error.code, error })
-      const delayMs = fullJitter(this.#resumes++, RESUBSCRIBE, error.retryAfterMs)
-      this.#timer = setTimeout(() => this.#resume(from), delayMs)
-    })
+    this.#resumption.begin(from)
   }
 
   /** Ends now, whatever still runs. */
@@ -333,7 +333,7 @@ export class TopicSubscription<T> implements Subscription<T>, Subscriber {
 
   #end(ending: Ending): void {
     if (this.#standing.over) return
-    clearTimeout(this.#timer)
+    this.#resumption.stop()
     this.#accepting = false
     this.#inbox.clear()
     void this.#runner.stop()
@@ -345,6 +345,5 @@ export class TopicSubscription<T> implements Subscription<T>, Subscriber {
     if (ending.code === 'handler_failed' && this.#acks !== undefined) void this.#acks.flush().then(detach)
     else detach()
     this.#standing.end(`the subscription of ${this.topic}`, { state: 'ended', reason: ending })
-    this.#resolveEnded(ending)
   }
 }

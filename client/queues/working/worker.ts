@@ -30,7 +30,7 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
   readonly ended: Promise<WorkerEnding>
   readonly #context: WorkerContext
   readonly #intake: Intake
-  readonly #standing: Standing<WorkerStatus>
+  readonly #standing: Standing<WorkerStatus, WorkerEnding>
   readonly #errorReports = new Emitter<WorkFailure<T>>()
   readonly #reports: Reports<T>
   readonly #settlements: Settlements<T>
@@ -43,7 +43,6 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
   readonly #held = new Map<string, Lease<T>>()
   #closing: Promise<void> | undefined
   readonly #deadline = new Deadline()
-  #resolveEnded: (ending: WorkerEnding) => void = () => {}
 
   constructor(handler: Work<T>, options: ConsumeOptions, context: WorkerContext) {
     const { concurrency, leaseMs } = checkConsume(handler, options)
@@ -51,10 +50,8 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
     this.#context = context
     this.#times = new LeaseTimes(leaseMs, () => this.#retime())
     this.#prefetch = new Prefetch(concurrency)
-    this.#standing = new Standing<WorkerStatus>({ state: 'connecting' }, context.warnings)
-    this.ended = new Promise((resolve) => {
-      this.#resolveEnded = resolve
-    })
+    this.#standing = new Standing<WorkerStatus, WorkerEnding>({ state: 'connecting' }, context.warnings)
+    this.ended = this.#standing.ended
     this.#reports = new Reports<T>(context)
     this.#hands = { extend: (lease, leaseMs) => this.#extend(lease, leaseMs), reports: this.#reports }
     this.#settlements = new Settlements<T>(context, this.#reports, {
@@ -334,7 +331,6 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
     for (const lease of [...this.#held.values()]) this.#lose(lease, error, true)
     this.#settlements.end(error)
     this.#context.detach()
-    this.#resolveEnded(ending)
   }
 
   #tell(error: unknown, job: LeasedJob<T>, then: WorkFailure['then']): void {

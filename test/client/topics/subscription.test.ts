@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Gap, Received } from '../../../client/index.ts'
 import { range } from '../../support/sdk/fakeHub.ts'
-import { open } from '../../support/sdk/handles.ts'
+import { errorOf, open } from '../../support/sdk/handles.ts'
 import { seen, start, subscriber } from '../../support/sdk/subscriber.ts'
 import { until } from '../../support/until.ts'
 
@@ -285,6 +285,30 @@ describe('seeking', () => {
     await seen(got, 3)
     expect(got).toEqual([51, 1, 2])
     expect(sub.position).toEqual(start(2))
+  })
+
+  it.each(['is lost with the connection', 'is refused'])('that %s goes on behind what is handled', async (what) => {
+    let handle = () => {}
+    const { fake, sub, got } = await subscriber({ from: 'end' }, {}, ({ offset }) => {
+      return offset === 51 && new Promise<void>((resolve) => (handle = resolve))
+    })
+    const guest = await fake.guest()
+    guest.subscribed(start(50))
+    guest.events('a', [51, 52, 53])
+    await seen(got, 1)
+    const done = errorOf(sub.seek('start'))
+    const call = await fake.call('subscribe')
+    if (what === 'is refused') call.refuse('too_many')
+    else guest.cut()
+    expect(await done).toMatchObject({ code: what === 'is refused' ? 'too_many' : 'unavailable' })
+    const next = what === 'is refused' ? guest : await fake.guest()
+    const asked = what === 'is refused' ? (await fake.call('subscribe')).args[0] : next.auth
+    expect(asked).toMatchObject({ from: start(51) })
+    next.subscribed(start(51), 2)
+    next.events('a', [52, 53])
+    handle()
+    await seen(got, 3)
+    expect(got).toEqual([51, 52, 53])
   })
 })
 
