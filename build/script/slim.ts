@@ -21,7 +21,7 @@ const INSTEAD: Readonly<Record<string, string>> = {
     export { WS as WebSocket } from ${fileOf('engine.io-client', 'transports/websocket.js')}`,
   '/parseuri.js': `export const parse = (uri) => {
     const { protocol, hostname, port, search } = new URL(uri)
-    return { protocol: protocol.slice(0, -1), host: hostname.replace(/[[]]/g, ''), port, query: search.slice(1) }
+    return { protocol: protocol.slice(0, -1), host: hostname.replace(/[[\\]]/g, ''), port, query: search.slice(1) }
   }`,
   '/has-cors.js': 'export const hasCORS = true',
   '/webtransport.js': 'export class WT {}',

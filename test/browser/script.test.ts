@@ -107,6 +107,27 @@ describe.runIf(has('chromium'))('the SDK in a browser, from a <script>', () => {
     expect(socket.isClosed()).toBe(false)
   })
 
+  it('takes addresses of IPv6, and those with a query', async () => {
+    const page = await openPage(await openContext(), { expected: LOST_CONNECTIONS })
+    await page.goto(site.url)
+    for (const [address, opened] of [
+      ['http://[::1]:65535', 'ws://[::1]:65535/socket.io/?EIO=4&transport=websocket'],
+      [
+        'http://127.0.0.1:65535/?room=a%20b&x',
+        'ws://127.0.0.1:65535/socket.io/?room=a%20b&x=&EIO=4&transport=websocket',
+      ],
+    ] as const) {
+      const socket = page.waitForEvent('websocket')
+      await page.evaluate((address) => {
+        void Reprise.connect(address, { transports: ['websocket'], quiet: true })
+          .topic('away')
+          .subscribe(() => {})
+      }, address)
+      expect((await socket).url()).toBe(opened)
+      await page.goto(site.url)
+    }
+  })
+
   it('gives a page that was loaded again nothing of what it had handled', async () => {
     const page = await openPage(await openContext())
     for (let round = 0; round < 5; round++) {
