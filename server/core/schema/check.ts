@@ -52,6 +52,7 @@ function validateOf(source: string): Validate {
     [NAMES.pattern]: (pattern: string) => linearPattern(pattern, charge),
     [NAMES.work]: countWork,
     [NAMES.unique]: areUnique,
+    [NAMES.multiple]: isMultiple,
     [NAMES.formats]: formats(),
     require: (name: string) => (name === EQUAL ? { default: areEqual } : library(name)),
     module: { exports: undefined as unknown },
@@ -79,6 +80,31 @@ function areUnique(items: readonly unknown[]): boolean {
     seen.add(text)
   }
   return seen.size === items.length
+}
+
+/** Of decimal numbers, as people write them. */
+function isMultiple(value: number, of: number): boolean {
+  if (Number.isSafeInteger(value) && Number.isSafeInteger(of)) return value % of === 0
+  const [a, b] = [decimalOf(value), decimalOf(of)]
+  const places = Math.max(a.places, b.places)
+  charge(1 + ((2 * places - a.places - b.places) >> 2))
+  return scaled(a, places) % scaled(b, places) === 0n
+}
+
+interface Decimal {
+  readonly digits: bigint
+  /** Behind the point; fewer than none for large numbers. */
+  readonly places: number
+}
+
+function decimalOf(value: number): Decimal {
+  const [mantissa = '', exponent = '0'] = String(value).split('e')
+  const [whole = '', fraction = ''] = mantissa.split('.')
+  return { digits: BigInt(whole + fraction), places: fraction.length - Number(exponent) }
+}
+
+function scaled({ digits, places }: Decimal, to: number): bigint {
+  return digits * 10n ** BigInt(to - places)
 }
 
 function areEqual(a: unknown, b: unknown): boolean {

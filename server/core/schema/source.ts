@@ -39,7 +39,13 @@ const PARTS = [
 const PROTOTYPE = /(?<!\\)"__proto__":/
 
 /** What the text takes from where it is run: `check.ts` has it. */
-export const NAMES = { pattern: 'linearPattern', work: 'countWork', unique: 'areUnique', formats: 'formats' } as const
+export const NAMES = {
+  pattern: 'linearPattern',
+  work: 'countWork',
+  unique: 'areUnique',
+  multiple: 'isMultiple',
+  formats: 'formats',
+} as const
 
 /** Throws a `SchemaFault`. */
 export function sourceOf(schema: Schema): string {
@@ -58,7 +64,7 @@ export function sourceOf(schema: Schema): string {
     }
     const compiler = newCompiler()
     const patterns = new Map<string, number>()
-    const whole = prepared(schema, [], { compiler, patterns })
+    const whole = prepared(schema, [], { compiler, patterns, text: JSON.stringify(schema) })
     return standalone(compiler, compiler.compile(whole as AnySchemaObject))
   } catch (error) {
     if (error instanceof SchemaFault) throw error
@@ -78,6 +84,8 @@ interface Making {
   readonly compiler: Compiler
   /** How large each of its patterns is. */
   readonly patterns: Map<string, number>
+  /** The whole schema. */
+  readonly text: string
 }
 
 interface Libraries {
@@ -95,7 +103,7 @@ function load(): Libraries {
   // Not named `require`, which the bundle takes for its own.
   const library = createRequire(import.meta.url)
   const { Ajv2020 } = library('ajv/dist/2020.js') as { Ajv2020: typeof Compiler }
-  const { _, Name } = library('ajv/dist/compile/codegen') as typeof Codegen
+  const { _, str, Name } = library('ajv/dist/compile/codegen') as typeof Codegen
   const { default: standalone } = library('ajv/dist/standalone') as { default: Libraries['standalone'] }
   const called = (name: string) => ({ ref: name, code: _`${new Name(name)}` })
   const withFormats = (compiler: Compiler): Compiler => {
@@ -134,6 +142,17 @@ function load(): Libraries {
       // The library's own compares each with each.
       code(cxt) {
         if (cxt.schema === true) cxt.pass(_`${cxt.gen.scopeValue('func', called(NAMES.unique))}(${cxt.data})`)
+      },
+    })
+    compiler.removeKeyword('multipleOf')
+    compiler.addKeyword({
+      keyword: 'multipleOf',
+      type: 'number',
+      schemaType: 'number',
+      error: { message: ({ schema }) => str`must be multiple of ${schema}` },
+      // The library's own divides doubles, of which 19.99 is no multiple of 0.01.
+      code(cxt) {
+        cxt.pass(_`${cxt.gen.scopeValue('func', called(NAMES.multiple))}(${cxt.data}, ${cxt.schema})`)
       },
     })
     compiler.addKeyword({
@@ -175,7 +194,8 @@ function preparedPart(value: unknown, path: readonly string[], making: Making, o
   return typeof value === 'object' && value !== null ? prepared(value, path, making, ownWork) : value
 }
 
-function checkKeyword(keyword: string, value: unknown, path: readonly string[], { compiler, patterns }: Making): void {
+function checkKeyword(keyword: string, value: unknown, path: readonly string[], making: Making): void {
+  const { compiler, patterns, text } = making
   const { RULES } = compiler
   if (RULES.keywords[keyword] !== true || keyword === '$async' || keyword === WORK) {
     const near = nearest(
@@ -187,6 +207,14 @@ function checkKeyword(keyword: string, value: unknown, path: readonly string[], 
   }
   if (keyword === 'format' && !Object.hasOwn(compiler.formats, String(value))) {
     throw new SchemaFault(path, `unknown format ${short(JSON.stringify(value))}`)
+  }
+  // The library would take the whole schema for it.
+  if (
+    keyword === '$dynamicRef' &&
+    value !== '#' &&
+    !text.includes(`"$dynamicAnchor":${JSON.stringify(anchorOf(value))}`)
+  ) {
+    throw new SchemaFault(path, `${short(JSON.stringify(value))} is the $dynamicAnchor of nothing in the schema`)
   }
   const here = keyword === 'patternProperties' ? Object.keys(value as object) : keyword === 'pattern' ? [value] : []
   for (const pattern of here.map(String)) {
@@ -205,6 +233,10 @@ function checkKeyword(keyword: string, value: unknown, path: readonly string[], 
       )
     }
   }
+}
+
+function anchorOf(reference: unknown): string {
+  return String(reference).replace(/^#/, '')
 }
 
 function mapped(map: object, change: (name: string, value: unknown) => unknown): object {

@@ -106,6 +106,14 @@ describe('data that does not fit', () => {
       { constructor: [2], valueOf: 1 },
       undefined,
     ],
+    [
+      'is a multiple in decimals',
+      { items: { multipleOf: 0.01 } },
+      [19.99, 0.07, -4.35, 0, 1e21, 123_456_789.01],
+      undefined,
+    ],
+    ['is no multiple in decimals', { multipleOf: 0.01 }, 0.075, 'data must be multiple of 0.01'],
+    ['is no multiple by little', { multipleOf: 1e9 }, 1e18 + 256, 'data must be multiple of 1000000000'],
     ['is refused altogether', false, 1, 'nothing fits it'],
     ['may be anything', true, 1, undefined],
     [
@@ -144,6 +152,7 @@ describe('a schema', () => {
     [{ items: [{ $async: true }] }, 'items: must be object'],
     [{ allOf: [{ $async: true }] }, /allOf\.0\.\$async: unknown keyword \$async$/],
     [{ format: 'url' }, 'format: unknown format "url"'],
+    [{ items: { $dynamicRef: '#a' } }, 'items.$dynamicRef: "#a" is the $dynamicAnchor of nothing in the schema'],
     [{ format: 'constructor' }, 'format: unknown format "constructor"'],
     [
       { anyOf: Array.from({ length: 9 }, (_, i) => ({ pattern: `^(a|${i}){1,400}$` })) },
@@ -238,6 +247,7 @@ describe('whoever may only publish cannot keep the hub busy with', () => {
       { a: 'x'.repeat(250_000) },
       TOO_MUCH,
     ],
+    ['numbers of very different size', { items: { multipleOf: 1e-300 } }, Array(30_000).fill(1e300), TOO_MUCH],
     [
       'a list that is looked through again and again',
       { allOf: Array.from({ length: 200 }, () => ({ uniqueItems: true })) },
