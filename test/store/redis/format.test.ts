@@ -49,6 +49,40 @@ describe.runIf(has('redis-server'))('the format of the Redis store', () => {
     expect(await server.cli('exists', `${TAG}log`, `${TAG}blocks`)).toBe('0')
   })
 
+  test('an entry has at most 128 events and 16 KiB, or a single larger one', async () => {
+    const sizes = `local sizes = {}
+      for _, entry in ipairs(redis.call('XRANGE', KEYS[1], '-', '+')) do
+        sizes[#sizes + 1] = (entry[2][3] or 1) .. ':' .. #entry[2][2]
+      end
+      return table.concat(sizes, ' ')`
+    const entries = async (topic: string) =>
+      (await server.cli('eval', sizes, '1', `reprise:{t:${topic}}:blocks`))
+        .trim()
+        .split(' ')
+        .map((size) => size.split(':').map(Number) as [count: number, bytes: number])
+    const counts = async (topic: string) => (await entries(topic)).map(([count]) => count)
+
+    await publish(store, 'one', ...Array(300).keys())
+    expect(await counts('one')).toEqual([128, 128, 44])
+    // What waits together is one step. Calls of several subjects are not joined before they reach the script.
+    const calls = Array.from({ length: 10 }, (_, call) =>
+      store.topics.append('many', {
+        subject: `ann-${call}`,
+        drafts: Array.from({ length: 50 }, (_, i) => ({ body: { json: `{"data":${i}}` } })),
+        retain: KEEP,
+      }),
+    )
+    await Promise.all(calls)
+    const many = await counts('many')
+    expect(many.reduce((sum, count) => sum + count)).toBe(500)
+    expect(Math.max(...many)).toBe(100)
+    const texts = [3000, 3000, 3000, 3000, 3000, 3000, 40_000, 10].map((size) => 'x'.repeat(size))
+    await publish(store, 'large', ...texts)
+    expect(await counts('large')).toEqual([5, 1, 1, 1])
+    expect((await entries('large'))[0]?.[1]).toBeLessThanOrEqual(16_384)
+    expect(await dataOf(store, 'large')).toEqual(texts)
+  })
+
   test('one whose record was lost goes on under an epoch of its own', async () => {
     const { epoch } = await store.topics.read('t', 0, ALL)
     await server.cli('del', `${TAG}meta`)
