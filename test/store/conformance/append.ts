@@ -137,6 +137,20 @@ export function describeAppend(given: () => Case): void {
       expect(await dataOf(store, 't')).toEqual([1, 2, 3, 'between', 4, 5, 6])
     })
 
+    test('numbers that come again in other cuts get what they got, and the next one stays', async () => {
+      const { store } = given()
+      const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, i) => from + i)
+      await produce(1, 10)
+      await publish(store, 't', 'between')
+      expect(await produce(5, 11)).toMatchObject({ offsets: [...range(5, 10), ...range(12, 16)], duplicates: 6 })
+      expect(await produce(1, 3)).toMatchObject({ offsets: [1, 2, 3], duplicates: 3 })
+      expect(await produce(9, 4)).toMatchObject({ offsets: [9, 10, 12, 13], duplicates: 4 })
+      await expect(produce(17, 1)).rejects.toMatchObject({ code: 'conflict' })
+      expect(await produce(16, 1)).toMatchObject({ offsets: [17], duplicates: 0 })
+      expect(await produce(1, 17)).toMatchObject({ offsets: [...range(1, 10), ...range(12, 18)], duplicates: 16 })
+      expect(await dataOf(store, 't')).toEqual([...range(1, 10), 'between', ...range(11, 17)])
+    })
+
     test('a number that is used again stands for its first draft, whatever comes under it', async () => {
       const { store } = given()
       const send = (id: string, seq?: number) =>
