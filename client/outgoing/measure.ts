@@ -205,8 +205,12 @@ function measureText(text: string): number {
     const unit = text.charCodeAt(i)
     if (unit < 0x20) bytes += unit === 8 || unit === 9 || unit === 10 || unit === 12 || unit === 13 ? 1 : 5
     else if (unit === 0x22 || unit === 0x5c) bytes += 1
-    // Half of a surrogate pair is 2 of its 4 bytes.
-    else if (unit >= 0x80) bytes += unit < 0x800 || (unit >= 0xd800 && unit < 0xe000) ? 1 : 2
+    else if (unit >= 0xd800 && unit < 0xe000) {
+      // A pair has 4 bytes. Half of one is written out as `\ud800`.
+      const isPair = unit < 0xdc00 && (text.charCodeAt(i + 1) & 0xfc00) === 0xdc00
+      bytes += isPair ? 2 : 5
+      if (isPair) i++
+    } else if (unit >= 0x80) bytes += unit < 0x800 ? 1 : 2
   }
   return bytes
 }

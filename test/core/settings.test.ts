@@ -220,6 +220,8 @@ describe('a pattern', () => {
     ['a*b*c', 'a1b2c', true],
     ['a*b*c', 'acb', false],
     ['a*bc*bc', 'abc', false],
+    ['*b*c*', 'acb', false],
+    ['*b*b*', 'abc', false],
     ['a.b', 'axb', false],
     ['**', 'a', true],
   ])('%s fits %s: %s', (pattern, name, fits) => {

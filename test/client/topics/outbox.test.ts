@@ -2,6 +2,7 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { describe, expect, it } from 'vitest'
 import { RepriseError } from '../../../client/index.ts'
+import { measure } from '../../../client/outgoing/measure.ts'
 import { nextPublish } from '../../support/sdk/fakeHub.ts'
 import { errorOf, open } from '../../support/sdk/handles.ts'
 import { data, publisher } from '../../support/sdk/publisher.ts'
@@ -108,6 +109,19 @@ describe('publishing', () => {
     }
     await outcomes
   })
+})
+
+it('the bytes of a text are those of its JSON text, whatever is in it', () => {
+  const units = Array.from({ length: 0x1_0000 }, (_, unit) => String.fromCharCode(unit))
+  const texts = [
+    ...units,
+    ...units.map((unit) => `a${unit}\ud83d\ude00b`),
+    '\ude00\ud83d',
+    '\ud83d\ud83d\ude00',
+    '""\\',
+  ]
+  const wrong = texts.filter((text) => measure(text).bytes !== Buffer.byteLength(JSON.stringify(text)))
+  expect(wrong).toEqual([])
 })
 
 describe('what cannot be published', () => {
