@@ -22,6 +22,6 @@ export function conditionOf(options: ResolvedHubOptions, { settings }: Pick<Stor
 
   async function look(): Promise<readonly Finding[]> {
     const { examineRunning } = await import('./examination.ts')
-    return await examineRunning(options, new Map(await settings.all()))
+    return await examineRunning(options, () => settings.all())
   }
 }

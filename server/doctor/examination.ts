@@ -17,10 +17,10 @@ const SOON_DAYS = 14
 const JWKS_MS = 5_000
 const AUTH_TODO = 'configure auth (docs/security.md)'
 
-/** Of a hub that runs. `documents`: its store's. A file or a server that is away by now is a finding, too. */
+/** Of a hub that runs. `documents`: its store's. A file, a server or a store that is away by now is a finding, too. */
 export async function examineRunning(
   { store, reserveBytes, auth, encryption, serving }: ResolvedHubOptions,
-  documents: ReadonlyMap<string, unknown>,
+  documents: () => Promise<ReadonlyMap<string, unknown>>,
 ): Promise<readonly Finding[]> {
   const { host, tls } = serving ?? {}
   const parts = [
@@ -28,7 +28,10 @@ export async function examineRunning(
     ['store', () => checkRunning(store, reserveBytes)],
     ['auth', () => access({ auth, host })],
     ['tls', () => certificates({ tls })],
-    ['encryption', () => encryptionFindings(documents, encryption && readEncryption(encryption), Date.now())],
+    [
+      'encryption',
+      async () => encryptionFindings(await documents(), encryption && readEncryption(encryption), Date.now()),
+    ],
   ] as const
   const findings: Finding[] = []
   for (const [what, look] of parts) {

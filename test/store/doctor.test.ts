@@ -7,9 +7,13 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { describe, expect, it } from 'vitest'
+import { conditionOf } from '../../server/doctor/condition.ts'
 import { examine, type Finding } from '../../server/doctor/doctor.ts'
 import { startServer } from '../../server/embedded.ts'
+import { resolveHubOptions } from '../../server/options/hub.ts'
+import type { Store } from '../../server/store/contract/store.ts'
 import { openStore } from '../../server/store/open.ts'
+import { RepriseError } from '../../shared/errors.ts'
 import { asking } from '../support/clients/ask.ts'
 import { atEnd } from '../support/ending.ts'
 import { runCli } from '../support/hub/process.ts'
@@ -167,6 +171,13 @@ describe('a doctor', () => {
     await server.cli('config', 'set', 'maxmemory-policy', 'allkeys-lru')
     expect(await redis()).toEqual([expect.stringMatching(/^fail Redis would throw away events/)])
     await server.kill()
-    expect(await redis()).toEqual([expect.stringMatching(/^fail redis:\/\/127.0.0.1:\d+.*: .*ECONNREFUSED/)])
+    const away = expect.stringMatching(/^fail redis:\/\/127.0.0.1:\d+.*: .*ECONNREFUSED/)
+    expect(await redis()).toEqual([away])
+    // So does a hub that runs on it.
+    const all = () => Promise.reject(new RepriseError('unavailable', 'Redis is away'))
+    const store = { settings: { all } } as unknown as Store
+    const findings = await conditionOf(resolveHubOptions({ store: server.url }), store)()
+    expect(linesOf(findings, /redis/)).toEqual([away])
+    expect(linesOf(findings, /versions|encryption/)).toEqual([expect.stringMatching(/^ok/), 'fail Redis is away'])
   })
 })
