@@ -179,7 +179,7 @@ export class Dispatch {
 
   #takers(): Map<Consumer, number> {
     const { now } = this.#context.clock
-    if (now >= this.#throttledUntil) return this.#sharing.takers(this.#consumers.values(), now)
+    if (now >= this.#throttledUntil) return this.#sharing.takers([...this.#consumers.values()], now)
     // A timer may fire a little early, and nobody else wakes what the rate holds back.
     this.#alarm.ringAt(this.#throttledUntil)
     return new Map()

@@ -76,14 +76,17 @@ export class Sharing {
   }
 
   /** Who takes now, in their turns and no more of them than there are jobs, and how many jobs each. */
-  takers(consumers: Iterable<Consumer>, now: number): Map<Consumer, number> {
+  takers(consumers: readonly Consumer[], now: number): Map<Consumer, number> {
     const able = this.#able(consumers, now)
     this.#waiting += this.#coming
     this.#coming = 0
     const waiting = Math.max(1, this.#waiting)
     const takers = this.#turns.order(able).slice(0, waiting)
-    const share = able.length === 1 ? CLAIM_JOBS : Math.min(CLAIM_JOBS, Math.ceil(waiting / takers.length))
-    return new Map(takers.map((consumer) => [consumer, Math.min(consumer.free, share, partOf(consumer))]))
+    const [only, other] = consumers
+    let share = CLAIM_JOBS
+    if (able.length > 1) share = Math.ceil(waiting / takers.length)
+    else if (only !== undefined && other === undefined) share = partOf(only)
+    return new Map(takers.map((consumer) => [consumer, Math.min(consumer.free, share, CLAIM_JOBS)]))
   }
 
   #able(consumers: Iterable<Consumer>, now: number): Consumer[] {
@@ -126,7 +129,7 @@ export class Sharing {
   }
 }
 
-/** No claim takes more than half of a consumer's credit: the store works on the one half while the other one travels. */
+/** Of the only consumer, half of its credit: the store works on the one half while the other one travels. */
 function partOf({ credit }: Consumer): number {
   return Math.max(LEAST_PART, Math.ceil(credit / 2))
 }
