@@ -35,6 +35,14 @@ function claimText(queue: string, body: object): string {
 }
 
 describe('a claim', () => {
+  it('answers all that is ready, up to its max, however large', async () => {
+    await send('large', ...Array.from({ length: 320 }, (_, n) => ({ data: n })))
+    expect((await claim('large', { max: 300 })).map(({ data }) => data)).toEqual(
+      Array.from({ length: 300 }, (_, n) => n),
+    )
+    expect(await claim('large', { max: 1_000 })).toHaveLength(20)
+  })
+
   it('answers at once where there is nothing and it does not wait', async () => {
     for (let i = 0; i < 20; i++) expect(await claim('empty')).toEqual([])
     expect((await ask('POST', '/v1/queues/empty/claims')).body).toEqual({ jobs: [] })

@@ -129,7 +129,10 @@ export class Sharing {
   }
 }
 
-/** Of the only consumer, half of its credit: the store works on the one half while the other one travels. */
-function partOf({ credit }: Consumer): number {
-  return Math.max(LEAST_PART, Math.ceil(credit / 2))
+/**
+ * Of the only consumer, half of its credit: the store works on the one half while the other one travels. Who takes one
+ * delivery and goes would never see the other one.
+ */
+function partOf({ client, credit }: Consumer): number {
+  return client.once ? credit : Math.max(LEAST_PART, Math.ceil(credit / 2))
 }
