@@ -181,7 +181,8 @@ export function describeAppend(given: () => Case): void {
       expect((await produce(0, 1, 'zero')).offsets).toEqual([1])
       expect((await produce(1, 1, 'one')).offsets).toEqual([2])
       expect((await produce(1, 1, 'zero')).offsets).toEqual([3])
-      await expect(produce(0, 1, 'one')).rejects.toMatchObject({ code: 'conflict' })
+      const message = 'producer "one" began with 1: there was no draft 0'
+      await expect(produce(0, 1, 'one')).rejects.toMatchObject({ code: 'conflict', message })
     })
 
     test('is one per topic, subject and name', async () => {
@@ -200,7 +201,8 @@ export function describeAppend(given: () => Case): void {
         await publish(store, 't', 'between')
       }
       expect((await produce(1_400 - 1_023, 1_024)).offsets).toEqual(offsets.slice(-1_024))
-      await expect(produce(1, 1)).rejects.toMatchObject({ code: 'conflict' })
+      const message = 'draft 1 of producer "p" was taken, but its offset is no longer kept'
+      await expect(produce(1, 1)).rejects.toMatchObject({ code: 'conflict', message })
       expect((await produce(1_401, 1)).duplicates).toBe(0)
     })
 

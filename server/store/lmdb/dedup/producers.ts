@@ -38,16 +38,16 @@ export class Producer {
     return stored !== undefined && this.#transaction.now - stored.usedAt < PRODUCER_MS ? stored : undefined
   }
 
-  /** The offsets that the first of these drafts got already; `conflict` where the numbers do not fit. */
-  duplicates(seq: number, count: number): number[] {
+  /** What the first of these drafts got already, an offset or an id; `conflict` where the numbers do not fit. */
+  duplicates(seq: number, count: number, got: 'offset' | 'id'): number[] {
     const known = this.#known
     const next = known?.next ?? seq
-    if (known === undefined ? seq > 1 : seq > next) throw this.#conflict(seq, known)
+    if (known === undefined ? seq > 1 : seq > next) throw this.#conflict(seq, known, got)
     const offsets: number[] = []
     for (let number = seq; number < Math.min(next, seq + count); number++) {
       const kept = known !== undefined && number >= floorOf(known)
       const entry = kept ? readEntry(this.#transaction, LOG, this.#key, number) : undefined
-      if (entry === undefined) throw this.#conflict(number, known)
+      if (entry === undefined) throw this.#conflict(number, known, got)
       offsets.push(entry.readUIntBE(0, LOG.entryBytes))
     }
     return offsets
@@ -60,7 +60,7 @@ export class Producer {
       : this.#transaction.get(TABLES.producerNames, countKey(this.#key, number))
   }
 
-  #conflict(seq: number, known: ProducerRecord | undefined): RepriseError {
+  #conflict(seq: number, known: ProducerRecord | undefined, got: string): RepriseError {
     const name = JSON.stringify(this.#name)
     if (known === undefined) {
       return new RepriseError(
@@ -68,10 +68,13 @@ export class Producer {
         `producer ${name} is not known: its numbers begin with 0 or 1, not with ${seq}`,
       )
     }
+    if (seq > known.next) {
+      return new RepriseError('conflict', `producer ${name} skipped numbers: ${known.next} is next, not ${seq}`)
+    }
     const text =
-      seq > known.next
-        ? `producer ${name} skipped numbers: ${known.next} is next, not ${seq}`
-        : `draft ${seq} of producer ${name} was taken, but its offset is no longer kept`
+      seq < known.start
+        ? `producer ${name} began with ${known.start}: there was no draft ${seq}`
+        : `draft ${seq} of producer ${name} was taken, but its ${got} is no longer kept`
     return new RepriseError('conflict', text)
   }
 

@@ -46,7 +46,7 @@ export function enqueue(transaction: Transaction, name: string, enqueue: Enqueue
   if (enqueue.carried === undefined && enqueue.events !== false) known?.life.checkRoom()
   const number = known?.record.main.number ?? UNKNOWN
   const sender = producer && new Producer(transaction, number, subject, producer.name)
-  const repeated = producer && sender ? sender.duplicates(producer.seq, drafts.length) : []
+  const repeated = producer && sender ? sender.duplicates(producer.seq, drafts.length, 'id') : []
   if (known === undefined && enqueue.carried === undefined) checkFirst(enqueue)
   const queue = known ?? transaction.queueMade(name)
   const { record, main } = queue

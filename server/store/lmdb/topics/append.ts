@@ -16,7 +16,11 @@ export function append(transaction: Transaction, topic: string, append: Append, 
   const repeated =
     producer === undefined
       ? []
-      : (known ?? new Producer(transaction, UNBORN, subject, producer.name)).duplicates(producer.seq, drafts.length)
+      : (known ?? new Producer(transaction, UNBORN, subject, producer.name)).duplicates(
+          producer.seq,
+          drafts.length,
+          'offset',
+        )
   const remembered =
     before && drafts.some(({ id }) => id !== undefined)
       ? new Ids(transaction, before.number, subject, maxIds)

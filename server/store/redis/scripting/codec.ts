@@ -59,6 +59,8 @@ export function refuse(
       throw conflict(`${name} skipped numbers: ${detail} is next, not ${producer?.seq}`)
     case 'unknown':
       throw conflict(`${name} is not known: its numbers begin with 0 or 1, not with ${producer?.seq}`)
+    case 'before':
+      throw conflict(`${name} began with ${detail}: there was no draft ${producer?.seq}`)
     case 'forgotten':
       throw conflict(`draft ${detail} of ${name} was taken, but its ${taken} is no longer kept`)
     case 'began':

@@ -92,7 +92,8 @@ local function repeatedOf(key, p, seq, count, givenFor)
   if not p.next and seq > 1 then return nil, { 'error', 'unknown' } end
   local last = math.min(p.next or seq, seq + count) - 1
   if last < seq then return {} end
-  local given = seq >= math.max(p.start, p.next - KEPT_DRAFTS) and givenFor(key, p, seq, last)
+  if seq < p.start then return nil, { 'error', 'before', whole(p.start) } end
+  local given = seq >= p.next - KEPT_DRAFTS and givenFor(key, p, seq, last)
   if not given then return nil, { 'error', 'forgotten', whole(seq) } end
   return given
 end
