@@ -172,8 +172,8 @@ export interface Topics {
    * - `producer`: the store keeps, per (topic, subject, name), the next number and the offsets of its last 1,024 drafts
    *   at least, for 7 days after the last use. Drafts with a number below the next one are duplicates, whatever their
    *   content is now, and are answered with what the first drafts got. One call may hold duplicates and new drafts.
-   *   `conflict`: a number above the next one, a duplicate whose offset is no longer kept, or a producer that is not
-   *   known and does not start at 0 or 1. A new producer's first number may be 0 or 1.
+   *   `conflict`: a number above the next one or before the producer's first, a duplicate whose offset is no longer kept,
+   *   or a producer that is not known and does not start at 0 or 1. A new producer's first number may be 0 or 1.
    *   A refused call takes no numbers. A draft that is a duplicate by `id` takes its number.
    * - `at` is the same for all drafts and never before the `at` of the previous event.
    * - An unborn topic is born under the store's present epoch. When continuity with what is stored is not certain (the
