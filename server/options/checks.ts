@@ -86,9 +86,16 @@ export const jsonSchema = anything.transform((input, context): JsonSchema => {
 })
 
 export function byPattern<T extends z.ZodType>(values: T) {
-  return z.record(z.string().regex(PATTERN, PATTERN_RULE), values, {
+  const patterns = z.record(z.string().regex(PATTERN, PATTERN_RULE), values, {
     error: (issue) => (issue.code === 'invalid_type' ? 'is not a list of name patterns with their options' : undefined),
   })
+  // The library passes over this name in silence.
+  const named = anything.superRefine((input, context) => {
+    if (typeof input === 'object' && input !== null && Object.hasOwn(input, '__proto__')) {
+      context.addIssue({ code: 'custom', path: ['__proto__'], message: PATTERN_RULE })
+    }
+  })
+  return named.pipe(patterns)
 }
 
 /** What is wrong with an option: where it stands, and the sentence. */

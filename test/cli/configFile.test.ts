@@ -63,6 +63,8 @@ describe('what the environment and the file say', () => {
       'auth:\n  jwt: { secret: a-secret, algorithms: [RS256] }\n',
       /^reprise.yaml:2: auth.jwt.algorithms: none of them goes with the keys/,
     ],
+    ['topics:\n  __proto__: { retain: { events: 5 } }\n', /^reprise.yaml:2: topics.__proto__: not a name pattern: /],
+    ['queues: { __proto__: { rate: 5 } }\n', /^reprise.yaml:1: queues.__proto__: not a name pattern: /],
     ['path: /sdk/x\n', 'reprise.yaml:1: path: "/sdk/x" is not a path such as /socket.io, and not in /v1 or /sdk'],
   ])('%j is refused with its line', async (content, line) => {
     const cwd = await tempFolder()
