@@ -88,6 +88,8 @@ export class Connection {
       // connection at once (overload) must not be tried at full speed.
       if (Date.now() - this.#openedAt >= this.jitter.maxMs) this.#attempts = 0
       this.tokens.forget()
+      // One that hangs is not to be the last one.
+      this.#renewing = undefined
       this.#forgetLimits()
       for (const next of this.#released.values()) if (next !== undefined) this.#waiting.add(next)
       this.#released.clear()
@@ -202,10 +204,12 @@ export class Connection {
 
   /** Renews the token in place; the hub keeps one per connection. */
   renew(): Promise<void> {
-    this.#renewing ??= this.#renew().finally(() => {
-      this.#renewing = undefined
+    if (this.#renewing !== undefined) return this.#renewing
+    const renewing = this.#renew().finally(() => {
+      if (this.#renewing === renewing) this.#renewing = undefined
     })
-    return this.#renewing
+    this.#renewing = renewing
+    return renewing
   }
 
   /** The hub says in each namespace that the token is about to end. What fails shows when it has. */

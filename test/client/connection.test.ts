@@ -139,6 +139,25 @@ describe('a renewal that fails', () => {
   })
 })
 
+describe('a renewal that hangs', () => {
+  it('ends with its connection: the next one asks anew', async () => {
+    const fake = await startFakeHub()
+    let asked = 0
+    const hub = open(fake.url, { token: () => (++asked === 2 ? new Promise<never>(() => {}) : `t${asked}`) })
+    const sub = hub.topic('t').subscribe(() => {})
+    const guest = await fake.guest()
+    guest.subscribed(start(0))
+    guest.send('expiring', { inMs: 1 })
+    await until(() => asked === 2)
+    guest.cut()
+    await until(() => sub.status.state === 'offline')
+    ;(await fake.guest()).subscribed(start(0))
+    await until(() => sub.status.state === 'catching-up')
+    void hub.renew().catch(() => {})
+    expect((await fake.call('auth')).args).toEqual([{ token: 't4' }])
+  })
+})
+
 describe('coming back', () => {
   it('happens when the hub disconnects a namespace without a reason', async () => {
     const fake = await startFakeHub()
