@@ -39,8 +39,15 @@ export class LifeListeners {
 
   #subscribe(): void {
     if (this.#topic !== undefined) return
-    this.#topic = this.#topicOf()
-    this.#topic.subscribe(({ data }) => this.#tell(data), { from: 'end' })
+    const topic = this.#topicOf()
+    this.#topic = topic
+    void topic
+      .subscribe(({ data }) => this.#tell(data), { from: 'end' })
+      .ended.then(() => {
+        // The hub has ended it: who listens from here on asks again.
+        if (this.#topic === topic) this.#topic = undefined
+        void topic.close()
+      })
   }
 
   #tell(event: LifeEvent): void {
