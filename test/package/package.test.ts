@@ -308,7 +308,15 @@ describe.each([
   beforeAll(ensureBuilt, 180_000)
 
   it('defines window.Reprise and nothing else', async () => {
-    const window: Record<string, unknown> = { setTimeout, clearTimeout, setInterval, clearInterval, URL, TextEncoder }
+    const window: Record<string, unknown> = {
+      setTimeout,
+      clearTimeout,
+      setInterval,
+      clearInterval,
+      performance,
+      URL,
+      TextEncoder,
+    }
     window.window = window
     window.self = window
     const before = new Set(Object.keys(window))
