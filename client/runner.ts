@@ -131,6 +131,11 @@ export class Runner<T> {
   }
 }
 
+/** One whose `then` cannot be read counts: as a promise it rejects with what that throws. */
 export function isPromiseLike(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'
+  try {
+    return typeof (value as Partial<PromiseLike<unknown>> | null | undefined)?.then === 'function'
+  } catch {
+    return true
+  }
 }

@@ -46,7 +46,8 @@ describe('what a handler does', () => {
     const throws = () => {
       throw thrown
     }
-    for (const handler of [throws, async () => throws(), () => thenable(throws)]) {
+    const unreadable = () => Object.defineProperty({}, 'then', { get: throws })
+    for (const handler of [throws, async () => throws(), () => thenable(throws), unreadable]) {
       const { settlement, failures } = await settlementOf(handler)
       expect(settlement).toEqual({ ...base, as: 'retry', error: text })
       expect(failures).toEqual([{ id: '1', what: 'retry', error: thrown }])

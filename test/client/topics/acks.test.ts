@@ -259,6 +259,18 @@ describe('a handler that fails', () => {
     ])
   })
 
+  it('fails too where what it returns cannot be looked at', async () => {
+    const broken = new Error('a broken getter')
+    const get = () => {
+      throw broken
+    }
+    const { fake, sub } = await subscriber({ maxAttempts: 1 }, {}, () => Object.defineProperty({}, 'then', { get }))
+    const guest = await fake.guest()
+    guest.subscribed(start(0))
+    guest.events('a', [1])
+    expect(await sub.ended).toMatchObject({ code: 'handler_failed', error: broken })
+  })
+
   it('ends the subscription before its event after the last attempt, having acknowledged what came before', async () => {
     const { fake, sub, got } = await subscriber({ ...quick, maxAttempts: 3 }, { client: 'me' }, (event) =>
       event.offset === 2 ? Promise.reject(new Error('no')) : undefined,
