@@ -28,21 +28,17 @@ function finished.keeps(keep)
   return keep and keep.count > 0 and keep.ageMs > 0
 end
 
--- Of what is told of it: how it ended, its texts, its result. Nothing for one that has more bytes than are kept.
-function finished.add(j, state, ageMs, texts, lengths, result, why, history, startedAt, progress)
-  local over = now + ageMs
-  local row = struct.pack(
-    finished.ROW, state, j.named, j.priority, j.sentAt, startedAt, now, over, j.attempts, j.deliveries, lengths[1],
-    lengths[2], lengths[3], #result, #why, #history) .. texts .. result .. why .. history .. (progress or '')
+-- One that has more bytes than are kept is not.
+function finished.keepRow(state, n, named, id, over, row)
   if #row > policy.keep.bytes then return end
   local rows, ids, times = finished.rows, finished.ids, finished.times[state]
-  rows[#rows + 1] = j.n
+  rows[#rows + 1] = n
   rows[#rows + 1] = row
-  times[#times + 1] = over
-  times[#times + 1] = finished.name(j.n)
-  if j.named == 1 then
-    ids[#ids + 1] = j.id
-    ids[#ids + 1] = j.n
+  times[#times + 1] = digits(over)
+  times[#times + 1] = finished.name(n)
+  if named == 1 then
+    ids[#ids + 1] = id
+    ids[#ids + 1] = n
   end
   finished.added = finished.added + 1
   finished.bytes[state] = finished.bytes[state] + #row
@@ -55,20 +51,26 @@ function finished.add(j, state, ageMs, texts, lengths, result, why, history, sta
   end
 end
 beginnings[#beginnings + 1] = function()
-  finished.next, finished.isAwaited = nil, nil
+  finished.next, finished.isAwaited, finished.span = nil, nil, nil
 end
--- The same of a record as it is, whose job has no key and no history, up to where the token of its lease begins.
-finished.plain = { key = '' }
+-- Of what is told of it: how it ended, its texts, its result.
+function finished.add(j, state, ageMs, texts, lengths, result, why, history, startedAt, progress)
+  local over = now + ageMs
+  finished.keepRow(state, j.n, j.named, j.id, over, struct.pack(
+    finished.ROW, state, j.named, j.priority, j.sentAt, startedAt, now, over, j.attempts, j.deliveries, lengths[1],
+    lengths[2], lengths[3], #result, #why, #history) .. texts .. result .. why .. history .. (progress or ''))
+end
+-- The same of a record as it is, whose job is done and has no key and no history, up to where the token of its lease
+-- begins: most of it has the same bytes here. When it was sent stands 32 bytes before the key's length.
 function finished.addPlain(n, record, last, size, result, named, id)
-  local plain = finished.plain
-  plain.named, plain.id = named, id
-  plain.n, plain.deliveries, plain.priority = n, struct.unpack('<I4', record, 5), string.byte(record, ATTEMPTS_AT - 1)
-  plain.attempts = struct.unpack('<I4', record, ATTEMPTS_AT)
-  plain.sentAt = struct.unpack('<d', record, 65)
-  local startedAt = struct.unpack('<d', record, SIZE_AT + 4)
-  local _, subjects, ids = struct.unpack('<I4I4I4', record, KEY_LENGTH_AT)
-  local texts = string.sub(record, RECORD_SIZE + (size <= SMALL and size or 0) + 1, last)
-  finished.add(plain, finished.DONE, policy.keep.ageMs, texts, { 0, subjects, ids }, result, '', '', startedAt)
+  local over = now + policy.keep.ageMs
+  finished.span = finished.span or struct.pack('<dd', now, over)
+  finished.keepRow(finished.DONE, n, named, id, over, string.char(finished.DONE, named)
+    .. string.sub(record, ATTEMPTS_AT - 1, ATTEMPTS_AT - 1) .. string.sub(record, KEY_LENGTH_AT - 32, KEY_LENGTH_AT - 25)
+    .. string.sub(record, SIZE_AT + 4, SIZE_AT + 11) .. finished.span .. string.sub(record, ATTEMPTS_AT, ATTEMPTS_AT + 3)
+    .. string.sub(record, 5, 8) .. NO_LENGTH .. string.sub(record, KEY_LENGTH_AT + 4, KEY_LENGTH_AT + 11)
+    .. struct.pack('<I4', #result) .. NO_LENGTH .. NO_LENGTH
+    .. string.sub(record, RECORD_SIZE + (size <= SMALL and size or 0) + 1, last) .. result)
 end
 
 -- The job is taken from the queue for good; it is in no state any more.
@@ -112,11 +114,11 @@ local function finish(p, j, state, result)
   finished.add(j, state, keep.ageMs, j.key .. j.subject .. j.id, lengths, result, why, history, startedAt, progress)
 end
 
--- Takes some of those that ended so away.
-function finished.drop(state, names)
+-- Takes some of those that ended so away: the first ones, or one of another place.
+function finished.drop(state, names, isOne)
   if #names == 0 then return 0 end
   local numbers, given, owners, gone, bytes = {}, {}, {}, {}, 0
-  for i = 1, #names do numbers[i] = whole(tonumber(names[i])) end
+  for i = 1, #names do numbers[i] = digits(tonumber(names[i])) end
   for i, row in ipairs(valuesOf(finished.key, numbers)) do
     if row then
       bytes = bytes + #row
@@ -131,7 +133,11 @@ function finished.drop(state, names)
   end
   many('HDEL', finished.key, numbers)
   many('HDEL', finished.names, gone)
-  many('ZREM', finished.by[state], names)
+  if isOne then
+    redis.call('ZREM', finished.by[state], names[1])
+  else
+    redis.call('ZREMRANGEBYRANK', finished.by[state], 0, #names - 1)
+  end
   return tonumber(redis.call('HINCRBY', finished.sizes, state, -bytes))
 end
 
@@ -170,7 +176,7 @@ function finished.forget(id)
   flush()
   for state = 1, 2 do
     local name = finished.name(n)
-    if redis.call('ZSCORE', finished.by[state], name) then finished.drop(state, { name }) end
+    if redis.call('ZSCORE', finished.by[state], name) then finished.drop(state, { name }, true) end
   end
 end
 
