@@ -51,7 +51,7 @@ function finished.keepRow(state, n, named, id, over, row)
   end
 end
 beginnings[#beginnings + 1] = function()
-  finished.next, finished.isAwaited, finished.span = nil, nil, nil
+  finished.next, finished.isAwaited, finished.spanTo = nil, nil, nil
 end
 -- Of what is told of it: how it ended, its texts, its result.
 function finished.add(j, state, ageMs, texts, lengths, result, why, history, startedAt, progress)
@@ -64,7 +64,8 @@ end
 -- begins: most of it has the same bytes here. When it was sent stands 32 bytes before the key's length.
 function finished.addPlain(n, record, last, size, result, named, id)
   local over = now + policy.keep.ageMs
-  finished.span = finished.span or struct.pack('<dd', now, over)
+  -- Calls that share a script may have other policies.
+  if finished.spanTo ~= over then finished.spanTo, finished.span = over, struct.pack('<dd', now, over) end
   finished.keepRow(finished.DONE, n, named, id, over, string.char(finished.DONE, named)
     .. string.sub(record, ATTEMPTS_AT - 1, ATTEMPTS_AT - 1) .. string.sub(record, KEY_LENGTH_AT - 32, KEY_LENGTH_AT - 25)
     .. string.sub(record, SIZE_AT + 4, SIZE_AT + 11) .. finished.span .. string.sub(record, ATTEMPTS_AT, ATTEMPTS_AT + 3)

@@ -85,6 +85,17 @@ export function describeQueueFinished(given: () => Case): void {
       expect(await kept()).toEqual([])
     })
 
+    test('are kept for as long as the policy of their own call says, whatever is settled in the same turn', async () => {
+      const q = desk()
+      await q.put('a', 'b')
+      const jobs = (await q.claim('w', { max: 2 })).jobs.map(({ id, lease }) => ({ id, lease, as: 'done' as const }))
+      const [a, b] = jobs
+      if (a === undefined || b === undefined) throw new Error('two jobs were there')
+      await Promise.all([settle([a], { ...KEEP, ageMs: 1_000 }), settle([b])])
+      pass(5_000)
+      expect([await one('a'), (await one('b'))?.state]).toEqual([undefined, 'done'])
+    })
+
     test('are removed ones, too: by id, by a purge, and dead letters that are over', async () => {
       const q = desk()
       const { queues } = given().store
