@@ -176,7 +176,11 @@ async function outage(
   const began = performance.now()
   const refused = wire.call('publish', [{ data: 2, id: 'two' }])
   await turns(url, 503)
-  expect(await refused).toMatchObject({ ok: false, error: { code: 'unavailable', retryable: true } })
+  const reply = await refused
+  expect(reply, `${takeAway}: ${JSON.stringify(reply)}`).toMatchObject({
+    ok: false,
+    error: { code: 'unavailable', retryable: true },
+  })
   expect(performance.now() - began).toBeLessThan(15_000)
   expect(wire.socket.connected).toBe(true)
   await bringBack()

@@ -7,13 +7,27 @@ import { createServer, type Server } from 'node:net'
 const FIRST = 15_000
 const END = 32_000
 
+/**
+ * Each process of a run takes from a part of its own, and none twice: a server that is down for a while must not find
+ * another test's server in its place, nor must those that look for it.
+ */
+const PARTS = 16
+const SIZE = Math.floor((END - FIRST) / PARTS)
+const begin = FIRST + (Number(process.env.VITEST_POOL_ID ?? randomInt(PARTS)) % PARTS) * SIZE
+const given = new Set<number>()
+
 /** `count` different ports of the loopback that were free a moment ago. */
 export async function freePorts(count: number): Promise<number[]> {
   const servers = new Map<number, Server>()
+  // A process that runs for hours may give them again: those that it gave first are long forgotten.
+  if (given.size > SIZE / 2) given.clear()
   while (servers.size < count) {
-    const port = randomInt(FIRST, END)
+    const port = begin + randomInt(SIZE)
+    if (given.has(port)) continue
     const server = await listen(port)
-    if (server !== undefined) servers.set(port, server)
+    if (server === undefined) continue
+    given.add(port)
+    servers.set(port, server)
   }
   await Promise.all([...servers.values()].map((server) => new Promise((resolve) => server.close(resolve))))
   return [...servers.keys()]
