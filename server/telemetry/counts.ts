@@ -72,15 +72,15 @@ export class WatchedCounts {
   readonly running = new Histogram(FINE)
 }
 
-/** One for each pattern that something has happened under, and one for names without. */
+/** One for each pattern that something has happened under, or that was told `before`, and one for names without. */
 export class Patterns<Each> {
   /** By what their label says. */
   readonly each = new Map<string, Each>()
   readonly #make: () => Each
 
-  constructor(make: () => Each) {
+  constructor(make: () => Each, before: Iterable<string> = []) {
     this.#make = make
-    this.each.set(NO_PATTERN, make())
+    for (const label of [NO_PATTERN, ...before]) this.each.set(label, make())
   }
 
   of(pattern: string | undefined): Each {

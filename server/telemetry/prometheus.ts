@@ -99,8 +99,10 @@ export function openExposition(): Exposition {
     }
   })
   ofTopic('reprise_catchups_total', 'Subscriptions that had missed something and became live', (one) => one.caughtUp)
+  let subscribers = new Patterns(() => ({ subscriptions: 0 }))
   gauge('reprise_subscribers', 'Subscriptions of this node', ['pattern'], ({ opened }) => {
-    const found = new Patterns(() => ({ subscriptions: 0 }))
+    const found = new Patterns(() => ({ subscriptions: 0 }), subscribers.each.keys())
+    subscribers = found
     for (const [topic, subscriptions] of opened?.subscriptions() ?? []) {
       found.of(opened?.topicPattern(topic)).subscriptions += subscriptions
     }

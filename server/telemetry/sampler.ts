@@ -89,8 +89,8 @@ export class Sampler {
   async #begin(): Promise<void> {
     const began = performance.now()
     const sample: Draft = {
-      topics: new Patterns(() => new TopicGauges()),
-      queues: new Patterns(() => new QueueGauges()),
+      topics: new Patterns(() => new TopicGauges(), this.#last?.topics.each.keys()),
+      queues: new Patterns(() => new QueueGauges(), this.#last?.queues.each.keys()),
       names: { topics: 0, queues: 0 },
       rows: this.#keepsRows ? { topics: [], queues: [] } : undefined,
     }

@@ -54,7 +54,12 @@ describe('the metrics of topics', () => {
     expect(all.of('reprise_event_loop_delay_seconds')).toBeGreaterThanOrEqual(0)
     expect(all.text).not.toMatch(/orders\.eu\.1|prices|ann/)
     for (const one of [wire, late, other]) one.close()
-    await scrapeUntil(url, { 'reprise_subscribers{pattern="(none)"}': 0, reprise_connections: 0 })
+    await fetch(`${url}/v1/topics/prices`, { method: 'DELETE' })
+    await scrapeUntil(url, {
+      'reprise_subscribers{pattern="orders.eu.*"}': 0,
+      'reprise_topic_events{pattern="*"}': 0,
+      reprise_connections: 0,
+    })
   })
 
   it('count gaps by their reason', async () => {

@@ -165,6 +165,11 @@ async function read(
   if (query.before !== undefined && waitMs > 0) {
     throw new RepriseError('bad_request', 'waitMs goes with after: nothing new comes before an event')
   }
+  if (waitMs > 0) {
+    // At once, not only where there is nothing to answer: whoever polls is refused each time or never.
+    checkTopic(topic)
+    authorize(caller, 'subscribe', topic)
+  }
   const deadline = performance.now() + waitMs
   let waited: AbortSignal | undefined
   for (;;) {

@@ -130,6 +130,16 @@ describe.each(['of its own', 'within a program'] as const)('at a hub %s', (place
     expect(wrong).toEqual([])
   })
 
+  it('over reads that would wait, also where there is something to read', async () => {
+    const [reads, subscribes] = ['read a page', 'subscribe'].map((what) => NEEDS.find((need) => need.what === what))
+    for (const bearer of bearers) {
+      const headers = bearer.token === undefined ? {} : { authorization: `Bearer ${bearer.token}` }
+      const status = await statusAt(`${places[place]}/v1/topics/t/events?waitMs=1`, { headers })
+      const may = bearer.may(reads as Need) && bearer.may(subscribes as Need)
+      expect(status, bearer.name).toBe(bearer.token === undefined ? 401 : may ? 200 : 403)
+    }
+  })
+
   it('over streams that a ticket opens', async () => {
     const url = places[place]
     const stream = NEEDS.find(({ what }) => what === 'subscribe') as Need
