@@ -12,7 +12,7 @@ import type { Core } from './core/core.ts'
 import { readable } from './core/topics/log.ts'
 import { allGiven, given } from './given.ts'
 import type { LocalClients } from './localClients.ts'
-import { parse, parseDrafts, parseJobDrafts, readSchema } from './wire.ts'
+import { parse, parseDrafts, parseJobDrafts, readSchema } from './wire/calls.ts'
 
 const DUPLICATE = { duplicate: true } as const
 

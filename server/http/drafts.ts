@@ -3,8 +3,8 @@
 import type { z } from 'zod'
 import { RepriseError } from '../../shared/errors.ts'
 import { readTraceparent, TRACEPARENT } from '../../shared/traceparent.ts'
+import { parse } from '../wire/calls.ts'
 import { checkDraftCount } from '../wire/children.ts'
-import { parse } from '../wire.ts'
 import { base64 } from './schemas/topics.ts'
 
 /** The schemas of one kind of draft. */

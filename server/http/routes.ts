@@ -15,7 +15,7 @@ import type { QueueOverrides } from '../core/queues/settings.ts'
 import type { Telemetry } from '../core/telemetry.ts'
 import type { TopicOverrides } from '../core/topics/settings.ts'
 import { itsTurn, PAGE_WEIGHT } from '../core/turns.ts'
-import { parse } from '../wire.ts'
+import { parse } from '../wire/calls.ts'
 import { hasBody, readJson } from './body.ts'
 import { goneSignal } from './ending.ts'
 import { answerProblem, HttpRefusal } from './problem.ts'
@@ -171,7 +171,7 @@ export function serveRoutes(rows: readonly Route[], context: RoutesContext): Rou
 }
 
 /** As an Allow header has them. */
-export function methodsOf(rows: readonly Route[]): string[] {
+function methodsOf(rows: readonly Route[]): string[] {
   const methods = rows.map((row) => row.method.toUpperCase())
   return [...methods, ...(methods.includes('GET') ? ['HEAD'] : []), 'OPTIONS']
 }

@@ -126,7 +126,7 @@ export function faultText({ path, message }: Fault): string {
 }
 
 /** `topics."orders.*".retain` from its parts. */
-export function pathText(path: readonly PropertyKey[]): string {
+function pathText(path: readonly PropertyKey[]): string {
   return path
     .map((part) => (/^[A-Za-z0-9_]+$/.test(String(part)) ? String(part) : JSON.stringify(String(part))))
     .join('.')

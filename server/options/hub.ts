@@ -129,7 +129,7 @@ export interface ResolvedServeOptions extends ResolvedHubOptions {
   readonly tls: TlsOptions | undefined
 }
 
-export const DEFAULTS = {
+const DEFAULTS = {
   store: './data',
   path: '/socket.io',
   logLevel: 'info',

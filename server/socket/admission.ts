@@ -16,7 +16,7 @@ import type { Clients } from '../core/seeing/clients.ts'
 import type { Telemetry } from '../core/telemetry.ts'
 import { checkTopic } from '../core/topics/log.ts'
 import type { Subscription } from '../core/topics/subscription.ts'
-import { demoAuthSchema, parse, positionSchema, queuesAuthSchema, topicAuthSchema } from '../wire.ts'
+import { demoAuthSchema, parse, positionSchema, queuesAuthSchema, topicAuthSchema } from '../wire/calls.ts'
 import type { RateRules } from './rates.ts'
 
 export interface GatewayContext {

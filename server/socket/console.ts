@@ -16,7 +16,7 @@ import {
   listQuerySchema,
   parse,
   queueSeenQuerySchema,
-} from '../wire.ts'
+} from '../wire/calls.ts'
 import { type Calls, serving } from './calls.ts'
 
 interface ConsoleState {

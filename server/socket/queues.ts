@@ -5,7 +5,6 @@ import type { Caller, Session } from '../core/access.ts'
 import type { Core } from '../core/core.ts'
 import type { JobClient } from '../core/queues/delivery/outlet.ts'
 import { lookAtJob, lookAtJobs, waitForJob } from '../core/queues/looks.ts'
-import { parseSchedule, scheduleListSchema, scheduleRunSchema } from '../scheduleWire.ts'
 import {
   consumeSchema,
   credentialsSchema,
@@ -20,7 +19,8 @@ import {
   producerSchema,
   queueNameSchema,
   requestSchema,
-} from '../wire.ts'
+} from '../wire/calls.ts'
+import { parseSchedule, scheduleListSchema, scheduleRunSchema } from '../wire/schedules.ts'
 import { type Calls, serving } from './calls.ts'
 import { roomOf } from './jobOutlet.ts'
 import { incoming, incomingList, replying } from './joining.ts'

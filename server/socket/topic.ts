@@ -12,7 +12,7 @@ import {
   producerSchema,
   readSchema,
   subscribeSchema,
-} from '../wire.ts'
+} from '../wire/calls.ts'
 import { type Calls, serving } from './calls.ts'
 import { fittingPage, incomingList, wholePage } from './joining.ts'
 import type { SocketOutlet } from './outlet.ts'

@@ -15,7 +15,7 @@ const KIND_AND_CRC = 5
 const U32 = 4
 
 /** Bytes of a sealed record beyond those of the same body as it is: key, nonce, tag, and its own kind. */
-export const SEAL_BYTES = 45
+const SEAL_BYTES = 45
 const KEY_BYTES = 16
 
 /** A body that only a holder of its key can read: the key's name in 16 bytes, then what sealing/keyring.ts makes of it. */

@@ -21,12 +21,12 @@ const TOPICS = 20
 const QUEUES = 20
 const CURSORS = 250
 
-export class TopicGauges {
+class TopicGauges {
   events = 0
   lag = 0
 }
 
-export class QueueGauges {
+class QueueGauges {
   readonly jobs: Record<JobState | 'dead', number> = { ready: 0, delayed: 0, held: 0, waiting: 0, dead: 0 }
   oldestReadyMs = 0
 }

@@ -1,4 +1,4 @@
-/** The schemas of what a job has by itself in place of its queue's settings, beside those of wire.ts. */
+/** The schemas of what a job has by itself in place of its queue's settings, beside those of calls.ts. */
 
 import { z } from 'zod'
 import { type JobBackoff, type JobOptions, MAX_BACKOFFS } from '../../shared/queues.ts'

@@ -1,4 +1,4 @@
-/** The schemas of what consumers say of the jobs that they hold, beside those of wire.ts: how they end, and how far they are. */
+/** The schemas of what consumers say of the jobs that they hold, beside those of calls.ts: how they end, and how far they are. */
 
 import { z } from 'zod'
 import { RepriseError } from '../../shared/errors.ts'

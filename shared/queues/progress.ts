@@ -21,7 +21,7 @@ export interface LogLine {
 /** The largest value, in bytes as JSON: it is read and written anew with each report. */
 export const MAX_PROGRESS_BYTES = 65_536
 /** The longest line; what is longer is cut. */
-export const MAX_LOG_LENGTH = 2_000
+const MAX_LOG_LENGTH = 2_000
 /** Lines that a job keeps, and the bytes of their texts: the oldest go first. */
 export const MAX_LOG_LINES = 100
 export const MAX_LOG_BYTES = 65_536

@@ -21,14 +21,13 @@ const PARTS = [
   'server/options/',
   'server/telemetry/',
   'server/wire/',
-  'server/wire.ts',
-  'server/scheduleWire.ts',
   'server/api.ts',
   'server/doctor/doctor.ts',
   'server/doctor/examination.ts',
   'server/doctor/condition.ts',
   'server/localClients.ts',
   'server/handles.ts',
+  'server/rules.ts',
   'server/hub.ts',
   'server/embedded.ts',
   'server/index.ts',
@@ -43,7 +42,7 @@ const PARTS = [
 
 type Part = (typeof PARTS)[number]
 
-const EDGE: readonly Part[] = ['server/core/', 'server/wire/', 'server/wire.ts', 'server/scheduleWire.ts', 'shared/']
+const EDGE: readonly Part[] = ['server/core/', 'server/wire/', 'shared/']
 const ENGINE: readonly Part[] = ['server/store/contract/', 'server/store/', 'shared/']
 
 const ABOVE_HUB: readonly Part[] = [
@@ -64,8 +63,6 @@ const MAY_IMPORT: Readonly<Record<Part, readonly Part[]>> = {
   'server/store/redis/': ENGINE,
   'server/store/': ['server/store/contract/', 'server/store/lmdb/', 'server/store/redis/', 'shared/'],
   'server/wire/': ['shared/'],
-  'server/wire.ts': ['server/wire/', 'shared/'],
-  'server/scheduleWire.ts': ['server/wire.ts', 'shared/'],
   'server/socket/': EDGE,
   'server/http/': EDGE,
   // Revocations and tickets are kept in the store.
@@ -90,10 +87,21 @@ const MAY_IMPORT: Readonly<Record<Part, readonly Part[]>> = {
   'server/handles.ts': [
     'server/api.ts',
     'server/localClients.ts',
-    'server/wire.ts',
+    'server/wire/',
     'server/',
     'server/core/',
     'client/',
+    'shared/',
+  ],
+  'server/rules.ts': [
+    'server/',
+    'server/auth/',
+    'server/core/',
+    'server/doctor/condition.ts',
+    'server/options/',
+    'server/store/contract/',
+    'server/store/',
+    'server/telemetry/',
     'shared/',
   ],
   'server/hub.ts': [
@@ -167,7 +175,7 @@ const DRIVERS: Readonly<Record<string, readonly Part[]>> = {
   pino: ['server/telemetry/'],
   'prom-client': ['server/telemetry/'],
   '@opentelemetry/api': ['server/telemetry/', 'client/'],
-  zod: ['server/wire/', 'server/wire.ts', 'server/scheduleWire.ts', 'server/options/', 'server/http/'],
+  zod: ['server/wire/', 'server/options/', 'server/http/'],
   yaml: ['server/options/'],
   // The demo has a lane without the SDK, to compare with.
   'socket.io-client': ['client/', 'console/'],

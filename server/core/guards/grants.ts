@@ -6,7 +6,7 @@ import { matcher, PATTERN, PATTERN_RULE } from '../patterns.ts'
 const SUBJECT = '{sub}'
 
 /** What is wrong with a pattern of a grant. */
-export function patternFault(pattern: string): string | undefined {
+function patternFault(pattern: string): string | undefined {
   if (!PATTERN.test(pattern.replaceAll(SUBJECT, 's'))) return PATTERN_RULE
   // `user.{sub}*` of ann would fit the names of anna.
   if (pattern.includes(`${SUBJECT}*`) || pattern.includes(`*${SUBJECT}`))

@@ -130,7 +130,7 @@ function finishedLook(queue: string, job: FinishedJob): JobLook {
 }
 
 /** What became of a job; `undefined` where it is not known any more. */
-export async function endingOf(queues: Queues, caller: Caller, queue: string, id: string): Promise<Ended | undefined> {
+async function endingOf(queues: Queues, caller: Caller, queue: string, id: string): Promise<Ended | undefined> {
   const [finished] = await queues.finished(caller, queue, { ids: [id] })
   if (finished !== undefined) {
     const { state, result, error } = finished

@@ -2,7 +2,7 @@
 
 import { RepriseError } from '../../../shared/errors.ts'
 import { authorize, type Revocations } from '../../core/access.ts'
-import { parse } from '../../wire.ts'
+import { parse } from '../../wire/calls.ts'
 import { type Call, type Route, route } from '../routes.ts'
 import { meAnswer, revocationAnswer, revocationBody, revocationsAnswer, ticketAnswer } from '../schemas/access.ts'
 

@@ -8,7 +8,7 @@ import { waitForJob } from '../../core/queues/looks.ts'
 import { isThere, redrive } from '../../core/queues/redrive.ts'
 import { isDead, mainQueue } from '../../core/queues/settings.ts'
 import { itsTurn, PAGE_WEIGHT } from '../../core/turns.ts'
-import { parse } from '../../wire.ts'
+import { parse } from '../../wire/calls.ts'
 import { endingText, type FinishedJob, finishedText, type JobInfo, lookedAt } from '../jobText.ts'
 import { type Call, JsonText, type Route, route } from '../routes.ts'
 import {

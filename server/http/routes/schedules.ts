@@ -1,7 +1,7 @@
 /** The routes of a queue's schedules: put, look, list, run now, remove. */
 
 import { RepriseError } from '../../../shared/errors.ts'
-import { parseSchedule, scheduleSchema } from '../../scheduleWire.ts'
+import { parseSchedule, scheduleSchema } from '../../wire/schedules.ts'
 import { type Route, route } from '../routes.ts'
 import { scheduleAnswer, scheduleRanAnswer, schedulesAnswer, schedulesQuery } from '../schemas/schedules.ts'
 

@@ -38,7 +38,7 @@ import {
   settlementsSchema,
   subscribeSchema,
   topicAuthSchema,
-} from '../../wire.ts'
+} from '../../wire/calls.ts'
 import { type Called, Components, type JsonSchema, type Sent } from './components.ts'
 import { consoleTables } from './console.ts'
 import { endingSchema, lookSchema } from './jobs.ts'

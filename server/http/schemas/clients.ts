@@ -10,7 +10,7 @@ import {
   SUBSCRIPTION_STATES,
 } from '../../../shared/console/protocol.ts'
 import { MAX_ROWS } from '../../core/seeing/observer.ts'
-import { nameSchema, positionSchema, queueNameSchema } from '../../wire.ts'
+import { nameSchema, positionSchema, queueNameSchema } from '../../wire/calls.ts'
 import { flag, whole } from './topics.ts'
 
 export const clientsQuery = {

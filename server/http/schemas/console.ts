@@ -22,7 +22,7 @@ import {
   clientsQuerySchema,
   listQuerySchema,
   queueSeenQuerySchema,
-} from '../../wire.ts'
+} from '../../wire/calls.ts'
 import { clientAnswer, clientRow } from './clients.ts'
 import type { Called, Sent } from './components.ts'
 

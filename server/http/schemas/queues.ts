@@ -1,9 +1,8 @@
-/** What requests about queues may say and what answers hold, over HTTP. Of single jobs: jobs.ts; the rest is in topics.ts and server/wire.ts. */
+/** What requests about queues may say and what answers hold, over HTTP. Of single jobs: jobs.ts; the rest is in topics.ts and server/wire/calls.ts. */
 
 import { z } from 'zod'
 import type { JobDraft } from '../../../shared/queues.ts'
 import type { ConsumerSeen } from '../../core/seeing/consumers.ts'
-import { parentSchema } from '../../wire/children.ts'
 import {
   consumeSchema,
   jobDraftSchema,
@@ -11,7 +10,8 @@ import {
   positionSchema,
   queueNameSchema,
   sentDraftSchema,
-} from '../../wire.ts'
+} from '../../wire/calls.ts'
+import { parentSchema } from '../../wire/children.ts'
 import { base64, bound, content, count, jsonSchema, whole } from './topics.ts'
 
 const MAX_CLAIM = 1_000

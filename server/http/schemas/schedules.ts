@@ -2,8 +2,8 @@
 
 import { z } from 'zod'
 import type { QueueCalls, Schedule } from '../../../shared/queues.ts'
-import { scheduleListSchema, scheduleRunSchema, scheduleSchema } from '../../scheduleWire.ts'
-import { nameSchema } from '../../wire.ts'
+import { nameSchema } from '../../wire/calls.ts'
+import { scheduleListSchema, scheduleRunSchema, scheduleSchema } from '../../wire/schedules.ts'
 import type { Called } from './components.ts'
 import { count, whole } from './topics.ts'
 

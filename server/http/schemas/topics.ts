@@ -1,12 +1,12 @@
 /**
  * What requests may say and what answers hold, over HTTP: query parameters as text, bodies where they differ from the
- * wire's, answers for the OpenAPI document. The rest is in server/wire.ts.
+ * wire's, answers for the OpenAPI document. The rest is in server/wire/calls.ts.
  */
 
 import { z } from 'zod'
 import { PLACE_RULE, readPlace, readPosition, TIME_RULE } from '../../../shared/places.ts'
 import type { Draft, From, Gap, Published } from '../../../shared/protocol.ts'
-import { draftSchema, onGapSchema, positionSchema } from '../../wire.ts'
+import { draftSchema, onGapSchema, positionSchema } from '../../wire/calls.ts'
 
 const LIST_LIMIT = 1_000
 

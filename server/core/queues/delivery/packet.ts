@@ -47,7 +47,7 @@ function jobText(
 }
 
 /** Results with binary are joined, all of them: how many attachments they have, nobody bounds. */
-export function jobObject(
+function jobObject(
   queue: string,
   { body, children, ...rest }: ReadableJob,
 ): Job & { readonly joinedChildren?: Joined } {

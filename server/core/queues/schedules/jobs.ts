@@ -37,7 +37,7 @@ function rejected(job: StoredJobDraft, error: string): StoredJobDraft {
 }
 
 /** The draft that was kept; binary data as it was. */
-export function draftOf(body: Body, { options }: KeptSpec): ScheduleDraft {
+function draftOf(body: Body, { options }: KeptSpec): ScheduleDraft {
   const { data, headers } = contentOf(body) as { readonly data: unknown; readonly headers?: Headers }
   return { data, ...(headers === undefined ? {} : { headers }), ...options }
 }

@@ -26,7 +26,7 @@ export interface SchedulesContext {
 /** When another caller changes the same schedule meanwhile. */
 const TRIES = 10
 const SHOWN_TIMES = 5
-export const MAX_SCHEDULES_PAGE = 100
+const MAX_SCHEDULES_PAGE = 100
 /** Drafts may be large: so many are read at a time, and a page ends behind so much text. */
 const PART = 10
 const PAGE_LENGTH = 1_048_576

@@ -68,6 +68,3 @@ export function fire(spec: KeptSpec, nextAt: number, now: number, most: number):
     ...(following === undefined || fired >= limit ? {} : { nextAt: following }),
   }
 }
-
-/** So many due times at most have a job when `missed` is `all`. */
-export const MOST_MISSED = MOST_COUNTED

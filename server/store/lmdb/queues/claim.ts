@@ -199,7 +199,7 @@ function lend(
 }
 
 /** A consumer that gets another job is no longer alone with the one it has. */
-export function endSolitude(jobSet: JobSet, job: Job | undefined): void {
+function endSolitude(jobSet: JobSet, job: Job | undefined): void {
   if (job?.alone !== true) return
   job.alone = false
   jobSet.touch(job)

@@ -70,7 +70,7 @@ export function readHeader(topicNumber: number, first: number, block: Buffer): B
   return { first, count, at: block.readDoubleBE(5), before: block.readDoubleBE(13) }
 }
 
-export function recordBytes(block: Buffer, index: number): number {
+function recordBytes(block: Buffer, index: number): number {
   return block.readUInt32BE(SIZES + U32 * index)
 }
 

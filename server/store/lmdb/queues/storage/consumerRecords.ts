@@ -12,7 +12,7 @@ import type { ConsumerRecord } from './records.ts'
 import type { SortedIndex } from './sortedIndex.ts'
 
 /** A consumer that was not touched for so long is not attached any more. */
-export const TOUCH_MS = 60_000
+const TOUCH_MS = 60_000
 
 export interface ConsumerEntry {
   readonly key: Buffer

@@ -13,7 +13,7 @@ import { TABLES } from '../../engine/tables.ts'
 import { INDEXES, type Indexes } from './indexes.ts'
 import type { Counters } from './records.ts'
 
-export const SETTLED_MS = 300_000
+const SETTLED_MS = 300_000
 
 export const OUTCOMES = { done: 1, retry: 2, release: 3, dead: 4 } as const
 

@@ -1,9 +1,9 @@
-/** The schemas of schedules that clients send, beside those of wire.ts. */
+/** The schemas of schedules that clients send, beside those of calls.ts. */
 
 import { z } from 'zod'
-import { RepriseError } from '../shared/errors.ts'
-import type { ScheduleListQuery, ScheduleRunOptions, ScheduleSpec } from '../shared/queues.ts'
-import { jobDraftSchema, nameSchema, parse } from './wire.ts'
+import { RepriseError } from '../../shared/errors.ts'
+import type { ScheduleListQuery, ScheduleRunOptions, ScheduleSpec } from '../../shared/queues.ts'
+import { jobDraftSchema, nameSchema, parse } from './calls.ts'
 
 const MAX_CRON_LENGTH = 256
 const MAX_ZONE_LENGTH = 64
@@ -15,7 +15,7 @@ const MIN_EVERY_MS = 100
 
 const { id, at: _at, ...draftFields } = jobDraftSchema.shape
 
-export const scheduleDraftSchema = z
+const scheduleDraftSchema = z
   .strictObject(draftFields)
   .meta({ id: 'ScheduleDraft', examples: [{ data: { report: 'daily' } }] })
 

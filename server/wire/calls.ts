@@ -1,32 +1,32 @@
 /** The schemas of what clients send: checked once, here at the edge. They satisfy the types in shared/protocol.ts. */
 
 import { z } from 'zod'
-import { HAPPENING_KINDS } from '../shared/console/happenings.ts'
-import { CLIENT_SORTS } from '../shared/console/protocol.ts'
-import { isName, isQueueName, NAME, nameRule } from '../shared/names.ts'
-import type { Position } from '../shared/positions.ts'
-import type { Draft, From, Headers, OnGap, ProducerSeq, ReadQuery, SubscribeQuery } from '../shared/protocol.ts'
+import { HAPPENING_KINDS } from '../../shared/console/happenings.ts'
+import { CLIENT_SORTS } from '../../shared/console/protocol.ts'
+import { isName, isQueueName, NAME, nameRule } from '../../shared/names.ts'
+import type { Position } from '../../shared/positions.ts'
+import type { Draft, From, Headers, OnGap, ProducerSeq, ReadQuery, SubscribeQuery } from '../../shared/protocol.ts'
 import {
   type ConsumeOptions,
   type JobDraft,
   type JobsQuery,
   LOOK_STATES,
   type RequestOptions,
-} from '../shared/queues.ts'
-import { checkDraftCount, checkFamilies, parentSchema } from './wire/children.ts'
-import { jobOptionFields } from './wire/jobOptions.ts'
-import { leaseMs, MAX_CREDIT, MAX_ID_LENGTH, MAX_LEASE_LENGTH } from './wire/leases.ts'
-import { MAX_SHOWN_LENGTH, parseEach } from './wire/parse.ts'
+} from '../../shared/queues.ts'
+import { checkDraftCount, checkFamilies, parentSchema } from './children.ts'
+import { jobOptionFields } from './jobOptions.ts'
+import { leaseMs, MAX_CREDIT, MAX_ID_LENGTH, MAX_LEASE_LENGTH } from './leases.ts'
+import { MAX_SHOWN_LENGTH, parseEach } from './parse.ts'
 
-export { parseReports, parseSettlements, reportsSchema, settlementsSchema } from './wire/leases.ts'
-export { parse } from './wire/parse.ts'
+export { parseReports, parseSettlements, reportsSchema, settlementsSchema } from './leases.ts'
+export { parse } from './parse.ts'
 
 /** The longest `id` and `key` of a draft, in characters. */
-export const MAX_LABEL_LENGTH = 256
+const MAX_LABEL_LENGTH = 256
 const MAX_HEADERS = 64
 const MAX_EPOCH_LENGTH = 64
 /** How long an answer may be waited for, in milliseconds. */
-export const MAX_REQUEST_MS = 3_600_000
+const MAX_REQUEST_MS = 3_600_000
 
 const offset = z.int().min(0)
 const LONE_SURROGATE = /\p{Surrogate}/u
