@@ -2,7 +2,7 @@
 
 import type { Missed, ScheduleSpec } from '../../../../shared/queues.ts'
 import type { StoredSchedule } from '../../../store/contract/store.ts'
-import { type AnchoredTiming, dueUntil, MOST_COUNTED, nextDue } from './dueTimes.ts'
+import { type AnchoredTiming, dueUntil, nextDue } from './dueTimes.ts'
 
 /** As JSON in the store; later versions may add to it. */
 export interface KeptSpec {
