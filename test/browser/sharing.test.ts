@@ -114,6 +114,27 @@ describe.runIf(has('chromium'))('a tab that shares a connection', () => {
     for (const page of [first, second]) await page.waitForFunction((n) => tab.events.at(-1) === n, offset)
   })
 
+  it('passes nothing on that was said to it while it stood still, and others have gone elsewhere', async () => {
+    const context = await openContext()
+    const [first, second] = [await open(context), await open(context)]
+    for (const page of [first, second]) await start(page, 'stood')
+    const debug = await context.newCDPSession(first)
+    await debug.send('Debugger.enable')
+    await debug.send('Debugger.pause')
+    // What the other one says first goes to the one that stands still; then it says the same elsewhere.
+    await second.evaluate(() => {
+      const subscription = hub.topic('stood-too').subscribe(({ offset }) => void tab.events.push(offset))
+      subscription.onStatus(({ state }) => void tab.refused.push(state))
+    })
+    await second.waitForFunction(() => tab.refused.at(-1) === 'live')
+    await debug.send('Debugger.disable')
+    await first.waitForFunction(() => hub.status.shared === 'follower')
+    await first.evaluate(() => hub.topic('stood-too').head())
+    const { offset } = await site.hub.topic('stood-too').publish('the other gets it')
+    await second.waitForFunction((n) => tab.events.at(-1) === n, offset)
+    expect(await second.evaluate(() => tab.refused.at(-1))).toBe('live')
+  })
+
   it('connects for itself where it cannot, and says why', async () => {
     const page = await openPage(await openContext())
     await page.addInitScript(() => Object.defineProperty(navigator, 'locks', { value: undefined }))

@@ -192,6 +192,34 @@ describe('handles that share a connection', () => {
     expect(words.filter(({ kind }) => kind === 'data').length).toBe(17)
     expect(left).toEqual(ports)
   })
+
+  it('pass nothing on that comes when another one has taken the lock', async () => {
+    const ports: Port[] = []
+    const relay = { member: (port: Port) => ({ join: () => void ports.push(port), leave: () => {} }) }
+    const lead = (steal: boolean) => {
+      void locks.request('taken', { steal }, () => new Promise(() => {})).catch(() => {})
+    }
+    lead(false)
+    const host = new Host('taken', 'leader', relay as unknown as Relay)
+    const tab = channelOf('taken', 'tab')
+    atEnd(() => {
+      tab.close()
+      host.close()
+    })
+    let pongs = 0
+    tab.onmessage = ({ data }: MessageEvent<Word>) => {
+      if (data.kind === 'pong') pongs++
+    }
+    void locks.request('taken tab', {}, () => new Promise(() => {}))
+    host.welcome('tab')
+    for (const pipe of [1, 2]) {
+      tab.postMessage({ kind: 'open', leader: 'leader', pipe } satisfies Word)
+      tab.postMessage({ kind: 'ping', leader: 'leader' } satisfies Word)
+      await until(() => pongs === pipe)
+      lead(true)
+    }
+    expect(ports.length).toBe(1)
+  })
 })
 
 describe('a handle that should share and cannot', () => {
