@@ -46,7 +46,10 @@ export class Acks {
   /** Since then. */
   #moves = 0
   #waiters: Waiter[] = []
+  /** Those whose acknowledgement is in flight. */
+  #asking: Waiter[] = []
   #idle: (() => void)[] = []
+  #over = false
 
   constructor(owner: AckOwner) {
     this.#owner = owner
@@ -97,15 +100,16 @@ export class Acks {
   }
 
   close(error: RepriseError): void {
+    this.#over = true
     this.#stopTimer()
     globalThis.removeEventListener?.('pagehide', this.#leave)
     this.#target = this.#settled
-    for (const waiter of this.#waiters.splice(0)) waiter.reject(error)
+    for (const waiter of [...this.#asking.splice(0), ...this.#waiters.splice(0)]) waiter.reject(error)
     this.#rest()
   }
 
   #schedule(afterMs?: number): void {
-    if (this.#inFlight || this.#timer !== undefined) return
+    if (this.#inFlight || this.#timer !== undefined || this.#over) return
     const delayMs = afterMs ?? (this.#waiters.length + this.#idle.length > 0 ? 0 : this.#restOfPause)
     this.#timer = setTimeout(() => this.#send(), Math.min(LONGEST_MS, delayMs))
   }
@@ -130,20 +134,22 @@ export class Acks {
     this.#pauseMs = Math.min(pauseMs, LONGEST_PAUSE_MS)
     this.#sentAt = now
     this.#moves = 0
-    const waiters = this.#waiters.splice(0)
+    this.#asking = this.#waiters.splice(0)
     const idle = this.#idle.splice(0)
     this.#owner.send(target).then(
       (cursor) => {
+        const asked = this.#asking.splice(0)
         this.#kept = target
         this.#answered(target)
         for (const resolve of idle) resolve()
-        for (const waiter of waiters) waiter.resolve(cursor)
+        for (const waiter of asked) waiter.resolve(cursor)
       },
       (error: RepriseError) => {
+        const asked = this.#asking.splice(0)
         for (const resolve of idle) resolve()
         const forgotten = error.code === 'not_found'
         if (error.retryable || forgotten) {
-          this.#waiters.unshift(...waiters)
+          this.#waiters.unshift(...asked)
           this.#inFlight = false
           if (forgotten) this.#owner.forgotten()
           else if (this.#owner.connected()) this.#schedule(error.retryAfterMs ?? RETRY_MS)
@@ -152,7 +158,7 @@ export class Acks {
         }
         this.#answered(target)
         this.#forget(target)
-        for (const waiter of waiters) waiter.reject(error)
+        for (const waiter of asked) waiter.reject(error)
         // A stale position: later ones may fit again. Everything else that is final concerns the subscription.
         if (error.code !== 'stale_epoch' && error.code !== 'bad_request') this.#owner.refused(error)
       },

@@ -1,8 +1,11 @@
 /** The program that embeds a hub subscribes and works in it, with no port and no server. */
 
+import { createServer } from 'node:http'
+import type { Duplex } from 'node:stream'
 import { describe, expect, it } from 'vitest'
 import { connect } from '../../client/index.ts'
 import { createHub, dead, type Gap, type HubOptions, retry } from '../../server/index.ts'
+import { agentOf } from '../../server/socket/transport/inProcess.ts'
 import { atEnd } from '../support/ending.ts'
 import { startHub } from '../support/hub/hub.ts'
 import { storeOfRun } from '../support/hub/runStore.ts'
@@ -164,6 +167,20 @@ describe('a worker of the program', () => {
     outside.queue('sums').consume(count('outside'))
     await Promise.all(Array.from({ length: 6 }, (_, n) => hub.queue('sums').request(n)))
     expect([...by.values()].reduce((sum, one) => sum + one, 0)).toBe(6)
+  })
+})
+
+describe('a connection within the process', () => {
+  it('takes an empty chunk behind another one, as the last frame of a WebSocket is sent', async () => {
+    const server = createServer().removeAllListeners('connection')
+    server.on('connection', (far) => far.on('data', () => {}))
+    const near = agentOf(server).createConnection({}) as Duplex
+    // Whoever has just begun to read takes the empty chunk in any case.
+    await new Promise(setImmediate)
+    near.write('frame')
+    const taken = new Promise<void>((resolve) => near.write('', () => resolve()))
+    await within(taken, 10_000, 'the empty chunk to be taken')
+    near.destroy()
   })
 })
 

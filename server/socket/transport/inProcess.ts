@@ -61,7 +61,8 @@ class End extends Duplex {
   }
 
   receive(chunk: Buffer, done: () => void): void {
-    if (this.destroyed) done()
+    // Nobody is called to read what is empty, so nobody would call `done`. A WebSocket's last frame ends with such a chunk.
+    if (this.destroyed || chunk.length === 0) done()
     else {
       this.#wanted = done
       this.push(chunk)

@@ -122,6 +122,19 @@ describe('acknowledging', () => {
     expect(await kept).toEqual(start(2))
   })
 
+  it('that is in flight rejects when the subscription ends, and is not sent again', async () => {
+    const { fake, sub } = await subscriber({ ack: 'manual' }, { client: 'me', drainMs: 1 })
+    const guest = await fake.guest()
+    guest.subscribed(start(0))
+    guest.events('a', [1])
+    const asked = errorOf(sub.ack(start(1)))
+    const call = await fake.call('ack')
+    await sub.close()
+    expect(await asked).toMatchObject({ code: 'unavailable' })
+    call.refuse('unavailable')
+    expect(fake.waiting('ack')).toBe(0)
+  })
+
   it('ends the subscription when another one has taken over', async () => {
     const { fake, sub } = await subscriber({}, { client: 'me' })
     const guest = await fake.guest()
