@@ -41,6 +41,9 @@ export interface Limits {
   readonly packet: number
 }
 
+/** Of one draft. */
+export const MAX_HEADERS = 64
+
 /** Bytes that the drafts of one call may have together, where no single payload may have more. */
 export const MAX_BATCH_BYTES = 1_048_576
 

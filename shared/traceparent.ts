@@ -1,5 +1,7 @@
 /** The header `traceparent` (W3C Trace Context): which step of which trace a draft comes from. */
 
+import { MAX_HEADERS } from './protocol.ts'
+
 export const TRACEPARENT = 'traceparent'
 
 export interface TraceContext {
@@ -9,6 +11,22 @@ export interface TraceContext {
 }
 
 const FORM = /^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/
+
+interface Carrier {
+  readonly headers?: Readonly<Record<string, string>>
+  readonly children?: readonly Carrier[]
+}
+
+/** The draft with this `traceparent`, and each of its children, unless it has one, or as many headers as it may. */
+export function withTraceparent<D extends Carrier>(draft: D, traceparent: string): D {
+  const { headers = {}, children } = draft
+  const isOpen = headers[TRACEPARENT] === undefined && Object.keys(headers).length < MAX_HEADERS
+  return {
+    ...draft,
+    ...(isOpen && { headers: { ...headers, [TRACEPARENT]: traceparent } }),
+    ...(children !== undefined && { children: children.map((child) => withTraceparent(child, traceparent)) }),
+  }
+}
 
 /** `undefined` for what is none. */
 export function readTraceparent(text: string | undefined): TraceContext | undefined {

@@ -73,10 +73,16 @@ export interface DeliveredEvent {
   readonly body: { readonly json: string }
 }
 
+/** A draft, with its children where it is of a job. */
+export interface Traced {
+  readonly headers?: Readonly<Record<string, string>>
+  readonly children?: readonly Traced[]
+}
+
 /** Steps of traces that go from program to program. Nothing is done where nobody traces. */
 export interface Spans {
   /** Does `work` as a step, with drafts whose headers name the step where they name none. */
-  around<D extends { readonly headers?: Readonly<Record<string, string>> }, T>(
+  around<D extends Traced, T>(
     what: 'publish' | 'send',
     name: string,
     drafts: readonly D[],

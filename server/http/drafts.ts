@@ -2,7 +2,7 @@
 
 import type { z } from 'zod'
 import { RepriseError } from '../../shared/errors.ts'
-import { readTraceparent, TRACEPARENT } from '../../shared/traceparent.ts'
+import { readTraceparent, TRACEPARENT, withTraceparent } from '../../shared/traceparent.ts'
 import { parse } from '../wire/calls.ts'
 import { checkDraftCount } from '../wire/children.ts'
 import { base64 } from './schemas/topics.ts'
@@ -24,7 +24,7 @@ type Carrier = { readonly id?: string; readonly headers?: Readonly<Record<string
 
 /**
  * `most`: how many drafts a call may have. Of the request's headers `idempotency-key` stands for the id of a single draft,
- * and `traceparent` is that of all that have none.
+ * and `traceparent` is that of all that have none, children too.
  */
 export function draftsOf<Draft extends Carrier>(
   schemas: DraftSchemas<Draft>,
@@ -34,8 +34,8 @@ export function draftsOf<Draft extends Carrier>(
 ): readonly Draft[] {
   const drafts = readDrafts(schemas, body, request.get('idempotency-key'), most)
   const traceparent = request.get(TRACEPARENT)
-  if (readTraceparent(traceparent) === undefined) return drafts
-  return drafts.map((draft) => ({ ...draft, headers: { [TRACEPARENT]: traceparent, ...draft.headers } }))
+  if (traceparent === undefined || readTraceparent(traceparent) === undefined) return drafts
+  return drafts.map((draft) => withTraceparent(draft, traceparent))
 }
 
 /** The same with the bytes of children in the place of their `base64`. How many they are, and how deep, is checked before. */

@@ -5,8 +5,8 @@
 
 import { createRequire } from 'node:module'
 import type * as Otel from '@opentelemetry/api'
-import { readTraceparent, TRACEPARENT, traceparentOf } from '../../shared/traceparent.ts'
-import type { DeliveredEvent, Spans } from '../core/telemetry.ts'
+import { readTraceparent, TRACEPARENT, traceparentOf, withTraceparent } from '../../shared/traceparent.ts'
+import type { DeliveredEvent, Spans, Traced } from '../core/telemetry.ts'
 
 /** Where each copy of the API finds what was registered. */
 const REGISTERED = Symbol.for('opentelemetry.js.api.1')
@@ -39,7 +39,7 @@ export const spans: Spans = {
     if (otel === undefined) return work(drafts)
     const { context, trace } = otel
     const here = context.active()
-    const given = new Set(drafts.map(({ headers }) => headers?.[TRACEPARENT]).filter((one) => one !== undefined))
+    const given = new Set(drafts.flatMap(tracesOf))
     const [first, ...others] = [...given].slice(0, MAX_LINKS).flatMap((one) => readTraceparent(one) ?? [])
     const parent = first === undefined ? here : trace.setSpanContext(here, { ...first, isRemote: true })
     const span = trace.getTracer('reprise').startSpan(
@@ -57,12 +57,7 @@ export const spans: Spans = {
       parent,
     )
     const traceparent = traceparentOf(span.spanContext())
-    // Whoever gives one keeps it.
-    const carrying = drafts.map((draft) =>
-      draft.headers?.[TRACEPARENT] === undefined
-        ? { ...draft, headers: { ...draft.headers, [TRACEPARENT]: traceparent } }
-        : draft,
-    )
+    const carrying = drafts.map((draft) => withTraceparent(draft, traceparent))
     return context.with(trace.setSpan(parent, span), async () => {
       try {
         return await work(carrying)
@@ -94,6 +89,12 @@ export const spans: Spans = {
       trace.getTracer('reprise').startSpan('reprise.deliver', { kind: PRODUCER, attributes }, parent).end()
     }
   },
+}
+
+/** Those that the draft and its children name. */
+function tracesOf({ headers, children = [] }: Traced): string[] {
+  const own = headers?.[TRACEPARENT]
+  return [...(own === undefined ? [] : [own]), ...children.flatMap(tracesOf)]
 }
 
 /** Most events have none: they are not parsed. */

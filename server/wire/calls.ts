@@ -5,7 +5,16 @@ import { HAPPENING_KINDS } from '../../shared/console/happenings.ts'
 import { CLIENT_SORTS } from '../../shared/console/protocol.ts'
 import { isName, isQueueName, NAME, nameRule } from '../../shared/names.ts'
 import type { Position } from '../../shared/positions.ts'
-import type { Draft, From, Headers, OnGap, ProducerSeq, ReadQuery, SubscribeQuery } from '../../shared/protocol.ts'
+import {
+  type Draft,
+  type From,
+  type Headers,
+  MAX_HEADERS,
+  type OnGap,
+  type ProducerSeq,
+  type ReadQuery,
+  type SubscribeQuery,
+} from '../../shared/protocol.ts'
 import {
   type ConsumeOptions,
   type JobDraft,
@@ -23,7 +32,6 @@ export { parse } from './parse.ts'
 
 /** The longest `id` and `key` of a draft, in characters. */
 const MAX_LABEL_LENGTH = 256
-const MAX_HEADERS = 64
 const MAX_EPOCH_LENGTH = 64
 /** How long an answer may be waited for, in milliseconds. */
 const MAX_REQUEST_MS = 3_600_000

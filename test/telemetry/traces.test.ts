@@ -5,7 +5,7 @@ import { type Context, context, ROOT_CONTEXT, trace } from '@opentelemetry/api'
 import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { connect } from '../../client/index.ts'
-import { joinQueues } from '../support/clients/jobs.ts'
+import { joinQueues, settlement } from '../support/clients/jobs.ts'
 import { join } from '../support/clients/wire.ts'
 import { atEnd } from '../support/ending.ts'
 import { startHub } from '../support/hub/hub.ts'
@@ -83,10 +83,29 @@ describe('a traceparent', () => {
   })
 
   it('is carried from a request to its jobs', async () => {
-    await post('/v1/queues/carried/jobs', { data: 1 }, { traceparent })
+    const other = `00-${TRACE}-1111111111111111-00`
+    const children = [{ data: 2 }, { data: 3, headers: { traceparent: other }, children: [{ data: 4 }] }]
+    const full = Object.fromEntries(Array.from({ length: 64 }, (_, i) => [`h${i}`, '']))
+    await post(
+      '/v1/queues/carried/jobs',
+      [
+        { data: 1, children },
+        { data: 5, headers: full },
+      ],
+      { traceparent },
+    )
     const queue = await joinQueues(url)
-    await queue.consume('carried', { credit: 1 })
-    expect((await queue.jobsSeen(1))[0]?.headers).toEqual({ traceparent })
+    await queue.consume('carried', { credit: 5 })
+    for (const seen of [3, 4, 5]) {
+      const jobs = await queue.jobsSeen(seen)
+      await queue.settle('carried', ...jobs.slice(seen === 3 ? 0 : seen - 1).map((job) => settlement(job)))
+    }
+    const headers = queue.jobs().map((job) => [job.data, job.headers] as const)
+    expect(new Map(headers)).toEqual(
+      new Map(
+        [1, 2, 3, 4, 5].map((data) => [data, data === 5 ? full : { traceparent: data === 3 ? other : traceparent }]),
+      ),
+    )
     queue.close()
   })
 })
@@ -149,16 +168,22 @@ describe('where a program has registered a tracer', () => {
     const worker = jobs.consume(({ headers }) => void given.push(headers))
     const step = trace.getTracer('program').startSpan('step')
     await context.with(trace.setSpan(context.active(), step), () =>
-      Promise.all([events.publish(1), jobs.send(2), jobs.request(3), events.publish(4, { headers: { traceparent } })]),
+      Promise.all([
+        events.publish(1),
+        jobs.send(2, { children: [{ data: 6 }] }),
+        jobs.request(3),
+        events.publish(4, { headers: { traceparent } }),
+      ]),
     )
     step.end()
     const { traceId, spanId } = step.spanContext()
     const here = { traceparent: `00-${traceId}-${spanId}-01` }
     const page = await events.read()
     expect(page.events.map(({ headers }) => headers)).toEqual([here, { traceparent }])
-    expect(given).toEqual([here, here])
+    await until(() => given.length === 3, { what: 'the parent' })
+    expect(given).toEqual([here, here, here])
     await worker.close()
-    await until(() => spansOf('reprise.process').length === 2, { what: 'both jobs' })
+    await until(() => spansOf('reprise.process').length === 3, { what: 'all jobs' })
     for (const name of ['reprise.send', 'reprise.process']) {
       for (const span of spansOf(name)) expect(span).toMatchObject({ traceId, parent: spanId })
     }
@@ -180,6 +205,10 @@ describe('where a program has registered a tracer', () => {
     )
     expect(await wire.call('publish', [{ data: full, headers: { traceparent, a: '' } }])).toMatchObject(over)
     expect(await post('/v1/queues/full/jobs', { data: full }, { traceparent })).toBe(201)
+    // As many bytes as a call may have.
+    const children = [full, full, full, full.slice('{"data":1}'.length)].map((data) => ({ data }))
+    expect(await post('/v1/queues/full/jobs', { data: 1, children }, { traceparent })).toBe(201)
+    expect(await post('/v1/queues/full/jobs', { data: 10, children }, { traceparent })).toBe(413)
     const hub = connect(url)
     atEnd(() => hub.close())
     await hub.topic('full').publish(full, { headers: { traceparent } })

@@ -4,6 +4,7 @@ import { RepriseError } from '../../../shared/errors.ts'
 import { isQueueName, nameRule } from '../../../shared/names.ts'
 import { type Limits, MAX_BATCH_BYTES } from '../../../shared/protocol.ts'
 import type { ChildDraft, JobBackoff, JobDraft, JobOptions, Settlement } from '../../../shared/queues.ts'
+import { uncountedBytes } from '../../../shared/traceparent.ts'
 import type { Body, JobPolicy, StoredJobDraft, Settlement as StoredSettlement } from '../../store/contract/store.ts'
 import { bodiesOf, bodyBytes } from '../body.ts'
 import { checkBodies } from '../schema/schema.ts'
@@ -36,7 +37,7 @@ export function storedJobs(
   const stored = storedDrafts(queue, drafts, limits, settingsOf, now)
   // Those of one list are counted already.
   const most = Math.max(MAX_BATCH_BYTES, limits.payload)
-  if (total > drafts.length && bytesOf(stored) > most) {
+  if (total > drafts.length && bytesOf(stored) - uncountedOf(drafts) > most) {
     throw new RepriseError(
       'too_large',
       `the drafts of one call, with all children, have more than ${most} bytes together`,
@@ -47,6 +48,10 @@ export function storedJobs(
 
 function bytesOf(drafts: readonly StoredJobDraft[]): number {
   return drafts.reduce((sum, { body, children }) => sum + bodyBytes(body) + bytesOf(children?.drafts ?? []), 0)
+}
+
+function uncountedOf(drafts: readonly Partial<JobDraft>[]): number {
+  return drafts.reduce((sum, { headers, children = [] }) => sum + uncountedBytes(headers) + uncountedOf(children), 0)
 }
 
 /** Of the queue `own`, or of the one that a child names. */
