@@ -104,7 +104,9 @@ export function ownOf(policy: JobPolicy | undefined): Pick<JobLook, 'maxAttempts
   const { maxAttempts, backoff, runMs, keepMs } = policy
   return {
     ...(maxAttempts !== undefined && { maxAttempts }),
-    ...(backoff !== undefined && { backoff }),
+    ...(backoff !== undefined && {
+      backoff: backoff.kind === 'fixed' ? { kind: backoff.kind, ms: backoff.ms } : backoff,
+    }),
     ...(runMs !== undefined && { runMs }),
     ...(keepMs !== undefined && { keepDone: keepMs === 0 ? false : { ageMs: keepMs } }),
   }

@@ -74,8 +74,10 @@ test('a job has attempts, a backoff and a time of its own, over the SDK, HTTP an
       { data: 'listed', attempts: 3, backoff: { kind: 'list', ms: [0.5, 2] } },
     ])
     const [twice = '', done = '', kept = '', listed = ''] = receipts.map(({ id }) => id)
-    const own = { maxAttempts: 2, backoff: { kind: 'fixed', ms: 1, maxMs: 300_000 } }
+    const own = { maxAttempts: 2, backoff: { kind: 'fixed', ms: 1 } }
     expect(await queue.job(twice)).toMatchObject({ attempts: 0, ...own })
+    // What means nothing to a fixed one is not told.
+    expect((await queue.job(twice))?.backoff).toEqual(backoff)
     expect(await ask('GET', `mails/jobs/${twice}`)).toMatchObject({ status: 200, attempts: 0, ...own })
     expect(await queue.job(done)).toMatchObject({ keepDone: false })
     const list = { backoff: { kind: 'list', ms: [1, 2] } }
