@@ -47,7 +47,7 @@ describeStores('a hub on $name that is told to stop', (store) => {
       await until(() => [...publishers, ...witnesses].every(({ socket }) => socket.connected), { what: 'everyone' })
       await sleep(random.integer(20, 400))
       hub.process.kill('SIGTERM')
-      const exit = await within(hub.exited, 4_000, 'the end of the hub')
+      const exit = await within(hub.exited, 9_000, 'the end of the hub')
       expect(exit).toEqual({ code: 0, signal: null })
       // Nobody was told that it is final.
       for (const { socket } of [...publishers, ...witnesses]) expect(socket.active).toBe(true)
@@ -111,11 +111,12 @@ describeStores('a hub on $name that is told to stop', (store) => {
     )
     const began = performance.now()
     hub.process.kill('SIGTERM')
-    const reasons = await within(Promise.all(wires.map(({ disconnected }) => disconnected)), 3_000, 'all to be told')
+    const reasons = await within(Promise.all(wires.map(({ disconnected }) => disconnected)), 8_000, 'all to be told')
     // A transport that closes, which clients answer by coming back; not `io server disconnect`, which is final.
     for (const reason of reasons) expect(reason).toMatch(/^transport (close|error)$/)
     expect(await hub.exited).toMatchObject({ code: 0 })
-    expect(performance.now() - began).toBeLessThan(4_000)
+    // Sooner than a stop that waits for them.
+    expect(performance.now() - began).toBeLessThan(9_000)
     for (const wire of wires) expect(wire.all('error')).toEqual([])
   })
 })

@@ -39,9 +39,9 @@ describeStores('work on $name', (store) => {
     await sender.send('rated', ...Array.from({ length: 3 * RATE }, (_, i) => ({ data: i })))
     await until(() => times.length === 3 * RATE, { what: 'all jobs', deadlineMs: 15_000, seen: () => times.length })
     const tookMs = Date.now() - began
-    // A tenth of a second's worth may go at once.
+    // A tenth of a second's worth may go at once. One hub's share of three would take 9 s.
     expect(tookMs).toBeGreaterThan(2_700)
-    expect(tookMs).toBeLessThan(6_000)
+    expect(tookMs).toBeLessThan(8_500)
   })
 
   it('of a rated queue that is due now does not wait for what is due later', async () => {

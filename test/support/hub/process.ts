@@ -55,7 +55,7 @@ export interface HubOptions extends Omit<ChildOptions, 'input' | 'group'> {
   readonly port?: number
   /** Put before the command: `[strace, '-f', …]`. */
   readonly wrapper?: readonly string[]
-  /** Default 15,000. */
+  /** Default 25,000. */
   readonly deadlineMs?: number
 }
 
@@ -147,7 +147,7 @@ export async function spawnHub(options: HubOptions = {}): Promise<HubProcess> {
   const serve = ['serve', '--port', String(options.port ?? 0), ...place, ...(options.args ?? [])]
   const [program = process.execPath, ...rest] = [...(options.wrapper ?? []), ...cliCommand(), ...serve]
   const child = startChild([program, ...rest], options)
-  const url = await within(listening(child), options.deadlineMs ?? 15_000, 'a hub to listen').catch(async (error) => {
+  const url = await within(listening(child), options.deadlineMs ?? 25_000, 'a hub to listen').catch(async (error) => {
     await child.kill()
     throw new Error(`${(error as Error).message}\n${child.stdout()}${child.stderr()}`, { cause: error })
   })
