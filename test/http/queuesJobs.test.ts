@@ -89,6 +89,11 @@ describe('a job', () => {
       status: 409,
       body: { detail: 'the job a is dead-lettered; a redrive brings it back to slow.ran' },
     })
+    await send('slow.run', { data: 4, id: 'parent', children: [{ data: 5 }] })
+    expect(await run('parent')).toMatchObject({
+      status: 409,
+      body: { code: 'conflict', detail: expect.stringContaining('its children') },
+    })
     expect(await run('nothing')).toMatchObject({ status: 404, body: { code: 'not_found' } })
   })
 

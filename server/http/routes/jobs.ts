@@ -286,6 +286,9 @@ async function runNow(call: Call): Promise<object> {
   if (found.job.state === 'held') {
     throw new RepriseError('conflict', `the job ${id} is held: ${found.job.holder?.client ?? 'a consumer'} works on it`)
   }
+  if (found.job.state === 'waiting') {
+    throw new RepriseError('conflict', `the job ${id} waits for its children, and falls due when they have ended`)
+  }
   return { queue, id, changed, why: await whyOf(call, found) }
 }
 
