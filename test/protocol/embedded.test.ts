@@ -171,15 +171,19 @@ describe('a worker of the program', () => {
 })
 
 describe('a connection within the process', () => {
-  it('takes an empty chunk behind another one, as the last frame of a WebSocket is sent', async () => {
+  it('brings what is written when the call is over, and takes an empty chunk behind it', async () => {
+    // As a WebSocket sends its last frame: its `close` is not to be answered before it has returned.
     const server = createServer().removeAllListeners('connection')
-    server.on('connection', (far) => far.on('data', () => {}))
+    let arrived = ''
+    server.on('connection', (far) => far.on('data', (chunk) => (arrived += chunk)))
     const near = agentOf(server).createConnection({}) as Duplex
     // Whoever has just begun to read takes the empty chunk in any case.
     await new Promise(setImmediate)
     near.write('frame')
+    expect(arrived).toBe('')
     const taken = new Promise<void>((resolve) => near.write('', () => resolve()))
     await within(taken, 10_000, 'the empty chunk to be taken')
+    expect(arrived).toBe('frame')
     near.destroy()
   })
 })

@@ -46,7 +46,9 @@ class End extends Duplex {
   }
 
   override _write(chunk: Buffer, _encoding: string, done: () => void): void {
-    this.#other?.receive(chunk, done)
+    // It arrives when the writer's call is over, as over a network. A WebSocket that is answered within its `close` closes
+    // twice, and waits 30 s for the second answer.
+    process.nextTick(() => this.#other?.receive(chunk, done))
   }
 
   override _final(done: () => void): void {
@@ -61,8 +63,7 @@ class End extends Duplex {
   }
 
   receive(chunk: Buffer, done: () => void): void {
-    // Nobody is called to read what is empty, so nobody would call `done`. A WebSocket's last frame ends with such a chunk.
-    if (this.destroyed || chunk.length === 0) done()
+    if (this.destroyed) done()
     else {
       this.#wanted = done
       this.push(chunk)
