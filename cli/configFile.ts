@@ -20,7 +20,13 @@ export const CONFIG_FILE = `# Configuration of a Reprise hub: reprise serve --co
 
 # Who may do what: docs/security.md
 # auth:
-#   jwt: { secret: env:REPRISE_JWT_SECRET }
+#   jwt:                     # one or more of secret, publicKey and jwks
+#     secret: env:REPRISE_JWT_SECRET
+#     publicKey: file:jwt.pem
+#     jwks: https://id.example.org/keys.json
+#     issuer: https://id.example.org
+#     audience: reprise
+#     algorithms: [HS256]    # all that go with the keys
 #   keys:                    # reprise key new backend
 #     - name: backend
 #       hash: "sha256:0000000000000000000000000000000000000000000000000000000000000000"
@@ -32,10 +38,10 @@ export const CONFIG_FILE = `# Configuration of a Reprise hub: reprise serve --co
 # Payloads at rest, 32 bytes in base64 each (openssl rand -base64 32): docs/security.md
 # encryption: { current: k1, keys: { k1: env:REPRISE_KEY_1 } }
 
-# tls: { cert: file:cert.pem, key: file:key.pem }
+# tls: { cert: file:cert.pem, key: file:key.pem, ca: file:ca.pem }   # ca: clients need a certificate of it
 
 # Who may read /metrics: docs/telemetry.md
-# metrics: { open: false }   # or a port of their own: { port: 9464 }
+# metrics: { open: false }   # or a port of their own: { port: 9464, host: 127.0.0.1 }
 
 # limits:
 #   payload: 256KiB
@@ -58,6 +64,26 @@ export const CONFIG_FILE = `# Configuration of a Reprise hub: reprise serve --co
 # By name pattern; * stands for any run of characters.
 # topics:
 #   "*": { retain: { events: 1000000, bytes: 1GiB, age: 7d } }
+#   orders: { schema: { type: object, required: [amount] } }
 # queues:
-#   "*": { leaseMs: 30s, maxAttempts: 10, backoffMs: 1s }
+#   "*":
+#     leaseMs: 30s
+#     maxLeaseMs: 30m
+#     maxAttempts: 10
+#     backoffMs: 1s
+#     maxBackoffMs: 5m
+#     reconnectGraceMs: 5s
+#     rate: unlimited
+#     fair: false
+#     groupRate: unlimited
+#     breaker: off           # or { share: 0.5, min: 10 }
+#     events: false
+#     priority: 4
+#     ttlMs: 7d
+#     deadMs: 14d
+#     keepDone: { count: 1000, ageMs: 1d }
+#     maxJobs: 1000000
+#     maxBytes: 1GiB
+#     maxHoldBytes: 1GiB
+#   emails: { from: [orders], schema: { type: object } }
 `

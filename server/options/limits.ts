@@ -64,10 +64,11 @@ export const LIMIT_DEFAULTS: ResolvedLimits = {
 }
 
 const count = (what: string) => bound(`a number of ${what}, 1 or more`, readCount)
+const filled = value('a size of 1 byte or more', (input) => readBytes(input) || undefined)
 const size = bound('a size: a number of bytes, or one with KB, MB, GB, KiB, MiB or GiB', readBytes)
 
 export const limitFields = {
-  payload: bytes,
+  payload: filled,
   batch: positive,
   packet: bytes,
   namespacesPerSocket: positive,
@@ -76,7 +77,7 @@ export const limitFields = {
   bytesPerSecond: size,
   publishesPerSecond: count('drafts a second'),
   connectTimeoutMs: value('a duration of 1 ms or more', (input) => readDurationMs(input) || undefined),
-  handshakeBytes: value('a size of 1 byte or more', (input) => readBytes(input) || undefined),
+  handshakeBytes: filled,
   longPolls: count('requests'),
   streams: count('streams'),
   replays: count('subscriptions'),

@@ -2,20 +2,25 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Command } from 'commander'
 import { describe, expect, it } from 'vitest'
+import { parse, stringify } from 'yaml'
 import { CONFIG_FILE } from '../../cli/configFile.ts'
 import { addServeFlags } from '../../cli/serveFlags.ts'
+import { DEFAULT_QUEUE_SETTINGS } from '../../server/core/queues/settings.ts'
+import { DEFAULT_TOPIC_SETTINGS } from '../../server/core/topics/settings.ts'
 import { checkConfigFile, parseServeOptions, type Sources } from '../../server/options/file.ts'
 import { groupedFields, hubFields, serveFields } from '../../server/options/hub.ts'
+import { LIMIT_DEFAULTS } from '../../server/options/limits.ts'
 import { tempFolder } from '../support/temp.ts'
 
 const KEY_HASH = `sha256:${'0'.repeat(64)}`
 
 describe('the file to begin with', () => {
+  const options = CONFIG_FILE.replace(/^# ( *(?:[a-zA-Z]+|"\*"):(?: |$)| *- name:)/gm, '$1').replace(
+    /^store:/m,
+    '# store:',
+  )
+
   it('is right as it is, and with each option in force', async () => {
-    const options = CONFIG_FILE.replace(/^# ( *(?:[a-zA-Z]+|"\*"):(?: |$)| *- name:)/gm, '$1').replace(
-      /^store:/m,
-      '# store:',
-    )
     for (const content of [CONFIG_FILE, options]) {
       const cwd = await tempFolder()
       await writeFile(join(cwd, 'reprise.yaml'), content)
@@ -26,6 +31,18 @@ describe('the file to begin with', () => {
     const named = [...options.matchAll(/^([a-zA-Z]+):/gm)].map(([, option]) => option)
     const known = Object.keys({ ...hubFields, ...serveFields, ...groupedFields, data: true, tls: true })
     expect([...named, 'store'].sort()).toEqual(known.filter((option) => !/^tls./.test(option)).sort())
+  })
+
+  it('has each limit and each setting of topics and queues with its default', async () => {
+    const cwd = await tempFolder()
+    const { limits, topics, queues } = parse(options) as Record<'limits' | 'topics' | 'queues', object>
+    await writeFile(join(cwd, 'reprise.yaml'), stringify({ limits, topics, queues }))
+    const read = parseServeOptions({ cwd, flags: { config: 'reprise.yaml' } }).options
+    expect(read.limits).toEqual(LIMIT_DEFAULTS)
+    expect(read.topics?.['*']).toEqual(DEFAULT_TOPIC_SETTINGS)
+    const { from: _, ...defaults } = DEFAULT_QUEUE_SETTINGS
+    expect(read.queues?.['*']).toEqual(defaults)
+    expect(Object.keys(queues)).toEqual(['*', 'emails'])
   })
 })
 
@@ -47,6 +64,7 @@ describe('what the environment and the file say', () => {
     ['queues:\n  q: { fair: maybe }\n', 'reprise.yaml:2: queues.q.fair: "maybe" is not true or false'],
     ['path: /v1/\n', 'reprise.yaml:1: path: "/v1/" is not a path such as /socket.io, and not in /v1 or /sdk'],
     ['limits: { handshakeBytes: 0 }\n', 'reprise.yaml:1: limits.handshakeBytes: 0 is not a size of 1 byte or more'],
+    ['limits: { payload: 0 }\n', 'reprise.yaml:1: limits.payload: 0 is not a size of 1 byte or more'],
     [
       'allowOrigins: [app.example.com, 5]\n',
       'reprise.yaml:1: allowOrigins: ["app.example.com", 5] is not a list of origins such as https://app.example.com, or *',
