@@ -205,9 +205,17 @@ function endOf(session: Session, gone: AbortSignal): AbortSignal {
   return end.signal
 }
 
-function tellAct({ id: what }: Route, { params }: Request, { subject }: Session, telemetry: Telemetry): void {
+/** Where the path names nothing it is what was made: a revocation. */
+function tellAct(
+  { id: what }: Route,
+  { params }: Request,
+  { subject }: Session,
+  telemetry: Telemetry,
+  made: unknown,
+): void {
   const { id, name, ...names } = params as Readonly<Record<string, string>>
-  const item = id ?? name
+  const isNamed = Object.keys(params).length > 0
+  const item = id ?? name ?? (isNamed ? undefined : (made as { readonly id?: string } | undefined)?.id)
   telemetry.happened({ kind: 'acted', what, subject, ...names, ...(item === undefined ? {} : { item }) })
 }
 
@@ -253,7 +261,7 @@ async function serve(row: Route, context: RoutesContext, request: Request, respo
       isTried = true
     },
   })
-  if (row.acts && !isTried) tellAct(row, request, session, context.telemetry)
+  if (row.acts && !isTried) tellAct(row, request, session, context.telemetry, json)
   if (typeof row.answer === 'string' || response.destroyed) return
   // Whoever keeps connections goes to another hub with the next request.
   if (context.draining.aborted) response.shouldKeepAlive = false

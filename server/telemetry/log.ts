@@ -57,6 +57,12 @@ export function createLog(level: string, output?: LogOutput, readable = output =
     opened[as](details, text)
   }
   const repeats = new Repeats()
+  // Who changed what is not to be hidden by other changes.
+  const acts = new Repeats('not at all')
+  const close = (): void => {
+    repeats.close()
+    acts.close()
+  }
   const telemetry: Reports = {
     failed(what, cause) {
       const text = `failed: ${what}`
@@ -75,15 +81,17 @@ export function createLog(level: string, output?: LogOutput, readable = output =
       const { kind, ...details } = event
       const [level, text] = WORDS[kind]
       if (UNCOUNTED.includes(kind)) return write(level, details, text)
+      const told = (repeated: object) => write(level, { ...details, ...repeated }, text)
+      if (event.kind === 'acted') return acts.pass(JSON.stringify(details), told)
       if (event.kind === 'refused' && !TOLD_REFUSALS.includes(event.code)) return
       // One flood does not hide what else is refused.
       const counted = event.kind === 'refused' ? `${kind} ${event.code}` : kind
-      repeats.pass(counted, (repeated) => write(level, { ...details, ...repeated }, text))
+      repeats.pass(counted, told)
     },
   }
-  if (level !== 'debug' && level !== 'trace') return { telemetry, close: () => repeats.close() }
+  if (level !== 'debug' && level !== 'trace') return { telemetry, close }
   const detail = ({ kind, ...details }: Detail): void => write('debug', details, kind)
-  return { telemetry: { ...telemetry, detail }, close: () => repeats.close() }
+  return { telemetry: { ...telemetry, detail }, close }
 }
 
 /** Reads the library, a tenth of a hub's start, so not before the first line: when it serves already. */

@@ -3,7 +3,7 @@
 /** How many of a kind pass in one span of time. */
 const MAX_PASSED = 5
 const SPAN_MS = 10_000
-/** Kinds that are counted apart; what is beyond is counted together. */
+/** Kinds that are counted apart. */
 const MAX_KINDS = 200
 
 /** Writes a line; `repeated` says how many more of its kind there were since the last one, where there were some. */
@@ -18,9 +18,20 @@ interface Kind {
 
 export class Repeats {
   readonly #kinds = new Map<string, Kind>()
+  readonly #beyond: 'together' | 'not at all'
+
+  /** How kinds are counted that are more than can be counted apart. */
+  constructor(beyond: 'together' | 'not at all' = 'together') {
+    this.#beyond = beyond
+  }
 
   pass(name: string, write: Write): void {
-    const key = this.#kinds.size < MAX_KINDS || this.#kinds.has(name) ? name : ''
+    const isApart = this.#kinds.size < MAX_KINDS || this.#kinds.has(name)
+    if (!isApart && this.#beyond === 'not at all') {
+      write({})
+      return
+    }
+    const key = isApart ? name : ''
     const known = this.#kinds.get(key)
     if (known === undefined) {
       const timer = setInterval(() => this.#span(key), SPAN_MS)

@@ -64,6 +64,26 @@ describe('the log', () => {
     expect(objects().at(-1)).toMatchObject({ client: 'c999', repeated: 995 })
   })
 
+  it('tells of each change by whom, and counts only the same one', () => {
+    const { happened, close, objects } = open()
+    const changed = (what: string, queue: string, subject = 'ann') => happened({ kind: 'acted', what, queue, subject })
+    for (let n = 0; n < 1_000; n++) changed('pauseQueue', `q${n}`)
+    for (let n = 0; n < 1_000; n++) changed('pauseQueue', 'q0')
+    changed('purgeQueue', 'q0')
+    changed('pauseQueue', 'q0', 'bob')
+    close()
+    expect(
+      objects()
+        .slice(1_000)
+        .map(({ what, queue, subject, repeated }) => [what, queue, subject, repeated]),
+    ).toEqual([
+      ...Array.from({ length: 4 }, () => ['pauseQueue', 'q0', 'ann', undefined]),
+      ['purgeQueue', 'q0', 'ann', undefined],
+      ['pauseQueue', 'q0', 'bob', undefined],
+      ['pauseQueue', 'q0', 'ann', 996],
+    ])
+  })
+
   it('tells of refused callers by their codes, each counted for itself, and not of calls that were wrong', () => {
     const { happened, close, objects } = open()
     const refused = (code: 'forbidden' | 'too_many' | 'bad_request') =>

@@ -139,8 +139,12 @@ describe('the namespace of the console', () => {
     await send('PUT', 'topics/tried?dryRun=true', { retain: { events: 2 } })
     await send('POST', 'queues/tried/redrive', { dryRun: true })
     expect((await send('POST', 'queues/tried/redrive', {})).status).toBe(200)
+    const { body } = await send('POST', 'revocations', { tokenId: 'told' })
     const told = await wire.value<Happening[]>('activity', { after: number, kinds: ['acted'] })
-    expect(told.map(({ details }) => details)).toEqual([{ what: 'redriveQueue', subject: 'root', queue: 'tried' }])
+    expect(told.map(({ details }) => details)).toEqual([
+      { what: 'revoke', subject: 'root', item: (body as { id: string }).id },
+      { what: 'redriveQueue', subject: 'root', queue: 'tried' },
+    ])
   })
 
   it('keeps nothing of the names of calls that there are not', async () => {
