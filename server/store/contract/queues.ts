@@ -202,8 +202,8 @@ export interface Queues extends Finished {
 
   /**
    * Ends a session. `release` is as if the consumer settled so, but each job is `ready` at its place. With `graceMs` the
-   * leases lapse after that time, or sooner if they would anyway. Does nothing for a session that is older than the
-   * known one, or that has ended.
+   * leases lapse after that time, or sooner if they would anyway. A session that has ended may say so later of what it
+   * still holds. Does nothing for a session that is older than the known one.
    */
   detach(queue: string, consumer: Owner, session: number, leaving: Leaving, policy: QueuePolicy): Promise<void>
 

@@ -101,16 +101,20 @@ describe('a consumer', () => {
     }
   })
 
-  it('that cancels gets no more; what it holds stays its own', async () => {
+  it('that cancels gets no more; what it holds stays its own until it leaves', async () => {
     const queue = nextQueue()
     const wire = await joinQueues(url)
-    await wire.consume(queue, { credit: 1 })
-    await wire.send(queue, { data: 1 }, { data: 2 })
-    const [job] = (await wire.jobsSeen(1)) as [Job]
+    await wire.consume(queue, { credit: 2 })
+    await wire.send(queue, { data: 1 }, { data: 2 }, { data: 3 })
+    const [job] = (await wire.jobsSeen(2)) as [Job]
     expect(await wire.value('cancel', queue)).toBeNull()
     expect(await wire.settle(queue, settlement(job))).toEqual(['ok'])
-    expect(await countsOf(queue)).toMatchObject({ ready: 1, held: 0, done: 1 })
-    expect(wire.jobs()).toHaveLength(1)
+    expect(await countsOf(queue)).toMatchObject({ ready: 1, held: 1, done: 1 })
+    expect(wire.jobs()).toHaveLength(2)
+    // It gives that back when it leaves.
+    wire.socket.disconnect()
+    await until(async () => (await countsOf(queue)).held === 0, { what: 'the job to be back' })
+    expect(await countsOf(queue)).toMatchObject({ ready: 2, done: 1 })
   })
 
   it('that cancelled and consumes again is the same one, with what it holds counted against its credit', async () => {

@@ -269,18 +269,24 @@ export function describeQueueLeases(given: () => Case): void {
 
     test('one that leaves keeps, releases, or has its leases end after a grace', async () => {
       const q = desk()
-      await q.put('a', 'b', 'c')
+      await q.put('a', 'b', 'c', 'd')
       await q.take('keeps')
       await q.take('releases')
       await q.take('blinks')
+      await q.take('cancels')
       await q.detach('keeps', 'keep')
-      // It has left already.
-      await q.detach('keeps', 'release')
       await q.detach('releases', 'release')
       await q.detach('blinks', { graceMs: 5_000 })
-      expect([await q.listed('held'), await q.listed('ready')]).toEqual([['a', 'c'], ['b']])
-      expect(await q.job('b')).toMatchObject({ attempts: 0, suspect: false })
-      for (const client of ['keeps', 'releases', 'blinks']) {
+      // It takes no more, and then it goes.
+      await q.detach('cancels', 'keep')
+      expect(await q.listed('held')).toEqual(['a', 'c', 'd'])
+      await q.detach('cancels', 'release')
+      expect([await q.listed('held'), await q.listed('ready')]).toEqual([
+        ['a', 'c'],
+        ['b', 'd'],
+      ])
+      for (const id of ['b', 'd']) expect(await q.job(id)).toMatchObject({ attempts: 0, suspect: false })
+      for (const client of ['keeps', 'releases', 'blinks', 'cancels']) {
         await expect(q.claim(client)).rejects.toMatchObject({ code: 'not_found' })
       }
       pass(4_999)

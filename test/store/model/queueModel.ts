@@ -260,7 +260,6 @@ export class QueueModel extends Sending {
     this.turn(name, policy)
     const holder = half.holders.get(ownerName(owner))
     if (holder === undefined || session < holder.session) return
-    if (session === holder.session && !holder.attached) return
     holder.attached = false
     if (typeof leaving === 'object') tieTurns(queue.main)
     for (const job of leaving === 'keep' ? [] : heldBy(half, owner)) {

@@ -80,7 +80,7 @@ export function detach(
   const consumer = jobSet.consumers.of(owner)
   const { record } = consumer
   // A higher session is one that the store forgot: it ends what an earlier one of the consumer had.
-  if (session < record.session || (session === record.session && !record.attached)) return
+  if (session < record.session || (session === record.session && !record.attached && leaving === 'keep')) return
   record.attached = false
   jobSet.consumers.change(consumer)
   const held = leaving === 'keep' ? [] : jobsOf(jobSet, consumer)

@@ -67,7 +67,7 @@ function operations.detach()
   local h = consumerOf(p, consumer)
   -- A higher session is one that the server forgot: it ends what an earlier one of the consumer had.
   if not h or tonumber(session) < tonumber(h.session) then return { 'done' } end
-  if session == h.session and not h.attached then return { 'done' } end
+  if session == h.session and not h.attached and leaving == 'keep' then return { 'done' } end
   if leaving ~= 'keep' then
     for _, j in ipairs(heldBy(p, consumer)) do
       if leaving == 'release' then
