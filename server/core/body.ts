@@ -33,15 +33,22 @@ function bodyOf(draft: Draft, index: number, most: number): Body {
   const binaries = binariesIn(draft.data, index, most)
   const data = binaries.length === 0 ? draft.data : withoutBinary(draft.data)
   const { id, key, headers } = draft
-  let json: string
+  const isBare = id === undefined && key === undefined && headers === undefined
+  let json: string | undefined
   try {
     // `data` first and always: readers put offset and time before it.
-    json = JSON.stringify({ data, id, key, headers })
+    json = isBare ? bareText(data) : JSON.stringify({ data, id, key, headers })
   } catch (cause) {
     throw new RepriseError('bad_request', `draft ${index}: data is not JSON`, { cause })
   }
-  if (!json.startsWith('{"data":')) throw new RepriseError('bad_request', `draft ${index}: data is missing`)
+  if (!json?.startsWith('{"data":')) throw new RepriseError('bad_request', `draft ${index}: data is missing`)
   return binaries.length === 0 ? { json } : { json, binaries }
+}
+
+/** The text of a draft that has nothing but data, as most: it is written without an object around it. */
+function bareText(data: unknown): string | undefined {
+  const text = JSON.stringify(data) as string | undefined
+  return text === undefined ? undefined : `{"data":${text}}`
 }
 
 function exactBytes(body: Body): number {
@@ -66,7 +73,7 @@ interface Place {
  */
 function binariesIn(data: unknown, index: number, most: number): Binary[] {
   if (typeof data === 'number') checkNumber(data, index)
-  if (typeof data !== 'object' || data === null || isFlat(data, index)) return []
+  if (typeof data !== 'object' || data === null || isFlat(data)) return []
   const found: Binary[] = []
   const stack: Place[] = [{ value: data, parent: undefined, step: '', depth: 0, wayLength: 0 }]
   let bytes = 0
@@ -126,14 +133,18 @@ function wayTo(place: Place): readonly (string | number)[] {
 }
 
 /** Holds no other objects and is no bytes itself. Most data is so, and walking it would cost more than this look. */
-function isFlat(data: object, index: number): boolean {
+function isFlat(data: object): boolean {
   if (asBytes(data) !== undefined) return false
-  const children: readonly unknown[] = Array.isArray(data) ? data : Object.values(data)
-  for (const child of children) {
-    if (typeof child === 'object' && child !== null) return false
-    if (typeof child === 'number') checkNumber(child, index)
-  }
+  if (Array.isArray(data)) return data.every(isLeaf)
+  // A list of the values would cost more than the look. What is inherited only sends it to the walk.
+  for (const name in data) if (!isLeaf((data as Record<string, unknown>)[name])) return false
   return true
+}
+
+/** Neither an object nor a number that the walk refuses. */
+function isLeaf(value: unknown): boolean {
+  if (typeof value === 'object') return value === null
+  return typeof value !== 'number' || Number.isFinite(value)
 }
 
 /** JSON would have `null` in their place. */

@@ -262,6 +262,8 @@ describe('mistakes', () => {
       hub.topic('orders').publishAll('text' as never),
       hub.topic('orders').publishAll([null] as never),
       hub.topic('orders').publish(Number.NaN),
+      hub.topic('orders').publish({ n: Number.NaN }),
+      hub.topic('orders').publish([Number.NaN]),
       hub.topic('orders').publish({ at: new Date(Number.NaN) }),
       hub.topic('orders').read(null as never),
       hub.queue('emails').sendAll(undefined as never),
