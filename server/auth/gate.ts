@@ -50,9 +50,9 @@ export async function openGate(rules: GateRules, context: GateContext): Promise<
   revocations.onChange(() => sessions.look())
 
   function admit(identity: Identity): Session {
-    const refusal = revoked(identity)
-    if (refusal !== undefined) throw refusal
-    return sessions.open(identity, false)
+    const session = sessions.open(identity, false)
+    if (session.ended !== undefined) throw session.ended
+    return session
   }
 
   async function identify(token: string): Promise<Identity> {
@@ -89,9 +89,7 @@ export async function openGate(rules: GateRules, context: GateContext): Promise<
     async redeem(ticket) {
       const bearer = (await tickets.redeem(ticket)) as Identity | undefined
       if (bearer === undefined) throw unauthorized('the ticket is of a hub without auth')
-      const session = admit(bearer)
-      if (session.ended !== undefined) throw session.ended
-      return session
+      return admit(bearer)
     },
     close() {
       revocations.close()
@@ -102,12 +100,16 @@ export async function openGate(rules: GateRules, context: GateContext): Promise<
 }
 
 /** Throws what the program has to mend. */
-function checkRecognized({ subject, grants, client }: Recognized): void {
+function checkRecognized({ subject, grants, client, expiresAt }: Recognized): void {
   const fault = subjectFault(subject)
   if (fault !== undefined) throw new TypeError(`its subject ${fault}`)
   const wrong = grantsFault(grants)
   if (wrong !== undefined) throw new TypeError(`its grants: ${wrong}`)
   if (client !== undefined && !isName(client)) throw new TypeError(nameRule('its client', client))
+  // It would never be over.
+  if (expiresAt !== undefined && (typeof expiresAt !== 'number' || Number.isNaN(expiresAt))) {
+    throw new TypeError('its expiresAt is no time in milliseconds since 1970')
+  }
 }
 
 /** The gate of a hub without authentication. Its tickets are for pages that know of hubs with it. */

@@ -358,6 +358,30 @@ describe('a program', () => {
     })
     await expect(join(url, 'orders', { token: 'x' })).rejects.toMatchObject({ code: 'unavailable', retryable: true })
   })
+
+  it('whose rule answers what is over, or what is no time, lets nobody in', async () => {
+    const grants = [{ actions: ['*'], names: ['*'] }] as const
+    let expiresAt: unknown
+    const { url } = await startHub({
+      auth: { authenticate: () => ({ subject: 'ann', grants, expiresAt: expiresAt as number }) },
+    })
+    for (const [at, code] of [
+      [undefined, undefined],
+      [Date.now() + 60_000, undefined],
+      [Date.now() - 1, 'unauthorized'],
+      [Number.NaN, 'unavailable'],
+      ['2100-01-01', 'unavailable'],
+    ]) {
+      expiresAt = at
+      const { body } = await asking(url)<{ code?: string }>('GET', '/v1/me')
+      expect(body.code, `${at}`).toBe(code)
+      const entered = join(url, 'orders', {}).then(
+        (wire) => wire.close(),
+        (error) => error.code,
+      )
+      expect(await entered, `${at}`).toBe(code)
+    }
+  })
 })
 
 describe('a hub without auth', () => {
