@@ -50,6 +50,8 @@ export class LocalClients<S extends HubTypes> {
   /** Resolves when the handlers have ended and what they did is told, or after the SDK's `drainMs`. */
   async close(): Promise<void> {
     this.#closed = true
+    // A handler that asks for this is waited for as well: what it does then is still accepted.
+    await undefined
     await Promise.all([...this.#clients.values()].map((hub) => hub.close()))
     this.#agent?.destroy()
   }

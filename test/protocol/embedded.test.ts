@@ -225,6 +225,21 @@ describe('closing the hub', () => {
     expect(seen).toEqual([99, 99])
   })
 
+  it('lets the handler finish that asks for it', async () => {
+    const store = storeOfRun().store ?? `${await tempFolder()}/data`
+    const hub = createHub<Types>({ store, logLevel: 'silent' })
+    const asked = later<{ readonly closed: Promise<void> }>()
+    hub.queue('emails').consume(async () => {
+      asked.resolve({ closed: hub.close() })
+      for (const id of [1, 2, 3]) await hub.topic('orders').publish({ id })
+    })
+    await hub.queue('emails').send({ to: 'ann' }, { id: 'last' })
+    await (await within(asked.promise, 10_000, 'the job')).closed
+    const again = createHub<Types>({ store, logLevel: 'silent' })
+    atEnd(() => again.close())
+    expect((await again.topic('orders').read()).events.map(({ data }) => data.id)).toEqual([1, 2, 3])
+  })
+
   it('takes no subscription and no worker any more, also where there was none before', async () => {
     const hub = createHub({ store: `${await tempFolder()}/data`, logLevel: 'silent', ...storeOfRun() })
     const closed = hub.close()
