@@ -33,27 +33,31 @@ describe('the metrics of topics', () => {
     await other.seen('live')
     await wire.value('publish', [{ data: 4 }])
     await other.value('publish', [{ data: 1 }])
+    const near = await join(url, 'orders.eu.2', { client: 'bob' })
+    await near.seen('live')
+    await near.value('publish', [{ data: 1 }])
+    await near.eventsSeen(1)
     // Writes to a topic of the hub's own.
     expect((await fetch(`${url}/readyz`)).status).toBe(200)
     const all = await scrapeUntil(url, {
-      'reprise_events_published_total{pattern="orders.eu.*"}': 3,
-      'reprise_events_delivered_total{pattern="orders.eu.*",kind="live"}': 4,
+      'reprise_events_published_total{pattern="orders.eu.*"}': 4,
+      'reprise_events_delivered_total{pattern="orders.eu.*",kind="live"}': 5,
       'reprise_events_delivered_total{pattern="orders.eu.*",kind="replay"}': 2,
       'reprise_catchups_total{pattern="orders.eu.*"}': 1,
-      'reprise_subscribers{pattern="orders.eu.*"}': 2,
+      'reprise_subscribers{pattern="orders.eu.*"}': 3,
       'reprise_subscribers{pattern="*"}': 1,
-      reprise_connections: 3,
-      'reprise_topic_events{pattern="orders.eu.*"}': 3,
+      reprise_connections: 4,
+      'reprise_topic_events{pattern="orders.eu.*"}': 4,
       'reprise_topic_events{pattern="*"}': 1,
       'reprise_cursor_lag_max{pattern="orders.eu.*"}': 3,
       reprise_store_up: 1,
     })
-    expect(count(all, 'reprise_publish_seconds', 'orders.eu.*')).toBe(2)
-    expect(count(all, 'reprise_delivery_seconds', 'orders.eu.*')).toBe(4)
+    expect(count(all, 'reprise_publish_seconds', 'orders.eu.*')).toBe(3)
+    expect(count(all, 'reprise_delivery_seconds', 'orders.eu.*')).toBe(5)
     expect(all.of('reprise_commit_seconds_count')).toBeGreaterThan(1)
     expect(all.of('reprise_event_loop_delay_seconds')).toBeGreaterThanOrEqual(0)
-    expect(all.text).not.toMatch(/orders\.eu\.1|prices|ann/)
-    for (const one of [wire, late, other]) one.close()
+    expect(all.text).not.toMatch(/orders\.eu\.[12]|prices|ann|bob/)
+    for (const one of [wire, late, other, near]) one.close()
     await fetch(`${url}/v1/topics/prices`, { method: 'DELETE' })
     await scrapeUntil(url, {
       'reprise_subscribers{pattern="orders.eu.*"}': 0,

@@ -27,3 +27,10 @@ it('a job waits from when it is due, and its first delivery ends that', () => {
   const { waiting } = counts.queues.of('q')
   expect([waiting.sum, waiting.counts.reduce((all, one) => all + one)]).toEqual([11, 2])
 })
+
+it('due times of schedules are counted apart: those that had a job, and those that had none', () => {
+  const counts = new Counts()
+  counts.use({ topicPattern: () => undefined, queuePattern: () => 'q', now: () => 0 })
+  for (const missed of [0, 3]) counts.fired('a', 1, missed)
+  expect(counts.queues.of('q')).toMatchObject({ fired: 2, missed: 3, sent: 0 })
+})

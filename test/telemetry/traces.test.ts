@@ -41,6 +41,7 @@ const spansOf = (name: string) =>
       spanId: span.spanContext().spanId,
       parent: span.parentSpanContext?.spanId,
       attributes: span.attributes,
+      links: span.links.map((link) => link.context.traceId),
       failed: span.status.code === 2,
     }))
 
@@ -130,6 +131,17 @@ describe('where a program has registered a tracer', () => {
       'reprise.offset': 1,
     })
     wire.close()
+  })
+
+  it('a call with several traces is a step of the first, and linked with the others, also with those of children', async () => {
+    const [second, third] = ['2', '3'].map((digit) => digit.repeat(32))
+    const of = (trace?: string) => ({ headers: { traceparent: `00-${trace}-${SPAN}-01` } })
+    const children = [{ data: 1, ...of(third) }]
+    await post('/v1/queues/linked/jobs', [
+      { data: 1, ...of(TRACE) },
+      { data: 2, ...of(second), children },
+    ])
+    expect(await spanOf('reprise.send')).toMatchObject({ traceId: TRACE, parent: SPAN, links: [second, third] })
   })
 
   it('an event without a trace begins one', async () => {

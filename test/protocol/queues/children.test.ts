@@ -174,6 +174,10 @@ test('children of other queues are carried there once, and their parent gets wha
     const answer = await ask('POST', 'pages/jobs', { data: 0, children })
     expect(answer).toMatchObject({ status, detail: expect.stringMatching(detail) })
   }
+  // Nor where it is the queue of the call that a grandchild comes back to.
+  const back = { data: 0, children: [there(1, { children: [{ data: 2, queue: 'results' }] })] }
+  const detail = expect.stringMatching(/may not request results/)
+  expect(await ask('POST', 'results/jobs', back)).toMatchObject({ status: 403, detail })
   expect([await queue.counts(), await other.counts()]).toEqual(before)
   // One that is sent again is there already, also where its children fill that queue.
   const twice = { data: 0, id: 'twice', children: [there(1), there(2), there(3)] }
