@@ -122,19 +122,6 @@ describe('acknowledging', () => {
     expect(await kept).toEqual(start(2))
   })
 
-  it('that is in flight rejects when the subscription ends, and is not sent again', async () => {
-    const { fake, sub } = await subscriber({ ack: 'manual' }, { client: 'me', drainMs: 1 })
-    const guest = await fake.guest()
-    guest.subscribed(start(0))
-    guest.events('a', [1])
-    const asked = errorOf(sub.ack(start(1)))
-    const call = await fake.call('ack')
-    await sub.close()
-    expect(await asked).toMatchObject({ code: 'unavailable' })
-    call.refuse('unavailable')
-    expect(fake.waiting('ack')).toBe(0)
-  })
-
   it('ends the subscription when another one has taken over', async () => {
     const { fake, sub } = await subscriber({}, { client: 'me' })
     const guest = await fake.guest()
@@ -211,6 +198,23 @@ describe('the pause before an acknowledgement', () => {
     await vi.advanceTimersByTimeAsync(1)
     expect(await asked).toEqual([start(1_003), start(1_003)])
     expect(sent).toHaveLength(before + 2)
+  })
+
+  it('is none at the end: what is in flight rejects, and nothing is sent or waited for any more', async () => {
+    let refuse: (error: RepriseError) => void = () => {}
+    const inFlight = new Acks({
+      connected: () => true,
+      send: () => new Promise((_, reject) => (refuse = reject)),
+      forgotten: () => {},
+      refused: () => {},
+    })
+    const asked = errorOf(inFlight.ack(start(1)))
+    await vi.advanceTimersByTimeAsync(0)
+    inFlight.close(new RepriseError('unavailable', 'over'))
+    expect(await asked).toMatchObject({ code: 'unavailable', message: 'over' })
+    refuse(new RepriseError('unavailable', 'the hub is away'))
+    await vi.advanceTimersByTimeAsync(0)
+    expect(vi.getTimerCount()).toBe(0)
   })
 
   it('is there again behind a catch-up, however long the answers take', async () => {
