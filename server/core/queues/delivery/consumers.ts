@@ -100,7 +100,7 @@ export class Consumers {
         return { ...answer, held }
       } catch (error) {
         this.#exit(queue, desk)
-        const leaving = seat.gone === false ? 'keep' : this.#leavingOf(queue, seat.gone.deliberate)
+        const leaving = seat.gone === false ? 'keep' : this.#leavingOf(queue, seat.gone.deliberate, client)
         await this.#detach(consumer, queue, leaving).catch(() => {})
         throw error
       }
@@ -164,7 +164,7 @@ export class Consumers {
       .then(async () => {
         const leavings = [...seat.consumers].map(([queue, consumer]) => {
           if (!deliberate) this.#tellLost(consumer, queue)
-          return this.#leave(consumer, queue, this.#leavingOf(queue, deliberate))
+          return this.#leave(consumer, queue, this.#leavingOf(queue, deliberate, client))
         })
         this.#seats.delete(client)
         this.#silence.forget(client)
@@ -186,11 +186,12 @@ export class Consumers {
     this.#context.telemetry.happened({ kind: 'consumerLost', queue, client, jobs, reason })
   }
 
-  #leavingOf(queue: string, deliberate: boolean): Leaving {
+  #leavingOf(queue: string, deliberate: boolean, { once }: JobClient): Leaving {
     const { settings, draining } = this.#context
     if (deliberate) return 'release'
-    // Of a draining hub the leases stay as they are: the consumers come back, to it or to another node.
-    return draining.aborted ? 'keep' : { graceMs: settings.forQueue(queue).reconnectGraceMs }
+    // Of a draining hub the leases stay as they are: the consumers come back, to it or to another node. A claim is over, and
+    // who made it has its jobs.
+    return draining.aborted || once ? 'keep' : { graceMs: settings.forQueue(queue).reconnectGraceMs }
   }
 
   /** Jobs are on their way into the store: whoever takes asks for them in the same turn, so that one write does both. */
