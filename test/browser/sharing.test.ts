@@ -118,16 +118,20 @@ describe.runIf(has('chromium'))('a tab that shares a connection', () => {
     const context = await openContext()
     const [first, second] = [await open(context), await open(context)]
     for (const page of [first, second]) await start(page, 'stood')
-    const debug = await context.newCDPSession(first)
-    await debug.send('Debugger.enable')
-    await debug.send('Debugger.pause')
+    // A script that blocks until there is an event.
+    const blocked = first.evaluate(() => {
+      const request = new XMLHttpRequest()
+      request.open('GET', '/v1/topics/go-on/events?waitMs=20000', false)
+      request.send()
+    })
     // What the other one says first goes to the one that stands still; then it says the same elsewhere.
     await second.evaluate(() => {
       const subscription = hub.topic('stood-too').subscribe(({ offset }) => void tab.events.push(offset))
       subscription.onStatus(({ state }) => void tab.refused.push(state))
     })
     await second.waitForFunction(() => tab.refused.at(-1) === 'live')
-    await debug.send('Debugger.disable')
+    await site.hub.topic('go-on').publish('now')
+    await blocked
     await first.waitForFunction(() => hub.status.shared === 'follower')
     await first.evaluate(() => hub.topic('stood-too').head())
     const { offset } = await site.hub.topic('stood-too').publish('the other gets it')
