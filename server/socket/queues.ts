@@ -56,8 +56,8 @@ const CALLS: Calls<QueuesState> = {
 
   async cancel({ core, client, socket }, [queue]) {
     const name = parse(queueNameSchema, queue, 'cancel')
-    await socket.leave(roomOf(name))
-    await core.consumers.cancel(client, name)
+    // In this turn: a call behind it finds it done.
+    await Promise.all([core.consumers.cancel(client, name), socket.leave(roomOf(name))])
     return null
   },
 

@@ -64,7 +64,8 @@ export type Settlement = {
   | { readonly as: 'done'; readonly reply?: Body }
   /** `delayMs` in place of the policy's backoff. */
   | { readonly as: 'retry'; readonly delayMs?: number; readonly error?: string }
-  | { readonly as: 'release' }
+  /** `inPlace`: by who takes no more, or never saw it. */
+  | { readonly as: 'release'; readonly inPlace?: true }
   | { readonly as: 'dead'; readonly error?: string }
   | { readonly as: 'extend'; readonly leaseMs: number }
 )

@@ -164,7 +164,8 @@ export interface Queues extends Finished {
    * minutes of the first is `ok` (never for an extension).
    * - `done`: gone; `reply` is kept for the request until its `replyBy`.
    * - `retry`: a failure, with `delayMs` in place of the backoff if given. For a lapsed lease: nothing more, `ok`.
-   * - `release`: given back, see above; no attempt. For a lapsed lease: nothing more, `ok`.
+   * - `release`: given back, see above; no attempt. With `inPlace` it is `ready` at once, at its place. For a lapsed lease:
+   *   nothing more, `ok`.
    * - `dead`: to the dead letters (`rejected`); in `<queue>/dead` a failure, as `retry` without `delayMs`.
    * - `extend`: the lease lapses at now + `leaseMs`, or at its cap if that is earlier: then the answer says when. A
    *   lapsed lease is held again, or `lost` when its cap is over.

@@ -46,7 +46,7 @@ describe('a store that was away', () => {
     expect(one.outlet.gone).toEqual([lost.id])
     // What it never saw goes back, and leaves its place.
     const back = await node.fake.settle()
-    expect(back.settlements).toEqual([{ id: unseen.id, lease: unseen.lease, as: 'release' }])
+    expect(back.settlements).toEqual([{ id: unseen.id, lease: unseen.lease, as: 'release', inPlace: true }])
     expect(node.fake.claims).toEqual([])
     await back.answer({})
     expect((await node.fake.claim()).claim).toMatchObject({ session: 2, max: 2 })
@@ -196,7 +196,7 @@ describe('closing', () => {
     const [job] = heldJobs(1) as [HeldJob]
     await answer({ jobs: [job] })
     const back = await node.fake.settle()
-    expect(back.settlements).toEqual([{ id: job.id, lease: job.lease, as: 'release' }])
+    expect(back.settlements).toEqual([{ id: job.id, lease: job.lease, as: 'release', inPlace: true }])
     await back.answer({})
     expect([one.outlet.taken, closed]).toEqual([[], false])
     await node.fake.detaches[0]?.answer()

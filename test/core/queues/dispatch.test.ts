@@ -225,7 +225,7 @@ describe('credit', () => {
     const [job] = heldJobs(1) as [HeldJob]
     await answer({ jobs: [job] })
     expect(outletOf(one).taken).toEqual([])
-    expect((await fake.settle()).settlements).toEqual([{ id: job.id, lease: job.lease, as: 'release' }])
+    expect((await fake.settle()).settlements).toEqual([{ id: job.id, lease: job.lease, as: 'release', inPlace: true }])
   })
 })
 

@@ -52,6 +52,24 @@ describe('a job that is released', () => {
     }
     expect(wire.jobs().length).toBeLessThan(12)
   })
+
+  it('by a consumer that has cancelled goes back to its place, and does not come again', async () => {
+    const queue = nextQueue()
+    const wire = await joinQueues(url)
+    await wire.send(queue, ...[1, 2, 3, 4].map((one) => ({ data: one })))
+    await wire.consume(queue, { credit: 3 })
+    const jobs = await wire.jobsSeen(3)
+    // In one turn, as a worker that is closed says it.
+    await Promise.all([
+      wire.value('cancel', queue),
+      wire.settle(queue, ...jobs.map((job) => settlement(job, 'release'))),
+    ])
+    const next = await joinQueues(url)
+    await next.consume(queue, { credit: 4 })
+    expect(data(await next.jobsSeen(4))).toEqual([1, 2, 3, 4])
+    expect(next.jobs().map(({ deliveries }) => deliveries)).toEqual([2, 2, 2, 1])
+    expect(wire.jobs()).toHaveLength(3)
+  })
 })
 
 describe('a job that is tried again', () => {

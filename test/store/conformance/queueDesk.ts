@@ -74,7 +74,7 @@ export function deskOf(store: Store, queue = 'q', policy = POLICY) {
     },
     async settle(
       job: { id: string; lease: string },
-      ending: Ending & Partial<Record<'delayMs' | 'error' | 'reply', unknown>>,
+      ending: Ending & Partial<Record<'delayMs' | 'error' | 'reply' | 'inPlace', unknown>>,
       name = queue,
     ): Promise<Settled> {
       const { id, lease } = job

@@ -102,6 +102,15 @@ export function describeQueueReturns(given: () => Case): void {
       expect(await q.ids('v')).toEqual(['b', 'c', 'a'])
     })
 
+    test('of one that takes no more goes to its place, at once, also when it was given back before', async () => {
+      const q = desk()
+      await q.put('a', 'b')
+      for (let i = 0; i < 3; i++) {
+        await q.settle(await q.take('w'), { as: 'release', inPlace: true })
+        expect(await q.listed('ready')).toEqual(['a', 'b'])
+      }
+    })
+
     test('of a key is not overtaken by the next one of its key', async () => {
       const q = desk()
       await q.send(['a', 'b'].map((id) => named(id, { key: 'k' })))

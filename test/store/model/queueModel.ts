@@ -190,8 +190,9 @@ export class QueueModel extends Sending {
         const { error } = settlement
         this.fail(queue, half, job, policy, { what: 'retry', holder, ...(error && { why: error }) })
       } else if (isHeld) {
-        const pauseMs = releasePauseMs(job.history, holder)
-        job.place = ++half.places
+        const isInPlace = as === 'release' && settlement.inPlace === true
+        const pauseMs = isInPlace ? 0 : releasePauseMs(job.history, holder)
+        if (!isInPlace) job.place = ++half.places
         this.#giveBack(job, holder)
         job.dueAt += pauseMs
         if (pauseMs > 0) job.state = 'delayed'

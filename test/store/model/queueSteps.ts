@@ -372,7 +372,7 @@ export class Preparer {
       case 'extend':
         return { ...mine, as, leaseMs }
       default:
-        return { ...mine, as }
+        return { ...mine, as, ...(reply && { inPlace: true }) }
     }
   }
 

@@ -1,7 +1,7 @@
 /** One consumer of a queue on this node: its credit, and the leases it has as far as this node knows. */
 
 import { RepriseError } from '../../../../shared/errors.ts'
-import type { Claim, HeldJob, KeptLease, Owner } from '../../../store/contract/store.ts'
+import type { Claim, HeldJob, KeptLease, Owner, Settlement } from '../../../store/contract/store.ts'
 import type { JobClient } from './outlet.ts'
 
 /** A settlement with another job's id is none of this one. */
@@ -151,6 +151,12 @@ export class Consumer {
     held.isAtCap = true
   }
 
+  /** As it settles: who takes no more gives back to where the jobs were, as who leaves does. */
+  settling(settlements: readonly Settlement[]): readonly Settlement[] {
+    if (this.credit > 0) return settlements
+    return settlements.map((one) => (one.as === 'release' ? { ...one, inPlace: true } : one))
+  }
+
   /** These leases are on their way to be settled. Answers those that it has, and of which this was not known. */
   giving(leases: readonly Leased[]): string[] {
     const found: string[] = []
@@ -244,6 +250,11 @@ export class Consumer {
   silent(before: number): Leased[] {
     return [...this.#held].flatMap(([lease, { id, expiresAt }]) => (expiresAt < before ? [{ id, lease }] : []))
   }
+}
+
+/** Of jobs that their consumer never saw: to where they were. */
+export function givenBack(leases: readonly Leased[]): Settlement[] {
+  return leases.map(({ id, lease }) => ({ id, lease, as: 'release', inPlace: true }))
 }
 
 export function connectionGone(): RepriseError {

@@ -10,7 +10,7 @@ import type { StoreClock } from '../../clock.ts'
 import type { Telemetry } from '../../telemetry.ts'
 import { checkQueue } from '../draft.ts'
 import { type HubQueueSettings, policyOf } from '../settings.ts'
-import { Consumer, connectionGone, keyOf, notHeard, ownerOf, takenOver } from './consumer.ts'
+import { Consumer, connectionGone, givenBack, keyOf, notHeard, ownerOf, takenOver } from './consumer.ts'
 import { Dispatch } from './dispatch.ts'
 import type { JobClient } from './outlet.ts'
 import { Seats } from './seats.ts'
@@ -134,6 +134,9 @@ export class Consumers {
   /** The client takes no more jobs of the queue; what it holds stays its own until it is settled. */
   cancel(client: JobClient, queue: string): Promise<void> {
     checkQueue(queue, 'dead')
+    // At once: what it gives back with the next call is not to come again.
+    const known = this.#seats.of(client)?.consumers.get(queue)
+    if (known !== undefined) known.credit = 0
     return this.#seats.inTurn(client, queue, async (seat) => {
       const consumer = seat.consumers.get(queue)
       if (consumer === undefined) return
@@ -211,7 +214,7 @@ export class Consumers {
     const policy = policyOf(settings.forQueue(queue))
     const { settled } =
       consumer !== undefined && dispatch !== undefined
-        ? await dispatch.settle(consumer, settlements)
+        ? await dispatch.settle(consumer, consumer.settling(settlements))
         : await store.queues.settle(queue, settlements, policy, client && ownerOf(client))
     this.#settled(queue, settlements, settled, client)
     return settled
@@ -278,8 +281,7 @@ export class Consumers {
     if (lost.size > 0) consumer.client.outlet.lost(queue, [...lost.values()])
     if (unseen.length === 0) return
     const { store, settings } = this.#context
-    const back = unseen.map(({ id, lease }) => ({ id, lease, as: 'release' }) as const)
-    await store.queues.settle(queue, back, policyOf(settings.forQueue(queue)))
+    await store.queues.settle(queue, givenBack(unseen), policyOf(settings.forQueue(queue)))
     for (const { lease } of unseen) consumer.gave(lease)
   }
 

@@ -15,7 +15,7 @@ import type {
 } from '../../../store/contract/store.ts'
 import { isDead, policyOf, type QueueSettings } from '../settings.ts'
 import { Alarm } from './alarm.ts'
-import { type Consumer, keyOf, takenOver } from './consumer.ts'
+import { type Consumer, givenBack, keyOf, takenOver } from './consumer.ts'
 import { endingsOf, isReadable, type ReadableJob } from './damaged.ts'
 import { Lapses, type LapsesContext } from './lapses.ts'
 import { jobsPackets } from './packet.ts'
@@ -272,7 +272,7 @@ export class Dispatch {
       // What is further away is a due time, which holds up nothing that comes meanwhile.
       if (nextAt <= clock.now + 1_000 / rate) this.#throttledUntil = nextAt
     }
-    if (consumer.over) this.#endUnseen(jobs.map(({ id, lease }) => ({ id, lease, as: 'release' })))
+    if (consumer.over) this.#endUnseen(givenBack(jobs))
     else {
       this.#deliver(consumer, jobs.filter(isReadable), { leaseMs, capMs })
       this.#endUnseen(endingsOf(jobs, isDead(this.queue)))

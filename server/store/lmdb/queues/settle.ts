@@ -83,7 +83,7 @@ function settleOne(
     const { error, delayMs } = settlement
     const given = { ...(error !== undefined && { error }), ...(delayMs !== undefined && { delayMs }) }
     fail(transaction, queue, jobSet, job, policy, { what: 'retry', ...given })
-  } else release(transaction, queue, jobSet, job, true)
+  } else release(transaction, queue, jobSet, job, settlement.inPlace !== true)
   return 'ok'
 }
 

@@ -137,8 +137,8 @@ settlers[RETRY] = function(p, j, delayMs, why)
   fail(p, j, why, delayMs)
 end
 
-settlers[RELEASE] = function(p, j)
-  if j.state == HELD then return release(p, j, true) end
+settlers[RELEASE] = function(p, j, inPlace)
+  if j.state == HELD then return release(p, j, inPlace ~= 1) end
   endLate(p, j)
 end
 

@@ -116,6 +116,7 @@ function settlementOf(settlement: Settlement): Buffer | undefined {
   let extra: Buffer | undefined
   if (as === 'done' && settlement.reply !== undefined) extra = encodeBody(settlement.reply)
   if (as === 'retry') value = settlement.delayMs ?? -1
+  if (as === 'release' && settlement.inPlace) value = 1
   if (as === 'extend') value = settlement.leaseMs
   if ((as === 'retry' || as === 'dead') && settlement.error !== undefined) extra = Buffer.from(settlement.error)
   const packed = Buffer.allocUnsafe(27 + n.length + tokenBytes + idBytes + (extra?.length ?? 0))
