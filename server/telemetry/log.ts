@@ -84,14 +84,26 @@ export function createLog(level: string, output?: LogOutput, readable = output =
       const told = (repeated: object) => write(level, { ...details, ...repeated }, text)
       if (event.kind === 'acted') return acts.pass(JSON.stringify(details), told)
       if (event.kind === 'refused' && !TOLD_REFUSALS.includes(event.code)) return
-      // One flood does not hide what else is refused.
-      const counted = event.kind === 'refused' ? `${kind} ${event.code}` : kind
-      repeats.pass(counted, told)
+      repeats.pass(countedAs(event), told)
     },
   }
   if (level !== 'debug' && level !== 'trace') return { telemetry, close }
   const detail = ({ kind, ...details }: Detail): void => write('debug', details, kind)
   return { telemetry: { ...telemetry, detail }, close }
+}
+
+/** One flood does not hide what else is refused, nor a queue that stands still the other ones. */
+function countedAs(event: TelemetryEvent): string {
+  switch (event.kind) {
+    case 'refused':
+      return `${event.kind} ${event.code}`
+    case 'breakerTripped':
+    case 'lifeStuck':
+    case 'lifeMoved':
+      return `${event.kind} ${event.queue}`
+    default:
+      return event.kind
+  }
 }
 
 /** Reads the library, a tenth of a hub's start, so not before the first line: when it serves already. */

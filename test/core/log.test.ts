@@ -64,6 +64,16 @@ describe('the log', () => {
     expect(objects().at(-1)).toMatchObject({ client: 'c999', repeated: 995 })
   })
 
+  it('tells of each queue that has paused itself', () => {
+    const { happened, close, objects } = open()
+    for (let n = 0; n < 20; n++) happened({ kind: 'breakerTripped', queue: `q${n}`, dead: 10, ended: 10 })
+    for (let n = 0; n < 20; n++) happened({ kind: 'breakerTripped', queue: 'q0', dead: 10, ended: 10 })
+    close()
+    const lines = objects().map(({ queue, repeated }) => [queue, repeated])
+    expect(lines.slice(0, 20)).toEqual(Array.from({ length: 20 }, (_, n) => [`q${n}`, undefined]))
+    expect(lines.slice(20)).toEqual([...Array.from({ length: 4 }, () => ['q0', undefined]), ['q0', 16]])
+  })
+
   it('tells of each change by whom, and counts only the same one', () => {
     const { happened, close, objects } = open()
     const changed = (what: string, queue: string, subject = 'ann') => happened({ kind: 'acted', what, queue, subject })
