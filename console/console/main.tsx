@@ -25,11 +25,12 @@ type Phase =
 
 const phase = signal<Phase>({ name: 'starting', problem: '' })
 
-async function begin(token: string | undefined): Promise<void> {
+/** `isTyped`: whoever has just typed a token may change it, whatever became of it. */
+async function begin(token: string | undefined, isTyped = false): Promise<void> {
   try {
     phase.value = { name: 'in', session: await enter(token, socketPath, ended) }
   } catch (error) {
-    if (hasCode(error, 'unauthorized') || hasCode(error, 'forbidden')) {
+    if (hasCode(error, 'unauthorized') || hasCode(error, 'forbidden') || isTyped) {
       forgetToken()
       phase.value = { name: 'login', reason: token === undefined ? '' : messageOf(error) }
     } else {
@@ -39,8 +40,13 @@ async function begin(token: string | undefined): Promise<void> {
   }
 }
 
+/** What a header can carry: anything else would look like a hub that is not there. */
+const SENDABLE = /^[\x21-\x7e]+$/
+
 async function login(token: string, keep: boolean): Promise<void> {
-  await begin(token)
+  if (SENDABLE.test(token)) await begin(token, true)
+  else
+    phase.value = { name: 'login', reason: 'it has characters that no token has, such as a space or a quotation mark' }
   if (keep && phase.value.name === 'in') keepToken(token)
 }
 

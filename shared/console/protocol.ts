@@ -81,6 +81,8 @@ export interface Summary {
   readonly whole?: {
     readonly totals: Totals
     readonly gauges: Gauges
+    /** When the store was looked at; absent before the first look is over, when what the gauges say of it is 0. */
+    readonly lookedAt?: number
     /** Of the last second, as in the history. */
     readonly point: readonly number[]
     readonly nodes: readonly NodeSeen[]

@@ -46,10 +46,14 @@ describe.runIf(has('chromium'))('the console', () => {
     const metrics = await scrape(hub.url)
     expect(metrics.of('reprise_jobs{pattern="(none)",state="ready"}')).toBe(2)
     expect(metrics.of('reprise_topic_events{pattern="(none)"}')).toBe(21)
+    const jobs = () => console.page.getByRole('img', { name: /^Jobs waiting/ })
     const plot = () => console.page.getByRole('img', { name: /^Jobs waiting: ready 2, delayed 1/ })
     await until(async () => (await plot().count()) === 1, { what: 'the plot' })
     await console.page.reload()
     await until(async () => (await plot().count()) === 1, { what: 'the plot again' })
+    // The day has the minute that is not over, too.
+    await console.page.getByRole('button', { name: 'the last day' }).click()
+    await until(async () => !/: ready 0/.test((await jobs().getAttribute('aria-label')) ?? ''), { what: 'the day' })
     expect(await unnamed(console.page)).toEqual([])
   })
 
@@ -109,7 +113,7 @@ describe.runIf(has('chromium'))('the console', () => {
     atEnd(() => own.close())
     await own.hub.topic('mine').publish(1)
     await own.hub.topic('other').publish(1)
-    const console = await visitConsole(own.url, { expected: /401/ })
+    const console = await visitConsole(own.url, { expected: /401|431/ })
     const { page } = console
     await console.at('#/topics')
     const enter = async (token: string) => {
@@ -118,6 +122,11 @@ describe.runIf(has('chromium'))('the console', () => {
     }
     await enter('nonsense')
     await page.getByRole('alert').waitFor()
+    // Whatever was typed, it can be typed anew.
+    await enter('“quoted”')
+    await page.getByText('it has characters that no token has').waitFor()
+    await enter('x'.repeat(20_000))
+    await page.getByText('the answer was 431').waitFor()
     await enter(await tokenOf('ann', { grants: [{ actions: ['read'], names: ['mine'] }] }))
     await page.getByText('1 topic').waitFor()
     expect(await page.locator('tbody a').allInnerTexts()).toEqual(['mine'])

@@ -70,7 +70,7 @@ export function List<Row>(props: ListProps<Row>) {
           />
         </label>
         <p class="soft" role="status" data-test="matched">
-          {page !== undefined && told(page, search, call)}
+          {page !== undefined && told(page, search, call, session.now())}
         </p>
       </div>
       {problem !== '' && (
@@ -128,12 +128,12 @@ export function List<Row>(props: ListProps<Row>) {
   )
 }
 
-function told({ at, total, matched }: ListPage<unknown>, search: string, what: string): string {
+function told({ at, total, matched }: ListPage<unknown>, search: string, what: string, now: number): string {
   if (at === 0) return 'the store is being looked at'
   const some = search === '' ? count(total) : `${count(matched)} of ${count(total)}`
   const all = `${some} ${total === 1 ? what.slice(0, -1) : what}`
   // A look at many takes its time.
-  return Date.now() - at > 3 * LOOK_MS ? `${all}, as of ${moment(at)}` : all
+  return now - at > 3 * LOOK_MS ? `${all}, as of ${moment(at)}` : all
 }
 
 function Space({ rows, columns }: { readonly rows: number; readonly columns: number }) {

@@ -39,9 +39,19 @@ export function Shell({ session, leave, children }: ShellProps) {
     if (!nav || !link) return
     nav.scrollLeft += link.getBoundingClientRect().left - nav.getBoundingClientRect().left - 40
   }, [page])
+  const content = useRef<HTMLElement>(null)
+  const isFirst = useRef(true)
+  useEffect(() => {
+    if (!isFirst.current) {
+      scrollTo(0, 0)
+      // What had the focus is gone with the last page: keys go on at what is new.
+      if (document.activeElement === document.body) content.current?.focus({ preventScroll: true })
+    }
+    isFirst.current = false
+  }, [page, name])
   return (
     <>
-      <button type="button" class="skip" onClick={() => document.getElementById('content')?.focus()}>
+      <button type="button" class="skip" onClick={() => content.current?.focus()}>
         To the content
       </button>
       <header class="bar">
@@ -71,7 +81,7 @@ export function Shell({ session, leave, children }: ShellProps) {
         </div>
       </header>
       <Banner session={session} />
-      <main id="content" tabIndex={-1}>
+      <main ref={content} tabIndex={-1}>
         {children}
       </main>
       {isHelpOpen.value && <Help />}
@@ -115,7 +125,7 @@ function Banner({ session }: { readonly session: Session }) {
     )
   }
   const { expiresAt } = session.me
-  const left = expiresAt === undefined ? undefined : expiresAt - Date.now()
+  const left = expiresAt === undefined ? undefined : expiresAt - session.now()
   if (left === undefined || left > 60_000 || left < 0) return null
   return <p class="banner">Your token ends in {duration(left)}: enter with another one.</p>
 }

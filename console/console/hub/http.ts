@@ -2,6 +2,9 @@
 
 import { RepriseError } from '../../../shared/errors.ts'
 
+/** A part of a path that browsers take for a way to another one, whatever its form. */
+const DOTS = /\/\.\.?(\/|\?|$)/
+
 export class Http {
   readonly token: string | undefined
 
@@ -10,6 +13,12 @@ export class Http {
   }
 
   async ask<T>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
+    if (DOTS.test(path)) {
+      throw new RepriseError(
+        'bad_request',
+        'no request can have “.” or “..” in its path: look at this job with the SDK',
+      )
+    }
     let response: Response
     try {
       response = await fetch(`v1${path}`, {

@@ -17,11 +17,13 @@ export class Session {
   readonly http: Http
   readonly me: Me
   readonly summary = signal<Summary | undefined>(undefined)
-  /** Since when the hub is away, by this machine's clock. */
+  /** Since when the hub is away, by its clock. */
   readonly awaySince = signal<number | undefined>(undefined)
   readonly plots = new Plots()
   readonly #connection: Connection
   readonly #link: Link
+  /** How far the hub's clock is ahead of this machine's. */
+  #aheadMs = 0
   readonly #ended: (error: RepriseError) => void
 
   constructor(http: Http, me: Me, path: string, ended: (error: RepriseError) => void) {
@@ -44,6 +46,11 @@ export class Session {
   /** Whether the caller may see what is told of all names together. */
   get seesAll(): boolean {
     return this.may('read', '*')
+  }
+
+  /** What the hub's clock says, which all times that it tells are of. */
+  now(): number {
+    return Date.now() + this.#aheadMs
   }
 
   may(action: string, name: string): boolean {
@@ -71,6 +78,7 @@ export class Session {
   }
 
   #told(summary: Summary): void {
+    this.#aheadMs = summary.at - Date.now()
     this.awaySince.value = undefined
     this.summary.value = summary
     const point = summary.whole?.point
@@ -78,7 +86,7 @@ export class Session {
   }
 
   #away(): void {
-    this.awaySince.value ??= Date.now()
+    this.awaySince.value ??= this.now()
   }
 
   #refused(error: RepriseError): void {

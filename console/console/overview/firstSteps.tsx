@@ -4,6 +4,7 @@ import { useState } from 'preact/hooks'
 import { messageOf } from '../../../shared/errors.ts'
 import { Copyable } from '../frame/copy.tsx'
 import { linkTo } from '../frame/route.ts'
+import { connectCall, curl } from '../hub/elsewhere.ts'
 import { part } from '../hub/http.ts'
 import type { Session } from '../hub/session.ts'
 
@@ -20,7 +21,6 @@ export function FirstSteps({ session }: { readonly session: Session }) {
       setTold({ problem: messageOf(error) })
     }
   }
-  const { origin } = location
   return (
     <section class="panel first" aria-labelledby="first">
       <h2 id="first">Nothing is here yet. Three things to do first</h2>
@@ -42,7 +42,7 @@ export function FirstSteps({ session }: { readonly session: Session }) {
           </p>
           <Copyable
             what="the command that publishes"
-            text={`curl ${origin}/v1/topics/${TOPIC}/events \\
+            text={`${curl(session.http, `/topics/${TOPIC}/events`)} \\
   -H 'content-type: application/json' -d '{"data":{"id":2}}'`}
           />
         </li>
@@ -52,7 +52,7 @@ export function FirstSteps({ session }: { readonly session: Session }) {
             what="the program that subscribes"
             text={`import { connect } from 'reprise/client'
 
-const hub = connect('${origin}', { client: 'billing' })
+const hub = ${connectCall(session.http, "client: 'billing'")}
 hub.topic('${TOPIC}').subscribe((event) => console.log(event.offset, event.data), { from: 'start' })`}
           />
         </li>

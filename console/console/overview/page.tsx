@@ -23,13 +23,19 @@ export function OverviewPage({ session }: { readonly session: Session }) {
     )
   }
   const { whole } = summary
-  const isEmpty = whole !== undefined && whole.gauges.topics === 0 && whole.gauges.queues === 0
+  const isLooking = whole !== undefined && whole.lookedAt === undefined
+  const isEmpty = !isLooking && whole?.gauges.topics === 0 && whole.gauges.queues === 0
   return (
     <>
       <h1>Overview</h1>
+      {isLooking && (
+        <p class="soft" role="status">
+          The store is being looked at …
+        </p>
+      )}
       {isEmpty && <FirstSteps session={session} />}
       {whole === undefined && <PartOnly />}
-      {whole !== undefined && !isEmpty && <Whole session={session} summary={summary} whole={whole} />}
+      {whole !== undefined && !isLooking && !isEmpty && <Whole session={session} summary={summary} whole={whole} />}
       <section class="panel" aria-labelledby="latest">
         <header>
           <h2 id="latest">What happened last</h2>

@@ -161,12 +161,12 @@ function Told({ session, queue, job, again }: ToldProps) {
       </ol>
       <Progress job={job} />
       {job.error !== undefined && isOver(job.state) && <p class="problem">{job.error}</p>}
-      {job.state === 'dead' ? (
+      {job.state === 'dead' && isEditable(job) ? (
         <Edit session={session} queue={queue} job={job} />
       ) : isOver(job.state) ? (
         job.state === 'done' && <pre>{JSON.stringify(job.result, null, 2) ?? 'no result'}</pre>
       ) : (
-        <pre>{'base64' in job ? `binary: ${job.base64}` : JSON.stringify(job.data, null, 2)}</pre>
+        <Data job={job} />
       )}
       <p class="buttons">
         {job.state === 'delayed' && (
@@ -189,6 +189,23 @@ function Told({ session, queue, job, again }: ToldProps) {
   )
 }
 
+/** What has bytes in it cannot be sent over HTTP as it is, and of a damaged one nothing is left. */
+function isEditable(job: Job): boolean {
+  return 'data' in job && job.binary === undefined
+}
+
+function Data({ job }: { readonly job: Job }) {
+  if ('base64' in job) return <pre>binary: {job.base64}</pre>
+  if (!('data' in job)) return <p class="problem">Its record is damaged: what was in it is lost.</p>
+  const ways = job.binary?.map((way) => way.join('.')) ?? []
+  return (
+    <>
+      <pre>{JSON.stringify(job.data, null, 2)}</pre>
+      {ways.length > 0 && <p class="soft">Bytes, shown as base64: {ways.join(', ')}</p>}
+    </>
+  )
+}
+
 /** A dead letter, changed and sent again as a new job. */
 function Edit({ session, queue, job }: { readonly session: Session; readonly queue: string; readonly job: Explained }) {
   const [text, setText] = useState(JSON.stringify(job.data, null, 2) ?? 'null')
@@ -200,10 +217,14 @@ function Edit({ session, queue, job }: { readonly session: Session; readonly que
     } catch (error) {
       throw new Error(`the data is no JSON: ${messageOf(error)}`)
     }
-    const { key, group, headers, priority } = job
+    const { key, group, headers, priority, maxAttempts, backoff, runMs, keepDone } = job
     const draft = {
       data,
       priority,
+      ...(maxAttempts === undefined ? {} : { attempts: maxAttempts }),
+      ...(backoff === undefined ? {} : { backoff }),
+      ...(runMs === undefined ? {} : { runMs }),
+      ...(keepDone === undefined ? {} : { keepDone }),
       ...(key === undefined ? {} : { key }),
       ...(group === undefined ? {} : { group }),
       ...(headers === undefined ? {} : { headers }),

@@ -11,6 +11,8 @@ export interface Job {
   readonly maxAttempts?: number
   /** The longest that a run may take, where its sender said it. */
   readonly runMs?: number
+  readonly backoff?: unknown
+  readonly keepDone?: unknown
   readonly deliveries: number
   readonly priority: number
   readonly sentAt: number
@@ -29,8 +31,11 @@ export interface Job {
   readonly holder?: { readonly client: string }
   readonly expiresAt?: number
   readonly dead?: { readonly reason: string; readonly error?: string; readonly at: number }
+  /** None where its record is damaged. */
   readonly data?: unknown
   readonly base64?: string
+  /** The ways to what was bytes in the data. */
+  readonly binary?: readonly (readonly (string | number)[])[]
   readonly headers?: Readonly<Record<string, string>>
   /** What its consumers told. */
   readonly progress?: unknown

@@ -6,7 +6,7 @@ import { ask, go, linkHere, route } from '../frame/route.ts'
 import { part } from '../hub/http.ts'
 import type { Session } from '../hub/session.ts'
 import { useLook } from '../hub/useLook.ts'
-import { duration, moment } from '../hub/words.ts'
+import { duration, moment, plural } from '../hub/words.ts'
 import type { Job } from './jobInfo.ts'
 import { useSearch } from './search.ts'
 
@@ -117,7 +117,7 @@ function All({ session, path, state, empty }: ListProps) {
   const { jobs, next } = page
   return (
     <>
-      {jobs.length === 0 ? <p class="panel soft">{empty}</p> : <Table jobs={jobs} state={state} />}
+      {jobs.length === 0 ? <p class="panel soft">{empty}</p> : <Table jobs={jobs} state={state} now={session.now()} />}
       <p class="buttons">
         {after !== undefined && (
           <button type="button" class="small" onClick={() => setAfter(undefined)}>
@@ -146,7 +146,7 @@ function Search({ session, path, state, empty, again }: ListProps & { readonly a
   const { jobs, next, isLooking, problem, further } = useSearch(session, path)
   return (
     <>
-      {jobs.length > 0 && <Table jobs={jobs} state={state} />}
+      {jobs.length > 0 && <Table jobs={jobs} state={state} now={session.now()} />}
       {jobs.length === 0 && <p class="panel soft">{isLooking ? 'Looking …' : empty}</p>}
       <p class="buttons">
         <button type="button" class="small" disabled={isLooking} onClick={again}>
@@ -165,7 +165,13 @@ function Search({ session, path, state, empty, again }: ListProps & { readonly a
   )
 }
 
-function Table({ jobs, state }: { readonly jobs: readonly Job[]; readonly state: Job['state'] }) {
+interface TableProps {
+  readonly jobs: readonly Job[]
+  readonly state: Job['state']
+  readonly now: number
+}
+
+function Table({ jobs, state, now }: TableProps) {
   return (
     <div class="list flat">
       <table>
@@ -191,7 +197,7 @@ function Table({ jobs, state }: { readonly jobs: readonly Job[]; readonly state:
               <td class="wide">{job.key ?? ''}</td>
               <td class="wide">{moment(job.sentAt)}</td>
               <td>{job.attempts}</td>
-              <td>{nextOf(job)}</td>
+              <td>{nextOf(job, now)}</td>
             </tr>
           ))}
         </tbody>
@@ -204,10 +210,14 @@ export function isOver(state: Job['state']): boolean {
   return state === 'done' || state === 'removed'
 }
 
-function nextOf({ state, dueAt = 0, holder, expiresAt, dead, endedAt = 0 }: Job): string {
+function nextOf({ state, dueAt = 0, holder, expiresAt, dead, endedAt = 0, children }: Job, now: number): string {
   if (isOver(state)) return moment(endedAt)
   if (state === 'dead') return dead?.error ?? dead?.reason ?? ''
+  if (state === 'waiting')
+    return children === undefined
+      ? 'waits'
+      : `waits for ${children.open} of ${plural(children.count, 'child', 'children')}`
   if (state === 'delayed') return `due at ${moment(dueAt)}`
   if (state === 'held') return `${holder?.client ?? 'held'}, until ${moment(expiresAt ?? 0)}`
-  return `ready for ${duration(Math.max(0, Date.now() - dueAt))}`
+  return `ready for ${duration(Math.max(0, now - dueAt))}`
 }

@@ -101,6 +101,7 @@ function Facts({ info: { counts, bytes: size, oldestReadyMs, consumers } }: { re
       <Fact name="oldest ready" value={oldestReadyMs === null ? '–' : duration(oldestReadyMs)} />
       <Fact name="delayed" value={count(counts.delayed)} />
       <Fact name="held" value={count(counts.held)} />
+      {counts.waiting > 0 && <Fact name="waiting for children" value={count(counts.waiting)} />}
       <Fact name="dead" value={count(counts.dead)} />
       <Fact name="done" value={count(counts.done)} />
       <Fact name="removed" value={count(counts.removed)} />
@@ -120,7 +121,7 @@ interface QueueActsProps {
 function QueueActs({ session, queue, info: { paused, counts, consumers }, done }: QueueActsProps) {
   const path = `/queues/${part(queue)}`
   const isAllowed = session.may('admin', queue)
-  const waiting = counts.ready + counts.delayed
+  const waiting = counts.ready + counts.delayed + counts.waiting
   const pause = async () => {
     await session.http.ask('POST', `${path}/${paused ? 'resume' : 'pause'}`)
     done()
@@ -153,8 +154,8 @@ function QueueActs({ session, queue, info: { paused, counts, consumers }, done }
       </Act>
       <Act title="Purge" verb="Remove them" isAllowed={isAllowed} isGrave act={purge}>
         <p>
-          Removes the {plural(waiting, 'job')} of <strong>{queue}</strong> that wait now, ready or delayed. Held ones
-          and dead letters stay. This cannot be taken back.
+          Removes the {plural(waiting, 'job')} of <strong>{queue}</strong> that wait now, ready, delayed or for their
+          children. Held ones and dead letters stay. This cannot be taken back.
         </p>
       </Act>
     </div>

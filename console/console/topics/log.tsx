@@ -162,7 +162,8 @@ function Live({
     const tail = new Tail(session, path, filter, waits)
     const undo = tail.state.subscribe((state) => {
       // What was shown stays until the first page of the new one is here.
-      if (state.events.length > 0 || state.problem !== '') setTailed(state)
+      if (state.isRead) setTailed(state)
+      else if (state.problem !== '') setTailed((before = state) => ({ ...before, problem: state.problem }))
     })
     return () => {
       undo()
@@ -182,7 +183,10 @@ function Live({
           {tailed !== undefined && tailed.problem !== '' && ` ${tailed.problem}`}
         </span>
       </p>
-      <Events events={tailed?.events ?? []} empty={filter === '' ? 'No event is kept.' : 'Nothing fits yet.'} />
+      <Events
+        events={tailed?.events ?? []}
+        empty={!tailed?.isRead ? 'Looking …' : filter === '' ? 'No event is kept.' : 'Nothing fits yet.'}
+      />
     </>
   )
 }

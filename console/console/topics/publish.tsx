@@ -3,7 +3,8 @@
 import { useState } from 'preact/hooks'
 import { messageOf } from '../../../shared/errors.ts'
 import { Copyable } from '../frame/copy.tsx'
-import { part } from '../hub/http.ts'
+import { connectCall, curl, remoteFlags } from '../hub/elsewhere.ts'
+import { type Http, part } from '../hub/http.ts'
 import type { Session } from '../hub/session.ts'
 
 interface Draft {
@@ -70,15 +71,20 @@ export function PublishBox({ session, topic }: { readonly session: Session; read
       {!('problem' in made) && (
         <details>
           <summary>The same as curl, in a program, on the command line</summary>
-          <Copies topic={topic} draft={made.draft} />
+          <Copies http={session.http} topic={topic} draft={made.draft} />
         </details>
       )}
     </form>
   )
 }
 
-function Copies({ topic, draft }: { readonly topic: string; readonly draft: Draft }) {
-  const { origin } = location
+interface CopiesProps {
+  readonly http: Http
+  readonly topic: string
+  readonly draft: Draft
+}
+
+function Copies({ http, topic, draft }: CopiesProps) {
   const { data, ...options } = draft
   const more = Object.keys(options).length === 0 ? '' : `, ${JSON.stringify(options)}`
   const flags = [
@@ -90,20 +96,17 @@ function Copies({ topic, draft }: { readonly topic: string; readonly draft: Draf
     <>
       <Copyable
         what="as curl"
-        text={`curl ${origin}/v1/topics/${topic}/events -H 'content-type: application/json' \\
+        text={`${curl(http, `/topics/${part(topic)}/events`)} -H 'content-type: application/json' \\
   -d ${quoted(JSON.stringify(draft))}`}
       />
       <Copyable
         what="as a program"
         text={`import { connect } from 'reprise/client'
 
-const hub = connect('${origin}')
+const hub = ${connectCall(http)}
 await hub.topic('${topic}').publish(${JSON.stringify(data)}${more})`}
       />
-      <Copyable
-        what="for the command line"
-        text={`echo ${quoted(JSON.stringify(data))} | reprise pub ${topic}${flags} --url ${origin}`}
-      />
+      <Copyable what="for the command line" text={`reprise pub ${topic}${flags}${remoteFlags()} ${quotedData(data)}`} />
     </>
   )
 }
@@ -111,6 +114,12 @@ await hub.topic('${topic}').publish(${JSON.stringify(data)}${more})`}
 /** For a shell. */
 function quoted(text: string): string {
   return `'${text.replaceAll("'", "'\\''")}'`
+}
+
+/** A negative number would be taken for an option. */
+function quotedData(data: unknown): string {
+  const text = quoted(JSON.stringify(data))
+  return text.startsWith("'-") ? `-- ${text}` : text
 }
 
 function draftOf(

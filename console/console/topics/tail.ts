@@ -5,6 +5,7 @@
 
 import { signal } from '@preact/signals'
 import { messageOf } from '../../../shared/errors.ts'
+import type { Position } from '../../../shared/positions.ts'
 import type { Session } from '../hub/session.ts'
 
 export interface TopicInfo {
@@ -36,6 +37,7 @@ export interface Gap {
 }
 
 export interface EventPage {
+  readonly epoch: string
   readonly first: number
   readonly last: number
   readonly events: readonly LogEvent[]
@@ -51,13 +53,15 @@ const RETRY_MS = 2_000
 const WAIT_MS = 20_000
 
 export interface Tailed {
+  /** Whether the hub has answered. */
+  readonly isRead: boolean
   readonly events: readonly LogEvent[]
   readonly passed: number
   readonly problem: string
 }
 
 export class Tail {
-  readonly state = signal<Tailed>({ events: [], passed: 0, problem: '' })
+  readonly state = signal<Tailed>({ isRead: false, events: [], passed: 0, problem: '' })
   readonly #session: Session
   readonly #path: string
   readonly #filter: string
@@ -80,17 +84,18 @@ export class Tail {
 
   async #run(): Promise<void> {
     const { signal } = this.#leave
-    let after: number | undefined
+    let after: Position | undefined
     while (!signal.aborted) {
       try {
         const page = await (after === undefined ? this.#latest() : this.#next(after))
         if (signal.aborted) return
         const first = page.events[0]?.offset ?? page.last
         // Who jumps to the end misses what lies between.
-        const passed = after === undefined || this.#filter !== '' ? 0 : Math.max(0, first - after - 1)
-        after = after === undefined ? page.last : (page.next ?? page.events.at(-1)?.offset ?? page.last)
-        if (this.#filter === '' && page.last - after > PAGE) after = page.last - PAGE
-        this.#show(page.events, passed)
+        const passed = after === undefined || this.#filter !== '' ? 0 : Math.max(0, first - after.offset - 1)
+        let offset: number = after === undefined ? page.last : (page.next ?? page.events.at(-1)?.offset ?? page.last)
+        if (this.#filter === '' && page.last - offset > PAGE) offset = page.last - PAGE
+        after = { epoch: page.epoch, offset }
+        this.#show(page, passed)
         await rest(this.#waits ? REST_MS : RETRY_MS)
       } catch (error) {
         if (signal.aborted) return
@@ -104,19 +109,26 @@ export class Tail {
     return this.#get(`before=${Number.MAX_SAFE_INTEGER}&limit=${PAGE}`)
   }
 
-  #next(after: number): Promise<EventPage> {
-    return this.#get(`after=${after}&limit=${PAGE}${this.#waits ? `&waitMs=${WAIT_MS}` : ''}`)
+  #next({ epoch, offset }: Position): Promise<EventPage> {
+    return this.#get(`after=${epoch}:${offset}&limit=${PAGE}${this.#waits ? `&waitMs=${WAIT_MS}` : ''}`)
   }
 
   #get(query: string): Promise<EventPage> {
     return this.#session.http.get(`${this.#path}?${query}${this.#filter}`, this.#leave.signal)
   }
 
-  #show(fresh: readonly LogEvent[], passed: number): void {
-    const { events, passed: before } = this.state.value
+  #show({ events: fresh, gaps }: EventPage, passed: number): void {
+    // A topic that was dropped, or lost its end, gives the same offsets to other events.
+    const isAnew = gaps?.some(({ reason }) => reason === 'reset') === true
+    const { events, passed: before } = isAnew ? { events: [], passed: 0 } : this.state.value
     const newest = events[0]?.offset ?? 0
     const added = fresh.filter(({ offset }) => offset > newest).reverse()
-    this.state.value = { events: [...added, ...events].slice(0, KEPT), passed: before + passed, problem: '' }
+    this.state.value = {
+      isRead: true,
+      events: [...added, ...events].slice(0, KEPT),
+      passed: before + passed,
+      problem: '',
+    }
   }
 }
 

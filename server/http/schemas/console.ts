@@ -95,6 +95,7 @@ export function consoleTables() {
     .object({
       totals: z.object(rowOf(total)),
       gauges: z.object({ ...rowOf(jobs), ...rowOf(gauges) }),
+      lookedAt: amount.exactOptional(),
       point: z.array(amount),
       nodes: z.array(node),
     })

@@ -219,12 +219,13 @@ export class HubObserver implements Observer {
   #summaryOf({ at, totals }: Counted, gauges: Gauges, point: Point): Summary {
     const { opened, activity } = this.#context
     const { ready: up, reason } = opened.health()
+    const looked = this.#sample === undefined ? {} : { lookedAt: this.#sample.at }
     return {
       at,
       ...opened.told,
       store: { up, ...(reason === undefined ? {} : { reason }), durability: opened.store.durability },
       happened: activity.newest,
-      whole: { totals, gauges, point, nodes: this.#nodes },
+      whole: { totals, gauges, ...looked, point, nodes: this.#nodes },
     }
   }
 
