@@ -17,6 +17,9 @@ import { tempFolder } from '../support/temp.ts'
 import { has, soak } from '../support/tools.ts'
 import { until } from '../support/until.ts'
 
+/** As long as an id may be, and one word. */
+const LONG = `job-${'x'.repeat(252)}`
+
 /** Places, and a text that each has when it is there. */
 const PLACES: Readonly<Record<string, string>> = {
   '#/overview': 'jobs ready',
@@ -27,8 +30,8 @@ const PLACES: Readonly<Record<string, string>> = {
   '#/topics/orders?view=settings': 'events',
   '#/clients?topic=orders': '1 client',
   '#/queues': '1 queue',
-  '#/queues/emails': 'first',
-  '#/queues/emails?job=first': 'nobody consumes emails',
+  '#/queues/emails': LONG,
+  [`#/queues/emails?job=${LONG}`]: 'nobody consumes emails',
   '#/queues/emails?view=dead': 'no paper',
   '#/queues/emails?view=consumers': 'on this node',
   '#/queues/emails?view=rates': 'when somebody began to look',
@@ -164,7 +167,7 @@ async function withEverything(): Promise<TestHub> {
     (await asking(url)<{ counts: Record<string, number> }>('GET', '/v1/queues/emails')).body.counts
   await until(async () => (await counts()).dead === 1, { what: 'a dead letter' })
   await worker.close()
-  await hub.queue('emails').send('good', { id: 'first' })
+  await hub.queue('emails').send('good', { id: LONG })
   return own
 }
 
