@@ -2,17 +2,18 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Command, InvalidArgumentError } from 'commander'
+import type { Queue, SendReceipt } from '../../client/index.ts'
 import { hasCode, messageOf } from '../../shared/errors.ts'
 import { addExamples } from '../examples.ts'
 import { readData } from '../input/drafts.ts'
 import { addInputOptions, type Feed, feed, type InputOptions, readEntry, reworded, takesLines } from '../input/feed.ts'
-import { readJobDraft } from '../input/jobDrafts.ts'
-import type { Line } from '../input/lines.ts'
+import { readJobDraft, withBytes } from '../input/jobDrafts.ts'
 import { plural } from '../output/cells.ts'
 import { note, printJson, printLine } from '../output/output.ts'
 import {
   addRemoteOptions,
   checkedName,
+  connectTo,
   duration,
   type Fields,
   isRecord,
@@ -37,11 +38,8 @@ type Backoff =
   | { readonly kind: 'fixed' | 'exponential'; readonly ms: number; readonly maxMs?: number }
   | { readonly kind: 'list'; readonly ms: readonly number[] }
 
-/** What one request carries, below what the hub takes. */
-const MAX_DRAFTS = 500
-const MAX_BYTES = 512 * 1_024
-/** What is read: so much as is under way, and as much for the next request. */
-const MOST = { lines: 2 * MAX_DRAFTS, bytes: 2 * MAX_BYTES }
+/** What may be on its way without a reply: enough to keep the hub busy, and soon taken where a queue is full. */
+const MOST = { lines: 200, bytes: 4 * 2 ** 20 }
 
 export function addSend(root: Command): void {
   const command = root
@@ -105,10 +103,10 @@ function keepDone(text: string): false | { readonly ageMs: number } {
 async function send(queue: string, data: string | undefined, options: SendOptions): Promise<void> {
   if (takesLines(data, options, 'job')) return await sendLines(queue, options)
   const draft = draftOf({ data: readData(data ?? '', options.text === true) }, options)
-  const [job] = await post(queue, [draft], options)
+  const job = await post(queue, draft, options)
   if (options.json) return await printJson({ queue, ...job })
-  await printLine(String(job?.id))
-  if (job?.duplicate) note('this id was sent before: nothing was stored again')
+  await printLine(String(job.id))
+  if (job.duplicate) note('this id was sent before: nothing was stored again')
 }
 
 function draftOf(given: Fields, options: SendOptions): Fields {
@@ -120,90 +118,57 @@ function draftOf(given: Fields, options: SendOptions): Fields {
 }
 
 async function sendLines(queue: string, options: SendOptions): Promise<void> {
-  const add = startRequests(queue, options)
-  let [sent, repeated] = [0, 0]
-  const lines: Feed<SentJob> = {
-    what: 'job',
-    doing: `sending to ${queue}`,
-    most: MOST,
-    send: (line) => add(line, draftOf(readEntry(line, options, readJobDraft), options)),
-    kept(job) {
-      sent++
-      if (job.duplicate) repeated++
-      return { queue, ...job }
-    },
-    told: () => `sent ${plural(sent, 'job')} to ${queue}${repeated === 0 ? '' : `, ${repeated} of them sent before`}`,
-  }
-  await feed(lines, options)
-}
-
-interface Entry {
-  readonly line: Line
-  readonly draft: Fields
-  resolve(job: SentJob): void
-  reject(error: unknown): void
-}
-
-/** One at a time: what comes meanwhile goes with the next one. After one that was refused there is none. */
-function startRequests(queue: string, options: SendOptions): (line: Line, draft: Fields) => Promise<SentJob> {
-  const waiting: Entry[] = []
-  let isRunning = false
-  let refusal: Error | undefined
-  return (line, draft) =>
-    new Promise((resolve, reject) => {
-      if (refusal !== undefined) return reject(refusal)
-      waiting.push({ line, draft, resolve, reject })
-      if (!isRunning) void run()
-    })
-
-  async function run(): Promise<void> {
-    isRunning = true
-    while (waiting.length > 0) {
-      const part = take()
-      const drafts = part.map(({ draft }) => draft)
-      try {
-        const jobs = await post(queue, drafts, options)
-        for (const [i, job] of jobs.entries()) part[i]?.resolve(job)
-      } catch (error) {
-        refusal = reworded(error, `${placeOf(part, error)}: ${messageOf(error)}`)
-        for (const { reject } of [...part, ...waiting.splice(0)]) reject(refusal)
-      }
+  const hub = await connectTo(options)
+  try {
+    const send = inOrder(hub.queue(queue), options.timeout)
+    let [sent, repeated] = [0, 0]
+    const lines: Feed<SendReceipt> = {
+      what: 'job',
+      doing: `sending to ${queue}`,
+      most: MOST,
+      send(line) {
+        const draft = draftOf(readEntry(line, options, readJobDraft), options)
+        return send(draft).catch((error: unknown) => {
+          throw reworded(error, `line ${line.number}: ${messageOf(error)}`)
+        })
+      },
+      kept({ id, duplicate }) {
+        sent++
+        if (duplicate) repeated++
+        return { queue, id, ...(duplicate && { duplicate }) }
+      },
+      told: () => `sent ${plural(sent, 'job')} to ${queue}${repeated === 0 ? '' : `, ${repeated} of them sent before`}`,
     }
-    isRunning = false
-  }
-
-  function take(): Entry[] {
-    let bytes = 0
-    const end = waiting.findIndex(({ line }, at) => {
-      bytes += line.bytes
-      return at === MAX_DRAFTS || (at > 0 && bytes > MAX_BYTES)
-    })
-    return waiting.splice(0, end < 0 ? waiting.length : end)
+    await feed(lines, options)
+  } finally {
+    await hub.close()
   }
 }
 
-/** The hub takes all drafts of a request or none, and names the one that is wrong by its place in the request. */
-function placeOf(part: readonly Entry[], error: unknown): string {
-  const [, place] = /^drafts?[ [](\d+)/.exec(messageOf(error)) ?? []
-  const [first, last] = [part[0], part.at(-1)].map((entry) => entry?.line.number)
-  const line = place === undefined ? undefined : part[Number(place)]?.line.number
-  return line !== undefined || first === last ? `line ${line ?? first}` : `lines ${first} to ${last}`
-}
-
-interface SentJob {
-  readonly id: unknown
-  readonly duplicate?: true
+/** A job with children is a call of its own: it goes when those before it are stored, and before those behind it. */
+function inOrder(queue: Queue, timeoutMs: number): (draft: Fields) => Promise<SendReceipt> {
+  let last: Promise<unknown> = Promise.resolve()
+  let family: Promise<unknown> | undefined
+  return (draft) => {
+    const { data, ...options } = withBytes(draft)
+    const send = () => queue.send(data, { ...options, timeoutMs })
+    const isFamily = options.children !== undefined
+    const before = isFamily ? last : family
+    const sent = before === undefined ? send() : before.then(send)
+    last = sent.catch(() => {})
+    if (isFamily) family = last
+    return sent
+  }
 }
 
 /** A full queue is waited for, as long as `--timeout` says. */
-async function post(queue: string, drafts: readonly Fields[], options: SendOptions): Promise<SentJob[]> {
+async function post(queue: string, draft: Fields, options: SendOptions): Promise<{ id: unknown; duplicate?: true }> {
   const deadline = performance.now() + options.timeout
   for (;;) {
     try {
-      const { ids, duplicatesAt = [] } = await postJson(options, `${queueRoute(queue)}/jobs`, drafts)
-      if (!Array.isArray(ids) || !Array.isArray(duplicatesAt)) throw strange(options, 'without ids')
-      const repeated = new Set(duplicatesAt)
-      return ids.map((id: unknown, at) => (repeated.has(at) ? { id, duplicate: true } : { id }))
+      const { ids, duplicates } = await postJson(options, `${queueRoute(queue)}/jobs`, [draft])
+      if (!Array.isArray(ids)) throw strange(options, 'without ids')
+      return { id: ids[0], ...(duplicates === 1 && { duplicate: true }) }
     } catch (error) {
       if (!hasCode(error, 'too_many')) throw error
       const waitMs = error.retryAfterMs ?? 1_000

@@ -51,7 +51,8 @@ export function readDraft(text: string): Entry {
   }
 }
 
-function readBase64(value: unknown): Uint8Array {
+/** The bytes that a base64 text stands for. */
+export function readBase64(value: unknown): Uint8Array {
   if (typeof value !== 'string' || !/^[A-Za-z0-9+/]*={0,2}$/.test(value)) {
     throw new RepriseError('bad_request', 'base64 is not base64')
   }

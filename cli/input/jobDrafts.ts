@@ -1,8 +1,9 @@
-/** What `send` reads: job drafts from lines, as the hub takes them over HTTP. What their fields may be the hub says. */
+/** What `send` reads: job drafts from lines, as the hub takes them over HTTP. What their fields may be the SDK and the hub say. */
 
 import { RepriseError } from '../../shared/errors.ts'
 import { parseExact } from '../../shared/exactNumbers.ts'
-import { isRecord } from '../remote.ts'
+import { type Fields, isRecord } from '../remote.ts'
+import { readBase64 } from './drafts.ts'
 
 const OWN = ['attempts', 'backoff', 'runMs', 'keepDone', 'children', 'onDeadChild']
 const FIELDS = ['data', 'base64', 'id', 'key', 'group', 'headers', 'priority', 'delayMs', 'at', 'ttlMs', ...OWN]
@@ -50,4 +51,17 @@ export function readJobDraft(text: string): Record<string, unknown> {
     throw new RepriseError('bad_request', 'a draft has either data or base64')
   }
   return draft
+}
+
+/** As the SDK takes it: with bytes in place of `base64`, also in its children. */
+export function withBytes({ base64, children, ...draft }: Fields): Fields {
+  return {
+    ...draft,
+    ...(base64 === undefined ? {} : { data: readBase64(base64) }),
+    ...(children === undefined ? {} : { children: Array.isArray(children) ? children.map(childWithBytes) : children }),
+  }
+}
+
+function childWithBytes(child: unknown): unknown {
+  return isRecord(child) ? withBytes(child) : child
 }

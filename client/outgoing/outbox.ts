@@ -20,6 +20,7 @@ import {
   fits,
   isTooOld,
   lateReply,
+  markRefused,
   type Packet,
   partsOf,
   takeFrom,
@@ -90,16 +91,15 @@ export class Outbox<R> {
   }
 
   add(draft: Draft, size: Size, timeoutMs: number | undefined): Promise<R> {
-    const { bytes } = size
     // Unknown without a connection.
-    const refusal = this.#post.connected ? tooLarge(bytes, this.#limits) : undefined
+    const refusal = this.#post.connected ? tooLarge(size.bytes, this.#limits) : undefined
     if (refusal !== undefined) return Promise.reject(refusal)
     const { count, bytes: held } = this.#held
-    if (count >= this.#options.maxDrafts || held + bytes > this.#options.maxBytes) {
+    if (count >= this.#options.maxDrafts || held + size.bytes > this.#options.maxBytes) {
       const text = `the outbox is full: ${count} drafts, ${held} bytes wait for the hub`
       return Promise.reject(new RepriseError('too_many', text))
     }
-    this.#held.add(bytes)
+    this.#held.add(size.bytes)
     const entry = entryOf<R>(draft, size)
     if (timeoutMs !== undefined) this.#limit(entry, timeoutMs)
     this.#queue.push(entry)
@@ -262,7 +262,7 @@ export class Outbox<R> {
       // What failed was given up meanwhile.
     } else if (error.retryable) {
       // The row stops at what was refused for certain: nothing behind it was taken.
-      if (!first.uncertain) for (const { entries } of this.#pipeline) for (const entry of entries) entry.sent = false
+      if (!first.uncertain) markRefused(this.#pipeline, error)
       if (first.uncertain && first.tries >= MAX_WHOLE_TRIES) this.#split(first, Math.ceil(first.entries.length / 2))
       this.#retryLater(error)
     } else if (error.code === 'conflict' && this.#holes.has(first.seq)) {

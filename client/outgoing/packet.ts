@@ -30,6 +30,8 @@ export interface Entry<R> extends Readonly<Size> {
   expiresAt?: number
   cancel?: () => void
   sent: boolean
+  /** What the hub refused it with, for now, when it was sent last. */
+  refusal?: RepriseError
   over: boolean
   /** Where it is kept beyond the page, and under which number. */
   key?: DraftKey
@@ -101,10 +103,19 @@ export function isTooOld<R>(packet: Packet<R> | undefined): boolean {
   return packet?.uncertain === true && Date.now() - packet.sentAt > MAX_UNCERTAIN_MS
 }
 
+/** The hub has refused the first of these for now, and taken none. */
+export function markRefused<R>(packets: readonly Packet<R>[], error: RepriseError): void {
+  for (const entry of packets.flatMap(({ entries }) => entries)) {
+    entry.sent = false
+    entry.refusal = error
+  }
+}
+
 /** What the sender of a draft is told when its time is up. */
-export function lateReply<R>({ sent }: Entry<R>, timeoutMs: number): RepriseError {
-  const outcome = sent ? 'was sent and the outcome is unknown' : 'was not sent and will not be'
-  return new RepriseError('timeout', `no reply within ${timeoutMs} ms: the draft ${outcome}`)
+export function lateReply<R>({ sent, refusal }: Entry<R>, timeoutMs: number): RepriseError {
+  let outcome = sent ? 'was sent and the outcome is unknown' : 'was not sent and will not be'
+  if (refusal && !sent) outcome += `: ${refusal.message}`
+  return new RepriseError('timeout', `no answer within ${timeoutMs} ms: it ${outcome}`)
 }
 
 /** What the sender of a draft is told when nobody knows whether the hub has it. */

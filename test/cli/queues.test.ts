@@ -3,7 +3,7 @@ import { EXIT } from '../../cli/exit.ts'
 import { joinQueues } from '../support/clients/jobs.ts'
 import { queueCalls } from '../support/clients/queueCalls.ts'
 import { startHub } from '../support/hub/hub.ts'
-import { cliCommand, runCli, startChild } from '../support/hub/process.ts'
+import { cliCommand, runCli, spawnHub, startChild } from '../support/hub/process.ts'
 import { until } from '../support/until.ts'
 
 const hub = await startHub({ queues: { '*': { backoffMs: 1 }, 'slow*': { backoffMs: '1h' } } })
@@ -147,9 +147,44 @@ describe('send', () => {
     expect(draft.stderr).toMatch(/^reprise: line 1 is wrong: delay is no part of a draft; known: data, .*; sent 0 jobs/)
     expect(refused).toMatchObject({
       code: EXIT.refused,
-      stderr: expect.stringMatching(/^reprise: line 2: drafts\[\d\]: priority: .*no other line\n$/),
+      stderr: expect.stringMatching(
+        /^reprise: line 2: .*\[\d\]\.priority: .*; sent 1 job to refused, no other line\n$/,
+      ),
     })
-    expect(full).toMatchObject({ code: EXIT.refused, stderr: expect.stringContaining('the queue is full') })
+    expect(full.code).toBe(EXIT.failed)
+    expect(full.stderr).toMatch(/^reprise: line \d: no answer within 2000 ms: it was not sent .*: the queue is full: /)
+  })
+
+  it('goes on when the hub is killed and started again: each line once, in order', async () => {
+    const first = await spawnHub()
+    const numbers = Array.from({ length: 20_000 }, (_, i) => i)
+    const sending = startChild([...cliCommand(), 'send', 'rows', '--url', first.url], { input: numbers.join('\n') })
+    await until(async () => ((await queueCalls(first.url).look('rows')).counts.sent ?? 0) > 200, {
+      what: 'the first lines',
+    })
+    await first.kill()
+    const second = await spawnHub({ data: first.data, port: first.port })
+    expect(await sending.exited).toEqual({ code: 0, signal: null })
+    expect(sending.stdout()).toBe('sent 20000 jobs to rows\n')
+    const found: unknown[] = []
+    while (found.length < numbers.length) {
+      const jobs = await queueCalls(second.url).claim('rows', { max: 1_000 })
+      if (jobs.length === 0) break
+      found.push(...jobs.map(({ data }) => data))
+    }
+    expect(found).toEqual(numbers)
+    expect((await queueCalls(second.url).look('rows')).counts.sent).toBe(numbers.length)
+  })
+
+  it('stores a family of jobs between the lines around it', async () => {
+    const drafts = [{ data: 1 }, { data: 2, id: 'parent', children: [{ base64: 'AAE=' }] }, { data: 3 }]
+    const lines = drafts.map((draft) => JSON.stringify(draft)).join('\n')
+    expect(await cli(['send', 'family', '--drafts'], lines)).toMatchObject({
+      code: 0,
+      stdout: 'sent 3 jobs to family\n',
+    })
+    expect(await claim('family', { max: 5 })).toMatchObject([{ data: 1 }, { base64: 'AAE=' }, { data: 3 }])
+    expect(await explain('family', 'parent')).toMatchObject({ state: 'waiting' })
   })
 })
 

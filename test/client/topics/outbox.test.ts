@@ -223,6 +223,16 @@ describe('a publish with a time limit', () => {
     })
   })
 
+  it('says what the hub has refused it with until then', async () => {
+    const { fake, topic } = await publisher()
+    const error = errorOf(topic.publish('early', { timeoutMs: 500 }))
+    ;(await nextPublish(fake)).refuse('too_many', 60_000)
+    expect(await error).toMatchObject({
+      code: 'timeout',
+      message: expect.stringMatching(/was not sent .*: scripted too_many$/),
+    })
+  })
+
   it('says that the outcome is unknown when it was sent', async () => {
     const { fake, topic } = await publisher()
     const error = errorOf(topic.publish('slow', { timeoutMs: 500 }))
