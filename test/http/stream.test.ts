@@ -192,14 +192,18 @@ describe('gaps in a stream', () => {
 describe('a stream under faults', () => {
   it('that is dropped again and again while events are published at full rate has each once', async () => {
     const random = seededRandom(runSeed('dropped streams'))
-    const count = 4_000
     const relay = await startRelay(hub.url)
     const sources = await Promise.all(
       [1, 2, 3].map(() => listen(streamOf('rate', '?from=start', relay.url), { reconnect: true })),
     )
+    let count = 0
     let done = false
     const publishing = (async () => {
-      for (let n = 0; n < count; n += 40) await publish('rate', ...numbers(40).map((i) => n + i))
+      // Until each has been dropped, however fast the machine is.
+      while (count < 4_000 || sources.some(({ connections }) => connections < 3)) {
+        await publish('rate', ...numbers(40).map((i) => count + i))
+        count += 40
+      }
       done = true
     })()
     while (!done) {
@@ -211,7 +215,6 @@ describe('a stream under faults', () => {
       const events = await source.seen(count, 20_000)
       expect(events.map(({ data }) => data)).toEqual(numbers(count))
       expect(source.gaps()).toEqual([])
-      expect(source.connections).toBeGreaterThan(1)
     }
   })
 
