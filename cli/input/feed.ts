@@ -79,6 +79,8 @@ export interface Feed<Kept> {
 interface Sent<Kept> {
   readonly line: Line
   readonly outcome: Promise<{ readonly kept: Kept } | { readonly error: unknown }>
+  /** Resolves when its outcome is told, behind those of the lines before it. */
+  told: Promise<void>
 }
 
 export async function feed<Kept>({ most, ...to }: Feed<Kept>, { json }: InputOptions): Promise<void> {
@@ -87,6 +89,7 @@ export async function feed<Kept>({ most, ...to }: Feed<Kept>, { json }: InputOpt
   const bar = startProgress(to.doing, size > 0 ? 'bytes' : `${to.what}s`, size, !json)
   const waiting: Sent<Kept>[] = []
   let [waitingBytes, bytes, lines] = [0, 0, 0]
+  let allTold: Promise<void> = Promise.resolve()
   let isRefused = false
   let refused: { readonly error: unknown } | undefined
   let wrongLine: unknown
@@ -96,26 +99,26 @@ export async function feed<Kept>({ most, ...to }: Feed<Kept>, { json }: InputOpt
     process.stdin.destroy()
   })
 
-  async function settleOldest(): Promise<void> {
-    const oldest = waiting.shift()
-    if (oldest === undefined) return
-    const outcome = await oldest.outcome
-    waitingBytes -= oldest.line.bytes
+  /** Called in the order of the lines. */
+  async function tell({ line, ...sent }: Sent<Kept>): Promise<void> {
+    const outcome = await sent.outcome
+    waiting.shift()
+    waitingBytes -= line.bytes
     if ('error' in outcome) {
       refused ??= outcome
       return
     }
-    bytes += oldest.line.bytes
+    bytes += line.bytes
     lines++
     const told = to.kept(outcome.kept)
-    if (json) await printJson({ line: oldest.line.number, ...told })
+    if (json) await printJson({ line: line.number, ...told })
     bar.update(size > 0 ? bytes : lines)
   }
 
   try {
     for await (const line of readLines(process.stdin)) {
       const isFull = () => waiting.length >= most.lines || waitingBytes + line.bytes > most.bytes
-      while (waiting.length > 0 && isFull()) await settleOldest()
+      while (waiting.length > 0 && isFull()) await waiting[0]?.told
       if (isRefused || interrupted !== undefined) break
       const outcome = to.send(line).then(
         (kept) => ({ kept }),
@@ -124,14 +127,19 @@ export async function feed<Kept>({ most, ...to }: Feed<Kept>, { json }: InputOpt
           return { error }
         },
       )
-      waiting.push({ line, outcome })
+      const sent = { line, outcome, told: allTold }
+      allTold = allTold.then(() => tell(sent))
+      // It is awaited at the end.
+      allTold.catch(() => {})
+      sent.told = allTold
+      waiting.push(sent)
       waitingBytes += line.bytes
     }
   } catch (error) {
     // Reading fails when the interruption closes the input under it.
     if (interrupted === undefined) wrongLine = error
   }
-  while (waiting.length > 0) await settleOldest()
+  await allTold
   bar.stop()
   const told = to.told()
   if (refused !== undefined) throw reworded(refused.error, `${messageOf(refused.error)}; ${told}, no other line`)

@@ -156,6 +156,27 @@ describe('sub', () => {
     expect(JSON.parse(fail.stderr)).toMatchObject({ error: { code: 'gap' } })
   })
 
+  it.each(['pub', 'send'])('%s tells of each line when the hub has it, while its input goes on', async (command) => {
+    const [program, ...args] = [...cliCommand(), command, `told.${command}`, '--url', hub.url, '--json']
+    const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'] })
+    const exited = once(child, 'exit')
+    let text = ''
+    child.stdout.setEncoding('utf8').on('data', (part: string) => {
+      text += part
+    })
+    try {
+      for (const line of [1, 2]) {
+        child.stdin.write(`"line ${line}"\n`)
+        await until(() => jsonLines(text).length === line, { what: `line ${line} to be told` })
+      }
+      child.stdin.end()
+      expect(await exited).toEqual([0, null])
+      expect(jsonLines(text)).toMatchObject([{ line: 1 }, { line: 2 }])
+    } finally {
+      child.kill('SIGKILL')
+    }
+  })
+
   it.each([
     ['SIGINT', EXIT.interrupted],
     ['SIGTERM', EXIT.terminated],
