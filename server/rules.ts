@@ -56,6 +56,7 @@ export interface Rules {
 export async function openRules(options: ResolvedHubOptions, surroundings: Surroundings): Promise<Rules> {
   const { store: location, reserveBytes, encryption } = options
   const { telemetry, metrics } = surroundings
+  const warn = (message: string, cause?: unknown) => telemetry.noticed(message, cause === undefined ? {} : { cause })
   const losses = new Losses(telemetry)
   const store = await openStore(location, {
     lost: (queue, loss) => {
@@ -63,27 +64,27 @@ export async function openRules(options: ResolvedHubOptions, surroundings: Surro
       losses.add(queue, loss)
     },
     committed: (ms) => metrics.counts.commits.add(ms),
-    warn: warnIn(surroundings),
+    warn,
     ...(reserveBytes === undefined ? {} : { reserveBytes }),
     ...(encryption === undefined ? {} : { encryption: readEncryption(encryption) }),
     rotation: rotationTold(telemetry),
   })
   try {
-    return await compose(store, losses, options, surroundings)
+    return await compose(options, { ...surroundings, store, losses, warn })
   } catch (error) {
     await store.close()
     throw error
   }
 }
 
-async function compose(
-  store: Store,
-  losses: Losses,
-  options: ResolvedHubOptions,
-  surroundings: Surroundings,
-): Promise<Rules> {
-  const { telemetry, metrics, clients, admit, draining, connections } = surroundings
-  const warn = warnIn(surroundings)
+interface Opened extends Surroundings {
+  readonly store: Store
+  readonly losses: Losses
+  readonly warn: (message: string, cause?: unknown) => void
+}
+
+async function compose(options: ResolvedHubOptions, opened: Opened): Promise<Rules> {
+  const { store, losses, warn, telemetry, metrics, clients, admit, draining, connections } = opened
   const documents = { store: store.settings, warn }
   const queueSettings = await openQueueSettings({ ...documents, file: options.queues })
   const settings = await openSettings({ ...documents, file: options.topics }, queueSettings.holdBytes)
@@ -108,7 +109,7 @@ async function compose(
   const schedules = new Schedules({ ...shared, maxSchedules: options.limits.schedules })
   const scheduler = new Scheduler(shared)
   await clock.start()
-  const gate = await openGateOf(options, surroundings, store, () => clock.now)
+  const gate = await openGateOf(options, opened, () => clock.now)
   await probe.start()
   const stopMaintenance = startMaintenance(store, queueSettings, telemetry)
   bindings.start()
@@ -163,17 +164,11 @@ async function compose(
 
 async function openGateOf(
   { auth }: ResolvedHubOptions,
-  surroundings: Surroundings,
-  store: Store,
+  { store, warn }: Opened,
   now: () => number,
 ): Promise<TicketGate> {
-  const warn = warnIn(surroundings)
   const tickets = new Tickets(store.topics, now)
   if (auth === undefined) return openToAll(tickets)
   const revocations = await StoredRevocations.open({ store: store.settings, warn })
   return await openGate(readAuth(auth), { revocations, tickets, warn })
-}
-
-function warnIn({ telemetry }: Surroundings): (message: string, cause?: unknown) => void {
-  return (message, cause) => telemetry.noticed(message, cause === undefined ? {} : { cause })
 }

@@ -7,7 +7,7 @@ import { hasCode, messageOf } from '../../shared/errors.ts'
 import { addExamples } from '../examples.ts'
 import { readData } from '../input/drafts.ts'
 import { addInputOptions, type Feed, feed, type InputOptions, readEntry, reworded, takesLines } from '../input/feed.ts'
-import { readJobDraft, withBytes } from '../input/jobDrafts.ts'
+import { readJobDraft } from '../input/jobDrafts.ts'
 import { plural } from '../output/cells.ts'
 import { note, printJson, printLine } from '../output/output.ts'
 import {
@@ -149,8 +149,7 @@ async function sendLines(queue: string, options: SendOptions): Promise<void> {
 function inOrder(queue: Queue, timeoutMs: number): (draft: Fields) => Promise<SendReceipt> {
   let last: Promise<unknown> = Promise.resolve()
   let family: Promise<unknown> | undefined
-  return (draft) => {
-    const { data, ...options } = withBytes(draft)
+  return ({ data, ...options }) => {
     const send = () => queue.send(data, { ...options, timeoutMs })
     const isFamily = options.children !== undefined
     const before = isFamily ? last : family

@@ -76,18 +76,14 @@ export interface Feed<Kept> {
   told(): string
 }
 
-interface Sent<Kept> {
-  readonly line: Line
-  readonly outcome: Promise<{ readonly kept: Kept } | { readonly error: unknown }>
-  /** Resolves when its outcome is told, behind those of the lines before it. */
-  told: Promise<void>
-}
+type Outcome<Kept> = { readonly kept: Kept } | { readonly error: unknown }
 
 export async function feed<Kept>({ most, ...to }: Feed<Kept>, { json }: InputOptions): Promise<void> {
   if (process.stdin.isTTY) note(`each line is one ${to.what}; Ctrl-D ends`)
   const size = inputBytes()
   const bar = startProgress(to.doing, size > 0 ? 'bytes' : `${to.what}s`, size, !json)
-  const waiting: Sent<Kept>[] = []
+  /** Of the lines without an outcome: when each is told. */
+  const waiting: Promise<void>[] = []
   let [waitingBytes, bytes, lines] = [0, 0, 0]
   let allTold: Promise<void> = Promise.resolve()
   let isRefused = false
@@ -100,8 +96,8 @@ export async function feed<Kept>({ most, ...to }: Feed<Kept>, { json }: InputOpt
   })
 
   /** Called in the order of the lines. */
-  async function tell({ line, ...sent }: Sent<Kept>): Promise<void> {
-    const outcome = await sent.outcome
+  async function tell(line: Line, sent: Promise<Outcome<Kept>>): Promise<void> {
+    const outcome = await sent
     waiting.shift()
     waitingBytes -= line.bytes
     if ('error' in outcome) {
@@ -118,7 +114,7 @@ export async function feed<Kept>({ most, ...to }: Feed<Kept>, { json }: InputOpt
   try {
     for await (const line of readLines(process.stdin)) {
       const isFull = () => waiting.length >= most.lines || waitingBytes + line.bytes > most.bytes
-      while (waiting.length > 0 && isFull()) await waiting[0]?.told
+      while (waiting.length > 0 && isFull()) await waiting[0]
       if (isRefused || interrupted !== undefined) break
       const outcome = to.send(line).then(
         (kept) => ({ kept }),
@@ -127,12 +123,10 @@ export async function feed<Kept>({ most, ...to }: Feed<Kept>, { json }: InputOpt
           return { error }
         },
       )
-      const sent = { line, outcome, told: allTold }
-      allTold = allTold.then(() => tell(sent))
+      allTold = allTold.then(() => tell(line, outcome))
       // It is awaited at the end.
       allTold.catch(() => {})
-      sent.told = allTold
-      waiting.push(sent)
+      waiting.push(allTold)
       waitingBytes += line.bytes
     }
   } catch (error) {

@@ -29,7 +29,7 @@ const LEFT_BEHIND = [
   ],
 ]
 
-/** A line as a draft is written, or as `jobs --json` and `work --json` print it. */
+/** A line as a draft is written, or as `jobs --json` and `work --json` print it; as the SDK takes it. */
 export function readJobDraft(text: string): Record<string, unknown> {
   const given = parseExact(text)
   if (!isRecord(given)) throw new RepriseError('bad_request', 'a draft is an object with data')
@@ -50,11 +50,11 @@ export function readJobDraft(text: string): Record<string, unknown> {
   if ((draft.data === undefined) === (draft.base64 === undefined)) {
     throw new RepriseError('bad_request', 'a draft has either data or base64')
   }
-  return draft
+  return withBytes(draft)
 }
 
-/** As the SDK takes it: with bytes in place of `base64`, also in its children. */
-export function withBytes({ base64, children, ...draft }: Fields): Fields {
+/** With bytes in place of `base64`, also in its children. */
+function withBytes({ base64, children, ...draft }: Fields): Fields {
   return {
     ...draft,
     ...(base64 === undefined ? {} : { data: readBase64(base64) }),

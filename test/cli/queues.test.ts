@@ -136,15 +136,17 @@ describe('send', () => {
 
   it('says which line is wrong, and what was sent', async () => {
     await ask('PUT', '/v1/queues/brim', { maxJobs: 2 })
-    const [json, draft, refused, full] = await Promise.all([
+    const [json, draft, bytes, refused, full] = await Promise.all([
       cli(['send', 'wrong'], '1\n2\n{"a\n4\n'),
       cli(['send', 'wrong', '--drafts'], '{"data":1,"delay":5}\n'),
+      cli(['send', 'wrong', '--drafts'], '{"data":1,"children":[{"base64":"@"}]}\n'),
       cli(['send', 'refused', '--drafts'], '{"data":1}\n{"data":2,"priority":11}\n'),
       cli(['send', 'brim', '--timeout', '2s'], '1\n2\n3\n'),
     ])
     expect(json).toMatchObject({ code: EXIT.usage, stdout: '' })
     expect(json.stderr).toMatch(/^reprise: line 3 is wrong: .*; sent 2 jobs to wrong, nothing from that line on\n$/)
     expect(draft.stderr).toMatch(/^reprise: line 1 is wrong: delay is no part of a draft; known: data, .*; sent 0 jobs/)
+    expect(bytes.stderr).toMatch(/^reprise: line 1 is wrong: base64 is not base64; sent 0 jobs/)
     expect(refused).toMatchObject({
       code: EXIT.refused,
       stderr: expect.stringMatching(
