@@ -60,10 +60,7 @@ export class TopicSubscription<T> implements Subscription<T>, Subscriber {
       failed: (failure) => this.#failed(failure),
       free: () => this.#pump(),
     })
-    this.#resumption = new Resumption(context.channel, options, {
-      settled: () => this.#accepting || this.#standing.over,
-      refused: (error) => this.#end({ code: error.code, error }),
-    })
+    this.#resumption = new Resumption(context.channel, options, (error) => this.#end({ code: error.code, error }))
     if (context.client !== undefined) {
       this.#acks = new Acks({
         connected: () => this.#sessionOpen,
@@ -108,7 +105,11 @@ export class TopicSubscription<T> implements Subscription<T>, Subscriber {
     return this.#acks.ack(positionOf(position))
   }
 
-  async seek(from: Exclude<From, 'none'>): Promise<void> {
+  seek(from: Exclude<From, 'none'>): Promise<void> {
+    return this.#resumption.inTurn(() => this.#seek(from))
+  }
+
+  async #seek(from: Exclude<From, 'none'>): Promise<void> {
     checkFrom(from ?? null)
     this.#checkOpen()
     await this.#context.channel.joined()
@@ -117,7 +118,7 @@ export class TopicSubscription<T> implements Subscription<T>, Subscriber {
     this.#seeking = true
     this.#inbox.clear()
     try {
-      await this.#resumption.ask(from)
+      await this.#resumption.seek(from)
     } catch (error) {
       // It goes on behind what the handler was given: what waited for it was dropped.
       if (this.#seeking) {
@@ -173,16 +174,16 @@ export class TopicSubscription<T> implements Subscription<T>, Subscriber {
 
   refused(error: RepriseError): void {
     // A gap that ends the subscription still has its place behind the events that came before it.
-    if (error.code === 'gap') {
-      this.#inbox.mark({ kind: 'end', error })
-      this.#pump()
-    } else this.#end({ code: error.code, error })
+    if (error.code === 'gap') this.#inbox.mark({ kind: 'end', error })
+    else this.#end({ code: error.code, error })
+    this.#pump()
   }
 
   subscribed({ position, behind }: Subscribed): void {
+    if (this.#resumption.leaving) return
     this.#accepting = this.#sessionOpen = true
     this.#resumption.begun()
-    const instead = this.#received === undefined ? this.#context.place?.instead?.(position) : undefined
+    const instead = this.#received || this.#seeking ? undefined : this.#context.place?.instead?.(position)
     if (instead !== undefined) {
       this.#accepting = false
       this.#resume(instead)

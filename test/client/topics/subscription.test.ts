@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Gap, Received } from '../../../client/index.ts'
+import { startHub } from '../../support/hub/hub.ts'
 import { range } from '../../support/sdk/fakeHub.ts'
 import { errorOf, open } from '../../support/sdk/handles.ts'
 import { seen, start, subscriber } from '../../support/sdk/subscriber.ts'
@@ -275,9 +276,11 @@ describe('seeking', () => {
     await seen(got, 1)
     ;(await fake.call('ack')).reply(start(51))
     const done = sub.seek('start')
+    const left = await fake.call('unsubscribe')
+    guest.events('a', [52])
+    left.reply(null)
     const call = await fake.call('subscribe')
     expect(call.args).toEqual([{ from: 'start' }])
-    guest.events('a', [52])
     guest.subscribed(start(0), 52)
     call.reply(null)
     await done
@@ -297,6 +300,7 @@ describe('seeking', () => {
     guest.events('a', [51, 52, 53])
     await seen(got, 1)
     const done = errorOf(sub.seek('start'))
+    ;(await fake.call('unsubscribe')).reply(null)
     const call = await fake.call('subscribe')
     if (what === 'is refused') call.refuse('too_many')
     else guest.cut()
@@ -309,6 +313,35 @@ describe('seeking', () => {
     handle()
     await seen(got, 3)
     expect(got).toEqual([51, 52, 53])
+  })
+
+  it('does not take the beginning of the subscription before for its own', async () => {
+    const { fake, sub, got } = await subscriber({ from: 'end' })
+    const guest = await fake.guest()
+    const done = sub.seek('start')
+    const left = await fake.call('unsubscribe')
+    guest.subscribed(start(50))
+    left.reply(null)
+    const call = await fake.call('subscribe')
+    guest.subscribed(start(0), 50)
+    call.reply(null)
+    await done
+    guest.events('a', [1, 2])
+    await seen(got, 2)
+    expect(got).toEqual([1, 2])
+  })
+
+  it('twice in a row ends at the second place', async () => {
+    const { url } = await startHub()
+    const topic = open(url).topic('orders')
+    await topic.publish(1)
+    await topic.publish(2)
+    const got: number[] = []
+    const sub = topic.subscribe(({ offset }) => got.push(offset), { from: 'end' })
+    await until(() => sub.status.state === 'live')
+    await Promise.all([sub.seek('end'), sub.seek('start')])
+    await until(() => got.length === 2)
+    expect(got).toEqual([1, 2])
   })
 })
 
