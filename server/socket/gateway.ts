@@ -168,7 +168,7 @@ export function openGateway(io: Server, context: GatewayContext, guests?: GuestR
     const { subscription, outlet, leave } = this.data as TopicState
     leave()
     subscription.close()
-    outlet.close()
+    outlet.letGo()
     tidyLater(io, this.nsp)
   }
 }

@@ -47,11 +47,16 @@ export class SocketOutlet implements Outlet {
 
   page(packet: Packet): Promise<void> {
     const socket = this.#socket
+    this.letGo()
     if (!socket.connected) return Promise.resolve()
     return new Promise((resolve) => {
       if (this.#paced) {
-        this.#resume = resolve
-        socket.emit('events', payload(packet), () => resolve())
+        const done = () => resolve()
+        socket.emit('events', payload(packet), done)
+        this.#resume = () => {
+          forgetCallback(socket, done)
+          resolve()
+        }
         return
       }
       socket.emit('events', payload(packet))
@@ -60,6 +65,7 @@ export class SocketOutlet implements Outlet {
   }
 
   drained(): Promise<void> {
+    this.letGo()
     if (!this.#socket.connected) return Promise.resolve()
     return new Promise((resolve) => this.#await(resolve))
   }
@@ -69,7 +75,7 @@ export class SocketOutlet implements Outlet {
   }
 
   live(offset: number): void {
-    this.#resume = undefined
+    this.letGo()
     this.#socket.emit('live', { offset })
     void this.#socket.join(LIVE)
   }
@@ -91,8 +97,8 @@ export class SocketOutlet implements Outlet {
     return presence(this.#socket.conn)
   }
 
-  /** The client is gone: nobody waits for it any more. */
-  close(): void {
+  /** Nobody waits for what was sent any more: the client is gone, or the subscription has begun anew. */
+  letGo(): void {
     this.#resume?.()
     this.#resume = undefined
   }
@@ -108,6 +114,12 @@ export class SocketOutlet implements Outlet {
       resolve()
     }
   }
+}
+
+/** Socket.IO keeps it until it is called, with all that it holds. */
+function forgetCallback(socket: Socket, callback: () => void): void {
+  const { acks } = socket as unknown as { readonly acks: Map<number, () => void> }
+  for (const [id, kept] of acks) if (kept === callback) acks.delete(id)
 }
 
 /** Text where there is one; binary data is taken apart by Socket.IO itself. */

@@ -1,11 +1,14 @@
 /** A client that was away gets exactly what it missed, in order, then what is new, with no seam. No SDK. */
 
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { beforeAll, describe, expect, it } from 'vitest'
 import type { Hub } from '../../../server/api.ts'
 import type { Position } from '../../../shared/positions.ts'
 import type { Event, Published } from '../../../shared/protocol.ts'
 import { join, type Wire } from '../../support/clients/wire.ts'
 import { startHub } from '../../support/hub/hub.ts'
+import { until } from '../../support/until.ts'
 
 let url: string
 let hub: Hub
@@ -210,6 +213,29 @@ describe('a subscription', () => {
       await Promise.race([wire.seen('events', pages), wire.seen('live')])
     }
     expectDense(wire.events(), 1, 2_500)
+  })
+
+  it('that begins anew again and again without a done costs the hub no page each time', async () => {
+    setFlagsFromString('--expose-gc')
+    const gc: () => void = runInNewContext('gc')
+    const topic = nextTopic()
+    await hub.topic(topic).publishAll(Array.from({ length: 40 }, () => ({ data: 'x'.repeat(10_000) })))
+    const { socket, value, seen } = await join(url, topic, { from: 'none', paced: true }, { holdPages: true })
+    const begin = async (from: number, to: number) => {
+      for (let i = from; i < to; i++) {
+        await value('subscribe', { from: 'start' })
+        await seen('events', i + 1)
+      }
+    }
+    const megabytes = () => {
+      gc()
+      return process.memoryUsage().arrayBuffers / 2 ** 20
+    }
+    await begin(0, 20)
+    const before = megabytes()
+    await begin(20, 120)
+    await until(() => megabytes() < before + 10)
+    socket.disconnect()
   })
 
   it('can be ended and started again by calls', async () => {
