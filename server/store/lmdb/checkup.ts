@@ -70,7 +70,7 @@ export async function checkDisk(folder: string, reserveBytes: number): Promise<F
   const shown = `${Math.floor(free / 1_048_576)} MiB are free`
   const space =
     free < reserveBytes
-      ? fail('disk', `${shown}: the hub refuses publishes below ${reserveBytes} bytes`, 'make room')
+      ? fail('disk', `${shown}: the hub refuses publishes that its file has no room for`, 'make room')
       : free < reserveBytes * PLENTY
         ? warn('disk', shown, 'make room before it is full')
         : ok('disk', shown)

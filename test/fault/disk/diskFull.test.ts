@@ -66,11 +66,7 @@ async function recovers(hub: HubProcess, wire: Wire, stored: number): Promise<vo
 
 describe('a disk that is full', () => {
   it.runIf(mayMount())('refuses publishes before the reserve is used, and goes on with the rest', async () => {
-    const data = await diskFolder()
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64m', 'tmpfs', data])
-    atEnd(() => {
-      execFileSync('umount', ['-l', data])
-    })
+    const data = await smallDisk()
     const ballast = joinPath(data, 'ballast')
     await writeFile(ballast, Buffer.alloc(36 * MB))
     const hub = await folderPlace(data).spawn()
@@ -104,6 +100,21 @@ describe('a disk that is full', () => {
     await hub.kill('SIGTERM')
   })
 
+  it.runIf(mayMount())('takes events again where others were dropped, though its file does not shrink', async () => {
+    const data = await smallDisk()
+    await writeFile(joinPath(data, 'ballast'), Buffer.alloc(30 * MB))
+    const hub = await folderPlace(data).spawn()
+    const wire = await join(hub.url, TOPIC, { from: 'none' })
+    const stored = await fill(wire)
+    const other = await join(hub.url, 'other', { from: 'none' })
+    expect(await other.call('publish', [{ data: BIG }])).toMatchObject({ ok: false, error: { code: 'storage_full' } })
+    expect((await fetch(`${hub.url}/v1/topics/${TOPIC}`, { method: 'DELETE' })).status).toBe(204)
+    const publish = () => other.call<Published>('publish', [{ data: BIG }, { data: 'small' }])
+    await until(async () => (await publish()).ok, { what: 'room', deadlineMs: 5_000, everyMs: 50 })
+    for (let events = 2; events < stored * 0.8; events += 2) expect(await publish()).toMatchObject({ ok: true })
+    await fill(other)
+  })
+
   it.runIf(process.platform === 'linux' && has('prlimit'))(
     'that shows only when it is written to is no worse',
     async () => {
@@ -130,6 +141,15 @@ describe('a disk that is full', () => {
     },
   )
 })
+
+async function smallDisk(): Promise<string> {
+  const data = await diskFolder()
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64m', 'tmpfs', data])
+  atEnd(() => {
+    execFileSync('umount', ['-l', data])
+  })
+  return data
+}
 
 async function takeAll(path: string): Promise<number> {
   let bytes = 0

@@ -38,6 +38,27 @@ export interface Entry {
   readonly value: Buffer
 }
 
+/** As the driver tells it; its types say nothing of it. */
+interface TreeStats {
+  readonly treeBranchPageCount: number
+  readonly treeLeafPageCount: number
+  readonly overflowPages: number
+}
+
+interface FileStats {
+  readonly pageSize: number
+  readonly lastPageNumber: number
+  /** The tables' names, and the pages that may be used again. */
+  readonly root: TreeStats
+  readonly free: TreeStats
+}
+
+const META_PAGES = 2
+
+function pagesOf({ treeBranchPageCount, treeLeafPageCount, overflowPages }: TreeStats): number {
+  return treeBranchPageCount + treeLeafPageCount + overflowPages
+}
+
 /** A commit that the disk refused: nothing of it is stored. */
 export class CommitFailure extends Error {
   /** Whether it looks like a lack of room. A write that a full disk cut short is reported as an input/output error. */
@@ -175,6 +196,14 @@ export class Environment {
       return Buffer.compare(found, start) < 0 ? undefined : { key: found, value: asBuffer(value) }
     }
     return undefined
+  }
+
+  /** What the file could take without growing: the pages that are of no table. */
+  freeBytes(): number {
+    const { root, free, pageSize, lastPageNumber } = this.#root.getStats() as FileStats
+    const tables = [...this.#databases.values()].map((database) => database.getStats() as TreeStats)
+    const used = [root, free, ...tables].reduce((sum, tree) => sum + pagesOf(tree), META_PAGES)
+    return Math.max(0, lastPageNumber + 1 - used) * pageSize
   }
 
   /** Applies all writes in one transaction; resolves when it is on disk. Rejects with a `CommitFailure`. */

@@ -1,4 +1,7 @@
-/** Whether the disk has room for the store to grow. Asked seldom; a reserve is left for what needs no new room. */
+/**
+ * Whether there is room for the store to grow: on the disk, and within its file, which does not shrink and uses again what
+ * was freed. Asked seldom; a reserve is left for what needs no new room.
+ */
 
 import { statfs } from 'node:fs/promises'
 
@@ -12,6 +15,7 @@ export class Space {
   readonly #freeBytes: () => Promise<number>
   readonly #reserveBytes: number
   #free = Number.POSITIVE_INFINITY
+  #withinFile = 0
   #checkedAt = Number.NEGATIVE_INFINITY
 
   constructor(freeBytes: () => Promise<number>, reserveBytes: number) {
@@ -20,10 +24,11 @@ export class Space {
   }
 
   get hasRoom(): boolean {
-    return this.#free >= this.#reserveBytes
+    return this.#free + this.#withinFile >= this.#reserveBytes
   }
 
-  async check(): Promise<void> {
+  /** `withinFile`: bytes of the file that are free. */
+  async check(withinFile: () => number): Promise<void> {
     const close = this.#free < this.#reserveBytes * CLOSE_FACTOR
     const now = performance.now()
     if (now - this.#checkedAt < (close ? CLOSE_CHECK_MS : CHECK_MS)) return
@@ -32,6 +37,7 @@ export class Space {
     const asked = this.#ask()
     // Where much was left at the last look, one commit goes before the answer.
     if (close || !isKnown) await asked
+    this.#withinFile = this.#free < this.#reserveBytes ? withinFile() : 0
   }
 
   async #ask(): Promise<void> {

@@ -126,7 +126,7 @@ export class Writer {
     for (await gathered(); ; await fireTimers()) {
       if (this.#garbage && !this.#closed) this.#collect()
       if (this.#queue.length + this.#again.length === 0) return
-      await this.#context.space.check()
+      await this.#context.space.check(() => this.#environment?.freeBytes() ?? 0)
       await this.#commit()
     }
   }
