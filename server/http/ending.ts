@@ -35,6 +35,21 @@ export function goneSignal(request: IncomingMessage, response: ServerResponse): 
   return gone.signal
 }
 
+/**
+ * Fires with the first of these, which are heard until then. For a request, `gone` is one of them and fires at its end:
+ * `AbortSignal.any` would leave something of each request with a signal that outlives them all.
+ */
+export function firstOf(signals: readonly AbortSignal[]): AbortSignal {
+  const first = new AbortController()
+  const fire = () => {
+    for (const signal of signals) signal.removeEventListener('abort', fire)
+    first.abort()
+  }
+  if (signals.some(({ aborted }) => aborted)) first.abort()
+  else for (const signal of signals) signal.addEventListener('abort', fire)
+  return first.signal
+}
+
 /** Calls `over` once: when the answer is written, or never will be. */
 export function whenOver({ socket }: IncomingMessage, response: ServerResponse, over: () => void): void {
   if (response.destroyed || socket.destroyed) {

@@ -17,7 +17,7 @@ import type { TopicOverrides } from '../core/topics/settings.ts'
 import { itsTurn, PAGE_WEIGHT } from '../core/turns.ts'
 import { parse } from '../wire/calls.ts'
 import { hasBody, readJson } from './body.ts'
-import { goneSignal } from './ending.ts'
+import { firstOf, goneSignal } from './ending.ts'
 import { answerProblem, HttpRefusal } from './problem.ts'
 import { parseQuery, type Query, type QueryShape, searchOf } from './schemas/query.ts'
 
@@ -256,7 +256,7 @@ async function serve(row: Route, context: RoutesContext, request: Request, respo
     jsonOrNothing: async () =>
       hasBody(request) ? await readJson(request, context.maxBodyBytes, context.unfinished) : {},
     gone,
-    over: () => AbortSignal.any([gone, endOf(session, gone), context.draining]),
+    over: () => firstOf([gone, endOf(session, gone), context.draining]),
     tries: () => {
       isTried = true
     },

@@ -1,5 +1,6 @@
 /** Requests that wait: their cost while nothing happens, and their end when nobody waits any more. */
 
+import { getEventListeners } from 'node:events'
 import { expect, it } from 'vitest'
 import type { StoreClock } from '../../server/core/clock.ts'
 import { Requests } from '../../server/core/queues/requests.ts'
@@ -40,4 +41,16 @@ it('a request ends when who asked is gone, and those that wait are looked for a 
   expect(looks).toBeLessThanOrEqual(WAITING + 100)
   client.abort()
   expect(await Promise.all(ended)).toEqual(ended.map(() => 'unavailable'))
+})
+
+it('a request whose answer cannot be read is waited for no longer', async () => {
+  const answer = async (): Promise<Answer> => {
+    throw new Error('damaged')
+  }
+  const queues = { watch: async () => () => {}, answer } as unknown as Queues
+  const requests = new Requests(queues, { now: 0 } as StoreClock)
+  const { signal } = new AbortController()
+  const asker = { gone: signal, willWait: () => () => {} }
+  await expect(requests.ask('orders', async () => '1', asker, signal)).rejects.toThrow('damaged')
+  expect(getEventListeners(signal, 'abort')).toEqual([])
 })

@@ -100,10 +100,12 @@ function isWanted(job: JobInfo, filter: JobFilter, now: number): boolean {
 async function pause(ms: number, gone: AbortSignal): Promise<void> {
   if (ms <= 0 || gone.aborted) return
   await new Promise<void>((resolve) => {
-    const stop = startTimer(ms, resolve)
-    gone.addEventListener('abort', () => {
+    const end = () => {
       stop()
+      gone.removeEventListener('abort', end)
       resolve()
-    })
+    }
+    const stop = startTimer(ms, end)
+    gone.addEventListener('abort', end)
   })
 }

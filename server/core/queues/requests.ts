@@ -131,6 +131,7 @@ export class Requests {
       const told = this.#told(board, id, [gone, draining])
       const answer = await this.#queues.answer(queue, id).catch((error: unknown) => {
         if (error instanceof RepriseError && error.retryable) return 'away' as const
+        told.forget()
         throw error
       })
       if (answer !== 'away' && answer?.state !== 'waiting') {
