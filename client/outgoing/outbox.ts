@@ -166,8 +166,9 @@ export class Outbox<R> {
   /** Drafts that were refused and whose time is over are never sent again; what may have been kept has its numbers. */
   #dropExpired(): void {
     const [first] = this.#pipeline
-    if (first === undefined || first.uncertain) return
-    if (!this.#pipeline.some(({ entries }) => entries.some(({ over }) => over))) return
+    const late = this.#pipeline.flatMap(({ entries }) => entries.filter(({ over }) => over))
+    if (first === undefined || first.uncertain || late.length === 0) return
+    for (const entry of late) this.#options.keeping?.settled(entry)
     const left = this.#pipeline.map((packet) => ({ ...packet, entries: packet.entries.filter(({ over }) => !over) }))
     this.#pipeline = left.filter(({ entries }) => entries.length > 0)
     this.#renumber(first.seq)
@@ -240,9 +241,8 @@ export class Outbox<R> {
     this.#pipeline.splice(place, 1)
     this.#sent--
     this.#failures = 0
-    for (const [i, entry] of packet.entries.entries()) {
+    for (const [i, entry] of packet.entries.entries())
       this.#settle(entry, receipts[i] ?? new RepriseError('internal', 'the hub did not answer for every draft'))
-    }
   }
 
   /** Nothing is in flight: decides about the first packet that failed, and sends what is behind it again. */

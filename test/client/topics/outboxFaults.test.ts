@@ -1,7 +1,9 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { RepriseError } from '../../../client/index.ts'
+import { type DraftStore, Keeping, type KeptDraft } from '../../../client/outgoing/keeping.ts'
+import { measure } from '../../../client/outgoing/measure.ts'
 import { Outbox } from '../../../client/outgoing/outbox.ts'
-import type { Draft } from '../../../shared/protocol.ts'
+import { DEFAULT_LIMITS, type Draft } from '../../../shared/protocol.ts'
 import { nextPublish } from '../../support/sdk/fakeHub.ts'
 import { errorOf } from '../../support/sdk/handles.ts'
 import { data, fourPackets, publisher } from '../../support/sdk/publisher.ts'
@@ -216,5 +218,32 @@ describe('when packets are refused', () => {
     const outcome = topic.publish(1)
     ;(await nextPublish(fake)).kept(1)
     expect(await outcome).toMatchObject({ offset: 1 })
+  })
+})
+
+describe('a draft that is kept beyond the page', () => {
+  it('is kept no longer when its time was up as the hub refused it for now', async () => {
+    const kept = new Map<number, KeptDraft>()
+    let keys = 0
+    const store: DraftStore = {
+      nextKey: () => [0, 'page', ++keys],
+      put: async (drafts) => void drafts.map((draft) => kept.set(draft.key[2], draft)),
+      delete: ([, , number]) => void kept.delete(number),
+    }
+    const sent: { resolve(receipts: object[]): void; reject(error: RepriseError): void }[] = []
+    const send = () => new Promise<object[]>((resolve, reject) => sent.push({ resolve, reject }))
+    const post = { connected: true, limits: DEFAULT_LIMITS, open: () => {}, send }
+    const keeping = new Keeping<object>(store, 'orders')
+    const outbox = new Outbox<object>(post, { maxDrafts: 10, maxBytes: 1_000, keeping })
+    const late = errorOf(outbox.add({ data: 'late' }, measure('late'), 20))
+    await until(() => sent.length === 1)
+    expect(await late).toMatchObject({ code: 'timeout' })
+    sent[0]?.reject(new RepriseError('too_many', 'full', { retryAfterMs: 1 }))
+    const next = outbox.add({ data: 'next' }, measure('next'), undefined)
+    await until(() => sent.length === 2)
+    sent[1]?.resolve([{}])
+    await next
+    // Its number is that of the next one by now: another page would be told that the hub has it.
+    expect([...kept.values()]).toEqual([])
   })
 })
