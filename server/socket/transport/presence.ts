@@ -7,18 +7,28 @@ interface Connection {
   sendPacket(type: 'ping'): void
 }
 
+/** What is asked and not answered yet: one heartbeat is for all namespaces of a connection that ask. */
+const asked = new WeakMap<Connection, Promise<void>>()
+
 /** Resolves at the answer to a heartbeat beside the regular ones, which any client gives by itself, or at the close. */
-export function presence(connection: unknown): Promise<void> {
+export async function presence(connection: unknown): Promise<void> {
   const conn = connection as Connection
+  if (conn.readyState !== 'open') return
+  const answer = asked.get(conn) ?? ask(conn)
+  asked.set(conn, answer)
+  await answer
+}
+
+function ask(conn: Connection): Promise<void> {
   return new Promise((resolve) => {
     const end = (): void => {
+      asked.delete(conn)
       conn.off('heartbeat', end)
       conn.off('close', end)
       resolve()
     }
     conn.once('heartbeat', end)
     conn.once('close', end)
-    if (conn.readyState === 'open') conn.sendPacket('ping')
-    else end()
+    conn.sendPacket('ping')
   })
 }
