@@ -124,7 +124,8 @@ export class Runner<T> {
       }
       this.#owner.failed({ error, event, attempts, then })
     }
-    if (then === 'skip') {
+    // Nobody is told of it after a stop: it is not skipped, it comes again.
+    if (then === 'skip' && !this.#stopped) {
       this.#done(run)
       this.#owner.free()
     } else this.#calls.remove()

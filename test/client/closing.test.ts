@@ -35,6 +35,23 @@ describe('closing', () => {
     await within(hub.close({ drainMs: 10 }), 5_000, 'the hub’s end')
   })
 
+  it('skips no event whose handler fails for the last time meanwhile: it comes again', async () => {
+    const { url } = await startHub()
+    const topic = open(url, { client: 'me' }).topic('orders')
+    await topic.publish(1)
+    let fail: ((error: Error) => void) | undefined
+    const handler = () => new Promise((_, reject) => (fail = reject))
+    const failing = topic.subscribe(handler, { from: 'start', onFailure: 'skip', maxAttempts: 1 })
+    await until(() => fail !== undefined)
+    const closed = failing.close()
+    fail?.(new Error('no'))
+    await closed
+    const got: number[] = []
+    topic.subscribe(({ offset }) => got.push(offset))
+    await until(() => got.length === 1)
+    expect(got).toEqual([1])
+  })
+
   it.each(['subscription', 'topic', 'worker', 'queue', 'hub'] as const)(
     'a %s a second time has no more time than this says',
     async (what) => {
