@@ -47,19 +47,16 @@ export class Database {
       terminated: () => lose('the browser has closed the database'),
     })
     const db = await inTime(opening)
-    const tx = db.transaction(STORES)
-    const [places, outbox] = [tx.objectStore('positions'), tx.objectStore('outbox')]
-    const [names, positions, keys, values] = await Promise.all([
-      places.getAllKeys(),
-      places.getAll(),
-      outbox.getAllKeys(),
-      outbox.getAll(),
-    ])
-    const known = new Map(names.flatMap((key, i) => (positions[i] === undefined ? [] : [[key, positions[i]] as const])))
-    const drafts = keys.flatMap((key, i) => (values[i] === undefined ? [] : [[key, values[i]] as const]))
-    database = new Database(db, failed)
-    if (lost !== undefined) throw lost
-    return { database, positions: known, drafts }
+    try {
+      const left = await readAll(db)
+      if (lost !== undefined) throw lost
+      database = new Database(db, failed)
+      return { database, ...left }
+    } catch (error) {
+      // Open, it would be in the way of whoever deletes it.
+      db.close()
+      throw error
+    }
   }
 
   private constructor(db: IDBPDatabase<Schema>, failed: (error: unknown) => void) {
@@ -100,8 +97,7 @@ export class Database {
   lose(error: unknown): void {
     if (this.#over) return
     try {
-      this.#db
-        .transaction('outbox', 'readwrite')
+      unheard(this.#db.transaction('outbox', 'readwrite'))
         .objectStore('outbox')
         .clear()
         .catch(() => {})
@@ -139,7 +135,7 @@ export class Database {
     try {
       const durability = this.#strict ? 'strict' : 'relaxed'
       this.#strict = false
-      const tx = this.#db.transaction(STORES, 'readwrite', { durability })
+      const tx = unheard(this.#db.transaction(STORES, 'readwrite', { durability }))
       const [positions, outbox] = [tx.objectStore('positions'), tx.objectStore('outbox')]
       const requests: Promise<unknown>[] = [tx.done]
       for (const [name, position] of this.#moved) requests.push(positions.put(position, name))
@@ -156,6 +152,26 @@ export class Database {
     this.#writing = undefined
     for (const resolve of waiters) resolve()
   }
+}
+
+/** Its end need not be waited for: a browser that takes a database away would tell the page of an error that nobody handles. */
+function unheard<T extends { readonly done: Promise<unknown> }>(tx: T): T {
+  tx.done.catch(() => {})
+  return tx
+}
+
+async function readAll(db: IDBPDatabase<Schema>): Promise<Left> {
+  const tx = unheard(db.transaction(STORES))
+  const [places, outbox] = [tx.objectStore('positions'), tx.objectStore('outbox')]
+  const [names, positions, keys, values] = await Promise.all([
+    places.getAllKeys(),
+    places.getAll(),
+    outbox.getAllKeys(),
+    outbox.getAll(),
+  ])
+  const known = new Map(names.flatMap((key, i) => (positions[i] === undefined ? [] : [[key, positions[i]] as const])))
+  const drafts = keys.flatMap((key, i) => (values[i] === undefined ? [] : [[key, values[i]] as const]))
+  return { positions: known, drafts }
 }
 
 /** Another page may keep it from being opened; what opens too late is closed again. */

@@ -139,6 +139,33 @@ describe.runIf(has('chromium'))('a tab that shares a connection', () => {
     expect(await second.evaluate(() => tab.refused.at(-1))).toBe('live')
   })
 
+  it('stays with those it shares with when the site is cleared, and new pages share among themselves', async () => {
+    const context = await openContext()
+    const before = [await open(context), await open(context), await open(context)]
+    for (const page of before) await start(page, 'cleared', { client: 'before' })
+    for (const page of before) {
+      await page.evaluate(() => {
+        hub
+          .topic('cleared-too')
+          .subscribe(({ offset }) => void tab.events.push(offset), { from: 'start' })
+          .onStatus(({ state }) => void tab.refused.push(state))
+      })
+      await page.waitForFunction(() => tab.refused.at(-1) === 'live')
+      await page.evaluate(() => tab.refused.splice(0))
+    }
+    const debug = await context.newCDPSession(before[0] as Page)
+    await debug.send('Storage.clearDataForOrigin', { origin: site.origin, storageTypes: 'all' })
+    const after = [await open(context), await open(context)]
+    for (const page of after) await start(page, 'cleared-too', { client: 'after' })
+    const { offset } = await site.hub.topic('cleared-too').publish('for all')
+    for (const page of [...before, ...after]) await page.waitForFunction((n) => tab.events.at(-1) === n, offset)
+    const shared = async (pages: readonly Page[]) =>
+      (await Promise.all(pages.map(standing))).map((one) => one?.shared).toSorted()
+    expect(await shared(before)).toEqual(['follower', 'follower', 'leader'])
+    expect(await shared(after)).toEqual(['follower', 'leader'])
+    for (const page of before) expect(await page.evaluate(() => tab.refused)).toEqual([])
+  })
+
   it('connects for itself where it cannot, and says why', async () => {
     const page = await openPage(await openContext())
     await page.addInitScript(() => Object.defineProperty(navigator, 'locks', { value: undefined }))

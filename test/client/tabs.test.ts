@@ -183,6 +183,7 @@ describe('handles that share a connection', () => {
     // As long as the tab is there.
     void locks.request('some name tab', {}, () => new Promise(() => {}))
     host.welcome('tab')
+    await until(() => words.some(({ kind }) => kind === 'welcome'))
     tab.postMessage({ kind: 'open', leader: 'leader', pipe: 1 } satisfies Word)
     tab.postMessage({ kind: 'open', leader: 'another', pipe: 2 } satisfies Word)
     await until(() => ports.length === 1)
@@ -207,11 +208,15 @@ describe('handles that share a connection', () => {
       host.close()
     })
     let pongs = 0
-    tab.onmessage = ({ data }: MessageEvent<Word>) => {
-      if (data.kind === 'pong') pongs++
-    }
+    const welcomed = new Promise<void>((resolve) => {
+      tab.onmessage = ({ data }: MessageEvent<Word>) => {
+        if (data.kind === 'welcome') resolve()
+        if (data.kind === 'pong') pongs++
+      }
+    })
     void locks.request('taken tab', {}, () => new Promise(() => {}))
     host.welcome('tab')
+    await welcomed
     for (const pipe of [1, 2]) {
       tab.postMessage({ kind: 'open', leader: 'leader', pipe } satisfies Word)
       tab.postMessage({ kind: 'ping', leader: 'leader' } satisfies Word)

@@ -1,7 +1,7 @@
 /** The tabs that follow, as the one that leads knows them: what they may have unread is bounded, and a lock tells when they go. */
 
 import { hold, holderOf } from './locks.ts'
-import { alone, channelOf, lifeOf, sizeOf, type Word } from './messages.ts'
+import { alone, channelOf, isHere, lifeOf, sizeOf, type Word } from './messages.ts'
 import type { Member, Relay } from './relay.ts'
 
 /** A tab that leaves so many bytes unread is let go. It is frozen, or much too slow: it comes back by itself, and reads on. */
@@ -28,6 +28,13 @@ export class Host {
 
   /** A tab looks for who leads: whatever it had here before is over. */
   welcome(tab: string): void {
+    this.#guests.get(tab)?.leave()
+    void isHere(this.#name, tab).then((here) => {
+      if (here && !this.#closed) this.#admit(tab)
+    })
+  }
+
+  #admit(tab: string): void {
     this.#guests.get(tab)?.leave()
     const guest = new Guest(channelOf(this.#name, tab), this.#leader, this.#relay, {
       inTurn: (act) => this.#inTurn(act),

@@ -3,6 +3,7 @@
  * each has to connect for itself. Each tab that follows has a channel besides, for it and the one that leads.
  */
 
+import { holderOf } from './locks.ts'
 import type { Data } from './pipe.ts'
 
 export type Call =
@@ -27,6 +28,19 @@ export function channelOf(name: string, tab: string): BroadcastChannel {
 /** The lock that a tab has as long as it is there. */
 export function lifeOf(name: string, tab: string): string {
   return `${name} ${tab}`
+}
+
+/**
+ * Whether a tab has its lock where this page has its own, or nobody can tell. When somebody clears what the site has stored,
+ * pages that are loaded afterwards have other locks than those before, and the same channels: each of the two groups leads
+ * itself.
+ */
+export async function isHere(name: string, tab: string): Promise<boolean> {
+  try {
+    return (await holderOf(lifeOf(name, tab))) !== undefined
+  } catch {
+    return true
+  }
 }
 
 /** A view takes its whole buffer along. */

@@ -6,7 +6,7 @@
 import { Follower } from './follower.ts'
 import { Host } from './host.ts'
 import { type Held, hold, holderOf } from './locks.ts'
-import { type Call, lifeOf } from './messages.ts'
+import { type Call, isHere, lifeOf } from './messages.ts'
 import type { Pipe } from './pipe.ts'
 import { Relay, type Uplink } from './relay.ts'
 
@@ -176,8 +176,12 @@ class Tab {
     else if (this.#own !== undefined) {
       if (this.#held !== undefined && call.kind === 'follows') this.#call({ kind: 'alone' })
     } else if (call.kind === 'follows') this.#host?.welcome(call.tab)
+    else void this.#led(call.tab)
+  }
+
+  async #led(tab: string): Promise<void> {
     // One that leads still, and should not any more, hears of it by its lock.
-    else if (this.#host === undefined) this.#seek()
+    if ((await isHere(this.#name, tab)) && !this.#left && this.#host === undefined) this.#seek()
   }
 
   /** The leader is there and says nothing. Of several that find this one takes its lock. */

@@ -268,6 +268,38 @@ describe.runIf(has('chromium'))('the storage of a page', () => {
     }
   })
 
+  it('is taken away while it is read or written: the page is told, no error is left over, and nothing is in the way', async () => {
+    for (const when of ['read', 'written'] as const) {
+      const page = await openOffline(site)
+      const result = await page.evaluate(async (when) => {
+        // As the browser does with what is under way when somebody clears what a site has stored.
+        const { transaction } = IDBDatabase.prototype
+        const spoil = () => {
+          IDBDatabase.prototype.transaction = function (...args) {
+            const tx = transaction.apply(this, args)
+            tx.abort()
+            return tx
+          }
+        }
+        if (when === 'read') spoil()
+        globalThis.hub = Reprise.connect(undefined, { client: when, persist: true })
+        await hub.restored
+        spoil()
+        const { offset } = await hub.topic('taken-away').publish(when)
+        IDBDatabase.prototype.transaction = transaction
+        for (const { name = '' } of await indexedDB.databases()) {
+          await new Promise((resolve) => {
+            indexedDB.deleteDatabase(name).onsuccess = resolve
+          })
+        }
+        return { offset, why: hub.storageError?.message }
+      }, when)
+      expect(result.why, when).toContain('kept in memory only')
+      expect(result.offset).toBe(when === 'read' ? 1 : 2)
+      await page.context().close()
+    }
+  })
+
   it('is full or deleted meanwhile: nothing is lost of the page, and nothing is published twice', async () => {
     for (const how of ['full', 'deleted'] as const) {
       const page = await openOffline(site)
