@@ -6,10 +6,11 @@
 import { setMaxListeners } from 'node:events'
 import { createServer } from 'node:http'
 import { Server } from 'socket.io'
+import type { Manager } from 'socket.io-client'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { Host } from '../../client/browser/tabs/host.ts'
 import { channelOf, type Word } from '../../client/browser/tabs/messages.ts'
-import type { Member, Port, Relay } from '../../client/browser/tabs/relay.ts'
+import { type Member, type Port, Relay } from '../../client/browser/tabs/relay.ts'
 import type { ConnectOptions, Hub, SharedStatus } from '../../client/index.ts'
 import { createHub } from '../../server/index.ts'
 import { FakeLocks } from '../support/browser/locks.ts'
@@ -192,6 +193,31 @@ describe('handles that share a connection', () => {
     await until(() => words.some(({ kind }) => kind === 'close'))
     expect(words.filter(({ kind }) => kind === 'data').length).toBe(17)
     expect(left).toEqual(ports)
+  })
+
+  it('write nothing to a connection that is closing', () => {
+    const written: unknown[] = []
+    const ws = { readyState: 1 }
+    const engine = { transport: { ws }, write: (data: unknown) => written.push(data) }
+    const manager = {
+      on: () => {},
+      _readyState: 'open',
+      _close: () => {},
+      engine: { ...engine, _hasPingExpired: () => false },
+    }
+    const relay = new Relay(
+      () => manager as unknown as Manager,
+      () => {},
+    )
+    const member = relay.member({ deliver: () => {}, close: () => {} })
+    member.join()
+    member.take('40/topics/t,')
+    expect(written).toEqual(['0/topics/t,'])
+    member.inside.add('/topics/t')
+    ws.readyState = 2
+    member.take('42/topics/t,["ack"]')
+    member.leave()
+    expect(written.length).toBe(1)
   })
 
   it('pass nothing on that comes when another one has taken the lock', async () => {

@@ -31,7 +31,12 @@ export interface Port {
   close(): void
 }
 
+/** Of a WebSocket. */
+const OPENED = 1
+
 interface RawEngine {
+  /** One over WebSocket has a `ws`. */
+  readonly transport: { readonly ws?: { readonly readyState: number } }
   on(event: 'handshake', listener: (handshake: object) => void): void
   write(data: Data): void
   _hasPingExpired(): boolean
@@ -158,7 +163,13 @@ export class Relay {
   }
 
   #write(type: number, namespace: string, place: number, rest = ''): void {
-    this.#engine.write(frameText({ type, attachments: 0, namespace, place, rest }, place))
+    this.#put(frameText({ type, attachments: 0, namespace, place, rest }, place))
+  }
+
+  /** A page that stood still hears later that its connection was closed: the browser calls an error what is written then. */
+  #put(data: Data): void {
+    const { ws } = this.#engine.transport
+    if (ws === undefined || ws.readyState === OPENED) this.#engine.write(data)
   }
 
   #pass(namespace: string, place: number): void {
@@ -176,8 +187,8 @@ export class Relay {
     if (this.#members.get(place) !== member) return
     if (frame.type === CONNECT) this.#pass(frame.namespace, place)
     else if (frame.type === DISCONNECT) member.inside.delete(frame.namespace)
-    this.#engine.write(frameText(frame, place))
-    for (const data of binary) this.#engine.write(data)
+    this.#put(frameText(frame, place))
+    for (const data of binary) this.#put(data)
   }
 
   #take(data: Data): void {
