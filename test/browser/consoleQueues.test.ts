@@ -79,6 +79,11 @@ describe.runIf(has('chromium'))('one queue in the console', () => {
     await page.getByRole('button', { name: 'Remove them' }).click()
     await page.getByText('No job is ready.').waitFor()
     expect(await unnamed(page)).toEqual([])
+    await page.getByRole('button', { name: 'Drop the queue' }).click()
+    await page.getByRole('button', { name: 'Drop it' }).click()
+    await page.getByRole('heading', { name: 'Queues' }).waitFor()
+    await page.getByRole('link', { name: 'mailings' }).waitFor()
+    expect(await page.getByRole('link', { name: 'emails', exact: true }).count()).toBe(0)
   })
 
   it('names who consumes, with what each holds', async () => {

@@ -63,6 +63,28 @@ describe('topics', () => {
   })
 })
 
+describe('queues', () => {
+  it('are dropped when nobody uses them, once that is confirmed', async () => {
+    const jobs = hub.hub.queue('drop.jobs')
+    await jobs.send(1)
+    expect(await cli('drop', 'drop.jobs', '--queue')).toMatchObject({
+      code: EXIT.usage,
+      stderr: 'reprise: drop deletes the queue drop.jobs and what it remembers for good; give --yes to do it\n',
+    })
+    expect(await refused('drop', 'drop.jobs', '--queue', '--yes')).toBe(
+      'reprise: the queue drop.jobs is in use: it has 1 job (purge them, or let them be worked off)\n',
+    )
+    await cli('purge', 'drop.jobs', '--yes')
+    const dropped = await cli('drop', 'drop.jobs', '--queue', '--yes', '--json')
+    expect(dropped).toMatchObject({ code: EXIT.ok, stdout: '{"queue":"drop.jobs","dropped":true}\n' })
+    expect(await names('queues')).not.toContain('drop.jobs')
+    expect(await refused('drop', 'drop.jobs', '--queue', '--yes')).toMatch(/^reprise: there is no queue drop.jobs/)
+    // Its sender goes on as before.
+    await jobs.send(2)
+    expect((await cli('queues', 'drop.jobs', '--json')).stdout).toContain('"sent":1')
+  })
+})
+
 describe('cursors', () => {
   it('are moved to every kind of place, and forgotten', async () => {
     const { epoch } = await hub.hub.topic('seek').publishAll(Array.from({ length: 9 }, (_, n) => ({ data: n + 1 })))

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { Sent } from '../../shared/queues.ts'
+import type { Job, Sent } from '../../shared/queues.ts'
 import { joinQueues, settlement } from '../support/clients/jobs.ts'
 import { type Looked, type Problem, queueCalls } from '../support/clients/queueCalls.ts'
 import { startHub } from '../support/hub/hub.ts'
@@ -102,7 +102,7 @@ describe('jobs', () => {
     ['GET', '/nothing', '', 404, 'there is no queue nothing: nothing was sent to it'],
     ['GET', '/nothing/jobs/a', '', 404, 'there is no job a in nothing: it never was, or is not kept any more'],
     ['DELETE', '/nothing/jobs/a', '', 404, 'there is no job a in nothing'],
-    ['DELETE', '/q', '', 405, 'DELETE does not go with /queues/:queue'],
+    ['DELETE', '/q/jobs', '', 405, 'DELETE does not go with /queues/:queue/jobs'],
     ['PUT', '/q/dead', '{}', 400, 'q/dead has the settings of q: put them there'],
     ['PUT', '/q.*', '{"from":["orders"]}', 400, 'settings: from: topics are bound to one queue by its name'],
     ['PUT', '/q', '{"lease":5}', 400, 'settings: unknown option lease; did you mean leaseMs?'],
@@ -233,5 +233,32 @@ describe('queues', () => {
     expect(await claim('stopped')).toHaveLength(1)
     expect((await ask('POST', '/v1/queues/stopped/purge')).body).toEqual({ queue: 'stopped', removed: 2 })
     expect((await look('stopped')).counts).toMatchObject({ sent: 3, held: 1, removed: 2, ready: 0, delayed: 0 })
+  })
+
+  it('are dropped with what they remember when nobody uses them, and say who does', async () => {
+    const drop = async (queue: string) => {
+      const { status, body } = await ask<Problem | undefined>('DELETE', `/v1/queues/${encodeURIComponent(queue)}`)
+      return [status, body?.detail ?? ''] as const
+    }
+    await ask('PUT', '/v1/queues/unused', { events: true, from: ['some'] })
+    await send('unused', { data: 1, id: 'x' }, { data: 2 }, { data: 3, delayMs: 60_000 })
+    await ask('PUT', '/v1/queues/unused/schedules/daily', { cron: '0 9 * * *', draft: { data: 1 } })
+    const [first, second] = await claim('unused', { max: 2 })
+    await settle('unused', settlement(first as Job, 'dead'))
+    const [status, message] = await drop('unused')
+    expect(status).toBe(409)
+    for (const word of ['2 jobs', '1 dead letter (', '1 binding (', '1 schedule (']) expect(message).toContain(word)
+    await settle('unused', settlement(second as Job))
+    await ask('POST', '/v1/queues/unused/purge')
+    await ask('POST', '/v1/queues/unused%2Fdead/purge')
+    await ask('DELETE', '/v1/queues/unused/schedules/daily')
+    await ask('PUT', '/v1/queues/unused', { events: true, from: [] })
+    await until(async () => (await drop('unused'))[0] === 204, { what: 'the drop', seen: () => drop('unused') })
+    expect(await drop('unused')).toEqual([404, 'there is no queue unused: nothing was sent to it'])
+    expect((await drop('unused/dead'))[0]).toBe(400)
+    expect((await ask('GET', '/v1/queues/unused/settings')).body).toMatchObject({ stored: { events: true } })
+    expect((await ask('GET', '/v1/topics/%24queue.unused')).status).toBe(200)
+    expect(await send('unused', { data: 4, id: 'x' })).toEqual(['x'])
+    expect((await look('unused')).counts).toMatchObject({ sent: 1, ready: 1 })
   })
 })

@@ -19,6 +19,7 @@ const ACTS: Readonly<Record<string, string>> = {
   pauseQueue: 'paused the queue',
   resumeQueue: 'resumed the queue',
   purgeQueue: 'purged the queue',
+  dropQueue: 'dropped the queue',
   redriveQueue: 'sent dead letters again',
   runJob: 'made ready at once: job',
   removeJob: 'removed job',

@@ -3,7 +3,7 @@
 import { Act } from '../frame/confirm.tsx'
 import { Fact } from '../frame/fact.tsx'
 import { Head } from '../frame/head.tsx'
-import { linkTo, route } from '../frame/route.ts'
+import { go, linkTo, route } from '../frame/route.ts'
 import { Tabs, viewOf } from '../frame/tabs.tsx'
 import { part } from '../hub/http.ts'
 import type { Session } from '../hub/session.ts'
@@ -132,6 +132,11 @@ function QueueActs({ session, queue, info: { paused, counts, consumers }, done }
     done()
     return `${plural(removed, 'job')} removed`
   }
+  const drop = async () => {
+    await session.http.ask('DELETE', path)
+    go(linkTo('queues'))
+    return ''
+  }
   return (
     <div class="acts">
       <Act
@@ -156,6 +161,13 @@ function QueueActs({ session, queue, info: { paused, counts, consumers }, done }
         <p>
           Removes the {plural(waiting, 'job')} of <strong>{queue}</strong> that wait now, ready, delayed or for their
           children. Held ones and dead letters stay. This cannot be taken back.
+        </p>
+      </Act>
+      <Act title="Drop the queue" verb="Drop it" isAllowed={isAllowed} isGrave act={drop}>
+        <p>
+          Drops <strong>{queue}</strong> with its counts, its finished jobs and what its senders are remembered by. It
+          must have no jobs, dead letters, consumers, bindings and schedules. This cannot be taken back; its settings
+          stay.
         </p>
       </Act>
     </div>

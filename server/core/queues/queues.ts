@@ -27,6 +27,7 @@ import type { Consumers } from './delivery/consumers.ts'
 import type { JobClient } from './delivery/outlet.ts'
 import { mergedReports } from './delivery/progress.ts'
 import { checkQueue, storedJobs, storedSettlement } from './draft.ts'
+import { dropUnused } from './drop.ts'
 import { type Asker, type Ended, Requests } from './requests.ts'
 import { type HubQueueSettings, keepingOf, policyOf, takenOf } from './settings.ts'
 
@@ -50,6 +51,10 @@ export interface QueuesContext {
 /** A full queue has room again when work is done: how soon a sender may ask again. */
 const FULL_RETRY_MS = 1_000
 const PURGE_PART = 500
+
+function unknownQueue(queue: string): RepriseError {
+  return new RepriseError('not_found', `there is no queue ${queue}: nothing was sent to it`)
+}
 
 /** How jobs are sent. */
 interface Sending {
@@ -210,7 +215,7 @@ export class Queues {
 
   async info(caller: Caller, queue: string): Promise<QueueInfo> {
     const info = await this.known(caller, queue)
-    if (info === undefined) throw new RepriseError('not_found', `there is no queue ${queue}: nothing was sent to it`)
+    if (info === undefined) throw unknownQueue(queue)
     return info
   }
 
@@ -306,6 +311,13 @@ export class Queues {
     authorize(caller, 'admin', queue)
     const { ttlMs } = this.#context.settings.forQueue(queue)
     return await this.#busy(this.#context.store.queues.redrive(queue, ids, { ttlMs }))
+  }
+
+  /** Forgets a queue that nobody uses. Rejects with `conflict` where somebody does, `not_found` where there is none. */
+  async drop(caller: Caller, queue: string): Promise<void> {
+    checkQueue(queue, 'no dead')
+    authorize(caller, 'admin', queue)
+    if (!(await this.#busy(dropUnused(this.#context.store.queues, queue)))) throw unknownQueue(queue)
   }
 
   #keeping(queue: string): Keeping {

@@ -1,4 +1,4 @@
-/** The routes of queues: send, claim, settle, list, look, set, pause, purge. Those of single jobs are in jobs.ts. */
+/** The routes of queues: send, claim, settle, list, look, set, pause, purge, drop. Those of single jobs are in jobs.ts. */
 
 import { RepriseError } from '../../../shared/errors.ts'
 import { seenOf } from '../../../shared/positions.ts'
@@ -198,6 +198,18 @@ export const queueRoutes: readonly Route[] = [
     answer: purgedAnswer,
     async run({ core, caller, param }) {
       return { queue: param('queue'), removed: await core.queues.purge(caller, param('queue')) }
+    },
+  }),
+
+  route({
+    id: 'dropQueue',
+    acts: true,
+    method: 'delete',
+    path: '/queues/:queue',
+    summary: 'Drop a queue that nobody uses, with all that it remembers; its settings stay',
+    refuses: ['conflict', 'not_found'],
+    async run({ core, caller, param }) {
+      await core.queues.drop(caller, param('queue'))
     },
   }),
 ]

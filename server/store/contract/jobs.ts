@@ -102,6 +102,21 @@ export interface QueueInfo {
   readonly bindings: readonly { readonly topic: string; readonly position: Position }[]
 }
 
+/** What a queue is used for; of its life, what waits to be moved. */
+export interface QueueUse {
+  /** Ready, delayed, held and waiting. */
+  readonly jobs: number
+  readonly dead: number
+  /** Attached, at the queue and at its dead letters. */
+  readonly consumers: number
+  readonly bindings: number
+  readonly schedules: number
+  readonly life: number
+}
+
+/** What became of a drop. `more`: of what it remembers only a part is forgotten, and it is to be asked again. */
+export type Dropped = { readonly more: boolean } | { readonly use: QueueUse }
+
 /** What became of a request. `undefined` for an unknown one, or when `replyBy` has passed. */
 export type Answer =
   | { readonly state: 'waiting'; readonly replyBy: number }
@@ -129,7 +144,7 @@ export type QueueNotification =
   | { readonly kind: 'session'; readonly consumer: Owner; readonly session: number; readonly isDead: boolean }
   /** The answer to this request can be read. */
   | { readonly kind: 'answered'; readonly id: string }
-  /** Paused, resumed, or bindings changed. */
+  /** Paused, resumed, dropped, or bindings changed. */
   | { readonly kind: 'changed' }
   /** Notifications may have been lost (a connection was rebuilt). */
   | { readonly kind: 'lost' }

@@ -75,7 +75,7 @@ import type { Durability } from '../../../shared/protocol.ts'
 import type { ListQuery, Owner } from './basics.ts'
 import type { StoredJobDraft } from './drafts.ts'
 import type { Finished, Keeping } from './finished.ts'
-import type { Answer, JobInfo, JobState, QueueInfo, QueueNotification } from './jobs.ts'
+import type { Answer, Dropped, JobInfo, JobState, QueueInfo, QueueNotification } from './jobs.ts'
 import type {
   Attached,
   Attaching,
@@ -241,6 +241,13 @@ export interface Queues extends Finished {
 
   /** A paused queue delivers nothing, but takes jobs. `false` when nothing changed. Resuming it forgets that it has tripped. */
   pause(queue: string, paused: boolean): Promise<boolean>
+
+  /**
+   * Forgets a queue that nobody uses, with its dead letters and all that is remembered: senders, ids, finished jobs, answers,
+   * how leases ended. One in use is left as it is, but for what an earlier part has forgotten. `undefined` for an unknown one.
+   * `queue` is not a `/dead`.
+   */
+  drop(queue: string): Promise<Dropped | undefined>
 
   answer(queue: string, id: string): Promise<Answer | undefined>
 

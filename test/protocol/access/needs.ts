@@ -174,6 +174,7 @@ export const NEEDS: readonly Need[] = [
     action: 'admin',
     note: 'and `subscribe` on each topic that is bound',
   },
+  { what: 'drop a queue', calls: [http('DELETE /queues/{queue}')], action: 'admin' },
   {
     what: 'pause, resume, purge, redrive',
     calls: [

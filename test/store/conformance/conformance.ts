@@ -9,6 +9,7 @@ import type { Engine } from './fixture.ts'
 import { describeLog } from './log.ts'
 import { describeQueueBreaker } from './queues/breaker.ts'
 import { describeQueueChildren } from './queues/children.ts'
+import { describeQueueDrop } from './queues/drop.ts'
 import { describeQueueErrands } from './queues/elsewhere.ts'
 import { describeQueueFinished } from './queues/finished.ts'
 import { describeQueueGroups } from './queues/groups.ts'
@@ -68,6 +69,7 @@ export function describeConformance(name: string, makeEngine: () => Promise<Engi
     describeQueueChildren(given)
     describeQueueErrands(given)
     describeQueueFinished(given)
+    describeQueueDrop(given)
     describeQueueBounds(given)
     describeSchedules(given)
     if (payloadsAlone) return

@@ -3,10 +3,12 @@
 import { open as openLmdb } from 'lmdb'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Leaving, QueuePolicy, Settlement, Store, StoredJobDraft } from '../../../server/store/contract/store.ts'
+import { TABLES } from '../../../server/store/lmdb/engine/tables.ts'
 import { MEMORY } from '../../support/temp.ts'
 import { soak } from '../../support/tools.ts'
 import { infoOf, jobOf, maintain, remove } from '../conformance/calls.ts'
 import { type LmdbEngine, lmdbEngine, publish, START, text } from '../conformance/fixture.ts'
+import { useQueue } from '../usedQueue.ts'
 
 const POLICY: QueuePolicy = { maxAttempts: 3, backoffMs: [1_000, 5_000], deadMs: 60_000 }
 const LIMIT = { jobs: 1_000_000, bytes: 1e9 }
@@ -249,5 +251,38 @@ describe('queues in the LMDB store', () => {
     for (const name of names) left[name] = root.openDB<Buffer, Buffer>({ name, ...BINARY }).getKeysCount()
     await root.close()
     expect(left).toEqual(Object.fromEntries(names.map((name) => [name, 0])))
+  })
+
+  test('of a queue that is dropped nothing is left behind but when it would have been looked at', async () => {
+    const counts = async () => {
+      const root = openLmdb<Buffer, Buffer>({
+        path: engine.folder,
+        noSubdir: false,
+        overlappingSync: false,
+        maxDbs: 64,
+        ...BINARY,
+      })
+      const tables = Object.values(TABLES).map(({ name }) => {
+        return [name, root.openDB<Buffer, Buffer>({ name, ...BINARY }).getKeysCount()] as const
+      })
+      await root.close()
+      return Object.fromEntries(
+        tables.filter(([name, count]) => count > 0 && !['store', 'schema', 'due'].includes(name)),
+      )
+    }
+    const store = await engine.open()
+    await useQueue(store, 'q')
+    await store.close()
+    const used = Object.keys(await counts())
+    expect(used).toEqual(expect.arrayContaining(['finished', 'finished-parts', 'producers', 'answers', 'settled']))
+    const again = await engine.open()
+    expect(await again.queues.drop('q')).toEqual({ more: false })
+    while ((await maintain(again)).more);
+    await again.close()
+    expect(await counts()).toEqual({})
+    const last = await engine.open()
+    engine.clock.now += 40 * 86_400_000
+    while ((await maintain(last)).more);
+    expect(await last.queues.list({ limit: 10 })).toEqual([])
   })
 })

@@ -6,6 +6,7 @@ import { openRedis, type RedisStore } from '../../../server/store/redis/store.ts
 import { type RedisServer, startRedis } from '../../support/redis/redis.ts'
 import { firedIn, infoOf, jobOf, remove } from '../conformance/calls.ts'
 import { text } from '../conformance/fixture.ts'
+import { useQueue } from '../usedQueue.ts'
 import { ALWAYS } from './fixture.ts'
 
 const POLICY: QueuePolicy = { maxAttempts: 3, backoffMs: [60_000], deadMs: 86_400_000 }
@@ -228,5 +229,34 @@ describe('queues in Redis', { timeout: 30_000 }, () => {
     const kept = ['meta', 'holders', 'present', 'due', 'answers', 'subjects', 'ids:ann', 'idlog:ann']
     const names = keys.map((key) => key.slice(key.indexOf('}') + 2)).filter((name) => !name.startsWith('ended:'))
     expect(names.filter((name) => !kept.includes(name))).toEqual([])
+  })
+
+  test('of a queue that is dropped nothing is left behind', async () => {
+    const names = async () => {
+      const keys = (await server.cli('keys', '*')).split('\n').filter((key) => key.includes('{q:q}'))
+      return keys.map((key) => key.slice(key.indexOf('}') + 2))
+    }
+    await useQueue(store, 'q')
+    expect(await names()).toEqual(expect.arrayContaining(['meta', 'ended:0', 'finished', 'produced:3:annp']))
+    expect(await store.queues.drop('q')).toEqual({ more: false })
+    expect(await names()).toEqual([])
+    for (const list of ['queues', 'turns']) {
+      while ((await store.maintain(() => POLICY)).more);
+      const [key = ''] = (await server.cli('keys', `*${list}`)).trim().split('\n')
+      expect((await server.cli('zscore', key, 'q')).trim(), list).toBe('')
+    }
+  })
+
+  test('a queue that is sent to while another node drops it is found in the list', async () => {
+    const other = await openRedis(server.url)
+    for (let i = 0; i < 20; i++) {
+      const [, dropped] = await Promise.all([send(other, i), store.queues.drop('q')])
+      expect(
+        (await store.queues.list({ limit: 10 })).map(({ queue }) => queue),
+        `round ${i}: ${JSON.stringify(dropped)}`,
+      ).toEqual(['q'])
+      while ((await store.queues.purge('q', { before: Date.now() + 1_000, limit: 50 })) > 0);
+    }
+    await other.close()
   })
 })

@@ -1,11 +1,21 @@
-/** What trims and drops left behind: removed in bounded parts after the commit that made it garbage. */
+/** What trims and drops left behind, of topics and of queues: removed in bounded parts after the commit that made it garbage. */
 
 import type { Changes } from './changes.ts'
 import { afterPrefix, blockKey, numberKey } from './keys.ts'
 import { type GarbageRecord, TABLES, type Table } from './tables.ts'
 
-export function leaveGarbage(changes: Changes, topicNumber: number, garbage: GarbageRecord): void {
-  const key = numberKey(topicNumber)
+/** Tables whose keys begin with the number of a topic or a queue, blocks apart. */
+const { ids, idLog, idOwners, producers, producerLog, producerNames } = TABLES
+const { jobs, jobBodies, jobIds, pairs, groups, finished, finishedParts, progress } = TABLES
+const { life, children, carried, settled, answers } = TABLES
+const NUMBERED = [
+  ...[ids, idLog, idOwners, producers, producerLog, producerNames],
+  ...[jobs, jobBodies, jobIds, pairs, groups, finished, finishedParts, progress],
+  ...[life, children, carried, settled, answers],
+] as Table<unknown>[]
+
+export function leaveGarbage(changes: Changes, number: number, garbage: GarbageRecord): void {
+  const key = numberKey(number)
   const known = changes.get(TABLES.garbage, key)
   changes.put(TABLES.garbage, key, {
     below: Math.max(garbage.below, known?.below ?? 0),
@@ -29,10 +39,7 @@ export function collectGarbage(changes: Changes, part: number): boolean {
   for (const block of dead) changes.remove(TABLES.blocks, block)
   room -= dead.length
   if (garbage.dropped) {
-    const { ids, idLog, idOwners, producers, producerLog } = TABLES
-    for (const table of [ids, idLog, idOwners, producers, producerLog] as Table<unknown>[]) {
-      if (room > 0) room -= removeSome(changes, table, key, room)
-    }
+    for (const table of NUMBERED) if (room > 0) room -= removeSome(changes, table, key, room)
   }
   if (room > 0) changes.remove(TABLES.garbage, key)
   return true

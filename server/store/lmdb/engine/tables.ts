@@ -133,7 +133,7 @@ export interface NoteRecord {
   readonly dueAt: number
 }
 
-/** Blocks below `below` of a topic number are dead; when it is dropped, everything of that number is. */
+/** Blocks below `below` of a topic's number are dead; when it or a queue is dropped, everything of its number is. */
 export interface GarbageRecord {
   readonly below: number
   readonly dropped: boolean

@@ -13,6 +13,8 @@ import type { Environment, Write } from './environment.ts'
 export class Transaction extends Changes {
   readonly #topics = new Map<string, TopicWork>()
   readonly #queues = new Map<string, Queue>()
+  /** Names of those that this commit drops. */
+  readonly #dropped = new Set<string>()
   /** Those of the call at hand. */
   readonly #atWork = new Set<Queue>()
   readonly #cache: QueueCache
@@ -43,7 +45,7 @@ export class Transaction extends Changes {
   /** The queue of this name or of these dead letters; `undefined` for an unknown one. */
   queue(name: string): Queue | undefined {
     const base = baseOf(name)
-    const queue = this.#queues.get(base) ?? this.#cache.take(this, base)
+    const queue = this.#queues.get(base) ?? (this.#dropped.has(base) ? undefined : this.#cache.take(this, base))
     return queue && this.#begin(queue)
   }
 
@@ -53,6 +55,14 @@ export class Transaction extends Changes {
     if (known !== undefined) return known
     this.needRoom('a new queue')
     return this.#begin(Queue.make(this, baseOf(name)))
+  }
+
+  /** It is unknown from now on; what is stored of it is removed in parts. */
+  dropQueue(queue: Queue): void {
+    this.#queues.delete(queue.name)
+    this.#atWork.delete(queue)
+    this.#dropped.add(queue.name)
+    queue.drop(this)
   }
 
   /** The queue with indexes that are being made anew. */

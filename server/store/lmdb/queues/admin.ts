@@ -1,11 +1,12 @@
-/** What operators and bindings do to a queue: purge, run now, redrive, pause, bind. */
+/** What operators and bindings do to a queue: purge, run now, redrive, pause, bind, drop. */
 
 import type { Position } from '../../../../shared/positions.ts'
-import type { Keeping, PurgeQuery } from '../../contract/store.ts'
+import type { Dropped, Keeping, PurgeQuery } from '../../contract/store.ts'
 import type { Transaction } from '../engine/transaction.ts'
 import { removeJob, revive } from './deadLetters.ts'
 import { trimFinished } from './finished.ts'
 import { type Job, note } from './storage/jobs.ts'
+import { jobsIn } from './storage/records.ts'
 
 export function purge(transaction: Transaction, name: string, query: PurgeQuery, keep?: Keeping): number {
   const queue = transaction.queue(name)
@@ -106,4 +107,21 @@ export function bind(
   )
   transaction.notifyQueue(queue.name, { kind: 'changed' })
   return { epoch, offset }
+}
+
+export function drop(transaction: Transaction, name: string): Dropped | undefined {
+  const queue = transaction.queue(name)
+  if (queue === undefined) return undefined
+  const { record, main, dead, life } = queue
+  const use = {
+    jobs: jobsIn(record.main),
+    dead: jobsIn(record.dead),
+    consumers: main.consumers.attached(transaction.now) + dead.consumers.attached(transaction.now),
+    bindings: record.bindings.length,
+    schedules: record.schedules ?? 0,
+    life: life.size.events,
+  }
+  if (Object.values(use).some((count) => count > 0)) return { use }
+  transaction.dropQueue(queue)
+  return { more: false }
 }

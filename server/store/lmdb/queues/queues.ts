@@ -5,7 +5,7 @@ import { nameKey } from '../engine/keys.ts'
 import type { Listeners } from '../engine/listeners.ts'
 import { TABLES } from '../engine/tables.ts'
 import type { Writer } from '../engine/writer.ts'
-import { bind, pause, purge, redrive, runNow } from './admin.ts'
+import { bind, drop, pause, purge, redrive, runNow } from './admin.ts'
 import { claim } from './claim.ts'
 import { attach, detach, touch } from './consumers.ts'
 import { tellParents } from './deadLetters.ts'
@@ -48,6 +48,7 @@ export function createQueues(
     runNow: (queue, ids) => writer.write((transaction) => runNow(transaction, queue, ids)),
     redrive: (queue, ids, options) => writer.write((transaction) => redrive(transaction, queue, ids, options.ttlMs)),
     pause: (queue, paused) => writer.write((transaction) => pause(transaction, queue, paused)),
+    drop: (queue) => writer.write((transaction) => drop(transaction, queue)),
     answer: (queue, id) =>
       writer.readWithTime((environment, now) => StoredQueue.of(environment, queue)?.answer(id, now)),
     list: (query) =>

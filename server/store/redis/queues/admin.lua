@@ -1,4 +1,4 @@
--- The operations of people and of the hub itself: take away, run now, move back, pause, bind, forget.
+-- The operations of people and of the hub itself: take away, run now, move back, pause, bind, drop, forget.
 
 local SCANNED = 256
 
@@ -155,6 +155,68 @@ function operations.bind()
     tell('C')
   end
   return { 'done', stands }
+end
+
+-- drop: what the queue is used for, or `dropped`, or `more` where there are too many senders for one call. It is the last of
+-- its call: what that knows of the queue is true no more. Its names are its own: Lua takes no more of them outside.
+function operations.drop()
+  -- Senders that are forgotten in one call, and chunks of leases; older ones are forgotten by their time.
+  local SENDERS, CHUNKS = 1000, 100
+  -- Keys beside the lists.
+  local KEYS_BESIDE = {
+    'names', 'bodies', 'history', 'deaths', 'policies', 'progress', 'family', 'children', 'carried', 'heads', 'outcomes',
+    'life', 'lifeRow', 'lifeName', 'answers', 'awaits', 'bindings', 'schedules', 'scheduleTimes', 'scheduleBodies',
+    'finished', 'finished:done', 'finished:removed', 'finished:names', 'finished:bytes', 'producers', 'subjects', 'due', 'jobs',
+  }
+
+  -- Takes entries of a hash away, and the keys that each of them has; answers how many, about `room` at most.
+  local function takeSenders(key, room, ...)
+    local count, cursor = 0, '0'
+    while count < room do
+      local found = redis.call('HSCAN', key, cursor, 'COUNT', room)
+      cursor = found[1]
+      for i = 1, #found[2], 2 do
+        local name = found[2][i]
+        for _, kind in ipairs({ ... }) do redis.call('UNLINK', tag .. kind .. name) end
+        redis.call('HDEL', key, name)
+        count = count + 1
+      end
+      if cursor == '0' then break end
+    end
+    return count
+  end
+
+  if s.born == 0 then return { 'none' } end
+  flush()
+  flushConsumers()
+  local attached = 0
+  for _, p in ipairs({ live, dead }) do
+    attached = attached + redis.call('ZCOUNT', p.present, now - TOUCH_MS, '+inf')
+  end
+  local use = {
+    live.count, dead.count, attached, redis.call('HLEN', BINDINGS), redis.call('HLEN', tag .. 'schedules'), life.waiting(),
+  }
+  if math.max(unpack(use)) > 0 then
+    for i = 1, #use do use[i] = whole(use[i]) end
+    return { 'use', unpack(use) }
+  end
+  local taken = takeSenders(SUBJECTS, SENDERS, 'ids:', 'idlog:')
+  if taken < SENDERS then taken = taken + takeSenders(PRODUCERS, SENDERS - taken, 'produced:') end
+  if taken >= SENDERS then return { 'more' } end
+  writeEnded()
+  local chunk = math.floor(s.serial / CHUNK)
+  for n = chunk, math.max(0, chunk - CHUNKS), -1 do redis.call('UNLINK', ENDED .. whole(n)) end
+  local keys = {}
+  for _, name in ipairs(KEYS_BESIDE) do keys[#keys + 1] = tag .. name end
+  for _, p in ipairs({ live, dead }) do
+    for list in pairs(LISTS) do keys[#keys + 1] = p[list] end
+  end
+  -- The figures last: until they are gone, the queue is there.
+  keys[#keys + 1] = KEYS[1]
+  redis.call('UNLINK', unpack(keys))
+  s.born, s.nextTimer, nextSweep = 0, huge, nil
+  tell('C')
+  return { 'dropped', isLast = true }
 end
 
 -- What a sweep does with what was to be forgotten.

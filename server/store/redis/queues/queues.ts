@@ -65,6 +65,7 @@ export function createQueues(context: QueuesContext, now: () => Promise<number>)
     runNow: (queue, ids) => run(queue, (part) => codec.runNow(part, ids)),
     redrive: (queue, ids, { ttlMs }) => run(queue, () => codec.redrive(ids, ttlMs)),
     pause: (queue, paused) => run(queue, (part) => codec.pause(part, paused)),
+    drop: (queue) => run(queue, codec.drop),
     answer: (queue, id) => readAnswer(context, partsOf(queue)[0], id),
 
     list: async (query) => {

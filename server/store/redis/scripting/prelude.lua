@@ -67,7 +67,7 @@ local function begin(keys, args)
 end
 
 -- The operations of a call, in their order, until one needs what the caller has to do first: what that is, and the
--- outcomes of those before.
+-- outcomes of those before; `again` where those behind one need a call of their own.
 local operations = {}
 local function operate()
   local outcomes = {}
@@ -75,6 +75,7 @@ local function operate()
     local outcome = operations[arg()]()
     if type(outcome) == 'string' then return outcome, outcomes end
     outcomes[#outcomes + 1] = outcome
+    if outcome.isLast then return 'again', outcomes end
   end
   return '', outcomes
 end

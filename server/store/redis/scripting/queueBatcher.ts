@@ -45,6 +45,10 @@ export class QueueBatcher extends Batcher {
         }
         const { stopped, dueAt, isSooner, sweepAt, outcomes, replicas } = answer
         await this.#register(queue, dueAt, isSooner, sweepAt)
+        // Another node may have dropped a queue of this name meanwhile, and taken the name away.
+        if (mayBeBorn) await this.#keepName(queue)
+        mayBeBorn = false
+        if (stopped === 'again') await this.#forgetName(queue)
         const done = rest.slice(0, outcomes.length)
         told.push(() => {
           for (const [i, call] of done.entries()) tell(call, outcomes[i], replicas)
@@ -53,7 +57,7 @@ export class QueueBatcher extends Batcher {
         flow.isWhole = rest.length === 0
         if (stopped !== 'birth') continue
         // Names stand in the list before the queue is made, so that no crash hides one.
-        await this.command(this.context.keys.queues, 'ZADD', '0', queue)
+        await this.#name(queue)
         mayBeBorn = true
       }
     } catch (error) {
@@ -89,6 +93,29 @@ export class QueueBatcher extends Batcher {
     if (lost !== '') this.context.damage.tell(mended(queue, Number(lost)))
     tellLosses(queue, reply[6], this.context.lost)
     return { stopped, dueAt, isSooner: isSooner === '1', sweepAt, outcomes: reply[4], replicas }
+  }
+
+  #name(queue: string): Promise<unknown> {
+    return this.command(this.context.keys.queues, 'ZADD', '0', queue)
+  }
+
+  async #keepName(queue: string): Promise<void> {
+    try {
+      await this.#name(queue)
+    } catch (error) {
+      this.context.warn(`the queue ${queue} may be missing in the list of queues`, failure(error))
+    }
+  }
+
+  /** Of a queue that was dropped. What is left of it elsewhere goes when it is looked at. */
+  async #forgetName(queue: string): Promise<void> {
+    const { keys } = this.context
+    try {
+      await this.command(keys.queues, 'ZREM', queue)
+      if ((await this.command(keys.queue(queue), 'EXISTS')) === 1) await this.#name(queue)
+    } catch (error) {
+      this.context.warn(`the dropped queue ${queue} may stay in the list of names`, failure(error))
+    }
   }
 
   /** Others find what is due here, should this node die. */

@@ -9,6 +9,7 @@ import type {
   Claim,
   Claimed,
   DeadReason,
+  Dropped,
   Enqueue,
   Keeping,
   Leaving,
@@ -251,6 +252,16 @@ export function bind(queue: string, topic: string, position: Position | undefine
     refuse(queue, outcome)
     const text = textAt(outcome, 1)
     return text === '' ? undefined : positionOf(text)
+  })
+}
+
+export function drop(): Operation<Dropped | undefined> {
+  return operation(['drop'], (outcome) => {
+    const word = textAt(outcome, 0)
+    if (word === 'none') return undefined
+    if (word !== 'use') return { more: word === 'more' }
+    const [jobs = 0, dead = 0, consumers = 0, bindings = 0, schedules = 0, life = 0] = outcome.slice(1).map(Number)
+    return { use: { jobs, dead, consumers, bindings, schedules, life } }
   })
 }
 

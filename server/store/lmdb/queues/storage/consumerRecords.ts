@@ -65,6 +65,21 @@ export class ConsumerEntries {
     this.change(consumer)
   }
 
+  /** How many are attached, as this transaction leaves them. */
+  attached(now: number): number {
+    const records = new Map(storedConsumers(this.#environment, this.#name))
+    for (const { key, record } of this.#changed) records.set(key.toString('latin1'), record)
+    for (const key of this.#forgotten.values()) records.delete(key.toString('latin1'))
+    return [...records.values()].filter((record) => isAttached(record, now)).length
+  }
+
+  /** Forgets all of them. */
+  clear(changes: Changes): void {
+    for (const [key] of storedConsumers(this.#environment, this.#name)) {
+      changes.remove(TABLES.consumers, Buffer.from(key, 'latin1'))
+    }
+  }
+
   /** Forgets a consumer that is gone; answers whether it was. */
   sweep(changes: Changes, owner: Owner): boolean {
     const consumer = this.of(owner)
@@ -126,10 +141,14 @@ export function isAttached({ attached, touchedAt }: ConsumerRecord, now: number)
 
 /** How many are there, as it is stored. */
 export function countConsumers(environment: Environment, queue: string, now: number): number {
-  const start = Buffer.concat([nameKey(queue), Buffer.of(0)])
   let count = 0
-  for (const { value } of environment.records(TABLES.consumers, { start, end: afterPrefix(start) })) {
-    if (isAttached(value, now)) count++
-  }
+  for (const [, record] of storedConsumers(environment, queue)) if (isAttached(record, now)) count++
   return count
+}
+
+function* storedConsumers(environment: Environment, queue: string): Generator<[key: string, ConsumerRecord]> {
+  const start = Buffer.concat([nameKey(queue), Buffer.of(0)])
+  for (const { key, value } of environment.records(TABLES.consumers, { start, end: afterPrefix(start) })) {
+    yield [key.toString('latin1'), value]
+  }
 }

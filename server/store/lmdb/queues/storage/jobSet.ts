@@ -27,7 +27,7 @@ import {
 } from './jobs.ts'
 import { JobBodies } from './payloads/bodies.ts'
 import { ReadyJobs } from './ready/readyJobs.ts'
-import { type Counters, isEmpty } from './records.ts'
+import { type Counters, jobsIn } from './records.ts'
 import { SettledLeases } from './settledLeases.ts'
 import type { Pair, SortedIndex } from './sortedIndex.ts'
 
@@ -123,7 +123,7 @@ export class JobSet {
   }
 
   find(changes: Changes, id: string): Job | undefined {
-    if (isEmpty(this.counters)) return undefined
+    if (jobsIn(this.counters) === 0) return undefined
     const named = this.job(numberIn(id, '-'))
     if (named?.id === id) return named
     const n = changes.get(TABLES.jobIds, this.#idKey(id))

@@ -4,7 +4,8 @@ import { randomBytes } from 'node:crypto'
 import type { Changes } from '../../engine/changes.ts'
 import type { Environment } from '../../engine/environment.ts'
 import { storeRecord } from '../../engine/epochs.ts'
-import { nameKey } from '../../engine/keys.ts'
+import { leaveGarbage } from '../../engine/garbage.ts'
+import { dueKey, nameKey, numberKey } from '../../engine/keys.ts'
 import { STORE_KEY, TABLES } from '../../engine/tables.ts'
 import { Outbox } from '../life/outbox.ts'
 import { FinishedJobs } from './finished.ts'
@@ -92,6 +93,18 @@ export class Queue {
       if (at < work.knownAt || work.tellAt < NOTHING) work.tellAt = at
       work.knownAt = at
     }
+  }
+
+  /** Removes what is found by its name, and leaves what is found by its numbers as garbage. */
+  drop(changes: Changes): void {
+    changes.remove(TABLES.queues, nameKey(this.name))
+    for (const { jobSet } of this.#work) {
+      const { number, turnAt } = jobSet.counters
+      jobSet.consumers.clear(changes)
+      if (turnAt > 0) changes.remove(TABLES.timers, dueKey(turnAt, 0, numberKey(number)))
+      leaveGarbage(changes, number, { below: 0, dropped: true })
+    }
+    changes.notifyQueue(this.name, { kind: 'changed' })
   }
 
   /** Hands over what changed, once at the end of each transaction. */

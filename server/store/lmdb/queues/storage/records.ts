@@ -174,7 +174,6 @@ export function newCounters(number: number): Counters {
   return { number, ...rows, ...counts, open: Array(10).fill(0), paused: false, rateAt: 0, turnAt: 0, sweepAt: 0 }
 }
 
-/** No job is there. */
-export function isEmpty({ ready, delayed, held, waiting = 0 }: Counters): boolean {
-  return ready + delayed + held + waiting === 0
+export function jobsIn({ ready, delayed, held, waiting = 0 }: Counters): number {
+  return ready + delayed + held + waiting
 }

@@ -46,6 +46,10 @@ function life.retrying(p, j)
   if not p.dead then life.tell('retrying', idOf(j), { dueAt = j.dueAt }) end
 end
 
+function life.waiting()
+  return s.lifeNext - s.lifeFirst + #told
+end
+
 -- How many more there is room for, with those of this call; any number in a queue without a life.
 function life.room()
   return s.events == 1 and life.left() or huge
@@ -53,10 +57,10 @@ end
 -- The same, whether it has a life or not.
 function life.left()
   if s.lifeBytes + life.toldBytes >= MAX_LIFE_BYTES then return 0 end
-  return math.max(0, MAX_LIFE - (s.lifeNext - s.lifeFirst) - #told)
+  return math.max(0, MAX_LIFE - life.waiting())
 end
 function life.refused()
-  return { 'error', 'life', whole(s.lifeNext - s.lifeFirst + #told), whole(s.lifeBytes + life.toldBytes) }
+  return { 'error', 'life', whole(life.waiting()), whole(s.lifeBytes + life.toldBytes) }
 end
 
 -- Last of all that a call writes but the figures.

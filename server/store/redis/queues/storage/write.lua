@@ -2,10 +2,10 @@
 -- Within an operation all checks come before the first write.
 --
 -- Arguments: now full maxIds mayBeBorn, then the operations.
--- Answer: `birth` where that is what the next operation needs, when something is to be done next, whether that is
---   sooner than before this call, when a sweep has to forget something that this call wrote, an outcome for each
---   operation that was done, how many jobs were found lost where the lists had to be made anew, and what jobs were lost
---   as `lose` writes it, each with how many.
+-- Answer: `birth` where that is what the next operation needs, `again` where it needs a call of its own, when something is
+--   to be done next, whether that is sooner than before this call, when a sweep has to forget something that this call
+--   wrote, an outcome for each operation that was done, how many jobs were found lost where the lists had to be made anew,
+--   and what jobs were lost as `lose` writes it, each with how many.
 
 local function call(keys, args)
   local refused = begin(keys, args)
