@@ -83,7 +83,7 @@ describe.runIf(has('chromium'))('one queue in the console', () => {
     await page.getByRole('button', { name: 'Drop it' }).click()
     await page.getByRole('heading', { name: 'Queues' }).waitFor()
     await page.getByRole('link', { name: 'mailings' }).waitFor()
-    expect(await page.getByRole('link', { name: 'emails', exact: true }).count()).toBe(0)
+    await page.getByRole('link', { name: 'emails', exact: true }).waitFor({ state: 'detached' })
   })
 
   it('names who consumes, with what each holds', async () => {
