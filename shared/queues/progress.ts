@@ -1,5 +1,7 @@
 /** The wire's types of what consumers tell of jobs while they work on them, as docs/protocol.md describes it. */
 
+import { cutText } from './cutText.ts'
+
 /** What is told of a job, under its lease: one of the two at least. */
 export interface JobReport {
   readonly id: string
@@ -27,5 +29,5 @@ export const MAX_LOG_LINES = 100
 export const MAX_LOG_BYTES = 65_536
 
 export function cutLine(text: string): string {
-  return text.length > MAX_LOG_LENGTH ? `${text.slice(0, MAX_LOG_LENGTH - 1)}…` : text
+  return cutText(text, MAX_LOG_LENGTH)
 }

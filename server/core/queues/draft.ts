@@ -3,6 +3,7 @@
 import { RepriseError } from '../../../shared/errors.ts'
 import { isQueueName, nameRule } from '../../../shared/names.ts'
 import { type Limits, MAX_BATCH_BYTES } from '../../../shared/protocol.ts'
+import { cutText } from '../../../shared/queues/cutText.ts'
 import type { ChildDraft, JobBackoff, JobDraft, JobOptions, Settlement } from '../../../shared/queues.ts'
 import { uncountedBytes } from '../../../shared/traceparent.ts'
 import type { Body, JobPolicy, StoredJobDraft, Settlement as StoredSettlement } from '../../store/contract/store.ts'
@@ -167,7 +168,7 @@ function replyOf(data: unknown, index: number, limits: Limits): { readonly reply
 /** An empty one says nothing. */
 function errorOf(text = ''): { readonly error?: string } {
   if (text === '') return {}
-  return { error: text.length > MAX_ERROR_LENGTH ? `${text.slice(0, MAX_ERROR_LENGTH)}…` : text }
+  return { error: cutText(text, MAX_ERROR_LENGTH) }
 }
 
 /** The id is the job's, not a part of what it holds. */

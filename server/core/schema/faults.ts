@@ -1,6 +1,7 @@
 /** What is wrong with a schema, or with data that does not fit one, as sentences. */
 
 import type { ErrorObject } from 'ajv/dist/2020.js'
+import { cutText } from '../../../shared/queues/cutText.ts'
 
 /** Characters of a path or a value that a sentence repeats. */
 const MAX_SHOWN = 200
@@ -39,5 +40,5 @@ function sentence({ keyword, message = 'does not fit', params, propertyName }: E
 }
 
 export function short(text: string): string {
-  return text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}…` : text
+  return cutText(text, MAX_SHOWN)
 }

@@ -167,3 +167,19 @@ it('whoever holds a job tells how far it is and what it does, which is shown wit
   expect(await wire.value('job', 'films', id)).toMatchObject({ state: 'done', result: 'ok', progress: 999, log })
   expect(await explain('films', id)).toMatchObject({ state: 'done', progress: 999, log })
 })
+
+it('what is told of a job may hold half of a character, which is shown as one that is not known; a cut leaves none', async () => {
+  await send('halves', { data: 1, id: 'a' })
+  const [job] = await claim('halves')
+  const mine = { id: 'a', lease: job?.lease }
+  const logged = ['before', 'a\ud800b', `a${'😀'.repeat(1_500)}`].map((log) => ({ ...mine, log }))
+  expect((await ask('POST', '/v1/queues/halves/progress', logged)).body).toEqual(['ok', 'ok', 'ok'])
+  const log = ['before', 'a\ufffdb', `a${'😀'.repeat(999)}…`].map((text) => ({ at: expect.any(Number), text }))
+  expect(await explain('halves', 'a')).toMatchObject({ log })
+  await settle('halves', { ...mine, as: 'retry', delayMs: 0, error: `\udc00${'😀'.repeat(1_500)}` })
+  const [again] = await claim('halves', { waitMs: 5_000 })
+  const error = `\ufffd${'😀'.repeat(999)}…`
+  expect(await explain('halves', 'a')).toMatchObject({ log, history: [{ what: 'retry', why: error }] })
+  await settle('halves', { id: 'a', lease: again?.lease, as: 'dead', reason: 'a\ud800' })
+  expect((await jobs('halves/dead', '?state=ready')).jobs).toMatchObject([{ log, error: 'a\ufffd' }])
+})
