@@ -240,14 +240,14 @@ export function checkFits(bytes: number, packet: number | undefined, call: strin
   throw new RepriseError('too_large', `${call} has ${bytes} bytes, the hub takes packets up to ${packet}`)
 }
 
-/** Refuses a draft that is over the hub's limits. */
-export function tooLarge(bytes: number, { payload }: Limits): RepriseError | undefined {
+/** Refuses a draft, or a reply, that is over the hub's limits. */
+export function tooLarge(bytes: number, { payload }: Limits, what = 'draft'): RepriseError | undefined {
   if (bytes <= payload) return undefined
-  return new RepriseError('too_large', `the draft has ${bytes} bytes of JSON, the hub takes up to ${payload}`)
+  return new RepriseError('too_large', `the ${what} has ${bytes} bytes of JSON, the hub takes up to ${payload}`)
 }
 
 /** The same as an error that is thrown. */
-export function checkSize(bytes: number, limits: Limits = DEFAULT_LIMITS): void {
-  const refusal = tooLarge(bytes, limits)
+export function checkSize(bytes: number, limits: Limits = DEFAULT_LIMITS, what?: string): void {
+  const refusal = tooLarge(bytes, limits, what)
   if (refusal !== undefined) throw refusal
 }

@@ -8,7 +8,7 @@ import { DEFAULT_LIMITS, type Limits } from '../../../shared/protocol.ts'
 import type { Settled, Settlement } from '../../../shared/queues.ts'
 import { fullJitter } from '../../connection/backoff.ts'
 import { packed } from '../../outgoing/joining.ts'
-import { measure } from '../../outgoing/measure.ts'
+import { checkSize, measure, tooLarge } from '../../outgoing/measure.ts'
 import { Tally } from '../../tally.ts'
 import type { WorkerContext } from '../options.ts'
 import { type Decision, textOf } from '../outcome.ts'
@@ -139,9 +139,9 @@ export class Settlements<T> {
   /** A reply that the hub does not take any more, as it takes less than the one before: the job of a request says so. */
   #fit(item: Item<T>): void {
     const { id, lease, as } = item.settlement
-    const { payload } = this.limits
-    if (as !== 'done' || item.bytes <= payload + ITEM_BYTES || this.#leaveOut(item)) return
-    const reason = `too_large: the reply has more bytes of JSON than the hub takes, ${payload}`
+    const refusal = as === 'done' ? tooLarge(item.bytes - ITEM_BYTES, this.limits, 'reply') : undefined
+    if (refusal === undefined || this.#leaveOut(item)) return
+    const reason = textOf(refusal)
     Object.assign(item, { settlement: { id, lease, as: 'dead', reason }, bytes: ITEM_BYTES, attachments: 0 })
   }
 
@@ -220,14 +220,13 @@ export class Settlements<T> {
 export function replying(
   { replyBy }: { readonly replyBy?: number },
   reply: unknown,
-  maxBytes: number,
+  limits: Limits,
   tell: (error: unknown) => void,
 ): Decision {
   if (reply === undefined) return { as: 'done' }
   try {
-    const { bytes } = measure(reply)
-    if (bytes <= maxBytes) return { as: 'done', reply }
-    throw new RepriseError('too_large', `the reply has ${bytes} bytes of JSON, the hub takes up to ${maxBytes}`)
+    checkSize(measure(reply).bytes, limits, 'reply')
+    return { as: 'done', reply }
   } catch (error) {
     if (replyBy === undefined) return { as: 'done' }
     tell(error)

@@ -184,9 +184,8 @@ export class QueueWorker<T> implements Worker<T>, Consumer {
   }
 
   #returned(lease: Lease<T>, value: unknown): void {
-    const { payload } = this.#settlements.limits
     const unsent = (error: unknown): void => this.#tell(error, lease.job, 'dead')
-    this.#finished(lease, decisionOf(value) ?? replying(lease.job, value, payload, unsent))
+    this.#finished(lease, decisionOf(value) ?? replying(lease.job, value, this.#settlements.limits, unsent))
   }
 
   #finished(lease: Lease<T>, decision: Decision): void {
