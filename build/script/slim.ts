@@ -23,7 +23,7 @@ const INSTEAD: Readonly<Record<string, string>> = {
     const { protocol, hostname, port, search } = new URL(uri)
     return { protocol: protocol.slice(0, -1), host: hostname.replace(/[[\\]]/g, ''), port, query: search.slice(1) }
   }`,
-  '/parseqs.js': `export const encode = (query) => new URLSearchParams(query).toString()
+  '/parseqs.js': `export const encode = (query) => new URLSearchParams(query).toString().replaceAll('+', '%20')
     export const decode = (text) => Object.fromEntries(new URLSearchParams(text))`,
   '/has-cors.js': 'export const hasCORS = true',
   '/webtransport.js': 'export class WT {}',
