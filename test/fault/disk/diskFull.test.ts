@@ -115,6 +115,42 @@ describe('a disk that is full', () => {
     await fill(other)
   })
 
+  it.runIf(mayMount())(
+    'to the last byte ends no process and loses no work: the driver never meets its end',
+    async () => {
+      const data = await smallDisk()
+      const hub = await folderPlace(data).spawn()
+      const post = async (path: string, body: unknown) => {
+        const headers = { 'content-type': 'application/json' }
+        const url = `${hub.url}/v1/queues/work/${path}`
+        const response = await fetch(url, { method: 'POST', headers, body: JSON.stringify(body) })
+        return { status: response.status, value: await response.json() }
+      }
+      const jobs = Array.from({ length: 100 }, (_, data) => ({ data }))
+      expect(await post('jobs', jobs)).toMatchObject({ status: 201 })
+      await takeAll(joinPath(data, 'ballast'))
+      const done = new Set<string>()
+      const held: { readonly id: string; readonly lease: string }[] = []
+      const settle = async (reply: string): Promise<number> => {
+        const claimed = await post('claims', { leaseMs: 60_000 })
+        if (claimed.status === 200) held.push(...claimed.value.jobs)
+        const [job] = held
+        if (job === undefined) return claimed.status
+        const { status } = await post('settlements', [{ id: job.id, lease: job.lease, as: 'done', reply }])
+        if (status === 200) done.add(held.shift()?.id ?? '')
+        return status
+      }
+      const answers = new Set<number>()
+      for (let i = 0; i < 60; i++) answers.add(await settle('x'.repeat(100_000)))
+      expect([...answers].filter((status) => status !== 200)).toEqual([507])
+      await rm(joinPath(data, 'ballast'))
+      await until(async () => (await settle('small')) === 200, { what: 'room', deadlineMs: 5_000, everyMs: 50 })
+      while (done.size < jobs.length) expect(await settle('small')).toBe(200)
+      expect(hub.stderr()).not.toContain('Write error')
+      expect((await hub.kill('SIGTERM')).code).toBe(0)
+    },
+  )
+
   it.runIf(process.platform === 'linux' && has('prlimit'))(
     'that shows only when it is written to is no worse',
     async () => {

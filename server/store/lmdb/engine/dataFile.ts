@@ -4,9 +4,12 @@
  * the process ends when it reads behind the end of a file that was cut off.
  */
 
-import { closeSync, fstatSync, openSync, statSync } from 'node:fs'
+import { closeSync, fstatSync, openSync, statSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { DATA_FILE } from './folder.ts'
+
+/** Zeros that it is made longer by at a time. */
+const PART = Buffer.alloc(65_536)
 
 export class DataFile {
   readonly #folder: string
@@ -51,6 +54,25 @@ export class DataFile {
     if (size < this.#bytes) this.#isCut = true
     else this.#bytes = size
     return this.#isCut
+  }
+
+  get length(): number {
+    return fstatSync(this.#handle).size
+  }
+
+  /** Makes it so long, or as long as the disk allows; how long it is now. What is behind its last page means nothing. */
+  growTo(bytes: number): number {
+    const size = this.length
+    if (size >= bytes) return size
+    const handle = openSync(this.#path, 'r+')
+    try {
+      for (let at = size; at < bytes; ) at += writeSync(handle, PART, 0, PART.length, at)
+    } catch {
+      // It is as long as there was room for.
+    } finally {
+      closeSync(handle)
+    }
+    return this.length
   }
 
   close(): void {

@@ -40,6 +40,7 @@ export interface Entry {
 
 /** As the driver tells it; its types say nothing of it. */
 interface TreeStats {
+  readonly treeDepth: number
   readonly treeBranchPageCount: number
   readonly treeLeafPageCount: number
   readonly overflowPages: number
@@ -54,6 +55,11 @@ interface FileStats {
 }
 
 const META_PAGES = 2
+
+/** That a commit writes beside its records, about: the list of what is free grows with it. */
+const PAGES_OF_COMMIT = 4
+/** That the file is made longer by beyond a commit while the disk has little room: what frees goes on where it has none. */
+const MARGIN_BYTES = 2 * 1_048_576
 
 function pagesOf({ treeBranchPageCount, treeLeafPageCount, overflowPages }: TreeStats): number {
   return treeBranchPageCount + treeLeafPageCount + overflowPages
@@ -78,11 +84,20 @@ const ENOSPC = 28
 const EDQUOT = 122
 const MDB_MAP_FULL = -30792
 
+/** The same before the driver was asked: the environment can go on. */
+export class NoRoom extends CommitFailure {
+  constructor() {
+    super(Object.assign(new Error('the disk may have no room for it'), { code: ENOSPC }))
+  }
+}
+
 export class Environment {
   readonly #root: RootDatabase<Buffer, Buffer>
   readonly #databases = new Map<string, Database<Buffer, Buffer>>()
 
   readonly damage: Damage
+  /** Bytes of the last commit, about, where room was made for it. */
+  #lastNeeds = 0
 
   private constructor(root: RootDatabase<Buffer, Buffer>, damage: Damage) {
     this.#root = root
@@ -198,17 +213,43 @@ export class Environment {
     return undefined
   }
 
-  /** What the file could take without growing: the pages that are of no table. */
-  freeBytes(): number {
+  /** What the file could take without growing: the pages that are of no table, and what is behind them. */
+  freeBytes(length: number): number {
     const { root, free, pageSize, lastPageNumber } = this.#root.getStats() as FileStats
+    const behind = Math.max(0, length - (lastPageNumber + 1) * pageSize)
     const tables = [...this.#databases.values()].map((database) => database.getStats() as TreeStats)
     const used = [root, free, ...tables].reduce((sum, tree) => sum + pagesOf(tree), META_PAGES)
-    return Math.max(0, lastPageNumber + 1 - used) * pageSize
+    return Math.max(0, lastPageNumber + 1 - used) * pageSize + behind
+  }
+
+  /** Throws where the driver could meet the end of the disk: it writes over memory that is not its own then. */
+  #makeRoom(writes: readonly Write[], growTo: (bytes: number) => number): void {
+    const { root, free, pageSize, lastPageNumber } = this.#root.getStats() as FileStats
+    const tables = new Map<string, { puts: number; bytes: number }>()
+    for (const { table, bytes } of writes) {
+      const known = tables.get(table.name) ?? { puts: 0, bytes: 0 }
+      if (bytes !== undefined) known.puts++
+      known.bytes += bytes?.length ?? 0
+      tables.set(table.name, known)
+    }
+    let pages = PAGES_OF_COMMIT + root.treeDepth + free.treeDepth
+    for (const [name, { puts, bytes }] of tables) {
+      const tree = this.#database({ name }).getStats() as TreeStats
+      const ways = Math.min((puts + 1) * tree.treeDepth, tree.treeBranchPageCount + tree.treeLeafPageCount)
+      pages += ways + Math.ceil(bytes / pageSize)
+    }
+    const needs = pages * pageSize
+    const end = (lastPageNumber + 1) * pageSize
+    const length = growTo(end + needs + MARGIN_BYTES)
+    // What the last commit freed may not be used yet: about as much as it wrote.
+    if (length < end + needs && this.freeBytes(length) - this.#lastNeeds < needs) throw new NoRoom()
+    this.#lastNeeds = needs
   }
 
   /** Applies all writes in one transaction; resolves when it is on disk. Rejects with a `CommitFailure`. */
-  async commit(writes: readonly Write[]): Promise<void> {
+  async commit(writes: readonly Write[], growTo?: (bytes: number) => number): Promise<void> {
     if (writes.length === 0) return
+    if (growTo !== undefined) this.#makeRoom(writes, growTo)
     try {
       await this.#root.batch(() => {
         for (const { table, key, bytes } of writes) {

@@ -27,9 +27,14 @@ export class Space {
     return this.#free + this.#withinFile >= this.#reserveBytes
   }
 
+  /** There may soon be no room for a commit. */
+  get isLow(): boolean {
+    return this.#free < this.#reserveBytes * CLOSE_FACTOR
+  }
+
   /** `withinFile`: bytes of the file that are free. */
   async check(withinFile: () => number): Promise<void> {
-    const close = this.#free < this.#reserveBytes * CLOSE_FACTOR
+    const close = this.isLow
     const now = performance.now()
     if (now - this.#checkedAt < (close ? CLOSE_CHECK_MS : CHECK_MS)) return
     const isKnown = this.#checkedAt !== Number.NEGATIVE_INFINITY

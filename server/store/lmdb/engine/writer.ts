@@ -11,7 +11,7 @@ import type { JobLoss, Notification, QueueNotification } from '../../contract/st
 import { DamagedQueue } from '../../damage.ts'
 import { QueueCache } from '../queues/storage/cache.ts'
 import type { DataFile } from './dataFile.ts'
-import { CommitFailure, type Environment, type Write } from './environment.ts'
+import { CommitFailure, type Environment, NoRoom, type Write } from './environment.ts'
 import { newEpoch } from './epochs.ts'
 import { collectGarbage } from './garbage.ts'
 import type { Listeners } from './listeners.ts'
@@ -126,7 +126,7 @@ export class Writer {
     for (await gathered(); ; await fireTimers()) {
       if (this.#garbage && !this.#closed) this.#collect()
       if (this.#queue.length + this.#again.length === 0) return
-      await this.#context.space.check(() => this.#environment?.freeBytes() ?? 0)
+      await this.#context.space.check(() => this.#environment?.freeBytes(this.#context.file.length) ?? 0)
       await this.#commit()
     }
   }
@@ -174,7 +174,7 @@ export class Writer {
       for (const { reject } of calls) reject(new RepriseError('unavailable', 'the data folder cannot be opened'))
       return
     }
-    const { space, listeners, queueWatches } = this.#context
+    const { space, file, listeners, queueWatches } = this.#context
     const transaction = new Transaction(environment, this.#queues, {
       now: this.now,
       opening: this.#opening,
@@ -186,7 +186,7 @@ export class Writer {
     if (writes === undefined) return
     const began = performance.now()
     try {
-      await environment.commit(writes)
+      await environment.commit(writes, space.isLow ? (bytes) => file.growTo(bytes) : undefined)
     } catch (error) {
       await this.#recover(error, outcomes)
       return
@@ -306,7 +306,7 @@ export class Writer {
         this.#again.push(call)
       } else call.reject(new RepriseError(full ? 'storage_full' : 'unavailable', text, { cause: error }))
     }
-    await this.#reopen()
+    if (!(error instanceof NoRoom)) await this.#reopen()
   }
 
   async #reopen(): Promise<Environment | undefined> {
