@@ -1,7 +1,5 @@
 /** The wire's types of what consumers tell of jobs while they work on them, as docs/protocol.md describes it. */
 
-import { cutText } from './cutText.ts'
-
 /** What is told of a job, under its lease: one of the two at least. */
 export interface JobReport {
   readonly id: string
@@ -23,11 +21,7 @@ export interface LogLine {
 /** The largest value, in bytes as JSON: it is read and written anew with each report. */
 export const MAX_PROGRESS_BYTES = 65_536
 /** The longest line; what is longer is cut. */
-const MAX_LOG_LENGTH = 2_000
+export const MAX_LOG_LENGTH = 2_000
 /** Lines that a job keeps, and the bytes of their texts: the oldest go first. */
 export const MAX_LOG_LINES = 100
 export const MAX_LOG_BYTES = 65_536
-
-export function cutLine(text: string): string {
-  return cutText(text, MAX_LOG_LENGTH)
-}

@@ -7,9 +7,9 @@
 import { RepriseError } from '../../../shared/errors.ts'
 import { DEFAULT_LIMITS } from '../../../shared/protocol.ts'
 import {
-  cutLine,
   type JobReport,
   MAX_LOG_BYTES,
+  MAX_LOG_LENGTH,
   MAX_LOG_LINES,
   MAX_PROGRESS_BYTES,
   type Reported,
@@ -121,7 +121,8 @@ export class Reports<T> {
 
   log(lease: Lease<T>, text: string): Promise<boolean> {
     if (typeof text !== 'string') throw new RepriseError('bad_request', 'log takes a text')
-    return this.#tell(lease, { value: undefined, valueBytes: 0, lines: [cutLine(text)] })
+    // One more than it keeps, so that the hub sees that it is cut, and marks it.
+    return this.#tell(lease, { value: undefined, valueBytes: 0, lines: [text.slice(0, MAX_LOG_LENGTH + 1)] })
   }
 
   /** There is a connection again. */

@@ -2,9 +2,10 @@
 
 import { RepriseError } from '../../../../shared/errors.ts'
 import { type Limits, MAX_BATCH_BYTES } from '../../../../shared/protocol.ts'
+import { cutText } from '../../../../shared/queues/cutText.ts'
 import {
-  cutLine,
   type JobReport,
+  MAX_LOG_LENGTH,
   MAX_LOG_LINES,
   MAX_PROGRESS_BYTES,
   type Reported,
@@ -37,7 +38,7 @@ export function mergedReports(given: readonly JobReport[], limits: Limits): Merg
     if (report !== undefined && body !== undefined) report.value = body
     if (report !== undefined && log !== undefined) {
       report.log ??= []
-      report.log.push(cutLine(log))
+      report.log.push(cutText(log, MAX_LOG_LENGTH))
       if (report.log.length > 2 * MAX_LOG_LINES) report.log = report.log.slice(-MAX_LOG_LINES)
     }
     return place
