@@ -37,7 +37,7 @@ test('a handler may tell as often as it likes: ten calls a second, with the last
   await pass(100)
   const kept = (await told(at)).map(({ log }) => log)
   expect(kept).toHaveLength(100)
-  expect([kept[0], kept.at(-1)]).toEqual(['51', `${'x'.repeat(1_999)}…`])
+  expect([kept[0], kept.at(-1)]).toEqual(['51', 'x'.repeat(2_001)])
 })
 
 test('whoever awaits is answered: at once, whether it is kept; what cannot travel is thrown', async () => {
