@@ -10,9 +10,7 @@ import { addRemoteOptions, checkedQueue, checkedTopic, deleteAt, type RemoteOpti
 export function addDrop(root: Command): void {
   const command = root
     .command('drop')
-    .description(
-      'Delete a topic and its events: cursors and settings stay, and readers are told what is gone. Or a queue.',
-    )
+    .description('Delete a topic and its events, or with --queue a queue that nobody uses. Cursors and settings stay.')
     .argument('<name>', 'name of the topic, or of the queue with --queue')
   addRemoteOptions(command)
     .option('--queue', 'delete a queue that nobody uses: one without jobs, consumers, bindings and schedules')
