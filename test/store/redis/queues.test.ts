@@ -3,7 +3,9 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { HeldJob, QueuePolicy, Settlement } from '../../../server/store/contract/store.ts'
 import { openRedis, type RedisStore } from '../../../server/store/redis/store.ts'
+import { type Relay, startRelay } from '../../support/network/relay.ts'
 import { type RedisServer, startRedis } from '../../support/redis/redis.ts'
+import { until } from '../../support/until.ts'
 import { firedIn, infoOf, jobOf, remove } from '../conformance/calls.ts'
 import { text } from '../conformance/fixture.ts'
 import { useQueue } from '../usedQueue.ts'
@@ -247,16 +249,35 @@ describe('queues in Redis', { timeout: 30_000 }, () => {
     }
   })
 
-  test('a queue that is sent to while another node drops it is found in the list', async () => {
-    const other = await openRedis(server.url)
-    for (let i = 0; i < 20; i++) {
-      const [, dropped] = await Promise.all([send(other, i), store.queues.drop('q')])
-      expect(
-        (await store.queues.list({ limit: 10 })).map(({ queue }) => queue),
-        `round ${i}: ${JSON.stringify(dropped)}`,
-      ).toEqual(['q'])
-      while ((await store.queues.purge('q', { before: Date.now() + 1_000, limit: 50 })) > 0);
+  test('a queue that is made while another node takes the name of a dropped one away is found in the list', async () => {
+    const [slow, slower] = [await startRelay(server.url), await startRelay(server.url)]
+    const open = ({ port }: Relay) => openRedis(`redis://127.0.0.1:${port}`)
+    const [dropping, sending] = [await open(slow), await open(slower)]
+    const calls = async (command: string) => {
+      const [, count = '0'] =
+        new RegExp(`cmdstat_${command}:calls=(\\d+)`).exec(await server.cli('info', 'commandstats')) ?? []
+      return Number(count)
     }
-    await other.close()
+    const [id = ''] = (await send(store, 1)).ids
+    await remove(store.queues, 'q', id)
+    const figures = (await server.cli('keys', '*{q:q}:meta')).trim()
+    // The drop is done, and its node does not know yet.
+    slow.delay(100)
+    const dropped = dropping.queues.drop('q')
+    const gone = async () => (await server.cli('exists', figures)).trim() === '0'
+    await until(gone, { what: 'the drop', everyMs: 1 })
+    slow.blackHole(true)
+    // The other one has written the name, and does not know yet.
+    const before = await calls('zadd')
+    slower.delay(150)
+    const sent = send(sending, 2)
+    await until(async () => (await calls('zadd')) > before, { what: 'the name', everyMs: 1 })
+    slow.delay(0)
+    slow.blackHole(false)
+    expect(await dropped).toEqual({ more: false })
+    slower.delay(0)
+    await sent
+    expect((await store.queues.list({ limit: 10 })).map(({ queue }) => queue)).toEqual(['q'])
+    await Promise.all([dropping.close(), sending.close()])
   })
 })

@@ -118,6 +118,17 @@ export function describeQueueDrop(given: () => Case): void {
       expect(await q.ids('w')).toEqual(['a'])
     })
 
+    test('knows who comes and who goes in the same turn', async () => {
+      const { store } = given()
+      const q = desk()
+      const attached = q.attach('w')
+      expect((await Promise.all([attached, drop()]))[1]).toEqual({ use: { ...UNUSED, consumers: 1 } })
+      expect((await Promise.all([q.detach('w', 'release'), drop()]))[1]).toEqual(DROPPED)
+      expect(await infoOf(store.queues, 'q')).toBeUndefined()
+      // What it knew of its consumers is gone, too.
+      expect(await store.queues.session('q', { subject: 'ann', client: 'w' })).toBe(0)
+    })
+
     test('forgets what many senders are remembered by, and how leases ended, part by part', async () => {
       const { store } = given()
       const q = desk()

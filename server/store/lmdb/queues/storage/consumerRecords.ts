@@ -69,7 +69,6 @@ export class ConsumerEntries {
   attached(now: number): number {
     const records = new Map(storedConsumers(this.#environment, this.#name))
     for (const { key, record } of this.#changed) records.set(key.toString('latin1'), record)
-    for (const key of this.#forgotten.values()) records.delete(key.toString('latin1'))
     return [...records.values()].filter((record) => isAttached(record, now)).length
   }
 
