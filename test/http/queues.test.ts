@@ -261,4 +261,15 @@ describe('queues', () => {
     expect(await send('unused', { data: 4, id: 'x' })).toEqual(['x'])
     expect((await look('unused')).counts).toMatchObject({ sent: 1, ready: 1 })
   })
+
+  it('are dropped as soon as what happened to their last jobs is in the topic of their life', async () => {
+    await ask('PUT', '/v1/queues/told', { events: true })
+    for (let round = 1; round <= 20; round++) {
+      await send('told', { data: round }, { data: round })
+      await ask('POST', '/v1/queues/told/purge')
+      expect((await ask('DELETE', '/v1/queues/told')).status).toBe(204)
+    }
+    const { body } = await ask<{ events: readonly object[] }>('GET', '/v1/topics/%24queue.told/events?limit=200')
+    expect(body.events).toHaveLength(20 * 4)
+  })
 })

@@ -278,6 +278,17 @@ describe('queues in Redis', { timeout: 30_000 }, () => {
     slower.delay(0)
     await sent
     expect((await store.queues.list({ limit: 10 })).map(({ queue }) => queue)).toEqual(['q'])
+    // A node that is slower yet finds the queue that another one has made by then.
+    while ((await store.queues.purge('q', { before: Date.now() + 1_000, limit: 50 })) > 0);
+    slow.delay(100)
+    const late = dropping.queues.drop('q')
+    await until(gone, { what: 'the second drop', everyMs: 1 })
+    slow.blackHole(true)
+    await send(store, 3)
+    slow.delay(0)
+    slow.blackHole(false)
+    expect(await late).toEqual({ more: false })
+    expect((await store.queues.list({ limit: 10 })).map(({ queue }) => queue)).toEqual(['q'])
     await Promise.all([dropping.close(), sending.close()])
   })
 })
