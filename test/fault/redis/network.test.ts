@@ -3,6 +3,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, it } from 'vitest'
 import { connect } from '../../../client/index.ts'
+import { openRedis } from '../../../server/store/redis/store.ts'
+import { publish } from '../../store/conformance/fixture.ts'
 import { readAll } from '../../support/books/ledger.ts'
 import { joinQueues, settlement } from '../../support/clients/jobs.ts'
 import { Publisher } from '../../support/clients/publisher.ts'
@@ -116,3 +118,30 @@ async function listeners(redis: { cli(...args: string[]): Promise<string> }): Pr
   const lines = (await redis.cli('CLIENT', 'LIST', 'TYPE', 'pubsub')).split('\n')
   return lines.flatMap((line) => /^id=(\d+)/.exec(line)?.[1] ?? [])
 }
+
+it.runIf(has('redis-server'))(
+  'a drop that is done is answered, though Redis goes before its name is forgotten',
+  async () => {
+    const redis = await startRedis()
+    const relay = await startRelay(redis.url)
+    const near = await openRedis(redis.url)
+    const far = await openRedis(`redis://127.0.0.1:${relay.port}`)
+    const bytes = () => relay.bytesToClients
+    await publish(near, 'orders', 1)
+    await far.topics.read('orders', 0, { events: 1, bytes: 1 })
+    relay.delay(100)
+    const dropped = far.topics.drop('orders')
+    const isGone = async () => (await near.topics.list({ names: ['orders'] })).length === 0
+    await until(isGone, { what: 'the drop', everyMs: 1 })
+    const before = bytes()
+    await until(() => bytes() > before, { what: 'the word of it', everyMs: 1 })
+    relay.cut()
+    relay.refuse(true)
+    expect(await dropped).toBe(true)
+    relay.refuse(false)
+    relay.delay(0)
+    await publish(near, 'orders', 2)
+    expect((await near.topics.list({ limit: 10 })).map(({ topic }) => topic)).toEqual(['orders'])
+    await Promise.all([near.close(), far.close()])
+  },
+)

@@ -51,17 +51,23 @@ export class TopicBatcher extends Batcher<Joinable> {
         const done = rows.slice(0, outcomes.length)
         rest = rows.slice(outcomes.length).flatMap(({ members }) => members)
         const dropped = outcomes.some(([word]) => word?.toString() === 'dropped')
-        if (dropped) {
-          await this.#forgetName(topic, born)
-          await this.#epochs({ after: dead, noted: run })
-          registered = false
-        } else if (registered && born && epochs !== undefined) {
-          await this.#tellEpochs(topic, dead, epochs, full)
-          epochs = undefined
+        try {
+          if (dropped) {
+            await this.#forgetName(topic, born)
+            await this.#epochs({ after: dead, noted: run })
+            registered = false
+          } else if (registered && born && epochs !== undefined) {
+            // Another node may have dropped a topic of this name meanwhile, and taken the name away.
+            await this.#nameIsNew(topic)
+            await this.#tellEpochs(topic, dead, epochs, full)
+            epochs = undefined
+          }
+          // A name that was registered, and no birth came of it.
+          if (registered && !born && stopped === '') await this.#forgetName(topic, born)
+        } finally {
+          // They are done, whatever becomes of what follows from them.
+          rest = [...settle(done, outcomes, replicas), ...rest]
         }
-        // A name that was registered, and no birth came of it.
-        if (registered && !born && stopped === '') await this.#forgetName(topic, born)
-        rest = [...settle(done, outcomes, replicas), ...rest]
         if (stopped === 'full') throw storageFull()
         // A birth needs its name in the list first: these epochs are to be looked at, not to be born under.
         if (stopped === 'epochs') epochs = { ...(await this.#epochs({ after: dead })), runs: '' }
