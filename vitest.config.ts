@@ -101,6 +101,9 @@ export default defineConfig({
           ...common,
           name: 'browser',
           include: ['test/browser/**/*.test.ts'],
+          // Those that look at page after page take half of it where a machine is slow.
+          testTimeout: 2 * timeoutMs,
+          hookTimeout: 2 * timeoutMs,
           maxWorkers: 2,
           sequence: { groupOrder: 1 },
         },
