@@ -44,6 +44,11 @@ export function isFresh(): boolean {
   return existsSync(stamp) && readFileSync(stamp, 'utf8') === fingerprint()
 }
 
+/** Parts of `dist` are built by themselves: it is of no one state of the sources any more. */
+export function markStale(): void {
+  rmSync(join(DIST, STAMP), { force: true })
+}
+
 export async function build(): Promise<void> {
   const built = fingerprint()
   // Built beside and moved into place, so that a hub that runs from `dist` never meets half of it.

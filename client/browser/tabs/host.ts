@@ -43,10 +43,10 @@ export class Host {
       },
     })
     this.#guests.set(tab, guest)
-    // Had as soon as the tab is gone, however it went.
+    // Had as soon as the tab is gone, however it went. What it said before, as an acknowledgement of what it handled, counts.
     hold(lifeOf(this.#name, tab), { signal: guest.left }).then(
       ({ release }) => {
-        guest.leave()
+        this.#inTurn(() => guest.leave())
         release()
       },
       () => {},
