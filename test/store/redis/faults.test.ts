@@ -349,4 +349,23 @@ describe('a store on Redis', { timeout: 60_000 }, () => {
     await replica.kill()
     expect((await publish(store, 't', 2)).durability).toBe('fsync')
   })
+
+  test('a write whose wait for replicas is refused is of unknown outcome, and never done again', async () => {
+    server = await startRedis(ALWAYS)
+    const store = await open(`${server.url}?replicas=1`)
+    await publish(store, 't', 0)
+    const refused = expect(produce(store, 1)).rejects.toMatchObject({
+      code: 'unavailable',
+      message: expect.stringContaining('unknown'),
+    })
+    // As a server does that becomes a replica meanwhile.
+    const blocked = await until(async () => /^id=(\d+).* cmd=wait /m.exec(await server.cli('client', 'list'))?.[1])
+    await server.cli('client', 'unblock', blocked, 'error')
+    await refused
+    expect(await produce(store, 1)).toMatchObject({ offsets: [2], duplicates: 1 })
+    await server.cli('acl', 'setuser', 'default', '-wait')
+    await expect(publish(store, 't', 2)).rejects.toMatchObject({ code: 'unavailable' })
+    await server.cli('acl', 'setuser', 'default', '+wait')
+    expect(await publish(store, 't', 3)).toMatchObject({ offsets: [4] })
+  })
 })

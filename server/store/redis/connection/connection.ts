@@ -131,7 +131,11 @@ export class Connection {
   async send(commands: readonly Command[], deadline: number): Promise<unknown[]> {
     const redis = this.#usable?.status === 'ready' ? this.#usable : await this.ready(deadline)
     this.#cork(redis)
-    const answers = commands.map(([name, ...args]) => redis.callBuffer(name, args))
+    const answers = commands.map(([name, ...args]) => {
+      const answer = redis.callBuffer(name, args)
+      // What it waits for is done, also where the server became a replica meanwhile: no refusal of this is one of that.
+      return name === 'WAIT' ? answer.catch(() => Promise.reject(unknownOutcome())) : answer
+    })
     let timer: NodeJS.Timeout | undefined
     const late = new Promise<never>((_, reject) => {
       timer = setTimeout(() => {
