@@ -169,6 +169,6 @@ async function openGateOf(
 ): Promise<TicketGate> {
   const tickets = new Tickets(store.topics, now)
   if (auth === undefined) return openToAll(tickets)
-  const revocations = await StoredRevocations.open({ store: store.settings, warn })
+  const revocations = await StoredRevocations.open({ store: store.settings, warn, now })
   return await openGate(readAuth(auth), { revocations, tickets, warn })
 }

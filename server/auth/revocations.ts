@@ -27,30 +27,34 @@ const ROOM_RETRY_MS = 60_000
 export interface RevocationsContext {
   readonly store: Settings
   readonly warn: (message: string, cause?: unknown) => void
+  /** The store's time: clocks of nodes differ, and the one that is asked has no say in which tokens were issued before. */
+  readonly now: () => number
 }
 
 export class StoredRevocations implements Revocations {
   readonly #documents: PatternSettings<undefined, Entry>
+  readonly #now: () => number
   /** Of each only those that none of the same outdoes. */
   #bySubject = new Map<string, readonly Entry[]>()
   /** When the last one of each ends. */
   #byToken = new Map<string, number>()
 
-  private constructor(documents: PatternSettings<undefined, Entry>) {
+  private constructor(documents: PatternSettings<undefined, Entry>, now: () => number) {
     this.#documents = documents
+    this.#now = now
     this.onChange(() => this.#index())
     this.#index()
   }
 
   static async open(context: RevocationsContext): Promise<StoredRevocations> {
-    return new StoredRevocations(await openPatternSettings(REVOCATIONS, context))
+    return new StoredRevocations(await openPatternSettings(REVOCATIONS, context), context.now)
   }
 
   async add(of: { readonly subject: string } | { readonly tokenId: string }, until?: number): Promise<Revocation> {
     if ('subject' in of && RESERVED.has(of.subject)) {
       throw new RepriseError('bad_request', `revocation: ${of.subject} has no tokens`)
     }
-    const at = Date.now()
+    const at = Math.round(this.#now())
     const all = Object.entries(this.#documents.stored())
     for (const [id, entry] of all) if (entry.until <= at) await this.#documents.put(id, undefined)
     if (this.list().length >= MOST) {
@@ -64,7 +68,7 @@ export class StoredRevocations implements Revocations {
   }
 
   list(): readonly Revocation[] {
-    const now = Date.now()
+    const now = this.#now()
     const all = Object.entries(this.#documents.stored()).map(([id, entry]) => ({ id, ...entry }))
     return all.filter(({ until }) => until > now).sort((a, b) => a.at - b.at || (a.id < b.id ? -1 : 1))
   }
@@ -77,7 +81,7 @@ export class StoredRevocations implements Revocations {
 
   /** Why these credentials are good no more. Tokens tell their time in seconds: one of the same second is not trusted. */
   refusal({ subject, tokenId, issuedAt }: Identity): RepriseError | undefined {
-    const now = Date.now()
+    const now = this.#now()
     const until = tokenId === undefined ? undefined : this.#byToken.get(tokenId)
     const isBefore = (entry: Entry) => entry.until > now && (issuedAt ?? 0) <= entry.at
     if ((until ?? 0) <= now && this.#bySubject.get(subject)?.some(isBefore) !== true) return undefined

@@ -69,7 +69,7 @@ describe('revocations', () => {
   })
 
   it('hold for as long as the longest of them', async () => {
-    const context = { store: { ...(await freshStore()).settings }, warn: () => {} }
+    const context = { store: { ...(await freshStore()).settings }, warn: () => {}, now: Date.now }
     const revocations = await StoredRevocations.open(context)
     const [before, soon] = [Date.now() - 10_000, Date.now() + 100]
     await revocations.add({ subject: 'ann' })
@@ -86,12 +86,12 @@ describe('revocations', () => {
 
   it('outlive the hub, and are forgotten when their time is over', async () => {
     const store = { ...(await freshStore()).settings }
-    const warn = () => {}
-    const first = await StoredRevocations.open({ store, warn })
+    const context = { store, warn: () => {}, now: Date.now }
+    const first = await StoredRevocations.open(context)
     await first.add({ tokenId: 'one' })
     await first.add({ tokenId: 'two' }, Date.now() - 1)
     first.close()
-    const second = await StoredRevocations.open({ store, warn })
+    const second = await StoredRevocations.open(context)
     expect(second.list().map(({ tokenId }) => tokenId)).toEqual(['one'])
     await second.add({ subject: 'ann' })
     expect([...(await store.all()).keys()].filter((key) => key.startsWith('revocation:'))).toHaveLength(2)

@@ -1,11 +1,15 @@
 /** What one node gives or takes away holds on every node of the store. */
 
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { asking } from '../support/clients/ask.ts'
 import { SECRET, tokenOf } from '../support/clients/tokens.ts'
-import { join, joinNamespace } from '../support/clients/wire.ts'
+import { joinNamespace, join as joinTopic } from '../support/clients/wire.ts'
 import { startHub } from '../support/hub/hub.ts'
+import { spawnHub } from '../support/hub/process.ts'
 import { startRedis } from '../support/redis/redis.ts'
+import { tempFolder } from '../support/temp.ts'
 import { has } from '../support/tools.ts'
 import { until, within } from '../support/until.ts'
 
@@ -27,9 +31,9 @@ it.runIf(has('redis-server'))(
     expect(again).toMatchObject({ status: 401, body: { code: 'unauthorized' } })
 
     const [topic, queues, kept] = await Promise.all([
-      join(two.url, 'orders', { token }),
+      joinTopic(two.url, 'orders', { token }),
       joinNamespace(two.url, '/queues', { token }),
-      join(two.url, 'orders', { token: other }),
+      joinTopic(two.url, 'orders', { token: other }),
     ])
     await queues.value('consume', 'emails', { credit: 1 })
     await one.hub.topic('orders').publish(1)
@@ -48,10 +52,42 @@ it.runIf(has('redis-server'))(
     // Long before it would be over by itself.
     expect(await within(poll, 15_000, 'the end of the poll')).toMatchObject({ status: 401 })
     expect(kept.socket.connected).toBe(true)
-    await expect(join(one.url, 'orders', { token })).rejects.toMatchObject({ code: 'unauthorized' })
+    await expect(joinTopic(one.url, 'orders', { token })).rejects.toMatchObject({ code: 'unauthorized' })
 
     await asking(two.url)('DELETE', `/v1/revocations/${revoked.body.id}`, undefined, admin)
     expect((await asking(two.url)('GET', '/v1/revocations', undefined, admin)).body).toEqual({ revocations: [] })
-    await join(two.url, 'orders', { token })
+    await joinTopic(two.url, 'orders', { token })
   },
 )
+
+/** For `--import`: a machine whose clock is so far ahead. */
+function clockAhead(ms: number): string {
+  const code = `const { now } = Date; Date.now = () => now() + (${ms})`
+  return `--import data:text/javascript,${encodeURIComponent(code)}`
+}
+
+it.runIf(has('redis-server')).each([
+  ['ahead', 300_000],
+  ['behind', -300_000],
+])('a node whose clock is minutes %s revokes what was issued before, and nothing that comes later', async (_, ms) => {
+  const { url: store } = await startRedis()
+  const config = join(await tempFolder(), 'reprise.yaml')
+  await writeFile(config, `auth: { jwt: { secret: ${JSON.stringify(SECRET)} } }\n`)
+  const env = { NODE_OPTIONS: clockAhead(ms) }
+  const [odd, plain] = await Promise.all([
+    spawnHub({ store, args: ['--config', config], env }),
+    startHub({ store, auth: { jwt: { secret: SECRET } } }),
+  ])
+  const bearer = async (sub: string, claims = {}) => ({
+    authorization: `Bearer ${await tokenOf(sub, { ttlMs: 3_600_000, claims })}`,
+  })
+  const seconds = Math.floor(Date.now() / 1_000)
+  const before = await bearer('ann', { iat: seconds - 10 })
+  const [asked, other] = [asking(odd.url), asking(plain.url)]
+  await asked('POST', '/v1/revocations', { subject: 'ann' }, await bearer('root'))
+  const later = await bearer('ann', { iat: seconds + 30 })
+  for (const ask of [asked, other]) {
+    await until(async () => (await ask('GET', '/v1/me', undefined, before)).status === 401)
+    expect(await ask('GET', '/v1/me', undefined, later)).toMatchObject({ status: 200 })
+  }
+})
