@@ -61,8 +61,14 @@ export function exitCodeOf(error: unknown): ExitCode {
   if (error instanceof Ended) return error.exitCode
   if (error instanceof UsageError) return EXIT.usage
   if (!(error instanceof RepriseError)) return EXIT.failed
-  if (error.code === 'gap') return EXIT.gap
-  return ['unavailable', 'timeout', 'internal'].includes(error.code) ? EXIT.failed : EXIT.refused
+  const { code } = refusalOf(error)
+  if (code === 'gap') return EXIT.gap
+  return ['unavailable', 'timeout', 'internal'].includes(code) ? EXIT.failed : EXIT.refused
+}
+
+/** What the hub refused again and again until the time was up, is refused. */
+function refusalOf(error: RepriseError): RepriseError {
+  return error.code === 'timeout' && error.cause instanceof RepriseError ? refusalOf(error.cause) : error
 }
 
 /** What standard error says: a line for each thing that is wrong, as text; one object as JSON. */
@@ -73,7 +79,7 @@ export function errorLine(error: unknown, json: boolean): string {
   const known = error instanceof Error && error.cause instanceof RepriseError ? error.cause : error
   const wire =
     known instanceof RepriseError
-      ? { ...known.toWire(), message }
+      ? { ...refusalOf(known).toWire(), message }
       : {
           code: error instanceof UsageError ? 'bad_request' : 'failed',
           message,

@@ -29,10 +29,12 @@ export class Asking {
     let cancel = () => {}
     let pause: ReturnType<typeof setTimeout> | undefined
     let giveUp: (error: RepriseError) => void = () => {}
+    /** Of the last try, where none is under way. */
+    let refusal: unknown
     const expiry = new Promise<never>((_, reject) => {
       giveUp = reject
       const text = `no answer within ${timeoutMs} ms`
-      cancel = after(timeoutMs, () => reject(new RepriseError('timeout', text)))
+      cancel = after(timeoutMs, () => reject(new RepriseError('timeout', text, { cause: refusal })))
     })
     this.#pending.add(giveUp)
     try {
@@ -40,9 +42,11 @@ export class Asking {
         try {
           await Promise.race([this.#joined(expiry), expiry])
           const leftMs = Math.max(1, Math.ceil(deadline - performance.now()))
+          refusal = undefined
           return await Promise.race([call(leftMs, tries), expiry])
         } catch (error) {
           if (!(error instanceof RepriseError) || !mayPass(error)) throw error
+          refusal = error
           const delayMs = fullJitter(tries - 1, AGAIN, error.retryAfterMs)
           const paused = new Promise((resolve) => {
             pause = setTimeout(resolve, delayMs)

@@ -115,7 +115,7 @@ export function markRefused<R>(packets: readonly Packet<R>[], error: RepriseErro
 export function lateReply<R>({ sent, refusal }: Entry<R>, timeoutMs: number): RepriseError {
   let outcome = sent ? 'was sent and the outcome is unknown' : 'was not sent and will not be'
   if (refusal && !sent) outcome += `: ${refusal.message}`
-  return new RepriseError('timeout', `no answer within ${timeoutMs} ms: it ${outcome}`)
+  return new RepriseError('timeout', `no answer within ${timeoutMs} ms: it ${outcome}`, sent ? {} : { cause: refusal })
 }
 
 /** What the sender of a draft is told when nobody knows whether the hub has it. */

@@ -136,12 +136,13 @@ describe('send', () => {
 
   it('says which line is wrong, and what was sent', async () => {
     await ask('PUT', '/v1/queues/brim', { maxJobs: 2 })
-    const [json, draft, bytes, refused, full] = await Promise.all([
+    const [json, draft, bytes, refused, full, family] = await Promise.all([
       cli(['send', 'wrong'], '1\n2\n{"a\n4\n'),
       cli(['send', 'wrong', '--drafts'], '{"data":1,"delay":5}\n'),
       cli(['send', 'wrong', '--drafts'], '{"data":1,"children":[{"base64":"@"}]}\n'),
       cli(['send', 'refused', '--drafts'], '{"data":1}\n{"data":2,"priority":11}\n'),
       cli(['send', 'brim', '--timeout', '2s'], '1\n2\n3\n'),
+      cli(['send', 'brim', '--timeout', '2s', '--json', '--drafts'], '{"data":1,"children":[{"data":1},{"data":2}]}\n'),
     ])
     expect(json).toMatchObject({ code: EXIT.usage, stdout: '' })
     expect(json.stderr).toMatch(/^reprise: line 3 is wrong: .*; sent 2 jobs to wrong, nothing from that line on\n$/)
@@ -153,8 +154,10 @@ describe('send', () => {
         /^reprise: line 2: .*\[\d\]\.priority: .*; sent 1 job to refused, no other line\n$/,
       ),
     })
-    expect(full.code).toBe(EXIT.failed)
+    expect(full.code).toBe(EXIT.refused)
     expect(full.stderr).toMatch(/^reprise: line \d: no answer within 2000 ms: it was not sent .*: the queue is full: /)
+    expect(family.code).toBe(EXIT.refused)
+    expect(JSON.parse(family.stderr)).toMatchObject({ error: { code: 'too_many' } })
   })
 
   it('goes on when the hub is killed and started again: each line once, in order', async () => {
