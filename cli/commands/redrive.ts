@@ -4,7 +4,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander'
 import { RepriseError } from '../../shared/errors.ts'
 import { REDRIVE_REASON_RULE, REDRIVE_REASONS } from '../../shared/queues.ts'
 import { addExamples } from '../examples.ts'
-import { Ended, type ExitCode } from '../exit.ts'
+import { Ended, EXIT, type ExitCode, exitCodeOf } from '../exit.ts'
 import { existing } from '../input/existing.ts'
 import { plural } from '../output/cells.ts'
 import { printJson, printLine } from '../output/output.ts'
@@ -82,10 +82,10 @@ async function redrive(queue: string, options: RedriveOptions): Promise<void> {
     interrupted = code
   })
   let [matched, moved] = [0, 0]
+  const limit = Math.min(PART, rate ?? PART)
   try {
     let after: string | undefined
     for (let more = true; more && interrupted === undefined; ) {
-      const limit = Math.min(PART, rate ?? PART)
       const part = partOf(
         await postJson(options, `${queueRoute(queue)}/redrive`, { filter, limit, dryRun, rate, after }),
         options,
@@ -99,10 +99,11 @@ async function redrive(queue: string, options: RedriveOptions): Promise<void> {
       bar.update(dryRun ? matched : moved)
     }
   } catch (cause) {
-    if (moved === 0 || !(cause instanceof RepriseError)) throw cause
-    throw new RepriseError(cause.code, `${cause.message}; ${plural(moved, 'is', 'are')} back in ${queue} already`, {
-      cause,
-    })
+    const isUnknown = exitCodeOf(cause) === EXIT.failed
+    if (dryRun || !(cause instanceof RepriseError) || (moved === 0 && !isUnknown)) throw cause
+    const back = `${plural(moved, 'is', 'are')} back in ${queue} already`
+    const last = isUnknown ? `, and of the last part up to ${limit} more may be: nobody answered for it` : ''
+    throw new RepriseError(cause.code, `${cause.message}; ${back}${last}`, { cause })
   } finally {
     bar.stop()
   }

@@ -347,3 +347,27 @@ describe('a server that is no hub', () => {
     server.close()
   })
 })
+
+describe('redrive', () => {
+  it.each([
+    [0, /; 0 are back in graves already, and of the last part up to 500 more may be: nobody answered for it\n$/],
+    [1, /; 500 are back in graves already, and of the last part up to 500 more may be: nobody answered/],
+  ] as const)('says how many are back where the hub dies behind %i parts', async (answered, told) => {
+    let parts = 0
+    const server = createServer(({ method }, response) => {
+      const part = { matched: 500, moved: 500, more: true, next: 'x', asOf: 1 }
+      const json = { 'content-type': 'application/json' }
+      if (method === 'GET')
+        response.writeHead(200, json).end(JSON.stringify({ queue: 'graves', counts: { dead: 900 } }))
+      else if (parts++ < answered) response.writeHead(200, json).end(JSON.stringify(part))
+      else response.destroy()
+    })
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    const { code, stderr } = await cli(['redrive', 'graves', '--url', url])
+    expect(stderr).toMatch(told)
+    expect(code).toBe(EXIT.failed)
+    server.close()
+  })
+})
