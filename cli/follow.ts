@@ -1,6 +1,7 @@
 /** Prints a subscription's events and gaps until it is over, at the pace of whatever reads them. Used by `sub` and `tail`. */
 
 import type { Hub, Received, Status, SubscribeOptions, Subscription } from '../client/index.ts'
+import { startTimer } from '../shared/timer.ts'
 import { Ended, EXIT } from './exit.ts'
 import { eventJson, eventText, gapJson, gapText } from './output/events.ts'
 import { note, printLine } from './output/output.ts'
@@ -9,13 +10,18 @@ import { patience } from './patience.ts'
 import type { RemoteOptions } from './remote.ts'
 import { listenForStop } from './signals.ts'
 
+/** How long a stop waits for a hub that is away. */
+const AWAY_MS = 5_000
+
 export interface FollowOptions extends SubscribeOptions {
+  /** The hub keeps a cursor, which moves with what is printed. */
+  readonly acknowledges?: boolean
   /** Ends after so many events. */
   readonly count?: number
 }
 
 export async function follow(hub: Hub, name: string, remote: RemoteOptions, options: FollowOptions): Promise<void> {
-  const { count = Number.POSITIVE_INFINITY, ...subscribeOptions } = options
+  const { count = Number.POSITIVE_INFINITY, acknowledges = false, ...subscribeOptions } = options
   const json = remote.json === true
   const stop = listenForStop()
   let printed = 0
@@ -36,6 +42,7 @@ export async function follow(hub: Hub, name: string, remote: RemoteOptions, opti
     const outcome = await Promise.race([stop.signalled, started.late, subscription.ended])
     if (outcome instanceof Error) throw outcome
     if (typeof outcome === 'number') {
+      if (printed > 0 && acknowledges && subscription.status.state === 'offline') await hubBack(subscription, remote)
       await subscription.close()
       throw new Ended(outcome)
     }
@@ -46,6 +53,25 @@ export async function follow(hub: Hub, name: string, remote: RemoteOptions, opti
     started.clear()
     unwatch()
   }
+}
+
+/** What was printed and not acknowledged would come again: a hub that is away for a moment is waited for. */
+async function hubBack(subscription: Subscription, { timeout }: RemoteOptions): Promise<void> {
+  const waitMs = Math.min(AWAY_MS, timeout)
+  note(
+    `reprise: the hub is away; waiting ${waitMs} ms for it to acknowledge what was printed (Ctrl-C again ends at once)`,
+  )
+  await new Promise<void>((resolve) => {
+    const stop = startTimer(waitMs, () => {
+      note('reprise: the hub is still away; what was printed last may come again')
+      resolve()
+    })
+    subscription.onStatus(({ state }) => {
+      if (state === 'offline') return
+      stop()
+      resolve()
+    })
+  })
 }
 
 /** Says on standard error what happens to the connection, where a person sees it. */

@@ -73,6 +73,7 @@ async function subscribe(topic: string, options: SubOptions): Promise<void> {
     await follow(hub, topic, options, {
       onGap,
       ack: ack ? 'auto' : 'manual',
+      acknowledges: ack && client !== undefined,
       ...(from === undefined ? {} : { from }),
       ...(count === undefined ? {} : { count }),
     })
