@@ -1,6 +1,6 @@
 /** What is due by itself, a bounded part at a time: timers of queues, and what is over its time, topic by topic and queue by queue. */
 
-import { FORGET_MS, WAIT_MS } from '../contract/basics.ts'
+import { FORGET_MS } from '../contract/basics.ts'
 import type { Maintained, Store } from '../contract/store.ts'
 import { failure } from './connection/errors.ts'
 import { partsOf } from './queues/queues.ts'
@@ -32,7 +32,7 @@ export function createMaintenance(
   /** Those with something due, by the sorted set that names them. */
   const each = async (key: string, time: number, work: (name: string) => Promise<Maintained>): Promise<Maintained> => {
     const range = ['ZRANGEBYSCORE', key, '-inf', String(time), 'LIMIT', '0', String(PART)] as const
-    const [names] = (await router.run(key, [range], performance.now() + WAIT_MS)) as [Buffer[]]
+    const [names] = (await router.ask(key, range)) as [Buffer[]]
     let done = { ...NOTHING, more: names.length === PART }
     let failed: PromiseRejectedResult | undefined
     for (let at = 0; at < names.length; at += AT_A_TIME) {
@@ -51,7 +51,7 @@ export function createMaintenance(
   const forget = async (key: string, name: string, swept: Promise<{ readonly value: PartSwept }>) => {
     const { value } = await swept
     const again = value.dueAt === '' ? (['ZREM', key, name] as const) : (['ZADD', key, value.dueAt, name] as const)
-    await router.run(key, [again], performance.now() + WAIT_MS)
+    await router.ask(key, again)
     return value
   }
 

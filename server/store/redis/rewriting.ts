@@ -4,12 +4,11 @@
  */
 
 import { encodeBody, readKnownBody } from '../codec.ts'
-import { WAIT_MS } from '../contract/basics.ts'
 import type { Body, PayloadChange, Rewritten, Store } from '../contract/store.ts'
 import { repackProgress } from '../jobs/progress.ts'
 import { repackLife } from '../life/life.ts'
 import type { Argument } from './connection/connection.ts'
-import { failure, storageFull } from './connection/errors.ts'
+import { storageFull } from './connection/errors.ts'
 import type { QueuesContext } from './queues/reads.ts'
 import { otherOutcome } from './queues/storage/children.ts'
 import { rewrittenRow } from './queues/storage/finished.ts'
@@ -80,7 +79,7 @@ async function rewriteTopic(
   const end = blocks.at(-1)
   if (end !== undefined) return { next: `look ${end.first + end.lengths.length - 1}`, seen, changed: 0 }
   // A copy that nobody finished.
-  await command(context, context.keys.topic(topic), ['UNLINK', context.keys.rewriting(topic)])
+  await context.router.ask(context.keys.topic(topic), ['UNLINK', context.keys.rewriting(topic)])
   return { seen: 0, changed: 0 }
 }
 
@@ -102,14 +101,15 @@ async function rewriteQueue(
   const [word, at = '0'] = from.split(' ')
   if (word === LIFE) return await rewriteLife(context, queue, Number(at), change)
   const hash = HASHES.find((one) => one === word) ?? 'jobs'
-  const key = context.keys.payloads(queue, hash)
-  const [cursor, found] = (await command(context, context.keys.queue(queue), ['HSCAN', key, at, 'COUNT', FIELDS])) as [
-    Buffer,
-    Buffer[],
-  ]
-  const rewrite = hash === 'jobs' ? rewriteBody : rewriteText
+  const scan = ['HSCAN', context.keys.payloads(queue, hash), at, 'COUNT', FIELDS] as const
+  const [reply] = await context.router.ask(context.keys.queue(queue), scan)
+  const [cursor, found] = reply as [Buffer, Buffer[]]
   const outcomes = await Promise.all(
-    pairsOf(found).map(([field, value]) => rewrite(context, queue, hash, field, value, change)),
+    pairsOf(found).map(([field, value]) => {
+      return hash === 'jobs'
+        ? rewriteBody(context, queue, field, value, change)
+        : rewriteText(context, queue, hash, field, value, change)
+    }),
   )
   const done = {
     seen: hash === 'jobs' || hash === 'scheduleBodies' ? outcomes.length : 0,
@@ -142,16 +142,11 @@ async function rewriteLife(
 async function rewriteBody(
   context: QueuesContext,
   queue: string,
-  _: Hash,
   n: Buffer,
   record: Buffer,
   change: PayloadChange,
 ): Promise<boolean> {
-  const { keys } = context
-  const large = inlineBody(record) === undefined
-  const body = large
-    ? ((await command(context, keys.queue(queue), ['HGET', keys.payloads(queue, 'bodies'), n])) as Buffer | null)
-    : inlineBody(record)
+  const body = inlineBody(record) ?? (await storedIn(context, queue, 'bodies', n))
   const other = body && changedRecord(body, 'job', change)
   return other ? await put(context, queue, ['rewriteBody', n, body, other]) : false
 }
@@ -164,14 +159,12 @@ async function rewriteText(
   value: Buffer,
   change: PayloadChange,
 ): Promise<boolean> {
-  const { keys } = context
   for (let there: Buffer | null = value; there !== null; ) {
     const other = otherIn(hash, field, there, change)
     if (other === undefined) return false
     if (await put(context, queue, ['rewriteText', hash, field, there, other])) return true
     // Something was added meanwhile, to what is as it was.
-    const again = ['HGET', keys.payloads(queue, hash), field] as const
-    there = (await command(context, keys.queue(queue), again)) as Buffer | null
+    there = await storedIn(context, queue, hash, field)
   }
   return false
 }
@@ -232,16 +225,14 @@ async function put(context: QueuesContext, queue: string, args: readonly Argumen
   return (await context.queueBatcher.run(queue, { ...operation(args, read), bytes })).value
 }
 
-async function command(
-  { router }: Pick<TopicsContext, 'router'>,
-  key: string,
-  words: readonly [string, ...Argument[]],
-): Promise<unknown> {
-  try {
-    return (await router.run(key, [words], performance.now() + WAIT_MS))[0]
-  } catch (error) {
-    throw failure(error)
-  }
+async function storedIn(
+  { router, keys }: QueuesContext,
+  queue: string,
+  hash: Hash | 'bodies',
+  field: Buffer,
+): Promise<Buffer | null> {
+  const [value] = await router.ask(keys.queue(queue), ['HGET', keys.payloads(queue, hash), field])
+  return value as Buffer | null
 }
 
 function pairsOf(flat: readonly Buffer[]): (readonly [Buffer, Buffer])[] {

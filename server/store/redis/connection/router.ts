@@ -207,6 +207,15 @@ export class Router {
     }
   }
 
+  /** The answers of commands that nobody has to wait for longer than a call may. Rejects with a `RepriseError`. */
+  async ask(key: string, ...commands: readonly Command[]): Promise<unknown[]> {
+    try {
+      return await this.run(key, commands, performance.now() + WAIT_MS)
+    } catch (error) {
+      throw failure(error)
+    }
+  }
+
   /** In a cluster another server may have the key soon, so that one which cannot be reached is not waited for. */
   #by(deadline: number): number {
     return this.#location.kind === 'cluster' ? Math.min(deadline, performance.now() + REACH_MS) : deadline

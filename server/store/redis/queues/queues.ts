@@ -1,8 +1,7 @@
 /** The contract's queues over Redis: what changes goes through a batcher, what reads does not wait for it. */
 
-import { WAIT_MS } from '../../contract/basics.ts'
-import type { QueueInfo, Queues, Schedules } from '../../contract/store.ts'
-import { failure } from '../connection/errors.ts'
+import type { Queues, Schedules } from '../../contract/store.ts'
+import { listNamed } from '../listing.ts'
 import type { Operation } from '../scripting/batcher.ts'
 import { lifeStep, tellParents } from '../scripting/lifeCodec.ts'
 import { readQueueNotification } from '../scripting/notifications.ts'
@@ -24,17 +23,6 @@ export function createQueues(context: QueuesContext, now: () => Promise<number>)
   const run = async <T>(queue: string, operationOn: (part: Part) => Operation<T>): Promise<T> => {
     const [name, part] = partsOf(queue)
     return (await batcher.run(name, operationOn(part))).value
-  }
-
-  const namesIn = async (from: string, limit: number): Promise<string[]> => {
-    context.refuseClosed()
-    try {
-      const range = ['ZRANGEBYLEX', keys.queues, from, '+', 'LIMIT', '0', String(limit)] as const
-      const [names] = await router.run(keys.queues, [range], performance.now() + WAIT_MS)
-      return (names as Buffer[]).map(String)
-    } catch (error) {
-      throw failure(error)
-    }
   }
 
   return {
@@ -69,21 +57,8 @@ export function createQueues(context: QueuesContext, now: () => Promise<number>)
     answer: (queue, id) => readAnswer(context, partsOf(queue)[0], id),
 
     list: async (query) => {
-      const infosOf = async (names: readonly string[]): Promise<QueueInfo[]> => {
-        const found = await Promise.all(names.map((name) => readInfo(context, name, ...partsOf(name))))
-        return found.filter((info) => info !== undefined)
-      }
-      if ('names' in query) return await infosOf(query.names)
-      const infos: QueueInfo[] = []
-      let last = query.after
-      while (infos.length < query.limit) {
-        const from = last === undefined ? '-' : `(${last}`
-        const names = await namesIn(from, query.limit - infos.length)
-        infos.push(...(await infosOf(names)))
-        last = names.at(-1)
-        if (last === undefined) break
-      }
-      return infos
+      context.refuseClosed()
+      return await listNamed(router, keys.queues, query, (name) => readInfo(context, name, ...partsOf(name)))
     },
 
     tellParents: async (queue, ended) => (await batcher.run(queue, tellParents(ended))).value,

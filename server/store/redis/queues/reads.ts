@@ -1,16 +1,14 @@
 /** What can be read of a queue without waiting for its batcher. */
 
 import { readBody } from '../../codec.ts'
-import { WAIT_MS } from '../../contract/basics.ts'
 import type { Answer, FinishedJob, FinishedQuery, JobInfo, JobsQuery, Owner, QueueInfo } from '../../contract/store.ts'
 import { fullLife } from '../../life/life.ts'
 import type { Argument } from '../connection/connection.ts'
 import type { Durable } from '../connection/durability.ts'
-import { failure } from '../connection/errors.ts'
 import type { Router } from '../connection/router.ts'
 import type { Subscriptions } from '../connection/subscriptions.ts'
 import { type Keys, ownerKey } from '../scripting/keys.ts'
-import { callScript, QUEUE } from '../scripting/loader.ts'
+import { askScript, QUEUE } from '../scripting/loader.ts'
 import type { QueueBatcher } from '../scripting/queueBatcher.ts'
 import { idWords, type Part, positionOf, reasonOf } from '../scripting/queueCodec.ts'
 import { finishedJob } from './storage/finished.ts'
@@ -38,14 +36,9 @@ export async function ask(
 ): Promise<(Buffer | null)[]> {
   const { router, keys, now } = context
   context.refuseClosed()
-  try {
-    const deadline = performance.now() + WAIT_MS
-    const time = now === undefined ? '' : String(now())
-    const [reply] = await callScript(router, QUEUE.read, keys.queue(queue), [time, ...args], deadline)
-    return (reply as (Buffer | null)[]).slice(1)
-  } catch (error) {
-    throw failure(error)
-  }
+  const time = now === undefined ? '' : String(now())
+  const reply = await askScript(router, QUEUE.read, keys.queue(queue), [time, ...args])
+  return (reply as (Buffer | null)[]).slice(1)
 }
 
 export async function readSession(
@@ -55,13 +48,8 @@ export async function readSession(
   consumer: Owner,
 ): Promise<number> {
   refuseClosed()
-  try {
-    const command = ['HGET', keys.consumers(name, part === 'd'), ownerKey(consumer)] as const
-    const [text] = await router.run(keys.queue(name), [command], performance.now() + WAIT_MS)
-    return Number((text as Buffer | null)?.toString().split(' ', 1)[0] ?? 0)
-  } catch (error) {
-    throw failure(error)
-  }
+  const [text] = await router.ask(keys.queue(name), ['HGET', keys.consumers(name, part === 'd'), ownerKey(consumer)])
+  return Number((text as Buffer | null)?.toString().split(' ', 1)[0] ?? 0)
 }
 
 export async function readInfo(

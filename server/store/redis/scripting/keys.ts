@@ -11,8 +11,6 @@ export interface Keys {
   owners(topic: string): string
   cursors(topic: string): string
   channel(topic: string): string
-  /** The topic of a channel; `undefined` for another one. */
-  topicOf(channel: string): string | undefined
   readonly store: string
   /** Names of born topics, and of some that are not yet. */
   readonly topics: string
@@ -51,15 +49,12 @@ export interface Keys {
 
 export function keysWith(prefix: string): Keys {
   const tag = (topic: string): string => `${prefix}{t:${topic}}`
-  const start = `${prefix}{t:`
   return {
     topic: (topic) => `${tag(topic)}:meta`,
     rewriting: (topic) => `${tag(topic)}:rewriting`,
     owners: (topic) => `${tag(topic)}:owners`,
     cursors: (topic) => `${tag(topic)}:cursors`,
     channel: tag,
-    topicOf: (channel) =>
-      channel.startsWith(start) && channel.endsWith('}') ? channel.slice(start.length, -1) : undefined,
     store: `${prefix}store`,
     topics: `${prefix}topics`,
     due: `${prefix}due`,

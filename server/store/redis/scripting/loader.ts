@@ -6,8 +6,9 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { messageOf } from '../../../../shared/errors.ts'
+import { WAIT_MS } from '../../contract/basics.ts'
 import type { Argument, Command } from '../connection/connection.ts'
-import { isForgetful, isReplica } from '../connection/errors.ts'
+import { failure, isForgetful, isReplica } from '../connection/errors.ts'
 import { NotTaken, type Router } from '../connection/router.ts'
 
 export interface Script {
@@ -107,6 +108,15 @@ export const QUEUE = {
 }
 
 export const STORE = library('store', { epochs: ['allow-oom'] }, read('topics/epochs'))
+
+/** The answer of a script that nobody has to wait for longer than a call may. Rejects with a `RepriseError`. */
+export async function askScript(router: Router, script: Script, key: string, args: readonly Argument[]) {
+  try {
+    return (await callScript(router, script, key, args, performance.now() + WAIT_MS))[0]
+  } catch (error) {
+    throw failure(error)
+  }
+}
 
 /** Calls a script; gives its answer, and those of what follows it on the same connection. */
 export async function callScript(

@@ -1,9 +1,7 @@
 /** The contract's cursors over Redis. The script does the work; the list is put together here. */
 
 import { lagOf } from '../../../../shared/positions.ts'
-import { WAIT_MS } from '../../contract/basics.ts'
 import type { Bounds, CursorInfo, Cursors, Owner } from '../../contract/store.ts'
-import { failure } from '../connection/errors.ts'
 import { ownerKey, ownerOf } from '../scripting/keys.ts'
 import { commit, forget, open } from '../scripting/topicCodec.ts'
 import type { TopicsContext } from './topics.ts'
@@ -23,13 +21,8 @@ export function createCursors(
 
     session: async (topic, owner) => {
       context.refuseClosed()
-      try {
-        const command = ['HGET', keys.cursors(topic), ownerKey(owner)] as const
-        const [text] = await router.run(keys.topic(topic), [command], performance.now() + WAIT_MS)
-        return Number((text as Buffer | null)?.toString().split(' ', 2)[1] ?? 0)
-      } catch (error) {
-        throw failure(error)
-      }
+      const [text] = await router.ask(keys.topic(topic), ['HGET', keys.cursors(topic), ownerKey(owner)])
+      return Number((text as Buffer | null)?.toString().split(' ', 2)[1] ?? 0)
     },
 
     commit: async (topic, owner, session, position) =>
@@ -37,30 +30,25 @@ export function createCursors(
 
     list: async (topic, { after, limit, behind }) => {
       context.refuseClosed()
-      try {
-        const [bounds, time] = await Promise.all([boundsOf(topic), now()])
-        const found: CursorInfo[] = []
-        let last = after === undefined ? undefined : ownerKey(after)
-        while (found.length < limit) {
-          const from = last === undefined ? '-' : Buffer.concat([Buffer.from('('), last])
-          const most = behind === undefined ? limit - found.length : PART
-          const range = ['ZRANGEBYLEX', keys.owners(topic), from, '+', 'LIMIT', '0', String(most)] as const
-          const deadline = performance.now() + WAIT_MS
-          const [members] = (await router.run(keys.topic(topic), [range], deadline)) as [Buffer[]]
-          if (members.length === 0) break
-          const command = ['HMGET', keys.cursors(topic), ...members] as const
-          const [values] = (await router.run(keys.topic(topic), [command], deadline)) as [(Buffer | null)[]]
-          members.forEach((member, i) => {
-            const cursor = cursorOf(ownerOf(member), values[i]?.toString(), bounds)
-            if (cursor === undefined || time - cursor.usedAt >= CURSOR_MS || cursor.lag < (behind ?? 0)) return
-            if (found.length < limit) found.push(cursor)
-          })
-          last = members.at(-1)
-        }
-        return found
-      } catch (error) {
-        throw failure(error)
+      const [bounds, time] = await Promise.all([boundsOf(topic), now()])
+      const found: CursorInfo[] = []
+      let last = after === undefined ? undefined : ownerKey(after)
+      while (found.length < limit) {
+        const from = last === undefined ? '-' : Buffer.concat([Buffer.from('('), last])
+        const most = behind === undefined ? limit - found.length : PART
+        const range = ['ZRANGEBYLEX', keys.owners(topic), from, '+', 'LIMIT', '0', String(most)] as const
+        const [members] = (await router.ask(keys.topic(topic), range)) as [Buffer[]]
+        if (members.length === 0) break
+        const command = ['HMGET', keys.cursors(topic), ...members] as const
+        const [values] = (await router.ask(keys.topic(topic), command)) as [(Buffer | null)[]]
+        members.forEach((member, i) => {
+          const cursor = cursorOf(ownerOf(member), values[i]?.toString(), bounds)
+          if (cursor === undefined || time - cursor.usedAt >= CURSOR_MS || cursor.lag < (behind ?? 0)) return
+          if (found.length < limit) found.push(cursor)
+        })
+        last = members.at(-1)
       }
+      return found
     },
 
     forget: async (topic, owner) => (await batcher.run(topic, forget(owner))).value,

@@ -2,11 +2,9 @@
 
 import { randomInt } from 'node:crypto'
 import { RepriseError } from '../../../../shared/errors.ts'
-import { WAIT_MS } from '../../contract/basics.ts'
 import type { Bounds } from '../../contract/store.ts'
-import { failure } from '../connection/errors.ts'
 import type { Router } from '../connection/router.ts'
-import { callScript, STORE } from '../scripting/loader.ts'
+import { askScript, STORE } from '../scripting/loader.ts'
 
 const SCHEMA_VERSION = 2
 
@@ -37,26 +35,15 @@ export interface Wanted {
   readonly opening?: boolean
 }
 
-export async function storeEpochs(router: Router, key: string, wanted: Wanted = {}): Promise<StoreEpochs> {
+export async function storeEpochs(router: Router, key: string, wanted: Wanted): Promise<StoreEpochs> {
   const { after = '0', run = '', noted = run, opening = false } = wanted
-  try {
-    const deadline = performance.now() + WAIT_MS
-    const [reply] = await callScript(
-      router,
-      STORE.epochs,
-      key,
-      [newEpoch(), after, run, noted, String(SCHEMA_VERSION)],
-      deadline,
-    )
-    const [begun = '0', runs = '', epochs = '', schema = '1'] = (reply as Buffer[]).map(String)
-    if (Number(schema) > SCHEMA_VERSION) {
-      const text = `the store in Redis has schema version ${schema}, this hub knows ${SCHEMA_VERSION}: use a newer hub`
-      throw new RepriseError(opening ? 'unsupported' : 'unavailable', text)
-    }
-    return { begun, runs, epochs: epochs.trim() }
-  } catch (error) {
-    throw failure(error)
+  const reply = await askScript(router, STORE.epochs, key, [newEpoch(), after, run, noted, String(SCHEMA_VERSION)])
+  const [begun = '0', runs = '', epochs = '', schema = '1'] = (reply as Buffer[]).map(String)
+  if (Number(schema) > SCHEMA_VERSION) {
+    const text = `the store in Redis has schema version ${schema}, this hub knows ${SCHEMA_VERSION}: use a newer hub`
+    throw new RepriseError(opening ? 'unsupported' : 'unavailable', text)
   }
+  return { begun, runs, epochs: epochs.trim() }
 }
 
 /** Of a topic that is not there: it begins with the store's epochs that none of its dropped logs has had. */

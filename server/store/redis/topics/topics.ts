@@ -1,16 +1,15 @@
 /** The contract's topics over Redis: what changes goes through a batcher, what reads does not wait for it. */
 
-import { WAIT_MS } from '../../contract/basics.ts'
 import type { Bounds, Page, ReadBound, StoredEvent, TopicInfo, Topics } from '../../contract/store.ts'
 import { within } from '../../readBound.ts'
 import type { Argument } from '../connection/connection.ts'
 import type { Durable } from '../connection/durability.ts'
-import { failure } from '../connection/errors.ts'
 import type { Router } from '../connection/router.ts'
 import type { Subscriptions } from '../connection/subscriptions.ts'
+import { listNamed } from '../listing.ts'
 import { numberText } from '../scripting/codec.ts'
 import type { Keys } from '../scripting/keys.ts'
-import { callScript, TOPIC } from '../scripting/loader.ts'
+import { askScript, TOPIC } from '../scripting/loader.ts'
 import { readNotification } from '../scripting/notifications.ts'
 import type { TopicBatcher } from '../scripting/topicBatcher.ts'
 import { append, drop, droppedOf, hold, boundsOf as readBounds, repair } from '../scripting/topicCodec.ts'
@@ -55,19 +54,7 @@ export function createTopics(context: TopicsContext): Topics {
 
     list: async (query) => {
       context.refuseClosed()
-      const infosOf = async (names: readonly string[]): Promise<TopicInfo[]> => {
-        return (await Promise.all(names.map((name) => infoOf(context, name)))).filter((info) => info !== undefined)
-      }
-      if ('names' in query) return await infosOf(query.names)
-      const topics: TopicInfo[] = []
-      let last = query.after
-      while (topics.length < query.limit) {
-        const names = await namesBehind(context, last, query.limit - topics.length)
-        topics.push(...(await infosOf(names)))
-        last = names.at(-1)
-        if (last === undefined) break
-      }
-      return topics
+      return await listNamed(context.router, keys.topics, query, (name) => infoOf(context, name))
     },
 
     hold: async (topic, name, offset) => (await batcher.run(topic, hold(name, offset))).value,
@@ -109,12 +96,8 @@ export async function boundsOf(context: TopicsContext, topic: string): Promise<B
 async function unborn({ router, keys }: TopicsContext, topic: string): Promise<Bounds | undefined> {
   const key = keys.topic(topic)
   const state = async (): Promise<string[]> => {
-    try {
-      const [reply] = await router.run(key, [['HMGET', key, 'epoch', 'dead', 'dropped']], performance.now() + WAIT_MS)
-      return (reply as (Buffer | null)[]).map((value) => value?.toString() ?? '')
-    } catch (error) {
-      throw failure(error)
-    }
+    const [reply] = await router.ask(key, ['HMGET', key, 'epoch', 'dead', 'dropped'])
+    return (reply as (Buffer | null)[]).map((value) => value?.toString() ?? '')
   }
   const [, before = ''] = await state()
   const dead = before || '0'
@@ -127,17 +110,12 @@ async function unborn({ router, keys }: TopicsContext, topic: string): Promise<B
 async function ask(context: TopicsContext, topic: string, args: readonly Argument[]): Promise<Buffer[] | undefined> {
   const { router, keys, batcher } = context
   context.refuseClosed()
-  try {
-    for (;;) {
-      const deadline = performance.now() + WAIT_MS
-      const [reply] = await callScript(router, TOPIC.read, keys.topic(topic), ['', ...args], deadline)
-      const [word, ...rest] = reply as Buffer[]
-      if (word?.toString() === 'born') return rest
-      if (word?.toString() === 'unborn') return undefined
-      await batcher.run(topic, repair())
-    }
-  } catch (error) {
-    throw failure(error)
+  for (;;) {
+    const reply = await askScript(router, TOPIC.read, keys.topic(topic), ['', ...args])
+    const [word, ...rest] = reply as Buffer[]
+    if (word?.toString() === 'born') return rest
+    if (word?.toString() === 'unborn') return undefined
+    await batcher.run(topic, repair())
   }
 }
 
@@ -188,19 +166,4 @@ async function infoOf(context: TopicsContext, topic: string): Promise<TopicInfo 
   const holds = holdsOf(born.rest)
   const kept = { topic, ...born.bounds, events: head + 1 - first, bytes: born.bytes }
   return holds.length > 0 ? { ...kept, holds } : kept
-}
-
-async function namesBehind(
-  { router, keys }: TopicsContext,
-  after: string | undefined,
-  most: number,
-): Promise<string[]> {
-  try {
-    const from = after === undefined ? '-' : `(${after}`
-    const command = ['ZRANGEBYLEX', keys.topics, from, '+', 'LIMIT', '0', String(most)] as const
-    const [names] = await router.run(keys.topics, [command], performance.now() + WAIT_MS)
-    return (names as Buffer[]).map(String)
-  } catch (error) {
-    throw failure(error)
-  }
 }
