@@ -1,10 +1,8 @@
 /** Schedules over Redis: queues that have some due are found by a list of their next times, which may be too early. */
 
 import { readBody } from '../../codec.ts'
-import { WAIT_MS } from '../../contract/basics.ts'
 import type { DueSchedules, ListQuery, Schedules, StoredSchedule } from '../../contract/store.ts'
-import type { Command } from '../connection/connection.ts'
-import { failure } from '../connection/errors.ts'
+import { createHint } from '../connection/hint.ts'
 import * as codec from '../scripting/scheduleCodec.ts'
 import { ask, type QueuesContext } from './reads.ts'
 
@@ -15,24 +13,15 @@ const AT_A_TIME = 4
 const WIDTH = 3
 
 export function createSchedules(context: QueuesContext, now: () => Promise<number>): Schedules {
-  const { keys, queueBatcher: batcher, subscriptions, durable, warn } = context
-  const own = new Set<() => void>()
-
-  const commandsAt = async (key: string, ...commands: readonly Command[]): Promise<unknown[]> => {
-    context.refuseClosed()
-    try {
-      return await context.router.run(key, commands, performance.now() + WAIT_MS)
-    } catch (error) {
-      throw failure(error)
-    }
-  }
-  const command = (...commands: readonly Command[]) => commandsAt(keys.schedules, ...commands)
-  const readKeys = (queue: string) => commandsAt(keys.queue(queue), ['HKEYS', keys.payloads(queue, 'schedules')])
+  const { router, keys, queueBatcher: batcher, subscriptions, durable, warn } = context
+  const hint = createHint(router, subscriptions, keys.schedules, (error) => {
+    warn('schedules that other nodes put are not heard of', error)
+  })
 
   /** All nodes find the queue by then. */
   const tell = async (queue: string, nextAt: number): Promise<void> => {
-    await command(['ZADD', keys.schedules, 'LT', String(nextAt), queue], ['SPUBLISH', keys.schedules, ''])
-    for (const listener of [...own]) listener()
+    context.refuseClosed()
+    await hint.change(['ZADD', keys.schedules, 'LT', String(nextAt), queue])
   }
 
   const dueIn = async (queue: string, limit: number) => {
@@ -43,7 +32,10 @@ export function createSchedules(context: QueuesContext, now: () => Promise<numbe
   /** Puts a queue where it belongs. Asked again behind the writing: what was put meanwhile is not overwritten. */
   const settle = async (queue: string, found: string): Promise<void> => {
     for (let nextAt = found; ; ) {
-      await command(nextAt === '' ? ['ZREM', keys.schedules, queue] : ['ZADD', keys.schedules, nextAt, queue])
+      await router.ask(
+        keys.schedules,
+        nextAt === '' ? ['ZREM', keys.schedules, queue] : ['ZADD', keys.schedules, nextAt, queue],
+      )
       const again = (await dueIn(queue, 0)).nextAt
       if (again === nextAt || (again === '' && nextAt === '')) return
       nextAt = again
@@ -71,7 +63,8 @@ export function createSchedules(context: QueuesContext, now: () => Promise<numbe
       const named = async (names: readonly string[]) =>
         schedulesIn(await ask(context, queue, ['schedulesNamed', ...names]))
       if ('names' in query) return await named(query.names)
-      const [found] = await readKeys(queue)
+      context.refuseClosed()
+      const [found] = await router.ask(keys.queue(queue), ['HKEYS', keys.payloads(queue, 'schedules')])
       // Sorted here: the server sorts as its own language does.
       let rest = (found as Buffer[]).sort(Buffer.compare).map(String)
       if (query.after !== undefined) {
@@ -90,7 +83,8 @@ export function createSchedules(context: QueuesContext, now: () => Promise<numbe
     dueSchedules: async (limit, without): Promise<DueSchedules> => {
       const time = await now()
       const most = String(PART + without.size)
-      const [names, next] = (await command(
+      const [names, next] = (await router.ask(
+        keys.schedules,
         ['ZRANGEBYSCORE', keys.schedules, '-inf', String(time), 'LIMIT', '0', most],
         ['ZRANGEBYSCORE', keys.schedules, `(${time}`, '+inf', 'WITHSCORES', 'LIMIT', '0', '1'],
       )) as [Buffer[], unknown[]]
@@ -113,37 +107,7 @@ export function createSchedules(context: QueuesContext, now: () => Promise<numbe
       return { now: time, due: due.slice(0, limit), ...(Number.isFinite(nextAt) && { nextAt }) }
     },
 
-    watchSchedules: (listener) => {
-      let stopped = false
-      let stop: (() => void) | undefined
-      const heard = (): void => {
-        if (!stopped) listener()
-      }
-      own.add(heard)
-      const begin = (): void => {
-        subscriptions
-          .add(keys.schedules, () => true, { heard, lost: heard })
-          .then(
-            (undo) => {
-              if (stopped) return undo()
-              stop = undo
-              // What was put before it could be heard.
-              heard()
-            },
-            (error) => {
-              if (stopped) return
-              warn('schedules that other nodes put are not heard of', error)
-              setTimeout(begin, WAIT_MS).unref()
-            },
-          )
-      }
-      begin()
-      return () => {
-        stopped = true
-        own.delete(heard)
-        stop?.()
-      }
-    },
+    watchSchedules: hint.watch,
   }
 }
 
