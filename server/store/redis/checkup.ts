@@ -3,9 +3,8 @@
 import { messageOf, RepriseError } from '../../../shared/errors.ts'
 import { WAIT_MS } from '../contract/basics.ts'
 import { type Checkup, type Finding, fail, ok, warn } from '../contract/findings.ts'
-import type { Command } from './connection/connection.ts'
 import { Router } from './connection/router.ts'
-import { checkServer, fieldsOf, sayDurability } from './connection/serverSettings.ts'
+import { checkServer, fieldsOf, type Send, sayDurability } from './connection/serverSettings.ts'
 import { parseLocation } from './connection/url.ts'
 import { keysWith } from './scripting/keys.ts'
 import { documentsOf } from './settings.ts'
@@ -21,8 +20,8 @@ export async function checkRedis(url: string): Promise<Checkup> {
   try {
     await router.open(deadline)
     for (const address of router.masters) {
-      const send = async (...command: Command) => await router.sendTo(address, command, deadline)
-      findings.push(...(await checkOne(address, location.kind === 'cluster', send)))
+      const ask: Send = (...command) => router.sendTo(address, command, deadline)
+      findings.push(...(await checkOne(address, location.kind === 'cluster', ask)))
     }
     const { settings } = keysWith(location.prefix)
     const [reply] = await router.run(settings, [['HGETALL', settings]], deadline)
@@ -37,14 +36,9 @@ export async function checkRedis(url: string): Promise<Checkup> {
   }
 }
 
-async function checkOne(
-  address: string,
-  isCluster: boolean,
-  send: (...command: Command) => Promise<unknown>,
-): Promise<Finding[]> {
+async function checkOne(address: string, isCluster: boolean, ask: Send): Promise<Finding[]> {
   const what = address === '' ? 'redis' : `redis ${address}`
   const warnings: string[] = []
-  const ask = (name: string, ...args: string[]) => send(name, ...args)
   let findings: Finding[]
   try {
     const durability = await checkServer(ask, (message) => warnings.push(message))
@@ -79,7 +73,7 @@ async function checkOne(
   return [...findings, await clock(what, ask)]
 }
 
-async function clock(what: string, ask: (name: string) => Promise<unknown>): Promise<Finding> {
+async function clock(what: string, ask: Send): Promise<Finding> {
   const asked = Date.now()
   const [seconds = 0, micros = 0] = ((await ask('TIME')) as unknown[]).map(Number)
   const differs = Math.round(seconds * 1_000 + micros / 1_000 - (asked + Date.now()) / 2)

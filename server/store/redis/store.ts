@@ -4,10 +4,10 @@ import { messageOf, RepriseError } from '../../../shared/errors.ts'
 import { WAIT_MS } from '../contract/basics.ts'
 import type { Store, StoreContext } from '../contract/store.ts'
 import { Damage } from '../damage.ts'
-import type { Command } from './connection/connection.ts'
 import { Durable } from './connection/durability.ts'
-import { closed, failure } from './connection/errors.ts'
+import { closed } from './connection/errors.ts'
 import { Router } from './connection/router.ts'
+import type { Send } from './connection/serverSettings.ts'
 import { Subscriptions } from './connection/subscriptions.ts'
 import { type Location, parseLocation } from './connection/url.ts'
 import { createMaintenance } from './maintenance.ts'
@@ -68,13 +68,9 @@ export async function openRedis(url: string, context: RedisContext = {}): Promis
   const time = async (): Promise<number> => {
     refuseClosed()
     if (now !== undefined) return now()
-    try {
-      const [reply] = await router.run(keys.store, [['TIME']], performance.now() + WAIT_MS)
-      const [seconds, micros] = (reply as Buffer[]).map(Number)
-      return (seconds ?? 0) * 1_000 + Math.floor((micros ?? 0) / 1_000)
-    } catch (error) {
-      throw failure(error)
-    }
+    const [reply] = await router.ask(keys.store, ['TIME'])
+    const [seconds = 0, micros = 0] = (reply as Buffer[]).map(Number)
+    return seconds * 1_000 + Math.floor(micros / 1_000)
   }
   const topics = createTopics(parts)
   const close = async (): Promise<void> => {
@@ -106,8 +102,8 @@ async function begin(router: Router, durable: Durable): Promise<void> {
   const deadline = performance.now() + WAIT_MS
   await router.open(deadline)
   const servers = router.masters.map((address) => {
-    const send = (...command: Command) => router.sendTo(address, command, deadline)
-    return [address, send as (name: string, ...args: string[]) => Promise<unknown>] as const
+    const send: Send = (...command) => router.sendTo(address, command, deadline)
+    return [address, send] as const
   })
   await durable.begin(new Map(servers))
   // From here on before each new connection is used: the server may have been started with other settings.

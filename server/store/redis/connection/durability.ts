@@ -2,9 +2,7 @@
 
 import { messageOf } from '../../../../shared/errors.ts'
 import type { Durability } from '../../../../shared/protocol.ts'
-import { checkServer, runOf, sayDurability, weakest } from './serverSettings.ts'
-
-type Send = (name: string, ...args: string[]) => Promise<unknown>
+import { checkServer, runOf, type Send, sayDurability, weakest } from './serverSettings.ts'
 
 export class Durable {
   readonly #replicas: number

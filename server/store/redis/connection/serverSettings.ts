@@ -6,7 +6,8 @@ import type { Durability } from '../../../../shared/protocol.ts'
 /** Sharded pub/sub and scripts with flags came with it. */
 const OLDEST = 7
 
-type Send = (name: string, ...args: string[]) => Promise<unknown>
+/** Gives one command to the server; the answer is as it came. */
+export type Send = (name: string, ...args: string[]) => Promise<unknown>
 
 /** One start of a server. */
 export async function runOf(send: Send): Promise<string> {
@@ -30,23 +31,14 @@ export async function checkServer(send: Send, warn: (message: string) => void): 
   }
   if (info.get('aof_enabled') !== '1') return 'memory'
   try {
-    const reply = await send('CONFIG', 'GET', 'appendfsync')
-    const text = JSON.stringify(reply instanceof Map ? [...reply] : reply, (_, value) => asText(value))
-    if (text.includes('"always"')) return 'fsync'
-    return text.includes('"everysec"') ? 'everysec' : 'memory'
+    const [, appendfsync] = ((await send('CONFIG', 'GET', 'appendfsync')) as Buffer[]).map(String)
+    if (appendfsync === 'always') return 'fsync'
+    return appendfsync === 'everysec' ? 'everysec' : 'memory'
   } catch (error) {
     if (!/unknown command|NOPERM|not allowed|disabled/i.test(messageOf(error))) throw error
     warn('Redis does not tell its appendfsync (CONFIG is forbidden): taken for everysec')
     return 'everysec'
   }
-}
-
-function asText(value: unknown): unknown {
-  if (Buffer.isBuffer(value)) return value.toString()
-  if (typeof value === 'object' && value !== null && 'type' in value && 'data' in value && Array.isArray(value.data)) {
-    return Buffer.from(value.data).toString()
-  }
-  return value
 }
 
 export function fieldsOf(info: string): Map<string, string> {
