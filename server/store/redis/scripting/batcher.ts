@@ -7,10 +7,11 @@
 import { WAIT_MS } from '../../contract/basics.ts'
 import type { JobLoss } from '../../contract/store.ts'
 import type { Damage } from '../../damage.ts'
-import type { Argument } from '../connection/connection.ts'
-import { closed, failure } from '../connection/errors.ts'
+import type { Argument, Command } from '../connection/connection.ts'
+import { closed, failure, isFull } from '../connection/errors.ts'
 import type { Router } from '../connection/router.ts'
 import type { Keys } from './keys.ts'
+import { callScript, type QUEUE, type TOPIC } from './loader.ts'
 
 export interface BatcherContext {
   readonly router: Router
@@ -81,13 +82,15 @@ export interface Flow {
 export abstract class Batcher<X = unknown> {
   protected readonly context: BatcherContext
   readonly #bounds: Bounds
+  readonly #scripts: typeof TOPIC | typeof QUEUE
   readonly #lines = new Map<string, Line<X>>()
   #closed = false
   #idle: (() => void) | undefined
 
-  constructor(context: BatcherContext, bounds: Bounds) {
+  constructor(context: BatcherContext, bounds: Bounds, scripts: typeof TOPIC | typeof QUEUE) {
     this.context = context
     this.#bounds = bounds
+    this.#scripts = scripts
   }
 
   /** Does the calls; the result tells their outcomes. Never rejects. */
@@ -125,8 +128,31 @@ export abstract class Batcher<X = unknown> {
     }
   }
 
+  /** Calls the script of what writes; `full` where the server has no room, and was asked as if it had. */
+  protected async write<Reply>(
+    key: string,
+    full: boolean,
+    own: readonly string[],
+    calls: readonly { readonly args: readonly Argument[] }[],
+    deadline: number,
+  ): Promise<'full' | { readonly reply: Reply; readonly replicas: number }> {
+    const { router, now, maxIds, replicas: wanted, replicaWaitMs } = this.context
+    const { write, writeWhenFull } = this.#scripts
+    const args: Argument[] = [now === undefined ? '' : String(now()), full ? '1' : '0', String(maxIds), ...own]
+    for (const call of calls) for (const arg of call.args) args.push(arg)
+    const following: Command[] = wanted > 0 ? [['WAIT', String(wanted), String(replicaWaitMs)]] : []
+    try {
+      const answers = await callScript(router, full ? writeWhenFull : write, key, args, deadline, following)
+      const [reply, replicas = 0] = answers as [Reply, number?]
+      return { reply, replicas }
+    } catch (error) {
+      if (isFull(error) && !full) return 'full'
+      throw error
+    }
+  }
+
   protected async command(key: string, command: string, ...args: readonly string[]): Promise<unknown> {
-    return (await this.context.router.run(key, [[command, key, ...args]], performance.now() + WAIT_MS))[0]
+    return (await this.context.router.ask(key, [command, key, ...args]))[0]
   }
 
   #schedule(name: string, line: Line<X>): void {

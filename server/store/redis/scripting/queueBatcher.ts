@@ -1,10 +1,9 @@
 /** What goes to the script of a queue: its name is in the list before it is made, and it is known when it has something to do. */
 
 import { mended } from '../../damage.ts'
-import type { Argument, Command } from '../connection/connection.ts'
-import { failure, isFull } from '../connection/errors.ts'
+import { failure } from '../connection/errors.ts'
 import { Batcher, type BatcherContext, type Flow, tell, type Waiting } from './batcher.ts'
-import { callScript, QUEUE } from './loader.ts'
+import { QUEUE } from './loader.ts'
 import { tellLosses } from './notifications.ts'
 import { due } from './queueCodec.ts'
 
@@ -18,12 +17,14 @@ const TELL_MS = 5_000
 /** Queues of which it is remembered when that was. */
 const MAX_KNOWN = 10_000
 
+type Reply = [Buffer, Buffer, Buffer, Buffer, Buffer[][], Buffer, Buffer[]]
+
 export class QueueBatcher extends Batcher {
   /** When this node told last when a queue has something to do, by its own clock. */
   readonly #told = new Map<string, number>()
 
   constructor(context: BatcherContext) {
-    super(context, BOUNDS)
+    super(context, BOUNDS, QUEUE)
   }
 
   /** Calls of one turn belong together, those that follow from the last answer among them. */
@@ -74,24 +75,16 @@ export class QueueBatcher extends Batcher {
   }
 
   async #call(queue: string, rest: readonly Waiting[], full: boolean, mayBeBorn: boolean) {
-    const { router, keys, now, maxIds, replicas: wanted, replicaWaitMs } = this.context
-    const args: Argument[] = [now === undefined ? '' : String(now()), full ? '1' : '0', String(maxIds)]
-    args.push(mayBeBorn ? '1' : '0')
-    for (const { operation } of rest) for (const arg of operation.args) args.push(arg)
-    const following: Command[] = wanted > 0 ? [['WAIT', String(wanted), String(replicaWaitMs)]] : []
-    const script = full ? QUEUE.writeWhenFull : QUEUE.write
-    let answers: unknown[]
-    try {
-      answers = await callScript(router, script, keys.queue(queue), args, rest[0]?.deadline ?? 0, following)
-    } catch (error) {
-      if (isFull(error) && !full) return 'full'
-      throw error
-    }
-    const [reply, replicas = 0] = answers as [[Buffer, Buffer, Buffer, Buffer, Buffer[][], Buffer, Buffer[]], number?]
+    const { keys, damage, lost } = this.context
+    const operations = rest.map(({ operation }) => operation)
+    const own = [mayBeBorn ? '1' : '0']
+    const answer = await this.write<Reply>(keys.queue(queue), full, own, operations, rest[0]?.deadline ?? 0)
+    if (answer === 'full') return answer
+    const { reply, replicas } = answer
     const [stopped, dueAt, isSooner, sweepAt] = reply.slice(0, 4).map(String) as [string, string, string, string]
-    const lost = String(reply[5] ?? '')
-    if (lost !== '') this.context.damage.tell(mended(queue, Number(lost)))
-    tellLosses(queue, reply[6], this.context.lost)
+    const found = String(reply[5])
+    if (found !== '') damage.tell(mended(queue, Number(found)))
+    tellLosses(queue, reply[6], lost)
     return { stopped, dueAt, isSooner: isSooner === '1', sweepAt, outcomes: reply[4], replicas }
   }
 

@@ -3,12 +3,11 @@
 import { RepriseError } from '../../../../shared/errors.ts'
 import { acksLast } from '../../acksLast.ts'
 import { WAIT_MS } from '../../contract/basics.ts'
-import type { Argument, Command } from '../connection/connection.ts'
-import { failure, isFull, storageFull } from '../connection/errors.ts'
+import { failure, storageFull } from '../connection/errors.ts'
 import { newEpoch, type StoreEpochs, storeEpochs } from '../topics/epochs.ts'
 import { partsOf, type Row, rowsOf } from './appendBatch.ts'
 import { Batcher, type BatcherContext, tell, type Waiting } from './batcher.ts'
-import { callScript, TOPIC } from './loader.ts'
+import { TOPIC } from './loader.ts'
 import { type Joinable, know } from './topicCodec.ts'
 
 const BOUNDS = { operations: 1_024, size: 6_000, bytes: 512 * 1024, underWay: 1 }
@@ -16,10 +15,11 @@ const BOUNDS = { operations: 1_024, size: 6_000, bytes: 512 * 1024, underWay: 1 
 const MAX_ROUNDS = 4 * BOUNDS.operations
 
 type Call = Waiting<Joinable>
+type Reply = [Buffer, Buffer, Buffer, Buffer, Buffer, Buffer[][]]
 
 export class TopicBatcher extends Batcher<Joinable> {
   constructor(context: BatcherContext) {
-    super(context, BOUNDS)
+    super(context, BOUNDS, TOPIC)
   }
 
   /** At once: whoever publishes alone waits for nobody. */
@@ -93,20 +93,11 @@ export class TopicBatcher extends Batcher<Joinable> {
     epochs: StoreEpochs | undefined,
     full: boolean,
   ) {
-    const { router, keys, now, run, maxIds, replicas: wanted, replicaWaitMs } = this.context
-    const args: Argument[] = [now === undefined ? '' : String(now()), full ? '1' : '0', String(maxIds)]
-    args.push(run?.() ?? '', newEpoch(), epochs?.begun ?? '', epochs?.runs ?? '', epochs?.epochs ?? '')
-    for (const row of rows) for (const arg of row.args) args.push(arg)
-    const following: Command[] = wanted > 0 ? [['WAIT', String(wanted), String(replicaWaitMs)]] : []
-    const script = full ? TOPIC.writeWhenFull : TOPIC.write
-    let answers: unknown[]
-    try {
-      answers = await callScript(router, script, keys.topic(topic), args, deadline, following)
-    } catch (error) {
-      if (isFull(error) && !full) return 'full'
-      throw error
-    }
-    const [reply, replicas = 0] = answers as [[Buffer, Buffer, Buffer, Buffer, Buffer, Buffer[][]], number?]
+    const { keys, run } = this.context
+    const own = [run?.() ?? '', newEpoch(), epochs?.begun ?? '', epochs?.runs ?? '', epochs?.epochs ?? '']
+    const answer = await this.write<Reply>(keys.topic(topic), full, own, rows, deadline)
+    if (answer === 'full') return answer
+    const { reply, replicas } = answer
     const [stopped, ran, dead, dueAt, born] = reply.slice(0, 5).map(String) as [string, string, string, string, string]
     return { stopped, run: ran, dead, dueAt, born: born === '1', outcomes: reply[5], replicas }
   }
