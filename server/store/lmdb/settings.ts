@@ -1,7 +1,7 @@
 /** The contract's settings over LMDB. */
 
 import type { Settings } from '../contract/store.ts'
-import { nameKey } from './engine/keys.ts'
+import { ALL, nameKey } from './engine/keys.ts'
 import { TABLES } from './engine/tables.ts'
 import type { Writer } from './engine/writer.ts'
 
@@ -14,12 +14,7 @@ export function createSettings(writer: Writer): Settings {
     all: () =>
       writer.read((environment) => {
         const all = new Map<string, unknown>()
-        for (const { key, value } of environment.records(TABLES.settings, {
-          start: Buffer.of(0),
-          end: Buffer.of(0xff),
-        })) {
-          all.set(key.toString(), value)
-        }
+        for (const { key, value } of environment.records(TABLES.settings, ALL)) all.set(key.toString(), value)
         return all
       }),
 

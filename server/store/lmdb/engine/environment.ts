@@ -7,12 +7,11 @@
  * measured to be no faster here.
  */
 
-import { open as openFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Database, open, type RootDatabase } from 'lmdb'
 import { messageOf } from '../../../../shared/errors.ts'
 import type { Damage } from '../../damage.ts'
-import { DATA_FILE } from './folder.ts'
+import { DATA_FILE, syncPath } from './folder.ts'
 import { TABLES, type Table } from './tables.ts'
 
 /** The version of what is stored. A store with a newer one is refused. */
@@ -189,19 +188,15 @@ export class Environment {
   }
 
   /** Entries with `start <= key < end`, in order. Values are copies. All that one turn reads is of one moment. */
-  *range<T>(table: Table<T>, { start, end, limit }: Range): Generator<Entry> {
-    for (const { key, value } of this.#database(table).getRange({
-      start,
-      end,
-      ...(limit !== undefined && { limit }),
-    })) {
+  *range<T>(table: Table<T>, range: Range): Generator<Entry> {
+    for (const { key, value } of this.#database(table).getRange(range)) {
       yield { key: asBuffer(key), value: asBuffer(value) }
     }
   }
 
-  keys<T>(table: Table<T>, { start, end, limit }: Range): Buffer[] {
-    const keys = this.#database(table).getKeys({ start, end, ...(limit !== undefined && { limit }) })
-    return Array.from(keys, asBuffer)
+  keys<T>(table: Table<T>, range: Range): Buffer[] {
+    // The driver notes in it that it was asked for keys.
+    return Array.from(this.#database(table).getKeys({ ...range }), asBuffer)
   }
 
   /** The last entry with `start <= key <= last`. */
@@ -270,17 +265,6 @@ export class Environment {
 }
 
 export const SCHEMA_KEY = Buffer.from('version')
-
-async function syncPath(path: string): Promise<void> {
-  // Windows cannot open folders, and keeps their names safe by itself.
-  if (process.platform === 'win32') return
-  const handle = await openFile(path, 'r')
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
-}
 
 async function causeOf(error: unknown): Promise<unknown> {
   const told = error as { readonly commitError?: Promise<unknown> }

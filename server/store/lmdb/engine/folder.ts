@@ -125,6 +125,18 @@ async function removeUnused(path: string): Promise<void> {
   if ((await lstat(path).catch(() => undefined)) !== undefined && isUnused(path)) await unlink(path)
 }
 
+/** What was written to a file, or the names in a folder, are on disk. */
+export async function syncPath(path: string): Promise<void> {
+  // Windows cannot open folders, and keeps their names safe by itself.
+  if (process.platform === 'win32') return
+  const handle = await open(path, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
 async function makeFile(path: string): Promise<void> {
   const { O_CREAT, O_EXCL, O_RDWR } = constants
   try {

@@ -1,7 +1,7 @@
 /** What trims and drops left behind, of topics and of queues: removed in bounded parts after the commit that made it garbage. */
 
 import type { Changes } from './changes.ts'
-import { afterPrefix, blockKey, numberKey } from './keys.ts'
+import { ALL, blockKey, numberKey, under } from './keys.ts'
 import { type GarbageRecord, TABLES, type Table } from './tables.ts'
 
 /** Tables whose keys begin with the number of a topic or a queue, blocks apart. */
@@ -25,17 +25,13 @@ export function leaveGarbage(changes: Changes, number: number, garbage: GarbageR
 
 /** Removes at most `part` records of what is left; `true` when there may be more. */
 export function collectGarbage(changes: Changes, part: number): boolean {
-  const all = { start: Buffer.of(0), end: afterPrefix(Buffer.alloc(0)), limit: 1 }
-  const [key] = changes.environment.keys(TABLES.garbage, all)
+  const [key] = changes.environment.keys(TABLES.garbage, { ...ALL, limit: 1 })
   const garbage = key === undefined ? undefined : changes.get(TABLES.garbage, key)
   if (key === undefined || garbage === undefined) return false
   const number = key.readUInt32BE()
   let room = part
-  const dead = changes.environment.keys(TABLES.blocks, {
-    start: blockKey(number, 0),
-    end: blockKey(number, garbage.below),
-    limit: room,
-  })
+  const range = { start: blockKey(number, 0), end: blockKey(number, garbage.below), limit: room }
+  const dead = changes.environment.keys(TABLES.blocks, range)
   for (const block of dead) changes.remove(TABLES.blocks, block)
   room -= dead.length
   if (garbage.dropped) {
@@ -46,7 +42,7 @@ export function collectGarbage(changes: Changes, part: number): boolean {
 }
 
 function removeSome(changes: Changes, table: Table<unknown>, prefix: Buffer, limit: number): number {
-  const keys = changes.environment.keys(table, { start: prefix, end: afterPrefix(prefix), limit })
+  const keys = changes.environment.keys(table, { ...under(prefix), limit })
   for (const key of keys) changes.remove(table, key)
   return keys.length
 }

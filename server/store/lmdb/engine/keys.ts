@@ -89,13 +89,13 @@ export function cursorKey(topic: string, owner?: Owner): Buffer {
   return Buffer.concat([start, Buffer.from(subject), Buffer.of(0, 0), Buffer.from(owner.client)])
 }
 
-/** Behind every key that starts with `prefix`. */
-export function afterPrefix(prefix: Buffer): Buffer {
-  return Buffer.concat([prefix, Buffer.alloc(32, 0xff)])
+/** All that has keys which start with `prefix`, from one of them on. */
+export function under(prefix: Buffer, start = prefix): { readonly start: Buffer; readonly end: Buffer } {
+  return { start, end: Buffer.concat([prefix, Buffer.alloc(32, 0xff)]) }
 }
 
 /** The whole of a table. */
-export const ALL = { start: Buffer.of(0), end: afterPrefix(Buffer.alloc(0)) }
+export const ALL = under(Buffer.alloc(0), Buffer.of(0))
 
 /** What falls due, by time. `kind` says in which table `key` is. */
 export function dueKey(at: number, kind: number, key: Buffer): Buffer {

@@ -2,7 +2,7 @@
 
 import { encodeBody, readBody, readKnownBody, sizeBody } from '../../codec.ts'
 import type { Body, Child, ChildState, EndedChild, ParentPlace, PayloadChange } from '../../contract/store.ts'
-import { afterPrefix, countKey, numberKey } from '../engine/keys.ts'
+import { countKey, numberKey, under } from '../engine/keys.ts'
 import { TABLES } from '../engine/tables.ts'
 import type { Transaction } from '../engine/transaction.ts'
 import type { JobSet } from './storage/jobSet.ts'
@@ -184,7 +184,7 @@ export function rewriteChildren(
   const prefix = numberKey(main.counters.number)
   const start = behind === undefined ? prefix : Buffer.concat([behind, Buffer.of(0)])
   let [seen, changed, bytes] = [0, 0, 0]
-  const range = { start, end: afterPrefix(prefix), limit: limit + 1 }
+  const range = { ...under(prefix, start), limit: limit + 1 }
   let last = start
   for (const { key, value } of transaction.environment.records(TABLES.children, range)) {
     if (seen === limit || bytes > most) return { next: last, seen: 0, changed }

@@ -5,8 +5,8 @@
 
 import { mended } from '../../damage.ts'
 import { newEpoch } from '../engine/epochs.ts'
-import { ALL, afterPrefix, countOf, dueKey, nameKey, numberKey, partsOfDue } from '../engine/keys.ts'
-import { TABLES } from '../engine/tables.ts'
+import { ALL, countOf, dueKey, nameKey, numberKey, partsOfDue, under } from '../engine/keys.ts'
+import { TABLES, type Table } from '../engine/tables.ts'
 import type { Transaction } from '../engine/transaction.ts'
 import { childEnded, LOST, lostChildren } from './children.ts'
 import { failParent } from './deadLetters.ts'
@@ -67,10 +67,7 @@ function namedIn(transaction: Transaction, { number }: Counters): Set<number> {
     INDEXES.grouped,
     INDEXES.waiting,
   ]
-  for (const { key, value } of transaction.environment.records(TABLES.pairs, {
-    start: prefix,
-    end: afterPrefix(prefix),
-  })) {
+  for (const { key, value } of transaction.environment.records(TABLES.pairs, under(prefix))) {
     const kind = key[prefix.length] ?? 0
     if (kind === INDEXES.heldBy) for (const { a } of pairsOf(value)) named.add(a)
     else if (byNumber.includes(kind)) for (const { b } of pairsOf(value)) named.add(b)
@@ -81,9 +78,9 @@ function namedIn(transaction: Transaction, { number }: Counters): Set<number> {
 /** Takes away the indexes as they are stored, and the figures that follow from the jobs. */
 function clear(transaction: Transaction, counters: Counters): void {
   const prefix = numberKey(counters.number)
-  const all = { start: prefix, end: afterPrefix(prefix) }
-  for (const key of transaction.environment.keys(TABLES.pairs, all)) transaction.remove(TABLES.pairs, key)
-  for (const key of transaction.environment.keys(TABLES.groups, all)) transaction.remove(TABLES.groups, key)
+  for (const table of [TABLES.pairs, TABLES.groups] as Table<unknown>[]) {
+    for (const key of transaction.environment.keys(table, under(prefix))) transaction.remove(table, key)
+  }
   if (counters.turnAt > 0) transaction.remove(TABLES.timers, dueKey(counters.turnAt, 0, prefix))
   const none = { ready: 0, delayed: 0, held: 0, waiting: 0, bytes: 0, suspects: 0, turnAt: 0, inGroups: 0, resting: 0 }
   Object.assign(counters, { ...none, open: Array(10).fill(0) })
@@ -91,10 +88,7 @@ function clear(transaction: Transaction, counters: Counters): void {
 
 function forgetSuspects(transaction: Transaction, jobSet: JobSet): void {
   const prefix = Buffer.concat([nameKey(jobSet.name), Buffer.of(0)])
-  for (const { value } of transaction.environment.records(TABLES.consumers, {
-    start: prefix,
-    end: afterPrefix(prefix),
-  })) {
+  for (const { value } of transaction.environment.records(TABLES.consumers, under(prefix))) {
     const consumer = jobSet.consumers.of(value)
     consumer.record.suspects = 0
     jobSet.consumers.change(consumer)
@@ -104,9 +98,7 @@ function forgetSuspects(transaction: Transaction, jobSet: JobSet): void {
 /** Puts every job that is there into the indexes. */
 function gather(transaction: Transaction, jobSet: JobSet): void {
   const { counters, isDead } = jobSet
-  const prefix = numberKey(counters.number)
-  const all = { start: prefix, end: afterPrefix(prefix) }
-  const chunks = transaction.environment.keys(TABLES.jobs, all)
+  const chunks = transaction.environment.keys(TABLES.jobs, under(numberKey(counters.number)))
   for (const key of chunks) {
     if (transaction.get(TABLES.jobs, key) === undefined) transaction.remove(TABLES.jobs, key)
     for (const job of jobSet.jobsIn(countOf(key))) {

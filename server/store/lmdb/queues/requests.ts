@@ -4,7 +4,7 @@ import { encodeBody, readBody, readKnownBody } from '../../codec.ts'
 import type { Answer, Body, PayloadChange } from '../../contract/store.ts'
 import type { Environment } from '../engine/environment.ts'
 import { DUE, fallDue } from '../engine/expiry.ts'
-import { afterPrefix, digest, digestKey } from '../engine/keys.ts'
+import { digest, digestKey, under } from '../engine/keys.ts'
 import { TABLES } from '../engine/tables.ts'
 import type { Transaction } from '../engine/transaction.ts'
 import type { Job } from './storage/jobs.ts'
@@ -100,7 +100,7 @@ export function rewriteAnswers(
   change: PayloadChange,
 ): { readonly next?: Buffer; readonly seen: number; readonly changed: number } {
   const prefix = digestKey(queueNumber, ANSWER)
-  const range = { start: from ?? prefix, end: afterPrefix(prefix), limit: limit + 1 }
+  const range = { ...under(prefix, from), limit: limit + 1 }
   const keys = transaction.environment.keys(TABLES.answers, range)
   let changed = 0
   for (const key of keys.slice(0, limit)) {

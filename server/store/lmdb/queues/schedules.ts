@@ -15,7 +15,7 @@ import { scheduleChanged, tooManySchedules } from '../../scheduleRefusals.ts'
 import { unguessable } from '../../token.ts'
 import type { Changes } from '../engine/changes.ts'
 import type { Environment } from '../engine/environment.ts'
-import { ALL, afterPrefix, dueKey, nameKey, numberKey, partsOfDue } from '../engine/keys.ts'
+import { ALL, dueKey, nameKey, numberKey, partsOfDue, under } from '../engine/keys.ts'
 import { TABLES } from '../engine/tables.ts'
 import type { Transaction } from '../engine/transaction.ts'
 import { enqueue } from './send.ts'
@@ -108,7 +108,7 @@ export function storedSchedules(environment: Environment, queueName: string, que
   const start = query.after === undefined ? prefix : Buffer.concat([scheduleKey(number, query.after), Buffer.of(0)])
   const found: StoredSchedule[] = []
   if (query.limit <= 0) return found
-  for (const { key, value } of environment.records(TABLES.schedules, { start, end: afterPrefix(prefix) })) {
+  for (const { key, value } of environment.records(TABLES.schedules, under(prefix, start))) {
     found.push(told(environment, key, value))
     if (found.length >= query.limit) break
   }
@@ -148,7 +148,7 @@ export function rewriteSchedules(
   change: PayloadChange,
 ): { readonly next?: string; readonly seen: number; readonly changed: number } {
   const prefix = numberKey(number)
-  const range = { start: scheduleKey(number, from), end: afterPrefix(prefix), limit: limit + 1 }
+  const range = { ...under(prefix, scheduleKey(number, from)), limit: limit + 1 }
   const keys = transaction.environment.keys(TABLES.scheduleBodies, range)
   let changed = 0
   for (const key of keys.slice(0, limit)) {

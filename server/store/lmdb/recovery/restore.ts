@@ -3,7 +3,7 @@
  * can be, and all queues are looked through.
  */
 
-import { MAX_EPOCHS, newEpoch } from '../engine/epochs.ts'
+import { newEpoch } from '../engine/epochs.ts'
 import { DUE, fallDue } from '../engine/expiry.ts'
 import { ALL, numberKey } from '../engine/keys.ts'
 import { STORE_KEY, TABLES, type Table } from '../engine/tables.ts'
@@ -44,7 +44,7 @@ function restoreStore(transaction: Transaction): void {
   }
   for (const { value } of environment.records(TABLES.cursors, ALL)) lastSession = Math.max(lastSession, value.session)
   transaction.put(TABLES.store, STORE_KEY, {
-    epochs: [newEpoch()].slice(-MAX_EPOCHS),
+    epochs: [newEpoch()],
     opening: '',
     lastTopicNumber: lastTopicNumber + 1_000,
     lastSession: lastSession + MARGIN,

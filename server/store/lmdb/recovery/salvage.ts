@@ -4,12 +4,12 @@
  */
 
 import { closeSync, fstatSync, openSync } from 'node:fs'
-import { copyFile, link, mkdir, open as openFile, rename, rm } from 'node:fs/promises'
+import { copyFile, link, mkdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setImmediate as fireTimers } from 'node:timers/promises'
 import { open, type RootDatabaseOptionsWithPath } from 'lmdb'
 import { messageOf } from '../../../../shared/errors.ts'
-import { DAMAGED, DATA_FILE, MENDING } from '../engine/folder.ts'
+import { DAMAGED, DATA_FILE, MENDING, syncPath } from '../engine/folder.ts'
 import { isTree, type Leaf, type Meta, metasOf, PageFile, type Tree, treeAt } from './pages.ts'
 
 const BINARY = { encoding: 'binary', keyEncoding: 'binary' } as const
@@ -164,11 +164,11 @@ async function writeAnew(
     await rm(mending, { recursive: true, force: true })
     await mkdir(mending, { mode: 0o700 })
     await copyTables(mending, new PageFile(handle, size, survey.meta), survey)
-    await sync(join(mending, DATA_FILE))
+    await syncPath(join(mending, DATA_FILE))
     const path = join(folder, DATA_FILE)
     await link(path, join(folder, kept)).catch(() => copyFile(path, join(folder, kept)))
     await rename(join(mending, DATA_FILE), path)
-    await sync(folder)
+    await syncPath(folder)
   } catch (error) {
     const reason = messageOf(error)
     throw new Error(`data.mdb is damaged (${what} cannot be read), and it could not be written anew: ${reason}`)
@@ -215,15 +215,5 @@ async function copyTables(mending: string, file: PageFile, { tables, headless, i
     )
   } finally {
     await root.close()
-  }
-}
-
-async function sync(path: string): Promise<void> {
-  if (process.platform === 'win32') return
-  const handle = await openFile(path, 'r')
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
   }
 }

@@ -5,7 +5,7 @@ import { comparePlaces, lagOf, type Position, placeIn } from '../../../../shared
 import type { Bounds, CursorInfo, CursorStart, Cursors, OpenedCursor, Owner } from '../../contract/store.ts'
 import { storeRecord } from '../engine/epochs.ts'
 import { CURSOR_MS, DUE, fallDue, NOTE_MS } from '../engine/expiry.ts'
-import { afterPrefix, cursorKey } from '../engine/keys.ts'
+import { cursorKey, under } from '../engine/keys.ts'
 import { type CursorRecord, type NoteRecord, STORE_KEY, TABLES } from '../engine/tables.ts'
 import type { Transaction } from '../engine/transaction.ts'
 import type { Writer } from '../engine/writer.ts'
@@ -44,7 +44,7 @@ export function createCursors(writer: Writer): Cursors {
       return writer.readWithTime((environment, now) => {
         const bounds = storedBounds(environment, topic)
         const cursors: CursorInfo[] = []
-        for (const { key, value: record } of environment.records(TABLES.cursors, { start, end: afterPrefix(prefix) })) {
+        for (const { key, value: record } of environment.records(TABLES.cursors, under(prefix, start))) {
           if (cursors.length >= limit) break
           if (isOver(record, now)) continue
           const lag = lagOf(bounds, record)

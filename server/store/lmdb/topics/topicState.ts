@@ -17,7 +17,7 @@ import {
   withDropped,
 } from '../engine/epochs.ts'
 import { leaveGarbage } from '../engine/garbage.ts'
-import { blockKey, countOf, nameKey, numberKey } from '../engine/keys.ts'
+import { blockKey, nameKey, numberKey } from '../engine/keys.ts'
 import { type DroppedRecord, STORE_KEY, TABLES, type TopicRecord } from '../engine/tables.ts'
 import { BLOCK_OVERHEAD, MAX_BLOCK_BYTES, packBlock, RECORD_OVERHEAD } from './blocks.ts'
 import { Log, type PendingEvent } from './reader.ts'
@@ -177,10 +177,7 @@ export class TopicWork {
     if (lineage.some(({ epoch }) => epoch === present)) store = beginStoreEpoch(this.#changes, false)
     const dropped = withDropped(this.#dropped, store, { lineage, head: record.head })
     this.#changes.put(TABLES.dropped, nameKey(this.#name), dropped)
-    leaveGarbage(this.#changes, record.number, {
-      below: countOf(blockKey(record.number, 2 ** 48 - 1)),
-      dropped: true,
-    })
+    leaveGarbage(this.#changes, record.number, { below: 2 ** 48 - 1, dropped: true })
     this.#changes.remove(TABLES.lineages, numberKey(record.number))
     this.#changes.remove(TABLES.holds, nameKey(this.#name))
     this.#tell()

@@ -3,7 +3,7 @@
 import type { LifeStep, PayloadChange, StoredLife } from '../../../contract/store.ts'
 import { firstOf, LIFE_MS, repackLife, unpackLife, type Waiting } from '../../../life/life.ts'
 import { newEpoch } from '../../engine/epochs.ts'
-import { afterPrefix, blockKey, countOf, numberKey } from '../../engine/keys.ts'
+import { blockKey, countOf, numberKey, under } from '../../engine/keys.ts'
 import { TABLES } from '../../engine/tables.ts'
 import type { Transaction } from '../../engine/transaction.ts'
 import type { Queue } from '../storage/queue.ts'
@@ -33,10 +33,7 @@ export function lifeStep(transaction: Transaction, queue: Queue | undefined, ste
   const prefix = numberKey(main.number)
   const waiting: Waiting[] = []
   let bytes = 0
-  for (const { key, value } of transaction.environment.records(TABLES.life, {
-    start: prefix,
-    end: afterPrefix(prefix),
-  })) {
+  for (const { key, value } of transaction.environment.records(TABLES.life, under(prefix))) {
     const first = countOf(key)
     const all = unpackLife(value)
     if (first + all.length <= life.first) {
@@ -71,7 +68,7 @@ function forgetRest(
 ): void {
   life.first = life.next
   life.bytes = 0
-  for (const key of transaction.environment.keys(TABLES.life, { start: prefix, end: afterPrefix(prefix) })) {
+  for (const key of transaction.environment.keys(TABLES.life, under(prefix))) {
     transaction.remove(TABLES.life, key)
   }
 }
@@ -87,7 +84,7 @@ export function rewriteLife(
 ): { readonly next?: number; readonly seen: number; readonly changed: number } {
   const { life, main } = record
   if (life === undefined) return { seen: 0, changed: 0 }
-  const range = { start: blockKey(main.number, from), end: afterPrefix(numberKey(main.number)), limit: limit + 1 }
+  const range = { ...under(numberKey(main.number), blockKey(main.number, from)), limit: limit + 1 }
   let [seen, changed, bytes] = [0, 0, 0]
   for (const { key, value } of transaction.environment.records(TABLES.life, range)) {
     if (seen === limit || bytes > most) return { next: countOf(key), seen: 0, changed }

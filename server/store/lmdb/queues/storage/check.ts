@@ -4,7 +4,7 @@
  */
 
 import type { Environment } from '../../engine/environment.ts'
-import { afterPrefix, countOf, numberKey } from '../../engine/keys.ts'
+import { countOf, numberKey, under } from '../../engine/keys.ts'
 import { TABLES } from '../../engine/tables.ts'
 import { INDEXES } from './indexes.ts'
 import type { JobSet } from './jobSet.ts'
@@ -20,7 +20,7 @@ export function fits(environment: Environment, { counters, isDead }: JobSet): bo
   const waiting = new Set<number>()
   const groups = new Map<number, number>()
   const turns = new Set<number>()
-  for (const { key, value } of environment.records(TABLES.pairs, { start: prefix, end: afterPrefix(prefix) })) {
+  for (const { key, value } of environment.records(TABLES.pairs, under(prefix))) {
     const kind = key[prefix.length] ?? 0
     const pairs = pairsOf(value)
     counts.set(kind, (counts.get(kind) ?? 0) + pairs.length)
@@ -35,10 +35,10 @@ export function fits(environment: Environment, { counters, isDead }: JobSet): bo
       groups.set(id, (groups.get(id) ?? 0) + pairs.length)
     }
   }
-  const stored = new Set(environment.keys(TABLES.jobs, { start: prefix, end: afterPrefix(prefix) }).map(countOf))
+  const stored = new Set(environment.keys(TABLES.jobs, under(prefix)).map(countOf))
   const of = (kind: number): number => counts.get(kind) ?? 0
   const ready = of(INDEXES.ready) + of(INDEXES.suspects) + of(INDEXES.blocked) + of(INDEXES.grouped)
-  const known = environment.records(TABLES.groups, { start: prefix, end: afterPrefix(prefix) })
+  const known = environment.records(TABLES.groups, under(prefix))
   let inGroups = 0
   for (const { key, value } of known) {
     if (value.count !== (groups.get(countOf(key)) ?? 0)) return false

@@ -4,7 +4,7 @@ import type { Owner } from '../../../contract/store.ts'
 import type { Changes } from '../../engine/changes.ts'
 import type { Environment } from '../../engine/environment.ts'
 import { DUE, fallDue } from '../../engine/expiry.ts'
-import { afterPrefix, digest, nameKey } from '../../engine/keys.ts'
+import { digest, nameKey, under } from '../../engine/keys.ts'
 import { TABLES } from '../../engine/tables.ts'
 import { INDEXES, type Indexes } from './indexes.ts'
 import type { Job } from './jobs.ts'
@@ -58,8 +58,7 @@ export class ConsumerEntries {
   /** It holds one job more, or with -1 one less. */
   hold(owner: Owner, job: Job, by: 1 | -1): void {
     const consumer = this.of(owner)
-    if (by > 0) consumer.held.add(job.n, 0)
-    else consumer.held.remove(job.n, 0)
+    consumer.held.put(job.n, 0, by)
     if (!job.suspect) return
     consumer.record.suspects += by
     this.change(consumer)
@@ -146,8 +145,8 @@ export function countConsumers(environment: Environment, queue: string, now: num
 }
 
 function* storedConsumers(environment: Environment, queue: string): Generator<[key: string, ConsumerRecord]> {
-  const start = Buffer.concat([nameKey(queue), Buffer.of(0)])
-  for (const { key, value } of environment.records(TABLES.consumers, { start, end: afterPrefix(start) })) {
+  const prefix = Buffer.concat([nameKey(queue), Buffer.of(0)])
+  for (const { key, value } of environment.records(TABLES.consumers, under(prefix))) {
     yield [key.toString('latin1'), value]
   }
 }

@@ -8,7 +8,7 @@ import { DamagedQueue } from '../../../damage.ts'
 import type { Changes } from '../../engine/changes.ts'
 import type { Environment } from '../../engine/environment.ts'
 import { DUE, fallDue } from '../../engine/expiry.ts'
-import { afterPrefix, blockKey, countOf, digest, digestKey, nameKey, numberKey } from '../../engine/keys.ts'
+import { blockKey, countOf, digest, digestKey, nameKey, numberKey, under } from '../../engine/keys.ts'
 import { TABLES } from '../../engine/tables.ts'
 import { INDEXES, type Indexes } from './indexes.ts'
 import { chunkOfJob, isNamed, numberIn } from './jobs.ts'
@@ -220,15 +220,13 @@ export class FinishedJobs {
   /** Other texts of the same meaning in the same place. */
   retell(changes: Changes, record: FinishedRecord, told: Told): void {
     if (record.told === 'apart') changes.put(TABLES.finishedParts, this.#partKey(record.n), told)
-    else this.#put(withTold(record, told))
+    else this.#put({ ...record, told, text: undefined })
   }
 
   /** All of them, into indexes that are made anew. */
   gather(changes: Changes): void {
-    const { number } = this.#counters
-    const prefix = numberKey(number)
     this.#counters.finished = {}
-    for (const key of changes.environment.keys(TABLES.finished, { start: prefix, end: afterPrefix(prefix) })) {
+    for (const key of changes.environment.keys(TABLES.finished, under(numberKey(this.#counters.number)))) {
       for (const record of this.recordsIn(countOf(key))) {
         this.#counters.lastJob = Math.max(this.#counters.lastJob, record.n)
         this.#index(record.state).add(record.until, record.n)
@@ -253,11 +251,6 @@ export class FinishedJobs {
       this.#chunks.delete(number)
     }
   }
-}
-
-/** The same with another text. */
-function withTold(record: FinishedRecord, told: Told): FinishedRecord {
-  return { ...record, told, text: undefined }
 }
 
 function textOf(chunk: ReadonlyMap<number, FinishedRecord>): string {

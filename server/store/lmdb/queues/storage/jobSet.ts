@@ -165,11 +165,7 @@ export class JobSet {
   /** Puts a job into the indexes and counters that it belongs in as it is; with -1 takes it out of them. */
   #index(job: Job, by: 1 | -1, kept = false): void {
     const { counters, indexes } = this
-    const put = (kind: number, a: number): void => {
-      const index = indexes.of(kind)
-      if (by > 0) index.add(a, job.n)
-      else index.remove(a, job.n)
-    }
+    const put = (kind: number, a: number): void => indexes.of(kind).put(a, job.n, by)
     if (job.state === 'ready') {
       counters.ready += by
       this.ready.put(job, by, kept)

@@ -8,7 +8,7 @@
 import type { Changes } from '../../engine/changes.ts'
 import type { Environment } from '../../engine/environment.ts'
 import { DUE, fallDue } from '../../engine/expiry.ts'
-import { afterPrefix, blockKey, countOf, nameKey, numberKey } from '../../engine/keys.ts'
+import { blockKey, countOf, nameKey, numberKey, under } from '../../engine/keys.ts'
 import { TABLES } from '../../engine/tables.ts'
 import { INDEXES, type Indexes } from './indexes.ts'
 import type { Counters } from './records.ts'
@@ -63,12 +63,8 @@ export class SettledLeases {
 
   /** Their times, into an index that is made anew. */
   gather(): void {
-    const prefix = numberKey(this.#number)
     const times = this.#indexes.of(INDEXES.settled)
-    for (const { key, value } of this.#environment.records(TABLES.settled, {
-      start: prefix,
-      end: afterPrefix(prefix),
-    })) {
+    for (const { key, value } of this.#environment.records(TABLES.settled, under(numberKey(this.#number)))) {
       if (value.length >= ENTRY) times.add(lastAt(value), countOf(key))
     }
   }

@@ -8,7 +8,7 @@
 import { DamagedQueue } from '../../../damage.ts'
 import type { Changes } from '../../engine/changes.ts'
 import type { Environment } from '../../engine/environment.ts'
-import { afterPrefix } from '../../engine/keys.ts'
+import { under } from '../../engine/keys.ts'
 import { TABLES } from '../../engine/tables.ts'
 
 export interface Pair {
@@ -83,7 +83,7 @@ export class SortedIndex {
     this.#environment = environment
     this.#prefix = prefix
     this.#queue = queue
-    const keys = isAnew ? [] : environment.keys(TABLES.pairs, { start: prefix, end: afterPrefix(prefix) })
+    const keys = isAnew ? [] : environment.keys(TABLES.pairs, under(prefix))
     this.#blocks = keys.map((key) => ({
       a: key.readUIntBE(prefix.length, COUNT),
       b: key.readUIntBE(prefix.length + COUNT, COUNT),
@@ -148,6 +148,12 @@ export class SortedIndex {
 
   all(): Pair[] {
     return this.#blocks.flatMap((block) => this.#load(block).map((a, i) => ({ a, b: block.bs[i] ?? 0 })))
+  }
+
+  /** Adds a pair, or with -1 takes it out. */
+  put(a: number, b: number, by: 1 | -1): void {
+    if (by > 0) this.add(a, b)
+    else this.remove(a, b)
   }
 
   add(a: number, b: number): void {
@@ -255,7 +261,7 @@ export function* pairsDown(environment: Environment, prefix: Buffer, below?: Pai
 export function* storedPairs(environment: Environment, prefix: Buffer, a = 0, b = 0): Generator<Pair> {
   const from = keyOf(prefix, { a, b })
   const start = environment.lastUpTo(TABLES.pairs, prefix, from)?.key ?? prefix
-  for (const { value } of environment.records(TABLES.pairs, { start, end: afterPrefix(prefix) })) {
+  for (const { value } of environment.records(TABLES.pairs, under(prefix, start))) {
     const { as, bs } = decode(value)
     for (let at = lowerBound(as, bs, a, b); at < as.length; at++) yield { a: as[at] ?? 0, b: bs[at] ?? 0 }
   }

@@ -58,8 +58,7 @@ export class ReadyJobs {
   }
 
   #index(kind: number, a: number, { n }: Job, by: 1 | -1): void {
-    if (by > 0) this.#indexes.of(kind).add(a, n)
-    else this.#indexes.of(kind).remove(a, n)
+    this.#indexes.of(kind).put(a, n, by)
   }
 
   /** Some stand where they would not if they came now. */
