@@ -45,7 +45,7 @@ export function runNow(transaction: Transaction, name: string, ids: readonly str
   for (const id of ids) {
     const job = jobSet.find(transaction, id)
     if (job?.state !== 'delayed') continue
-    note(job, { at: now, what: 'run' })
+    note(job, now, 'run')
     jobSet.change(job, () => {
       if (job.sequence === 0) jobSet.sequence(job)
       job.state = 'ready'

@@ -1,7 +1,7 @@
 /** The way of a job into the dead letters, back out of them, and away. */
 
 import { overIn, withEnded } from '../../breaker.ts'
-import type { DeadReason, EndedChild, HistoryEntry, Keeping, QueuePolicy } from '../../contract/store.ts'
+import type { DeadReason, EndedChild, Keeping, QueuePolicy } from '../../contract/store.ts'
 import type { Transaction } from '../engine/transaction.ts'
 import { childEnded, endedElsewhere, type Failing } from './children.ts'
 import { finish } from './finished.ts'
@@ -27,13 +27,8 @@ export function deadLetter(transaction: Transaction, queue: Queue, job: Job, rea
   keepAnswer(transaction, queue, job, { state: 'failed', reason, ...(error !== undefined && { error }) })
   queue.dead.counters.sent++
   const dead = { reason, at: now, ...(error !== undefined && { error }) }
-  const entry = {
-    at: now,
-    what: 'dead',
-    ...(consumer !== undefined && { holder: consumer }),
-    why: error ?? reason,
-  } as const
-  move(transaction, queue.main, queue.dead, job, { replyBy, ttlMs, attempts, startedAt, dead }, entry)
+  const moved = move(transaction, queue.main, queue.dead, job, { replyBy, ttlMs, attempts, startedAt, dead })
+  note(moved, now, 'dead', consumer, error ?? reason)
   transaction.lose(queue.name, { kind: 'dead', reason, jobs: 1 })
   if (reason !== 'expired' && reason !== 'child') queue.ended.dead++
   queue.life.tell('dead', job.id, { attempt: attempts, error: error ?? reason })
@@ -74,7 +69,7 @@ export function revive(transaction: Transaction, queue: Queue, letter: Job, ttlM
   queue.dead.counters.removed++
   const as = { replyBy: undefined, ttlMs, attempts: 0, startedAt: 0, dead: undefined }
   queue.life.tell('retrying', letter.id, { dueAt: transaction.now })
-  move(transaction, queue.dead, queue.main, letter, as, { at: transaction.now, what: 'redriven' })
+  note(move(transaction, queue.dead, queue.main, letter, as), transaction.now, 'redriven')
 }
 
 function move(
@@ -83,20 +78,15 @@ function move(
   to: JobSet,
   job: Job,
   as: Pick<Job, 'replyBy' | 'ttlMs' | 'attempts' | 'startedAt' | 'dead'>,
-  entry: HistoryEntry,
-): void {
+): Job {
   const { now } = transaction
   const raw = from.bodies.raw(job)
   const progress = takeProgress(transaction, from, job)
   from.take(transaction, job)
-  const { id, sentAs, subject, key, group, priority, policy, sentAt, bytes, deliveries, history, children, parent } =
-    job
-  const family = { children, parent }
-  const what = { id, sentAs, subject, key, group, priority, policy, sentAt, bytes, deliveries, history, ...family }
-  const moved = newJob({ ...what, ...as, ...to.next(), cameAt: now, dueAt: now })
-  note(moved, entry)
+  const moved = newJob({ ...job, ...as, ...to.next(), state: 'ready', cameAt: now, dueAt: now })
   giveProgress(transaction, to, moved, progress)
-  to.add(transaction, moved, { raw, bytes })
+  to.add(transaction, moved, { raw, bytes: job.bytes })
+  return moved
 }
 
 /** Takes a job out of the counters as removed, and its id out of memory. */

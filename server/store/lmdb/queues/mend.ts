@@ -141,7 +141,7 @@ function deadLetterLost(transaction: Transaction, { dead }: Queue, numbers: read
       dueAt: now,
       dead: { reason: 'rejected', error: 'damaged', at: now },
     })
-    note(letter, { at: now, what: 'dead', why: 'damaged' })
+    note(letter, now, 'dead', undefined, 'damaged')
     dead.add(transaction, letter, { raw: NOTHING, bytes: 0 })
   }
 }

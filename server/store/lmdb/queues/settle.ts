@@ -13,7 +13,7 @@ import type { JobSet } from './storage/jobSet.ts'
 import { endLease, extendLease, type Job, note, numberIn } from './storage/jobs.ts'
 import type { Queue } from './storage/queue.ts'
 import { OUTCOMES } from './storage/settledLeases.ts'
-import { fail, fireTimers } from './timers.ts'
+import { byConsumer, fail, fireTimers, type Held } from './timers.ts'
 
 export function settle(
   transaction: Transaction,
@@ -40,9 +40,9 @@ function settleAll(
   if (queue === undefined) return settlements.map(() => 'lost')
   fireTimers(transaction, queue, policy)
   const jobSet = queue.jobSet(name)
-  const others = new OthersLeases(by)
-  const settled = settlements.map((settlement) => settleOne(transaction, queue, jobSet, settlement, policy, others))
-  others.tell(transaction, queue, jobSet)
+  const ended: Held[] = []
+  const settled = settlements.map((settlement) => settleOne(transaction, queue, jobSet, settlement, policy, ended))
+  tellOthers(transaction, queue, jobSet, by, ended)
   fireTimers(transaction, queue, policy, settlements.length)
   trimFinished(transaction, queue, policy.keep)
   return settled
@@ -54,7 +54,7 @@ function settleOne(
   jobSet: JobSet,
   settlement: Settlement,
   policy: QueuePolicy,
-  others: OthersLeases,
+  ended: Held[],
 ): Settled {
   const { id, lease, as } = settlement
   const job = jobSet.job(numberIn(lease, '.'))
@@ -66,7 +66,7 @@ function settleOne(
   if (as === 'extend') return extend(transaction, jobSet, job, settlement.leaseMs)
 
   remember(transaction, jobSet, job, as)
-  others.note(job)
+  if (job.state === 'held') ended.push([job.consumer, lease])
   if (as === 'done') done(transaction, queue, jobSet, job, policy, settlement.reply)
   else if (as === 'dead' && !jobSet.isDead) {
     deadLetter(transaction, queue, job, 'rejected', settlement.error)
@@ -75,14 +75,11 @@ function settleOne(
       endLease(job)
       job.suspect = false
     })
+  } else if (as === 'retry') {
+    fail(transaction, queue, jobSet, job, policy, 'retry', settlement.error, settlement.delayMs)
   } else if (as === 'dead') {
     // It is where it belongs; delivered again at once it would go round without an end.
-    const { error } = settlement
-    fail(transaction, queue, jobSet, job, policy, { what: 'retry', ...(error !== undefined && { error }) })
-  } else if (as === 'retry') {
-    const { error, delayMs } = settlement
-    const given = { ...(error !== undefined && { error }), ...(delayMs !== undefined && { delayMs }) }
-    fail(transaction, queue, jobSet, job, policy, { what: 'retry', ...given })
+    fail(transaction, queue, jobSet, job, policy, 'retry', settlement.error)
   } else release(transaction, queue, jobSet, job, settlement.inPlace !== true)
   return 'ok'
 }
@@ -116,7 +113,7 @@ function done(
  */
 export function release(transaction: Transaction, queue: Queue, jobSet: JobSet, job: Job, isBehind: boolean): void {
   const pauseMs = isBehind && job.consumer !== undefined ? releasePauseMs(job.history, job.consumer) : 0
-  note(job, { at: transaction.now, what: 'release', ...(job.consumer !== undefined && { holder: job.consumer }) })
+  note(job, transaction.now, 'release', job.consumer)
   jobSet.change(job, () => {
     endLease(job)
     job.state = pauseMs > 0 ? 'delayed' : 'ready'
@@ -129,28 +126,17 @@ export function release(transaction: Transaction, queue: Queue, jobSet: JobSet, 
 }
 
 /** Leases that were settled by somebody else than their consumer, who has to hear of it. */
-class OthersLeases {
-  readonly #by: Owner | undefined
-  readonly #byConsumer = new Map<string, { readonly consumer: Owner; readonly leases: string[] }>()
-
-  constructor(by: Owner | undefined) {
-    this.#by = by
-  }
-
-  note({ state, consumer, lease }: Job): void {
-    if (state !== 'held' || consumer === undefined) return
-    if (consumer.subject === this.#by?.subject && consumer.client === this.#by.client) return
-    const name = `${consumer.subject}\0${consumer.client}`
-    const known = this.#byConsumer.get(name) ?? { consumer, leases: [] }
-    this.#byConsumer.set(name, known)
-    known.leases.push(lease)
-  }
-
-  tell(transaction: Transaction, queue: Queue, jobSet: JobSet): void {
-    for (const { consumer, leases } of this.#byConsumer.values()) {
-      if (!isAttached(jobSet.consumers.of(consumer).record, transaction.now)) continue
-      transaction.notifyQueue(queue.name, { kind: 'settled', consumer, leases })
-    }
+function tellOthers(
+  transaction: Transaction,
+  queue: Queue,
+  jobSet: JobSet,
+  by: Owner | undefined,
+  leases: readonly Held[],
+): void {
+  for (const [consumer, texts] of byConsumer(leases)) {
+    if (consumer.subject === by?.subject && consumer.client === by.client) continue
+    if (!isAttached(jobSet.consumers.of(consumer).record, transaction.now)) continue
+    transaction.notifyQueue(queue.name, { kind: 'settled', consumer, leases: texts })
   }
 }
 

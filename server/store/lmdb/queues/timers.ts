@@ -1,6 +1,6 @@
 /** What falls due by itself: leases that lapse, jobs whose time has come, expiry. A bounded part at each call. */
 
-import type { HistoryEntry, Owner, QueuePolicy } from '../../contract/store.ts'
+import type { Owner, QueuePolicy } from '../../contract/store.ts'
 import { backoffOf, maxAttemptsOf, overrunOf } from '../../jobs/jobPolicy.ts'
 import { LIFE_MS } from '../../life/life.ts'
 import type { Transaction } from '../engine/transaction.ts'
@@ -77,18 +77,26 @@ function fireTimersOf(
   return jobSet.nextTimerAt(policy.deadMs) <= now
 }
 
-/** Told for each consumer by itself. */
-export function tellLapsed(transaction: Transaction, queue: Queue, jobs: readonly Job[]): void {
-  const byConsumer = new Map<string, { consumer: Owner; ids: string[] }>()
-  for (const { consumer, id } of jobs) {
+/** What is told to a consumer of a job that it held. */
+export type Held = readonly [consumer: Owner | undefined, text: string]
+
+/** The same for each consumer by itself. */
+export function byConsumer(held: readonly Held[]): Iterable<[Owner, string[]]> {
+  const told = new Map<string, [Owner, string[]]>()
+  for (const [consumer, text] of held) {
     if (consumer === undefined) continue
     const name = `${consumer.subject}\0${consumer.client}`
-    const told = byConsumer.get(name) ?? { consumer, ids: [] }
-    byConsumer.set(name, told)
-    told.ids.push(id)
+    const known = told.get(name)
+    if (known === undefined) told.set(name, [consumer, [text]])
+    else known[1].push(text)
   }
-  for (const { consumer, ids } of byConsumer.values())
+  return told.values()
+}
+
+export function tellLapsed(transaction: Transaction, queue: Queue, jobs: readonly Job[]): void {
+  for (const [consumer, ids] of byConsumer(jobs.map(({ consumer, id }) => [consumer, id]))) {
     transaction.notifyQueue(queue.name, { kind: 'lapsed', consumer, ids })
+  }
 }
 
 /** The lease of a held job is over. It can still be settled while no other delivery has begun. */
@@ -97,10 +105,10 @@ export function lapse(transaction: Transaction, queue: Queue, jobSet: JobSet, jo
   const isAtCap = job.capped && transaction.now >= job.capAt
   if (job.alone || isAtCap) {
     const error = isAtCap ? overrunOf(job, jobSet.isDead, transaction.now) : undefined
-    fail(transaction, queue, jobSet, job, policy, { what: 'lapsed', ...(error !== undefined && { error }) })
+    fail(transaction, queue, jobSet, job, policy, 'lapsed', error)
     return
   }
-  note(job, { at: transaction.now, what: 'suspect', ...(job.consumer !== undefined && { holder: job.consumer }) })
+  note(job, transaction.now, 'suspect', job.consumer)
   jobSet.change(job, () => {
     job.state = 'ready'
     job.dueAt = transaction.now
@@ -117,11 +125,11 @@ export function fail(
   jobSet: JobSet,
   job: Job,
   policy: QueuePolicy,
-  how: { readonly what: HistoryEntry['what']; readonly error?: string; readonly delayMs?: number },
+  what: 'retry' | 'lapsed',
+  error?: string,
+  delayMs?: number,
 ): void {
-  const { what, error, delayMs } = how
-  const why = error === undefined ? {} : { why: error }
-  note(job, { at: transaction.now, what, ...(job.consumer !== undefined && { holder: job.consumer }), ...why })
+  note(job, transaction.now, what, job.consumer, error)
   jobSet.change(job, () => {
     job.attempts++
     job.state = 'delayed'

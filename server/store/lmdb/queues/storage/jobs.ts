@@ -323,6 +323,8 @@ export function endLease(job: Job): void {
 
 const KEPT_HISTORY = 20
 
-export function note(job: Job, entry: HistoryEntry): void {
+/** Something happened to it; `holder`: in whose hands. */
+export function note(job: Job, at: number, what: HistoryEntry['what'], holder?: Owner, why?: string): void {
+  const entry = { at, what, ...(holder !== undefined && { holder }), ...(why !== undefined && { why }) }
   job.history = [...job.history, entry].slice(-KEPT_HISTORY)
 }
