@@ -1,8 +1,8 @@
-/** The store's own epochs and how epochs are named; a topic's own are begun where it is worked on. */
+/** The store's own epochs; a topic's own are begun where it is worked on. */
 
-import { randomInt } from 'node:crypto'
 import type { DroppedLog } from '../../../../shared/positions.ts'
 import type { Bounds } from '../../contract/store.ts'
+import { newEpoch } from '../../token.ts'
 import type { Changes } from './changes.ts'
 import { type DroppedRecord, STORE_KEY, type StoreRecord, TABLES } from './tables.ts'
 
@@ -10,13 +10,6 @@ import { type DroppedRecord, STORE_KEY, type StoreRecord, TABLES } from './table
 export const MAX_EPOCHS = 1_000
 /** Of all dropped logs of a topic together. */
 const MAX_DROPPED_EPOCHS = 100
-
-export function newEpoch(): string {
-  return randomInt(2 ** 47)
-    .toString(36)
-    .padStart(8, '0')
-    .slice(-8)
-}
 
 export function storeRecord(changes: Changes): StoreRecord {
   const record = changes.get(TABLES.store, STORE_KEY)

@@ -3,6 +3,7 @@
 import { hash } from 'node:crypto'
 import { RepriseError } from '../../../../shared/errors.ts'
 import type { Owner } from '../../contract/store.ts'
+import { ownerKey } from '../../owners.ts'
 
 const NUMBER = 4
 const COUNT = 6
@@ -84,9 +85,7 @@ export function cursorKey(topic: string, owner?: Owner): Buffer {
   if (Buffer.byteLength(owner.subject) > MAX_SUBJECT_BYTES) {
     throw new RepriseError('bad_request', `a subject has at most ${MAX_SUBJECT_BYTES} bytes`)
   }
-  // A zero inside a subject is escaped, so that the one behind it ends it and sorts first.
-  const subject = owner.subject.replaceAll('\0', '\0\u0001')
-  return Buffer.concat([start, Buffer.from(subject), Buffer.of(0, 0), Buffer.from(owner.client)])
+  return Buffer.concat([start, ownerKey(owner)])
 }
 
 /** All that has keys which start with `prefix`, from one of them on. */

@@ -4,7 +4,7 @@
  */
 
 import { mended } from '../../damage.ts'
-import { newEpoch } from '../engine/epochs.ts'
+import { newEpoch } from '../../token.ts'
 import { ALL, countOf, dueKey, nameKey, numberKey, partsOfDue, under } from '../engine/keys.ts'
 import { TABLES, type Table } from '../engine/tables.ts'
 import type { Transaction } from '../engine/transaction.ts'

@@ -3,7 +3,7 @@
  * can be, and all queues are looked through.
  */
 
-import { newEpoch } from '../engine/epochs.ts'
+import { newEpoch } from '../../token.ts'
 import { DUE, fallDue } from '../engine/expiry.ts'
 import { ALL, numberKey } from '../engine/keys.ts'
 import { STORE_KEY, TABLES, type Table } from '../engine/tables.ts'

@@ -3,6 +3,7 @@
 import { RepriseError } from '../../../../shared/errors.ts'
 import { comparePlaces, lagOf, type Position, placeIn } from '../../../../shared/positions.ts'
 import type { Bounds, CursorInfo, CursorStart, Cursors, OpenedCursor, Owner } from '../../contract/store.ts'
+import { ownerOf } from '../../owners.ts'
 import { storeRecord } from '../engine/epochs.ts'
 import { CURSOR_MS, DUE, fallDue, NOTE_MS } from '../engine/expiry.ts'
 import { cursorKey, under } from '../engine/keys.ts'
@@ -50,7 +51,7 @@ export function createCursors(writer: Writer): Cursors {
           const lag = lagOf(bounds, record)
           if (behind !== undefined && lag < behind) continue
           const { epoch, offset, session, usedAt } = record
-          cursors.push({ ...ownerOf(key, prefix), position: { epoch, offset }, session, usedAt, lag })
+          cursors.push({ ...ownerOf(key.subarray(prefix.length)), position: { epoch, offset }, session, usedAt, lag })
         }
         return cursors
       })
@@ -71,12 +72,6 @@ export function createCursors(writer: Writer): Cursors {
 
 function nameOf(key: Buffer): string {
   return key.toString('latin1')
-}
-
-function ownerOf(key: Buffer, prefix: Buffer): Owner {
-  const text = key.subarray(prefix.length).toString()
-  const end = text.lastIndexOf('\0\0')
-  return { subject: text.slice(0, end).replaceAll('\0\u0001', '\0'), client: text.slice(end + 2) }
 }
 
 function isOver({ usedAt }: CursorRecord, now: number): boolean {

@@ -6,16 +6,9 @@
 import type { Lineage } from '../../../../shared/positions.ts'
 import type { SizedBody } from '../../codec.ts'
 import type { Bounds, Retention } from '../../contract/store.ts'
+import { newEpoch } from '../../token.ts'
 import type { Changes } from '../engine/changes.ts'
-import {
-  beginStoreEpoch,
-  droppedOf,
-  MAX_EPOCHS,
-  newEpoch,
-  storeRecord,
-  unbornBounds,
-  withDropped,
-} from '../engine/epochs.ts'
+import { beginStoreEpoch, droppedOf, MAX_EPOCHS, storeRecord, unbornBounds, withDropped } from '../engine/epochs.ts'
 import { leaveGarbage } from '../engine/garbage.ts'
 import { blockKey, nameKey, numberKey } from '../engine/keys.ts'
 import { type DroppedRecord, STORE_KEY, TABLES, type TopicRecord } from '../engine/tables.ts'

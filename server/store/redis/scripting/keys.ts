@@ -1,6 +1,4 @@
-/** What the engine's keys and channels are called, and the order of owners. */
-
-import type { Owner } from '../../contract/store.ts'
+/** What the engine's keys and channels are called. */
 
 export interface Keys {
   /** The record of a topic; its scripts find the topic's other keys beside it. */
@@ -68,15 +66,4 @@ export function keysWith(prefix: string): Keys {
     queuesDue: `${prefix}queuesDue`,
     schedules: `${prefix}schedules`,
   }
-}
-
-/** The order of its bytes is that of subject and client, whatever they hold. */
-export function ownerKey({ subject, client }: Owner): Buffer {
-  return Buffer.from(`${subject.replaceAll('\0', '\0\u0001')}\0\0${client}`)
-}
-
-export function ownerOf(key: Buffer): Owner {
-  const text = key.toString()
-  const end = text.lastIndexOf('\0\0')
-  return { subject: text.slice(0, end).replaceAll('\0\u0001', '\0'), client: text.slice(end + 2) }
 }

@@ -2,7 +2,7 @@
 
 import { readBody } from '../../codec.ts'
 import type { DeadReason, JobLoss, Notification, QueueNotification, StoredEvent } from '../../contract/store.ts'
-import { ownerOf } from './keys.ts'
+import { ownerOf } from '../../owners.ts'
 
 const NEWLINE = 10
 

@@ -20,6 +20,7 @@ import type {
   SettleOutcome,
 } from '../../contract/store.ts'
 import { lifeFull } from '../../life/life.ts'
+import { ownerKey } from '../../owners.ts'
 import { queueFull } from '../../queueFull.ts'
 import { orRefusal } from '../../refusal.ts'
 import { unguessable } from '../../token.ts'
@@ -27,7 +28,6 @@ import type { Argument } from '../connection/connection.ts'
 import { decodeHanded, decodeJob, idOf, leaseOf } from '../queues/storage/records.ts'
 import type { Operation } from './batcher.ts'
 import { numberAt, numberText, operation, refuse as refuseBy, textAt } from './codec.ts'
-import { ownerKey } from './keys.ts'
 
 /** The queue itself, or its dead letters. */
 export type Part = 'm' | 'd'

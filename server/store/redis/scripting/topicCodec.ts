@@ -6,11 +6,11 @@ import type { CursorCall } from '../../acksLast.ts'
 import { type SizedBody, sizeBody } from '../../codec.ts'
 import type { Append, Appended, Bounds, CursorStart, OpenedCursor, Owner, Retention } from '../../contract/store.ts'
 import { duplicatesOf, forgottenOf } from '../../duplicates.ts'
+import { ownerKey } from '../../owners.ts'
 import type { Argument } from '../connection/connection.ts'
 import { packGroups } from '../topics/blocks.ts'
 import type { Operation } from './batcher.ts'
 import { numberAt, numberText, operation, refuse as refuseBy, textAt } from './codec.ts'
-import { ownerKey } from './keys.ts'
 
 export interface Joinable extends CursorCall {
   /** Of an append without ids: what it takes to join it with its neighbours, and to make its arguments. */

@@ -2,7 +2,7 @@
 
 import { lagOf } from '../../../../shared/positions.ts'
 import type { Bounds, CursorInfo, Cursors, Owner } from '../../contract/store.ts'
-import { ownerKey, ownerOf } from '../scripting/keys.ts'
+import { ownerKey, ownerOf } from '../../owners.ts'
 import { commit, forget, open } from '../scripting/topicCodec.ts'
 import type { TopicsContext } from './topics.ts'
 

@@ -1,8 +1,8 @@
 /** The store's own epochs, under which topics are born. Always asked for anew: a node's memory is no evidence. */
 
-import { randomInt } from 'node:crypto'
 import { RepriseError } from '../../../../shared/errors.ts'
 import type { Bounds } from '../../contract/store.ts'
+import { newEpoch } from '../../token.ts'
 import type { Router } from '../connection/router.ts'
 import { askScript, STORE } from '../scripting/loader.ts'
 
@@ -15,13 +15,6 @@ export interface StoreEpochs {
   readonly runs: string
   /** The last of them, oldest first. */
   readonly epochs: string
-}
-
-export function newEpoch(): string {
-  return randomInt(2 ** 47)
-    .toString(36)
-    .padStart(8, '0')
-    .slice(-8)
 }
 
 export interface Wanted {

@@ -16,8 +16,8 @@ import {
   packedLife,
   packLife,
 } from '../../../life/life.ts'
+import { newEpoch } from '../../../token.ts'
 import type { Changes } from '../../engine/changes.ts'
-import { newEpoch } from '../../engine/epochs.ts'
 import { blockKey } from '../../engine/keys.ts'
 import { TABLES } from '../../engine/tables.ts'
 import type { QueueRecord } from '../storage/records.ts'

@@ -2,7 +2,7 @@
 
 import type { LifeStep, PayloadChange, StoredLife } from '../../../contract/store.ts'
 import { firstOf, LIFE_MS, repackLife, unpackLife, type Waiting } from '../../../life/life.ts'
-import { newEpoch } from '../../engine/epochs.ts'
+import { newEpoch } from '../../../token.ts'
 import { blockKey, countOf, numberKey, under } from '../../engine/keys.ts'
 import { TABLES } from '../../engine/tables.ts'
 import type { Transaction } from '../../engine/transaction.ts'

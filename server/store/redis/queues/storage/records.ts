@@ -3,7 +3,7 @@
 import { readBody } from '../../../codec.ts'
 import type { DeadReason, HeldJob, HistoryEntry, JobInfo, JobPolicy, JobState, Owner } from '../../../contract/store.ts'
 import { readProgress } from '../../../jobs/progress.ts'
-import { ownerOf } from '../../scripting/keys.ts'
+import { ownerOf } from '../../../owners.ts'
 import { childrenIn, type FamilyRecord, familyOf } from './children.ts'
 
 export interface JobRecord {
