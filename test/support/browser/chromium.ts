@@ -9,6 +9,26 @@ import { atEnd } from '../ending.ts'
 import { MEMORY, tempFolder } from '../temp.ts'
 import { pathOf } from '../tools.ts'
 
+/** What costs half of a browser's time and no page sees: the address bar's own pages, and processes in reserve. */
+const UNSEEN = ['WebUIOmniboxPopup', 'WebUIOmniboxFullPopup', 'WebUIOmniboxAimPopup', 'SpareRendererForSitePerProcess']
+
+/** What playwright turns off, as only the last list counts: what asks others, or changes what pages do. */
+const OFF = [
+  'AimEnabled',
+  'AvoidCorsURLLoaderRestartOnRedirect',
+  'AvoidUnnecessaryBeforeUnloadCheckSync',
+  'DestroyProfileOnBrowserClose',
+  'HttpsFirstBalancedModeAutoEnable',
+  'HttpsUpgrades',
+  'LensOverlay',
+  'MediaRouter',
+  'NetworkTimeServiceQuerying',
+  'OptimizationHints',
+  'PaintHolding',
+  'PreconnectToSearch',
+  'ThirdPartyStoragePartitioning',
+]
+
 const ARGS = [
   '--headless=new',
   '--no-sandbox',
@@ -18,6 +38,7 @@ const ARGS = [
   '--disable-background-networking',
   '--disable-component-update',
   '--disable-sync',
+  `--disable-features=${[...UNSEEN, ...OFF].join()}`,
 ]
 
 /** It would share memory between its processes through files in /tmp. */
