@@ -60,6 +60,11 @@ export function unknownFences(blocks: readonly Block[]): string[] {
     .map(({ line, language, mode }) => `line ${line}: ${language} ${mode}`.trim())
 }
 
+/** Whether a hub is asked for it. */
+export function runs({ language, mode }: Block): boolean {
+  return ['ts', 'sh'].includes(language) && mode !== 'types'
+}
+
 /** A folder in which the blocks' programs lie as a user's would, with Reprise among its packages. */
 async function layOut(blocks: readonly Block[], url: string): Promise<{ folder: string; paths: Map<Block, string> }> {
   const folder = await diskFolder()
@@ -71,7 +76,7 @@ async function layOut(blocks: readonly Block[], url: string): Promise<{ folder: 
   await writeClientPackage(join(folder, 'node_modules/reprise-client'), join(ROOT, 'dist/sdk'))
   await writeFile(join(folder, 'package.json'), '{ "type": "module" }')
   const paths = new Map<Block, string>()
-  for (const block of blocks.filter(({ language }) => language === 'ts')) {
+  for (const block of blocks.filter((block) => runs(block) && block.language === 'ts')) {
     paths.set(block, await writeProgram(folder, `line-${block.line}.ts`, block, url))
   }
   return { folder, paths }
@@ -135,7 +140,7 @@ export async function runBlocks(blocks: readonly Block[], url: string): Promise<
     const expected = next?.language === 'text' ? next.text : undefined
     if (block.language === 'json') JSON.parse(block.text)
     if (block.language === 'yaml') await checkConfiguration(folder, block)
-    if (!['ts', 'sh'].includes(block.language) || block.mode === 'types') continue
+    if (!runs(block)) continue
     const path = paths.get(block)
     const command: [string, ...string[]] =
       path === undefined
