@@ -8,38 +8,7 @@ import { expect } from 'vitest'
 import { atEnd } from '../ending.ts'
 import { MEMORY, tempFolder } from '../temp.ts'
 import { pathOf } from '../tools.ts'
-
-/** What costs half of a browser's time and no page sees: the address bar's own pages, and processes in reserve. */
-const UNSEEN = ['WebUIOmniboxPopup', 'WebUIOmniboxFullPopup', 'WebUIOmniboxAimPopup', 'SpareRendererForSitePerProcess']
-
-/** What playwright turns off, as only the last list counts: what asks others, or changes what pages do. */
-const OFF = [
-  'AimEnabled',
-  'AvoidCorsURLLoaderRestartOnRedirect',
-  'AvoidUnnecessaryBeforeUnloadCheckSync',
-  'DestroyProfileOnBrowserClose',
-  'HttpsFirstBalancedModeAutoEnable',
-  'HttpsUpgrades',
-  'LensOverlay',
-  'MediaRouter',
-  'NetworkTimeServiceQuerying',
-  'OptimizationHints',
-  'PaintHolding',
-  'PreconnectToSearch',
-  'ThirdPartyStoragePartitioning',
-]
-
-const ARGS = [
-  '--headless=new',
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-  `--disable-features=${[...UNSEEN, ...OFF].join()}`,
-]
+import { ARGS } from './args.ts'
 
 /** It would share memory between its processes through files in /tmp. */
 const IGNORED = MEMORY === '/dev/shm' ? ['--disable-dev-shm-usage'] : []
@@ -59,7 +28,7 @@ async function launch(): Promise<Browser> {
   const before = process.env.TMPDIR
   process.env.TMPDIR = MEMORY
   try {
-    return await chromium.launch({ executablePath: pathOf('chromium'), args: ARGS, ignoreDefaultArgs: IGNORED })
+    return await chromium.launch({ executablePath: pathOf('chromium'), args: [...ARGS], ignoreDefaultArgs: IGNORED })
   } finally {
     if (before === undefined) delete process.env.TMPDIR
     else process.env.TMPDIR = before

@@ -12,6 +12,7 @@ import { build, isFresh, ROOT } from '../../../build/build.ts'
 import { connect, type Hub } from '../../../client/index.ts'
 import { createTestHub, type TestHub } from '../../../server/testing.ts'
 import { pathOf } from '../tools.ts'
+import { ARGS } from './args.ts'
 import { Demo } from './demo.ts'
 
 const SIZE = { width: 1_280, height: 800 }
@@ -21,10 +22,7 @@ const SECONDS = 100
 /** Writes `console.png` and `demo.png`. */
 export async function takePictures(folder: string, seconds = SECONDS): Promise<void> {
   mkdirSync(folder, { recursive: true })
-  const browser = await chromium.launch({
-    executablePath: pathOf('chromium'),
-    args: ['--headless=new', '--no-sandbox'],
-  })
+  const browser = await chromium.launch({ executablePath: pathOf('chromium'), args: [...ARGS] })
   const own = await createTestHub({ queues: { '*': { maxAttempts: 2 } } })
   const client = connect(own.url, { client: 'billing', quiet: true })
   try {
