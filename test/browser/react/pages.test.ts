@@ -161,6 +161,8 @@ describe.runIf(has('chromium'))('pages in React', () => {
     await page.evaluate(() => hooks.show({ topic: 'orders', mark: 'b', hidden: true }))
     await page.waitForFunction(() => document.querySelector<HTMLElement>('#counter')?.style.display === 'none')
     await page.evaluate(() => hooks.show({ topic: 'orders', mark: 'b' }))
+    // It shares the subscription of one that was there all the time: what that has had meanwhile does not come again.
+    await page.waitForFunction(() => document.querySelector<HTMLElement>('#counter')?.style.display === '')
     await hub.topic('orders').publish({ id: 3 })
     await counter('orders: 1 2 3 live')
 
