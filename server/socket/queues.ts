@@ -85,9 +85,13 @@ const CALLS: Calls<QueuesState> = {
     return replying(await core.queues.request(caller, name, parsed, timeoutMs, call))
   },
 
-  async remove({ core, caller }, [queue, id]) {
+  async remove(state, [queue, id]) {
+    const { core, caller } = state
     const name = parse(queueNameSchema, queue, 'remove')
-    return await core.queues.remove(caller, name, parse(jobIdSchema, id, 'remove: id'))
+    const item = parse(jobIdSchema, id, 'remove: id')
+    const isRemoved = await core.queues.remove(caller, name, item)
+    if (isRemoved) tellAct(state, 'removeJob', name, item)
+    return isRemoved
   },
 
   async job({ core, caller }, [queue, id]) {
@@ -111,20 +115,27 @@ const CALLS: Calls<QueuesState> = {
     return info?.counts ?? NO_JOBS
   },
 
-  async pause({ core, caller }, [queue]) {
-    await core.queues.pause(caller, parse(queueNameSchema, queue, 'pause'), true)
+  async pause(state, [queue]) {
+    const name = parse(queueNameSchema, queue, 'pause')
+    await state.core.queues.pause(state.caller, name, true)
+    tellAct(state, 'pauseQueue', name)
     return null
   },
 
-  async resume({ core, caller }, [queue]) {
-    await core.queues.pause(caller, parse(queueNameSchema, queue, 'resume'), false)
+  async resume(state, [queue]) {
+    const name = parse(queueNameSchema, queue, 'resume')
+    await state.core.queues.pause(state.caller, name, false)
+    tellAct(state, 'resumeQueue', name)
     return null
   },
 
-  async putSchedule({ core, caller }, [queue, name, spec]) {
+  async putSchedule(state, [queue, name, spec]) {
+    const { core, caller } = state
     core.admit()
-    const asked = parse(queueNameSchema, queue, 'putSchedule')
-    return await core.schedules.put(caller, asked, named(name), parseSchedule(scheduleIn(spec)))
+    const [asked, item] = [parse(queueNameSchema, queue, 'putSchedule'), named(name)]
+    const put = await core.schedules.put(caller, asked, item, parseSchedule(scheduleIn(spec)))
+    tellAct(state, 'putSchedule', asked, item)
+    return put
   },
 
   async getSchedule({ core, caller }, [queue, name]) {
@@ -136,15 +147,21 @@ const CALLS: Calls<QueuesState> = {
     return await core.schedules.list(caller, asked, parse(scheduleListSchema, query ?? {}, 'listSchedules: options'))
   },
 
-  async runSchedule({ core, caller }, [queue, name, options]) {
+  async runSchedule(state, [queue, name, options]) {
+    const { core, caller } = state
     core.admit()
-    const asked = parse(queueNameSchema, queue, 'runSchedule')
+    const [asked, item] = [parse(queueNameSchema, queue, 'runSchedule'), named(name)]
     const { id } = parse(scheduleRunSchema, options ?? {}, 'runSchedule: options')
-    return await core.schedules.run(caller, asked, named(name), id)
+    const ran = await core.schedules.run(caller, asked, item, id)
+    tellAct(state, 'runSchedule', asked, item)
+    return ran
   },
 
-  async removeSchedule({ core, caller }, [queue, name]) {
-    return await core.schedules.remove(caller, parse(queueNameSchema, queue, 'removeSchedule'), named(name))
+  async removeSchedule(state, [queue, name]) {
+    const [asked, item] = [parse(queueNameSchema, queue, 'removeSchedule'), named(name)]
+    const isRemoved = await state.core.schedules.remove(state.caller, asked, item)
+    if (isRemoved) tellAct(state, 'removeSchedule', asked, item)
+    return isRemoved
   },
 
   async away({ socket }) {
@@ -157,6 +174,11 @@ const CALLS: Calls<QueuesState> = {
     await session.renew(parse(credentialsSchema, credentials, 'auth').token)
     return null
   },
+}
+
+/** As over HTTP, by the name that the operation has there. */
+function tellAct({ core, caller: { subject } }: QueuesState, what: string, queue: string, item?: string): void {
+  core.telemetry.happened({ kind: 'acted', what, subject, queue, ...(item !== undefined && { item }) })
 }
 
 function named(schedule: unknown): string {

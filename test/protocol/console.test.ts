@@ -140,8 +140,23 @@ describe('the namespace of the console', () => {
     await send('POST', 'queues/tried/redrive', { dryRun: true })
     expect((await send('POST', 'queues/tried/redrive', {})).status).toBe(200)
     const { body } = await send('POST', 'revocations', { tokenId: 'told' })
+    const queues = await joinNamespace(url, '/queues', { token: root })
+    await queues.value('pause', 'tried')
+    await queues.value('resume', 'tried')
+    await queues.value('putSchedule', 'tried', 'daily', { everyMs: 3_600_000, draft: { data: 1 } })
+    await queues.value('runSchedule', 'tried', 'daily')
+    await queues.value('removeSchedule', 'tried', 'daily')
+    expect(await queues.value('removeSchedule', 'tried', 'daily')).toBe(false)
+    const { ids } = await queues.value<{ ids: string[] }>('send', 'tried', [{ data: 1, delayMs: 60_000 }])
+    await queues.value('remove', 'tried', ids[0])
     const told = await wire.value<Happening[]>('activity', { after: number, kinds: ['acted'] })
     expect(told.map(({ details }) => details)).toEqual([
+      { what: 'removeJob', subject: 'root', queue: 'tried', item: ids[0] },
+      { what: 'removeSchedule', subject: 'root', queue: 'tried', item: 'daily' },
+      { what: 'runSchedule', subject: 'root', queue: 'tried', item: 'daily' },
+      { what: 'putSchedule', subject: 'root', queue: 'tried', item: 'daily' },
+      { what: 'resumeQueue', subject: 'root', queue: 'tried' },
+      { what: 'pauseQueue', subject: 'root', queue: 'tried' },
       { what: 'revoke', subject: 'root', item: (body as { id: string }).id },
       { what: 'redriveQueue', subject: 'root', queue: 'tried' },
     ])
