@@ -42,6 +42,7 @@ export interface AuthOptions extends ProgramRules {
   readonly anonymous?: readonly Grant[]
 }
 
+const MIN_SECRET_BYTES = 32
 const ALGORITHMS = [...SYMMETRIC, ...ASYMMETRIC]
 
 const text = value('a text', (input) => (typeof input === 'string' && input.trim() !== '' ? input : undefined))
@@ -144,10 +145,18 @@ export function authFaults(auth: AuthOptions | undefined): readonly string[] {
 function readJwt({ secret, publicKey, jwks, ...rest }: JwtOptions) {
   return {
     ...rest,
-    secret: secret === undefined ? undefined : secretOf('secret', secret).value,
+    secret: secret === undefined ? undefined : longEnough(secretOf('secret', secret).value),
     publicKey: publicKey === undefined ? undefined : secretOf('publicKey', publicKey).value,
     jwks: jwks === undefined ? undefined : placeOf(jwks),
   }
+}
+
+/** RFC 7518, 3.2: whoever has a token can try shorter ones until they fit. */
+function longEnough(secret: string): string {
+  const bytes = Buffer.byteLength(secret)
+  if (bytes >= MIN_SECRET_BYTES) return secret
+  const text = `auth.jwt.secret: has ${bytes} bytes: it takes ${MIN_SECRET_BYTES} or more, as "openssl rand -base64 32" prints them`
+  throw new RepriseError('bad_request', text)
 }
 
 /** What a set of keys is read from: it is read again while the hub runs. */
