@@ -223,7 +223,12 @@ function checkWord(name: string, value: string | undefined): void {
 function checkHeaders(headers: Headers): void {
   // A Map, and a Headers of fetch, would travel as empty ones.
   const fits = typeof headers === 'object' && headers !== null && !(Symbol.iterator in headers)
-  if (fits && Object.values(headers).every((value) => typeof value === 'string')) return
+  if (
+    fits &&
+    !Object.hasOwn(headers, '__proto__') &&
+    Object.values(headers).every((value) => typeof value === 'string')
+  )
+    return
   throw new RepriseError('bad_request', 'headers have to be an object of strings')
 }
 

@@ -72,6 +72,8 @@ function headersFault(value: unknown): string | undefined {
   const names = firstKeys(value, MAX_HEADERS)
   if (names === undefined) return `at most ${MAX_HEADERS} headers`
   for (const name of names) {
+    // Beside binary data it vanishes on its way through Socket.IO.
+    if (name === '__proto__') return 'no header is called __proto__'
     if (name.length > MAX_LABEL_LENGTH) return `the name of a header has at most ${MAX_LABEL_LENGTH} characters`
     if (typeof (value as Record<string, unknown>)[name] !== 'string') {
       return `headers map strings to strings; ${JSON.stringify(name.slice(0, MAX_SHOWN_LENGTH))} is none`

@@ -103,14 +103,14 @@ describe('input at its limits', () => {
     expect(await wire.call('publish', [{ data: 1, headers: few }])).toMatchObject({ ok: true })
   })
 
-  it('keeps a header and a key of data that are called __proto__', async () => {
+  it('keeps a key of data that is called __proto__, and refuses such a header', async () => {
     const name = nextName()
     const raw = await connectRaw(url, `/topics/${name}`, { from: 'none' })
-    const draft = '{"data":{"__proto__":{"a":1}},"headers":{"__proto__":"kept","b":"c"}}'
+    const draft = '{"data":{"__proto__":{"a":1}},"headers":{"b":"c"}}'
     expect(await raw.call(`["publish",[${draft}]]`)).toMatchObject({ ok: true })
     expect(await raw.callText('["read",{}]')).toContain(draft.slice(1))
-    expect(await raw.call('["publish",[{"data":1,"headers":{"__proto__":5}}]]')).toMatchObject(
-      refused('bad_request', 'headers'),
+    expect(await raw.call('["publish",[{"data":1,"headers":{"__proto__":"x"}}]]')).toMatchObject(
+      refused('bad_request', 'no header is called __proto__'),
     )
     expect(await raw.call('["publish",[{"data":1,"__proto__":5}]]')).toMatchObject({ ok: false })
   })

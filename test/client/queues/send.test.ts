@@ -60,6 +60,12 @@ describe('send', () => {
     expect(await receipt).toMatchObject({ id: 'mine' })
   })
 
+  it('takes no header that Socket.IO would leave out beside binary', async () => {
+    const { queue } = await sender()
+    const headers = JSON.parse('{"__proto__":"x"}')
+    expect(await errorOf(queue.send(new Uint8Array(1), { headers }))).toMatchObject({ code: 'bad_request' })
+  })
+
   it('of a full queue waits for room', async () => {
     const { fake, queue } = await sender()
     const receipt = queue.send(1)
