@@ -1,6 +1,6 @@
 /** Commands about one job of a queue: `reprise <word> <queue> <id>`. */
 
-import type { Command } from 'commander'
+import { type Command, InvalidArgumentError } from 'commander'
 import { addExamples, type Example } from './examples.ts'
 import { existing } from './input/existing.ts'
 import { addRemoteOptions, checkedQueue, queueRoute, type RemoteOptions } from './remote.ts'
@@ -18,12 +18,20 @@ interface JobCommand {
   ) => Promise<void>
 }
 
+/** As a part of a path either means another path: the queue itself. */
+function pathId(id: string): string {
+  if (id !== '.' && id !== '..') return id
+  throw new InvalidArgumentError(
+    'No request over HTTP can name such a job; the SDK can, as queue.job(id) and queue.remove(id)',
+  )
+}
+
 export function addJobCommand(root: Command, word: string, { description, queue, examples, action }: JobCommand): void {
   const command = root
     .command(word)
     .description(description)
     .argument('<queue>', queue, checkedQueue)
-    .argument('<id>', 'id of the job')
+    .argument('<id>', 'id of the job', pathId)
   addRemoteOptions(command).action(async (name: string, id: string, options: RemoteOptions) => {
     await existing(options, 'queue', name)
     await action(`${queueRoute(name)}/jobs/${encodeURIComponent(id)}`, { queue: name, id }, options)

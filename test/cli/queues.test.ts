@@ -33,6 +33,7 @@ describe('wrong use', () => {
     [['send', 'q', '1', '--attempts', '0'], /^reprise: .*It has to be a whole number of 1 or more\n$/],
     [['send', 'q', '1', '--backoff', 'linear:1s'], /^reprise: .*It has to be such as fixed:5s, exponential:1s, .*\n$/],
     [['send', 'q', '--id', 'x'], /^reprise: --id is for one job; lines carry theirs with --drafts\n$/],
+    [['remove', 'q', '..'], /^reprise: .*No request over HTTP can name such a job; the SDK can, as .*\n$/],
     [['work', 'q', '--text'], /^reprise: --text is for a command\n$/],
     [['redrive', 'q', '--since', 'start'], /^reprise: start is not a time such as .*\n$/],
     [
