@@ -130,6 +130,7 @@ async function compose(options: ResolvedHubOptions, opened: Opened): Promise<Rul
     ...(options.console ? { observer: () => metrics.observer() } : {}),
     subscription: (caller, topic, outlet) => new Subscription(context, caller, topic, outlet),
     subscribers: (topic) => fanout.subscribers(topic),
+    reachable: () => store.ready(),
     admit,
   }
   metrics.open({

@@ -39,6 +39,8 @@ export interface Core {
   subscription(caller: Caller, topic: string, outlet: Outlet): Subscription
   /** Subscriptions of a topic on this node. */
   subscribers(topic: string): number
+  /** Resolves when the store answers. Rejects with `unavailable` while it is away. */
+  reachable(): Promise<unknown>
   /** Throws `unavailable` while the hub is draining. */
   admit(): void
 }

@@ -8,6 +8,7 @@ import { SECRET, tokenOf } from '../support/clients/tokens.ts'
 import { joinNamespace, join as joinTopic } from '../support/clients/wire.ts'
 import { startHub } from '../support/hub/hub.ts'
 import { spawnHub } from '../support/hub/process.ts'
+import { startRelay } from '../support/network/relay.ts'
 import { startRedis } from '../support/redis/redis.ts'
 import { tempFolder } from '../support/temp.ts'
 import { has } from '../support/tools.ts'
@@ -91,3 +92,28 @@ it.runIf(has('redis-server')).each([
     expect(await ask('GET', '/v1/me', undefined, later)).toMatchObject({ status: 200 })
   }
 })
+
+it.runIf(has('redis-server'))(
+  'a node that is cut off from the store tells nobody who a token is, as it may be revoked',
+  async () => {
+    const redis = await startRedis()
+    const relay = await startRelay(redis.url.replace('redis', 'http'))
+    const auth = { jwt: { secret: SECRET } }
+    const near = await startHub({ store: redis.url, auth })
+    const far = await startHub({ store: relay.url.replace('http', 'redis'), auth })
+    const admin = { authorization: `Bearer ${await tokenOf('root')}` }
+    const bearer = { authorization: `Bearer ${await tokenOf('ann', { claims: { jti: 'one' } })}` }
+    const askAs = (headers: typeof admin, path: string) => asking(far.url)('GET', path, undefined, headers)
+    expect(await askAs(bearer, '/v1/me')).toMatchObject({ status: 200 })
+    relay.blackHole(true)
+    await asking(near.url)('POST', '/v1/revocations', { tokenId: 'one' }, admin)
+    const answers = await Promise.all([askAs(bearer, '/v1/me'), askAs(admin, '/v1/revocations')])
+    expect(answers).toMatchObject([{ status: 503 }, { status: 503 }])
+    relay.blackHole(false)
+    const after = () => askAs(bearer, '/v1/me')
+    await until(async () => (await after()).status === 401, {
+      what: 'the revocation to be heard of',
+      deadlineMs: 15_000,
+    })
+  },
+)

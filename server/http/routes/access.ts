@@ -13,7 +13,9 @@ export const accessRoutes: readonly Route[] = [
     path: '/me',
     summary: 'Who the caller is for the hub, and what it may',
     answer: meAnswer,
-    async run({ session: { subject, client, grants, expiresAt } }) {
+    async run(call) {
+      await reachRevocations(call)
+      const { subject, client, grants, expiresAt } = call.session
       return { subject, client, grants, expiresAt }
     },
   }),
@@ -54,7 +56,11 @@ export const accessRoutes: readonly Route[] = [
     summary: 'List what is revoked',
     refuses: ['unsupported'],
     answer: revocationsAnswer,
-    run: async (call) => ({ revocations: revocationsFor(call).list() }),
+    async run(call) {
+      const revocations = revocationsFor(call)
+      await reachRevocations(call)
+      return { revocations: revocations.list() }
+    },
   }),
 
   route({
@@ -70,6 +76,11 @@ export const accessRoutes: readonly Route[] = [
     },
   }),
 ]
+
+/** Calls that need nothing else of the store fail all the same where a revocation could not be heard of. */
+async function reachRevocations({ core, gate }: Call): Promise<void> {
+  if (gate.guarded) await core.reachable()
+}
 
 function revocationsFor({ caller, gate }: Call): Revocations {
   authorize(caller, 'admin', '*')
