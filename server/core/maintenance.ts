@@ -18,7 +18,7 @@ export function startMaintenance(store: Store, settings: HubQueueSettings, telem
   const fireAll = async () => {
     let after: string | undefined
     do {
-      const page = await store.queues.list(after === undefined ? { limit: PAGE } : { after, limit: PAGE })
+      const page = await store.queues.list({ after, limit: PAGE })
       for (const { queue, counts } of page) {
         if (counts.dead > 0 && !stopped) await store.maintain(policyFor, queue)
       }

@@ -123,12 +123,12 @@ export function route<const Shape extends QueryShape = Record<never, never>>({ r
 /** What a list answers: the first `limit` of what `find` finds, and where the next page begins where there is more. */
 export async function pageOf<Found, Shown>(
   name: string,
-  { after, limit = DEFAULT_LIST }: { readonly after?: string; readonly limit?: number },
-  find: (query: { readonly after?: string; readonly limit: number }) => Promise<readonly Found[]>,
+  { after, limit = DEFAULT_LIST }: { readonly after?: string | undefined; readonly limit?: number },
+  find: (query: { readonly after?: string | undefined; readonly limit: number }) => Promise<readonly Found[]>,
   show: (found: Found[]) => Promise<readonly Shown[]> | readonly Shown[],
   placeOf: (last: Found) => string,
 ): Promise<object> {
-  const found = await find(after === undefined ? { limit: limit + 1 } : { after, limit: limit + 1 })
+  const found = await find({ after, limit: limit + 1 })
   const page = found.slice(0, limit)
   const last = page.at(-1)
   const next = found.length > limit && last !== undefined ? { next: placeOf(last) } : {}

@@ -115,7 +115,7 @@ export class Sampler {
     let after: string | undefined
     do {
       await pace.turn()
-      const page: TopicInfo[] = await this.#store.topics.list({ limit: TOPICS, ...(after !== undefined && { after }) })
+      const page: TopicInfo[] = await this.#store.topics.list({ after, limit: TOPICS })
       after = page.length < TOPICS ? undefined : page.at(-1)?.topic
       const own = page.filter(({ topic }) => !topic.startsWith(INTERNAL_PREFIX))
       const cursors = await Promise.all(own.map(({ topic }) => this.#cursorsOf(topic, pace)))
@@ -136,7 +136,7 @@ export class Sampler {
     let count = 0
     let after: Owner | undefined
     do {
-      const page = await this.#store.cursors.list(topic, { limit: CURSORS, ...(after !== undefined && { after }) })
+      const page = await this.#store.cursors.list(topic, { after, limit: CURSORS })
       for (const { lag } of page) most = Math.max(most, lag)
       count += page.length
       after = page.length < CURSORS ? undefined : page.at(-1)
@@ -149,7 +149,7 @@ export class Sampler {
     let after: string | undefined
     do {
       await pace.turn()
-      const page = await this.#store.queues.list({ limit: QUEUES, ...(after !== undefined && { after }) })
+      const page = await this.#store.queues.list({ after, limit: QUEUES })
       after = page.length < QUEUES ? undefined : page.at(-1)?.queue
       const now = this.#around.now()
       names.queues += page.length

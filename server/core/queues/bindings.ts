@@ -107,7 +107,7 @@ export class Bindings {
     let after: string | undefined
     while (!this.#stopped) {
       await itsTurn(PAGE_WEIGHT)
-      const page = await queues.list(after === undefined ? { limit: PAGE } : { after, limit: PAGE })
+      const page = await queues.list({ after, limit: PAGE })
       for (const { queue, bindings } of page) {
         for (const { topic } of bindings) {
           if (wanted.has(nameOf(queue, topic))) continue

@@ -2,7 +2,7 @@
 
 import { hasCode, RepriseError } from '../../../shared/errors.ts'
 import type { JobLook, JobsPage, LookState } from '../../../shared/queues.ts'
-import type { FinishedJob, JobInfo, JobPolicy } from '../../store/contract/store.ts'
+import type { FinishedJob, JobInfo, JobPolicy, PageQuery } from '../../store/contract/store.ts'
 import type { Caller } from '../access.ts'
 import { contentOf } from '../body.ts'
 import { toldOf, toldSize } from './delivery/progress.ts'
@@ -48,8 +48,7 @@ export async function lookAtJobs(
   let length = 0
   for (let last = after; ; ) {
     const part = Math.min(PART, limit - jobs.length)
-    const from = last === undefined ? { limit: part } : { after: last, limit: part }
-    const looks = await partOf(queues, caller, queue, state, from)
+    const looks = await partOf(queues, caller, queue, state, { after: last, limit: part })
     for (const { look, size } of looks) {
       jobs.push(look)
       length += size
@@ -84,7 +83,7 @@ async function partOf(
   caller: Caller,
   queue: string,
   state: LookState,
-  from: { readonly after?: string; readonly limit: number },
+  from: PageQuery,
 ): Promise<{ readonly look: JobLook; readonly size: number }[]> {
   if (state === 'done' || state === 'removed') {
     const found = await queues.finished(caller, mainQueue(queue), { state, ...from })

@@ -74,8 +74,7 @@ async function look(
   let after: string | undefined
   while (looked < LOOK.jobs && bytes < LOOK.bytes) {
     await itsTurn(PAGE_WEIGHT)
-    const query = { state, limit: LOOK.part }
-    const page = await queues.jobs(caller, queue, after === undefined ? query : { ...query, after })
+    const page = await queues.jobs(caller, queue, { state, after, limit: LOOK.part })
     for (const job of page) {
       if (fits(job)) found++
       bytes += job.body?.json.length ?? 0

@@ -234,7 +234,7 @@ export class Queues {
     for (;;) {
       await itsTurn(PAGE_WEIGHT)
       const limit = Math.min(LIST_PAGE, query.limit - found.length)
-      const page = await this.#context.store.queues.list(after === undefined ? { limit } : { after, limit })
+      const page = await this.#context.store.queues.list({ after, limit })
       found.push(...page)
       after = page.at(-1)?.queue
       if (page.length < limit || found.length >= query.limit) return found

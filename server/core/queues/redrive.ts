@@ -49,8 +49,8 @@ export async function redrive(
   let [matched, moved, looked] = [0, 0, 0]
   let place = after
   while (looked < limit && !gone.aborted) {
-    const query = { state: 'ready' as const, limit: Math.min(part, limit - looked) }
-    const page = await queues.jobs(caller, `${queue}/dead`, place === undefined ? query : { ...query, after: place })
+    const query = { state: 'ready', after: place, limit: Math.min(part, limit - looked) } as const
+    const page = await queues.jobs(caller, `${queue}/dead`, query)
     if (page.length === 0) {
       if (place === undefined || (await isThere(queues, caller, `${queue}/dead`, place)))
         return { matched, moved, more: false, asOf: now }

@@ -33,7 +33,7 @@ export class CursorBook {
   async list(
     caller: Caller,
     topic: string,
-    query: { readonly after?: Owner; readonly limit: number; readonly behind?: number },
+    query: { readonly after?: Owner | undefined; readonly limit: number; readonly behind?: number },
   ): Promise<CursorInfo[]> {
     checkTopic(topic)
     authorize(caller, 'admin', topic)
@@ -49,7 +49,7 @@ export class CursorBook {
     for (;;) {
       await itsTurn(PAGE_WEIGHT)
       const limit = Math.min(COUNT_PAGE, most - count)
-      const page = await this.#store.cursors.list(topic, after === undefined ? { limit } : { after, limit })
+      const page = await this.#store.cursors.list(topic, { after, limit })
       count += page.length
       after = page.at(-1)
       if (page.length < limit || count >= most) return count

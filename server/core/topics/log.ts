@@ -210,7 +210,7 @@ export class Log {
     let { after } = query
     for (;;) {
       const limit = query.limit - found.length
-      const page = await this.#store.topics.list(after === undefined ? { limit } : { after, limit })
+      const page = await this.#store.topics.list({ after, limit })
       found.push(...page.filter(({ topic }) => !topic.startsWith(INTERNAL_PREFIX)))
       if (page.length < limit || found.length >= query.limit) return found
       after = page.at(-1)?.topic

@@ -22,9 +22,7 @@ export function startRetention(store: Store, settings: HubSettings, telemetry: T
     while (isWhole && after !== undefined && !changed && !stopped)
   }
   const trimPage = async () => {
-    const page = await store.topics.list(
-      after === undefined ? { limit: TOPICS_A_ROUND } : { after, limit: TOPICS_A_ROUND },
-    )
+    const page = await store.topics.list({ after, limit: TOPICS_A_ROUND })
     after = page.length < TOPICS_A_ROUND ? undefined : page.at(-1)?.topic
     for (const { topic, events } of page) {
       const { retain } = settings.forTopic(topic)

@@ -66,12 +66,8 @@ async function list({ core, caller, param }: Call, { behind, ...query }: Query<t
   const lack = await lacking(behind)
   return await pageOf('cursors', query, find, seen, ({ subject, client }) => `${subject}/${client}`)
 
-  function find({ after, limit }: { readonly after?: string; readonly limit: number }) {
-    return core.cursors.list(caller, topic, {
-      limit,
-      ...(after === undefined ? {} : { after: ownerOf(after) }),
-      ...lack,
-    })
+  function find({ after, limit }: { readonly after?: string | undefined; readonly limit: number }) {
+    return core.cursors.list(caller, topic, { limit, after: after === undefined ? undefined : ownerOf(after), ...lack })
   }
 
   /** The store is asked by lag, as it has it: whoever lacks the offset now has at least this one when it is asked. */

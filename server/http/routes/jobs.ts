@@ -161,8 +161,7 @@ async function listFinished(
   let last = after
   for (;;) {
     if (key !== undefined) await itsTurn(PAGE_WEIGHT)
-    const from = last === undefined ? { limit: LOOK.part } : { after: last, limit: LOOK.part }
-    const part = await core.queues.finished(caller, queue, { state, ...from })
+    const part = await core.queues.finished(caller, queue, { state, after: last, limit: LOOK.part })
     for (const job of part) {
       if (texts.length >= limit || length >= PAGE_LENGTH || looked >= LOOK.jobs) return page(texts, last)
       looked++
@@ -198,9 +197,8 @@ async function list(call: Call, { state = 'ready', ...query }: ListQuery): Promi
   for (;;) {
     if (isSearch) await itsTurn(PAGE_WEIGHT)
     if (stored === 'delayed' && last !== after && !(await isPlace(call, queue, stored, last))) return page(texts, last)
-    const from = last === undefined ? { limit: LOOK.part } : { after: last, limit: LOOK.part }
     const which = line === undefined ? { state: stored } : { line }
-    const part = await core.queues.jobs(caller, queue, { ...which, ...from })
+    const part = await core.queues.jobs(caller, queue, { ...which, after: last, limit: LOOK.part })
     for (const job of part) {
       if (texts.length >= limit || length >= PAGE_LENGTH) return page(texts, last)
       if (looked >= LOOK.jobs || bytes >= LOOK.bytes) return page(texts, last)

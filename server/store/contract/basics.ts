@@ -59,6 +59,6 @@ export interface Owner {
 export type ListQuery = PageQuery | { readonly names: readonly string[] }
 
 export interface PageQuery {
-  readonly after?: string
+  readonly after?: string | undefined
   readonly limit: number
 }

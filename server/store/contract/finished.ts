@@ -49,7 +49,7 @@ export interface Keeping {
 
 /** Of `<queue>` and its dead letters together, `after` the one with that id. */
 export type FinishedQuery =
-  | { readonly state: FinishedState; readonly after?: string; readonly limit: number }
+  | { readonly state: FinishedState; readonly after?: string | undefined; readonly limit: number }
   | { readonly ids: readonly string[] }
 
 export interface Finished {

@@ -135,8 +135,8 @@ export interface Enqueued {
 }
 
 export type JobsQuery =
-  | { readonly state: JobState; readonly after?: string; readonly limit: number }
-  | { readonly line: string; readonly after?: string; readonly limit: number }
+  | { readonly state: JobState; readonly after?: string | undefined; readonly limit: number }
+  | { readonly line: string; readonly after?: string | undefined; readonly limit: number }
   | { readonly ids: readonly string[] }
 
 export type PurgeQuery = { readonly before: number; readonly limit: number } | { readonly ids: readonly string[] }

@@ -251,7 +251,7 @@ export interface Cursors {
    */
   list(
     topic: string,
-    query: { readonly after?: Owner; readonly limit: number; readonly behind?: number },
+    query: { readonly after?: Owner | undefined; readonly limit: number; readonly behind?: number },
   ): Promise<CursorInfo[]>
 
   /** Deletes a cursor without a note; its session is over. `false` when there was none. */

@@ -121,7 +121,7 @@ export async function* placesIn(store: Store, behind?: PayloadPlace): AsyncGener
   if (afterQueue === undefined) {
     let after = behind !== undefined && 'topic' in behind ? behind.topic : undefined
     for (;;) {
-      const page = await store.topics.list({ ...(after !== undefined && { after }), limit: PAGE })
+      const page = await store.topics.list({ after, limit: PAGE })
       for (const { topic, events } of page) yield [{ topic }, events]
       after = page.at(-1)?.topic
       if (page.length < PAGE) break
@@ -129,7 +129,7 @@ export async function* placesIn(store: Store, behind?: PayloadPlace): AsyncGener
   }
   let after = afterQueue
   for (;;) {
-    const page = await store.queues.list({ ...(after !== undefined && { after }), limit: PAGE })
+    const page = await store.queues.list({ after, limit: PAGE })
     for (const { queue, counts } of page)
       yield [{ queue }, counts.ready + counts.delayed + counts.held + counts.waiting + counts.dead]
     after = page.at(-1)?.queue
