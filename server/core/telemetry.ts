@@ -141,23 +141,3 @@ export interface Telemetry extends Reports {
   readonly meter: Meter
   readonly spans: Spans
 }
-
-const nothing = () => {}
-
-export const SILENT: Telemetry = {
-  failed: nothing,
-  noticed: nothing,
-  happened: nothing,
-  meter: {
-    published: nothing,
-    delivered: nothing,
-    replayed: nothing,
-    caughtUp: nothing,
-    sent: nothing,
-    fired: nothing,
-    started: nothing,
-    settled: nothing,
-    ran: nothing,
-  },
-  spans: { around: (_what, _name, drafts, work) => work(drafts), delivered: nothing },
-}

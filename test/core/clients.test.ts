@@ -4,7 +4,7 @@ import { expect, it } from 'vitest'
 import { anonymous, type Caller } from '../../server/core/access.ts'
 import type { Connected } from '../../server/core/seeing/clientRow.ts'
 import { Clients } from '../../server/core/seeing/clients.ts'
-import { SILENT } from '../../server/core/telemetry.ts'
+import { SILENT } from '../support/core/silent.ts'
 
 const all = anonymous()
 const nobody: Caller = { ...all, access: { grants: [], ended: undefined, may: () => false } }

@@ -6,12 +6,12 @@ import { StoreClock } from '../../server/core/clock.ts'
 import { Consumers } from '../../server/core/queues/delivery/consumers.ts'
 import type { JobOutlet } from '../../server/core/queues/delivery/outlet.ts'
 import { openQueueSettings } from '../../server/core/queues/settings.ts'
-import { SILENT } from '../../server/core/telemetry.ts'
 import type { HeldJob, Store } from '../../server/store/contract/store.ts'
 import { DEFAULT_LIMITS } from '../../shared/protocol.ts'
 import { infoOf, jobOf } from '../store/conformance/calls.ts'
 import { lmdbEngine } from '../store/conformance/fixture.ts'
 import { deskOf, named } from '../store/conformance/queueDesk.ts'
+import { SILENT } from '../support/core/silent.ts'
 import { until } from '../support/until.ts'
 
 /** The store, with no body of the jobs whose names begin with `bad`. */

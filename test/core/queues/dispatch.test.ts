@@ -6,11 +6,11 @@ import { Dispatch } from '../../../server/core/queues/delivery/dispatch.ts'
 import { Turns } from '../../../server/core/queues/delivery/sharing.ts'
 import { Silence } from '../../../server/core/queues/delivery/silence.ts'
 import { DEFAULT_QUEUE_SETTINGS } from '../../../server/core/queues/settings.ts'
-import { SILENT } from '../../../server/core/telemetry.ts'
 import type { HeldJob } from '../../../server/store/contract/store.ts'
 import { RepriseError } from '../../../shared/errors.ts'
 import { FakeQueues, heldJobs, turn } from '../../support/core/fakeQueues.ts'
 import { done, jobClient, type TestJobClient } from '../../support/core/jobOutlet.ts'
+import { SILENT } from '../../support/core/silent.ts'
 import { runSeed, seededRandom } from '../../support/seed.ts'
 
 const AWAY = new RepriseError('unavailable', 'the store is away')

@@ -1,12 +1,13 @@
 /** Every refusal is told to the telemetry once, with its code, whatever way the caller came. */
 
 import { describe, expect, it } from 'vitest'
-import { SILENT, type TelemetryEvent } from '../../../server/core/telemetry.ts'
+import type { TelemetryEvent } from '../../../server/core/telemetry.ts'
 import { buildHub } from '../../../server/hub.ts'
 import { resolveHubOptions } from '../../../server/options/hub.ts'
 import { Metrics } from '../../../server/telemetry/metrics.ts'
 import { connectRaw } from '../../support/clients/rawSocket.ts'
 import { join, joinNamespace } from '../../support/clients/wire.ts'
+import { SILENT } from '../../support/core/silent.ts'
 import { serveAttached } from '../../support/hub/attached.ts'
 import { tempFolder } from '../../support/temp.ts'
 

@@ -2,7 +2,6 @@
 
 import { anonymous } from '../../../server/core/access.ts'
 import { CallerLimits } from '../../../server/core/guards/callers.ts'
-import { SILENT } from '../../../server/core/telemetry.ts'
 import { Fanout } from '../../../server/core/topics/fanout.ts'
 import { Log } from '../../../server/core/topics/log.ts'
 import { Pages } from '../../../server/core/topics/pages.ts'
@@ -13,6 +12,7 @@ import type { Store } from '../../../server/store/contract/store.ts'
 import { DEFAULT_LIMITS } from '../../../shared/protocol.ts'
 import type { Random } from '../seed.ts'
 import type { TestOutlet } from './outlet.ts'
+import { SILENT } from './silent.ts'
 
 const CALLER = anonymous()
 

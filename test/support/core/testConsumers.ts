@@ -2,11 +2,12 @@
 
 import { Consumers } from '../../../server/core/queues/delivery/consumers.ts'
 import type { HubQueueSettings } from '../../../server/core/queues/settings.ts'
-import { SILENT, type TelemetryEvent } from '../../../server/core/telemetry.ts'
+import type { TelemetryEvent } from '../../../server/core/telemetry.ts'
 import type { HeldJob } from '../../../server/store/contract/store.ts'
 import { DEFAULT_LIMITS } from '../../../shared/protocol.ts'
 import { FakeQueues, turn } from './fakeQueues.ts'
 import { jobClient, type TestJobClient } from './jobOutlet.ts'
+import { SILENT } from './silent.ts'
 
 export class TestConsumers {
   readonly fake = new FakeQueues()

@@ -4,10 +4,10 @@ import { OPEN_GATE } from '../../../server/core/access.ts'
 import type { Core } from '../../../server/core/core.ts'
 import { RequestRates } from '../../../server/core/guards/requestRates.ts'
 import { Unfinished } from '../../../server/core/guards/unfinished.ts'
-import { SILENT } from '../../../server/core/telemetry.ts'
 import type { AppContext } from '../../../server/http/app.ts'
 import { LIMIT_DEFAULTS } from '../../../server/options/limits.ts'
 import { addressesBehind } from '../../../server/options/proxies.ts'
+import { SILENT } from '../core/silent.ts'
 
 export function appContext(core: Partial<Core>): AppContext {
   const addresses = addressesBehind([])
