@@ -4,8 +4,8 @@ import { messageOf, RepriseError } from '../../../shared/errors.ts'
 import { WAIT_MS } from '../contract/basics.ts'
 import type { Store, StoreContext } from '../contract/store.ts'
 import { Damage } from '../damage.ts'
+import { storeClosed } from '../refusals.ts'
 import { Durable } from './connection/durability.ts'
-import { closed } from './connection/errors.ts'
 import { Router } from './connection/router.ts'
 import type { Send } from './connection/serverSettings.ts'
 import { Subscriptions } from './connection/subscriptions.ts'
@@ -61,7 +61,7 @@ export async function openRedis(url: string, context: RedisContext = {}): Promis
   const queueBatcher = new QueueBatcher(batcherContext)
   let closing: Promise<void> | undefined
   const refuseClosed = (): void => {
-    if (closing !== undefined) throw closed()
+    if (closing !== undefined) throw storeClosed()
   }
   const parts: TopicsContext = { router, keys, batcher, subscriptions, durable, refuseClosed }
   const queueParts: QueuesContext = { router, keys, queueBatcher, subscriptions, durable, now, warn, refuseClosed }

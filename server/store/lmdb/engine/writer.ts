@@ -9,6 +9,7 @@ import { RepriseError } from '../../../../shared/errors.ts'
 import { acksLast, type CursorCall, type Group } from '../../acksLast.ts'
 import type { JobLoss, Notification, QueueNotification } from '../../contract/store.ts'
 import { DamagedQueue } from '../../damage.ts'
+import { storeClosed } from '../../refusals.ts'
 import { newEpoch } from '../../token.ts'
 import { QueueCache } from '../queues/storage/cache.ts'
 import type { DataFile } from './dataFile.ts'
@@ -80,7 +81,7 @@ export class Writer {
   }
 
   refuseClosed(): void {
-    if (this.#closed) throw new RepriseError('unavailable', 'the store is closed')
+    if (this.#closed) throw storeClosed()
   }
 
   get now(): number {

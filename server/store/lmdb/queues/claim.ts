@@ -1,10 +1,10 @@
 /** The step that delivers jobs: who may take, what comes first, under which lease. */
 
-import { RepriseError } from '../../../../shared/errors.ts'
 import type { Claim, Claimed, HeldJob, QueuePolicy } from '../../contract/store.ts'
 import { DamagedQueue } from '../../damage.ts'
 import { lendingOf, maxAttemptsOf } from '../../jobs/jobPolicy.ts'
 import { LIFE_MS } from '../../life/life.ts'
+import { noConsumer, takenOver } from '../../refusals.ts'
 import { unguessable } from '../../token.ts'
 import type { Transaction } from '../engine/transaction.ts'
 import { childrenOf } from './children.ts'
@@ -28,11 +28,11 @@ export function claim(transaction: Transaction, name: string, claim: Claim): Cla
   const jobSet = queue?.jobSet(name)
   const consumer = jobSet?.consumers.of(claim.consumer)
   if (consumer !== undefined && claim.session < consumer.record.session) {
-    throw new RepriseError('taken_over', 'a newer session of this client took over')
+    throw takenOver()
   }
   const isThere = consumer?.record.session === claim.session && isAttached(consumer.record, transaction.now)
   if (queue === undefined || jobSet === undefined || consumer === undefined || !isThere) {
-    throw new RepriseError('not_found', `this client does not consume ${name}`)
+    throw noConsumer(name)
   }
   fireTimers(transaction, queue, claim.policy)
   const rate = new Rate(jobSet.counters, claim.rate, transaction.now)

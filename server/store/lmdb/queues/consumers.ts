@@ -1,7 +1,7 @@
 /** Sessions of consumers: how they come, that they are there, how they go. */
 
-import { RepriseError } from '../../../../shared/errors.ts'
 import type { Attached, Attaching, KeptLease, Leaving, Owner, QueuePolicy } from '../../contract/store.ts'
+import { otherSession } from '../../refusals.ts'
 import type { Transaction } from '../engine/transaction.ts'
 import { release, remember } from './settle.ts'
 import { type ConsumerEntry, isAttached } from './storage/consumerRecords.ts'
@@ -55,7 +55,7 @@ function checkSince(transaction: Transaction, name: string, owner: Owner, since:
   if (since === undefined) return
   const queue = transaction.queue(name)
   const session = queue === undefined ? 0 : queue.jobSet(name).consumers.of(owner).record.session
-  if (session !== since) throw new RepriseError('conflict', 'another session of this client began meanwhile')
+  if (session !== since) throw otherSession()
 }
 
 /** In the order of their deliveries. */

@@ -11,7 +11,7 @@ import type {
   PutSchedule,
   StoredSchedule,
 } from '../../contract/store.ts'
-import { scheduleChanged, tooManySchedules } from '../../scheduleRefusals.ts'
+import { scheduleChanged, tooManySchedules } from '../../refusals.ts'
 import { unguessable } from '../../token.ts'
 import type { Changes } from '../engine/changes.ts'
 import type { Environment } from '../engine/environment.ts'

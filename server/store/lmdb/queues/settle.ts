@@ -2,7 +2,7 @@
 
 import type { Body, Claim, Owner, QueuePolicy, Settled, Settlement, SettleOutcome } from '../../contract/store.ts'
 import { releasePauseMs } from '../../jobs/releases.ts'
-import { orRefusal } from '../../refusal.ts'
+import { orRefusal } from '../../refusals.ts'
 import type { Transaction } from '../engine/transaction.ts'
 import { claim, holdAgain } from './claim.ts'
 import { deadLetter } from './deadLetters.ts'

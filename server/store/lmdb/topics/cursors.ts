@@ -1,9 +1,9 @@
 /** The contract's cursors over LMDB: sessions, fenced commits, expiry. */
 
-import { RepriseError } from '../../../../shared/errors.ts'
 import { comparePlaces, lagOf, type Position, placeIn } from '../../../../shared/positions.ts'
 import type { Bounds, CursorInfo, CursorStart, Cursors, OpenedCursor, Owner } from '../../contract/store.ts'
 import { ownerOf } from '../../owners.ts'
+import { beyondEnd, noCursor, otherSession, staleEpoch, takenOver } from '../../refusals.ts'
 import { storeRecord } from '../engine/epochs.ts'
 import { CURSOR_MS, DUE, fallDue, NOTE_MS } from '../engine/expiry.ts'
 import { cursorKey, under } from '../engine/keys.ts'
@@ -18,9 +18,7 @@ export function createCursors(writer: Writer): Cursors {
       const key = cursorKey(topic, owner)
       const begin = (transaction: Transaction): OpenedCursor => {
         const { session = 0 } = transaction.get(TABLES.cursors, key) ?? {}
-        if (since !== undefined && session !== since) {
-          throw new RepriseError('conflict', 'another session of this client began meanwhile')
-        }
+        if (since !== undefined && session !== since) throw otherSession()
         return beginSession(transaction, topic, owner, key, start)
       }
       return writer.write(begin, { cursor: nameOf(key) })
@@ -120,15 +118,8 @@ function beginSession(
 
 function checkPosition(bounds: Bounds, position: Position): void {
   const place = placeIn(bounds, position)
-  if (place === undefined) {
-    throw new RepriseError('stale_epoch', `the epoch ${JSON.stringify(position.epoch)} is not one of this topic's log`)
-  }
-  if (position.offset > place.end) {
-    throw new RepriseError(
-      'bad_request',
-      `the offset ${position.offset} lies beyond the end of its epoch, ${place.end}`,
-    )
-  }
+  if (place === undefined) throw staleEpoch(position)
+  if (position.offset > place.end) throw beyondEnd(position, place.end)
 }
 
 function moveCursor(
@@ -142,10 +133,8 @@ function moveCursor(
   const known = knownCursor(transaction, key)
   // Above the known ones it is a session that the store forgot, and maybe its cursor with it: both are remembered again.
   const isForgotten = session > (known?.session ?? storeRecord(transaction).lastSession)
-  if (known === undefined && !isForgotten) throw new RepriseError('not_found', 'this client has no cursor on the topic')
-  if (known !== undefined && session < known.session) {
-    throw new RepriseError('taken_over', 'a newer session of this client took over')
-  }
+  if (known === undefined && !isForgotten) throw noCursor()
+  if (known !== undefined && session < known.session) throw takenOver()
   const bounds = transaction.topic(topic).bounds()
   checkPosition(bounds, position)
   if (known === undefined) transaction.needRoom('a new cursor')

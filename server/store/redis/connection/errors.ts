@@ -57,7 +57,3 @@ export function storageFull(): RepriseError {
 export function unknownOutcome(): RepriseError {
   return new RepriseError('unavailable', 'the answer of Redis was lost: whether the call was done is unknown')
 }
-
-export function closed(): RepriseError {
-  return new RepriseError('unavailable', 'the store is closed')
-}

@@ -6,8 +6,9 @@
 import type { Redis } from 'ioredis'
 import { messageOf } from '../../../../shared/errors.ts'
 import { WAIT_MS } from '../../contract/basics.ts'
+import { storeClosed } from '../../refusals.ts'
 import type { Connection } from './connection.ts'
-import { closed, failure, NotSent } from './errors.ts'
+import { failure, NotSent } from './errors.ts'
 import type { Router } from './router.ts'
 
 /** How often a silent connection is asked whether it lives, and how long it may take to say so. */
@@ -61,7 +62,7 @@ export class Subscriptions {
 
   /** Resolves when the channel is heard; the result stops it. What `read` answers `undefined` for is passed over. */
   async add<T>(name: string, read: (message: Buffer) => T | undefined, listener: Listener<T>): Promise<() => void> {
-    if (this.#closed) throw closed()
+    if (this.#closed) throw storeClosed()
     let channel = this.#channels.get(name)
     if (channel === undefined) {
       channel = { listeners: new Set(), read, server: undefined, heard: Promise.resolve(), seeking: false }
@@ -98,7 +99,7 @@ export class Subscriptions {
     channel.seeking = true
     try {
       for (;;) {
-        if (this.#closed) throw closed()
+        if (this.#closed) throw storeClosed()
         if (channel.listeners.size === 0 && deadline === undefined) return
         try {
           const server = this.#serverAt(this.#router.addressOf(name))

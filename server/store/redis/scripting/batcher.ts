@@ -7,8 +7,9 @@
 import { WAIT_MS } from '../../contract/basics.ts'
 import type { JobLoss } from '../../contract/store.ts'
 import type { Damage } from '../../damage.ts'
+import { storeClosed } from '../../refusals.ts'
 import type { Argument, Command } from '../connection/connection.ts'
-import { closed, failure, isFull } from '../connection/errors.ts'
+import { failure, isFull } from '../connection/errors.ts'
 import type { Router } from '../connection/router.ts'
 import type { Keys } from './keys.ts'
 import { callScript, type QUEUE, type TOPIC } from './loader.ts'
@@ -105,7 +106,7 @@ export abstract class Batcher<X = unknown> {
   protected abstract begin(start: () => void): void
 
   run<T>(name: string, operation: Operation<T> & X): Promise<Done<T>> {
-    if (this.#closed) return Promise.reject(closed())
+    if (this.#closed) return Promise.reject(storeClosed())
     return new Promise<Done<T>>((resolve, reject) => {
       const deadline = performance.now() + WAIT_MS
       let line = this.#lines.get(name)

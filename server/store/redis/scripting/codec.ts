@@ -1,6 +1,7 @@
 /** What the scripts that write are asked and what they answer, as far as those of topics and queues have the same words. */
 
 import { RepriseError } from '../../../../shared/errors.ts'
+import { otherSession, takenOver } from '../../refusals.ts'
 import type { Argument } from '../connection/connection.ts'
 import { storageFull } from '../connection/errors.ts'
 import type { Operation } from './batcher.ts'
@@ -64,9 +65,9 @@ export function refuse(
     case 'forgotten':
       throw conflict(`draft ${detail} of ${name} was taken, but its ${taken} is no longer kept`)
     case 'began':
-      throw conflict('another session of this client began meanwhile')
+      throw otherSession()
     case 'taken_over':
-      throw new RepriseError('taken_over', 'a newer session of this client took over')
+      throw takenOver()
     default:
       throw own(word, detail) ?? new Error(`a script answered ${JSON.stringify(word)}`)
   }

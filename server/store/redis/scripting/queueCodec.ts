@@ -21,8 +21,7 @@ import type {
 } from '../../contract/store.ts'
 import { lifeFull } from '../../life/life.ts'
 import { ownerKey } from '../../owners.ts'
-import { queueFull } from '../../queueFull.ts'
-import { orRefusal } from '../../refusal.ts'
+import { noConsumer, orRefusal, queueFull } from '../../refusals.ts'
 import { unguessable } from '../../token.ts'
 import type { Argument } from '../connection/connection.ts'
 import { decodeHanded, decodeJob, idOf, leaseOf } from '../queues/storage/records.ts'
@@ -275,7 +274,7 @@ export function refuse(queue: string, outcome: readonly Buffer[], given?: Enqueu
     if (word === 'life') return lifeFull({ events: numberAt(outcome, 2), bytes: numberAt(outcome, 3) })
     if (word === 'too_many' && given !== undefined) return queueFull(given.limit)
     if (word === 'no_children') return new RepriseError('too_many', given?.noChildren ?? 'no children')
-    if (word === 'not_found') return new RepriseError(word, `this client does not consume ${queue}`)
+    if (word === 'not_found') return noConsumer(queue)
     if (word !== 'moved') return undefined
     const stands = detail === '' ? 'there is none' : `it stands at ${detail}`
     return new RepriseError('conflict', `the binding of ${queue} to ${given?.binding?.topic} is elsewhere: ${stands}`)

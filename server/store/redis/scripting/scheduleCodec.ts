@@ -2,7 +2,7 @@
 
 import { encodeBody } from '../../codec.ts'
 import type { Enqueued, FireSchedule, PutSchedule } from '../../contract/store.ts'
-import { scheduleChanged, tooManySchedules } from '../../scheduleRefusals.ts'
+import { scheduleChanged, tooManySchedules } from '../../refusals.ts'
 import { unguessable } from '../../token.ts'
 import type { Argument } from '../connection/connection.ts'
 import { enqueue } from '../queues/send.ts'

@@ -1,12 +1,13 @@
 /** What the script of a topic is asked and what it answers: its words, both ways. */
 
-import { RepriseError } from '../../../../shared/errors.ts'
+import type { RepriseError } from '../../../../shared/errors.ts'
 import type { Lineage, Position } from '../../../../shared/positions.ts'
 import type { CursorCall } from '../../acksLast.ts'
 import { type SizedBody, sizeBody } from '../../codec.ts'
 import type { Append, Appended, Bounds, CursorStart, OpenedCursor, Owner, Retention } from '../../contract/store.ts'
 import { duplicatesOf, forgottenOf } from '../../duplicates.ts'
 import { ownerKey } from '../../owners.ts'
+import { beyondEnd, noCursor, staleEpoch } from '../../refusals.ts'
 import type { Argument } from '../connection/connection.ts'
 import { packGroups } from '../topics/blocks.ts'
 import type { Operation } from './batcher.ts'
@@ -175,11 +176,11 @@ function refuse(outcome: readonly Buffer[], { producer, position }: Asked): void
   const own = (word: string, detail: string): RepriseError | undefined => {
     switch (word) {
       case 'stale_epoch':
-        return new RepriseError(word, `the epoch ${JSON.stringify(position?.epoch)} is not one of this topic's log`)
+        return position && staleEpoch(position)
       case 'bad_request':
-        return new RepriseError(word, `the offset ${position?.offset} lies beyond the end of its epoch, ${detail}`)
+        return position && beyondEnd(position, Number(detail))
       case 'not_found':
-        return new RepriseError(word, 'this client has no cursor on the topic')
+        return noCursor()
       default:
         return undefined
     }
