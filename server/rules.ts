@@ -26,7 +26,7 @@ import { startRetention } from './core/topics/retention.ts'
 import { openSettings } from './core/topics/settings.ts'
 import { Subscription } from './core/topics/subscription.ts'
 import { conditionOf } from './doctor/condition.ts'
-import { readAuth } from './options/auth.ts'
+import { readAuth, weakSecret } from './options/auth.ts'
 import { readEncryption } from './options/encryption.ts'
 import type { ResolvedHubOptions } from './options/hub.ts'
 import type { Store } from './store/contract/store.ts'
@@ -171,5 +171,8 @@ async function openGateOf(
   const tickets = new Tickets(store.topics, now)
   if (auth === undefined) return openToAll(tickets)
   const revocations = await StoredRevocations.open({ store: store.settings, warn, now })
-  return await openGate(readAuth(auth), { revocations, tickets, warn })
+  const rules = readAuth(auth)
+  const weak = weakSecret(rules.jwt?.secret)
+  if (weak !== undefined) warn(weak)
+  return await openGate(rules, { revocations, tickets, warn })
 }

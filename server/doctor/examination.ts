@@ -2,7 +2,7 @@
 
 import { X509Certificate } from 'node:crypto'
 import { messageOf } from '../../shared/errors.ts'
-import { type AuthOptions, readAuth } from '../options/auth.ts'
+import { type AuthOptions, readAuth, weakSecret } from '../options/auth.ts'
 import { readEncryption } from '../options/encryption.ts'
 import { isLoopback, type ResolvedHubOptions } from '../options/hub.ts'
 import { readTls, type TlsOptions } from '../options/tls.ts'
@@ -70,6 +70,8 @@ export async function access({
   const { jwt, keys } = readAuth(auth)
   const own = auth.authenticate === undefined ? '' : ', and a rule of the program'
   const findings = [ok('auth', `${keys.length} API keys, ${jwt === undefined ? 'no tokens' : 'tokens'}${own}`)]
+  const weak = weakSecret(jwt?.secret)
+  if (weak !== undefined) findings.push(warn('auth', weak, 'openssl rand -base64 32 makes one'))
   const jwks = jwt?.jwks
   if (jwks !== undefined && 'url' in jwks) findings.push(await keySet(jwks.url))
   return findings

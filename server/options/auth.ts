@@ -145,18 +145,17 @@ export function authFaults(auth: AuthOptions | undefined): readonly string[] {
 function readJwt({ secret, publicKey, jwks, ...rest }: JwtOptions) {
   return {
     ...rest,
-    secret: secret === undefined ? undefined : longEnough(secretOf('secret', secret).value),
+    secret: secret === undefined ? undefined : secretOf('secret', secret).value,
     publicKey: publicKey === undefined ? undefined : secretOf('publicKey', publicKey).value,
     jwks: jwks === undefined ? undefined : placeOf(jwks),
   }
 }
 
-/** RFC 7518, 3.2: whoever has a token can try shorter ones until they fit. */
-function longEnough(secret: string): string {
-  const bytes = Buffer.byteLength(secret)
-  if (bytes >= MIN_SECRET_BYTES) return secret
-  const text = `auth.jwt.secret: has ${bytes} bytes: it takes ${MIN_SECRET_BYTES} or more, as "openssl rand -base64 32" prints them`
-  throw new RepriseError('bad_request', text)
+/** What is said of a secret of tokens that is shorter than RFC 7518 (3.2) wants: whoever has a token can try all of them. */
+export function weakSecret(secret: string | undefined): string | undefined {
+  const bytes = Buffer.byteLength(secret ?? '')
+  if (secret === undefined || bytes >= MIN_SECRET_BYTES) return undefined
+  return `auth.jwt.secret has ${bytes} bytes, and whoever has a token could guess it: give it ${MIN_SECRET_BYTES} or more`
 }
 
 /** What a set of keys is read from: it is read again while the hub runs. */
