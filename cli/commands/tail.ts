@@ -35,11 +35,14 @@ export function addTail(root: Command): void {
 async function tail(name: string, options: TailOptions): Promise<void> {
   const hub = await connectTo(options)
   try {
-    if (!options.follow) await existing(options, 'topic', name)
-    else {
-      const why = await missing(options, 'topic', name)
-      if (why !== undefined) note(`reprise: ${why}; waiting for its first event`)
+    const why = options.follow ? await missing(options, 'topic', name) : undefined
+    if (why !== undefined) {
+      note(`reprise: ${why}; waiting for its first event`)
+      // It may have come by now.
+      await follow(hub, name, options, { from: 'start' })
+      return
     }
+    if (!options.follow) await existing(options, 'topic', name)
     const topic = hub.topic(name)
     const head = await topic.head()
     for (const page of await lastPages(topic, head, options.lines)) {

@@ -59,14 +59,11 @@ describe('a hub with auth', () => {
     expect((await cli('tail', 'orders', '--token', viewer)).stdout).toContain('{"id":1}')
   })
 
-  it('warns of a secret that can be guessed, at the start and by the doctor', async () => {
+  it('warns at the start of a secret that can be guessed', async () => {
     const weak = /auth\.jwt\.secret has 6 bytes, and whoever has a token could guess it: give it 32 or more/
     const env = { TOKEN_SECRET: 'secret', REPRISE_LOG_LEVEL: 'warn' }
     const hub = await spawnHub({ args: ['--config', config], env })
     await until(() => weak.test(hub.stderr()), { seen: hub.stderr })
-    expect((await run(['doctor', '--config', config], { env })).stdout).toMatch(weak)
-    const long = await run(['doctor', '--config', config], { env: { TOKEN_SECRET: 's'.repeat(32) } })
-    expect(long.stdout).not.toContain('auth.jwt.secret')
   })
 
   it('says what is missing', async () => {

@@ -301,15 +301,15 @@ describe('tail', () => {
 
   it('tells that a topic has nothing yet, and waits for it with -f', async () => {
     const sentence = 'reprise: there is no topic tail.unborn: nothing was published to it'
-    expect(await cli(['tail', 'tail.unborn'])).toMatchObject({
-      code: EXIT.refused,
-      stdout: '',
-      stderr: `${sentence}\n`,
-    })
-    const child = start(['tail', 'tail.unborn', '-f', '--json'])
+    const refused = { code: EXIT.refused, stdout: '', stderr: `${sentence}\n` }
+    expect(await cli(['tail', 'tail.unborn'])).toMatchObject(refused)
+    // Its next question reaches the hub when there are events.
+    const relay = await startRelay(hub.url)
+    relay.delay(300)
+    const child = start(['tail', 'tail.unborn', '-n', '0', '-f', '--json', '--url', relay.url])
     await until(() => child.stderr() === `${sentence}; waiting for its first event\n`)
-    await fill('tail.unborn', 1)
-    await until(() => child.stdout() !== '')
+    await fill('tail.unborn', 3)
+    await until(() => offsets(child.stdout()).length === 3)
     await child.kill('SIGINT')
   })
 

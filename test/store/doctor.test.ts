@@ -132,7 +132,7 @@ describe('a doctor', () => {
     expect(linesOf(full, /disk/)).toEqual([expect.stringMatching(/^fail \d+ MiB are free: the hub refuses publishes/)])
   })
 
-  it('finds certificates that end soon, and sets of keys that cannot be read', async () => {
+  it('finds certificates that end soon, sets of keys that cannot be read, and secrets that can be guessed', async () => {
     const server = createServer((request, response) => response.end(request.url === '/keys' ? '{"keys":[{}]}' : 'x'))
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     atEnd(() => void server.close())
@@ -155,6 +155,12 @@ describe('a doctor', () => {
     const told = await text(response)
     expect(linesOf(JSON.parse(told).findings, /tls/)).toEqual(tls)
     expect(told).not.toContain('PRIVATE')
+    const weak = async (bytes: number) =>
+      linesOf(await found({ data, auth: { jwt: { secret: 's'.repeat(bytes) } } }), /auth/)
+    expect(await weak(32)).toEqual(['ok 0 API keys, tokens'])
+    expect(await weak(31)).toContainEqual(
+      expect.stringMatching(/^warn auth.jwt.secret has 31 bytes, and .*: give it 32/),
+    )
     const open = await found({ data, host: '0.0.0.0', open: true })
     expect(linesOf(open, /auth/)).toEqual(['warn none: whoever reaches 0.0.0.0 may do everything'])
   })
