@@ -221,13 +221,9 @@ function checkWord(name: string, value: string | undefined): void {
 }
 
 function checkHeaders(headers: Headers): void {
-  // A Map, and a Headers of fetch, would travel as empty ones.
+  // A Map, and a Headers of fetch, would travel as empty ones, and beside binary `__proto__` would not.
   const fits = typeof headers === 'object' && headers !== null && !(Symbol.iterator in headers)
-  if (
-    fits &&
-    !Object.hasOwn(headers, '__proto__') &&
-    Object.values(headers).every((value) => typeof value === 'string')
-  )
+  if (fits && Object.entries(headers).every(([name, value]) => name !== '__proto__' && typeof value === 'string'))
     return
   throw new RepriseError('bad_request', 'headers have to be an object of strings')
 }

@@ -2,12 +2,14 @@
 
 import { readdir, stat, truncate } from 'node:fs/promises'
 import { join } from 'node:path'
+import { Redis } from 'ioredis'
 import { afterEach, describe, expect, test } from 'vitest'
 import { sizeBody } from '../../../server/store/codec.ts'
 import type { Notification } from '../../../server/store/contract/store.ts'
 import { openStore } from '../../../server/store/open.ts'
 import { openRedis, type RedisContext, type RedisStore } from '../../../server/store/redis/store.ts'
 import { endOfEpoch } from '../../../shared/positions.ts'
+import { atEnd } from '../../support/ending.ts'
 import { startRelay } from '../../support/network/relay.ts'
 import { type RedisServer, startRedis } from '../../support/redis/redis.ts'
 import { until } from '../../support/until.ts'
@@ -354,13 +356,16 @@ describe('a store on Redis', { timeout: 60_000 }, () => {
     server = await startRedis(ALWAYS)
     const store = await open(`${server.url}?replicas=1`)
     await publish(store, 't', 0)
+    // It waits for half a second: a new program for each question would be too slow.
+    const other = new Redis(server.url)
+    atEnd(() => other.disconnect())
     const refused = expect(produce(store, 1)).rejects.toMatchObject({
       code: 'unavailable',
       message: expect.stringContaining('unknown'),
     })
     // As a server does that becomes a replica meanwhile.
-    const blocked = await until(async () => /^id=(\d+).* cmd=wait /m.exec(await server.cli('client', 'list'))?.[1])
-    await server.cli('client', 'unblock', blocked, 'error')
+    const blocked = await until(async () => /^id=(\d+).* cmd=wait /m.exec(String(await other.client('LIST')))?.[1])
+    await other.client('UNBLOCK', Number(blocked), 'ERROR')
     await refused
     expect(await produce(store, 1)).toMatchObject({ offsets: [2], duplicates: 1 })
     await server.cli('acl', 'setuser', 'default', '-wait')
