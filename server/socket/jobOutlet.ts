@@ -5,16 +5,11 @@ import type { WireError } from '../../shared/errors.ts'
 import type { JobOutlet } from '../core/queues/delivery/outlet.ts'
 import type { JobsPacket } from '../core/queues/delivery/packet.ts'
 import { isOverfull } from './transport/flow.ts'
-import { presence } from './transport/presence.ts'
+import { presence, whenHeard } from './transport/presence.ts'
 
 /** A queue's consumers on this node; the prefix keeps it apart from the ids of sockets, which are rooms, too. */
 export function roomOf(queue: string): string {
   return `queue:${queue}`
-}
-
-interface Pinged {
-  once(name: 'packet', listener: () => void): void
-  sendPacket(type: 'ping'): void
 }
 
 export class SocketJobOutlet implements JobOutlet {
@@ -40,20 +35,16 @@ export class SocketJobOutlet implements JobOutlet {
   }
 
   whenHeard(listener: () => void): void {
-    this.#pinged.once('packet', listener)
+    whenHeard(this.#socket.conn, listener)
   }
 
   /** A heartbeat beside the regular ones: any client answers it by itself. */
   ask(): void {
-    this.#pinged.sendPacket('ping')
+    void this.present()
   }
 
   present(): Promise<void> {
     return presence(this.#socket.conn)
-  }
-
-  get #pinged(): Pinged {
-    return this.#socket.conn as unknown as Pinged
   }
 
   get overfull(): boolean {

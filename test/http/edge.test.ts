@@ -293,6 +293,9 @@ describe('a request that offers HTTP/2', () => {
       for await (const chunk of response) text += chunk
       return [response.statusCode, text]
     }
+    const warnings: string[] = []
+    const warned = ({ message }: Error) => void warnings.push(message)
+    process.on('warning', warned)
     for (let i = 1; i <= 15; i++) {
       expect(await ask('/v1/topics/h2c/events', 'POST', `{"data":"${'x'.repeat(100_000)}"}`)).toEqual([
         201,
@@ -301,6 +304,9 @@ describe('a request that offers HTTP/2', () => {
     }
     expect(await ask('/healthz')).toEqual([200, expect.any(String)])
     expect(await ask('/nothing')).toEqual([404, expect.stringContaining('not_found')])
+    process.off('warning', warned)
+    // A listener that each of them left on the connection would be told of as a leak.
+    expect(warnings).toEqual([])
   })
 
   it('waits for the answers before it on its connection, and those after it come in order', async () => {

@@ -2,7 +2,7 @@
 
 import { EventEmitter } from 'node:events'
 import { expect, it } from 'vitest'
-import { presence } from '../../server/socket/transport/presence.ts'
+import { presence, whenHeard } from '../../server/socket/transport/presence.ts'
 
 class Connection extends EventEmitter {
   readyState = 'open'
@@ -30,4 +30,17 @@ it('one heartbeat is for all that ask before it is answered', async () => {
   expect([connection.pings, connection.listenerCount('heartbeat'), connection.listenerCount('close')]).toEqual([
     2, 0, 0,
   ])
+})
+
+it('one listener is for all that wait for the next packet, and each is told once', () => {
+  const connection = new Connection()
+  const heard: number[] = []
+  for (let i = 0; i < 20; i++) whenHeard(connection, () => heard.push(i))
+  expect(connection.listenerCount('packet')).toBe(1)
+  connection.emit('packet')
+  expect(heard).toEqual(Array.from({ length: 20 }, (_, i) => i))
+  expect(connection.listenerCount('packet')).toBe(0)
+  whenHeard(connection, () => heard.push(20))
+  connection.emit('packet')
+  expect(heard).toHaveLength(21)
 })

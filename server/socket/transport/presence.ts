@@ -2,7 +2,7 @@
 
 interface Connection {
   readonly readyState: string
-  once(name: 'heartbeat' | 'close', listener: () => void): void
+  once(name: 'heartbeat' | 'packet' | 'close', listener: () => void): void
   off(name: 'heartbeat' | 'close', listener: () => void): void
   sendPacket(type: 'ping'): void
 }
@@ -30,5 +30,24 @@ function ask(conn: Connection): Promise<void> {
     conn.once('heartbeat', end)
     conn.once('close', end)
     conn.sendPacket('ping')
+  })
+}
+
+/** Who waits for the next packet of a connection: one listener for all of its namespaces. */
+const waiting = new WeakMap<Connection, Set<() => void>>()
+
+/** Calls `listener` once, at the next packet. */
+export function whenHeard(connection: unknown, listener: () => void): void {
+  const conn = connection as Connection
+  const known = waiting.get(conn)
+  if (known !== undefined) {
+    known.add(listener)
+    return
+  }
+  const listeners = new Set([listener])
+  waiting.set(conn, listeners)
+  conn.once('packet', () => {
+    waiting.delete(conn)
+    for (const one of listeners) one()
   })
 }

@@ -60,6 +60,8 @@ function hasEngine(http: HttpServer): boolean {
 
 const INIT = 'bound init'
 
+function ignore(): void {}
+
 /** Keeps the requests to `path` with the engine that was put on the server last, whoever comes later. */
 export function keepPath(http: HttpServer, path: string, notice: (message: string) => void): void {
   const prefix = `${path}/`
@@ -71,8 +73,8 @@ export function keepPath(http: HttpServer, path: string, notice: (message: strin
   http.off('upgrade', upgrade)
   http.prependListener('upgrade', (asked: IncomingMessage, socket: Duplex, head: Buffer) => {
     // Node's own listener has just gone, and Engine.IO's comes later, or not at all: an error in between, such as one of a
-    // reply to a request before on this connection, would end the process.
-    socket.on('error', () => {})
+    // reply to a request before on this connection, would end the process. One is enough for all upgrades of a connection.
+    if (!socket.listeners('error').includes(ignore)) socket.on('error', ignore)
     if (servePlainly(http, asked, socket, head)) return
     const { url } = asked
     // Before anything that the engine does later.

@@ -46,6 +46,27 @@ it.runIf(has('redis-server'))(
 )
 
 it.runIf(has('redis-server'))(
+  'a connection that goes silent under many calls is given up once',
+  { timeout: 40_000 },
+  async () => {
+    const redis = await startRedis(DURABLE)
+    const relay = await startRelay(redis.url.replace('redis', 'http'))
+    const store = await openRedis(relay.url.replace('http', 'redis'))
+    const warnings: string[] = []
+    const warned = ({ name, message }: Error) => void warnings.push(`${name}: ${message}`)
+    process.on('warning', warned)
+    relay.freeze()
+    const calls = await Promise.allSettled(Array.from({ length: 20 }, (_, i) => publish(store, `t${i}`, i)))
+    await publish(store, 't', 'through')
+    process.off('warning', warned)
+    await store.close()
+    expect(calls.map(({ status }) => status)).toEqual(calls.map(() => 'rejected'))
+    // A listener that each of them left on the socket would be told of as a leak.
+    expect(warnings).toEqual([])
+  },
+)
+
+it.runIf(has('redis-server'))(
   'an SDK asks again for what was cut on its way, and is stored once, in order',
   {
     timeout: 40_000,

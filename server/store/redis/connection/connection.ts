@@ -87,7 +87,7 @@ export class Connection {
       if (prepare === undefined) return use()
       prepare(redis).then(use, (error: unknown) => {
         if (error instanceof Error) this.#lastError = error
-        redis.disconnect()
+        giveUp(redis)
       })
     })
     redis.on('end', () => {
@@ -101,7 +101,7 @@ export class Connection {
       this.#retryMs = Math.min(this.#retryMs * 2, LAST_RETRY_MS)
     })
     // A connection that hangs before it is ready must not hang for ever.
-    const patience = setTimeout(() => this.#usable !== redis && redis.disconnect(), CONNECT_MS * 2)
+    const patience = setTimeout(() => this.#usable !== redis && giveUp(redis), CONNECT_MS * 2)
     patience.unref()
     redis.connect().catch((error: Error) => {
       this.#lastError ??= error
@@ -140,7 +140,7 @@ export class Connection {
     const late = new Promise<never>((_, reject) => {
       timer = setTimeout(() => {
         reject(unknownOutcome())
-        redis.disconnect()
+        giveUp(redis)
       }, ANSWER_MS)
     })
     try {
@@ -168,17 +168,21 @@ export class Connection {
 
   /** Gives the connection up; another is made. */
   renew(): void {
-    this.#redis?.disconnect()
+    giveUp(this.#redis)
   }
 
   close(): void {
     this.#closed = true
     clearTimeout(this.#retry)
     for (const wake of [...this.#waiting]) wake()
-    const redis = this.#redis
-    redis?.disconnect()
+    giveUp(this.#redis)
     this.#context.closed?.()
   }
+}
+
+/** Once: each further time would leave a listener on a socket whose other end does not close it. */
+function giveUp(redis: Redis | undefined): void {
+  if (redis?.stream?.writableEnded !== true) redis?.disconnect()
 }
 
 /** An error that the server answered, not one of the way to it. */
