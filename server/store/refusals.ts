@@ -42,6 +42,12 @@ export function noConsumer(queue: string): RepriseError {
   return new RepriseError('not_found', `this client does not consume ${queue}`)
 }
 
+/** The binding is not where the step begins; `stands` is where it is. */
+export function bindingMoved(queue: string, topic: string, stands: Position | undefined): RepriseError {
+  const where = stands === undefined ? 'there is none' : `it stands at ${stands.epoch}:${stands.offset}`
+  return new RepriseError('conflict', `the binding of ${queue} to ${topic} is elsewhere: ${where}`)
+}
+
 /** A queue takes no more. */
 export function queueFull({ jobs, bytes }: Enqueue['limit']): RepriseError {
   const most = [`${jobs} jobs`, `${bytes} bytes`].filter((text) => !text.startsWith('Infinity'))

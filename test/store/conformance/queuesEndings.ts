@@ -243,7 +243,8 @@ export function describeQueueEndings(given: () => Case): void {
       const both = await Promise.allSettled([step(5, 7, ['e-6', 'e-7']), step(5, 7, ['e-6', 'e-7'])])
       expect(both.map(({ status }) => status)).toEqual(['fulfilled', 'rejected'])
       await expect(step(5, 7, ['e-6', 'e-7'])).rejects.toMatchObject({ code: 'conflict' })
-      await expect(step(8, 9, ['e-9'])).rejects.toMatchObject({ code: 'conflict' })
+      const message = 'the binding of q to t is elsewhere: it stands at e:7'
+      await expect(step(8, 9, ['e-9'])).rejects.toMatchObject({ code: 'conflict', message })
       await step(7, 8, [])
       const reopened = (await given().reopen()).queues
       expect((await infoOf(reopened, 'q'))?.bindings).toEqual([{ topic: 't', position: at(8) }])

@@ -5,7 +5,7 @@ import { type SizedBody, sizeBody } from '../../codec.ts'
 import type { Carried, Enqueue, Enqueued, StoredJobDraft } from '../../contract/store.ts'
 import { duplicatesOf, forgottenOf } from '../../duplicates.ts'
 import { draftHead } from '../../life/errands.ts'
-import { queueFull } from '../../refusals.ts'
+import { bindingMoved, queueFull } from '../../refusals.ts'
 import { unguessable } from '../../token.ts'
 import { Ids } from '../dedup/ids.ts'
 import { Producer } from '../dedup/producers.ts'
@@ -42,7 +42,7 @@ export function enqueue(transaction: Transaction, name: string, enqueue: Enqueue
   transaction.needRoom('more jobs')
   const known = transaction.queue(name)
   const { subject, drafts, producer, binding, limit } = enqueue
-  checkBinding(known, enqueue)
+  checkBinding(name, known, enqueue)
   if (enqueue.carried === undefined && enqueue.events !== false) known?.life.checkRoom()
   const number = known?.record.main.number ?? UNKNOWN
   const sender = producer && new Producer(transaction, number, subject, producer.name)
@@ -164,13 +164,11 @@ function keepCarried(transaction: Transaction, queue: Queue, carried: Carried): 
 /** No queue has this number. */
 const UNKNOWN = 0
 
-function checkBinding(queue: Queue | undefined, { binding }: Enqueue): void {
+function checkBinding(name: string, queue: Queue | undefined, { binding }: Enqueue): void {
   if (binding === undefined) return
   const { topic, from } = binding
   const bound = queue?.record.bindings.find((one) => one.topic === topic)
-  if (bound?.epoch === from.epoch && bound.offset === from.offset) return
-  const stands = bound === undefined ? 'there is none' : `it stands at ${bound.epoch}:${bound.offset}`
-  throw new RepriseError('conflict', `the binding of ${topic} is not where this step begins: ${stands}`)
+  if (bound?.epoch !== from.epoch || bound.offset !== from.offset) throw bindingMoved(name, topic, bound)
 }
 
 function checkLimit({ record }: Queue, limit: Enqueue['limit'], jobs: number, bytes: number): void {

@@ -21,7 +21,7 @@ import type {
 } from '../../contract/store.ts'
 import { lifeFull } from '../../life/life.ts'
 import { ownerKey } from '../../owners.ts'
-import { noConsumer, orRefusal, queueFull } from '../../refusals.ts'
+import { bindingMoved, noConsumer, orRefusal, queueFull } from '../../refusals.ts'
 import { unguessable } from '../../token.ts'
 import type { Argument } from '../connection/connection.ts'
 import { decodeHanded, decodeJob, idOf, leaseOf } from '../queues/storage/records.ts'
@@ -276,8 +276,7 @@ export function refuse(queue: string, outcome: readonly Buffer[], given?: Enqueu
     if (word === 'no_children') return new RepriseError('too_many', given?.noChildren ?? 'no children')
     if (word === 'not_found') return noConsumer(queue)
     if (word !== 'moved') return undefined
-    const stands = detail === '' ? 'there is none' : `it stands at ${detail}`
-    return new RepriseError('conflict', `the binding of ${queue} to ${given?.binding?.topic} is elsewhere: ${stands}`)
+    return bindingMoved(queue, given?.binding?.topic ?? '', detail === '' ? undefined : positionOf(detail))
   }
   refuseBy(outcome, own, given?.producer, 'id')
 }
