@@ -83,7 +83,9 @@ export async function admit(socket: Socket, context: GatewayContext): Promise<Ad
 
 async function admission(socket: Socket, context: GatewayContext): Promise<Admission> {
   const name = withoutPlace(socket.nsp.name)
-  if (name === QUEUES_NAMESPACE) return { kind: 'queues', ...(await admitTo(socket, queuesAuthSchema, context)) }
+  if (name === QUEUES_NAMESPACE) {
+    return { kind: 'queues', ...(await admitTo(socket, authOf(socket, queuesAuthSchema), context)) }
+  }
   if (name === CONSOLE_NAMESPACE && context.console) return await admitToConsole(socket, context)
   if (name === DEMO_NAMESPACE && context.console) return await admitToDemo(socket, context)
   if (!name.startsWith(TOPIC_PREFIX)) {
@@ -92,25 +94,19 @@ async function admission(socket: Socket, context: GatewayContext): Promise<Admis
   }
   const topic = name.slice(TOPIC_PREFIX.length)
   checkTopic(topic)
-  const auth = parse(topicAuthSchema, socket.handshake.auth ?? {}, 'auth')
-  checkVersion(auth.protocol)
-  const session = await enter(socket, auth.token ?? undefined, context)
-  const caller = callerOf(session, auth.client ?? undefined, countedAs(session.subject, addressOf(socket, context)))
+  const auth = authOf(socket, topicAuthSchema)
+  const admitted = await admitTo(socket, auth, context)
   const { positions } = auth
   // A topic may be called `constructor`.
   const listed = positions != null && Object.hasOwn(positions, topic) ? positions[topic] : undefined
   const from = listed === undefined ? auth.from : parse(positionSchema, listed, `auth: positions.${topic}`)
-  if (from === 'cursor' && caller.client === undefined) {
+  if (from === 'cursor' && admitted.caller.client === undefined) {
     throw new RepriseError('bad_request', "auth: from 'cursor' needs a client: its name names the cursor")
   }
-  if (from !== 'none') authorize(caller, 'subscribe', topic)
-  const core = await started(context.core)
-  core.admit()
+  if (from !== 'none') authorize(admitted.caller, 'subscribe', topic)
   return {
     kind: 'topic',
-    core,
-    caller,
-    session,
+    ...admitted,
     topic,
     from: from ?? undefined,
     onGap: auth.onGap ?? undefined,
@@ -120,29 +116,38 @@ async function admission(socket: Socket, context: GatewayContext): Promise<Admis
 }
 
 async function admitToDemo(socket: Socket, context: GatewayContext): Promise<DemoAdmission> {
-  const { topic: asked } = parse(demoAuthSchema, socket.handshake.auth ?? {}, 'auth')
+  const { token, protocol, topic: asked } = authOf(socket, demoAuthSchema)
   const topic = asked ?? DEMO_TOPIC
   if (!topic.startsWith(DEMO_TOPIC)) {
     throw new RepriseError('bad_request', `auth: topic: the names of the demo's topics begin with ${DEMO_TOPIC}`)
   }
-  const admitted = await admitTo(socket, queuesAuthSchema, context)
+  const admitted = await admitTo(socket, { token, protocol }, context)
   authorize(admitted.caller, 'subscribe', topic)
   const { enterDemo } = await import('./demo.ts')
   return { kind: 'demo', ...admitted, enter: () => enterDemo(socket, admitted, topic) }
 }
 
-async function admitTo(socket: Socket, schema: typeof queuesAuthSchema, context: GatewayContext) {
-  const auth = parse(schema, socket.handshake.auth ?? {}, 'auth')
-  checkVersion(auth.protocol)
-  const session = await enter(socket, auth.token ?? undefined, context)
+function authOf<T>({ handshake }: Socket, schema: Parameters<typeof parse<T>>[0]): T {
+  return parse(schema, handshake.auth ?? {}, 'auth')
+}
+
+interface Auth {
+  readonly protocol?: unknown
+  readonly token?: string | null | undefined
+  readonly client?: string | null | undefined
+}
+
+async function admitTo(socket: Socket, { protocol, token, client }: Auth, context: GatewayContext): Promise<Admitted> {
+  checkVersion(protocol)
+  const session = await enter(socket, token ?? undefined, context)
   const core = await started(context.core)
   core.admit()
   const counted = countedAs(session.subject, addressOf(socket, context))
-  return { core, session, caller: callerOf(session, auth.client ?? undefined, counted) }
+  return { core, session, caller: callerOf(session, client ?? undefined, counted) }
 }
 
 async function admitToConsole(socket: Socket, context: GatewayContext): Promise<ConsoleAdmission> {
-  const admitted = await admitTo(socket, queuesAuthSchema, context)
+  const admitted = await admitTo(socket, authOf(socket, queuesAuthSchema), context)
   const [observer, { enterConsole }] = await Promise.all([admitted.core.observer?.(), import('./console.ts')])
   if (observer === undefined) throw new RepriseError('not_found', 'this hub has no console')
   return { kind: 'console', ...admitted, enter: () => enterConsole(socket, { ...admitted, observer }) }

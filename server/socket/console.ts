@@ -5,24 +5,19 @@
 
 import type { Namespace, Socket } from 'socket.io'
 import { QUEUE_SORTS, type Summary, TOPIC_SORTS } from '../../shared/console/protocol.ts'
-import { authorize, type Caller, type Session } from '../core/access.ts'
-import type { Core } from '../core/core.ts'
+import { authorize } from '../core/access.ts'
 import { type Observer, seesAll } from '../core/seeing/observer.ts'
 import {
   activityQuerySchema,
   clientIdSchema,
   clientsQuerySchema,
-  credentialsSchema,
   listQuerySchema,
   parse,
   queueSeenQuerySchema,
 } from '../wire/calls.ts'
-import { type Calls, serving } from './calls.ts'
+import { type Calls, type SocketState, serving } from './calls.ts'
 
-interface ConsoleState {
-  readonly core: Core
-  readonly caller: Caller
-  readonly session: Session
+interface ConsoleState extends SocketState {
   readonly observer: Observer
 }
 
@@ -60,11 +55,6 @@ const CALLS: Calls<ConsoleState> = {
   async activity({ observer, caller }, [query]) {
     return observer.activity(caller, parse(activityQuerySchema, query ?? {}, 'activity'))
   },
-
-  async auth({ session }, [credentials]) {
-    await session.renew(parse(credentialsSchema, credentials, 'auth').token)
-    return null
-  },
 }
 
 const serveConsole = serving(CALLS)
@@ -89,11 +79,8 @@ export function enterConsole(socket: Socket, state: ConsoleState): { review: () 
   review()
   const known = observer.summary()
   if (known !== undefined) socket.emit('summary', seesAll(caller) ? known : partOf(known))
-  if (!watches.has(nsp))
-    watches.set(
-      nsp,
-      observer.watch((summary) => tell(nsp, summary)),
-    )
+  const watch = (summary: Summary): void => tell(nsp, summary)
+  if (!watches.has(nsp)) watches.set(nsp, observer.watch(watch))
   const left = (): void => {
     if (nsp.sockets.size > 0) return
     watches.get(nsp)?.()

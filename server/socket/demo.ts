@@ -4,32 +4,16 @@
  */
 
 import type { Socket } from 'socket.io'
-import type { Caller, Session } from '../core/access.ts'
-import type { Core } from '../core/core.ts'
 import type { Channel, Outlet } from '../core/topics/outlet.ts'
 import type { Packet } from '../core/topics/packet.ts'
 import type { Subscription } from '../core/topics/subscription.ts'
-import { credentialsSchema, parse } from '../wire/calls.ts'
-import { type Calls, serving } from './calls.ts'
+import { type SocketState, serving } from './calls.ts'
 import { payload } from './outlet.ts'
 import { isOverfull } from './transport/flow.ts'
 
-interface DemoState {
-  readonly core: Core
-  readonly caller: Caller
-  readonly session: Session
-}
+const serveDemo = serving({})
 
-const CALLS: Calls<DemoState> = {
-  async auth({ session }, [credentials]) {
-    await session.renew(parse(credentialsSchema, credentials, 'auth').token)
-    return null
-  },
-}
-
-const serveDemo = serving(CALLS)
-
-export function enterDemo(socket: Socket, state: DemoState, topic: string): Subscription {
+export function enterDemo(socket: Socket, state: SocketState, topic: string): Subscription {
   // Under a client name the hub would keep a place for it.
   const { client: _, ...caller } = state.caller
   const subscription = state.core.subscription(caller, topic, new ForgetfulOutlet(socket))

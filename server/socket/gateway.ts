@@ -103,6 +103,7 @@ export function openGateway(io: Server, context: GatewayContext, guests?: GuestR
     const admission = admissions.get(socket)
     if (admission === undefined) return
     admissions.delete(socket)
+    if (asksForLimits(socket)) socket.emit('limits', admission.core.log.limits)
     if (admission.kind === 'topic') enterTopic(socket, admission)
     else if (admission.kind === 'queues') enterQueues(socket, admission)
     else if (admission.kind === 'demo') enterDemo(socket, admission)
@@ -116,7 +117,6 @@ export function openGateway(io: Server, context: GatewayContext, guests?: GuestR
     socket.data = { core, caller, client, session, socket } satisfies QueuesState
     const leave = heed(socket, session, () => core.consumers.review(client))
     serveQueues(socket)
-    if (tellsLimits(socket)) socket.emit('limits', core.log.limits)
     socket.on('disconnect', (reason) => {
       leave()
       core.consumers.leave(client, reason === 'client namespace disconnect')
@@ -124,8 +124,7 @@ export function openGateway(io: Server, context: GatewayContext, guests?: GuestR
     })
   }
 
-  function enterConsole(socket: Socket, { core, session, enter }: ConsoleAdmission): void {
-    if (tellsLimits(socket)) socket.emit('limits', core.log.limits)
+  function enterConsole(socket: Socket, { session, enter }: ConsoleAdmission): void {
     const { review, left } = enter()
     const leave = heed(socket, session, review)
     socket.on('disconnect', () => {
@@ -136,7 +135,6 @@ export function openGateway(io: Server, context: GatewayContext, guests?: GuestR
   }
 
   function enterDemo(socket: Socket, { core, session, enter }: DemoAdmission): void {
-    if (tellsLimits(socket)) socket.emit('limits', core.log.limits)
     const subscription = enter()
     const leave = heed(socket, session, () => subscription.review())
     socket.on('disconnect', () => {
@@ -160,7 +158,6 @@ export function openGateway(io: Server, context: GatewayContext, guests?: GuestR
     socket.data = { core, caller, session, topic, outlet, subscription, joined, leave } satisfies TopicState
     serveTopic(socket)
     socket.on('disconnect', onDisconnect)
-    if (tellsLimits(socket)) socket.emit('limits', core.log.limits)
     if (from !== 'none') void begin(socket, subscription, admission)
   }
 
@@ -235,7 +232,7 @@ function rawOf(io: Server): RawServer {
   return io as unknown as RawServer
 }
 
-/** Whether the handshake asks for them; a client that does not gets no packet that it may not know. */
-function tellsLimits(socket: Socket): boolean {
+/** A client that does not gets no packet that it may not know. */
+function asksForLimits(socket: Socket): boolean {
   return (socket.handshake.auth as { readonly limits?: unknown } | undefined)?.limits === true
 }

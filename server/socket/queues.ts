@@ -1,13 +1,10 @@
 /** The calls of a client in the namespace of the queues. */
 
 import type { Socket } from 'socket.io'
-import type { Caller, Session } from '../core/access.ts'
-import type { Core } from '../core/core.ts'
 import type { JobClient } from '../core/queues/delivery/outlet.ts'
 import { lookAtJob, lookAtJobs, waitForJob } from '../core/queues/looks.ts'
 import {
   consumeSchema,
-  credentialsSchema,
   jobDraftSchema,
   jobIdSchema,
   jobsQuerySchema,
@@ -21,15 +18,12 @@ import {
   requestSchema,
 } from '../wire/calls.ts'
 import { parseSchedule, scheduleListSchema, scheduleRunSchema } from '../wire/schedules.ts'
-import { type Calls, serving } from './calls.ts'
+import { type Calls, type SocketState, serving } from './calls.ts'
 import { roomOf } from './jobOutlet.ts'
 import { incoming, incomingList, replying } from './joining.ts'
 
 /** What is kept for a socket in the namespace of the queues. */
-export interface QueuesState {
-  readonly core: Core
-  readonly caller: Caller
-  readonly session: Session
+export interface QueuesState extends SocketState {
   readonly client: JobClient
   readonly socket: Socket
 }
@@ -167,11 +161,6 @@ const CALLS: Calls<QueuesState> = {
   async away({ socket }) {
     // Behind the reply. What a client says on leaving would give its jobs back.
     setImmediate(() => socket.disconnect())
-    return null
-  },
-
-  async auth({ session }, [credentials]) {
-    await session.renew(parse(credentialsSchema, credentials, 'auth').token)
     return null
   },
 }

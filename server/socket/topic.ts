@@ -1,27 +1,14 @@
 /** The calls of a client in a topic's namespace. */
 
 import { RepriseError } from '../../shared/errors.ts'
-import type { Caller, Session } from '../core/access.ts'
-import type { Core } from '../core/core.ts'
 import type { Subscription } from '../core/topics/subscription.ts'
-import {
-  credentialsSchema,
-  parse,
-  parseDrafts,
-  positionSchema,
-  producerSchema,
-  readSchema,
-  subscribeSchema,
-} from '../wire/calls.ts'
-import { type Calls, serving } from './calls.ts'
+import { parse, parseDrafts, positionSchema, producerSchema, readSchema, subscribeSchema } from '../wire/calls.ts'
+import { type Calls, type SocketState, serving } from './calls.ts'
 import { fittingPage, incomingList, wholePage } from './joining.ts'
 import type { SocketOutlet } from './outlet.ts'
 
 /** What is kept for a socket in a topic's namespace. */
-export interface TopicState {
-  readonly core: Core
-  readonly caller: Caller
-  readonly session: Session
+export interface TopicState extends SocketState {
   /** Hears no more of the session. */
   readonly leave: () => void
   readonly topic: string
@@ -61,11 +48,6 @@ const CALLS: Calls<TopicState> = {
 
   async unsubscribe({ subscription }) {
     subscription.stop()
-    return null
-  },
-
-  async auth({ session }, [credentials]) {
-    await session.renew(parse(credentialsSchema, credentials, 'auth').token)
     return null
   },
 }

@@ -249,10 +249,7 @@ export const activityQuerySchema = z.strictObject({
 })
 
 /** What a handshake may say besides; other keys belong to other namespaces or libraries. */
-export const topicAuthSchema = z.looseObject({
-  token: z.string().nullish(),
-  client: nameSchema.nullish(),
-  protocol: z.unknown().optional(),
+export const topicAuthSchema = queuesAuthSchema.extend({
   from: fromSchema.nullish(),
   /** Of all topics of the connection: only the one that is asked for is looked at. */
   positions: z

@@ -7,7 +7,7 @@ import type { JobClient } from '../../core/queues/delivery/outlet.ts'
 import type { Connected, Part } from '../../core/seeing/clientRow.ts'
 import type { Source } from '../../core/seeing/clients.ts'
 import { addressOf } from '../admission.ts'
-import type { SocketState } from '../calls.ts'
+import { type SocketState, stateOf } from '../calls.ts'
 import type { Entrances } from '../entrances.ts'
 import type { QueuesState } from '../queues.ts'
 import type { TopicState } from '../topic.ts'
@@ -56,8 +56,8 @@ class SocketConnection implements Connected {
   }
 
   get address(): string | undefined {
-    for (const socket of this.#inside.values()) return addressOf(socket, this.#rules)
-    return undefined
+    const [socket] = this.#inside.values()
+    return socket && addressOf(socket, this.#rules)
   }
 
   *parts(): Generator<Part> {
@@ -71,11 +71,6 @@ class SocketConnection implements Connected {
   disconnect(): void {
     cut(this.key)
   }
-}
-
-/** `undefined` in a namespace that is not the hub's. */
-function stateOf({ data }: Socket): SocketState | undefined {
-  return typeof data === 'object' && data !== null && 'core' in data && 'caller' in data ? data : undefined
 }
 
 function partOf({ nsp, handshake }: Socket, state: SocketState): Part {

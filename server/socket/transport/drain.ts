@@ -1,6 +1,7 @@
 /** The end of serving: transports are closed rather than namespaces, so that clients come back by themselves. */
 
 import type { Server } from 'socket.io'
+import { stateOf } from '../calls.ts'
 
 /** Between two groups of connections that are closed: their coming back is spread a little too. */
 const GROUP = 500
@@ -10,7 +11,7 @@ export async function closeConnections(io: Server, own: boolean): Promise<void> 
   const connections = new Set<{ close(discard?: boolean): void }>()
   for (const namespace of io._nsps.values()) {
     for (const socket of namespace.sockets.values()) {
-      if (own || isOurs(socket.data)) connections.add(socket.conn)
+      if (own || stateOf(socket) !== undefined) connections.add(socket.conn)
     }
   }
   let closed = 0
@@ -20,8 +21,4 @@ export async function closeConnections(io: Server, own: boolean): Promise<void> 
     if (closed % GROUP === 0) await new Promise((resolve) => setImmediate(resolve))
   }
   if (own) io.engine.close()
-}
-
-function isOurs(data: unknown): boolean {
-  return typeof data === 'object' && data !== null && 'core' in data && 'caller' in data
 }

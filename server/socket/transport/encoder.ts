@@ -13,7 +13,7 @@ import { Packet } from '../../core/topics/packet.ts'
 import { PreparedText } from '../prepared.ts'
 import { Decoder } from './decoder.ts'
 
-/** Socket.IO's numbers of an event packet and of one with attachments. */
+/** Socket.IO's number of an event packet. */
 const EVENT = 2
 
 class Encoder extends StandardEncoder {

@@ -12,7 +12,7 @@ import { type Connection, knownReading, readingOf } from './reading.ts'
 type Engine = Server['engine']
 
 /** As Engine.IO hands it to a middleware. */
-interface EngineRequest extends IncomingMessage {
+export interface EngineRequest extends IncomingMessage {
   readonly _query: Readonly<Record<string, string | undefined>>
 }
 
@@ -31,9 +31,7 @@ const PIECE = 500
 export function paceRequests(engine: Engine): void {
   const answers = new WeakMap<object, ServerResponse>()
   engine.use((request: EngineRequest, response: unknown, next: () => void) => {
-    const { sid } = request._query
-    const { clients } = engine as unknown as { readonly clients: Readonly<Record<string, Connection>> }
-    const connection = sid !== undefined && Object.hasOwn(clients, sid) ? clients[sid] : undefined
+    const connection = connectionOf(engine, request)
     if (connection === undefined || !(response instanceof ServerResponse)) return next()
     if (request.method === 'POST') {
       const reading = knownReading(connection)
@@ -51,6 +49,12 @@ export function paceRequests(engine: Engine): void {
     if (before === undefined || !before.headersSent || before.writableFinished || before.destroyed) return next()
     before.once('close', next)
   })
+}
+
+/** The connection that a request names. */
+export function connectionOf(engine: Engine, { _query: { sid = '' } }: EngineRequest): Connection | undefined {
+  const { clients } = engine as unknown as { readonly clients: Readonly<Record<string, Connection>> }
+  return Object.hasOwn(clients, sid) ? clients[sid] : undefined
 }
 
 /**

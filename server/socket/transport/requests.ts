@@ -11,16 +11,11 @@ import type { RequestRates } from '../../core/guards/requestRates.ts'
 import { tooMuchUnfinished, type Unfinished } from '../../core/guards/unfinished.ts'
 import type { Telemetry } from '../../core/telemetry.ts'
 import { turnOfConnection } from '../../core/turns.ts'
-import { paceRequests } from './pacing.ts'
+import { connectionOf, type EngineRequest, paceRequests } from './pacing.ts'
 
 type Engine = Server['engine']
 type Connection = Socket['conn']
 type Next = (error?: Error) => void
-
-/** As Engine.IO hands it to a middleware. */
-interface EngineRequest extends IncomingMessage {
-  readonly _query: Readonly<Record<string, string | undefined>>
-}
 
 /** Why a request may not be served. */
 export interface Refused {
@@ -134,7 +129,7 @@ export class GuestRequests {
     this.#engines.add(engine)
     engine.use((request: EngineRequest, response: unknown, next: Next) => {
       void held(request, response, async () => {
-        const connection = connectionOf(engine, request._query.sid)
+        const connection = connectionOf(engine, request)
         if (connection === undefined || request.method === 'OPTIONS') return next()
         const why = await this.#pageRefusal(request)
         if (why === undefined) return next()
@@ -158,11 +153,6 @@ export class GuestRequests {
     if (why === undefined) this.#inside.add(connection)
     return why
   }
-}
-
-function connectionOf(engine: Engine, sid: string | undefined): object | undefined {
-  const { clients } = engine as unknown as { readonly clients?: Readonly<Record<string, object>> }
-  return sid !== undefined && clients !== undefined && Object.hasOwn(clients, sid) ? clients[sid] : undefined
 }
 
 /** Between two turns an upgrade's socket has nobody who listens to its errors, and an error would end the process. */
