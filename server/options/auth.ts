@@ -132,16 +132,6 @@ export function readAuth({ jwt, keys = [], roles = {}, anonymous = [], authentic
   return { jwt: jwt && readJwt(jwt), keys, roles, anonymous, authenticate, authorize }
 }
 
-/** What is wrong with secrets that are named. */
-export function authFaults(auth: AuthOptions | undefined): readonly string[] {
-  try {
-    if (auth !== undefined) readAuth(auth)
-    return []
-  } catch (error) {
-    return [messageOf(error)]
-  }
-}
-
 function readJwt({ secret, publicKey, jwks, ...rest }: JwtOptions) {
   return {
     ...rest,

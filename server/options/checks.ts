@@ -132,6 +132,17 @@ function pathText(path: readonly PropertyKey[]): string {
     .join('.')
 }
 
+/** What `read` refuses, as a list of faults. */
+export function faultsIn(read: () => unknown): readonly string[] {
+  try {
+    read()
+    return []
+  } catch (error) {
+    if (error instanceof RepriseError) return [error.message]
+    throw error
+  }
+}
+
 /** The checked value. Throws `bad_request` with one sentence. */
 export function parse<T extends z.ZodType>(schema: T, input: unknown, what: string): z.output<T> {
   const result = schema.safeParse(input)

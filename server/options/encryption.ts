@@ -24,17 +24,7 @@ export const encryptionOptions = known({
   keys: z.record(z.string().regex(NAME, NAME_RULE), reference, { error: 'is not a group of keys by their names' }),
 })
 
-/** What is wrong with them, each sentence begins with the option. */
-export function encryptionFaults(options: EncryptionOptions | undefined): readonly string[] {
-  try {
-    if (options !== undefined) readEncryption(options)
-    return []
-  } catch (error) {
-    return [messageOf(error)]
-  }
-}
-
-/** Throws `bad_request` with a sentence that holds nothing of a key. File names are absolute by now. */
+/** Throws `bad_request` with a sentence that begins with the option and holds nothing of a key. File names are absolute by now. */
 export function readEncryption({ current, keys }: EncryptionOptions) {
   const names = Object.keys(keys)
   if (names.length === 0) throw wrong('keys', `has none: give one, as "${MAKE}" prints it`)

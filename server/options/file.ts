@@ -10,7 +10,7 @@ import type { Document, LineCounter } from 'yaml'
 import { z } from 'zod'
 import { messageOf, RepriseError } from '../../shared/errors.ts'
 import { suggestion } from '../../shared/nearest.ts'
-import { faultsOf, faultText, fields } from './checks.ts'
+import { faultsIn, faultsOf, faultText, fields } from './checks.ts'
 import {
   contradictions,
   groupedFields,
@@ -22,7 +22,7 @@ import {
   serveFields,
 } from './hub.ts'
 import { foldParts, hasParts, partFields } from './parts.ts'
-import { absoluteSecrets, type Variables, variablesIn } from './secret.ts'
+import { type Variables, variablesIn, withAbsoluteSecrets } from './secret.ts'
 import { tlsOptions } from './tls.ts'
 
 export interface Sources {
@@ -116,21 +116,13 @@ export function checkConfigFile(file: string, cwd: string): readonly string[] {
     const { content, faults, place, base } = readYaml(file, cwd)
     // What is wrong by itself is left out, so that the rest is looked at as well.
     const { data, store, ...others } = content
-    const stored = refusalOf(() => foldStore({ data, store }, place, base))
-    const together = contradictions(absoluteSecrets(others, base)).map((fault) => `${place(optionOf(fault))}: ${fault}`)
+    const stored = faultsIn(() => foldStore({ data, store }, place, base))
+    const together = contradictions(withAbsoluteSecrets(others, base)).map(
+      (fault) => `${place(optionOf(fault))}: ${fault}`,
+    )
     return [...faults, ...stored, ...together].sort((a, b) => lineIn(a) - lineIn(b))
   } catch (error) {
     if (error instanceof ConfigurationError) return error.faults
-    if (error instanceof RepriseError) return [error.message]
-    throw error
-  }
-}
-
-function refusalOf(check: () => unknown): readonly string[] {
-  try {
-    check()
-    return []
-  } catch (error) {
     if (error instanceof RepriseError) return [error.message]
     throw error
   }
@@ -261,9 +253,7 @@ function readEnvironment(
 /** `data` is the embedded store's folder, so it is a `store`; within one source the two must not contradict. */
 function foldStore(given: Readonly<Record<string, unknown>>, place: (option: string) => string, base: string): Layer {
   const [values, name] = foldParts(given, place)
-  const { data, ...rest }: Record<string, unknown> = { ...values }
-  for (const option of ['auth', 'tls', 'encryption'])
-    if (option in rest) rest[option] = absoluteSecrets(rest[option], base)
+  const { data, ...rest } = withAbsoluteSecrets(values, base)
   const absolute = (store: unknown) => (typeof store === 'string' && !isUrl(store) ? resolve(base, store) : store)
   const store = absolute(rest.store)
   if (data === undefined) return { values: store === undefined ? rest : { ...rest, store }, place: name }

@@ -12,13 +12,14 @@ import { checkPattern } from '../core/patterns.ts'
 import type { QueuePatterns } from '../core/queues/settings.ts'
 import type { JsonSchema } from '../core/schema/schema.ts'
 import type { TopicOverrides, TopicPatterns } from '../core/topics/settings.ts'
-import { type AuthOptions, authFaults, authOptions } from './auth.ts'
+import { type AuthOptions, authOptions, readAuth } from './auth.ts'
 import {
   bound,
   byPattern,
   bytes,
   type Duration,
   duration,
+  faultsIn,
   fields,
   host,
   jsonSchema,
@@ -29,14 +30,14 @@ import {
   type Size,
   value,
 } from './checks.ts'
-import { type EncryptionOptions, encryptionFaults, encryptionOptions } from './encryption.ts'
+import { type EncryptionOptions, encryptionOptions, readEncryption } from './encryption.ts'
 import { LIMIT_DEFAULTS, type LimitOptions, limitFaults, limitOptions, type ResolvedLimits } from './limits.ts'
 import { type MetricsOptions, metricsFaults, metricsOptions } from './metrics.ts'
 import { type AllowOrigins, readOrigins } from './origins.ts'
 import { readNetworks } from './proxies.ts'
 import { type QueueOptions, queuePatterns } from './queues.ts'
-import { absoluteSecrets } from './secret.ts'
-import { type TlsOptions, tlsFaults, tlsOptions } from './tls.ts'
+import { withAbsoluteSecrets } from './secret.ts'
+import { readTls, type TlsOptions, tlsOptions } from './tls.ts'
 
 const LOG_LEVELS = ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]
@@ -210,16 +211,12 @@ const serveSchema = fields({ ...hubFields, ...groupedFields, ...serveFields, tls
 
 /** Checks a program's options and fills in defaults. What it returns can be passed in again. */
 export function resolveHubOptions(options: HubOptions = {}, cwd = process.cwd()): ResolvedHubOptions {
-  return withHubDefaults(parse(hubSchema, options, 'createHub'), cwd)
+  return withHubDefaults(agreed(parse(hubSchema, options, 'createHub'), cwd), cwd)
 }
 
 /** The same for a server of its own; refuses a host that others can reach, unless `open`. */
 export function resolveServeOptions(options: ServeOptions = {}, cwd = process.cwd()): ResolvedServeOptions {
-  const parsed = parse(serveSchema, options, 'serve')
-  const tls = parsed.tls && absoluteSecrets(parsed.tls, cwd)
-  const given = { ...parsed, tls, encryption: parsed.encryption && absoluteSecrets(parsed.encryption, cwd) }
-  const [fault] = contradictions(given)
-  if (fault !== undefined) throw new RepriseError('bad_request', fault)
+  const given = agreed(parse(serveSchema, options, 'serve'), cwd)
   const host = given.host ?? DEFAULTS.host
   const open = given.open ?? DEFAULTS.open
   return {
@@ -231,8 +228,21 @@ export function resolveServeOptions(options: ServeOptions = {}, cwd = process.cw
     drainMs: given.drainMs ?? DEFAULTS.drainMs,
     keepAliveMs: given.keepAliveMs ?? DEFAULTS.keepAliveMs,
     // It has its certificate and its key, as nothing contradicts.
-    tls: tls as TlsOptions | undefined,
+    tls: given.tls as TlsOptions | undefined,
   }
+}
+
+type Together = Pick<
+  z.infer<typeof serveSchema>,
+  'host' | 'open' | 'auth' | 'encryption' | 'limits' | 'metrics' | 'tls'
+>
+
+/** With absolute names of files. Throws `bad_request` for what contradicts. */
+function agreed<T extends Together>(options: T, cwd: string): T {
+  const given = withAbsoluteSecrets(options, cwd)
+  const [fault] = contradictions(given)
+  if (fault !== undefined) throw new RepriseError('bad_request', fault)
+  return given
 }
 
 /** What is wrong although each option by itself is right; each sentence begins with the option. */
@@ -244,15 +254,12 @@ export function contradictions({
   limits,
   metrics,
   tls,
-}: Pick<
-  z.infer<typeof serveSchema>,
-  'host' | 'open' | 'auth' | 'encryption' | 'limits' | 'metrics' | 'tls'
->): readonly string[] {
+}: Together): readonly string[] {
   const found = [
     ...limitFaults(limits),
-    ...tlsFaults(tls),
-    ...authFaults(auth),
-    ...encryptionFaults(encryption),
+    ...faultsIn(() => tls && readTls(tls)),
+    ...faultsIn(() => auth && readAuth(auth)),
+    ...faultsIn(() => encryption && readEncryption(encryption)),
     ...metricsFaults(metrics),
   ]
   if (open || auth !== undefined || isLoopback(host)) return found
@@ -263,19 +270,10 @@ export function contradictions({
 }
 
 function withHubDefaults(given: z.infer<typeof hubSchema>, cwd: string): ResolvedHubOptions {
-  const auth = given.auth && absoluteSecrets(given.auth, cwd)
-  const encryption = given.encryption && absoluteSecrets(given.encryption, cwd)
-  const [fault] = [
-    ...limitFaults(given.limits),
-    ...authFaults(auth),
-    ...encryptionFaults(encryption),
-    ...metricsFaults(given.metrics),
-  ]
-  if (fault !== undefined) throw new RepriseError('bad_request', fault)
   const store = given.store ?? DEFAULTS.store
   return {
-    auth,
-    encryption,
+    auth: given.auth,
+    encryption: given.encryption,
     metrics: given.metrics,
     store: isUrl(store) ? store : resolve(cwd, store),
     topics: given.topics ?? {},

@@ -58,6 +58,14 @@ export function referenceOf(text: string, isText: (text: string) => boolean): st
   return VARIABLE.test(text) || FILE.test(text) || isText(text) ? text : `file:${text}`
 }
 
+const WITH_SECRETS = ['auth', 'tls', 'encryption']
+
+/** With secrets that are the same whatever folder they are read from later. */
+export function withAbsoluteSecrets<T extends object>(options: T, base: string): T {
+  const groups = Object.entries(options).filter(([name]) => WITH_SECRETS.includes(name))
+  return { ...options, ...Object.fromEntries(groups.map(([name, group]) => [name, absoluteSecrets(group, base)])) }
+}
+
 /** The same reference, whatever folder it is read from later. */
 export function absoluteSecret(reference: string, base: string): string {
   const [, path] = FILE.exec(reference) ?? []
@@ -65,7 +73,7 @@ export function absoluteSecret(reference: string, base: string): string {
 }
 
 /** The same in a group of options, wherever they stand. */
-export function absoluteSecrets<T>(options: T, base: string): T {
+function absoluteSecrets<T>(options: T, base: string): T {
   if (typeof options === 'string') return absoluteSecret(options, base) as T
   if (Array.isArray(options)) return options.map((one) => absoluteSecrets(one, base)) as T
   if (typeof options !== 'object' || options === null) return options

@@ -29,16 +29,6 @@ export const tlsOptions = known({ cert: optional(pem), key: optional(pem), ca: o
 
 export const tlsFields = { cert: pem, key: pem, ca: pem } as const
 
-/** What is wrong with them, each sentence begins with the option. */
-export function tlsFaults(options: Partial<TlsOptions> | undefined): readonly string[] {
-  try {
-    if (options !== undefined) readTls(options)
-    return []
-  } catch (error) {
-    return [messageOf(error)]
-  }
-}
-
 export interface Tls {
   readonly cert: string
   readonly key: string
