@@ -10,6 +10,7 @@ import { anonymous, type Gate, OPEN_GATE, PROGRAM_GATE, program } from './core/a
 import { pageRefusal } from './core/guards/origins.ts'
 import { RequestRates } from './core/guards/requestRates.ts'
 import { Unfinished } from './core/guards/unfinished.ts'
+import { draining } from './core/refusal.ts'
 import { Clients } from './core/seeing/clients.ts'
 import { nodeName } from './core/seeing/probe.ts'
 import { handlesOf } from './handles.ts'
@@ -38,7 +39,6 @@ export function buildHub<S extends HubTypes = HubTypes>(
   connect?: Connect,
 ): Hub<S> & { readonly app: LateApp } {
   const servers: { readonly io: SocketServer; readonly own: boolean; readonly target: unknown }[] = []
-  let draining = false
   // What waits or streams over HTTP ends with it.
   const drain = new AbortController()
   const clients = new Clients({ node: nodeName(), telemetry })
@@ -78,7 +78,7 @@ export function buildHub<S extends HubTypes = HubTypes>(
   }
 
   function admit(): void {
-    if (draining) throw new RepriseError('unavailable', 'the hub is draining', { retryAfterMs: 1_000 })
+    if (drain.signal.aborted) throw draining()
   }
 
   function connections(): number {
@@ -148,7 +148,6 @@ export function buildHub<S extends HubTypes = HubTypes>(
     // What their handlers still publish, send and settle is accepted.
     const left = local.close()
     if (local.used) await left
-    draining = true
     drain.abort()
     const hub = await opened.catch(() => undefined)
     await Promise.all([hub?.core.log.idle(), hub?.core.queues.idle()])

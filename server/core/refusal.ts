@@ -23,6 +23,15 @@ export function knownError(error: unknown, what: string, telemetry: Telemetry): 
   return new RepriseError('internal', 'the hub failed at this; its log says more', { cause: error })
 }
 
+/** Whether it may be over by itself: nobody has to be told of it. */
+export function isPassing(error: unknown): boolean {
+  return error instanceof RepriseError && error.retryable
+}
+
+export function draining(): RepriseError {
+  return new RepriseError('unavailable', 'the hub is draining', { retryAfterMs: 1_000 })
+}
+
 export function unauthorized(message: string, cause?: unknown): RepriseError {
   return new RepriseError('unauthorized', message, cause === undefined ? {} : { cause })
 }

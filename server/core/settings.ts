@@ -252,7 +252,7 @@ function matching<Overrides>({ wild, exact }: Layer<Overrides>, name: string): R
   return own === undefined ? rules : [...rules, own]
 }
 
-/** JSON has no `Infinity`: the word stands for it in the stored document. */
+/** JSON has no `Infinity`: the word stands for it, in what is stored and in what is told. */
 export function numberToDocument(value: unknown): unknown {
   return value === Number.POSITIVE_INFINITY ? 'unlimited' : value
 }

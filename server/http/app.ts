@@ -7,7 +7,7 @@ import { boundArrival } from '../core/guards/arrival.ts'
 import type { RequestRates } from '../core/guards/requestRates.ts'
 import { guard, type PageRefusal } from './guard.ts'
 import { inTurn } from './pipeline.ts'
-import { answerProblem, HttpRefusal } from './problem.ts'
+import { answerProblem, HttpRefusal, wrongMethod } from './problem.ts'
 import { accessRoutes } from './routes/access.ts'
 import { clientRoutes } from './routes/clients.ts'
 import { cursorRoutes } from './routes/cursors.ts'
@@ -65,8 +65,7 @@ export function createApp(context: AppContext): HubHandler {
   let document: object | undefined
   const guests = new WeakSet<IncomingMessage>()
   const tooSlow = new HttpRefusal(408, 'the body did not come in time', { Connection: 'close' })
-  const pages = guard(context.pageRefusal)
-  const guarded = pages.judge
+  const { judge: guarded, letRead } = guard(context.pageRefusal)
 
   app.use(['/v1', ...ownPaths], (_request, response, next) => {
     response.setHeader('X-Content-Type-Options', 'nosniff')
@@ -82,7 +81,7 @@ export function createApp(context: AppContext): HubHandler {
   const rated: express.RequestHandler = async (request, response, next) => {
     const tooMany = await context.requests.refusal(request)
     if (tooMany === undefined) return next()
-    if (!pages.letRead(request, response)) throw tooMany
+    if (!letRead(request, response)) throw tooMany
   }
   app.use(['/v1', '/openapi.json', '/asyncapi.json'], rated)
   app.use('/v1', guarded, oneSegment, serveRoutes(rows, context))
@@ -99,9 +98,7 @@ export function createApp(context: AppContext): HubHandler {
   if (metrics !== undefined) app.use(serveMetrics(metrics, context, [rated, guarded], isGuest))
   app.use(servePages(isGuest, context.socketPath))
   app.all(ownPaths, (request) => {
-    throw new HttpRefusal(405, `${request.method} does not go with ${request.path}; there is GET, HEAD`, {
-      Allow: 'GET, HEAD',
-    })
+    throw wrongMethod(request.method, request.path)
   })
   app.use((error: unknown, request: express.Request, response: express.Response, _next: express.NextFunction) => {
     answerProblem(response, error, `${request.method} ${request.path}`, context.telemetry)

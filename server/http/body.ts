@@ -23,8 +23,7 @@ export async function readJson(
   try {
     body = JSON.parse(text)
   } catch (cause) {
-    const why = messageOf(cause)
-    throw new RepriseError('bad_request', `the body is not JSON: ${why}`, { cause })
+    throw new RepriseError('bad_request', `the body is not JSON: ${messageOf(cause)}`, { cause })
   }
   const changed = changedNumber(text)
   if (changed !== undefined) throw new RepriseError('bad_request', `the body: ${changedNumberRule(changed)}`)
@@ -68,9 +67,9 @@ function readBytes(request: IncomingMessage, maxBytes: number, unfinished: Unfin
     }
     const held = unfinished.hold(() => drop(tooMuchUnfinished()))
     const tooLarge = () => new RepriseError('too_large', `the body is over ${maxBytes} bytes`)
-    if (request.destroyed) reject(new RepriseError('bad_request', 'the body ended before it was complete'))
-    const declared = Number(request.headers['content-length'] ?? 0)
-    if (declared > maxBytes) reject(tooLarge())
+    const cutOff = () => drop(new RepriseError('bad_request', 'the body ended before it was complete'))
+    if (request.destroyed) cutOff()
+    if (Number(request.headers['content-length'] ?? 0) > maxBytes) drop(tooLarge())
     request.on('data', (chunk: Buffer) => {
       bytes += chunk.length
       if (bytes <= maxBytes && !isDropped) {
@@ -85,7 +84,6 @@ function readBytes(request: IncomingMessage, maxBytes: number, unfinished: Unfin
       held.end()
       resolve(Buffer.concat(chunks))
     })
-    const cutOff = () => drop(new RepriseError('bad_request', 'the body ended before it was complete'))
     request.on('error', cutOff)
     request.on('close', cutOff)
   })

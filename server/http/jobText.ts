@@ -2,15 +2,13 @@
 
 import { contentOf } from '../core/body.ts'
 import type { Claimed } from '../core/queues/delivery/claim.ts'
-import { ownOf } from '../core/queues/looks.ts'
+import { type Found, outlineOf } from '../core/queues/looks.ts'
 import type { Queues } from '../core/queues/queues.ts'
 import type { Ended } from '../core/queues/requests.ts'
-import { isDead } from '../core/queues/settings.ts'
 import { httpContent } from './content.ts'
 
 type ReadableJob = Claimed['jobs'][number]
 export type FinishedJob = Awaited<ReturnType<Queues['finished']>>[number]
-export type JobInfo = Awaited<ReturnType<Queues['job']>>
 
 export function claimedText(
   queue: string,
@@ -21,20 +19,8 @@ export function claimedText(
   return JSON.stringify({ queue, id, lease, ...counts, ...(family && { children: family }), ...content(body) })
 }
 
-/** `queue` is where the job is; dead letters that wait are `dead`. */
-export function lookedAt(queue: string, { body, state, policy, progress, ...rest }: JobInfo): object {
-  const told = isDead(queue) && state === 'ready' ? 'dead' : state
-  const { dead } = rest
-  const ended = dead === undefined ? {} : { endedAt: dead.at, error: dead.error ?? dead.reason }
-  return {
-    queue,
-    state: told,
-    ...rest,
-    ...ownOf(policy),
-    ...ended,
-    ...progressOf(progress),
-    ...(body === undefined ? { damaged: true } : content(body)),
-  }
+export function lookedAt({ queue, job }: Found): object {
+  return { ...outlineOf(queue, job), ...progressOf(job.progress), ...(job.body && content(job.body)) }
 }
 
 /** What is kept of one that has ended. */
@@ -73,6 +59,6 @@ function valueIn({ json, binaries }: StoredBody): { value: unknown; binary?: unk
   return { value: base64 ?? data, ...(base64 !== undefined ? { binary: [[]] } : binary !== undefined && { binary }) }
 }
 
-function content({ json, binaries }: ReadableJob['body']): object {
+function content({ json, binaries }: StoredBody): object {
   return httpContent(contentOf({ json }), binaries)
 }

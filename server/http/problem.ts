@@ -18,6 +18,11 @@ export class HttpRefusal extends RepriseError {
   }
 }
 
+/** `there`: the methods that there are, as an Allow header has them. */
+export function wrongMethod(method: string | undefined, path: string, there = 'GET, HEAD'): HttpRefusal {
+  return new HttpRefusal(405, `${method} does not go with ${path}; there is ${there}`, { Allow: there })
+}
+
 /** When a retry is worth while and the error does not say: seconds, as the header has no less. */
 const RETRY_AFTER_S = 1
 

@@ -18,7 +18,7 @@ import { itsTurn, PAGE_WEIGHT } from '../core/turns.ts'
 import { parse } from '../wire/calls.ts'
 import { hasBody, readJson } from './body.ts'
 import { firstOf, goneSignal } from './ending.ts'
-import { answerProblem, HttpRefusal } from './problem.ts'
+import { answerProblem, wrongMethod } from './problem.ts'
 import { parseQuery, type Query, type QueryShape, searchOf } from './schemas/query.ts'
 
 /** What routes are handed besides the core. */
@@ -161,7 +161,7 @@ export function serveRoutes(rows: readonly Route[], context: RoutesContext): Rou
       response.set('Allow', allow).status(204).end()
     })
     router.all(path, (request) => {
-      throw new HttpRefusal(405, `${request.method} does not go with ${path}; there is ${allow}`, { Allow: allow })
+      throw wrongMethod(request.method, path, allow)
     })
   }
   router.use((request) => {
@@ -237,12 +237,11 @@ async function serve(row: Route, context: RoutesContext, request: Request, respo
   const address = context.addresses.of(request)
   const session = await enter(request, address, gate, row.ticketed)
   if (gone.aborted) return
-  if (row.method !== 'get' && row.body === undefined && hasBody(request)) {
-    // What it was to say would be lost: a purge of some jobs would be one of all.
-    parse(NO_BODY, await readJson(request, context.maxBodyBytes, context.unfinished), 'the body')
-  }
+  const json = () => readJson(request, context.maxBodyBytes, context.unfinished)
+  // What it was to say would be lost: a purge of some jobs would be one of all.
+  if (row.method !== 'get' && row.body === undefined && hasBody(request)) parse(NO_BODY, await json(), 'the body')
   let isTried = false
-  const json = await row.handle({
+  const made = await row.handle({
     context,
     core,
     gate,
@@ -252,16 +251,15 @@ async function serve(row: Route, context: RoutesContext, request: Request, respo
     request,
     response,
     param: (name) => String(request.params[name] ?? ''),
-    json: () => readJson(request, context.maxBodyBytes, context.unfinished),
-    jsonOrNothing: async () =>
-      hasBody(request) ? await readJson(request, context.maxBodyBytes, context.unfinished) : {},
+    json,
+    jsonOrNothing: async () => (hasBody(request) ? await json() : {}),
     gone,
     over: () => firstOf([gone, endOf(session, gone), context.draining]),
     tries: () => {
       isTried = true
     },
   })
-  if (row.acts && !isTried) tellAct(row, request, session, context.telemetry, json)
+  if (row.acts && !isTried) tellAct(row, request, session, context.telemetry, made)
   if (typeof row.answer === 'string' || response.destroyed) return
   // Whoever keeps connections goes to another hub with the next request.
   if (context.draining.aborted) response.shouldKeepAlive = false
@@ -272,5 +270,5 @@ async function serve(row: Route, context: RoutesContext, request: Request, respo
     return
   }
   response.setHeader('Content-Type', 'application/json')
-  response.end(json instanceof JsonText ? json.text : JSON.stringify(json))
+  response.end(made instanceof JsonText ? made.text : JSON.stringify(made))
 }

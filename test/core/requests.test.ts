@@ -21,14 +21,13 @@ it('a request ends when who asked is gone, and those that wait are looked for a 
       return Date.now()
     },
   } as StoreClock
-  const requests = new Requests(queues, clock)
-  const draining = new AbortController()
+  const requests = new Requests(queues, clock, new AbortController().signal)
   const client = new AbortController()
   let waiting = 0
   const asker = { gone: client.signal, willWait: () => () => (waiting += 1) }
   const ended = Array.from({ length: WAITING }, (_, i) =>
     requests
-      .ask(`queue-${i % 3}`, async () => `id-${i}`, asker, draining.signal)
+      .ask(`queue-${i % 3}`, async () => `id-${i}`, asker)
       .then(
         () => 'answered',
         (error: { readonly code: string }) => error.code,
@@ -48,9 +47,9 @@ it('a request whose answer cannot be read is waited for no longer', async () => 
     throw new Error('damaged')
   }
   const queues = { watch: async () => () => {}, answer } as unknown as Queues
-  const requests = new Requests(queues, { now: 0 } as StoreClock)
   const { signal } = new AbortController()
+  const requests = new Requests(queues, { now: 0 } as StoreClock, signal)
   const asker = { gone: signal, willWait: () => () => {} }
-  await expect(requests.ask('orders', async () => '1', asker, signal)).rejects.toThrow('damaged')
+  await expect(requests.ask('orders', async () => '1', asker)).rejects.toThrow('damaged')
   expect(getEventListeners(signal, 'abort')).toEqual([])
 })

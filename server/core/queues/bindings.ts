@@ -8,6 +8,7 @@ import { type Position, samePosition } from '../../../shared/positions.ts'
 import type { Gap } from '../../../shared/protocol.ts'
 import type { Store, StoredJobDraft } from '../../store/contract/store.ts'
 import { bodyBytes } from '../body.ts'
+import { isPassing } from '../refusal.ts'
 import { misfit } from '../schema/schema.ts'
 import type { Telemetry } from '../telemetry.ts'
 import type { Log } from '../topics/log.ts'
@@ -325,10 +326,6 @@ function withoutId({ body: { json } }: Kept): { readonly json: string; readonly 
   const { id, key, ...rest } = JSON.parse(json) as { readonly id?: string; readonly key?: string }
   const kept = key === undefined ? rest : { ...rest, key }
   return { json: id === undefined ? json : JSON.stringify(kept), ...(key === undefined ? {} : { key }) }
-}
-
-function isPassing(error: unknown): boolean {
-  return error instanceof RepriseError && error.retryable
 }
 
 function nameOf(queue: string, topic: string): string {

@@ -1,13 +1,14 @@
 /** How single jobs are looked at by clients: one by its id wherever it is, pages of a state, what became of one. */
 
-import { hasCode, RepriseError } from '../../../shared/errors.ts'
+import { RepriseError } from '../../../shared/errors.ts'
 import type { JobLook, JobsPage, LookState } from '../../../shared/queues.ts'
 import type { FinishedJob, JobInfo, JobPolicy, PageQuery } from '../../store/contract/store.ts'
 import type { Caller } from '../access.ts'
 import { contentOf } from '../body.ts'
 import { toldOf, toldSize } from './delivery/progress.ts'
 import type { Queues } from './queues.ts'
-import type { Ended } from './requests.ts'
+import { isThere } from './redrive.ts'
+import { type Ended, unknownJob } from './requests.ts'
 import { isDead, mainQueue } from './settings.ts'
 
 /** A page ends behind so many characters of what is told. */
@@ -18,17 +19,26 @@ const DEFAULT_LIST = 100
 
 /** `not_found`: it never was, or is not kept any more. */
 export async function lookAtJob(queues: Queues, caller: Caller, queue: string, id: string): Promise<JobLook> {
-  try {
-    return waitingLook(queue, await queues.job(caller, queue, id))
-  } catch (error) {
-    if (!hasCode(error, 'not_found') || isDead(queue)) throw error
-    const dead = `${queue}/dead`
-    const [letter] = await queues.jobs(caller, dead, { ids: [id] })
-    if (letter !== undefined) return waitingLook(dead, letter)
-    const [finished] = await queues.finished(caller, queue, { ids: [id] })
-    if (finished !== undefined) return finishedLook(queue, finished)
-    throw error
+  const found = await findJob(queues, caller, queue, id)
+  if (found !== undefined) return waitingLook(found.queue, found.job)
+  const [finished] = isDead(queue) ? [] : await queues.finished(caller, queue, { ids: [id] })
+  if (finished === undefined) throw unknownJob(queue, id)
+  return finishedLook(queue, finished)
+}
+
+/** Where a job is. */
+export interface Found {
+  readonly queue: string
+  readonly job: JobInfo
+}
+
+/** In the queue, or among its dead letters. */
+export async function findJob(queues: Queues, caller: Caller, queue: string, id: string): Promise<Found | undefined> {
+  for (const name of isDead(queue) ? [queue] : [queue, `${queue}/dead`]) {
+    const [job] = await queues.jobs(caller, name, { ids: [id] })
+    if (job !== undefined) return { queue: name, job }
   }
+  return undefined
 }
 
 export interface LookQuery {
@@ -58,19 +68,23 @@ export async function lookAtJobs(
       if (last === undefined || looks.length > 0 || (await isPlace(queues, caller, queue, state, last))) return { jobs }
       // Nobody knows what comes behind one that is gone.
       if (jobs.length > 0) return { jobs, next: last }
-      throw new RepriseError('not_found', `the job ${last} is gone, so nothing is behind it: list from the beginning`)
+      throw placeGone(last)
     }
     if (jobs.length >= limit || length >= PAGE_LENGTH) return { jobs, ...(last !== undefined && { next: last }) }
   }
 }
 
+/** Of a list that was to go on behind this job. */
+export function placeGone(id: string): RepriseError {
+  return new RepriseError('not_found', `the job ${id} is gone, so nothing is behind it: list from the beginning`)
+}
+
 /** Whether the job is where those of its state are looked for. */
 async function isPlace(queues: Queues, caller: Caller, queue: string, state: LookState, id: string): Promise<boolean> {
-  const ids = { ids: [id] }
   if (state === 'done' || state === 'removed') {
-    return (await queues.finished(caller, mainQueue(queue), ids)).length > 0
+    return (await queues.finished(caller, mainQueue(queue), { ids: [id] })).length > 0
   }
-  return (await queues.jobs(caller, nameFor(queue, state), ids)).length > 0
+  return await isThere(queues, caller, nameFor(queue, state), id)
 }
 
 /** Of the queue that has the waiting jobs, or dead letters, of a state. */
@@ -112,16 +126,19 @@ export function ownOf(policy: JobPolicy | undefined): Pick<JobLook, 'maxAttempts
 }
 
 function waitingLook(queue: string, job: JobInfo): JobLook {
-  const { body, state, policy, progress: _, ...rest } = job
+  return { ...outlineOf(queue, job), ...toldOf(job), ...(job.body && contentOf(job.body)) }
+}
+
+/** What is told of a job beside what it holds and how far it is. `queue` is where it is; dead letters that wait are `dead`. */
+export function outlineOf(queue: string, { body, state, policy, progress: _, ...rest }: JobInfo) {
   const { dead } = rest
   return {
     queue,
+    state: isDead(queue) && state === 'ready' ? ('dead' as const) : state,
     ...rest,
     ...ownOf(policy),
-    ...toldOf(job),
-    state: isDead(queue) && state === 'ready' ? 'dead' : state,
     ...(dead !== undefined && { endedAt: dead.at, error: dead.error ?? dead.reason }),
-    ...(body === undefined ? { damaged: true } : contentOf(body)),
+    ...(body === undefined && { damaged: true }),
   }
 }
 

@@ -71,7 +71,7 @@ export class Queues {
 
   constructor(context: QueuesContext) {
     this.#context = context
-    this.#requests = new Requests(context.store.queues, context.clock)
+    this.#requests = new Requests(context.store.queues, context.clock, context.draining)
   }
 
   get limits(): Limits {
@@ -112,7 +112,7 @@ export class Queues {
       if (duplicates > 0) await this.#checkRequest(queue, id)
       return id
     }
-    return await this.#requests.ask(queue, send, asker, this.#context.draining)
+    return await this.#requests.ask(queue, send, asker)
   }
 
   /** A job that was sent with this id has no answer to wait for. */
@@ -250,13 +250,6 @@ export class Queues {
     return await this.#pages.run(() => store.queues.jobs(queue, query))
   }
 
-  async job(caller: Caller, queue: string, id: string): Promise<JobInfo> {
-    const [job] = await this.jobs(caller, queue, { ids: [id] })
-    if (job === undefined)
-      throw new RepriseError('not_found', `there is no job ${id} in ${queue}: it never was, or is not kept any more`)
-    return job
-  }
-
   /** Finished jobs of a queue, as the store has them: in a state, or by their ids. */
   async finished(caller: Caller, queue: string, query: FinishedQuery): Promise<FinishedJob[]> {
     checkQueue(queue, 'no dead')
@@ -283,7 +276,7 @@ export class Queues {
   ): Promise<Ended> {
     checkQueue(queue, 'no dead')
     authorize(caller, 'read', queue)
-    return await this.#requests.ended(queue, id, timeoutMs, look, asker, this.#context.draining)
+    return await this.#requests.ended(queue, id, timeoutMs, look, asker)
   }
 
   async pause(caller: Caller, queue: string, paused: boolean): Promise<void> {

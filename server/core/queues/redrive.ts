@@ -1,10 +1,8 @@
 /** Bringing dead letters back: which ones, how fast, and what would happen. Each part is a step of its own. */
 
-import { hasCode } from '../../../shared/errors.ts'
 import { startTimer } from '../../../shared/timer.ts'
 import type { JobInfo } from '../../store/contract/store.ts'
-import type { Caller } from '../access.ts'
-import { authorize } from '../access.ts'
+import { authorize, type Caller } from '../access.ts'
 import { checkQueue } from './draft.ts'
 import { isFitting, type JobFilter } from './filter.ts'
 import type { Queues } from './queues.ts'
@@ -81,13 +79,7 @@ export async function redrive(
 
 /** Whether the queue has this job. */
 export async function isThere(queues: Queues, caller: Caller, queue: string, id: string): Promise<boolean> {
-  try {
-    await queues.job(caller, queue, id)
-    return true
-  } catch (error) {
-    if (!hasCode(error, 'not_found')) throw error
-    return false
-  }
+  return (await queues.jobs(caller, queue, { ids: [id] })).length > 0
 }
 
 function isWanted(job: JobInfo, filter: JobFilter, now: number): boolean {

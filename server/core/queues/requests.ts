@@ -4,6 +4,7 @@ import { RepriseError } from '../../../shared/errors.ts'
 import type { Answer, Queues } from '../../store/contract/store.ts'
 import { contentOf } from '../body.ts'
 import type { StoreClock } from '../clock.ts'
+import { draining, isPassing } from '../refusal.ts'
 
 /** Answers are looked for again after this time, as hints can be lost. */
 const LOOK_MS = 2_000
@@ -25,6 +26,10 @@ export interface Ended {
   readonly error?: string
 }
 
+export function unknownJob(queue: string, id: string): RepriseError {
+  return new RepriseError('not_found', `there is no job ${id} in ${queue}: it never was, or is not kept any more`)
+}
+
 interface Board {
   /** Who waits for which request of the queue. */
   readonly waiting: Map<string, Set<() => void>>
@@ -35,34 +40,31 @@ interface Board {
 export class Requests {
   readonly #queues: Queues
   readonly #clock: StoreClock
+  /** Fires when the hub begins to drain. */
+  readonly #draining: AbortSignal
   readonly #boards = new Map<string, Board>()
   /** All that wait; whoever was looked for last is at the end. */
   readonly #line = new Set<() => void>()
   #look: NodeJS.Timeout | undefined
 
-  constructor(queues: Queues, clock: StoreClock) {
+  constructor(queues: Queues, clock: StoreClock, draining: AbortSignal) {
     this.#queues = queues
     this.#clock = clock
+    this.#draining = draining
   }
 
   /**
    * Sends by `send`, which answers the request's id, and waits for the reply's data. `timeout`: none came until its
    * `replyBy`; `failed`: it was dead-lettered or removed; `unavailable`: the asker is gone, or the hub drains.
    */
-  async ask(queue: string, send: () => Promise<string>, asker: Asker, draining: AbortSignal): Promise<unknown> {
+  async ask(queue: string, send: () => Promise<string>, asker: Asker): Promise<unknown> {
     const waits = asker.willWait()
-    const board = this.#board(queue)
-    board.users += 1
-    try {
-      // Watched before it is sent, so that no answer is missed.
-      await board.started
+    // Watched before it is sent, so that no answer is missed.
+    return await this.#at(queue, async (board) => {
       const id = await send()
       waits()
-      return await this.#answer(queue, board, id, asker.gone, draining)
-    } finally {
-      board.users -= 1
-      if (board.users === 0) this.#close(queue, board)
-    }
+      return await this.#answer(queue, board, id, asker.gone)
+    })
   }
 
   /**
@@ -75,76 +77,60 @@ export class Requests {
     timeoutMs: number,
     look: () => Promise<Ended | undefined>,
     asker: Asker,
-    draining: AbortSignal,
   ): Promise<Ended> {
     const until = Math.ceil(this.#clock.now + timeoutMs)
     const deadline = performance.now() + timeoutMs
     const waits = asker.willWait()
-    const board = this.#board(queue)
-    board.users += 1
-    try {
-      await board.started
+    return await this.#at(queue, async (board) => {
       for (;;) {
-        if (asker.gone.aborted) throw new RepriseError('unavailable', 'who asked is gone')
-        const told = this.#told(board, id, [asker.gone, draining])
-        const state = await this.#stateOf(queue, id, until).catch((error: unknown) => {
+        const told = this.#told(board, id, asker.gone)
+        try {
+          if (await this.#isGone(queue, id, until)) {
+            const ended = await look()
+            if (ended !== undefined) return ended
+            throw unknownJob(queue, id)
+          }
+          const leftMs = deadline - performance.now()
+          if (leftMs <= 0) throw new RepriseError('timeout', `the job ${id} has not ended in time`)
+          waits()
+          await told.until(leftMs)
+        } finally {
           told.forget()
-          throw error
-        })
-        if (state === 'gone') {
-          told.forget()
-          const ended = await look()
-          if (ended !== undefined) return ended
-          throw new RepriseError(
-            'not_found',
-            `there is no job ${id} in ${queue}: it never was, or is not kept any more`,
-          )
         }
-        const leftMs = deadline - performance.now()
-        if (leftMs <= 0) {
-          told.forget()
-          throw new RepriseError('timeout', `the job ${id} has not ended in time`)
-        }
-        waits()
-        await told.until(Math.max(1, leftMs))
-        if (draining.aborted) throw new RepriseError('unavailable', 'the hub is draining', { retryAfterMs: 1_000 })
       }
-    } finally {
-      board.users -= 1
-      if (board.users === 0) this.#close(queue, board)
-    }
+    })
   }
 
-  async #stateOf(queue: string, id: string, until: number): Promise<'there' | 'gone'> {
+  async #isGone(queue: string, id: string, until: number): Promise<boolean> {
     try {
-      return (await this.#queues.awaitEnd(queue, id, until)) ? 'there' : 'gone'
+      return !(await this.#queues.awaitEnd(queue, id, until))
     } catch (error) {
       // The store is away for a moment: the wait goes on.
-      if (error instanceof RepriseError && error.retryable) return 'there'
+      if (isPassing(error)) return false
       throw error
     }
   }
 
-  async #answer(queue: string, board: Board, id: string, gone: AbortSignal, draining: AbortSignal): Promise<unknown> {
+  async #answer(queue: string, board: Board, id: string, gone: AbortSignal): Promise<unknown> {
     for (;;) {
-      if (gone.aborted) throw new RepriseError('unavailable', 'who asked is gone')
-      const told = this.#told(board, id, [gone, draining])
-      const answer = await this.#queues.answer(queue, id).catch((error: unknown) => {
-        if (error instanceof RepriseError && error.retryable) return 'away' as const
+      const told = this.#told(board, id, gone)
+      try {
+        const answer = await this.#queues.answer(queue, id).catch((error: unknown) => {
+          if (isPassing(error)) return 'away' as const
+          throw error
+        })
+        if (answer !== 'away' && answer?.state !== 'waiting') return read(answer)
+        await told.until(answer === 'away' ? LOOK_MS : answer.replyBy - this.#clock.now)
+      } finally {
         told.forget()
-        throw error
-      })
-      if (answer !== 'away' && answer?.state !== 'waiting') {
-        told.forget()
-        return read(answer)
       }
-      const leftMs = answer === 'away' ? LOOK_MS : answer.replyBy - this.#clock.now
-      await told.until(Math.max(leftMs, 1))
-      if (draining.aborted) throw new RepriseError('unavailable', 'the hub is draining', { retryAfterMs: 1_000 })
     }
   }
 
-  #told(board: Board, id: string, ends: readonly AbortSignal[]) {
+  /** What is told of the job until `forget`. Throws `unavailable` when nobody is to wait any more. */
+  #told(board: Board, id: string, gone: AbortSignal) {
+    if (gone.aborted) throw new RepriseError('unavailable', 'who asked is gone')
+    const ends = [gone, this.#draining]
     let ring: () => void = () => {}
     const rung = new Promise<void>((resolve) => {
       ring = resolve
@@ -153,20 +139,19 @@ export class Requests {
     board.waiting.set(id, others.add(ring))
     this.#enterLine(ring)
     for (const end of ends) end.addEventListener('abort', ring)
-    const forget = () => {
-      for (const end of ends) end.removeEventListener('abort', ring)
-      this.#leaveLine(ring)
-      others.delete(ring)
-      if (others.size === 0 && board.waiting.get(id) === others) board.waiting.delete(id)
-    }
     return {
-      forget,
+      forget: () => {
+        for (const end of ends) end.removeEventListener('abort', ring)
+        this.#leaveLine(ring)
+        others.delete(ring)
+        if (others.size === 0 && board.waiting.get(id) === others) board.waiting.delete(id)
+      },
       until: async (ms: number) => {
         if (ends.some(({ aborted }) => aborted)) ring()
-        const timer = setTimeout(ring, ms)
+        const timer = setTimeout(ring, Math.max(1, ms))
         await rung
         clearTimeout(timer)
-        forget()
+        if (this.#draining.aborted) throw draining()
       },
     }
   }
@@ -188,6 +173,19 @@ export class Requests {
     if (this.#line.size > 0) return
     clearInterval(this.#look)
     this.#look = undefined
+  }
+
+  /** At the board of the queue, when it is told of what happens there. */
+  async #at<T>(queue: string, work: (board: Board) => Promise<T>): Promise<T> {
+    const board = this.#board(queue)
+    board.users += 1
+    try {
+      await board.started
+      return await work(board)
+    } finally {
+      board.users -= 1
+      if (board.users === 0) this.#close(queue, board)
+    }
   }
 
   #board(queue: string): Board {

@@ -24,7 +24,7 @@ const checks = new WeakMap<object, Check>()
 const prepared = new Map<string, Check | SchemaFault>()
 const MAX_PREPARED = 100
 /** Schemas of callers that wait to be read. */
-export const MAX_LINE = 20
+const MAX_LINE = 20
 const LINE_RETRY_MS = 1_000
 
 /**
@@ -38,6 +38,12 @@ export async function prepareSchema(settings: unknown, line = Number.POSITIVE_IN
   if (text === undefined || Buffer.byteLength(text) > MAX_BYTES) return
   const read = prepared.get(text) ?? (await readBeside(text, line))
   if (typeof read === 'function') checks.set(schema, read)
+}
+
+/** The same of settings that a caller has sent, when its schema is known to have no more parts than that. */
+export async function prepareGiven(settings: unknown, mostParts: number): Promise<void> {
+  boundParts(settings, mostParts)
+  await prepareSchema(settings, MAX_LINE)
 }
 
 /** Resolves with nothing where there is no thread for it: then it is read in this one. */
@@ -100,7 +106,7 @@ export function readSchema(input: unknown): ReadSchema {
  * Refuses settings whose schema has more objects within than `most`, before one is compiled: that holds up everything else,
  * for up to a millisecond each. Throws `bad_request`.
  */
-export function boundParts(settings: unknown, most: number): void {
+function boundParts(settings: unknown, most: number): void {
   const rest = [groupOf(settings).schema]
   for (let parts = 0; rest.length > 0; ) {
     const value = rest.pop()

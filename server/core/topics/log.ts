@@ -199,8 +199,7 @@ export class Log {
     checkTopic(topic)
     authorize(caller, 'read', topic)
     const [info] = await this.#store.topics.list({ names: [topic] })
-    if (info === undefined)
-      throw new RepriseError('not_found', `there is no topic ${topic}: nothing was published to it`)
+    if (info === undefined) throw unknownTopic(topic)
     return info
   }
 
@@ -220,9 +219,7 @@ export class Log {
   async drop(caller: Caller, topic: string): Promise<void> {
     checkTopic(topic)
     authorize(caller, 'admin', topic)
-    if (!(await this.#store.topics.drop(topic))) {
-      throw new RepriseError('not_found', `there is no topic ${topic}: nothing was published to it`)
-    }
+    if (!(await this.#store.topics.drop(topic))) throw unknownTopic(topic)
   }
 
   async #read(topic: string, after: number, bound: ReadBound) {
@@ -247,6 +244,10 @@ export class Log {
 /** Throws `bad_request` for what no topic can be called. */
 export function checkTopic(topic: unknown): asserts topic is string {
   if (!isTopicName(topic)) throw new RepriseError('bad_request', nameRule('topic', topic))
+}
+
+function unknownTopic(topic: string): RepriseError {
+  return new RepriseError('not_found', `there is no topic ${topic}: nothing was published to it`)
 }
 
 function pageOf(page: Bounds & { readonly events: readonly StoredEvent[] }, before: readonly Gap[] = []): LogPage {

@@ -11,6 +11,7 @@ import type { Owner, Store } from '../../store/contract/store.ts'
 import { authorize, type Caller, refusalFor } from '../access.ts'
 import type { Asker } from '../beginning.ts'
 import type { CallerLimits } from '../guards/callers.ts'
+import { isPassing } from '../refusal.ts'
 import { Place } from '../seeing/place.ts'
 import type { Telemetry } from '../telemetry.ts'
 import type { Fanout } from './fanout.ts'
@@ -323,7 +324,7 @@ export class Subscription implements Follower {
         const answer = await question(this.#context)
         return run === this.#run ? answer : undefined
       } catch (cause) {
-        if (!(cause instanceof RepriseError && cause.retryable)) telemetry.failed('reading a log', cause)
+        if (!isPassing(cause)) telemetry.failed('reading a log', cause)
         await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
       }
     }

@@ -1,6 +1,7 @@
 /** Which events of a page somebody looks for: by key, by header, by text of the data. A page is looked through, no more. */
 
 import type { LogPage } from '../../core/topics/log.ts'
+import type { Kept } from '../../core/topics/packet.ts'
 
 /** Events that one call looks through. */
 export const LOOKED_THROUGH = 1_000
@@ -17,8 +18,6 @@ export interface EventFilter {
 export interface FoundPage extends LogPage {
   readonly next?: number
 }
-
-type Kept = Exclude<LogPage['events'][number], { readonly damaged: true }>
 
 export function isFilter({ key, header, text }: EventFilter): boolean {
   return key !== undefined || header !== undefined || text !== undefined

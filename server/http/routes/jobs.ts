@@ -4,12 +4,13 @@ import { hasCode, RepriseError } from '../../../shared/errors.ts'
 import { toldSize } from '../../core/queues/delivery/progress.ts'
 import { type Obstacle, obstacles } from '../../core/queues/explain.ts'
 import { isFitting, LOOK } from '../../core/queues/filter.ts'
-import { waitForJob } from '../../core/queues/looks.ts'
+import { type Found, findJob, placeGone, waitForJob } from '../../core/queues/looks.ts'
 import { isThere, redrive } from '../../core/queues/redrive.ts'
+import { unknownJob } from '../../core/queues/requests.ts'
 import { isDead, mainQueue } from '../../core/queues/settings.ts'
 import { itsTurn, PAGE_WEIGHT } from '../../core/turns.ts'
 import { parse } from '../../wire/calls.ts'
-import { endingText, type FinishedJob, finishedText, type JobInfo, lookedAt } from '../jobText.ts'
+import { endingText, type FinishedJob, finishedText, lookedAt } from '../jobText.ts'
 import { type Call, JsonText, type Route, route } from '../routes.ts'
 import {
   explainAnswer,
@@ -97,30 +98,25 @@ type ListQuery = Omit<Query<typeof jobsQuery>, 'id'>
 async function look(call: Call, id: string, others: ListQuery): Promise<JsonText> {
   const [other] = Object.keys(others)
   if (other !== undefined) throw new RepriseError('bad_request', `query: id stands alone, without ${other}`)
-  const found = await find(call, call.param('queue'), id).catch((error) => {
-    if (hasCode(error, 'not_found')) return undefined
-    throw error
-  })
-  if (found !== undefined) return page([JSON.stringify(lookedAt(found.queue, found.job))], undefined)
+  const { core, caller, param } = call
+  const found = await findJob(core.queues, caller, param('queue'), id)
+  if (found !== undefined) return page([JSON.stringify(lookedAt(found))], undefined)
   const finished = await findFinished(call, id)
-  return page(finished === undefined ? [] : [finishedText(call.param('queue'), finished)], undefined)
+  return page(finished === undefined ? [] : [finishedText(param('queue'), finished)], undefined)
 }
 
 async function explain(call: Call, { waitMs = 0 }: Query<typeof jobQuery>): Promise<object> {
-  const { param } = call
+  const { core, caller, param } = call
   const [queue, id] = [param('queue'), param('id')]
   const ended = waitMs > 0 ? await waitForEnd(call, queue, id, Math.min(waitMs, MAX_WAIT_MS)) : undefined
-  try {
-    const found = await find(call, queue, id)
-    return { ...lookedAt(found.queue, found.job), why: await whyOf(call, found) }
-  } catch (error) {
-    const finished = hasCode(error, 'not_found') ? await findFinished(call, id) : undefined
-    if (finished !== undefined) return new JsonText(finishedText(queue, finished))
-    if (ended === undefined) throw error
-    // Nothing is kept of it but what became of it, for who waited.
-    const answer = ended.state === 'done' ? await call.core.queues.answer(call.caller, queue, id) : undefined
-    return new JsonText(endingText(queue, id, ended, answer))
-  }
+  const found = await findJob(core.queues, caller, queue, id)
+  if (found !== undefined) return { ...lookedAt(found), why: await whyOf(call, found) }
+  const finished = await findFinished(call, id)
+  if (finished !== undefined) return new JsonText(finishedText(queue, finished))
+  if (ended === undefined) throw unknownJob(queue, id)
+  // Nothing is kept of it but what became of it, for who waited.
+  const answer = ended.state === 'done' ? await core.queues.answer(caller, queue, id) : undefined
+  return new JsonText(endingText(queue, id, ended, answer))
 }
 
 /** Comes back with how the job has ended, or when the time is over. */
@@ -146,16 +142,12 @@ async function findFinished({ core, caller, param }: Call, id: string): Promise<
 async function listFinished(
   { core, caller, param }: Call,
   state: FinishedJob['state'],
-  { after, limit = DEFAULT_LIST, key, reason, error }: ListQuery,
+  { after, limit = DEFAULT_LIST, key }: ListQuery,
 ): Promise<JsonText> {
   const queue = param('queue')
-  if (reason !== undefined || error !== undefined) {
-    throw new RepriseError('bad_request', 'query: only dead letters have a reason and an error: ask with state=dead')
+  if (after !== undefined && (await core.queues.finished(caller, queue, { ids: [after] })).length === 0) {
+    throw new RepriseError('not_found', `the job ${after} is not kept any more: list from the beginning`)
   }
-  const gone = (id: string) =>
-    new RepriseError('not_found', `the job ${id} is not kept any more: list from the beginning`)
-  if (after !== undefined && (await core.queues.finished(caller, queue, { ids: [after] })).length === 0)
-    throw gone(after)
   const texts: string[] = []
   let [length, looked] = [0, 0]
   let last = after
@@ -176,27 +168,26 @@ async function listFinished(
 }
 
 async function list(call: Call, { state = 'ready', ...query }: ListQuery): Promise<JsonText> {
-  if (state === 'done' || state === 'removed') return await listFinished(call, state, query)
   const { after, limit = DEFAULT_LIST, key, reason, error } = query
   const { core, caller, param } = call
   const queue = state === 'dead' ? `${mainQueue(param('queue'))}/dead` : param('queue')
-  const stored = state === 'dead' ? 'ready' : state
   if ((reason !== undefined || error !== undefined) && !isDead(queue)) {
     throw new RepriseError('bad_request', 'query: only dead letters have a reason and an error: ask with state=dead')
   }
+  if (state === 'done' || state === 'removed') return await listFinished(call, state, query)
+  const stored = state === 'dead' ? 'ready' : state
   const filter = { key, reason, error }
   const isSearch = Object.values(filter).some((value) => value !== undefined)
   // A line has its jobs in their order; what was never due stands in none.
   const line = isDead(queue) || stored === 'delayed' ? undefined : key
-  if (!(await isPlace(call, queue, stored, after))) {
-    throw new RepriseError('not_found', `the job ${after} is gone, so nothing is behind it: list from the beginning`)
-  }
+  if (after !== undefined && !(await isPlace(call, queue, stored, after))) throw placeGone(after)
   const texts: string[] = []
   let [length, looked, bytes] = [0, 0, 0]
   let last = after
   for (;;) {
     if (isSearch) await itsTurn(PAGE_WEIGHT)
-    if (stored === 'delayed' && last !== after && !(await isPlace(call, queue, stored, last))) return page(texts, last)
+    if (stored === 'delayed' && last !== undefined && last !== after && !(await isPlace(call, queue, stored, last)))
+      return page(texts, last)
     const which = line === undefined ? { state: stored } : { line }
     const part = await core.queues.jobs(caller, queue, { ...which, after: last, limit: LOOK.part })
     for (const job of part) {
@@ -206,7 +197,7 @@ async function list(call: Call, { state = 'ready', ...query }: ListQuery): Promi
       bytes += (job.body?.json.length ?? 0) + toldSize(job)
       last = job.id
       if (!isFitting(job, filter) || job.state !== stored) continue
-      const text = JSON.stringify(lookedAt(queue, job))
+      const text = JSON.stringify(lookedAt({ queue, job }))
       texts.push(text)
       length += text.length
     }
@@ -226,38 +217,10 @@ function page(texts: readonly string[], next: string | undefined): JsonText {
  * A place is the id of a job. Nobody knows what comes behind one that is gone by now, nor behind a delayed one that was run
  * before its time: others that were before it still are.
  */
-async function isPlace(
-  { core, caller }: Call,
-  queue: string,
-  state: JobInfo['state'],
-  id: string | undefined,
-): Promise<boolean> {
-  if (id === undefined) return true
-  const job = await core.queues.job(caller, queue, id).catch((error) => {
-    if (hasCode(error, 'not_found')) return undefined
-    throw error
-  })
+async function isPlace({ core, caller }: Call, queue: string, state: Found['job']['state'], id: string) {
+  const [job] = await core.queues.jobs(caller, queue, { ids: [id] })
   if (job === undefined) return false
   return state !== 'delayed' || job.state === 'delayed' || !job.history.some(({ what }) => what === 'run')
-}
-
-interface Found {
-  readonly queue: string
-  readonly job: JobInfo
-}
-
-/** Where the job is: in the queue, or among its dead letters. */
-async function find({ core, caller }: Call, queue: string, id: string): Promise<Found> {
-  try {
-    return { queue, job: await core.queues.job(caller, queue, id) }
-  } catch (error) {
-    if (!hasCode(error, 'not_found') || isDead(queue)) throw error
-    const dead = `${queue}/dead`
-    return await core.queues.job(caller, dead, id).then(
-      (job) => ({ queue: dead, job }),
-      () => Promise.reject(error),
-    )
-  }
 }
 
 async function whyOf({ core, caller }: Call, { queue, job }: Found): Promise<Obstacle[]> {
@@ -272,12 +235,10 @@ async function runNow(call: Call): Promise<object> {
   const changed = await core.queues.runNow(caller, queue, id)
   // Those of one commit are answered together, and each looks at the queue.
   await itsTurn(2 * PAGE_WEIGHT)
-  const found = await find(call, queue, id).catch((error) => {
-    if (changed && hasCode(error, 'not_found')) return undefined
-    throw error
-  })
+  const found = await findJob(core.queues, caller, queue, id)
   // It was taken at once, and may be over already.
-  if (found === undefined || (changed && found.job.state === 'held')) return { queue, id, changed, why: [] }
+  if (changed && (found === undefined || found.job.state === 'held')) return { queue, id, changed, why: [] }
+  if (found === undefined) throw unknownJob(queue, id)
   if (!changed && found.queue !== queue) {
     throw new RepriseError('conflict', `the job ${id} is dead-lettered; a redrive brings it back to ${queue}`)
   }
@@ -294,7 +255,8 @@ async function remove(call: Call): Promise<void> {
   const { core, caller, param } = call
   const [queue, id] = [param('queue'), param('id')]
   if (await core.queues.remove(caller, queue, id)) return
-  const found = await find(call, queue, id)
+  const found = await findJob(core.queues, caller, queue, id)
+  if (found === undefined) throw unknownJob(queue, id)
   if (found.queue !== queue) {
     throw new RepriseError('conflict', `the job ${id} is dead-lettered; it is removed from ${found.queue}`)
   }

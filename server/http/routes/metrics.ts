@@ -4,8 +4,9 @@ import type { IncomingMessage } from 'node:http'
 import express, { type Request, type Router } from 'express'
 import { authorize } from '../../core/access.ts'
 import { started } from '../../core/core.ts'
+import { wrongMethod } from '../problem.ts'
 import { enter, type RoutesContext } from '../routes.ts'
-import { answer, PATH, wrongMethod } from './metricsPort.ts'
+import { answer, PATH } from './metricsPort.ts'
 
 export interface MetricsAccess {
   /** As Prometheus reads it. Cheap: everybody who asks within a second gets the same. */
@@ -37,7 +38,7 @@ export function serveMetrics(
     answer(response, await text())
   })
   router.all(PATH, (request) => {
-    throw wrongMethod(request.method)
+    throw wrongMethod(request.method, PATH)
   })
   return router
 

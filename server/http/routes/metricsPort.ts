@@ -5,7 +5,7 @@ import { RepriseError } from '../../../shared/errors.ts'
 import type { Telemetry } from '../../core/telemetry.ts'
 import type { PageRefusal } from '../guard.ts'
 import { inTurn } from '../pipeline.ts'
-import { answerProblem, HttpRefusal } from '../problem.ts'
+import { answerProblem, wrongMethod } from '../problem.ts'
 
 export const PATH = '/metrics'
 const TYPE = 'text/plain; version=0.0.4; charset=utf-8'
@@ -30,7 +30,7 @@ export async function listenForMetrics(
       if (refusal !== undefined) throw new RepriseError('forbidden', refusal)
       const path = request.url?.split('?', 1)[0]
       if (path !== PATH) throw new RepriseError('not_found', `here is ${PATH} only`)
-      if (request.method !== 'GET' && request.method !== 'HEAD') throw wrongMethod(request.method)
+      if (request.method !== 'GET' && request.method !== 'HEAD') throw wrongMethod(request.method, PATH)
       answer(response, await text())
     } catch (error) {
       answerProblem(response, error, PATH, telemetry)
@@ -50,10 +50,6 @@ export function answer(response: ServerResponse, text: string): void {
   response.setHeader('X-Content-Type-Options', 'nosniff')
   response.setHeader('Content-Type', TYPE)
   response.end(text)
-}
-
-export function wrongMethod(method: string | undefined): HttpRefusal {
-  return new HttpRefusal(405, `${method} does not go with ${PATH}; there is GET, HEAD`, { Allow: 'GET, HEAD' })
 }
 
 async function listen(server: Server, port: number, host: string): Promise<void> {

@@ -6,9 +6,10 @@ import { authorize, callerOf, type Session } from '../../core/access.ts'
 import { checkPattern } from '../../core/patterns.ts'
 import { type ClaimQuery, claim } from '../../core/queues/delivery/claim.ts'
 import { previewSettings } from '../../core/queues/preview.ts'
-import { isDead, type KeepDone, mainQueue, type QueueOverrides } from '../../core/queues/settings.ts'
-import { boundParts, MAX_LINE, prepareSchema } from '../../core/schema/schema.ts'
+import { isDead, mainQueue, type QueueOverrides } from '../../core/queues/settings.ts'
+import { prepareGiven } from '../../core/schema/schema.ts'
 import { consumersOf } from '../../core/seeing/consumers.ts'
+import { numberToDocument } from '../../core/settings.ts'
 import { parse, parseReports, parseSettlements, reportsSchema, settlementsSchema } from '../../wire/calls.ts'
 import { checkFamilies } from '../../wire/children.ts'
 import { DRAFT_HEADERS, jobDraftsOf } from '../drafts.ts'
@@ -261,8 +262,7 @@ async function putSettings(
   }
   authorize(caller, 'admin', queue)
   const given = await json()
-  boundParts(given, context.maxSchemaParts)
-  await prepareSchema(given, MAX_LINE)
+  await prepareGiven(given, context.maxSchemaParts)
   const settings = context.readQueueSettings(queue, given)
   // Whoever binds a topic reads it.
   for (const { topic } of settings.from ?? []) authorize(caller, 'subscribe', topic)
@@ -278,16 +278,7 @@ async function putSettings(
   return { queue, settings: shown(now) }
 }
 
-function keepDoneShown(value: unknown): unknown {
-  return (value as KeepDone).count === 0 ? false : value
-}
-
-/** JSON has no `Infinity`. */
-function shown(settings: QueueOverrides): object {
-  return Object.fromEntries(
-    Object.entries(settings).map(([name, value]) => [
-      name,
-      value === Number.POSITIVE_INFINITY ? 'unlimited' : name === 'keepDone' ? keepDoneShown(value) : value,
-    ]),
-  )
+function shown({ keepDone, ...settings }: QueueOverrides): object {
+  const told = Object.entries(settings).map(([name, value]) => [name, numberToDocument(value)])
+  return { ...Object.fromEntries(told), ...(keepDone && { keepDone: keepDone.count === 0 ? false : keepDone }) }
 }

@@ -1,6 +1,6 @@
 /** The routes of a queue's schedules: put, look, list, run now, remove. */
 
-import { RepriseError } from '../../../shared/errors.ts'
+import { unknownSchedule } from '../../core/queues/schedules/schedules.ts'
 import { parseSchedule, scheduleSchema } from '../../wire/schedules.ts'
 import { type Route, route } from '../routes.ts'
 import { scheduleAnswer, scheduleRanAnswer, schedulesAnswer, schedulesQuery } from '../schemas/schedules.ts'
@@ -54,7 +54,7 @@ export const scheduleRoutes: readonly Route[] = [
     async run({ core, caller, param }) {
       const [queue, name] = [param('queue'), param('name')]
       if (await core.schedules.remove(caller, queue, name)) return
-      throw new RepriseError('not_found', `${queue} has no schedule ${name}`)
+      throw unknownSchedule(queue, name)
     },
   }),
 

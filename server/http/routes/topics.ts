@@ -4,7 +4,8 @@ import { RepriseError } from '../../../shared/errors.ts'
 import { authorize, type Caller } from '../../core/access.ts'
 import type { Core } from '../../core/core.ts'
 import { checkPattern } from '../../core/patterns.ts'
-import { boundParts, MAX_LINE, prepareSchema } from '../../core/schema/schema.ts'
+import { prepareGiven } from '../../core/schema/schema.ts'
+import { numberToDocument } from '../../core/settings.ts'
 import { checkTopic, type LogQuery } from '../../core/topics/log.ts'
 import type { TopicOverrides } from '../../core/topics/settings.ts'
 import { itsTurn, PAGE_WEIGHT } from '../../core/turns.ts'
@@ -227,8 +228,7 @@ async function putSettings(call: Call, { dryRun = false }: Query<typeof changeQu
   const topic = param('topic')
   authorize(caller, 'admin', topic)
   const given = await json()
-  boundParts(given, context.maxSchemaParts)
-  await prepareSchema(given, MAX_LINE)
+  await prepareGiven(given, context.maxSchemaParts)
   const settings = context.readTopicSettings(topic, given)
   if (dryRun) {
     call.tries()
@@ -245,11 +245,7 @@ async function previewSettings({ core }: Call, topic: string, settings: TopicOve
   return { topic, settings: shown(would), trims: await core.log.trims(topic, would.retain, core.queues.now) }
 }
 
-/** JSON has no `Infinity`. */
 function shown({ retain = {}, schema }: TopicOverrides) {
-  const bounds = Object.entries(retain).map(([field, value]) => [
-    field,
-    value === Number.POSITIVE_INFINITY ? 'unlimited' : value,
-  ])
+  const bounds = Object.entries(retain).map(([field, value]) => [field, numberToDocument(value)])
   return { retain: Object.fromEntries(bounds), ...(schema === undefined ? {} : { schema }) }
 }

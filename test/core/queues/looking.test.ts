@@ -2,8 +2,10 @@
 
 import { expect, it } from 'vitest'
 import { program } from '../../../server/core/access.ts'
+import { findJob } from '../../../server/core/queues/looks.ts'
 import { Queues, type QueuesContext } from '../../../server/core/queues/queues.ts'
 import type { Queues as StoredQueues } from '../../../server/store/contract/store.ts'
+import { RepriseError } from '../../../shared/errors.ts'
 
 it('the pages of jobs of all callers are asked for two at a time, in their order; a job by its id does not wait', async () => {
   const answers: (() => void)[] = []
@@ -34,4 +36,13 @@ it('the pages of jobs of all callers are asked for two at a time, in their order
   }
   answers[4]?.()
   expect(await Promise.all(looks)).toEqual(['q0', 'broken', 'q2', 'q3', 'q4'])
+})
+
+it('a job is not told to be missing where its dead letters cannot be looked at', async () => {
+  const jobs: StoredQueues['jobs'] = async (queue) => {
+    if (queue === 'q') return []
+    throw new RepriseError('unavailable', 'the store is away')
+  }
+  const queues = new Queues({ store: { queues: { jobs } } } as unknown as QueuesContext)
+  await expect(findJob(queues, program(), 'q', 'a')).rejects.toMatchObject({ code: 'unavailable' })
 })

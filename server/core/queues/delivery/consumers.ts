@@ -1,12 +1,13 @@
 /** Who consumes on this node: makes consumers, changes and ends them, and keeps a dispatch for each queue they take from. */
 
-import { RepriseError } from '../../../../shared/errors.ts'
+import type { RepriseError } from '../../../../shared/errors.ts'
 import type { Limits } from '../../../../shared/protocol.ts'
 import type { ConsumeOptions, Consuming } from '../../../../shared/queues.ts'
 import type { Attached, KeptLease, Leaving, Owner, Settled, Settlement, Store } from '../../../store/contract/store.ts'
 import { authorize, refusalFor } from '../../access.ts'
 import { type Asker, beginSession } from '../../beginning.ts'
 import type { StoreClock } from '../../clock.ts'
+import { isPassing } from '../../refusal.ts'
 import type { Telemetry } from '../../telemetry.ts'
 import { checkQueue } from '../draft.ts'
 import { type HubQueueSettings, policyOf } from '../settings.ts'
@@ -162,7 +163,6 @@ export class Consumers {
     const seat = this.#seats.of(client)
     if (seat === undefined) return
     seat.gone = { deliberate }
-    const { telemetry } = this.#context
     const left = Promise.all(seat.turns.values())
       .then(async () => {
         const leavings = [...seat.consumers].map(([queue, consumer]) => {
@@ -175,7 +175,7 @@ export class Consumers {
       })
       .catch((error: unknown) => {
         // The leases lapse by themselves.
-        if (!(error instanceof RepriseError) || !error.retryable) telemetry.failed('a consumer that left', error)
+        if (!isPassing(error)) this.#context.telemetry.failed('a consumer that left', error)
       })
     this.#leaving.add(left)
     void left.then(() => this.#leaving.delete(left))

@@ -13,6 +13,7 @@ import type {
   Settlement,
   SettleOutcome,
 } from '../../../store/contract/store.ts'
+import { isPassing } from '../../refusal.ts'
 import { isDead, policyOf, type QueueSettings } from '../settings.ts'
 import { Alarm } from './alarm.ts'
 import { type Consumer, givenBack, keyOf, takenOver } from './consumer.ts'
@@ -142,9 +143,7 @@ export class Dispatch {
 
   #failed(error: unknown): void {
     const { telemetry, clock } = this.#context
-    if (!(error instanceof RepriseError) || !error.retryable) {
-      telemetry.failed(`handing out jobs of ${this.queue}`, error)
-    }
+    if (!isPassing(error)) telemetry.failed(`handing out jobs of ${this.queue}`, error)
     this.#alarm.ringAt(clock.now + RETRY_MS)
   }
 

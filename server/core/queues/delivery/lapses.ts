@@ -3,9 +3,9 @@
  * Who lets a lease lapse is silent from then on.
  */
 
-import { RepriseError } from '../../../../shared/errors.ts'
 import type { HeldJob, Store } from '../../../store/contract/store.ts'
 import type { StoreClock } from '../../clock.ts'
+import { isPassing } from '../../refusal.ts'
 import type { Telemetry } from '../../telemetry.ts'
 import { type Consumer, keyOf, type Leased } from './consumer.ts'
 import type { Silence } from './silence.ts'
@@ -80,7 +80,7 @@ export class Lapses {
         }
       }
     } catch (error) {
-      if (!(error instanceof RepriseError) || !error.retryable) telemetry.failed(`leases of ${this.#queue}`, error)
+      if (!isPassing(error)) telemetry.failed(`leases of ${this.#queue}`, error)
     }
   }
 }

@@ -4,11 +4,12 @@
  * What stands between for other queues is carried there.
  */
 
-import { messageOf, RepriseError } from '../../../../shared/errors.ts'
+import { hasCode, messageOf } from '../../../../shared/errors.ts'
 import { lifeTopic } from '../../../../shared/names.ts'
 import type { LifeEvent } from '../../../../shared/queues.ts'
 import type { Body, LifeRecord, LifeStep, Retention } from '../../../store/contract/store.ts'
 import { bodiesOf, contentOf } from '../../body.ts'
+import { isPassing } from '../../refusal.ts'
 import { itsTurn, PAGE_WEIGHT } from '../../turns.ts'
 import { carry, type ErrandsContext } from './errands.ts'
 
@@ -70,8 +71,7 @@ export class Life {
     const { telemetry } = this.#context
     const failures = (this.#failures.get(queue) ?? 0) + 1
     this.#failures.set(queue, failures)
-    const isPassing = error instanceof RepriseError && error.retryable
-    if (!isPassing && failures === 1) telemetry.failed(`telling the life of queue ${queue}`, error)
+    if (!isPassing(error) && failures === 1) telemetry.failed(`telling the life of queue ${queue}`, error)
     if (failures === TOLD_FAILURES) telemetry.happened({ kind: 'lifeStuck', queue, reason: messageOf(error) })
   }
 
@@ -111,7 +111,7 @@ export class Life {
         telemetry.meter.published(topic, drafts.length - duplicates, performance.now() - began)
         step = { limit: AT_ONCE, generation, moved: seq + records.length - 1 }
       } catch (error) {
-        if (!(error instanceof RepriseError) || error.code !== 'conflict') throw error
+        if (!hasCode(error, 'conflict')) throw error
         // Another node may have been faster. Where it was not, the topic has forgotten the row of numbers.
         const isAgain = refused === `${generation} ${seq}`
         refused = `${generation} ${seq}`

@@ -140,9 +140,13 @@ export class Schedules {
 
   async #find(queue: string, name: string): Promise<StoredSchedule> {
     const [stored] = await this.#context.store.queues.schedules(queue, { names: [name] })
-    if (stored === undefined) throw new RepriseError('not_found', `${queue} has no schedule ${name}`)
+    if (stored === undefined) throw unknownSchedule(queue, name)
     return stored
   }
+}
+
+export function unknownSchedule(queue: string, name: string): RepriseError {
+  return new RepriseError('not_found', `${queue} has no schedule ${name}`)
 }
 
 function isSame({ anchor: _, ...before }: AnchoredTiming, timing: Timing): boolean {
