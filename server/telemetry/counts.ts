@@ -7,7 +7,7 @@ import type { NodeSeen } from '../../shared/console/protocol.ts'
 import type { ErrorCode } from '../../shared/errors.ts'
 import type { GapReason } from '../../shared/protocol.ts'
 import type { Health } from '../core/seeing/probe.ts'
-import type { DeliveredEvent, Ending, Meter, Reports, Telemetry, TelemetryEvent } from '../core/telemetry.ts'
+import type { DeliveredEvent, Ending, Meter, TelemetryEvent } from '../core/telemetry.ts'
 import type { Store } from '../store/contract/store.ts'
 import { FAST, FINE, Histogram, SLOW } from './histogram.ts'
 
@@ -112,20 +112,6 @@ export class Counts implements Meter {
     this.#around = around
   }
 
-  /** Tells `reports` what it is told, and counts it. */
-  listening(reports: Reports): Omit<Telemetry, 'spans'> {
-    return {
-      failed: (what, cause) => reports.failed(what, cause),
-      noticed: (what, details) => reports.noticed(what, details),
-      happened: (event) => {
-        this.#count(event)
-        reports.happened(event)
-      },
-      ...(reports.detail === undefined ? {} : { detail: reports.detail }),
-      meter: this,
-    }
-  }
-
   published(topic: string, events: number, ms: number): void {
     const counts = this.#topic(topic)
     counts.published += events
@@ -190,7 +176,7 @@ export class Counts implements Meter {
     if (watched !== undefined) watched.failed += jobs
   }
 
-  #count(event: TelemetryEvent): void {
+  happened(event: TelemetryEvent): void {
     if (event.kind === 'gap') this.#topic(event.topic).gaps[event.reason] += 1
     else if (event.kind === 'breakerTripped') this.#queue(event.queue).tripped += 1
     else if (event.kind === 'idsForgotten') this.idsForgotten += event.ids

@@ -26,12 +26,13 @@ export class Metrics {
 
   /** Tells `reports` what it is told, and counts it. */
   listening(reports: Reports): Omit<Telemetry, 'spans'> {
-    const counted = this.counts.listening(reports)
     return {
-      ...counted,
+      ...reports,
+      meter: this.counts,
       happened: (event) => {
         this.#activity.add(event)
-        counted.happened(event)
+        this.counts.happened(event)
+        reports.happened(event)
       },
     }
   }

@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest'
 import { Counts, NO_PATTERN, Patterns } from '../../server/telemetry/counts.ts'
+import { Metrics } from '../../server/telemetry/metrics.ts'
 
 it('patterns beyond the fiftieth are counted together, so that settings for many names are few series', () => {
   const patterns = new Patterns(() => ({ count: 0 }))
@@ -12,11 +13,11 @@ it('patterns beyond the fiftieth are counted together, so that settings for many
 })
 
 it('ids that were forgotten early are counted, and told', () => {
-  const counts = new Counts()
+  const metrics = new Metrics()
   const told: object[] = []
-  const { happened } = counts.listening({ failed() {}, noticed() {}, happened: (event) => told.push(event) })
+  const { happened } = metrics.listening({ failed() {}, noticed() {}, happened: (event) => told.push(event) })
   for (const ids of [3, 4]) happened({ kind: 'idsForgotten', topic: 't', subject: 'ann', ids })
-  expect([counts.idsForgotten, told.length]).toEqual([7, 2])
+  expect([metrics.counts.idsForgotten, told.length]).toEqual([7, 2])
 })
 
 it('a job waits from when it is due, and its first delivery ends that', () => {
