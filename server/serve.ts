@@ -64,17 +64,11 @@ export async function serve<S extends HubTypes = HubTypes>(
     connectionsCheckingInterval: CHECK_MS,
   })
   const addresses = addressesBehind(resolved.trustProxy)
-  boundConnections(server, {
+  const connections = boundConnections(server, {
     places: new Places(connectionsPerAddress),
     addresses,
     isPlain: tls === undefined,
     telemetry,
-  })
-  const connections = new Set<Socket>()
-  server.on('connection', (connection: Socket) => {
-    if (connections.has(connection)) return
-    connections.add(connection)
-    connection.once('close', () => connections.delete(connection))
   })
   // A hub that cannot serve does not touch the store, and one that has no store takes no port.
   if (port !== 0 && (await isTaken(port, host))) {
@@ -134,7 +128,10 @@ function openServer(
   return { server: server as HttpServer, unfollow: followFiles(server, certificates, () => readTls(tls), warn) }
 }
 
-/** Whoever has too many connections gets an answer instead of one more, where it can be read before any handshake. */
+/**
+ * Whoever has too many connections gets an answer instead of one more, where it can be read before any handshake. Gives
+ * those that are open.
+ */
 function boundConnections(
   server: HttpServer,
   {
@@ -148,27 +145,33 @@ function boundConnections(
     readonly isPlain: boolean
     readonly telemetry: Telemetry
   },
-): void {
+): ReadonlySet<Socket> {
   const serve = server.listeners('connection') as ((connection: Socket) => void)[]
-  // Some requests are served in a second go on their connection.
-  const known = new WeakSet<Socket>()
+  const open = new Set<Socket>()
   server.removeAllListeners('connection')
   server.on('connection', (connection: Socket) => {
+    // Some requests are served in a second go on their connection.
+    if (open.has(connection) || admit(connection)) for (const listener of serve) listener.call(server, connection)
+  })
+  return open
+
+  function admit(connection: Socket): boolean {
     const { remoteAddress } = connection
     // A proxy has those of many, which are counted by what it says of them.
     const network = addresses.isProxy(remoteAddress) ? undefined : networkOf(remoteAddress)
-    if (!known.has(connection) && !places.hasRoom(network)) {
-      const reason = `${remoteAddress} has as many as limits.connectionsPerAddress allows`
-      telemetry.happened({ kind: 'refused', code: 'too_many', what: 'a connection', reason })
-      connection.on('error', () => {})
-      if (isPlain) connection.end(TOO_MANY, () => connection.destroy())
-      else connection.destroy()
-      return
+    open.add(connection)
+    connection.once('close', () => open.delete(connection))
+    if (places.hasRoom(network)) {
+      connection.once('close', places.take(network))
+      return true
     }
-    if (!known.has(connection)) connection.once('close', places.take(network))
-    known.add(connection)
-    for (const listener of serve) listener.call(server, connection)
-  })
+    const reason = `${remoteAddress} has as many as limits.connectionsPerAddress allows`
+    telemetry.happened({ kind: 'refused', code: 'too_many', what: 'a connection', reason })
+    connection.on('error', () => {})
+    if (isPlain) connection.end(TOO_MANY, () => connection.destroy())
+    else connection.destroy()
+    return false
+  }
 }
 
 /** Asked by connecting: to listen just to see whether one can would be a port that somebody may come to. */

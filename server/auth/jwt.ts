@@ -47,7 +47,6 @@ export async function openTokens(rules: JwtRules, context: TokensContext): Promi
       ...(publicKey === undefined && jwks === undefined ? [] : ASYMMETRIC),
     ]),
   ]
-  const known = { publicKey, secret }
   const options = {
     algorithms,
     clockTolerance: MAX_SKEW_S,
@@ -69,7 +68,7 @@ export async function openTokens(rules: JwtRules, context: TokensContext): Promi
   }
 
   async function verify(token: string, alg: string): Promise<JWTPayload> {
-    const keys = SYMMETRIC.some((name) => name === alg) ? [known.secret] : [known.publicKey, jwks?.find]
+    const keys = SYMMETRIC.some((name) => name === alg) ? [secret] : [publicKey, jwks?.find]
     let refusal = unauthorized(`there is no key for tokens signed with ${alg}`)
     for (const key of keys) {
       if (key === undefined) continue

@@ -138,14 +138,14 @@ export class Log {
     if (query.before !== undefined) return await this.#readBefore(topic, query.before, bound)
     const { after } = query
     if (typeof after !== 'object') {
-      const page = await this.#read(topic, after ?? 0, bound)
+      const page = await this.#store.topics.read(topic, after ?? 0, bound)
       const { epoch, head } = page
       return pageOf(page, after === undefined ? [] : resolve({ epoch, offset: Math.min(after, head) }, page).gaps)
     }
     const gaps: Gap[] = []
     let at = after
     for (;;) {
-      const page = await this.#read(topic, at.offset, bound)
+      const page = await this.#store.topics.read(topic, at.offset, bound)
       if (placeIn(page, at) === undefined) {
         throw new RepriseError('stale_epoch', `epoch ${at.epoch} is not one of ${topic}'s; it is now ${page.epoch}`)
       }
@@ -222,19 +222,16 @@ export class Log {
     if (!(await this.#store.topics.drop(topic))) throw unknownTopic(topic)
   }
 
-  async #read(topic: string, after: number, bound: ReadBound) {
-    return await this.#store.topics.read(topic, after, bound)
-  }
-
   /** The last events below `before`; a page that was trimmed meanwhile just has fewer. */
   async #readBefore(topic: string, before: number, bound: ReadBound): Promise<LogPage> {
-    const { first, head } = await this.bounds(topic)
+    const bounds = await this.bounds(topic)
+    const { first, head } = bounds
     const end = Math.min(before - 1, head)
     const start = Math.max(first - 1, end - bound.events)
-    if (start >= end) return pageOf(await this.#read(topic, BEYOND, NOTHING))
+    if (start >= end) return pageOf({ ...bounds, events: [] })
     // Where not all of them fit, the page has the last ones: a reader on its way back must not jump over any.
     for (let events = end - start; ; events = Math.ceil(events / 2)) {
-      const page = await this.#read(topic, end - events, { events, bytes: bound.bytes })
+      const page = await this.#store.topics.read(topic, end - events, { events, bytes: bound.bytes })
       const whole = (page.events.at(-1)?.offset ?? end) >= end
       if (whole || events === 1) return pageOf({ ...page, events: page.events.filter(({ offset }) => offset <= end) })
     }
