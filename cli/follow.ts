@@ -8,12 +8,12 @@ import { note, printLine } from './output/output.ts'
 import { type ProgressBar, startProgress } from './output/progress.ts'
 import { patience } from './patience.ts'
 import type { RemoteOptions } from './remote.ts'
-import { listenForStop } from './signals.ts'
+import { stopSignal } from './signals.ts'
 
 /** How long a stop waits for a hub that is away. */
 const AWAY_MS = 5_000
 
-export interface FollowOptions extends SubscribeOptions {
+interface FollowOptions extends SubscribeOptions {
   /** The hub keeps a cursor, which moves with what is printed. */
   readonly acknowledges?: boolean
   /** Ends after so many events. */
@@ -23,7 +23,7 @@ export interface FollowOptions extends SubscribeOptions {
 export async function follow(hub: Hub, name: string, remote: RemoteOptions, options: FollowOptions): Promise<void> {
   const { count = Number.POSITIVE_INFINITY, acknowledges = false, ...subscribeOptions } = options
   const json = remote.json === true
-  const stop = listenForStop()
+  const stopped = stopSignal()
   let printed = 0
 
   // The SDK acknowledges what a handler has finished, so only what was written to standard output.
@@ -39,7 +39,7 @@ export async function follow(hub: Hub, name: string, remote: RemoteOptions, opti
   const unwatch = json ? () => {} : tellStatus(subscription)
   const started = patience(subscription, 'no subscription', remote)
   try {
-    const outcome = await Promise.race([stop.signalled, started.late, subscription.ended])
+    const outcome = await Promise.race([stopped, started.late, subscription.ended])
     if (outcome instanceof Error) throw outcome
     if (typeof outcome === 'number') {
       if (printed > 0 && acknowledges && subscription.status.state === 'offline') await hubBack(subscription, remote)

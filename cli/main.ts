@@ -28,13 +28,13 @@ function checkHelp(root: Command, [help, asked = '-']: readonly string[]): void 
 }
 
 async function run(): Promise<number> {
-  const root = await program(process.argv[2])
+  const root = await program(given[0])
   try {
-    if (process.argv[2] === 'complete') {
+    if (given[0] === 'complete') {
       const { default: complete } = await import('@bomb.sh/tab/commander')
       complete(root)
     }
-    checkHelp(root, process.argv.slice(2))
+    checkHelp(root, given)
     await root.parseAsync(process.argv)
     return EXIT.ok
   } catch (error) {

@@ -272,3 +272,7 @@ export type Fields = Record<string, unknown>
 export function isRecord(value: unknown): value is Fields {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
+
+export function records(list: unknown): Fields[] {
+  return Array.isArray(list) ? list.filter(isRecord) : []
+}

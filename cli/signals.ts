@@ -2,17 +2,13 @@
 
 import { EXIT, type ExitCode } from './exit.ts'
 
-export interface Stop {
-  /** Resolves at the first signal with the exit code it means. A second one ends the process at once. */
-  readonly signalled: Promise<ExitCode>
-}
-
-export function listenForStop(): Stop {
+/** Resolves at the first signal with the exit code it means. A second one ends the process at once. */
+export function stopSignal(): Promise<ExitCode> {
   const signals = [
     ['SIGINT', EXIT.interrupted],
     ['SIGTERM', EXIT.terminated],
   ] as const
-  const signalled = new Promise<ExitCode>((resolve) => {
+  return new Promise((resolve) => {
     let stopping = false
     for (const [signal, code] of signals) {
       process.on(signal, () => {
@@ -22,5 +18,4 @@ export function listenForStop(): Stop {
       })
     }
   })
-  return { signalled }
 }

@@ -5,7 +5,7 @@ import { printable } from '../../shared/printable.ts'
 import { addJobCommand } from '../jobCommand.ts'
 import { cell, dataText, plural, resultText, timeText } from '../output/cells.ts'
 import { colours, printJson, printLine } from '../output/output.ts'
-import { type Fields, getJson, isRecord, type RemoteOptions } from '../remote.ts'
+import { type Fields, getJson, isRecord, type RemoteOptions, records } from '../remote.ts'
 
 const MAX_DATA = 2_000
 const WIDTH = 10
@@ -72,10 +72,6 @@ function backoffText({ kind, ms, maxMs }: Fields): string {
 
 function keepText(keepDone: unknown): string {
   return isRecord(keepDone) ? `${cell(keepDone.ageMs)} ms when it has ended` : 'not when it has ended'
-}
-
-function records(list: unknown): Fields[] {
-  return Array.isArray(list) ? list.filter(isRecord) : []
 }
 
 function tell(name: string, text: string): Promise<void> {

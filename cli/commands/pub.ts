@@ -2,10 +2,9 @@
 
 import type { Command } from 'commander'
 import type { PublishOptions, Receipt, Topic } from '../../client/index.ts'
-import { messageOf } from '../../shared/errors.ts'
 import { addExamples } from '../examples.ts'
 import { type Entry, readData, readDraft } from '../input/drafts.ts'
-import { addInputOptions, type Feed, feed, type InputOptions, readEntry, reworded, takesLines } from '../input/feed.ts'
+import { addInputOptions, type Feed, feed, type InputOptions, readEntry, takesLines } from '../input/feed.ts'
 import { printJson, printLine } from '../output/output.ts'
 import { addRemoteOptions, checkedName, connectTo } from '../remote.ts'
 
@@ -53,9 +52,7 @@ async function publishLines(topic: Topic, options: InputOptions): Promise<void> 
     most: MOST,
     send(line) {
       const entry: Entry = readEntry(line, options, readDraft)
-      return topic.publish(entry.data, publishOptions(options, entry)).catch((error: unknown) => {
-        throw reworded(error, `line ${line.number}: ${messageOf(error)}`)
-      })
+      return topic.publish(entry.data, publishOptions(options, entry))
     },
     kept(receipt) {
       if (count === 0) first = receipt.offset

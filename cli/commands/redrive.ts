@@ -21,7 +21,7 @@ import {
   time,
   wholeNumber,
 } from '../remote.ts'
-import { listenForStop } from '../signals.ts'
+import { stopSignal } from '../signals.ts'
 
 interface RedriveOptions extends RemoteOptions {
   readonly dryRun?: true
@@ -72,13 +72,12 @@ function collect(id: string, ids: readonly string[] = []): string[] {
 
 async function redrive(queue: string, options: RedriveOptions): Promise<void> {
   const { id: ids, reason, key, error, since, before, rate, dryRun } = options
-  const given = Object.entries({ ids, reason, key, error, since, before }).filter(([, value]) => value !== undefined)
-  const filter: Record<string, unknown> = Object.fromEntries(given)
+  const filter = { ids, reason, key, error, since, before }
   const info = await existing(options, 'queue', queue)
   const total = isRecord(info.counts) ? Number(info.counts.dead) : 0
   const bar = startProgress(`redriving ${queue}`, 'dead letters', total, !options.json)
   let interrupted: ExitCode | undefined
-  void listenForStop().signalled.then((code) => {
+  void stopSignal().then((code) => {
     interrupted = code
   })
   let [matched, moved] = [0, 0]

@@ -4,7 +4,7 @@ import type { Command } from 'commander'
 import { addExamples } from '../examples.ts'
 import { UsageError } from '../exit.ts'
 import { printJson, printLine, table } from '../output/output.ts'
-import { addRemoteOptions, deleteAt, getJson, isRecord, postJson, type RemoteOptions, time } from '../remote.ts'
+import { addRemoteOptions, deleteAt, getJson, postJson, type RemoteOptions, records, time } from '../remote.ts'
 
 interface RevokeOptions extends RemoteOptions {
   readonly subject?: string
@@ -46,7 +46,7 @@ async function revoke({ subject, tokenId, undo, until, ...remote }: RevokeOption
 
 async function list(remote: RemoteOptions): Promise<void> {
   const { revocations } = await getJson(remote, '/revocations')
-  const all = Array.isArray(revocations) ? revocations.filter(isRecord) : []
+  const all = records(revocations)
   if (remote.json) for (const revocation of all) await printJson(revocation)
   else if (all.length === 0) await printLine('nothing is revoked')
   else {

@@ -5,7 +5,7 @@ import { printable } from '../../shared/printable.ts'
 import { addJobCommand } from '../jobCommand.ts'
 import { cell } from '../output/cells.ts'
 import { printJson, printLine } from '../output/output.ts'
-import { isRecord, postJson } from '../remote.ts'
+import { postJson, records } from '../remote.ts'
 
 export function addRun(root: Command): void {
   addJobCommand(root, 'run', {
@@ -16,9 +16,7 @@ export function addRun(root: Command): void {
       const answer = await postJson(options, `${route}/run`, {})
       if (options.json) return printJson(answer)
       await printLine(`${printable(id)} in ${queue} ${answer.changed === true ? 'is ready now' : 'was ready already'}`)
-      for (const why of Array.isArray(answer.why) ? answer.why : []) {
-        if (isRecord(why)) await printLine(`why       ${printable(String(cell(why.text)))}`)
-      }
+      for (const why of records(answer.why)) await printLine(`why       ${printable(String(cell(why.text)))}`)
     },
   })
 }

@@ -119,13 +119,9 @@ async function putOne(queue: string, name: string, data: string, options: PutOpt
   const { key, priority, delay: delayMs, ttl: ttlMs } = options
   if ((cron === undefined) === (everyMs === undefined))
     throw new UsageError('give --cron or --every: exactly one of them')
-  const draft = given({ data: readData(data, options.text === true), key, priority, delayMs, ttlMs })
-  const spec = given({ cron, everyMs, timeZone, draft, startAt, endAt, limit, missed })
+  const draft = { data: readData(data, options.text === true), key, priority, delayMs, ttlMs }
+  const spec = { cron, everyMs, timeZone, draft, startAt, endAt, limit, missed }
   await print(await putJson(options, routeOf(queue, name), spec), options)
-}
-
-function given(fields: Fields): Fields {
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined))
 }
 
 async function show(queue: string, name: string | undefined, options: RemoteOptions): Promise<void> {
@@ -163,7 +159,7 @@ async function print(schedule: Fields, options: RemoteOptions): Promise<void> {
   if (options.json) return await printJson(schedule)
   const { next, startAt, endAt, lastAt, ...rest } = schedule
   const times = Array.isArray(next) ? next.map(timeText).join(' ') : ''
-  const known = given({ startAt, endAt, lastAt: lastAt ?? undefined })
-  const told = Object.fromEntries(Object.entries(known).map(([field, at]) => [field, timeText(at)]))
-  await printFields({ ...rest, ...told, next: times === '' ? 'over' : times })
+  const known = Object.entries({ startAt, endAt, lastAt }).filter(([, at]) => typeof at === 'number')
+  const told = known.map(([field, at]) => [field, timeText(at)])
+  await printFields({ ...rest, ...Object.fromEntries(told), next: times === '' ? 'over' : times })
 }

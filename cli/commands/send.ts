@@ -3,10 +3,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Command, InvalidArgumentError } from 'commander'
 import type { Queue, SendReceipt } from '../../client/index.ts'
-import { hasCode, messageOf } from '../../shared/errors.ts'
+import { hasCode } from '../../shared/errors.ts'
 import { addExamples } from '../examples.ts'
 import { readData } from '../input/drafts.ts'
-import { addInputOptions, type Feed, feed, type InputOptions, readEntry, reworded, takesLines } from '../input/feed.ts'
+import { addInputOptions, type Feed, feed, type InputOptions, readEntry, takesLines } from '../input/feed.ts'
 import { readJobDraft } from '../input/jobDrafts.ts'
 import { plural } from '../output/cells.ts'
 import { note, printJson, printLine } from '../output/output.ts'
@@ -21,6 +21,7 @@ import {
   postJson,
   queueRoute,
   strange,
+  wholeNumber,
 } from '../remote.ts'
 
 interface SendOptions extends InputOptions {
@@ -53,7 +54,7 @@ export function addSend(root: Command): void {
     .option('--group <group>', 'whose job it is, for a queue that is fair or has a groupRate (default: its key)')
     .option('--priority <0-9>', 'higher runs first (default: the setting of the queue, 4)', priority)
     .option('--ttl <time>', 'dead-letter it if it still waits this long after it is due, such as 7d', positiveDuration)
-    .option('--attempts <number>', "the most attempts of this job (default: the queue's maxAttempts)", attempts)
+    .option('--attempts <number>', "the most attempts of this job (default: the queue's maxAttempts)", wholeNumber(1))
     .option(
       '--backoff <kind:time>',
       'after a failed attempt, such as fixed:5s, exponential:1s:1h, list:1s,10s,1m',
@@ -73,11 +74,6 @@ export function addSend(root: Command): void {
 function priority(text: string): number {
   if (/^\d$/.test(text)) return Number(text)
   throw new InvalidArgumentError('It has to be a whole number from 0 to 9')
-}
-
-function attempts(text: string): number {
-  if (/^\d{1,15}$/.test(text) && Number(text) > 0) return Number(text)
-  throw new InvalidArgumentError('It has to be a whole number of 1 or more')
 }
 
 function backoff(text: string): Backoff {
@@ -127,10 +123,7 @@ async function sendLines(queue: string, options: SendOptions): Promise<void> {
       doing: `sending to ${queue}`,
       most: MOST,
       send(line) {
-        const draft = draftOf(readEntry(line, options, readJobDraft), options)
-        return send(draft).catch((error: unknown) => {
-          throw reworded(error, `line ${line.number}: ${messageOf(error)}`)
-        })
+        return send(draftOf(readEntry(line, options, readJobDraft), options))
       },
       kept({ id, duplicate }) {
         sent++

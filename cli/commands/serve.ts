@@ -8,7 +8,7 @@ import { addExamples } from '../examples.ts'
 import { asUsage, EXIT } from '../exit.ts'
 import { note, printJson, printLine } from '../output/output.ts'
 import { addServeFlags } from '../serveFlags.ts'
-import { listenForStop } from '../signals.ts'
+import { stopSignal } from '../signals.ts'
 
 /** Beyond its own drain time a close gets this long to finish before it is given up. */
 const CLOSE_GRACE_MS = 10_000
@@ -29,7 +29,7 @@ export function addServe(root: Command): void {
 async function run(flags: Record<string, unknown>, json: boolean): Promise<void> {
   const { parseServeOptions } = await import('../../server/options/file.ts')
   const { options } = asUsage(() => parseServeOptions({ flags, env: process.env }))
-  const { signalled } = listenForStop()
+  const stopped = stopSignal()
   const { serve } = await import('../../server/serve.ts')
   const { tidyUp } = await import('../../server/idle.ts')
   const server = await serve(options, undefined, tidyUp).catch((error: unknown) => {
@@ -43,7 +43,7 @@ async function run(flags: Record<string, unknown>, json: boolean): Promise<void>
     await printLine(`${pages}events are kept in ${shownStore(options)}`)
     await printLine(whoMayConnect(options))
   }
-  await signalled
+  await stopped
   const stopWaiting = startTimer(options.drainMs + CLOSE_GRACE_MS, () => {
     note('reprise: the hub did not stop in time; what was acknowledged is kept')
     process.exit(EXIT.failed)

@@ -8,6 +8,7 @@ import { addExamples } from '../examples.ts'
 import { Ended, EXIT, UsageError } from '../exit.ts'
 import { missing } from '../input/existing.ts'
 import { dataText } from '../output/cells.ts'
+import { jsonContent } from '../output/events.ts'
 import { colours, note, printLine } from '../output/output.ts'
 import { patience } from '../patience.ts'
 import {
@@ -21,7 +22,7 @@ import {
   wholeNumber,
 } from '../remote.ts'
 import { type Runner, startRunner } from '../runner.ts'
-import { listenForStop } from '../signals.ts'
+import { stopSignal } from '../signals.ts'
 
 interface WorkOptions extends RemoteOptions {
   readonly client?: string
@@ -72,7 +73,7 @@ export function addWork(root: Command): void {
 async function work(queue: string, given: readonly string[], options: WorkOptions): Promise<void> {
   const [program, ...args] = given
   if (program === undefined && options.text) throw new UsageError('--text is for a command')
-  const stop = listenForStop()
+  const stopped = stopSignal()
   const { release, retry } = await import('../../client/index.ts')
   const hub = await connectTo(options, options.client, { drainMs: options.drain })
   const runner = program === undefined ? undefined : startRunner(program, args, { text: options.text === true })
@@ -112,7 +113,7 @@ async function work(queue: string, given: readonly string[], options: WorkOption
   const started = patience(worker, 'no jobs could be asked for', options)
   const untell = tellLost(worker)
   try {
-    const outcome = await Promise.race([stop.signalled, started.late, worker.ended])
+    const outcome = await Promise.race([stopped, started.late, worker.ended])
     if (outcome instanceof Error) throw outcome
     if (typeof outcome === 'number') {
       await worker.close()
@@ -136,7 +137,7 @@ async function finish(job: HeldJob, runner: Runner | undefined, json: boolean): 
 
 /** The job without its lease: it is settled when the line is written. */
 function jobJson({ queue, id, key, headers, attempts, deliveries, sentAt, data }: HeldJob): string {
-  return JSON.stringify({ queue, id, key, headers, attempts, deliveries, sentAt, ...contentOf(data) })
+  return JSON.stringify({ queue, id, key, headers, attempts, deliveries, sentAt, ...jsonContent(data) })
 }
 
 function jobText({ id, key, data }: HeldJob): string {
@@ -144,13 +145,7 @@ function jobText({ id, key, data }: HeldJob): string {
   const labels = [id, key].flatMap((label, at) =>
     label === undefined ? [] : [at === 0 ? paint.dim(printable(label)) : paint.cyan(printable(label))],
   )
-  return [...labels, dataText(contentOf(data), Number.POSITIVE_INFINITY)].join('  ')
-}
-
-function contentOf(data: unknown): Record<string, unknown> {
-  if (data instanceof Uint8Array) return { base64: Buffer.from(data).toString('base64') }
-  if (data instanceof ArrayBuffer) return { base64: Buffer.from(data).toString('base64') }
-  return { data }
+  return [...labels, dataText(jsonContent(data), Number.POSITIVE_INFINITY)].join('  ')
 }
 
 /** Leases that were lost; what the command says is told where it fails. */

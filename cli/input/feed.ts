@@ -10,7 +10,7 @@ import { Ended, type ExitCode, UsageError } from '../exit.ts'
 import { note, printJson, printLine } from '../output/output.ts'
 import { inputBytes, startProgress } from '../output/progress.ts'
 import type { RemoteOptions } from '../remote.ts'
-import { listenForStop } from '../signals.ts'
+import { stopSignal } from '../signals.ts'
 import { collectHeader } from './drafts.ts'
 import { type Line, readLines } from './lines.ts'
 
@@ -58,7 +58,7 @@ export function readEntry<Draft>(
 }
 
 /** The same error in other words. */
-export function reworded(error: unknown, message: string): Error {
+function reworded(error: unknown, message: string): Error {
   return error instanceof RepriseError ? new RepriseError(error.code, message, { cause: error }) : new Error(message)
 }
 
@@ -68,7 +68,7 @@ export interface Feed<Kept> {
   readonly doing: string
   /** What may be on its way without an answer. */
   readonly most: { readonly lines: number; readonly bytes: number }
-  /** Throws for a line that is wrong; the promise rejects where the hub refuses it, with an error that names the line. */
+  /** Throws for a line that is wrong; the promise rejects where the hub refuses it. */
   send(line: Line): Promise<Kept>
   /** Called in the order of the lines; answers what `--json` prints of it. */
   kept(kept: Kept): object
@@ -90,7 +90,7 @@ export async function feed<Kept>({ most, ...to }: Feed<Kept>, { json }: InputOpt
   let refused: { readonly error: unknown } | undefined
   let wrongLine: unknown
   let interrupted: ExitCode | undefined
-  void listenForStop().signalled.then((code) => {
+  void stopSignal().then((code) => {
     interrupted = code
     process.stdin.destroy()
   })
@@ -120,7 +120,7 @@ export async function feed<Kept>({ most, ...to }: Feed<Kept>, { json }: InputOpt
         (kept) => ({ kept }),
         (error: unknown) => {
           isRefused = true
-          return { error }
+          return { error: reworded(error, `line ${line.number}: ${messageOf(error)}`) }
         },
       )
       allTold = allTold.then(() => tell(line, outcome))

@@ -6,11 +6,15 @@ import { colours } from './output.ts'
 
 type Kept = Omit<Received, 'epoch'>
 
-/** One JSON object: the event with its topic and epoch; binary data as `base64` in the place of `data`. */
+/** One JSON object: the event with its topic and epoch. */
 export function eventJson(topic: string, epoch: string, event: Kept): string {
   const { offset, at, id, key, headers, data } = event
-  const content = data instanceof Uint8Array || data instanceof ArrayBuffer ? base64(data) : { data }
-  return JSON.stringify({ topic, epoch, offset, at, id, key, headers, ...content }, withBinary)
+  return JSON.stringify({ topic, epoch, offset, at, id, key, headers, ...jsonContent(data) }, withBinary)
+}
+
+/** Data as JSON has it: where all of it is binary, as `base64` in its place. */
+export function jsonContent(data: unknown): Record<string, unknown> {
+  return isBinary(data) ? base64(data) : { data }
 }
 
 /** `12  2026-01-02T03:04:05.678Z  key  {"json":"data"}`; nothing an event holds can steer the terminal. */
@@ -40,7 +44,11 @@ export function gapText({ from, to, count, reason }: Gap): string {
 /** `toJSON` of a Buffer has run by then, so the value is looked up where it stands. */
 function withBinary(this: unknown, key: string, value: unknown): unknown {
   const original = (this as Record<string, unknown>)[key]
-  return original instanceof Uint8Array || original instanceof ArrayBuffer ? base64(original) : value
+  return isBinary(original) ? base64(original) : value
+}
+
+function isBinary(value: unknown): value is Uint8Array | ArrayBuffer {
+  return value instanceof Uint8Array || value instanceof ArrayBuffer
 }
 
 function base64(bytes: Uint8Array | ArrayBuffer): { readonly base64: string } {
