@@ -11,7 +11,7 @@ export interface ProgressBar {
 const NONE: ProgressBar = { update() {}, stop() {} }
 
 /** `total` is 0 while it is not known: then only what is done is counted. */
-export function startProgress(what: string, unit: string, total: number, wanted = true): ProgressBar {
+export function startProgress(what: string, unit: string, total: number, wanted: boolean): ProgressBar {
   if (!wanted || !process.stderr.isTTY) return NONE
   const format = total > 0 ? `${what} [{bar}] {percentage}% · {value} of {total} ${unit}` : `${what} · {value} ${unit}`
   // Most commands show none, and start sooner without it.

@@ -162,10 +162,9 @@ function placeOf(jwks: string) {
   }
 }
 
-/** File names are absolute by now. */
 function secretOf(name: string, reference: string) {
   try {
-    return readSecret(reference, process.cwd())
+    return readSecret(reference)
   } catch (error) {
     throw new RepriseError('bad_request', `auth.jwt.${name}: ${messageOf(error)}`, { cause: error })
   }

@@ -24,7 +24,7 @@ export const encryptionOptions = known({
   keys: z.record(z.string().regex(NAME, NAME_RULE), reference, { error: 'is not a group of keys by their names' }),
 })
 
-/** Throws `bad_request` with a sentence that begins with the option and holds nothing of a key. File names are absolute by now. */
+/** Throws `bad_request` with a sentence that begins with the option and holds nothing of a key. */
 export function readEncryption({ current, keys }: EncryptionOptions) {
   const names = Object.keys(keys)
   if (names.length === 0) throw wrong('keys', `has none: give one, as "${MAKE}" prints it`)
@@ -38,7 +38,7 @@ export function readEncryption({ current, keys }: EncryptionOptions) {
 function keyOf(name: string, reference: string): Buffer {
   let text: string
   try {
-    text = readSecret(reference, process.cwd()).value.trim()
+    text = readSecret(reference).value.trim()
   } catch (cause) {
     throw wrong(`keys.${name}`, messageOf(cause), cause)
   }

@@ -19,10 +19,10 @@ const VARIABLE = /^env:(.*)$/s
 const FILE = /^file:(.*)$/s
 
 /**
- * A relative path is taken from `base`. A file's last line break is not part of the secret. Throws `bad_request` with a
+ * Paths of files are absolute by now. A file's last line break is not part of the secret. Throws `bad_request` with a
  * sentence that holds nothing of the secret.
  */
-export function readSecret(reference: string, base: string, env: Variables = process.env): Secret {
+export function readSecret(reference: string, env: Variables = process.env): Secret {
   const [, name] = VARIABLE.exec(reference) ?? []
   if (name !== undefined) {
     const value = env[name]
@@ -30,26 +30,25 @@ export function readSecret(reference: string, base: string, env: Variables = pro
     if (value.trim() === '') throw wrong(`env:${name}: the variable is empty`)
     return { value }
   }
-  const [, path] = FILE.exec(reference) ?? []
-  if (path !== undefined) {
-    if (path === '') throw wrong('file: names no file')
-    const file = resolve(base, path)
-    const value = contentOf(file, path).replace(/\r?\n$/, '')
-    if (value.trim() === '') throw wrong(`file:${path}: the file is empty`)
+  const [, file] = FILE.exec(reference) ?? []
+  if (file !== undefined) {
+    if (file === '') throw wrong('file: names no file')
+    const value = contentOf(file).replace(/\r?\n$/, '')
+    if (value.trim() === '') throw wrong(`file:${file}: the file is empty`)
     return { value, file }
   }
   if (reference.trim() === '') throw wrong('is empty; give env:NAME, file:PATH or the secret itself')
   return { value: reference }
 }
 
-function contentOf(file: string, path: string): string {
+function contentOf(file: string): string {
   try {
     return readFileSync(file, 'utf8')
   } catch (cause) {
     const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
     const why =
       code === 'ENOENT' ? 'there is no such file' : code === 'EISDIR' ? 'is a folder' : `cannot be read (${code})`
-    throw wrong(`file:${path}: ${why}`, cause)
+    throw wrong(`file:${file}: ${why}`, cause)
   }
 }
 

@@ -37,7 +37,7 @@ export interface Tls {
   readonly files: readonly string[]
 }
 
-/** Throws `bad_request` with a sentence that begins with the option. File names are absolute by now. */
+/** Throws `bad_request` with a sentence that begins with the option. */
 export function readTls(options: Partial<TlsOptions>): Tls {
   const found: Partial<Record<(typeof PARTS)[number], string>> = {}
   const files: string[] = []
@@ -45,7 +45,7 @@ export function readTls(options: Partial<TlsOptions>): Tls {
     const reference = options[part]
     if (reference === undefined && part === 'ca') continue
     if (reference === undefined) throw wrong(part, 'is missing: TLS needs a certificate and its key')
-    const { value, file } = refused(part, () => readSecret(reference, process.cwd()))
+    const { value, file } = refused(part, () => readSecret(reference))
     if (!isPem(value)) throw wrong(part, `${file ?? reference.slice(0, 80)} holds no PEM (-----BEGIN …)`)
     found[part] = value
     if (file !== undefined) files.push(file)

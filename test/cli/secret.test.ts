@@ -9,13 +9,13 @@ import { atEnd } from '../support/ending.ts'
 import { tempFolder } from '../support/temp.ts'
 
 describe('a secret', () => {
-  it('is read from a variable, from a file beside the one that names it, or stands there itself', async () => {
+  it('is read from a variable, from a file, or stands there itself', async () => {
     const folder = await tempFolder()
     await writeFile(join(folder, 'jwt'), ' two\nlines\r\n')
-    expect(readSecret('env:ANY_NAME', folder, { ANY_NAME: 'from the shell' })).toEqual({ value: 'from the shell' })
-    expect(readSecret('file:jwt', folder, {})).toEqual({ value: ' two\nlines', file: join(folder, 'jwt') })
-    expect(readSecret(`file:${folder}/jwt`, '/elsewhere', {}).value).toBe(' two\nlines')
-    expect(readSecret('environment', folder, {})).toEqual({ value: 'environment' })
+    expect(readSecret('env:ANY_NAME', { ANY_NAME: 'from the shell' })).toEqual({ value: 'from the shell' })
+    const file = join(folder, 'jwt')
+    expect(readSecret(`file:${file}`)).toEqual({ value: ' two\nlines', file })
+    expect(readSecret('environment')).toEqual({ value: 'environment' })
   })
 
   it('that is not there is told by its place, never by what it holds', async () => {
@@ -24,7 +24,7 @@ describe('a secret', () => {
     await mkdir(join(folder, 'folder'))
     const refusal = (reference: string): string => {
       try {
-        readSecret(reference, folder, { EMPTY: '' })
+        readSecret(absoluteSecret(reference, folder), { EMPTY: '' })
       } catch (error) {
         expect(error).toMatchObject({ code: 'bad_request' })
         return (error as Error).message
@@ -34,9 +34,9 @@ describe('a secret', () => {
     expect(['env:NONE', 'env:EMPTY', 'file:none', 'file:empty', 'file:folder', 'file:', ''].map(refusal)).toEqual([
       'env:NONE: there is no such variable',
       'env:EMPTY: the variable is empty',
-      'file:none: there is no such file',
-      'file:empty: the file is empty',
-      'file:folder: is a folder',
+      `file:${folder}/none: there is no such file`,
+      `file:${folder}/empty: the file is empty`,
+      `file:${folder}/folder: is a folder`,
       'file: names no file',
       'is empty; give env:NAME, file:PATH or the secret itself',
     ])
