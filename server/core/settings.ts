@@ -11,6 +11,8 @@ import { matcher } from './patterns.ts'
 export const MAX_STORED = 5_000
 /** Each is tried for each name. */
 const MAX_WILD = 1_000
+/** Names whose settings are remembered; the one remembered longest is forgotten first. */
+export const MAX_REMEMBERED = 10_000
 const ROOM_RETRY_MS = 60_000
 /** Documents that are looked at in one turn. */
 const PIECE = 200
@@ -44,8 +46,6 @@ export interface PatternSettingsOptions<Overrides> {
   readonly store: Documents
   /** Told when stored settings cannot be read again; the last ones stay in force. */
   readonly warn?: (message: string, cause?: unknown) => void
-  /** Names whose settings are remembered; the one remembered longest is forgotten first. Default 10,000. */
-  readonly maxRemembered?: number
 }
 
 /** What is peculiar to one kind of name. */
@@ -66,7 +66,7 @@ export async function openPatternSettings<Value, Overrides>(
   kind: Kind<Value, Overrides>,
   options: PatternSettingsOptions<Overrides>,
 ): Promise<PatternSettings<Value, Overrides>> {
-  const { file = {}, store, warn, maxRemembered = 10_000 } = options
+  const { file = {}, store, warn } = options
   const fileLayer = layer(file)
   const listeners = new Set<() => void>()
   const remembered = new Map<string, { readonly value: Value; readonly pattern: string | undefined }>()
@@ -148,7 +148,7 @@ export async function openPatternSettings<Value, Overrides>(
     const [last, other] = [inStore.at(-1), inFile.at(-1)]
     const pattern = (literalsOf(last) < literalsOf(other) ? other : last)?.pattern
     const found = { value, pattern }
-    if (remembered.size >= maxRemembered) {
+    if (remembered.size >= MAX_REMEMBERED) {
       for (const oldest of remembered.keys()) {
         remembered.delete(oldest)
         break

@@ -23,12 +23,7 @@ interface Kind {
 
 export class Activity {
   readonly #kinds = new Map<string, Kind>()
-  readonly #now: () => number
   #newest = 0
-
-  constructor(now: () => number = Date.now) {
-    this.#now = now
-  }
 
   /** The number of the newest. */
   get newest(): number {
@@ -39,7 +34,7 @@ export class Activity {
     const details = shortened(told)
     // One flood does not hide what else is refused.
     const { kept, latest } = this.#kind('code' in details ? `${kind} ${details.code}` : kind)
-    const at = this.#now()
+    const at = Date.now()
     const what = likeness(kind, details)
     const alike = latest.get(what)
     const keep = (happening: Happening): void => {

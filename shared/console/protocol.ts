@@ -299,13 +299,6 @@ export interface QueueSeen {
   readonly minute: QueueMinute
 }
 
-/** Something that a person who runs the hub may act on. Alike ones within a minute are one. */
-/** The handshake's `auth` of the namespace. */
-export interface ConsoleAuth {
-  readonly token?: string
-  readonly protocol?: number
-}
-
 /** Calls of a client in the namespace. */
 export interface ConsoleCalls {
   history(respond: Respond<History>): void

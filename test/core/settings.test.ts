@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { matcher } from '../../server/core/patterns.ts'
 import { openQueueSettings } from '../../server/core/queues/settings.ts'
-import { MAX_STORED } from '../../server/core/settings.ts'
+import { MAX_REMEMBERED, MAX_STORED } from '../../server/core/settings.ts'
 import { DEFAULT_TOPIC_SETTINGS, openSettings } from '../../server/core/topics/settings.ts'
 import type { Settings as Documents } from '../../server/store/contract/store.ts'
 
@@ -155,11 +155,10 @@ describe('settings of a topic', () => {
   })
 
   it('are remembered for a bounded number of topics', async () => {
-    const settings = await openSettings({ store: documents().store, maxRemembered: 2 })
+    const settings = await openSettings({ store: documents().store })
     const first = settings.forTopic('a')
     expect(settings.forTopic('a')).toBe(first)
-    settings.forTopic('b')
-    settings.forTopic('c')
+    for (let i = 0; i < MAX_REMEMBERED; i++) settings.forTopic(`b${i}`)
     expect(settings.forTopic('a')).not.toBe(first)
     expect(settings.forTopic('a')).toEqual(first)
   })

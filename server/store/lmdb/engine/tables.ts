@@ -230,5 +230,3 @@ export const TABLES = {
   scheduleBodies: raw('schedule-bodies'),
   scheduleTimes: raw('schedule-times'),
 } as const
-
-export type TableName = keyof typeof TABLES
