@@ -183,11 +183,15 @@ export function contentOf(body: Body): { data: unknown } {
   return planted(body, (bytes) => bytes)
 }
 
-/** The data as JSON can hold it: base64 text in the place of bytes. */
-export function plainData(body: Body): unknown {
+/** The same as JSON can hold it: base64 text in the place of bytes. */
+export function plainContent(body: Body): { data: unknown } {
   return planted(body, ({ buffer, byteOffset, byteLength }) =>
     Buffer.from(buffer, byteOffset, byteLength).toString('base64'),
-  ).data
+  )
+}
+
+export function plainData(body: Body): unknown {
+  return plainContent(body).data
 }
 
 function planted({ json, binaries = [] }: Body, form: (bytes: Uint8Array) => unknown): { data: unknown } {

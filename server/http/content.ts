@@ -3,26 +3,18 @@
  * as text in their places, with the ways to those places in `binary`.
  */
 
-interface Binary {
-  readonly path: readonly (string | number)[]
-  readonly bytes: Uint8Array
+import { plainContent } from '../core/body.ts'
+import type { Kept } from '../core/topics/packet.ts'
+
+export type StoredBody = Kept['body']
+
+export function httpContent(body: StoredBody): object {
+  const { data, ...rest } = plainContent(body)
+  const binary = waysIn(body)
+  return binary?.[0]?.length === 0 ? { ...rest, base64: data } : { ...rest, data, binary }
 }
 
-/** `content` has its data without the bytes; they are put into it. */
-export function httpContent({ data, ...rest }: { readonly data?: unknown }, binaries: readonly Binary[] = []): object {
-  const [first] = binaries
-  if (first === undefined) return { ...rest, data }
-  if (first.path.length === 0) return { ...rest, base64: base64(first.bytes) }
-  for (const { path, bytes } of binaries) place(data, path, base64(bytes))
-  return { ...rest, data, binary: binaries.map(({ path }) => path) }
-}
-
-function base64(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64')
-}
-
-function place(data: unknown, path: readonly (string | number)[], text: string): void {
-  let at = data as Record<string | number, unknown>
-  for (const step of path.slice(0, -1)) at = at[step] as Record<string | number, unknown>
-  at[path.at(-1) ?? ''] = text
+/** To the bytes in it; `undefined` where there are none. */
+export function waysIn({ binaries }: StoredBody) {
+  return binaries?.map(({ path }) => path)
 }
