@@ -4,12 +4,10 @@ import type { ServerResponse } from 'node:http'
 import type { WireError } from '../../shared/errors.ts'
 import type { Position } from '../../shared/positions.ts'
 import type { Gap, Subscribed } from '../../shared/protocol.ts'
-import type { Channel, Outlet } from '../core/topics/outlet.ts'
+import { type Channel, type Outlet, OVERFULL_BYTES } from '../core/topics/outlet.ts'
 import type { Packet } from '../core/topics/packet.ts'
 import { httpEventText } from './eventText.ts'
 
-/** A live client with more than this waiting goes back to reading. */
-const OVERFULL_BYTES = 1_048_576
 /** Proxies and browsers close what is silent for longer. */
 const HEARTBEAT_MS = 15_000
 /** Browsers come back after this long, each a little differently. */

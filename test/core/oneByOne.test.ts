@@ -14,15 +14,15 @@ it('looks are made one at a time; too many that wait are refused, and nothing is
     return made
   }
   const gone = new AbortController()
-  const asked = Array.from({ length: 110 }, (_, i) => line.run(look, i === 50 ? gone.signal : undefined))
+  const asked = Array.from({ length: 111 }, (_, i) => line.run(look, i === 50 ? gone.signal : undefined))
   gone.abort()
   const ends = await Promise.allSettled(asked)
   const refused = ends.flatMap((end, i) => (end.status === 'rejected' ? [[i, end.reason.code]] : []))
   expect(refused).toEqual([
     [1, undefined],
     [50, 'unavailable'],
-    ...Array.from({ length: 10 }, (_, i) => [100 + i, 'too_many']),
+    ...Array.from({ length: 10 }, (_, i) => [101 + i, 'too_many']),
   ])
-  expect([most, made]).toEqual([1, 99])
-  expect(await line.run(look)).toBe(100)
+  expect([most, made]).toEqual([1, 100])
+  expect(await line.run(look)).toBe(101)
 })

@@ -5,6 +5,9 @@ import type { Gap, Subscribed } from '../../../shared/protocol.ts'
 import type { Reachable } from '../beginning.ts'
 import type { Packet } from './packet.ts'
 
+/** A live client with more than this waiting goes back to reading. */
+export const OVERFULL_BYTES = 1_048_576
+
 /** Outlets that one packet reaches in one encoding: a room. */
 export interface Channel {
   /** To every outlet that has joined, in the order of the calls. */

@@ -2,6 +2,7 @@
 
 import type { IncomingMessage } from 'node:http'
 import type { Server, Socket } from 'socket.io'
+import { OVERFULL_BYTES } from '../../core/topics/outlet.ts'
 import { sendPrepared } from '../prepared.ts'
 
 type Connection = Socket['conn']
@@ -22,8 +23,6 @@ function rawOf(connection: Connection): RawConnection {
   return connection as unknown as RawConnection
 }
 
-/** A live client with more than this waiting goes back to reading. */
-export const OVERFULL_BYTES = 1_048_576
 const OVERFULL_PACKETS = 4_096
 /** A reader gets its next page when less than this waits. */
 const DRAINED_BYTES = 65_536

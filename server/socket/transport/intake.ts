@@ -6,8 +6,9 @@
 import { setMaxListeners } from 'node:events'
 import type { Socket } from 'socket.io'
 import { RepriseError } from '../../../shared/errors.ts'
+import { OVERFULL_BYTES } from '../../core/topics/outlet.ts'
 import { type Entrant, enter, mayBegin, weightOf } from '../../core/turns.ts'
-import { OVERFULL_BYTES, waitingBytes, whenDrained } from './flow.ts'
+import { waitingBytes, whenDrained } from './flow.ts'
 import { type Connection, type Reading, readingOf } from './reading.ts'
 
 /** Calls under way, and the bytes that came with them and will go with their replies. */
