@@ -24,8 +24,6 @@ import {
 import type { Query } from '../schemas/query.ts'
 
 const DEFAULT_LIST = 100
-/** Of who waits for the end of a job. */
-const MAX_WAIT_MS = 20_000
 /** A page ends behind so much text. */
 const PAGE_LENGTH = 1_048_576
 
@@ -108,7 +106,7 @@ async function look(call: Call, id: string, others: ListQuery): Promise<JsonText
 async function explain(call: Call, { waitMs = 0 }: Query<typeof jobQuery>): Promise<object> {
   const { core, caller, param } = call
   const [queue, id] = [param('queue'), param('id')]
-  const ended = waitMs > 0 ? await waitForEnd(call, queue, id, Math.min(waitMs, MAX_WAIT_MS)) : undefined
+  const ended = waitMs > 0 ? await waitForEnd(call, queue, id, waitMs) : undefined
   const found = await findJob(core.queues, caller, queue, id)
   if (found !== undefined) return { ...lookedAt(found), why: await whyOf(call, found) }
   const finished = await findFinished(call, id)

@@ -3,20 +3,19 @@
 import { z } from 'zod'
 import { LOOK_STATES, REDRIVE_REASON_RULE, REDRIVE_REASONS } from '../../../shared/queues.ts'
 import { ownFields } from '../../wire/jobOptions.ts'
-import { content, count, whole } from './topics.ts'
+import { content, count, MAX_WAIT_MS, ways, whole } from './topics.ts'
 
 const MAX_JOBS = 500
 const MAX_FILTER_IDS = 1_000
 
-const STATES = LOOK_STATES
 const DEAD_REASONS = [...REDRIVE_REASONS, 'gap'] as const
 
 export const jobQuery = {
-  waitMs: whole(0).meta({ description: 'Wait so long until the job has ended, 20,000 at most' }),
+  waitMs: whole(0, MAX_WAIT_MS).meta({ description: 'Wait so long until the job has ended, 20,000 at most' }),
 }
 
 export const jobsQuery = {
-  state: z.enum(STATES, { error: `is one of ${STATES.join(', ')}` }).meta({ default: 'ready' }),
+  state: z.enum(LOOK_STATES, { error: `is one of ${LOOK_STATES.join(', ')}` }).meta({ default: 'ready' }),
   id: z.string().min(1).meta({ description: 'Only the job with this id, in whatever state; stands alone' }),
   key: z.string().min(1).meta({ description: 'Only jobs with this key' }),
   reason: z
@@ -73,10 +72,7 @@ const told = {
     .unknown()
     .optional()
     .meta({ description: 'What its consumers told last of how far it is; bytes are base64' }),
-  progressBinary: z
-    .array(z.array(z.union([z.string(), count])))
-    .optional()
-    .meta({ description: 'The ways to the bytes in `progress`' }),
+  progressBinary: ways('The ways to the bytes in `progress`'),
   log: z.array(logLine).optional().meta({ description: 'The last lines of its log' }),
 }
 
@@ -117,7 +113,7 @@ export const lookSchema = jobFields
   .partial()
   .extend({
     id: z.string(),
-    state: z.enum(STATES),
+    state: z.enum(LOOK_STATES),
     result: z.unknown().optional(),
   })
   .omit({ base64: true, binary: true, progressBinary: true })
@@ -147,10 +143,7 @@ const finishedJob = z
     startedAt: count.optional().meta({ description: 'When the run began that ended it' }),
     endedAt: count,
     result: z.unknown().optional().meta({ description: 'What its consumer answered; bytes are base64' }),
-    binary: z
-      .array(z.array(z.union([z.string(), count])))
-      .optional()
-      .meta({ description: 'The ways to the bytes in `result`' }),
+    binary: ways('The ways to the bytes in `result`'),
     error: z.string().optional().meta({ description: 'Of a dead letter that was removed' }),
     history: z.array(happening),
     ...told,

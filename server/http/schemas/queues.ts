@@ -12,10 +12,9 @@ import {
   sentDraftSchema,
 } from '../../wire/calls.ts'
 import { parentSchema } from '../../wire/children.ts'
-import { base64, bound, content, count, jsonSchema, whole } from './topics.ts'
+import { base64, bound, content, count, jsonSchema, MAX_WAIT_MS, whole } from './topics.ts'
 
 const MAX_CLAIM = 1_000
-const MAX_WAIT_MS = 20_000
 const MAX_CONSUMERS = 200
 
 /** As drafts are read when the bytes of children are in their places (../drafts.ts). */

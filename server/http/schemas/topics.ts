@@ -9,6 +9,8 @@ import type { Draft, From, Gap, Published } from '../../../shared/protocol.ts'
 import { draftSchema, onGapSchema, positionSchema } from '../../wire/calls.ts'
 
 const LIST_LIMIT = 1_000
+/** Of whoever waits for something to come. */
+export const MAX_WAIT_MS = 20_000
 
 /** A whole number as a query has it. */
 export function whole(least: number, most = Number.MAX_SAFE_INTEGER) {
@@ -72,7 +74,7 @@ export const readQuery = {
     .min(1)
     .max(256)
     .meta({ description: "Only events whose data's JSON text has this part, in letters of either case" }),
-  waitMs: whole(0, 20_000).meta({ description: 'How long to wait when there is nothing yet, 20,000 at most' }),
+  waitMs: whole(0, MAX_WAIT_MS).meta({ description: 'How long to wait when there is nothing yet, 20,000 at most' }),
 }
 
 export const streamQuery = {
@@ -213,14 +215,19 @@ export const gap = z
   })
   .meta({ id: 'Gap' }) satisfies z.ZodType<Gap>
 
+/** To the places where base64 text stands for bytes. */
+export function ways(description: string) {
+  return z
+    .array(z.array(z.union([z.string(), z.int()])))
+    .optional()
+    .meta({ description })
+}
+
 /** What an event or a job holds. */
 export const content = {
   data: z.unknown().optional(),
   base64: z.string().optional().meta({ contentEncoding: 'base64' }),
-  binary: z
-    .array(z.array(z.union([z.string(), z.int()])))
-    .optional()
-    .meta({ description: 'Ways into `data` where base64 text stands for bytes' }),
+  binary: ways('Ways into `data` where base64 text stands for bytes'),
   key: z.string().optional(),
   headers: z.record(z.string(), z.string()).optional(),
 }
