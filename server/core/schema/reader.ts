@@ -63,15 +63,16 @@ function start(): Worker {
   const started = import.meta.url.endsWith('.ts')
     ? new Worker(fromSources(), { ...bounds, eval: true })
     : new Worker(new URL('./schemaWorker.cjs', import.meta.url), bounds)
-  const fail = (cause: unknown) => {
-    if (thread === started) asking?.reject(cause)
-  }
-  started.on('message', (told: Told) => asking?.resolve(told))
+  // One that was ended may still answer, and another schema is asked for by then.
+  const asked = () => (thread === started ? asking : undefined)
+  started.on('message', (told: Told) => asked()?.resolve(told))
   started.on('error', (cause: NodeJS.ErrnoException) =>
-    fail(cause.code === 'ERR_WORKER_OUT_OF_MEMORY' ? new SchemaFault([], 'takes too much memory to read') : cause),
+    asked()?.reject(
+      cause.code === 'ERR_WORKER_OUT_OF_MEMORY' ? new SchemaFault([], 'takes too much memory to read') : cause,
+    ),
   )
   started.on('exit', () => {
-    fail(new Error('the thread that reads schemas has ended'))
+    asked()?.reject(new Error('the thread that reads schemas has ended'))
     if (thread === started) thread = undefined
   })
   started.unref()

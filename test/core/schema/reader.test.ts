@@ -1,8 +1,9 @@
 /** Schemas that are read beside the hub's own thread, which loads nothing of what reads them. */
 
 import { createRequire } from 'node:module'
-import { expect, it } from 'vitest'
+import { expect, it, vi } from 'vitest'
 import { bodiesOf } from '../../../server/core/body.ts'
+import { sourceBeside } from '../../../server/core/schema/reader.ts'
 import { misfit, prepareSchema, readSchema } from '../../../server/core/schema/schema.ts'
 import { DEFAULT_LIMITS } from '../../../shared/protocol.ts'
 
@@ -64,4 +65,20 @@ it('that are none are told where they are taken, also where they have no text', 
   for (const schema of [1, [], { not: deep }, { $comment: 'x'.repeat(40_000) }]) await prepareSchema({ schema })
   await prepareSchema(null)
   expect(fault({ not: deep }, 1)).toMatch(/is not JSON/)
+})
+
+it('are not read as the one before, whose answer came when its time was over', async () => {
+  await sourceBeside('{"maxLength":1}')
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  try {
+    const late = sourceBeside('{"maxLength":11}')
+    const next = sourceBeside('{"maxLength":22}')
+    // The thread answers meanwhile.
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 500)
+    vi.advanceTimersByTime(10_000)
+    await expect(late).rejects.toThrow('takes too long to read')
+    expect(await next).toContain('22')
+  } finally {
+    vi.useRealTimers()
+  }
 })
