@@ -125,6 +125,7 @@ export class Probe {
 
   async #try(): Promise<void> {
     let step = 'append'
+    let isOver = false
     let unwatch: (() => void) | undefined
     let timer: NodeJS.Timeout | undefined
     const late = new Promise<never>((_, reject) => {
@@ -143,6 +144,8 @@ export class Probe {
         told = notification.head
         if (told >= own) heard()
       })
+      // The store may take longer to listen than is waited for.
+      if (isOver) return unwatch()
       const body = { json: JSON.stringify({ data: this.#node }) }
       const { offsets } = await topics.append(TOPIC, { subject: TOPIC, drafts: [{ body }], retain: RETAIN })
       const offset = offsets[0] ?? 0
@@ -160,6 +163,7 @@ export class Probe {
     try {
       await Promise.race([through(), late])
     } finally {
+      isOver = true
       clearTimeout(timer)
       unwatch?.()
     }
