@@ -55,6 +55,10 @@ export async function serve<S extends HubTypes = HubTypes>(
   const resolved = resolveServeOptions(options)
   const { port, host, drainMs, keepAliveMs, tls, config: _file, open: _open, ...hubOptions } = resolved
   const { connectTimeoutMs, connectionsPerAddress } = resolved.limits
+  // A hub that cannot serve does not touch the store, and one that has no store takes no port.
+  if (port !== 0 && (await isTaken(port, host))) {
+    throw portTaken(port, host, Object.assign(new Error('somebody answers there'), { code: 'EADDRINUSE' }))
+  }
   const told = createTelemetry(hubOptions.logLevel)
   const { telemetry } = told
   const { server, unfollow } = openServer(tls, telemetry, {
@@ -70,10 +74,6 @@ export async function serve<S extends HubTypes = HubTypes>(
     isPlain: tls === undefined,
     telemetry,
   })
-  // A hub that cannot serve does not touch the store, and one that has no store takes no port.
-  if (port !== 0 && (await isTaken(port, host))) {
-    throw portTaken(port, host, Object.assign(new Error('somebody answers there'), { code: 'EADDRINUSE' }))
-  }
   const hub = buildHub<S>({ ...hubOptions, serving: { host, tls } }, told, connect)
   try {
     await hub.ready

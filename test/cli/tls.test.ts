@@ -1,12 +1,14 @@
 import { once } from 'node:events'
-import { rename, writeFile } from 'node:fs/promises'
+import { watch } from 'node:fs'
+import { readdir, readFile, rename, stat, writeFile } from 'node:fs/promises'
 import { createServer, type RequestOptions, request } from 'node:https'
-import { type AddressInfo, connect as connectTcp } from 'node:net'
-import { join } from 'node:path'
+import { type AddressInfo, connect as connectTcp, createServer as createTcpServer } from 'node:net'
+import { dirname, join } from 'node:path'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
 import { io, type Socket } from 'socket.io-client'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { contextOf, followFiles } from '../../server/certificates.ts'
+import { startServer } from '../../server/index.ts'
 import { readTls } from '../../server/options/tls.ts'
 import type { Reply } from '../../shared/protocol.ts'
 import { atEnd } from '../support/ending.ts'
@@ -169,6 +171,25 @@ describe('files that change', () => {
     kept.write('GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n')
     expect(String((await once(kept, 'data'))[0])).toContain('200 OK')
     kept.destroy()
+  })
+
+  it.runIf(process.platform === 'linux')('are not followed by a hub whose port is taken', async () => {
+    const { cert, key } = await certificateFiles(authority)
+    const other = createTcpServer().listen(0, '127.0.0.1')
+    await once(other, 'listening')
+    const { port } = other.address() as AddressInfo
+    const { ino } = await stat(dirname(cert))
+    const watched = async () => {
+      const descriptors = await readdir('/proc/self/fdinfo')
+      const told = await Promise.allSettled(descriptors.map((fd) => readFile(`/proc/self/fdinfo/${fd}`, 'utf8')))
+      return told.some((one) => 'value' in one && one.value.includes(`ino:${ino.toString(16)} `))
+    }
+    const watcher = watch(dirname(cert))
+    expect(await watched()).toBe(true)
+    watcher.close()
+    await expect(startServer({ port, tls: { cert, key }, logLevel: 'silent' })).rejects.toThrow('taken')
+    other.close()
+    expect(await watched()).toBe(false)
   })
 
   it('that cannot be used are told once, and the old ones stay until they can', async () => {
