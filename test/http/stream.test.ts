@@ -248,7 +248,9 @@ describe('a stream under faults', () => {
     expect(held).toBeGreaterThan(0)
 
     slow.socket.resume()
-    await until(() => slow.text().includes(`"n":${count},`), { what: 'the last event', deadlineMs: 20_000 })
+    // Each look at the text goes through all of it, which takes longer than what is waited for.
+    const isThere = () => slow.text().includes(`"n":${count},`)
+    await until(isThere, { what: 'the last event', deadlineMs: 20_000, everyMs: 250 })
     expect([...slow.text().matchAll(/"n":(\d+),/g)].map(([, n]) => Number(n))).toEqual(numbers(count))
     expect(slow.text()).toContain('event: behind')
     await until(() => slow.text().split('event: live').length === 3, { what: 'the slow stream to be live again' })
