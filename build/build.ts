@@ -100,7 +100,8 @@ async function bundleModules(out: string): Promise<void> {
       codeSplitting: {
         groups: [
           { name: 'zod', test: /node_modules\/zod/ },
-          { name: 'shared', test: /\/shared\// },
+          // With the version, which commands tell that load nothing of the server.
+          { name: 'shared', test: /\/shared\/|\/server\/version/ },
           { name: 'options', test: /\/server\/options\// },
           // What engines share is not a part of one of them.
           { name: 'store', test: /\/store\/([^/]+|contract\/\w+|sealing\/keys)\.ts$/ },
@@ -108,7 +109,7 @@ async function bundleModules(out: string): Promise<void> {
           // A hub's start needs nearly all of these, and what is loaded later needs some.
           {
             name: 'core',
-            test: /\/server\/(core|version|telemetry\/(counts|histogram)|auth\/(credentials|identity|keys))/,
+            test: /\/server\/(core|telemetry\/(counts|histogram)|auth\/(credentials|identity|keys))/,
           },
           { name: 'lmdb', test: /\/store\/lmdb\// },
           { name: 'redis', test: /\/store\/redis\// },

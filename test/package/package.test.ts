@@ -37,7 +37,9 @@ async function pack(folder: string): Promise<{ tarball: string; files: string[] 
 async function install(tarball: string): Promise<{ folder: string; told: string }> {
   const folder = await diskFolder()
   await writeFile(join(folder, 'package.json'), '{ "name": "consumer", "private": true }')
-  const { code, stdout, stderr } = await run(['npm', ...INSTALL, tarball], { cwd: folder, deadlineMs: 170_000 })
+  const { NODE_EXTRA_CA_CERTS } = process.env
+  const options = { cwd: folder, env: { NODE_EXTRA_CA_CERTS }, deadlineMs: 170_000 }
+  const { code, stdout, stderr } = await run(['npm', ...INSTALL, tarball], options)
   if (code !== 0) throw new Error(`npm install: ${stdout}${stderr}`)
   return { folder, told: `${stdout}${stderr}` }
 }
@@ -294,10 +296,17 @@ describe('the package', () => {
     for (const path of declarations) expect(await unexported(join(ROOT, 'dist', path)), path).toEqual([])
   })
 
-  it('has a command', async () => {
+  it('has a command, which loads nothing of the server for what it asks a hub', async () => {
     const { version } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as { version: string }
     const { stdout, code, stderr } = await run(['npx', '--no-install', 'reprise', '--version'], { cwd: folder })
     expect({ code, stderr, stdout: stdout.trim() }).toMatchObject({ code: 0, stdout: version })
+    const hook = `process.on('exit', () => console.log(Object.keys(require.cache).join('\\n')))`
+    await writeFile(join(folder, 'loaded.cjs'), hook)
+    const main = join(folder, 'node_modules/reprise/dist/cli/main.js')
+    const asking = [main, 'topics', '--url', 'http://127.0.0.1:9']
+    const loaded = (await run([NODE, '--require', './loaded.cjs', ...asking], { cwd: folder })).stdout.split('\n')
+    expect(loaded).toContain(main)
+    expect(loaded.filter((path) => /\/lib\/(core|options|zod|serve|store)\.|\/croner\//.test(path))).toEqual([])
   })
 })
 
