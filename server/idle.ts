@@ -30,8 +30,17 @@ export function whenIdle(run: () => void, lookMs = LOOK_MS): () => void {
  */
 export function tidyUp(): void {
   whenIdle(() => {
-    if (process.memoryUsage.rss() < TIDY_BYTES) void collectGarbage()
+    if (isSmall()) void collectGarbage()
   }, TIDY_MS)
+}
+
+function isSmall(): boolean {
+  try {
+    return process.memoryUsage.rss() < TIDY_BYTES
+  } catch {
+    // Linux tells it in a file: a process that may open no more files does not learn it.
+    return false
+  }
 }
 
 async function collectGarbage(): Promise<void> {

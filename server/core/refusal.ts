@@ -6,6 +6,9 @@
 import { RepriseError } from '../../shared/errors.ts'
 import type { Telemetry } from './telemetry.ts'
 
+/** The system's own codes: the process, or the machine, has as many files and connections open as it may. */
+const NO_FILES: readonly unknown[] = ['EMFILE', 'ENFILE']
+
 /** What the caller is answered. */
 export function refusalOf(error: unknown, what: string, telemetry: Telemetry): RepriseError {
   const refusal = knownError(error, what, telemetry)
@@ -20,6 +23,9 @@ export function knownError(error: unknown, what: string, telemetry: Telemetry): 
     return error
   }
   telemetry.failed(what, error)
+  if (NO_FILES.includes((error as { readonly code?: unknown } | null | undefined)?.code)) {
+    return new RepriseError('unavailable', 'the hub may open no more files; its log says more', { cause: error })
+  }
   return new RepriseError('internal', 'the hub failed at this; its log says more', { cause: error })
 }
 

@@ -1,6 +1,7 @@
 /** What is looked at of a configuration, in the words of the doctor: the same before a hub starts and while it runs. */
 
 import { X509Certificate } from 'node:crypto'
+import { readdir, readFile } from 'node:fs/promises'
 import { messageOf } from '../../shared/errors.ts'
 import { type AuthOptions, readAuth, weakSecret } from '../options/auth.ts'
 import { readEncryption } from '../options/encryption.ts'
@@ -15,6 +16,8 @@ const OLDEST_NODE = [20, 15] as const
 const DAY_MS = 86_400_000
 const SOON_DAYS = 14
 const JWKS_MS = 5_000
+/** Of the files that may be open. */
+const FULL_SHARE = 0.8
 const AUTH_TODO = 'configure auth (docs/security.md)'
 
 /** Of a hub that runs. `documents`: its store's. A file, a server or a store that is away by now is a finding, too. */
@@ -25,6 +28,7 @@ export async function examineRunning(
   const { host, tls } = serving ?? {}
   const parts = [
     ['versions', () => [versions()]],
+    ['open files', openFiles],
     ['store', () => checkRunning(store, reserveBytes)],
     ['auth', () => access({ auth, host })],
     ['tls', () => certificates({ tls })],
@@ -50,6 +54,16 @@ export function versions(): Finding {
   const text = `reprise ${version()}, Node ${process.versions.node} on ${process.platform} ${process.arch}`
   if (major > oldest || (major === oldest && minor >= since)) return ok('versions', text)
   return fail('versions', text, `use Node ${oldest}.${since} or newer`)
+}
+
+/** Each connection is one. Linux tells of them; elsewhere nothing is found. */
+async function openFiles(): Promise<Finding[]> {
+  if (process.platform !== 'linux') return []
+  const [limits, open] = await Promise.all([readFile('/proc/self/limits', 'utf8'), readdir('/proc/self/fd')])
+  const most = Number(/^Max open files +(\d+)/m.exec(limits)?.[1] ?? Number.POSITIVE_INFINITY)
+  const text = `${open.length} of ${Number.isFinite(most) ? most : 'any number'}, one for each connection`
+  if (open.length <= most * FULL_SHARE) return [ok('open files', text)]
+  return [warn('open files', text, 'raise the limit (ulimit -n, LimitNOFILE): nobody can connect when all are open')]
 }
 
 /** `host`: where the hub listens by itself. */

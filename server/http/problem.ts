@@ -26,6 +26,9 @@ export function wrongMethod(method: string | undefined, path: string, there = 'G
 /** When a retry is worth while and the error does not say: seconds, as the header has no less. */
 const RETRY_AFTER_S = 1
 
+/** What was said of a file that cannot be sent now. A client would wait for as many bytes. */
+const OF_A_FILE = ['Content-Length', 'Content-Range', 'Accept-Ranges', 'ETag', 'Last-Modified']
+
 /** Answers with the error. Where the answer has begun already, the connection is cut: it must not look complete. */
 export function answerProblem(response: ServerResponse, error: unknown, what: string, telemetry: Telemetry): void {
   const refusal = refusalOf(requestError(error) ?? error, what, telemetry)
@@ -49,6 +52,7 @@ export function answerProblem(response: ServerResponse, error: unknown, what: st
     response.setHeader('Retry-After', retryAfterMs === undefined ? RETRY_AFTER_S : Math.ceil(retryAfterMs / 1_000))
   }
   if (code === 'unauthorized') response.setHeader('WWW-Authenticate', 'Bearer')
+  for (const name of OF_A_FILE) response.removeHeader(name)
   response.setHeader('Cache-Control', 'no-store')
   response.setHeader('X-Content-Type-Options', 'nosniff')
   response.setHeader('Content-Type', 'application/problem+json')

@@ -19,7 +19,7 @@ export class Metrics {
   readonly #activity = new Activity()
   #context: MetricsContext | undefined
   #sampler: Sampler | undefined
-  #exposition: Promise<Exposition> | undefined
+  #exposition: Exposition | undefined
   #observer: Promise<Observer & { close(): void }> | undefined
   #text: Promise<string> | undefined
   #textAt = 0
@@ -46,12 +46,19 @@ export class Metrics {
 
   close(): void {
     this.#sampler?.stop()
-    this.#observer?.then((observer) => observer.close())
+    this.#observer?.then(
+      (observer) => observer.close(),
+      () => {},
+    )
   }
 
   /** For the console. The store has to be open. */
   observer(): Promise<Observer> {
-    this.#observer ??= this.#observe()
+    this.#observer ??= this.#observe().catch((error: unknown) => {
+      // The next one who asks tries again.
+      this.#observer = undefined
+      throw error
+    })
     return this.#observer
   }
 
@@ -73,10 +80,10 @@ export class Metrics {
   }
 
   async #make(): Promise<string> {
-    this.#exposition ??= import('./prometheus.ts').then(({ openExposition }) => openExposition())
-    const exposition = await this.#exposition
+    const { openExposition } = await import('./prometheus.ts')
+    this.#exposition ??= openExposition()
     const sample = await this.#sampler?.look()
-    return await exposition({
+    return await this.#exposition({
       counts: this.counts,
       opened: this.#context,
       sample,

@@ -56,8 +56,9 @@ export function sourceOf(schema: Schema): string {
   if (PROTOTYPE.test(JSON.stringify(schema))) {
     throw new SchemaFault([], 'has the name __proto__, of which no check can be made')
   }
+  // What fails here is nothing of the schema.
+  const { meta, newCompiler, standalone } = load()
   try {
-    const { meta, newCompiler, standalone } = load()
     if (within({ left: Number.POSITIVE_INFINITY }, () => meta.validateSchema(schema as AnySchemaObject)) !== true) {
       const { path, text } = described(meta.errors ?? [])
       throw new SchemaFault(path, text)
