@@ -172,10 +172,8 @@ class Run {
           this.#same(
             () => model.trim(operation.topic, operation.retain),
             () => store.topics.append(operation.topic, { subject: 'ann', drafts: [], retain: operation.retain }),
-            (ours, theirs) => {
-              this.#names.learn(ours.epoch, theirs.epoch)
-              expect(theirs.offsets).toEqual([])
-            },
+            // Its epoch may be that of an append beside it, with which it has gone as one call.
+            (_ours, theirs) => expect(theirs.offsets).toEqual([]),
           )
       case 'drop':
         return () =>
